@@ -1,0 +1,1 @@
+//! A RingCentral account of our own.
