@@ -109,7 +109,7 @@ impl Side {
 fn outsider(who: u32) -> Party {
     Party {
         phone_number: Some(format!("+1650555{:04}", 200 + who % 9_800)),
-        name: (who % 3 == 0).then(|| "WIRELESS CALLER".to_owned()),
+        name: who.is_multiple_of(3).then(|| "WIRELESS CALLER".to_owned()),
         location: PLACES.iter().cycle().nth((who % 5) as usize).copied(),
         ..Party::default()
     }
