@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(limiter.admit(95_000), admitted(9));
         assert_eq!(
             limiter.admit(179_999),
-            admitted(8),
+            admitted(9),
             "the stroke at 180 s is yet to come"
         );
         assert_eq!(limiter.admit(180_000), REFUSED);

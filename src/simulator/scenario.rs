@@ -7,10 +7,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::limiter::{Limit, OtherTool};
 
 /// A clock: unix time in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The system's clock: the only one that the simulator reads.
+pub(super) fn system_clock() -> Clock {
+    Arc::new(|| Timestamp::now().as_millisecond())
+}
 
 /// How a list is wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
