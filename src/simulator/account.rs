@@ -1,0 +1,337 @@
+//! The account behind the API: who may ask, how often, and who is let in.
+//!
+//! Decides what the right answer to a request is, with the time as an argument. Does no I/O and
+//! knows no faults beyond handing them out.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use super::ask::{Ask, Route};
+use super::company::Company;
+use super::curve::{Curve, Surge};
+use super::dice::mix;
+use super::faults::{FaultKind, Faults};
+use super::journal::{Journal, Operation};
+use super::jwt;
+use super::limiter::{Limiter, Verdict};
+use super::lists::{self, Answer};
+use super::reply::Reply;
+use super::scenario::{Clock, Scenario};
+use super::switchboard::Switchboard;
+use super::tokens::{Flaw, Tokens};
+
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// The account. What never changes is open; what does is on the [`Desk`].
+pub(super) struct Account {
+    pub(super) scenario: Scenario,
+    pub(super) switchboard: Switchboard,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    clock: Clock,
+    started_ms: i64,
+    /// A std mutex: it is held for the time of one decision, never across an await.
+    desk: Mutex<Desk>,
+}
+
+/// Everything about the account that changes.
+pub(super) struct Desk {
+    pub(super) jwt: String,
+    pub(super) jwts_issued: u64,
+    pub(super) tokens: Tokens,
+    pub(super) faults: Faults,
+    pub(super) journal: Journal,
+    auth: Limiter,
+    medium: Limiter,
+    heavy: Limiter,
+}
+
+impl Desk {
+    /// The bucket of an operation, and its name in headers.
+    fn group(&mut self, operation: Operation) -> (&'static str, &mut Limiter) {
+        match operation {
+            Operation::Token | Operation::Revoke => ("auth", &mut self.auth),
+            Operation::Extensions => ("medium", &mut self.medium),
+            Operation::ActiveCalls => ("heavy", &mut self.heavy),
+        }
+    }
+}
+
+impl Account {
+    pub(super) fn open(scenario: Scenario, seed: u64, clock: Clock) -> Account {
+        let now = clock();
+        let switchboard = switchboard(&scenario, seed, now);
+        let desk = Desk {
+            jwt: String::new(),
+            jwts_issued: 0,
+            tokens: Tokens::new(scenario.max_sessions, seed),
+            faults: Faults::default(),
+            journal: Journal::default(),
+            auth: Limiter::new(scenario.limits.auth, None, now),
+            medium: Limiter::new(scenario.limits.medium, None, now),
+            heavy: Limiter::new(scenario.limits.heavy, scenario.other_tool, now),
+        };
+        let account = Account {
+            scenario,
+            switchboard,
+            client_id: format!("sim-{:016x}", mix(seed, 0x1D)),
+            client_secret: format!("{:016x}{:016x}", mix(seed, 0x5E), mix(seed, 0xC7)),
+            clock,
+            started_ms: now,
+            desk: Mutex::new(desk),
+        };
+        account.rotate_jwt();
+        account
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the user a new JWT; the one before is worth nothing from now on.
+    pub(super) fn rotate_jwt(&self) -> String {
+        let issued = self.now() / 1000;
+        let expires = self
+            .scenario
+            .jwt_life
+            .map(|life| issued + life.as_secs() as i64);
+        let mut desk = self.desk();
+        desk.jwts_issued += 1;
+        desk.jwt = jwt::issue(
+            self.switchboard.company().owner_id(),
+            issued,
+            expires,
+            desk.jwts_issued,
+        );
+        desk.jwt.clone()
+    }
+
+    /// Notes a request in the journal and says which fault meets it.
+    pub(super) fn receive(&self, ask: &Ask, now: i64) -> (u64, Option<FaultKind>) {
+        let mut desk = self.desk();
+        let operation = ask.route().operation();
+        let sequence = desk.journal.open(now, operation, ask.target());
+        let Some(operation) = operation else {
+            return (sequence, self.outage(sequence, now));
+        };
+        let in_penalty = desk.group(operation).1.in_penalty(now);
+        desk.journal
+            .complete(sequence, |entry| entry.in_penalty = in_penalty);
+        let fault = self
+            .outage(sequence, now)
+            .or_else(|| desk.faults.take(operation));
+        (sequence, fault)
+    }
+
+    /// While the API is down, three ways of being so take turns.
+    fn outage(&self, sequence: u64, now: i64) -> Option<FaultKind> {
+        let outage = self.scenario.outage?;
+        outage
+            .is_down(now - self.started_ms)
+            .then(|| match sequence % 3 {
+                0 => FaultKind::from(Reply::unavailable(503)),
+                1 => FaultKind::from(Reply::html(502, "502 Bad Gateway")),
+                _ => FaultKind::CloseBeforeAnswer,
+            })
+    }
+
+    /// The right answer to a request of the API.
+    pub(super) fn answer(&self, ask: &Ask, now: i64) -> Answer {
+        let route = ask.route();
+        let Some(operation) = route.operation() else {
+            return Reply::bad_uri().into();
+        };
+        if ask.method != route.method() {
+            return Reply::bad_method().into();
+        }
+        let needs_token = !matches!(operation, Operation::Token | Operation::Revoke);
+        if let Some(refusal) = needs_token.then(|| self.bearer_flaw(ask, now)).flatten() {
+            return refusal.into();
+        }
+        let verdict = self.desk().group(operation).1.admit(now);
+        let answer = match verdict {
+            Verdict::Refused {
+                retry_after_seconds,
+            } => Reply::too_many_requests(Some(retry_after_seconds)).into(),
+            Verdict::Admitted { .. } => self.attend(route, ask, now).unwrap_or_else(Answer::from),
+        };
+        Answer {
+            reply: self.with_rate_limit(answer.reply, operation, verdict),
+            ..answer
+        }
+    }
+
+    fn with_rate_limit(&self, reply: Reply, operation: Operation, verdict: Verdict) -> Reply {
+        if !self.scenario.rate_limit_headers {
+            return reply;
+        }
+        let remaining = match verdict {
+            Verdict::Admitted { remaining } => remaining,
+            Verdict::Refused { .. } => 0,
+        };
+        let mut desk = self.desk();
+        let (group, limiter) = desk.group(operation);
+        let limit = limiter.limit();
+        reply.with_rate_limit(
+            group,
+            limit.requests,
+            remaining,
+            limit.window.as_millis().div_ceil(1000) as u64,
+        )
+    }
+
+    fn bearer_flaw(&self, ask: &Ask, now: i64) -> Option<Reply> {
+        let Some(token) = ask.credentials("Bearer") else {
+            return Some(Reply::no_token());
+        };
+        match self.desk().tokens.check(token, now) {
+            Ok(()) => None,
+            Err(Flaw::Unknown) => Some(Reply::token_not_found()),
+            Err(Flaw::Expired) => Some(Reply::token_expired()),
+        }
+    }
+
+    fn attend(&self, route: Route<'_>, ask: &Ask, now: i64) -> Result<Answer, Reply> {
+        match route {
+            Route::Token => self.log_in(ask, now).map(Answer::from),
+            Route::Revoke => self.revoke(ask).map(Answer::from),
+            Route::ActiveCalls { account, extension } => {
+                self.check_account(account)?;
+                let extension = extension
+                    .map(|given| self.extension_id(given))
+                    .transpose()?;
+                self.check_call_log(extension)?;
+                lists::active_calls(ask, &self.scenario, &self.switchboard, extension, now)
+            }
+            Route::Extensions { account } => {
+                self.check_account(account)?;
+                if !self.scenario.read_accounts {
+                    return Err(Reply::app_lacks("ReadAccounts"));
+                }
+                lists::extensions(ask, &self.scenario, &self.switchboard)
+            }
+            Route::Journal | Route::Listed | Route::Unknown => Err(Reply::bad_uri()),
+        }
+    }
+
+    fn check_account(&self, given: &str) -> Result<(), Reply> {
+        let known = given == "~" || given == self.switchboard.company().account_id.to_string();
+        if known {
+            Ok(())
+        } else {
+            Err(Reply::not_found("accountId", given))
+        }
+    }
+
+    fn extension_id(&self, given: &str) -> Result<u64, Reply> {
+        if given == "~" {
+            return Ok(self.switchboard.company().owner_id());
+        }
+        let id = given.parse().ok().filter(|id| {
+            self.switchboard
+                .extensions()
+                .iter()
+                .any(|extension| extension.id == *id)
+        });
+        id.ok_or_else(|| Reply::not_found("extensionId", given))
+    }
+
+    /// The app needs its scope; the user may always see his own calls, an admin those of all.
+    fn check_call_log(&self, extension: Option<u64>) -> Result<(), Reply> {
+        let own = extension == Some(self.switchboard.company().owner_id());
+        match (self.scenario.read_call_log, self.scenario.admin || own) {
+            (false, _) => Err(Reply::app_lacks("ReadCallLog")),
+            (true, false) => Err(Reply::user_lacks("ReadCompanyCallLog")),
+            (true, true) => Ok(()),
+        }
+    }
+
+    fn check_client(&self, ask: &Ask) -> Result<(), Reply> {
+        let given = ask
+            .credentials("Basic")
+            .ok_or_else(|| Reply::invalid_client(401))?;
+        let expected = format!("{}:{}", self.client_id, self.client_secret);
+        let given = BASE64_STANDARD.decode(given).unwrap_or_default();
+        if given == expected.as_bytes() {
+            Ok(())
+        } else {
+            Err(Reply::invalid_client(400))
+        }
+    }
+
+    fn log_in(&self, ask: &Ask, now: i64) -> Result<Reply, Reply> {
+        self.check_client(ask)?;
+        if ask.form.get("grant_type") != Some(JWT_GRANT) {
+            return Err(Reply::unsupported_grant());
+        }
+        if !self.scenario.jwt_allowed {
+            return Err(Reply::grant_not_allowed());
+        }
+        let mut desk = self.desk();
+        if ask.form.get("assertion") != Some(desk.jwt.as_str()) {
+            return Err(Reply::invalid_grant("Invalid assertion"));
+        }
+        if jwt::expiry_s(&desk.jwt).is_some_and(|expiry| expiry * 1000 <= now) {
+            return Err(Reply::invalid_grant("Assertion expired"));
+        }
+        let life = self.scenario.token_life;
+        let token = desk.tokens.issue(now + life.as_millis() as i64);
+        Ok(self.token_reply(&token))
+    }
+
+    fn token_reply(&self, token: &str) -> Reply {
+        let said = self
+            .scenario
+            .said_token_life
+            .unwrap_or(self.scenario.token_life);
+        let scopes = [
+            (self.scenario.read_accounts, "ReadAccounts"),
+            (self.scenario.read_call_log, "ReadCallLog"),
+        ];
+        let scopes: Vec<&str> = scopes
+            .iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, name)| *name)
+            .collect();
+        let body = json!({
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": said.as_secs(),
+            "scope": scopes.join(" "),
+            "owner_id": self.switchboard.company().owner_id().to_string(),
+            "endpoint_id": format!("ep-{}", self.client_id),
+        });
+        Reply::json(200, &body)
+    }
+
+    fn revoke(&self, ask: &Ask) -> Result<Reply, Reply> {
+        self.check_client(ask)?;
+        self.desk()
+            .tokens
+            .revoke(ask.form.get("token").unwrap_or_default());
+        Ok(Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+        })
+    }
+}
+
+fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
+    let local = scenario.local_time_at_start;
+    let curve = Curve {
+        calls_per_minute: scenario.calls_per_minute,
+        day_shift_ms: local.map_or(0, |local| Curve::shift_to(now, local.as_millis() as i64)),
+        surge: scenario.surge_factor.map(|factor| Surge {
+            started_ms: now,
+            factor,
+        }),
+    };
+    Switchboard::new(Company::new(scenario.extensions, seed), curve, seed)
+}

@@ -1,0 +1,132 @@
+//! A simulated account with a clock that only tests move, and a client that hides nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use ringcentral_exporter::simulator::{Scenario, Simulator};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// 2026-09-15 10:20:00.123 UTC, a Tuesday.
+pub const MORNING: i64 = 1_789_467_600_123;
+pub const CALLS: &str = "/restapi/v1.0/account/~/active-calls";
+pub const OWN_CALLS: &str = "/restapi/v1.0/account/~/extension/~/active-calls";
+pub const EXTENSIONS: &str = "/restapi/v1.0/account/~/extension";
+
+pub struct Rig {
+    pub simulator: Simulator,
+    pub http: Client,
+    clock: Arc<AtomicI64>,
+}
+
+impl Rig {
+    pub async fn start(scenario: Scenario) -> Rig {
+        let clock = Arc::new(AtomicI64::new(MORNING));
+        let hands = Arc::clone(&clock);
+        let scenario = Scenario {
+            clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))),
+            ..scenario
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let simulator = Simulator::start(listener, scenario, 7).unwrap();
+        Rig {
+            simulator,
+            http: client(true),
+            clock,
+        }
+    }
+
+    pub async fn normal() -> Rig {
+        Rig::start(Scenario::normal()).await
+    }
+
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        self.simulator.url() + path
+    }
+
+    /// A login with these credentials.
+    pub async fn log_in_with(&self, id: &str, secret: &str, jwt: &str) -> Response {
+        let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        self.form(
+            id,
+            secret,
+            "token",
+            &[("grant_type", grant), ("assertion", jwt)],
+        )
+        .await
+    }
+
+    pub async fn form(
+        &self,
+        id: &str,
+        secret: &str,
+        name: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
+        let request = self.http.post(self.url(&format!("/restapi/oauth/{name}")));
+        request
+            .basic_auth(id, Some(secret))
+            .form(form)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// A login with the right credentials.
+    pub async fn log_in(&self) -> Response {
+        let simulator = &self.simulator;
+        let (id, secret) = (simulator.client_id(), simulator.client_secret());
+        self.log_in_with(id, secret, &simulator.jwt()).await
+    }
+
+    pub async fn token(&self) -> String {
+        let body = json(self.log_in().await).await;
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub fn request(&self, token: &str, path: &str) -> RequestBuilder {
+        self.http.get(self.url(path)).bearer_auth(token)
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Response {
+        self.request(token, path).send().await.unwrap()
+    }
+}
+
+pub fn client(gzip: bool) -> Client {
+    // Every test asks for it and the first one gets it: the others are refused, which is as well.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .gzip(gzip)
+        .redirect(redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
+pub async fn json(response: Response) -> Value {
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+}
+
+/// The status and the code of an error.
+pub async fn error(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = json(response).await;
+    (
+        status,
+        body["errors"][0]["errorCode"].as_str().unwrap().to_owned(),
+    )
+}
+
+pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap())
+}
