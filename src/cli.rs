@@ -49,7 +49,7 @@ pub struct DemoArgs {
     pub seed: String,
     /// Where the simulated account listens.
     #[arg(long = "demo.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen_address: String,
+    pub simulator_address: String,
     /// Everything else.
     #[command(flatten)]
     pub common: CommonArgs,
@@ -126,5 +126,31 @@ pub fn one_line(error: &clap::Error) -> String {
     match tip {
         Some(tip) => format!("{what}; {tip}"),
         None => format!("{what}; --help lists what is accepted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_has_a_place_of_its_own() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_may_be_left_out() {
+        let bare = Cli::try_parse_from(["x", "--ringcentral.level", "extension"]).unwrap();
+        assert_eq!(bare.serve.account.level.as_deref(), Some("extension"));
+        let named = Cli::try_parse_from(["x", "serve", "--ringcentral.level", "extension"]).unwrap();
+        assert!(matches!(named.command, Some(Command::Serve(args)) if args.account.level.is_some()));
+    }
+
+    #[test]
+    fn the_demo_knows_no_flags_about_the_account() {
+        let error = Cli::try_parse_from(["x", "demo", "--ringcentral.level", "extension"]).unwrap_err();
+        assert!(one_line(&error).starts_with("unexpected argument '--ringcentral.level' found"));
     }
 }

@@ -16,7 +16,7 @@ use crate::secret::SecretSource;
 use crate::simulator::{Scenario, Simulator};
 
 /// What to simulate, validated.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Demo {
     scenario: Scenario,
     seed: u64,
@@ -38,7 +38,7 @@ impl Demo {
         Ok(Self {
             scenario,
             seed: demo_seed(&args.seed)?,
-            listen: listen_address("--demo.listen-address", &args.listen_address)?,
+            listen: listen_address("--demo.listen-address", &args.simulator_address)?,
         })
     }
 
@@ -58,14 +58,16 @@ impl Demo {
 
 impl RunningDemo {
     /// The configuration that a user of the account would give by variables.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Never: the simulated account knows its own address.
     pub fn config(&self, common: Common) -> anyhow::Result<Config> {
         let secret = |text: String| SecretSource::Value(SecretString::from(text));
         let account = Account {
             name: "default".to_owned(),
             server: self.simulator.url().parse()?,
-            client_id: self.simulator.client_id(),
-            client_secret: secret(self.simulator.client_secret()),
+            client_id: self.simulator.client_id().to_owned(),
+            client_secret: secret(self.simulator.client_secret().to_owned()),
             jwt: secret(self.simulator.jwt()),
             account_id: "~".to_owned(),
             level: Level::Account,

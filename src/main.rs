@@ -17,8 +17,8 @@ const MISUSED: u8 = 2;
 
 /// What to run.
 enum Plan {
-    Serve(Config),
-    Demo(Common, Demo),
+    Serve(Box<Config>),
+    Demo(Box<(Common, Demo)>),
 }
 
 fn main() -> ExitCode {
@@ -43,9 +43,9 @@ fn main() -> ExitCode {
 fn plan(cli: Cli) -> Result<Plan, ConfigError> {
     let variable = |name: &str| std::env::var(name).ok();
     match cli.command {
-        Some(Command::Demo(args)) => Ok(Plan::Demo(Common::new(&args.common)?, Demo::new(&args)?)),
-        Some(Command::Serve(args)) => Ok(Plan::Serve(Config::new(&args, &variable)?)),
-        None => Ok(Plan::Serve(Config::new(&cli.serve, &variable)?)),
+        Some(Command::Demo(args)) => Ok(Plan::Demo(Box::new((Common::new(&args.common)?, Demo::new(&args)?)))),
+        Some(Command::Serve(args)) => Ok(Plan::Serve(Box::new(Config::new(&args, &variable)?))),
+        None => Ok(Plan::Serve(Box::new(Config::new(&cli.serve, &variable)?))),
     }
 }
 
@@ -61,9 +61,10 @@ async fn start(plan: Plan) -> anyhow::Result<()> {
         Plan::Serve(config) => {
             telemetry::start(config.common.log);
             let listeners = http::listen::bind_all(&config.common.web.listen)?;
-            serve(config, listeners).await
+            serve(*config, listeners).await
         }
-        Plan::Demo(common, demo) => {
+        Plan::Demo(plan) => {
+            let (common, demo) = *plan;
             telemetry::start(common.log);
             let listeners = http::listen::bind_all(&common.web.listen)?;
             let demo = demo.start(&listeners).await?;

@@ -1,1 +1,133 @@
+//! One golden file shows a whole exposition.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::calls::observation::{ApiStanding, FetchReport, Listing, RateLimit};
+use crate::calls::{ExtensionLabel, Snapshot};
+use crate::config::Level;
+use crate::ringcentral::wire::parse_page;
+use crate::ringcentral::{Operation, Reason};
+use crate::secret::SecretSource;
+
+const SCRAPE: Scrape = Scrape {
+    min_interval: Duration::ZERO,
+    timeout_offset: Duration::from_millis(500),
+    max_age: Duration::from_secs(120),
+    extension_label: ExtensionLabel::Number,
+};
+
+fn account(name: &str) -> Account {
+    let secret = SecretSource::Value(SecretString::from("sesame"));
+    Account {
+        name: name.to_owned(),
+        server: "https://platform.ringcentral.com".parse().unwrap(),
+        client_id: "id".to_owned(),
+        client_secret: secret.clone(),
+        jwt: secret,
+        account_id: "~".to_owned(),
+        level: Level::Account,
+        concurrent_calls_limit: Some(50),
+        ca_file: None,
+    }
+}
+
+fn moment(wall: &str) -> Moment {
+    Moment { wall: wall.parse().unwrap(), ..Moment::now() }
+}
+
+/// A fetch of two published payloads at ten o'clock, and a penalty that it earned.
+fn observation(now: Moment) -> Observation {
+    let bodies = [
+        include_str!("../../tests/fixtures/active-calls-direct-ringing-detailed.json"),
+        include_str!("../../tests/fixtures/active-calls-account-simple.json"),
+    ];
+    let calls: Vec<_> = bodies.iter().flat_map(|body| parse_page(body.as_bytes(), 1).unwrap().calls).collect();
+    let snapshot = Arc::new(Snapshot::of(&calls, SCRAPE.extension_label));
+    let limit = RateLimit { group: "heavy".to_owned(), limit: 10, remaining: Some(7), window: Duration::from_secs(60) };
+    Observation {
+        latest: Some(Listing { snapshot, taken: now }),
+        fetch: Some(FetchReport { succeeded: true, took: Duration::from_millis(250), pages: 1 }),
+        api: ApiStanding {
+            account_id: Some("123456".to_owned()),
+            rate_limits: vec![limit],
+            blocked_until: vec![("token", None), ("active_calls", Some(now.after(Duration::from_secs(30))))],
+            token_expiry: Some(now.after(Duration::from_secs(3600))),
+            jwt_expiry: Some(1_798_078_634.0),
+        },
+    }
+}
+
+fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Duration) -> String {
+    let start = moment("2026-11-24T10:00:00Z");
+    let accounts: Vec<_> = names.iter().map(|name| (account(name), Instruments::new(name).unwrap())).collect();
+    for (_, instruments) in &accounts {
+        instruments.sent(Operation::ActiveCalls);
+        instruments.took(Operation::ActiveCalls, Duration::from_millis(240));
+        instruments.failed(Operation::Token, Reason::Timeout);
+    }
+    let view = |(account, instruments)| AccountView { account, observation: Arc::new(observe(start)), instruments };
+    let views: Vec<_> = accounts.iter().map(|(account, instruments)| view((account, instruments))).collect();
+    render(&views, None, &SCRAPE, start.after(later)).unwrap()
+}
+
+/// Rewrite it with `UPDATE_GOLDEN=1 cargo test golden`, and read the difference.
+#[test]
+fn the_golden_file_is_a_whole_exposition() {
+    let text = rendered(&["default"], observation, Duration::from_secs(5));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/exposition.prom");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
+    let fresh = rendered(&["default"], observation, Duration::from_millis(119_999));
+    assert!(
+        fresh.contains("ringcentral_call_sessions_in_progress{")
+            && fresh.contains("ringcentral_up{account=\"default\"} 1")
+    );
+    let stale = rendered(&["default"], observation, Duration::from_secs(120));
+    for family in ["active_calls{", "calls_in_progress{", "call_sessions", "extensions_in_call", "oldest_call"] {
+        assert!(!stale.contains(&format!("\nringcentral_{family}")), "{family}");
+    }
+    assert!(stale.contains("ringcentral_up{account=\"default\"} 0"));
+    assert!(stale.contains("ringcentral_snapshot_timestamp_seconds{account=\"default\"} 1795514400"));
+}
+
+#[test]
+fn before_the_first_fetch_nothing_is_claimed() {
+    let text = rendered(&["default"], |_| Observation::default(), Duration::ZERO);
+    assert!(text.contains("ringcentral_up{account=\"default\"} 0"));
+    assert!(!text.contains("ringcentral_snapshot_timestamp_seconds{"));
+    assert!(!text.contains("ringcentral_call_sessions_in_progress{"));
+}
+
+#[test]
+fn a_penalty_that_is_over_reads_0() {
+    let series = "ringcentral_api_blocked_until_timestamp_seconds{account=\"default\",operation=\"active_calls\"}";
+    let during = rendered(&["default"], observation, Duration::from_secs(29));
+    assert!(during.contains(&format!("{series} 1795514430\n")));
+    let after = rendered(&["default"], observation, Duration::from_secs(30));
+    assert!(after.contains(&format!("{series} 0\n")));
+}
+
+#[test]
+fn the_families_of_several_accounts_are_merged() {
+    let text = rendered(&["acme", "globex"], observation, Duration::ZERO);
+    let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let mut distinct = types.clone();
+    distinct.dedup();
+    assert_eq!(types, distinct, "no family stands twice");
+    for account in ["acme", "globex"] {
+        assert!(text.contains(&format!("ringcentral_up{{account=\"{account}\"}} 1")));
+        assert!(text.contains(&format!(
+            "ringcentral_api_requests_total{{account=\"{account}\",operation=\"active_calls\"}} 1"
+        )));
+    }
+}

@@ -63,26 +63,13 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn new(company: &'a Company, seed: u64, number: u64, at: i64) -> Call<'a> {
         let mut rng = Rng::with_seed(mix(mix(seed, 0xCA11), number));
-        let session = Session {
-            number,
-            has_telephony_id: pick(&mut rng, true, &[(60, false)]),
-        };
-        Call {
-            company,
-            rng,
-            at,
-            session,
-        }
+        let session = Session { number, has_telephony_id: pick(&mut rng, true, &[(60, false)]) };
+        Call { company, rng, at, session }
     }
 
     fn place(mut self, lives: &mut Vec<Life>) {
-        let others = [
-            (300, Kind::Direct),
-            (150, Kind::Internal),
-            (200, Kind::Queue),
-            (60, Kind::CompanyLevel),
-            (10, Kind::Fax),
-        ];
+        let others =
+            [(300, Kind::Direct), (150, Kind::Internal), (200, Kind::Queue), (60, Kind::CompanyLevel), (10, Kind::Fax)];
         match pick(&mut self.rng, Kind::Outgoing, &others) {
             Kind::Direct => lives.push(self.direct()),
             Kind::Outgoing => lives.push(self.outgoing()),
@@ -133,11 +120,7 @@ impl<'a> Call<'a> {
             (4, "Internal Error"),
         ];
         let result = pick(&mut self.rng, "Call connected", &others);
-        let actions = [
-            (150, "RingOut Web"),
-            (50, "RingOut Mobile"),
-            (100, "Phone Call"),
-        ];
+        let actions = [(150, "RingOut Web"), (50, "RingOut Mobile"), (100, "Phone Call")];
         let face = Face {
             direction: Direction::Outbound,
             action: pick(&mut self.rng, "VoIP Call", &actions),
@@ -160,23 +143,10 @@ impl<'a> Call<'a> {
         ];
         let (out, back) = pick(&mut self.rng, ("Call connected", "Accepted"), &others);
         let (from, to) = (Side::Inside(caller), Side::Inside(callee));
-        let outbound = Face {
-            direction: Direction::Outbound,
-            action: "VoIP Call",
-            from,
-            to,
-        };
-        let inbound = Face {
-            direction: Direction::Inbound,
-            action: "Phone Call",
-            from,
-            to,
-        };
+        let outbound = Face { direction: Direction::Outbound, action: "VoIP Call", from, to };
+        let inbound = Face { direction: Direction::Inbound, action: "Phone Call", from, to };
         let span = self.span(back);
-        [
-            self.record(Some(caller), outbound, span, out),
-            self.record(Some(callee), inbound, span, back),
-        ]
+        [self.record(Some(caller), outbound, span, out), self.record(Some(callee), inbound, span, back)]
     }
 
     /// The caller waits unlisted; then one or several agents ring, and one of them answers.
@@ -198,87 +168,37 @@ impl<'a> Call<'a> {
         let at_once = pick(&mut self.rng, 1, &[(150, 2), (100, 3), (50, 4)]);
         let first = self.rng.usize(0..agents.len().max(1));
         let accepted = self.span("Accepted");
-        let missed = Span {
-            answered: None,
-            end: accepted.answered.unwrap_or(accepted.end),
-            ..accepted
-        };
-        for (turn, agent) in agents
-            .iter()
-            .cycle()
-            .skip(first)
-            .take(at_once.min(agents.len()))
-            .enumerate()
-        {
-            let (span, result) = if turn == 0 {
-                (accepted, "Accepted")
-            } else {
-                (missed, "Missed")
-            };
+        let missed = Span { answered: None, end: accepted.answered.unwrap_or(accepted.end), ..accepted };
+        for (turn, agent) in agents.iter().cycle().skip(first).take(at_once.min(agents.len())).enumerate() {
+            let (span, result) = if turn == 0 { (accepted, "Accepted") } else { (missed, "Missed") };
             lives.push(self.queue_record(*agent, caller, span, result));
         }
     }
 
     /// While live it looks like a call of the agent to himself; ended, like what it was.
-    fn queue_record(
-        &mut self,
-        agent: usize,
-        caller: Side,
-        span: Span,
-        result: &'static str,
-    ) -> Life {
+    fn queue_record(&mut self, agent: usize, caller: Side, span: Span, result: &'static str) -> Life {
         let oneself = Side::NumberOnly(agent);
-        let ended = Face {
-            direction: Direction::Inbound,
-            action: "Phone Call",
-            from: caller,
-            to: Side::Inside(agent),
-        };
-        let live = Face {
-            direction: Direction::Outbound,
-            action: "VoIP Call",
-            from: oneself,
-            to: oneself,
-        };
-        Life {
-            live,
-            ..self.record(Some(agent), ended, span, result)
-        }
+        let ended = Face { direction: Direction::Inbound, action: "Phone Call", from: caller, to: Side::Inside(agent) };
+        let live = Face { direction: Direction::Outbound, action: "VoIP Call", from: oneself, to: oneself };
+        Life { live, ..self.record(Some(agent), ended, span, result) }
     }
 
     /// Nobody rang, so nothing was listed: the record turns up when all is over.
     fn unanswered_in_queue(&mut self, queue: usize, caller: Side) -> Life {
         let others = [(400, "Voicemail"), (100, "Callback requested")];
         let result = pick(&mut self.rng, "Abandoned", &others);
-        let face = Face {
-            direction: Direction::Inbound,
-            action: "Phone Call",
-            from: caller,
-            to: Side::Inside(queue),
-        };
+        let face = Face { direction: Direction::Inbound, action: "Phone Call", from: caller, to: Side::Inside(queue) };
         let span = self.span(result);
         let life = self.record(Some(queue), face, span, result);
-        Life {
-            appears: life.end_shows,
-            ..life
-        }
+        Life { appears: life.end_shows, ..life }
     }
 
     /// To the main number or the menu: nobody's extension.
     fn company_level(&mut self) -> Life {
-        let others = [
-            (250, "Hang Up"),
-            (200, "Abandoned"),
-            (150, "Missed"),
-            (100, "Voicemail"),
-        ];
+        let others = [(250, "Hang Up"), (200, "Abandoned"), (150, "Missed"), (100, "Voicemail")];
         let result = pick(&mut self.rng, "Accepted", &others);
-        let face = Face {
-            direction: Direction::Inbound,
-            action: "Phone Call",
-            from: self.outsider(),
-            to: Side::MainNumber,
-        };
+        let face =
+            Face { direction: Direction::Inbound, action: "Phone Call", from: self.outsider(), to: Side::MainNumber };
         let span = self.span(result);
         self.record(None, face, span, result)
     }
@@ -286,38 +206,15 @@ impl<'a> Call<'a> {
     fn fax(&mut self) -> Life {
         let user = self.user();
         let (from, to) = (self.outsider(), Side::Inside(user));
-        let arriving = Face {
-            direction: Direction::Inbound,
-            action: "Incoming Fax",
-            from,
-            to,
-        };
-        let leaving = Face {
-            direction: Direction::Outbound,
-            action: "Outgoing Fax",
-            from: to,
-            to: from,
-        };
+        let arriving = Face { direction: Direction::Inbound, action: "Incoming Fax", from, to };
+        let leaving = Face { direction: Direction::Outbound, action: "Outgoing Fax", from: to, to: from };
         let others = [(400, (leaving, "Sent")), (60, (leaving, "Fax Not Sent"))];
         let (face, result) = pick(&mut self.rng, (arriving, "Received"), &others);
-        let span = Span {
-            start: self.at,
-            answered: None,
-            end: self.at + self.rng.i64(20_000..90_000),
-        };
-        Life {
-            kind: "Fax",
-            ..self.record(Some(user), face, span, result)
-        }
+        let span = Span { start: self.at, answered: None, end: self.at + self.rng.i64(20_000..90_000) };
+        Life { kind: "Fax", ..self.record(Some(user), face, span, result) }
     }
 
-    fn record(
-        &mut self,
-        owner: Option<usize>,
-        face: Face,
-        span: Span,
-        result: &'static str,
-    ) -> Life {
+    fn record(&mut self, owner: Option<usize>, face: Face, span: Span, result: &'static str) -> Life {
         // The list lags behind by 3 to 10 seconds in both directions.
         let appears = span.start + self.rng.i64(3_000..=10_000);
         let end_shows = span.end + self.rng.i64(3_000..=10_000);
@@ -354,11 +251,7 @@ impl<'a> Call<'a> {
             _ => (self.rng.i64(6_000..45_000), 0),
         };
         let answered = (talk > 0).then_some(self.at + ring);
-        Span {
-            start: self.at,
-            answered,
-            end: self.at + ring + talk,
-        }
+        Span { start: self.at, answered, end: self.at + ring + talk }
     }
 
     fn talk(&mut self) -> i64 {
@@ -382,10 +275,6 @@ impl<'a> Call<'a> {
         let users = &self.company.users;
         let wanted = self.user();
         let mut candidates = users.iter().copied().filter(|user| *user != other);
-        if wanted != other {
-            wanted
-        } else {
-            candidates.next().unwrap_or(other)
-        }
+        if wanted != other { wanted } else { candidates.next().unwrap_or(other) }
     }
 }

@@ -21,11 +21,7 @@ pub(super) struct Answer {
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Answer {
-        Answer {
-            reply,
-            records: None,
-            listed_at_ms: None,
-        }
+        Answer { reply, records: None, listed_at_ms: None }
     }
 }
 
@@ -45,10 +41,7 @@ impl Cut {
             Some("max") => most,
             _ => at_least_one(query, "perPage", USUAL_PER_PAGE)?,
         };
-        Ok(Cut {
-            page,
-            per_page: per_page.min(most),
-        })
+        Ok(Cut { page, per_page: per_page.min(most) })
     }
 
     fn of<T>(self, items: Vec<T>) -> Vec<T> {
@@ -100,15 +93,9 @@ pub(super) fn active_calls(
     extension: Option<u64>,
     now: i64,
 ) -> Result<Answer, Reply> {
-    let links = Links {
-        host: ask.host.clone(),
-        account_id: switchboard.company().account_id,
-    };
+    let links = Links { host: ask.host.clone(), account_id: switchboard.company().account_id };
     let cut = Cut::read(&ask.query, scenario)?;
-    let mut list = extension.map_or_else(
-        || switchboard.listed_at(now),
-        |id| switchboard.listed_for(id, now),
-    );
+    let mut list = extension.map_or_else(|| switchboard.listed_at(now), |id| switchboard.listed_for(id, now));
     if scenario.obeys_query {
         list.retain(|record| passes(&ask.query, record));
     }
@@ -118,24 +105,15 @@ pub(super) fn active_calls(
     };
     let total = list.len();
     let page = cut.of(list);
-    let records: Vec<_> = page
-        .iter()
-        .map(|record| WireRecord::new(record, &links, view))
-        .collect();
+    let records: Vec<_> = page.iter().map(|record| WireRecord::new(record, &links, view)).collect();
     let owner = extension.map_or_else(|| links.account(), |id| links.extension(id));
     let address = address(format!("{owner}/active-calls"), &ask.query, cut);
     let count = records.len();
     let body = match scenario.envelope {
         Envelope::Bare => WirePage::bare(address(cut.page), records),
-        Envelope::Full => {
-            WirePage::full(records, cut.paging(count), address, cut.next(total), None)
-        }
+        Envelope::Full => WirePage::full(records, cut.paging(count), address, cut.next(total), None),
     };
-    Ok(Answer {
-        reply: Reply::json(200, &body),
-        records: Some(count),
-        listed_at_ms: Some(now),
-    })
+    Ok(Answer { reply: Reply::json(200, &body), records: Some(count), listed_at_ms: Some(now) })
 }
 
 fn passes(query: &Query, record: &Record) -> bool {
@@ -144,15 +122,8 @@ fn passes(query: &Query, record: &Record) -> bool {
 }
 
 /// A page of the account's extensions, with totals.
-pub(super) fn extensions(
-    ask: &Ask,
-    scenario: &Scenario,
-    switchboard: &Switchboard,
-) -> Result<Answer, Reply> {
-    let links = Links {
-        host: ask.host.clone(),
-        account_id: switchboard.company().account_id,
-    };
+pub(super) fn extensions(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard) -> Result<Answer, Reply> {
+    let links = Links { host: ask.host.clone(), account_id: switchboard.company().account_id };
     let cut = Cut::read(&ask.query, scenario)?;
     let wanted = switchboard.extensions().iter().filter(|extension| {
         let status = extension.status.unwrap_or("Enabled");
@@ -161,23 +132,13 @@ pub(super) fn extensions(
     let list: Vec<_> = wanted.collect();
     let total = list.len();
     let page = cut.of(list);
-    let records: Vec<_> = page
-        .into_iter()
-        .map(|e| WireExtension::new(e, &links))
-        .collect();
+    let records: Vec<_> = page.into_iter().map(|e| WireExtension::new(e, &links)).collect();
     let count = records.len();
-    let totals = Paging {
-        total_pages: Some(cut.pages(total)),
-        total_elements: Some(total),
-        ..cut.paging(count)
-    };
+    let totals = Paging { total_pages: Some(cut.pages(total)), total_elements: Some(total), ..cut.paging(count) };
     let address = address(format!("{}/extension", links.account()), &ask.query, cut);
     let last = Some(cut.pages(total).max(1));
     let body = WirePage::full(records, totals, address, cut.next(total), last);
-    Ok(Answer {
-        records: Some(count),
-        ..Answer::from(Reply::json(200, &body))
-    })
+    Ok(Answer { records: Some(count), ..Answer::from(Reply::json(200, &body)) })
 }
 
 /// Writes addresses of pages: what was asked is repeated, page and size are put last.
@@ -192,18 +153,9 @@ pub(super) fn listed(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard, 
     let Ok(at) = at else {
         return Reply::bad_parameter("at", ask.query.get("at").unwrap_or_default());
     };
-    let links = Links {
-        host: ask.host.clone(),
-        account_id: switchboard.company().account_id,
-    };
-    let view = View {
-        detailed: false,
-        finished_field: scenario.finished_field,
-    };
+    let links = Links { host: ask.host.clone(), account_id: switchboard.company().account_id };
+    let view = View { detailed: false, finished_field: scenario.finished_field };
     let list = switchboard.listed_at(at);
-    let records: Vec<_> = list
-        .iter()
-        .map(|record| WireRecord::new(record, &links, view))
-        .collect();
+    let records: Vec<_> = list.iter().map(|record| WireRecord::new(record, &links, view)).collect();
     Reply::json(200, &records)
 }

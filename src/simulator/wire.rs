@@ -18,10 +18,7 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn account(&self) -> String {
-        format!(
-            "http://{}/restapi/v1.0/account/{}",
-            self.host, self.account_id
-        )
+        format!("http://{}/restapi/v1.0/account/{}", self.host, self.account_id)
     }
 
     pub(super) fn extension(&self, id: u64) -> String {
@@ -114,10 +111,7 @@ impl<'a> Common<'a> {
             result: record.result,
             to: WireParty::new(&record.to),
             from: WireParty::new(&record.from),
-            extension: record.extension_id.map(|id| WireOwner {
-                uri: links.extension(id),
-                id,
-            }),
+            extension: record.extension_id.map(|id| WireOwner { uri: links.extension(id), id }),
             reason: record.reason,
             reason_description: record.reason.map(|_| described),
             telephony_session_id: record.telephony_session_id.as_deref(),
@@ -156,11 +150,7 @@ impl<'a> WireRecord<'a> {
         // A company-level call belongs to the system extension, whose id is the account's.
         let owner = links.extension(record.extension_id.unwrap_or(links.account_id));
         let name = if view.detailed { "Detailed" } else { "Simple" };
-        let leg = || Leg {
-            common: Common::new(record, links),
-            leg_type: "Accept",
-            master: true,
-        };
+        let leg = || Leg { common: Common::new(record, links), leg_type: "Accept", master: true };
         WireRecord {
             uri: format!("{owner}/call-log/{}?view={name}", record.id),
             id: &record.id,
@@ -208,9 +198,7 @@ impl<'a> WireExtension<'a> {
 }
 
 fn iso(unix_ms: i64) -> String {
-    Timestamp::from_millisecond(unix_ms)
-        .map(|time| format!("{time:.3}"))
-        .unwrap_or_default()
+    Timestamp::from_millisecond(unix_ms).map(|time| format!("{time:.3}")).unwrap_or_default()
 }
 
 /// Where a page lies in its list.
@@ -252,12 +240,7 @@ pub(super) struct WirePage<T> {
 
 impl<T> WirePage<T> {
     pub(super) fn bare(uri: String, records: Vec<T>) -> WirePage<T> {
-        WirePage {
-            uri,
-            records,
-            paging: None,
-            navigation: None,
-        }
+        WirePage { uri, records, paging: None, navigation: None }
     }
 
     /// `address` writes the address of a page of this list; `next` and `last` are page numbers.
@@ -269,16 +252,7 @@ impl<T> WirePage<T> {
         last: Option<usize>,
     ) -> WirePage<T> {
         let link = |page: usize| Uri { uri: address(page) };
-        let navigation = Navigation {
-            next_page: next.map(link),
-            first_page: link(1),
-            last_page: last.map(link),
-        };
-        WirePage {
-            uri: address(paging.page),
-            records,
-            paging: Some(paging),
-            navigation: Some(navigation),
-        }
+        let navigation = Navigation { next_page: next.map(link), first_page: link(1), last_page: last.map(link) };
+        WirePage { uri: address(paging.page), records, paging: Some(paging), navigation: Some(navigation) }
     }
 }

@@ -1,0 +1,221 @@
+//! The program itself: its exit codes, its signals, its log.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::rig::loopback;
+
+/// The program, running.
+pub struct Program {
+    child: Child,
+    stderr: BufReader<tokio::process::ChildStderr>,
+    pub stdout: BufReader<ChildStdout>,
+    /// What it has logged, as far as it was read.
+    pub log: String,
+}
+
+/// The program with an empty environment.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringcentral-exporter"));
+    command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// The program pointed at a simulated account by four variables.
+pub fn pointed_at(simulator: &Simulator, arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command
+        .env("RC_SERVER_URL", simulator.url())
+        .env("RC_CLIENT_ID", simulator.client_id())
+        .env("RC_CLIENT_SECRET", simulator.client_secret())
+        .env("RC_JWT", simulator.jwt());
+    command
+}
+
+/// Runs it to its end: exit code, standard output, standard error.
+pub async fn output(mut command: Command) -> (Option<i32>, String, String) {
+    let output = timeout(Duration::from_secs(20), command.output()).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+impl Program {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stderr, stdout, log: String::new() }
+    }
+
+    /// Reads the log up to a line that holds this, and gives the line.
+    pub async fn logs(&mut self, wanted: &str) -> String {
+        let search = async {
+            loop {
+                let mut line = String::new();
+                let read = self.stderr.read_line(&mut line).await.unwrap();
+                assert!(read > 0, "it ended without saying {wanted:?}: {}", self.log);
+                self.log.push_str(&line);
+                if line.contains(wanted) {
+                    return line;
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), search).await.unwrap_or_else(|_| panic!("it never said {wanted:?}"))
+    }
+
+    /// Waits until it listens, and gives its address.
+    pub async fn url(&mut self) -> String {
+        let line = self.logs("message=listening").await;
+        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+        format!("http://{}", address.trim_matches('"'))
+    }
+
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub async fn ends(&mut self) -> ExitStatus {
+        let status = timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap();
+        self.stderr.read_to_string(&mut self.log).await.unwrap();
+        status
+    }
+}
+
+async fn simulator() -> Simulator {
+    Simulator::start(loopback().await, Scenario::normal(), 1).unwrap()
+}
+
+fn http() -> reqwest::Client {
+    ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap()
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_a_clear_error_and_exit_1() {
+    let simulator = simulator().await;
+    let taken = loopback().await;
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, log) = output(pointed_at(&simulator, &["--web.listen-address", &address])).await;
+    assert_eq!(code, Some(1));
+    assert!(log.contains(&format!("cannot listen on {address}: Address already in use")), "{log}");
+}
+
+#[tokio::test]
+async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
+    let simulator = simulator().await;
+    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let url = program.url().await;
+    let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("\nringcentral_up{account=\"default\"} 1\n"), "{text}");
+    program.signal("TERM").await;
+    assert_eq!(program.ends().await.code(), Some(0));
+    let revoked = simulator.journal().into_iter().filter(|entry| entry.operation == Some(Operation::Revoke));
+    assert_eq!(revoked.map(|entry| entry.status).collect::<Vec<_>>(), [Some(200)]);
+}
+
+#[tokio::test]
+async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() {
+    let simulator = simulator().await;
+    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", ":0"]));
+    let url = program.url().await;
+    let port = url.rsplit_once(':').unwrap().1;
+    for host in ["127.0.0.1", "[::1]"] {
+        let reply = http().get(format!("http://{host}:{port}/-/healthy")).send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_answers_the_scrape_in_flight() {
+    let simulator = simulator().await;
+    let slow = FaultKind::Delay(Duration::from_millis(800));
+    simulator.inject(Fault::always(Operation::ActiveCalls, slow));
+    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let url = program.url().await;
+    let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
+    sleep(Duration::from_millis(300)).await;
+    program.signal("INT").await;
+    program.logs("stopping").await;
+    sleep(Duration::from_millis(100)).await;
+    http().get(format!("{url}/-/healthy")).send().await.expect_err("it accepts nobody any more");
+    let text = scrape.await.unwrap().unwrap().text().await.unwrap();
+    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+    assert_eq!(program.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let simulator = simulator().await;
+    simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
+    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let url = program.url().await;
+    let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
+    sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    program.signal("TERM").await;
+    program.logs("stopping").await;
+    program.signal("TERM").await;
+    assert_eq!(program.ends().await.code(), Some(1));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    scrape.await.unwrap().expect_err("nobody waited for it");
+}
+
+#[tokio::test]
+async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
+    let simulator = simulator().await;
+    let id = "f3b0c1d2-1111-2222-3333-444455556666";
+    let refusal = Reply::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
+    simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
+    let mut program =
+        Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0", "--log.level", "trace"]));
+    let url = program.url().await;
+    http().get(format!("{url}/metrics")).send().await.unwrap();
+    let line = program.logs("fetch failed").await;
+    for part in ["level=warn", "account=default", "reason=forbidden", "CMN-408", id, "--ringcentral.level=extension"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    let page = http().get(&url).send().await.unwrap().text().await.unwrap();
+    program.signal("TERM").await;
+    program.ends().await;
+    for secret in [simulator.client_secret(), &simulator.jwt()] {
+        assert!(!program.log.contains(secret) && !page.contains(secret));
+    }
+    assert!(!program.log.to_lowercase().contains("bearer ey"), "{}", program.log);
+}
+
+#[tokio::test]
+async fn json_lines_are_json() {
+    let simulator = simulator().await;
+    let arguments = ["--web.listen-address", "127.0.0.1:0", "--log.format", "json"];
+    let mut program = Program::start(pointed_at(&simulator, &arguments));
+    let line = program.logs("listening").await;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("INFO"), Some("listening")));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_needs_no_root_certificates() {
+    let simulator = simulator().await;
+    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let mut program = Program::start(command);
+    let url = program.url().await;
+    let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_with_tls_and_no_root_certificates_is_a_clear_error_and_exit_1() {
+    let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
+    command.env("RC_CLIENT_ID", "x").env("RC_CLIENT_SECRET", "x").env("RC_JWT", "x");
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let (code, _, log) = output(command).await;
+    assert_eq!(code, Some(1));
+    assert!(log.contains("ca-certificates"), "{log}");
+}

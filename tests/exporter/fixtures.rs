@@ -1,0 +1,101 @@
+//! Published payloads, through the parser: what they count is what the contract's rules give.
+//!
+//! Where they come from: `tests/fixtures/README.md`.
+
+use ringcentral_exporter::calls::{Call, Direction, ExtensionLabel, Snapshot, State};
+use ringcentral_exporter::ringcentral::wire::{ApiError, Page, parse_api_error, parse_page, parse_token};
+
+fn page(body: &str) -> Page {
+    let page = parse_page(body.as_bytes(), 1).unwrap();
+    assert_eq!(page.unreadable, 0);
+    page
+}
+
+/// The series of `ringcentral_active_calls`, as direction, result, extension and count.
+fn series(calls: &[Call]) -> Vec<(Direction, String, String, u64)> {
+    let snapshot = Snapshot::of(calls, ExtensionLabel::Number);
+    let entries = snapshot.records.into_iter();
+    entries
+        .map(|(labels, count)| {
+            (labels.direction, labels.result.as_str().to_owned(), labels.extension.unwrap_or_default(), count)
+        })
+        .collect()
+}
+
+fn one(direction: Direction, result: &str, extension: &str) -> (Direction, String, String, u64) {
+    (direction, result.to_owned(), extension.to_owned(), 1)
+}
+
+#[test]
+fn a_call_that_rings_is_live() {
+    let page = page(include_str!("../fixtures/active-calls-direct-ringing-detailed.json"));
+    assert_eq!(series(&page.calls), [one(Direction::Inbound, "In Progress", "234567")]);
+    let snapshot = Snapshot::of(&page.calls, ExtensionLabel::Number);
+    assert_eq!((snapshot.sessions_in_progress, snapshot.extensions_in_call), (1, 1), "legs are no records");
+    assert_eq!(snapshot.oldest_start.map(|start| start.as_second()), Some(1_611_100_737));
+    assert_eq!(page.calls[0].session, "s-8f8125f1aeb944f486531c351a2f520e");
+    assert_eq!((page.next, page.account_id.as_deref()), (None, Some("123456")));
+}
+
+#[test]
+fn the_same_call_ended_is_listed_and_not_live() {
+    let ringing = page(include_str!("../fixtures/active-calls-direct-ringing-detailed.json"));
+    let ended = page(include_str!("../fixtures/active-calls-direct-ended-detailed.json"));
+    assert_eq!(series(&ended.calls), [one(Direction::Inbound, "Accepted", "234567")]);
+    assert_eq!(ended.calls[0].state, State::Ended);
+    assert_eq!(ended.calls[0].id, ringing.calls[0].id);
+    let snapshot = Snapshot::of(&ended.calls, ExtensionLabel::Number);
+    assert_eq!((snapshot.sessions_in_progress, snapshot.oldest_start), (0, None));
+}
+
+#[test]
+fn old_records_without_extension_take_it_from_their_address() {
+    let page = page(include_str!("../fixtures/active-calls-account-simple.json"));
+    let expected =
+        [one(Direction::Inbound, "Accepted", "131192004"), one(Direction::Outbound, "Call connected", "131192004")];
+    assert_eq!(series(&page.calls), expected);
+    assert_eq!((page.next, page.account_id.as_deref()), (None, Some("131192004")));
+}
+
+#[test]
+fn an_account_without_calls_has_zero_and_no_series() {
+    let page = page(include_str!("../fixtures/active-calls-account-empty.json"));
+    assert!(series(&page.calls).is_empty());
+    assert_eq!(Snapshot::of(&page.calls, ExtensionLabel::Number).sessions_in_progress, 0);
+}
+
+#[test]
+fn a_fax_is_left_out_and_the_next_page_is_followed() {
+    let page = page(include_str!("../fixtures/call-log-page-with-next.json"));
+    assert_eq!(series(&page.calls), [one(Direction::Outbound, "Call connected", "401494647008")]);
+    assert!(page.next.unwrap().ends_with("&page=2&perPage=2"));
+}
+
+#[test]
+fn a_list_of_extensions_is_no_list_of_calls_but_reads_as_records_of_nothing() {
+    let page = page(include_str!("../fixtures/extension-list.json"));
+    assert_eq!(page.calls.len(), 2);
+    assert!(page.calls.iter().all(|call| call.state == State::Unknown && call.direction == Direction::Unknown));
+}
+
+#[test]
+fn a_token_is_granted_for_as_long_as_it_says() {
+    let token = parse_token(include_bytes!("../fixtures/token-jwt-response.json")).unwrap();
+    assert_eq!((token.access_token.as_str(), token.expires_in), ("EXAMPLEACCESSTOKEN", Some(7199)));
+}
+
+#[test]
+fn errors_give_their_codes() {
+    let read = |body: &str| {
+        let ApiError { code, error, permission, parameter } = parse_api_error(body.as_bytes());
+        [code, error, permission, parameter].map(Option::unwrap_or_default)
+    };
+    let grant = read(include_str!("../fixtures/error-400-token-unauthorized-client-oau-251.json"));
+    assert_eq!(grant, ["OAU-251", "unauthorized_client", "", ""]);
+    let app = read(include_str!("../fixtures/error-403-app-permission-cmn-401.json"));
+    assert_eq!(app, ["CMN-401", "", "ReadCallLog", ""]);
+    let user = read(include_str!("../fixtures/error-403-user-permission-cmn-408.json"));
+    assert_eq!(user, ["CMN-408", "", "ReadCompanyCallLog", ""]);
+    let unavailable = read(include_str!("../fixtures/error-service-unavailable-cmn-201.json"));
+    assert_eq!(unavailable, ["CMN-201", "", "", ""]);
+}

@@ -1,0 +1,189 @@
+//! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
+
+use std::path::Path;
+
+use crate::binary::{command, output};
+
+/// The line that the program ends with, given these flags and variables beside the three required ones.
+async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut command = command(flags);
+    command.env("RC_CLIENT_ID", "id").env("RC_CLIENT_SECRET", "secret").env("RC_JWT", "jwt");
+    command.envs(variables.iter().copied());
+    let (code, printed, error) = output(command).await;
+    assert_eq!((code, printed.as_str()), (Some(2), ""), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error.trim_end().strip_prefix("ringcentral-exporter: ").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_accepted_is_told_with_what_is() {
+    let cases = [
+        (
+            "--web.listen-address=localhost",
+            r#"--web.listen-address: "localhost" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets"#,
+        ),
+        (
+            "--web.listen-address=::1:80",
+            r#"--web.listen-address: "::1:80" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets"#,
+        ),
+        (
+            "--web.telemetry-path=metrics",
+            r#"--web.telemetry-path: "metrics" is not accepted; accepted is a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+        ),
+        (
+            "--web.telemetry-path=/healthz",
+            r#"--web.telemetry-path: "/healthz" is not accepted; accepted is a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+        ),
+        (
+            "--ringcentral.account-name=a b",
+            r#"--ringcentral.account-name: "a b" is not accepted; accepted is 1 to 64 letters, digits and _.-"#,
+        ),
+        (
+            "--ringcentral.level=company",
+            r#"--ringcentral.level: "company" is not accepted; accepted is account or extension"#,
+        ),
+        (
+            "--ringcentral.account-id=me@example.com",
+            "--ringcentral.account-id: not an account id; accepted is ~ (the account of the JWT) or 1 to 20 digits",
+        ),
+        (
+            "--ringcentral.concurrent-calls-limit=0",
+            r#"--ringcentral.concurrent-calls-limit: "0" is not accepted; accepted is a whole number from 1 to 1000000"#,
+        ),
+        (
+            "--ringcentral.server-url=platform.ringcentral.com",
+            "--ringcentral.server-url: not a URL; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "--ringcentral.server-url=ftp://platform.ringcentral.com",
+            "--ringcentral.server-url: neither http nor https; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "--ringcentral.server-url=https://user:sesame@platform.ringcentral.com",
+            "--ringcentral.server-url: a URL with a user or password in it; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "--ringcentral.server-url=https://platform.ringcentral.com/restapi",
+            "--ringcentral.server-url: a URL with a path, query or fragment; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "--ringcentral.ca-file=/nonexistent.pem",
+            r#"--ringcentral.ca-file: "/nonexistent.pem" is not accepted; accepted is a readable PEM file (No such file or directory (os error 2))"#,
+        ),
+        (
+            "--metrics.extension-label=name",
+            r#"--metrics.extension-label: "name" is not accepted; accepted is number, id or off"#,
+        ),
+        (
+            "--scrape.min-interval=10",
+            r#"--scrape.min-interval: "10" is not accepted; accepted is auto, or a duration above 0 such as 500ms, 10s or 2m"#,
+        ),
+        (
+            "--scrape.min-interval=2m",
+            r#"--scrape.min-interval: "2m" is not accepted; accepted is auto, or less than --scrape.max-age, which is 2m"#,
+        ),
+        (
+            "--scrape.timeout-offset=-1s",
+            r#"--scrape.timeout-offset: "-1s" is not accepted; accepted is a duration such as 500ms or 1s"#,
+        ),
+        (
+            "--scrape.max-age=0s",
+            r#"--scrape.max-age: "0s" is not accepted; accepted is a duration above 0 such as 500ms, 10s or 2m"#,
+        ),
+        ("--log.level=loud", r#"--log.level: "loud" is not accepted; accepted is error, warn, info, debug or trace"#),
+        ("--log.format=xml", r#"--log.format: "xml" is not accepted; accepted is logfmt or json"#),
+        ("--log.leval=info", "unexpected argument '--log.leval' found; a similar argument exists: '--log.level'"),
+        ("server", "unrecognized subcommand 'server'; a similar subcommand exists: 'serve'"),
+    ];
+    for (flag, message) in cases {
+        assert_eq!(complaint(&[flag], &[]).await, message);
+    }
+}
+
+#[tokio::test]
+async fn a_variable_is_named_where_the_value_came_from_it() {
+    let cases = [
+        ("RC_LEVEL", "all", r#"RC_LEVEL: "all" is not accepted; accepted is account or extension"#),
+        (
+            "RC_ACCOUNT_NAME",
+            "ä",
+            r#"RC_ACCOUNT_NAME: "ä" is not accepted; accepted is 1 to 64 letters, digits and _.-"#,
+        ),
+        (
+            "RC_CLIENT_ID",
+            "two words",
+            r#"RC_CLIENT_ID: "two words" is not accepted; accepted is the client id of an app: letters, digits and -_."#,
+        ),
+        (
+            "RC_CONCURRENT_CALLS_LIMIT",
+            "many",
+            r#"RC_CONCURRENT_CALLS_LIMIT: "many" is not accepted; accepted is a whole number from 1 to 1000000"#,
+        ),
+        (
+            "RC_SERVER_URL",
+            "https://token@x.example",
+            "RC_SERVER_URL: a URL with a user or password in it; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "RC_ACCOUNT_ID",
+            "+16505550101",
+            "RC_ACCOUNT_ID: not an account id; accepted is ~ (the account of the JWT) or 1 to 20 digits",
+        ),
+    ];
+    for (variable, value, message) in cases {
+        assert_eq!(complaint(&[], &[(variable, value)]).await, message);
+    }
+}
+
+#[tokio::test]
+async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
+    let cases = [
+        ("RC_CLIENT_ID", "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id"),
+        (
+            "RC_CLIENT_SECRET",
+            "the app's client secret is required: RC_CLIENT_SECRET, or RC_CLIENT_SECRET_FILE, or --ringcentral.client-secret-file",
+        ),
+        ("RC_JWT", "the user's JWT is required: RC_JWT, or RC_JWT_FILE, or --ringcentral.jwt-file"),
+    ];
+    for (variable, message) in cases {
+        assert_eq!(complaint(&[], &[(variable, "")]).await, message);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_and_its_file_together_are_one_too_many() {
+    let both = complaint(&[], &[("RC_JWT_FILE", "/run/secrets/jwt")]).await;
+    assert_eq!(both, "RC_JWT and RC_JWT_FILE are both given; give one of them");
+    let both = complaint(&["--ringcentral.client-secret-file=/run/secrets/secret"], &[]).await;
+    assert_eq!(both, "RC_CLIENT_SECRET and --ringcentral.client-secret-file are both given; give one of them");
+}
+
+#[tokio::test]
+async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
+    let missing = complaint(&[], &[("RC_JWT", ""), ("RC_JWT_FILE", "/nonexistent/jwt")]).await;
+    let expected =
+        "RC_JWT_FILE: /nonexistent/jwt: No such file or directory (os error 2); accepted is a file with the user's JWT";
+    assert_eq!(missing, expected);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "\n").unwrap();
+    let flag = format!("--ringcentral.client-secret-file={}", path.display());
+    let empty = complaint(&[&flag], &[("RC_CLIENT_SECRET", "")]).await;
+    let path = Path::new(&path).display();
+    let expected = format!(
+        "--ringcentral.client-secret-file: {path}: the file is empty; accepted is a file with the app's client secret"
+    );
+    assert_eq!(empty, expected);
+}
+
+#[tokio::test]
+async fn help_and_version_end_well() {
+    let (code, help, _) = output(command(&["--help"])).await;
+    assert_eq!(code, Some(0));
+    for word in ["demo", "--ringcentral.jwt-file", "RC_JWT_FILE", "--scrape.max-age", "2m"] {
+        assert!(help.contains(word), "{word} in {help}");
+    }
+    assert!(!help.contains("--ringcentral.client-secret "), "a secret has no flag");
+    let (code, version, _) = output(command(&["--version"])).await;
+    assert_eq!((code, version), (Some(0), format!("ringcentral-exporter {}\n", env!("CARGO_PKG_VERSION"))));
+}

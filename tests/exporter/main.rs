@@ -1,0 +1,18 @@
+//! The exporter, exercised as a whole: real HTTP on both sides, to the simulated account and from the scraper.
+//!
+//! `rig` starts both on loopback; `truth` says what a list amounts to, from the simulator's own records and by rules
+//! that are written a second time, so that no mistake can agree with itself.
+
+#![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
+
+mod binary;
+mod connections;
+mod demo;
+mod faults;
+mod fixtures;
+mod flags;
+mod limits;
+mod paths;
+mod rig;
+mod scrapes;
+mod truth;

@@ -1,0 +1,229 @@
+//! An exporter and its simulated account, in this process, on loopback.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use ringcentral_exporter::calls::ExtensionLabel;
+use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Scrape, Web};
+use ringcentral_exporter::ringcentral::Patience;
+use ringcentral_exporter::secret::SecretSource;
+use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub const CALL_FAMILIES: [&str; 5] = [
+    "ringcentral_active_calls",
+    "ringcentral_calls_in_progress",
+    "ringcentral_call_sessions_in_progress",
+    "ringcentral_extensions_in_call",
+    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
+];
+
+/// A running pair.
+pub struct Rig {
+    pub simulator: Simulator,
+    pub url: String,
+    pub http: reqwest::Client,
+    exporter: JoinHandle<anyhow::Result<()>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// What a scrape got.
+#[derive(Debug)]
+pub struct Scraped {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub took: Duration,
+}
+
+/// A clock for the simulated account that stands until it is moved.
+#[derive(Clone)]
+pub struct StandingClock(Arc<AtomicI64>);
+
+impl StandingClock {
+    /// A busy Tuesday morning.
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(1_795_514_400_000)))
+    }
+
+    pub fn advance(&self, duration: Duration) {
+        self.0.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
+    }
+
+    pub fn scenario(&self, scenario: Scenario) -> Scenario {
+        let clock = self.0.clone();
+        Scenario { clock: Some(Arc::new(move || clock.load(Ordering::Relaxed))), ..scenario }
+    }
+}
+
+pub async fn loopback() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// Defaults, but for a back-off short enough to wait for.
+pub fn common() -> Common {
+    Common {
+        web: Web { listen: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        scrape: Scrape {
+            min_interval: Duration::ZERO,
+            timeout_offset: Duration::from_millis(500),
+            max_age: Duration::from_secs(120),
+            extension_label: ExtensionLabel::Number,
+        },
+        log: Log { level: tracing::Level::DEBUG, format: LogFormat::Logfmt },
+        patience: Patience { refusal_first: Duration::from_millis(500), ..Patience::default() },
+    }
+}
+
+pub fn account(simulator: &Simulator) -> Account {
+    let secret = |text: &str| SecretSource::Value(SecretString::from(text));
+    Account {
+        name: "default".to_owned(),
+        server: simulator.url().parse().unwrap(),
+        client_id: simulator.client_id().to_owned(),
+        client_secret: secret(simulator.client_secret()),
+        jwt: secret(&simulator.jwt()),
+        account_id: "~".to_owned(),
+        level: Level::Account,
+        concurrent_calls_limit: None,
+        ca_file: None,
+    }
+}
+
+impl Rig {
+    pub async fn start(scenario: Scenario) -> Self {
+        Self::configured(scenario, |_| {}).await
+    }
+
+    /// A pair whose configuration is changed first.
+    pub async fn configured(scenario: Scenario, change: impl FnOnce(&mut Config)) -> Self {
+        let simulator = Simulator::start(loopback().await, scenario, 1).unwrap();
+        let mut config = Config { accounts: vec![account(&simulator)], common: common() };
+        change(&mut config);
+        let listener = loopback().await;
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let exporter = ringcentral_exporter::run(config, vec![listener], async { drop(stopped.await) });
+        let http = ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap();
+        Self { simulator, url, http, exporter: tokio::spawn(exporter), stop: Some(stop) }
+    }
+
+    pub async fn scrape(&self) -> Scraped {
+        self.get("/metrics", &[]).await
+    }
+
+    /// A scrape that Prometheus would wait for so many seconds.
+    pub async fn scrape_within(&self, seconds: &str) -> Scraped {
+        self.get("/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)]).await
+    }
+
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Scraped {
+        let started = Instant::now();
+        let mut request = self.http.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        Scraped { status, headers, text: response.text().await.unwrap(), took: started.elapsed() }
+    }
+
+    /// Sends these bytes on a connection of their own; gives the head and the body of what comes back.
+    pub async fn raw(&self, request: &str) -> (String, Vec<u8>) {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).await.unwrap();
+        let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let body = reply.split_off(end);
+        (String::from_utf8(reply).unwrap(), body)
+    }
+
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap()
+    }
+
+    /// Scrapes until a fetch has succeeded, for at most `patience`.
+    pub async fn recovers(&self, patience: Duration) -> Scraped {
+        let deadline = Instant::now() + patience;
+        loop {
+            let scraped = self.scrape().await;
+            if scraped.up() == 1.0 {
+                return scraped;
+            }
+            assert!(Instant::now() < deadline, "no recovery within {patience:?}: {}", scraped.text);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The requests that the simulated account saw.
+    pub fn requests(&self, operation: Operation) -> Vec<JournalEntry> {
+        let journal = self.simulator.journal().into_iter();
+        journal.filter(|entry| entry.operation == Some(operation)).collect()
+    }
+
+    pub fn count(&self, operation: Operation) -> usize {
+        self.requests(operation).len()
+    }
+
+    /// Asks the exporter to stop and waits until it has.
+    pub async fn stop(&mut self) {
+        self.tell_to_stop();
+        (&mut self.exporter).await.unwrap().unwrap();
+    }
+
+    pub fn tell_to_stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+}
+
+impl Scraped {
+    /// All samples, by name and labels as written.
+    pub fn samples(&self) -> BTreeMap<String, f64> {
+        let lines = self.text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| {
+                line.rsplit_once(' ').map(|(series, value)| (series.to_owned(), value.parse().unwrap())).unwrap()
+            })
+            .collect()
+    }
+
+    /// The one sample whose series reads like this.
+    #[track_caller]
+    pub fn value(&self, series: &str) -> f64 {
+        self.samples().get(series).copied().unwrap_or_else(|| panic!("no {series} in\n{}", self.text))
+    }
+
+    #[track_caller]
+    pub fn up(&self) -> f64 {
+        self.value("ringcentral_up{account=\"default\"}")
+    }
+
+    #[track_caller]
+    pub fn failures(&self, operation: &str, reason: &str) -> f64 {
+        let labels = format!("{{account=\"default\",operation=\"{operation}\",reason=\"{reason}\"}}");
+        self.value(&format!("ringcentral_api_request_failures_total{labels}"))
+    }
+
+    #[track_caller]
+    pub fn blocked_until(&self, operation: &str) -> f64 {
+        let labels = format!("{{account=\"default\",operation=\"{operation}\"}}");
+        self.value(&format!("ringcentral_api_blocked_until_timestamp_seconds{labels}"))
+    }
+
+    /// The samples of the families about calls.
+    pub fn calls(&self) -> BTreeMap<String, f64> {
+        let mut samples = self.samples();
+        samples.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap_or_default()));
+        samples
+    }
+}
