@@ -48,9 +48,14 @@ impl Families {
         self.family(family).mut_metric().push(metric);
     }
 
-    /// Families that were made elsewhere join those of their name.
+    /// Families that were made elsewhere join those of their name, in the order of their labels: instruments keep
+    /// none.
     pub fn merge(&mut self, families: Vec<MetricFamily>) {
         for mut family in families {
+            family.mut_metric().sort_by_cached_key(|metric| {
+                let values = metric.get_label().iter().map(LabelPair::value);
+                values.map(str::to_owned).collect::<Vec<_>>()
+            });
             match self.0.entry(family.name().to_owned()) {
                 Entry::Vacant(place) => drop(place.insert(family)),
                 Entry::Occupied(mut present) => present.get_mut().mut_metric().extend(family.take_metric()),

@@ -1,33 +1,8 @@
 //! The demo, as a new user meets it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use tokio::io::AsyncBufReadExt;
-use tokio::time::timeout;
-
-use crate::binary::{Program, command, output};
-
-fn http() -> reqwest::Client {
-    ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap()
-}
-
-/// A running demo and the lines that it printed.
-pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
-    let all = [&["demo", "--web.listen-address", "127.0.0.1:0"], arguments].concat();
-    let mut program = Program::start(command(&all));
-    let mut variables = BTreeMap::new();
-    while !variables.contains_key("RC_JWT") {
-        let mut line = String::new();
-        let read = timeout(Duration::from_secs(20), program.stdout.read_line(&mut line)).await.unwrap().unwrap();
-        assert!(read > 0, "the demo ended");
-        if let Some((name, value)) = line.trim().split_once('=') {
-            variables.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    let url = program.url().await;
-    (program, url, variables)
-}
+use crate::common::demo::start;
+use crate::common::http;
+use crate::common::program::{Program, command, output};
 
 #[tokio::test]
 async fn every_scenario_shows_calls() {

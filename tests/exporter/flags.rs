@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::binary::{command, output};
+use crate::common::program::{command, output};
 
 /// The line that the program ends with, given these flags and variables beside the three required ones.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {

@@ -1,11 +1,13 @@
 //! The exporter, exercised as a whole: real HTTP on both sides, to the simulated account and from the scraper.
 //!
-//! `rig` starts both on loopback; `truth` says what a list amounts to, from the simulator's own records and by rules
-//! that are written a second time, so that no mistake can agree with itself.
+//! `rig` starts both on loopback; `common::truth` says what a list amounts to, by rules that are written a second
+//! time, so that no mistake can agree with itself.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 
 mod binary;
+#[path = "../common/mod.rs"]
+mod common;
 mod connections;
 mod demo;
 mod faults;
@@ -15,4 +17,3 @@ mod limits;
 mod paths;
 mod rig;
 mod scrapes;
-mod truth;

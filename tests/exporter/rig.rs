@@ -18,13 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub const CALL_FAMILIES: [&str; 5] = [
-    "ringcentral_active_calls",
-    "ringcentral_calls_in_progress",
-    "ringcentral_call_sessions_in_progress",
-    "ringcentral_extensions_in_call",
-    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
-];
+use crate::common::truth::{self, CALL_FAMILIES};
 
 /// A running pair.
 pub struct Rig {
@@ -163,6 +157,11 @@ impl Rig {
             assert!(Instant::now() < deadline, "no recovery within {patience:?}: {}", scraped.text);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What the families about calls must hold now, while the account's clock stands.
+    pub async fn truth(&self) -> BTreeMap<String, f64> {
+        truth::samples(&truth::listed(&self.simulator.url(), self.simulator.now()).await)
     }
 
     /// The requests that the simulated account saw.

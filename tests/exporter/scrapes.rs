@@ -8,8 +8,8 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::{Envelope, Limits};
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
+use crate::common::truth::CALL_FAMILIES;
 use crate::rig::{Rig, StandingClock};
-use crate::truth;
 
 /// Limits under which every scrape may fetch.
 pub fn unlimited() -> Limits {
@@ -23,10 +23,10 @@ async fn shows_the_truth(scenario: Scenario, steps: u32) {
     let rig = Rig::start(clock.scenario(Scenario { limits: unlimited(), ..scenario })).await;
     for step in 0..steps {
         let scraped = rig.scrape().await;
-        let listed = rig.simulator.listed_at(rig.simulator.now());
-        assert_eq!(scraped.calls(), truth::samples(&listed, rig.simulator.account_id()), "step {step}");
+        let truth = rig.truth().await;
+        assert_eq!(scraped.calls(), truth, "step {step}");
         assert_eq!((scraped.status, scraped.up()), (200, 1.0));
-        assert!(!listed.is_empty(), "nothing was listed, so nothing was tested");
+        assert!(truth.len() > 10, "hardly anything was listed, so hardly anything was tested");
         clock.advance(Duration::from_secs(35));
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -64,18 +64,27 @@ async fn so_it_is_with_ten_thousand_extensions() {
     shows_the_truth(Scenario::huge(), 2).await;
 }
 
+fn number_of(rig: &Rig, id: u64) -> String {
+    let extensions = rig.simulator.switchboard().extensions();
+    extensions.iter().find(|extension| extension.id == id).unwrap().number.clone().unwrap()
+}
+
 #[tokio::test]
 async fn at_level_extension_the_calls_of_one_user_are_shown() {
     let clock = StandingClock::new();
     let busy = Scenario { extensions: 20, calls_per_minute: 40.0, admin: false, ..Scenario::normal() };
     let scenario = clock.scenario(Scenario { limits: unlimited(), ..busy });
     let rig = Rig::configured(scenario, |config| config.accounts[0].level = Level::Extension).await;
+    let own = format!("extension=\"{}\"", number_of(&rig, rig.simulator.owner_id()));
     let mut seen = 0;
     for _ in 0..20 {
         let scraped = rig.scrape().await;
-        let listed = rig.simulator.switchboard().listed_for(rig.simulator.owner_id(), rig.simulator.now());
-        seen += listed.len();
-        assert_eq!(scraped.calls(), truth::samples(&listed, rig.simulator.account_id()));
+        let mut truth = rig.truth().await;
+        truth.retain(|series, _| series.contains(&own));
+        let mut shown = scraped.calls();
+        shown.retain(|series, _| series.contains("extension=\""));
+        seen += truth.len();
+        assert_eq!(shown, truth);
         clock.advance(Duration::from_secs(60));
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -113,7 +122,7 @@ async fn two_hundred_scrapers_cost_one_fetch_and_get_the_same() {
         let text = scrape.await.unwrap();
         families.push(text.lines().filter(|line| line.contains("call")).map(str::to_owned).collect::<Vec<_>>());
     }
-    let is_about_calls = |line: &str| crate::rig::CALL_FAMILIES.iter().any(|family| line.starts_with(family));
+    let is_about_calls = |line: &str| CALL_FAMILIES.iter().any(|family| line.starts_with(family));
     families.iter_mut().for_each(|lines| lines.retain(|line| is_about_calls(line)));
     assert!(families[0].len() > 10);
     assert!(families.iter().all(|lines| *lines == families[0]));

@@ -1,0 +1,17 @@
+//! What the test programs share.
+
+#![allow(dead_code, reason = "not every test program uses all of it")]
+
+pub mod demo;
+pub mod program;
+pub mod truth;
+
+/// A client for loopback.
+pub fn http() -> reqwest::Client {
+    ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap()
+}
+
+/// The body at an address.
+pub async fn get(url: &str) -> String {
+    http().get(url).send().await.unwrap().text().await.unwrap()
+}

@@ -1,0 +1,75 @@
+//! What a list amounts to, by the rules of the contract, from the records that the simulated account shows at
+//! `/simulator/listed`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// The families about calls.
+pub const CALL_FAMILIES: [&str; 5] = [
+    "ringcentral_active_calls",
+    "ringcentral_calls_in_progress",
+    "ringcentral_call_sessions_in_progress",
+    "ringcentral_extensions_in_call",
+    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
+];
+
+/// The list of an instant, from a simulated account.
+pub async fn listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
+    let text = super::get(&format!("{simulator}/simulator/listed?at={unix_ms}")).await;
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The samples that an exposition must hold for this list with the label `extension` showing numbers.
+pub fn samples(records: &[Value]) -> BTreeMap<String, f64> {
+    let calls: Vec<_> = records.iter().filter(|record| record["type"] != "Fax").collect();
+    let live: Vec<_> = calls.iter().filter(|record| record["result"] == "In Progress").collect();
+    let mut samples = BTreeMap::new();
+    let mut add = |family: &str, labels: &str, value: f64| {
+        let series = format!("{family}{{account=\"default\"{labels}}}");
+        *samples.entry(series).or_insert(0.0) += value;
+    };
+    for record in &calls {
+        let (direction, result) = (text(record, "direction"), text(record, "result").replace("Hang up", "Hang Up"));
+        let extension = extension(record);
+        let labels = format!(",direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
+        add(CALL_FAMILIES[0], &labels, 1.0);
+    }
+    for direction in ["Inbound", "Outbound"] {
+        let count = live.iter().filter(|record| record["direction"] == direction).count();
+        add(CALL_FAMILIES[1], &format!(",direction=\"{direction}\""), count as f64);
+    }
+    let sessions: BTreeSet<_> = live.iter().map(|record| session(record)).collect();
+    add(CALL_FAMILIES[2], "", sessions.len() as f64);
+    let extensions: BTreeSet<_> = live.iter().map(|record| extension(record)).collect();
+    add(CALL_FAMILIES[3], "", extensions.len() as f64);
+    if let Some(oldest) = live.iter().map(|record| start(record)).min() {
+        add(CALL_FAMILIES[4], "", oldest as f64 / 1000.0);
+    }
+    samples
+}
+
+fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap()
+}
+
+fn session(record: &Value) -> &str {
+    record["telephonySessionId"].as_str().unwrap_or_else(|| text(record, "sessionId"))
+}
+
+fn start(record: &Value) -> i64 {
+    text(record, "startTime").parse::<jiff::Timestamp>().unwrap().as_millisecond()
+}
+
+/// The own side's number; else the id of the record's extension, its own side or its address, in that order.
+fn extension(record: &Value) -> String {
+    let own_side = if record["direction"] == "Inbound" { &record["to"] } else { &record["from"] };
+    if let Some(number) = own_side["extensionNumber"].as_str() {
+        return number.to_owned();
+    }
+    let named = record["extension"]["id"].as_u64().map(|id| id.to_string());
+    let own_id = || own_side["extensionId"].as_str().map(str::to_owned);
+    let address =
+        || text(record, "uri").split("/extension/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
+    named.or_else(own_id).or_else(address).unwrap()
+}
