@@ -4,9 +4,9 @@
 //! and nothing is shared with it, so that no mistake can agree with itself.
 //!
 //! ```text
-//! dice -> company, curve -> calls -> record -> switchboard     which calls there are: pure
+//! dice -> company, curve -> calls, queue -> life -> switchboard -> record     which calls: pure
 //! query, reply, limiter, tokens, jwt, faults, journal          what an API needs: pure
-//! ask -> account -> lists -> wire                              the right answer to a request
+//! ask -> account -> login, lists -> wire                              the right answer to a request
 //! server -> api -> body                                        HTTP, and acting out of faults
 //! ```
 //!
@@ -41,8 +41,11 @@ mod body;
 mod calls;
 mod dice;
 mod jwt;
+mod life;
 mod lists;
+mod login;
 mod query;
+mod queue;
 mod server;
 mod tokens;
 mod wire;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::super::record::{Direction, LINGER_MS};
+use super::super::life::LINGER_MS;
+use super::super::record::Direction;
 use super::*;
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -93,9 +94,9 @@ fn a_call_stays_listed_for_two_minutes_after_its_end() {
                 .iter()
                 .any(|record| record.id == life.at(at, &board.company).id)
         };
-        assert!(listed(life.end + LINGER_MS - 1));
-        assert!(!listed(life.end + LINGER_MS));
-        if life.start > MORNING {
+        assert!(listed(life.span.end + LINGER_MS - 1));
+        assert!(!listed(life.span.end + LINGER_MS));
+        if life.span.start > MORNING {
             break;
         }
     }
@@ -104,8 +105,8 @@ fn a_call_stays_listed_for_two_minutes_after_its_end() {
 #[test]
 fn calls_and_their_ends_show_three_to_ten_seconds_late() {
     for life in lives(&board(5), 60) {
-        assert!((3_000..=10_000).contains(&(life.end_shows - life.end)));
-        let late = life.appears - life.start;
+        assert!((3_000..=10_000).contains(&(life.end_shows - life.span.end)));
+        let late = life.appears - life.span.start;
         let is_shown_at_its_end = life.appears == life.end_shows;
         assert!((3_000..=10_000).contains(&late) || is_shown_at_its_end);
     }
