@@ -28,7 +28,7 @@ pub enum Envelope {
     Bare,
 }
 
-/// The limits of the four groups.
+/// The limits of the four groups; none of the operations here is light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Limits {

@@ -162,3 +162,114 @@ fn without_nulls(value: Value) -> Map<String, Value> {
     fields.retain(|_, value| !value.is_null());
     fields
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Direction;
+    use super::*;
+
+    const HERE: &str = "http://127.0.0.1:1/restapi/v1.0/account/123456";
+
+    fn links() -> Links {
+        Links {
+            host: "127.0.0.1:1".into(),
+            account_id: 123_456,
+        }
+    }
+
+    /// The ended direct call of the published samples, but for its device and second leg.
+    fn ended() -> Record {
+        Record {
+            id: "LIef14l8Nt_1zUA".into(),
+            session_id: "538332041016".into(),
+            telephony_session_id: Some("s-8f8125f1aeb944f486531c351a2f520e".into()),
+            start_ms: 1_611_100_737_000,
+            duration_ms: Some(10_400),
+            shows_duration_ms: false,
+            kind: "Voice",
+            direction: Direction::Inbound,
+            action: "Phone Call",
+            result: "Accepted",
+            reason: Some("Accepted"),
+            from: Party {
+                name: Some("WIRELESS CALLER".into()),
+                ..Party::default()
+            },
+            to: Party {
+                extension_number: Some("11115".into()),
+                ..Party::default()
+            },
+            extension_id: Some(234_567),
+        }
+    }
+
+    #[test]
+    fn an_ended_call_reads_as_published() {
+        let fields = json!({
+            "startTime": "2021-01-19T23:58:57.000Z",
+            "duration": 10,
+            "type": "Voice",
+            "direction": "Inbound",
+            "action": "Phone Call",
+            "result": "Accepted",
+            "to": {"extensionNumber": "11115"},
+            "from": {"name": "WIRELESS CALLER"},
+            "extension": {"uri": format!("{HERE}/extension/234567"), "id": 234_567},
+            "reason": "Accepted",
+            "reasonDescription": "The call connected to and was accepted by this number.",
+            "telephonySessionId": "s-8f8125f1aeb944f486531c351a2f520e",
+        });
+        let with = |more: Value| {
+            let mut whole = fields.as_object().cloned().unwrap_or_default();
+            whole.extend(more.as_object().cloned().unwrap_or_default());
+            Value::from(whole)
+        };
+        let detailed = View {
+            detailed: true,
+            finished_field: false,
+        };
+        let leg = with(json!({"legType": "Accept", "master": true}));
+        let uri = format!("{HERE}/extension/234567/call-log/LIef14l8Nt_1zUA?view=Detailed");
+        let whole = with(json!({
+            "uri": uri, "id": "LIef14l8Nt_1zUA", "sessionId": "538332041016", "legs": [leg],
+        }));
+        assert_eq!(record(&ended(), &links(), detailed), whole);
+    }
+
+    #[test]
+    fn a_live_call_has_no_duration_and_a_company_level_call_no_extension() {
+        let live = Record {
+            duration_ms: None,
+            result: "In Progress",
+            shows_duration_ms: true,
+            extension_id: None,
+            ..ended()
+        };
+        let shown = record(
+            &live,
+            &links(),
+            View {
+                finished_field: true,
+                ..View::default()
+            },
+        );
+        for absent in ["duration", "durationMs", "extension", "legs"] {
+            assert!(shown.get(absent).is_none(), "{absent}");
+        }
+        assert_eq!(shown.get("finished"), Some(&json!(false)));
+        let uri = format!("{HERE}/extension/123456/call-log/LIef14l8Nt_1zUA?view=Simple");
+        assert_eq!(shown.get("uri"), Some(&json!(uri)));
+    }
+
+    #[test]
+    fn a_fax_has_a_message_and_exact_milliseconds_where_told() {
+        let fax = Record {
+            kind: "Fax",
+            shows_duration_ms: true,
+            ..ended()
+        };
+        let shown = record(&fax, &links(), View::default());
+        assert_eq!(shown.pointer("/message/type"), Some(&json!("Fax")));
+        assert_eq!(shown.get("durationMs"), Some(&json!(10_400)));
+    }
+}
