@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::super::life::LINGER_MS;
 use super::super::record::Direction;
 use super::*;
 
@@ -94,8 +93,8 @@ fn a_call_stays_listed_for_two_minutes_after_its_end() {
                 .iter()
                 .any(|record| record.id == life.at(at, &board.company).id)
         };
-        assert!(listed(life.span.end + LINGER_MS - 1));
-        assert!(!listed(life.span.end + LINGER_MS));
+        assert!(listed(life.span.end + 120_000 - 1));
+        assert!(!listed(life.span.end + 120_000));
         if life.span.start > MORNING {
             break;
         }
@@ -109,6 +108,16 @@ fn calls_and_their_ends_show_three_to_ten_seconds_late() {
         let late = life.appears - life.span.start;
         let is_shown_at_its_end = life.appears == life.end_shows;
         assert!((3_000..=10_000).contains(&late) || is_shown_at_its_end);
+    }
+}
+
+#[test]
+fn an_end_is_told_at_the_first_instant_at_which_the_list_shows_it() {
+    let board = board(5);
+    for life in lives(&board, 60) {
+        let shows_end = |at| life.is_listed(at) && !life.at(at, &board.company).is_live();
+        assert!(shows_end(life.end_first_visible()));
+        assert!(!shows_end(life.end_first_visible() - 1));
     }
 }
 
