@@ -8,16 +8,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::ask::{Ask, Route};
 use super::company::Company;
 use super::curve::{Curve, Surge};
+use super::desk::Desk;
 use super::dice::mix;
-use super::faults::{FaultKind, Faults};
-use super::journal::{Journal, Operation};
+use super::faults::FaultKind;
+use super::journal::Operation;
 use super::jwt;
-use super::limiter::{Limiter, Verdict};
+use super::limiter::Verdict;
 use super::lists::{self, Answer};
 use super::reply::Reply;
 use super::scenario::{Clock, Scenario};
 use super::switchboard::Switchboard;
-use super::tokens::{Flaw, Tokens};
+use super::tokens::Flaw;
 
 /// The account. What never changes is open; what does is on the [`Desk`].
 pub(super) struct Account {
@@ -31,43 +32,11 @@ pub(super) struct Account {
     desk: Mutex<Desk>,
 }
 
-/// Everything about the account that changes.
-pub(super) struct Desk {
-    pub(super) jwt: String,
-    pub(super) jwts_issued: u64,
-    pub(super) tokens: Tokens,
-    pub(super) faults: Faults,
-    pub(super) journal: Journal,
-    auth: Limiter,
-    medium: Limiter,
-    heavy: Limiter,
-}
-
-impl Desk {
-    /// The bucket of an operation, and its name in headers.
-    fn group(&mut self, operation: Operation) -> (&'static str, &mut Limiter) {
-        match operation {
-            Operation::Token | Operation::Revoke => ("auth", &mut self.auth),
-            Operation::Extensions => ("medium", &mut self.medium),
-            Operation::ActiveCalls => ("heavy", &mut self.heavy),
-        }
-    }
-}
-
 impl Account {
     pub(super) fn open(scenario: Scenario, seed: u64, clock: Clock) -> Account {
         let now = clock();
         let switchboard = switchboard(&scenario, seed, now);
-        let desk = Desk {
-            jwt: String::new(),
-            jwts_issued: 0,
-            tokens: Tokens::new(scenario.max_sessions, seed),
-            faults: Faults::default(),
-            journal: Journal::default(),
-            auth: Limiter::new(scenario.limits.auth, None, now),
-            medium: Limiter::new(scenario.limits.medium, None, now),
-            heavy: Limiter::new(scenario.limits.heavy, scenario.other_tool, now),
-        };
+        let desk = Desk::new(&scenario, seed, now);
         let account = Account {
             scenario,
             switchboard,

@@ -4,10 +4,10 @@
 //! and nothing is shared with it, so that no mistake can agree with itself.
 //!
 //! ```text
-//! dice -> company, curve -> calls, queue -> life -> switchboard -> record     which calls: pure
-//! query, reply, limiter, tokens, jwt, faults, journal          what an API needs: pure
-//! ask -> account -> login, lists -> wire                              the right answer to a request
-//! server -> api -> body                                        HTTP, and acting out of faults
+//! dice -> company, curve -> calls, queue -> life -> switchboard -> record    which calls: pure
+//! query, reply, limiter, tokens, jwt, faults, journal -> desk               what an API needs: pure
+//! ask -> account -> login, lists -> wire                                    the right answer
+//! server -> api -> body                                                     HTTP and faults
 //! ```
 //!
 //! [`scenario`] holds the knobs. Time is always an argument, read once per request from the
@@ -39,6 +39,7 @@ mod api;
 mod ask;
 mod body;
 mod calls;
+mod desk;
 mod dice;
 mod jwt;
 mod life;
@@ -67,7 +68,8 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Serves a company of `scenario` and `seed` on `listener`, on the current runtime.
+    /// Serves a company of `scenario` and `seed` on `listener`: must be called inside a Tokio
+    /// runtime, of whichever flavour.
     pub fn start(listener: TcpListener, scenario: Scenario, seed: u64) -> io::Result<Simulator> {
         let address = listener.local_addr()?;
         let clock = scenario
