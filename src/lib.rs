@@ -1,3 +1,93 @@
 //! A Prometheus exporter for the active calls of RingCentral accounts.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! cli -> config -> ringcentral -> calls -> exposition -> http
+//!                        \          ^         ^           |
+//!                         observer -+---------+           |
+//!                             ^------- a scrape asks -----+
+//! ```
+//!
+//! A scrape comes in by [`http`], which asks each account's [`observer`]. The observer owns the account's client
+//! ([`ringcentral`]) and fetches if the API's limit allows; the list becomes a snapshot ([`calls`]), and [`exposition`]
+//! writes what is known as text. While a fetch runs, all scrapes wait for that one. To read the program, go on with
+//! `observer`, then `exposition`.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`cli`], [`config`] | what the user typed; what the program needs |
+//! | [`secret`], [`clock`], [`telemetry`], [`shutdown`] | secrets, time, the log, signals: one door each |
+//! | [`ringcentral`] | the API: requests, limits, tokens, JSON |
+//! | [`calls`] | pure: what records mean and what they add up to |
+//! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
+//! | [`exposition`], [`http`] | names and help texts; paths and connections |
+//! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
 
+pub mod calls;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod exposition;
+pub mod http;
+pub mod instruments;
+pub mod observer;
+pub mod ringcentral;
+pub mod secret;
+pub mod shutdown;
 pub mod simulator;
+pub mod telemetry;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::clock::Moment;
+use crate::config::{Account, Common, Config};
+use crate::http::routes::{App, ObservedAccount};
+use crate::instruments::Instruments;
+use crate::ringcentral::Client;
+
+/// Beyond the time for the revocation itself, which the observers see to.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Runs the exporter on sockets that are bound already, until `stop`; then answers the scrapes in flight, gives the
+/// tokens back and ends.
+///
+/// # Errors
+/// When TLS cannot be set up: no root certificates for an `https` server.
+pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let configured = Moment::now().wall;
+    let mut accounts = Vec::new();
+    let mut observers = Vec::new();
+    for account in config.accounts {
+        let (observed, observer) = observe(account, &config.common)?;
+        accounts.push(observed);
+        observers.push(observer);
+    }
+    let app =
+        App { accounts, scrape: config.common.scrape, telemetry_path: config.common.web.telemetry_path, configured };
+    http::server::serve(listeners, Arc::new(app), stop).await;
+    let farewell = config.common.patience.revoke + LAST_WORDS;
+    for observer in observers {
+        let _ = timeout(farewell, observer).await;
+    }
+    Ok(())
+}
+
+fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount, JoinHandle<()>)> {
+    let tls = account.server.scheme() == "https";
+    let http = ringcentral::transport::http_client(tls, account.ca_file.as_deref())?;
+    let instruments = Arc::new(Instruments::new(&account.name)?);
+    let account = Arc::new(account);
+    let min_interval = common.scrape.min_interval;
+    let client = Client::new(account.clone(), common.patience, http, min_interval, instruments.clone());
+    let (observer, task) = observer::start(account.name.clone(), common.scrape.extension_label, client);
+    let observed = ObservedAccount { account, observer, instruments };
+    Ok((observed, task))
+}

@@ -1,2 +1,83 @@
 //! Parse, start logging, call the library, turn an error into an exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringcentral_exporter::cli::{Cli, Command, one_line};
+use ringcentral_exporter::config::{Common, Config, ConfigError};
+use ringcentral_exporter::demo::Demo;
+use ringcentral_exporter::shutdown::Signals;
+use ringcentral_exporter::{http, telemetry};
+use tokio::net::TcpListener;
+
+/// Could not run.
+const FAILED: u8 = 1;
+/// Bad flags or configuration.
+const MISUSED: u8 = 2;
+
+/// What to run.
+enum Plan {
+    Serve(Config),
+    Demo(Common, Demo),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return misused(&one_line(&error)),
+        Err(help) => help.exit(),
+    };
+    let plan = match plan(cli) {
+        Ok(plan) => plan,
+        Err(error) => return misused(&error.to_string()),
+    };
+    match start(plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn plan(cli: Cli) -> Result<Plan, ConfigError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    match cli.command {
+        Some(Command::Demo(args)) => Ok(Plan::Demo(Common::new(&args.common)?, Demo::new(&args)?)),
+        Some(Command::Serve(args)) => Ok(Plan::Serve(Config::new(&args, &variable)?)),
+        None => Ok(Plan::Serve(Config::new(&cli.serve, &variable)?)),
+    }
+}
+
+fn misused(line: &str) -> ExitCode {
+    eprintln!("ringcentral-exporter: {line}");
+    ExitCode::from(MISUSED)
+}
+
+/// One thread is enough: nearly all time is spent waiting.
+#[tokio::main(flavor = "current_thread")]
+async fn start(plan: Plan) -> anyhow::Result<()> {
+    match plan {
+        Plan::Serve(config) => {
+            telemetry::start(config.common.log);
+            let listeners = http::listen::bind_all(&config.common.web.listen)?;
+            serve(config, listeners).await
+        }
+        Plan::Demo(common, demo) => {
+            telemetry::start(common.log);
+            let listeners = http::listen::bind_all(&common.web.listen)?;
+            let demo = demo.start(&listeners).await?;
+            serve(demo.config(common)?, listeners).await
+        }
+    }
+}
+
+async fn serve(config: Config, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    for listener in &listeners {
+        tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+    let stopped = async { drop(stopped.await) };
+    signals.guard(stop, ringcentral_exporter::run(config, listeners, stopped)).await?
+}

@@ -1,0 +1,84 @@
+//! What is known of one account at one moment: a plain value.
+//!
+//! Owns: the pairing of the last snapshot with how the last fetch went. The observer makes one after each fetch;
+//! scrapes read it. Refuses to know: how it came about, and how it is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Snapshot;
+use crate::clock::Moment;
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// The last successful fetch, however old.
+    pub latest: Option<Listing>,
+    /// The latest finished fetch, successful or not; none before the first.
+    pub fetch: Option<FetchReport>,
+    /// What the API said of itself and of us.
+    pub api: ApiStanding,
+}
+
+/// A snapshot and when it was fetched.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The numbers.
+    pub snapshot: Arc<Snapshot>,
+    /// When its first page was asked for: the list is at least as old as that.
+    pub taken: Moment,
+}
+
+/// How a fetch went.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchReport {
+    /// Whether it gave a snapshot.
+    pub succeeded: bool,
+    /// From its start, a login included, to its end.
+    pub took: Duration,
+    /// Pages that were read.
+    pub pages: u32,
+}
+
+/// Where we stand with the API.
+#[derive(Clone, Debug, Default)]
+pub struct ApiStanding {
+    /// The account's own id, once a reply has told it.
+    pub account_id: Option<String>,
+    /// What each usage group last said of its limit.
+    pub rate_limits: Vec<RateLimit>,
+    /// For each operation the end of its last penalty or back-off, if there ever was one; may be past.
+    pub blocked_until: Vec<(&'static str, Option<Moment>)>,
+    /// When the present access token ends.
+    pub token_expiry: Option<Moment>,
+    /// The `exp` of the JWT that the last login used, seconds since 1970.
+    pub jwt_expiry: Option<f64>,
+}
+
+/// One usage group's announcement, as the last answer had it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// The group's name, in lower case.
+    pub group: String,
+    /// Requests in a window.
+    pub limit: u32,
+    /// Requests left, if it said so.
+    pub remaining: Option<u32>,
+    /// The window's length.
+    pub window: Duration,
+}
+
+impl Observation {
+    /// The snapshot, unless it is as old as `max_age` or older: old is never shown as new.
+    #[must_use]
+    pub fn fresh(&self, now: Moment, max_age: Duration) -> Option<&Listing> {
+        self.latest.as_ref().filter(|listing| now.since(listing.taken) < max_age)
+    }
+
+    /// Whether the latest finished fetch succeeded and what it gave is still fresh.
+    #[must_use]
+    pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
+        let succeeded = self.fetch.is_some_and(|fetch| fetch.succeeded);
+        succeeded && self.fresh(now, max_age).is_some()
+    }
+}

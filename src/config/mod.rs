@@ -1,0 +1,199 @@
+//! What the program needs, from what the user typed.
+//!
+//! Owns: the validated configuration, and one line for each mistake in it that names the flag or variable, what is
+//! wrong, and what is accepted. Refuses to know: what the values are used for. `setting` finds a value and reports
+//! on it, `account` and this file say which values there are.
+
+mod account;
+mod setting;
+
+use std::time::Duration;
+
+pub use account::{Account, Level};
+use setting::{DURATION, Setting, Variables};
+
+use crate::calls::ExtensionLabel;
+use crate::cli::{CommonArgs, ServeArgs};
+use crate::ringcentral::Patience;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The accounts; one, for now.
+    pub accounts: Vec<Account>,
+    /// Everything else.
+    pub common: Common,
+}
+
+/// What is not about an account.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// Our own HTTP.
+    pub web: Web,
+    /// When to fetch and what to show.
+    pub scrape: Scrape,
+    /// What is written down.
+    pub log: Log,
+    /// How long we wait for the API; no flag changes it.
+    pub patience: Patience,
+}
+
+/// Our own HTTP.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// `--web.listen-address`: `HOST:PORT`, without a host all interfaces.
+    pub listen: Vec<String>,
+    /// `--web.telemetry-path`.
+    pub telemetry_path: String,
+}
+
+/// When to fetch and what to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Scrape {
+    /// `--scrape.min-interval`; zero for `auto`.
+    pub min_interval: Duration,
+    /// `--scrape.timeout-offset`.
+    pub timeout_offset: Duration,
+    /// `--scrape.max-age`.
+    pub max_age: Duration,
+    /// `--metrics.extension-label`.
+    pub extension_label: ExtensionLabel,
+}
+
+/// What is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `--log.level`.
+    pub level: tracing::Level,
+    /// `--log.format`.
+    pub format: LogFormat,
+}
+
+/// `--log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Logfmt,
+    /// A JSON object a line.
+    Json,
+}
+
+/// A mistake in the configuration: one line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Config {
+    /// Validates flags and variables; `variable` looks one up in the environment.
+    ///
+    /// # Errors
+    /// The first mistake that is found.
+    pub fn new(args: &ServeArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let account = Account::new(&args.account, &Variables(variable))?;
+        Ok(Self { accounts: vec![account], common: Common::new(&args.common)? })
+    }
+}
+
+impl Common {
+    /// Validates the flags that are not about an account.
+    ///
+    /// # Errors
+    /// The first mistake that is found.
+    pub fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+        Ok(Self {
+            web: Web::new(args)?,
+            scrape: Scrape::new(args)?,
+            log: Log::new(args)?,
+            patience: Patience::default(),
+        })
+    }
+}
+
+impl Web {
+    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+        let path = Setting::new("--web.telemetry-path", &args.telemetry_path);
+        let accepted =
+            "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...";
+        let plain =
+            path.value.starts_with('/') && path.value.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
+        let taken = path.value.starts_with("/-/") || ["/", "/sd", "/healthz", "/readyz"].contains(&path.value.as_str());
+        if !plain || taken {
+            return Err(path.wrong(accepted));
+        }
+        let addresses = args.listen_address.iter();
+        let listen =
+            addresses.map(|address| listen_address("--web.listen-address", address)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            listen: if listen.is_empty() { vec![":10072".to_owned()] } else { listen },
+            telemetry_path: path.value,
+        })
+    }
+}
+
+impl Scrape {
+    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+        let min_interval = Setting::new("--scrape.min-interval", &args.min_interval);
+        let scrape = Self {
+            min_interval: match args.min_interval.as_str() {
+                "auto" => Duration::ZERO,
+                _ => min_interval.duration("auto, or a duration above 0 such as 500ms, 10s or 2m")?,
+            },
+            timeout_offset: Setting::new("--scrape.timeout-offset", &args.timeout_offset)
+                .any_duration("a duration such as 500ms or 1s")?,
+            max_age: Setting::new("--scrape.max-age", &args.max_age).duration(DURATION)?,
+            extension_label: extension_label(&args.extension_label)?,
+        };
+        if scrape.min_interval >= scrape.max_age {
+            return Err(min_interval.wrong(&format!("auto, or less than --scrape.max-age, which is {}", args.max_age)));
+        }
+        Ok(scrape)
+    }
+}
+
+impl Log {
+    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+        let level = Setting::new("--log.level", &args.log_level);
+        let format = Setting::new("--log.format", &args.log_format);
+        Ok(Self {
+            level: level.value.parse().map_err(|_| level.wrong("error, warn, info, debug or trace"))?,
+            format: match format.value.as_str() {
+                "logfmt" => LogFormat::Logfmt,
+                "json" => LogFormat::Json,
+                _ => return Err(format.wrong("logfmt or json")),
+            },
+        })
+    }
+}
+
+fn extension_label(value: &str) -> Result<ExtensionLabel, ConfigError> {
+    match value {
+        "number" => Ok(ExtensionLabel::Number),
+        "id" => Ok(ExtensionLabel::Id),
+        "off" => Ok(ExtensionLabel::Off),
+        _ => Err(Setting::new("--metrics.extension-label", value).wrong("number, id or off")),
+    }
+}
+
+/// Checks the form of an address to listen on: `HOST:PORT`, or `:PORT` for all interfaces.
+///
+/// # Errors
+/// When it has no port that is a number.
+pub fn listen_address(flag: &str, value: &str) -> Result<String, ConfigError> {
+    let port = value.rsplit_once(':').and_then(|(host, port)| {
+        let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        (!bare_v6).then(|| port.parse::<u16>().ok())?
+    });
+    match port {
+        Some(_) => Ok(value.to_owned()),
+        None => Err(Setting::new(flag, value).wrong("HOST:PORT or :PORT, an IPv6 host in brackets")),
+    }
+}
+
+/// `--demo.seed`.
+///
+/// # Errors
+/// When it is no whole number.
+pub fn demo_seed(value: &str) -> Result<u64, ConfigError> {
+    let seed = Setting::new("--demo.seed", value);
+    seed.value.parse().map_err(|_| seed.wrong("a whole number from 0 to 18446744073709551615"))
+}

@@ -1,0 +1,153 @@
+//! The families of one account.
+//!
+//! **Where does a new metric go?** Here if an observation tells it at scrape time; into `instruments` if it is counted
+//! as it happens.
+
+use super::AccountView;
+use super::family::{Families, Family};
+use crate::calls::Snapshot;
+use crate::calls::observation::{ApiStanding, RateLimit};
+use crate::clock::{Moment, unix_seconds};
+use crate::config::{Account, Scrape};
+
+const ACTIVE_CALLS: Family = Family::gauge(
+    "ringcentral_active_calls",
+    "Records in RingCentral's active-calls list, seen 3 to 10 s late. A call stays listed about 2 minutes after it \
+     ended: live ones have result \"In Progress\". A live queue call is Outbound and turns Inbound when it ends.",
+);
+const CALLS_IN_PROGRESS: Family = Family::gauge(
+    "ringcentral_calls_in_progress",
+    "Live records, ringing or talking. A call between two extensions is two records. A live queue call is Outbound in \
+     RingCentral's list and turns Inbound when it ends.",
+);
+const SESSIONS_IN_PROGRESS: Family = Family::gauge(
+    "ringcentral_call_sessions_in_progress",
+    "Calls in progress: distinct live telephony sessions, however many records each has.",
+);
+const EXTENSIONS_IN_CALL: Family =
+    Family::gauge("ringcentral_extensions_in_call", "Distinct extensions with a live record.");
+const OLDEST_START: Family = Family::gauge(
+    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
+    "Start of the longest-running live call; absent when there is none.",
+);
+const UP: Family = Family::gauge(
+    "ringcentral_up",
+    "1 if the latest finished fetch from RingCentral succeeded and its snapshot is not past --scrape.max-age, else 0.",
+);
+const SNAPSHOT_TIMESTAMP: Family = Family::gauge(
+    "ringcentral_snapshot_timestamp_seconds",
+    "When the last successful fetch was made. Scrapes that come faster than the API's limit allows share it.",
+);
+const FETCH_DURATION: Family = Family::gauge(
+    "ringcentral_fetch_duration_seconds",
+    "Duration of the latest finished fetch, a login included; 0 before the first.",
+);
+const FETCH_PAGES: Family =
+    Family::gauge("ringcentral_fetch_pages", "Pages that the latest finished fetch read; 0 before the first.");
+const CONCURRENT_CALLS_LIMIT: Family = Family::gauge(
+    "ringcentral_concurrent_calls_limit",
+    "Calls that the account can hold at once, as configured. Utilisation is sessions in progress by this.",
+);
+const ACCOUNT_INFO: Family = Family::gauge(
+    "ringcentral_account_info",
+    "The account: its id as a reply told it (empty until then), whose calls are listed, and the server.",
+);
+const RATE_LIMIT: Family = Family::gauge(
+    "ringcentral_api_rate_limit_requests",
+    "Requests that the API allows in a window, as the group's last answer said.",
+);
+const RATE_LIMIT_REMAINING: Family = Family::gauge(
+    "ringcentral_api_rate_limit_remaining",
+    "Requests left in the window, as the group's last answer said; may be long past.",
+);
+const RATE_LIMIT_WINDOW: Family = Family::gauge(
+    "ringcentral_api_rate_limit_window_seconds",
+    "Length of the window, as the group's last answer said.",
+);
+const BLOCKED_UNTIL: Family = Family::gauge(
+    "ringcentral_api_blocked_until_timestamp_seconds",
+    "End of the present penalty of the API, or of the present back-off after refused logins; 0 if there is none.",
+);
+const TOKEN_EXPIRY: Family = Family::gauge(
+    "ringcentral_auth_token_expiry_timestamp_seconds",
+    "When the present access token ends; 0 if there is none. It is renewed before.",
+);
+const JWT_EXPIRY: Family = Family::gauge(
+    "ringcentral_auth_jwt_expiry_timestamp_seconds",
+    "When the JWT ends, from its exp; absent if it has none. After that a login is refused: make a new JWT before.",
+);
+
+/// Adds all families of one account.
+pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, now: Moment) {
+    let observation = &view.observation;
+    let account = ("account", view.account.name.as_str());
+    if let Some(listing) = observation.fresh(now, scrape.max_age) {
+        add_snapshot(families, account, &listing.snapshot);
+    }
+    families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
+    if let Some(listing) = &observation.latest {
+        families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));
+    }
+    let (took, pages) = observation.fetch.map_or((0.0, 0), |fetch| (fetch.took.as_secs_f64(), fetch.pages));
+    families.add(&FETCH_DURATION, &[account], took);
+    families.add(&FETCH_PAGES, &[account], f64::from(pages));
+    add_configured(families, account, view.account, observation.api.account_id.as_deref());
+    add_standing(families, account, &observation.api, now);
+}
+
+/// Absent where there is no fresh snapshot: zero would be a lie, and old-as-new another.
+fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snapshot) {
+    for (labels, count) in &snapshot.records {
+        let direction = ("direction", labels.direction.as_str());
+        let result = ("result", labels.result.as_str());
+        match &labels.extension {
+            Some(extension) => {
+                families.add(&ACTIVE_CALLS, &[account, direction, result, ("extension", extension)], *count as f64);
+            }
+            None => families.add(&ACTIVE_CALLS, &[account, direction, result], *count as f64),
+        }
+    }
+    for (direction, count) in &snapshot.in_progress {
+        families.add(&CALLS_IN_PROGRESS, &[account, ("direction", direction.as_str())], *count as f64);
+    }
+    families.add(&SESSIONS_IN_PROGRESS, &[account], snapshot.sessions_in_progress as f64);
+    families.add(&EXTENSIONS_IN_CALL, &[account], snapshot.extensions_in_call as f64);
+    if let Some(start) = snapshot.oldest_start {
+        families.add(&OLDEST_START, &[account], unix_seconds(start));
+    }
+}
+
+fn add_configured(families: &mut Families, account: (&str, &str), config: &Account, id: Option<&str>) {
+    if let Some(limit) = config.concurrent_calls_limit {
+        families.add(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
+    }
+    let id = ("account_id", id.unwrap_or_default());
+    let level = ("level", config.level.as_str());
+    let origin = config.server.origin().ascii_serialization();
+    families.add(&ACCOUNT_INFO, &[account, id, level, ("server", &origin)], 1.0);
+}
+
+fn add_standing(families: &mut Families, account: (&str, &str), api: &ApiStanding, now: Moment) {
+    for limit in &api.rate_limits {
+        add_rate_limit(families, account, limit);
+    }
+    for (operation, until) in &api.blocked_until {
+        let present = until.filter(|until| !until.has_come(now));
+        let end = present.map_or(0.0, |until| unix_seconds(until.wall));
+        families.add(&BLOCKED_UNTIL, &[account, ("operation", operation)], end);
+    }
+    let token_expiry = api.token_expiry.map_or(0.0, |expiry| unix_seconds(expiry.wall));
+    families.add(&TOKEN_EXPIRY, &[account], token_expiry);
+    if let Some(expiry) = api.jwt_expiry {
+        families.add(&JWT_EXPIRY, &[account], expiry);
+    }
+}
+
+fn add_rate_limit(families: &mut Families, account: (&str, &str), limit: &RateLimit) {
+    let labels = [account, ("group", limit.group.as_str())];
+    families.add(&RATE_LIMIT, &labels, f64::from(limit.limit));
+    families.add(&RATE_LIMIT_WINDOW, &labels, limit.window.as_secs_f64());
+    if let Some(remaining) = limit.remaining {
+        families.add(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
+    }
+}

@@ -1,0 +1,55 @@
+//! Observations, to the text that Prometheus reads: **pure**.
+//!
+//! Owns: every metric's name and help text but those of the instruments, and what is shown when. All is built anew
+//! for each scrape from what is known at that moment, so nothing stale can linger. Refuses to know: where
+//! observations come from, and HTTP. `family` builds families, `account` fills those of an account, `exporter` those
+//! of the process.
+
+mod account;
+mod exporter;
+mod family;
+
+use std::sync::Arc;
+
+pub use exporter::{Exporter, process_metrics};
+use family::Families;
+
+use crate::calls::Observation;
+use crate::clock::Moment;
+use crate::config::{Account, Scrape};
+use crate::instruments::Instruments;
+
+/// What an account's series are made of.
+pub struct AccountView<'a> {
+    /// Its configuration.
+    pub account: &'a Account,
+    /// What is known of it.
+    pub observation: Arc<Observation>,
+    /// What was counted for it.
+    pub instruments: &'a Instruments,
+}
+
+/// The exposition in text format 0.0.4. Families of all accounts are merged by name, since none may appear twice.
+/// `exporter` is left out where a scrape asks for single accounts.
+///
+/// # Errors
+/// When the encoder finds a family without a name or a metric, which would be a mistake of ours.
+pub fn render(
+    accounts: &[AccountView<'_>],
+    exporter: Option<&Exporter>,
+    scrape: &Scrape,
+    now: Moment,
+) -> prometheus::Result<String> {
+    let mut families = Families::default();
+    for view in accounts {
+        account::add(&mut families, view, scrape, now);
+        families.merge(view.instruments.collect());
+    }
+    if let Some(exporter) = exporter {
+        exporter::add(&mut families, exporter);
+    }
+    families.into_text()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Paths and their answers.
+//!
+//! Owns: which path does what. A scrape always gets 200 if we can speak at all: a failure of RingCentral is a sample,
+//! not a status. Health paths touch nothing.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use jiff::Timestamp;
+use reqwest::Url;
+use tokio::time::Instant;
+
+use super::deadline::time_for_scrape;
+use super::page;
+use super::reply::{self, Reply};
+use crate::clock::Moment;
+use crate::config::{Account, Scrape};
+use crate::exposition::{self, AccountView, Exporter};
+use crate::instruments::Instruments;
+use crate::observer;
+
+/// What answers are made of.
+pub struct App {
+    /// The accounts.
+    pub accounts: Vec<ObservedAccount>,
+    /// When to fetch and what to show.
+    pub scrape: Scrape,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+    /// When the configuration was read.
+    pub configured: Timestamp,
+}
+
+/// An account and all that belongs to it.
+pub struct ObservedAccount {
+    /// Its configuration.
+    pub account: Arc<Account>,
+    /// The way to its observer.
+    pub observer: observer::Handle,
+    /// What is counted for it.
+    pub instruments: Arc<Instruments>,
+}
+
+/// Answers a request.
+pub async fn answer(app: &App, request: Request<Incoming>) -> Reply {
+    let path = request.uri().path();
+    let known = path == app.telemetry_path || matches!(path, "/" | "/-/healthy" | "/healthz" | "/-/ready" | "/readyz");
+    if !known {
+        return reply::line(StatusCode::NOT_FOUND, "there is nothing here; / has the links");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return reply::only_get();
+    }
+    match path {
+        "/" => reply::page(page::html(app, Moment::now())),
+        "/-/healthy" | "/healthz" => reply::line(StatusCode::OK, "healthy"),
+        "/-/ready" | "/readyz" => reply::line(StatusCode::OK, "ready"),
+        _ => metrics(app, &request).await,
+    }
+}
+
+async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
+    let asked = match asked_accounts(app, request.uri().query()) {
+        Ok(asked) => asked,
+        Err(unknown) => return reply::line(StatusCode::NOT_FOUND, &format!("there is no account {unknown:?}")),
+    };
+    let exporter =
+        asked.is_none().then(|| Exporter { configured: app.configured, process: exposition::process_metrics() });
+    let accounts = asked.unwrap_or_else(|| app.accounts.iter().collect());
+    let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
+    let views = observe(&accounts, Moment::now().after(time).instant).await;
+    match exposition::render(&views, exporter.as_ref(), &app.scrape, Moment::now()) {
+        Ok(text) => reply::exposition(text, request.headers()),
+        Err(error) => {
+            tracing::error!(%error, "the exposition cannot be encoded");
+            reply::line(StatusCode::INTERNAL_SERVER_ERROR, "the exposition cannot be encoded")
+        }
+    }
+}
+
+/// Asks all at once, so that the slowest alone decides how long it takes, and the deadline at the most.
+async fn observe<'a>(accounts: &[&'a ObservedAccount], deadline: Instant) -> Vec<AccountView<'a>> {
+    let ask = |account: &&ObservedAccount| {
+        let observer = account.observer.clone();
+        tokio::spawn(async move { observer.observe(deadline).await })
+    };
+    let asks: Vec<_> = accounts.iter().map(ask).collect();
+    let mut views = Vec::with_capacity(accounts.len());
+    for (account, ask) in accounts.iter().zip(asks) {
+        views.push(AccountView {
+            account: &account.account,
+            observation: ask.await.unwrap_or_else(|_| account.observer.latest()),
+            instruments: &account.instruments,
+        });
+    }
+    views
+}
+
+/// The accounts that `?account=` names; none if it names none, which means all. The first unknown one is the error.
+fn asked_accounts<'a>(app: &'a App, query: Option<&str>) -> Result<Option<Vec<&'a ObservedAccount>>, String> {
+    let Some(Ok(url)) = query.map(|query| Url::parse(&format!("http://localhost/?{query}"))) else {
+        return Ok(None);
+    };
+    let named = |name: &str| app.accounts.iter().find(|account| account.account.name == name);
+    let mut asked: Vec<&ObservedAccount> = Vec::new();
+    for (_, name) in url.query_pairs().filter(|(key, _)| key == "account") {
+        let account = named(&name).ok_or(name)?;
+        if !asked.iter().any(|present| std::ptr::eq(*present, account)) {
+            asked.push(account);
+        }
+    }
+    Ok((!asked.is_empty()).then_some(asked))
+}

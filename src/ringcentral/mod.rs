@@ -1,0 +1,61 @@
+//! RingCentral's API, as much of it as we speak.
+//!
+//! Owns: everything that leaves for RingCentral and everything that comes back. In reading order:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`operation`] | names what we ask for, and the usage group that pays for it |
+//! | [`limits`] | pure: what an answer's headers say about limits |
+//! | [`window`] | pure: one usage group's budget |
+//! | [`budget`] | pure: the account's budget: which request may leave, and when a walk may start |
+//! | [`wire`] | pure: JSON as sent, to calls |
+//! | [`error`] | one failure: its reason, and what a person should do |
+//! | [`transport`] | one request, from the budget's leave to a checked reply |
+//! | [`auth`] | the access token: kept, renewed, refused |
+//! | [`client`] | the walk over the pages |
+//!
+//! Refuses to know: scrapes, Prometheus' wishes and what becomes of the calls. Facts about the API are from its
+//! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
+
+pub mod auth;
+pub mod budget;
+pub mod client;
+pub mod error;
+pub mod limits;
+pub mod operation;
+pub mod transport;
+pub mod window;
+pub mod wire;
+
+pub use client::{Client, Fetch};
+pub use error::{Error, Reason};
+pub use operation::{Group, Operation};
+
+use std::time::Duration;
+
+/// How long we wait for what. The defaults are the contract's; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// One request, from sending to the last byte of its reply, redirects included.
+    pub request: Duration,
+    /// All pages of one walk.
+    pub walk: Duration,
+    /// Giving the token back at the end.
+    pub revoke: Duration,
+    /// After the first refused login; doubled by each further one.
+    pub refusal_first: Duration,
+    /// The longest wait after refused logins.
+    pub refusal_most: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(10),
+            walk: Duration::from_secs(30),
+            revoke: Duration::from_secs(2),
+            refusal_first: Duration::from_secs(60),
+            refusal_most: Duration::from_secs(15 * 60),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One request: from the budget's leave to a checked reply.
+//!
+//! Owns: the HTTP client, the time and size of a reply, redirects, and that every request is weighed by the budget
+//! before it leaves, counted when it does, and its answer heard. Refuses to know: tokens, pages and what a body means.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{RequestBuilder, Response, Url};
+use tokio::time::{Instant, timeout_at};
+
+use super::budget::Budget;
+use super::error::{Error, Reason};
+use super::limits::Notice;
+use super::operation::Operation;
+use super::wire::parse_api_error;
+use crate::clock::Moment;
+use crate::instruments::Instruments;
+
+/// What we call ourselves to RingCentral.
+const USER_AGENT: &str = concat!("ringcentral-exporter/", env!("CARGO_PKG_VERSION"), " (Prometheus exporter)");
+/// The largest reply, after decompression.
+const BODY_MOST: usize = 32 * 1024 * 1024;
+/// Redirects that are followed.
+const REDIRECTS_MOST: u32 = 3;
+
+/// The way to one account's server.
+pub struct Transport {
+    http: reqwest::Client,
+    server: Url,
+    /// Asked before each request, told of each.
+    pub budget: Budget,
+    instruments: Arc<Instruments>,
+}
+
+/// Builds the HTTP client; one serves all accounts, since loading the system's root certificates takes 20 ms. A
+/// server without TLS needs no roots, and there may be none.
+///
+/// # Errors
+/// When the roots or `ca_file` cannot be read.
+pub fn http_client(tls: bool, ca_file: Option<&Path>) -> anyhow::Result<reqwest::Client> {
+    // A second call finds the provider there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder =
+        reqwest::Client::builder().user_agent(USER_AGENT).redirect(reqwest::redirect::Policy::none()).http1_only();
+    let builder = match (tls, ca_file) {
+        (false, _) => builder.tls_certs_only([]),
+        (true, None) => builder,
+        (true, Some(path)) => builder.tls_certs_merge(certificates(path)?),
+    };
+    builder.build().context("cannot set up TLS: does the system have root certificates (package ca-certificates)?")
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+    let certificates = certificates.with_context(|| format!("{} holds no PEM certificates", path.display()))?;
+    anyhow::ensure!(!certificates.is_empty(), "{} holds no PEM certificates", path.display());
+    Ok(certificates)
+}
+
+impl Transport {
+    /// A way to `server` within `budget`.
+    #[must_use]
+    pub fn new(http: reqwest::Client, server: Url, budget: Budget, instruments: Arc<Instruments>) -> Self {
+        Self { http, server, budget, instruments }
+    }
+
+    /// An address on the server.
+    ///
+    /// # Errors
+    /// `invalid_response` when `path`, which an answer may have given, leads off the configured origin or nowhere.
+    pub fn address(&self, operation: Operation, base: Option<&Url>, path: &str) -> Result<Url, Error> {
+        let url = base.unwrap_or(&self.server).join(path);
+        match url {
+            Ok(url) if url.origin() == self.server.origin() => Ok(url),
+            Ok(_) => {
+                Err(self.fault(operation, Reason::InvalidResponse, "the API points to another origin than configured"))
+            }
+            Err(_) => Err(self.fault(operation, Reason::InvalidResponse, "the API points to an address that is none")),
+        }
+    }
+
+    /// Sends a request and gives the body of its 2xx reply. Redirects cost a request each, are followed within the
+    /// origin alone, and keep the method.
+    ///
+    /// # Errors
+    /// Whatever went wrong, counted by its reason.
+    pub async fn send(
+        &mut self,
+        operation: Operation,
+        url: Url,
+        deadline: Instant,
+        build: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
+    ) -> Result<Bytes, Error> {
+        let mut url = url;
+        for _ in 0..=REDIRECTS_MOST {
+            let reply = self.send_once(operation, build(&self.http, url.clone()), deadline).await?;
+            match reply.status {
+                200..=299 => return Ok(reply.body),
+                301 | 302 | 307 | 308 => url = self.redirected(operation, &url, &reply.headers)?,
+                _ => return Err(self.refused(operation, &reply)),
+            }
+        }
+        Err(self.fault(operation, Reason::InvalidResponse, "the API redirects more than three times"))
+    }
+
+    /// A failure that is counted here and now.
+    pub fn fault(&self, operation: Operation, reason: Reason, what: impl Into<String>) -> Error {
+        self.instruments.failed(operation, reason);
+        Error::new(operation, reason, what)
+    }
+
+    async fn send_once(
+        &mut self,
+        operation: Operation,
+        request: RequestBuilder,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let sent = Moment::now();
+        if !self.budget.request_at(operation, sent).has_come(sent) {
+            return Err(self.fault(operation, Reason::Budget, "the limit leaves no room for this request"));
+        }
+        self.budget.sent(operation, sent);
+        self.instruments.sent(operation);
+        let exchange = timeout_at(deadline, exchange(request)).await;
+        let answered = Moment::now();
+        self.instruments.took(operation, answered.since(sent));
+        let notice = match &exchange {
+            Ok(Ok(reply)) => Some(Notice::read(reply.status, &reply.headers, answered.wall)),
+            _ => None,
+        };
+        self.budget.answered(operation, notice.as_ref(), answered);
+        match exchange {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err((reason, what))) => Err(self.fault(operation, reason, what)),
+            Err(_) => Err(self.fault(operation, Reason::Timeout, "no whole answer in time")),
+        }
+    }
+
+    fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
+        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        match location {
+            Some(location) => self.address(operation, Some(from), location),
+            None => Err(self.fault(operation, Reason::InvalidResponse, "the API redirects to nowhere")),
+        }
+    }
+
+    fn refused(&self, operation: Operation, reply: &Reply) -> Error {
+        let body = parse_api_error(&reply.body);
+        let error = Error::of_answer(operation, reply.status, body, request_id(&reply.headers));
+        self.instruments.failed(operation, error.reason);
+        error
+    }
+}
+
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+type Fault = (Reason, String);
+
+async fn exchange(request: RequestBuilder) -> Result<Reply, Fault> {
+    let response = request.send().await.map_err(|error| fault_of(&error))?;
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = match status {
+        300..=399 => Bytes::new(),
+        _ => body(response).await?,
+    };
+    Ok(Reply { status, headers, body })
+}
+
+async fn body(mut response: Response) -> Result<Bytes, Fault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| fault_of(&error))? {
+        if body.len() + chunk.len() > BODY_MOST {
+            return Err((Reason::InvalidResponse, "the reply is larger than 32 MiB".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+/// The error's own words name addresses, so the innermost cause speaks alone.
+fn fault_of(error: &reqwest::Error) -> Fault {
+    let mut reason = if error.is_timeout() { Reason::Timeout } else { Reason::Connect };
+    let mut innermost: &dyn std::error::Error = error;
+    let mut broken = false;
+    while let Some(source) = cause(innermost) {
+        innermost = source;
+        if innermost.is::<rustls::Error>() {
+            reason = Reason::Tls;
+        }
+        broken |= innermost.is::<hyper::Error>();
+        if innermost.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            reason = Reason::InvalidResponse;
+        }
+    }
+    if error.is_decode() && !broken {
+        return (Reason::InvalidResponse, "the reply cannot be decompressed".to_owned());
+    }
+    (reason, innermost.to_string())
+}
+
+/// The cause of an error; an I/O error that wraps another counts as a link of the chain.
+fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// `RCRequestId`, if it is short and plain.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("rcrequestid")?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (id.len() <= 64 && id.bytes().all(plain)).then(|| id.to_owned())
+}

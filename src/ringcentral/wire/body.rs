@@ -1,0 +1,254 @@
+//! Whole bodies: a page of the list, a token, an error.
+//!
+//! Owns: what a body must have to be believed.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::lenient::{Object, Text};
+use super::record::{Record, id_after};
+use crate::calls::Call;
+
+/// A body that cannot be believed; says why, in words that hold nothing of its content.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+/// One page of the list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its calls, in the order of the list. Faxes are left out.
+    pub calls: Vec<Call>,
+    /// Records that are no objects, or have a key twice, and so were left out.
+    pub unreadable: usize,
+    /// Where the next page is, as sent: absolute or relative.
+    pub next: Option<String>,
+    /// The account's own id, from the page's or a record's address.
+    pub account_id: Option<String>,
+}
+
+/// A login that was granted.
+#[derive(Debug)]
+pub struct GrantedToken {
+    /// The access token: a secret.
+    pub access_token: String,
+    /// Its life in seconds, if the reply tells it.
+    pub expires_in: Option<u64>,
+}
+
+/// An error body, as far as it is safe to repeat: codes and names, no free text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ApiError {
+    /// Like `CMN-408`.
+    pub code: Option<String>,
+    /// OAuth's own word, like `invalid_client`.
+    pub error: Option<String>,
+    /// The permission that is missing.
+    pub permission: Option<String>,
+    /// The parameter that is at fault.
+    pub parameter: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PageBody<'a> {
+    #[serde(borrow)]
+    records: Vec<&'a RawValue>,
+    navigation: Option<Navigation>,
+    #[serde(borrow, default)]
+    uri: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Navigation {
+    next_page: Option<Link>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    uri: String,
+}
+
+/// Reads a page of the active-calls list; `number` is its place in the walk, from 1.
+///
+/// # Errors
+/// When the body is no JSON, has no list of records, or names a next page without its address.
+pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
+    let page: PageBody<'_> = object("a page of calls", body)?;
+    let mut account_id = page.uri.as_deref().and_then(|uri| id_after("/account/", uri));
+    let mut calls = Vec::with_capacity(page.records.len());
+    let mut unreadable = 0;
+    for (index, raw) in page.records.iter().enumerate() {
+        let Some(record) = read_record(raw) else {
+            unreadable += 1;
+            continue;
+        };
+        account_id = account_id.or_else(|| record.uri().and_then(|uri| id_after("/account/", uri)));
+        calls.extend(record.into_call(&format!("#{number}-{index}")));
+    }
+    let next = page.navigation.and_then(|navigation| navigation.next_page).map(|link| link.uri);
+    Ok(Page { calls, unreadable, next, account_id })
+}
+
+/// Reads the reply to a login.
+///
+/// # Errors
+/// When the body is no JSON or has no `access_token`.
+pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
+    #[derive(Deserialize)]
+    struct TokenBody<'a> {
+        #[serde(borrow, default)]
+        access_token: Text<'a>,
+        #[serde(borrow, default)]
+        expires_in: Text<'a>,
+    }
+    let token: TokenBody<'_> = object("a token", body)?;
+    let access_token = token.access_token.as_deref().filter(|token| is_header_safe(token));
+    match access_token {
+        Some(access_token) => Ok(GrantedToken {
+            access_token: access_token.to_owned(),
+            expires_in: token.expires_in.as_deref().and_then(|seconds| seconds.parse().ok()),
+        }),
+        None => Err(Malformed("the reply holds no access_token".to_owned())),
+    }
+}
+
+/// Reads what can be read of an error body: an empty or foreign one gives nothing.
+#[must_use]
+pub fn parse_api_error(body: &[u8]) -> ApiError {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Entry<'a> {
+        #[serde(borrow)]
+        error_code: Text<'a>,
+        #[serde(borrow)]
+        permission_name: Text<'a>,
+        #[serde(borrow)]
+        parameter_name: Text<'a>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct ErrorBody<'a> {
+        #[serde(borrow)]
+        errors: Vec<Object<Entry<'a>>>,
+        #[serde(borrow)]
+        error: Text<'a>,
+        #[serde(borrow)]
+        error_code: Text<'a>,
+        #[serde(borrow)]
+        permission_name: Text<'a>,
+    }
+    let body: ErrorBody<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let first = body.errors.into_iter().next().unwrap_or_default().0;
+    ApiError {
+        code: word(&first.error_code).or_else(|| word(&body.error_code)),
+        error: word(&body.error),
+        permission: word(&first.permission_name).or_else(|| word(&body.permission_name)),
+        parameter: word(&first.parameter_name),
+    }
+}
+
+/// A record, if it is an object. (Serde would take an array for one, field by field.)
+fn read_record(raw: &RawValue) -> Option<Record<'_>> {
+    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok())?
+}
+
+fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a [u8]) -> Result<T, Malformed> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(Malformed(format!("not {what}: a JSON array"))),
+        _ => serde_json::from_slice(body).map_err(|error| malformed(what, &error)),
+    }
+}
+
+/// A code or a name: short, and of characters that no secret and no sentence is made of alone.
+fn word(text: &Text<'_>) -> Option<String> {
+    let fits = |word: &&str| word.len() <= 40 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    text.as_deref().filter(fits).map(str::to_owned)
+}
+
+fn is_header_safe(token: &str) -> bool {
+    token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The parser's own words, cut before any piece of the input that they quote.
+fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "JSON of another form",
+        serde_json::error::Category::Eof => "cut short or empty",
+        _ => "no JSON",
+    };
+    Malformed(format!("not {what}: {kind} at line {} column {}", error.line(), error.column()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(json: &str) -> Result<Page, String> {
+        parse_page(json.as_bytes(), 1).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_that_is_not_whole_is_refused_whole() {
+        for body in [
+            "",
+            "<html>",
+            "null",
+            "[]",
+            "[[], null]",
+            "{}",
+            r#"{"records":null}"#,
+            r#"{"records":{}}"#,
+            r#"{"records":[],"navigation":{"nextPage":{"uri":5}}}"#,
+            r#"{"records":[],"navigation":{"nextPage":{}}}"#,
+            r#"{"records":[],"navigation":"page 2"}"#,
+            r#"{"records":[{"id":"a"}"#,
+        ] {
+            assert!(page(body).unwrap_err().starts_with("not a page of calls"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_null_navigation_is_the_last_page() {
+        for body in [
+            r#"{"records":[]}"#,
+            r#"{"records":[],"navigation":null,"paging":5,"uri":null}"#,
+            r#"{"records":[],"navigation":{"firstPage":{"uri":"x"},"nextPage":null}}"#,
+        ] {
+            assert_eq!(page(body).unwrap().next, None, "{body}");
+        }
+    }
+
+    #[test]
+    fn one_bad_record_never_spoils_the_page() {
+        let body = r#"{"records":[{"id":"a"},null,5,"x",[],{"id":"b","id":"b"},{"id":"c"}]}"#;
+        let page = page(body).unwrap();
+        let ids: Vec<_> = page.calls.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!((ids, page.unreadable), (vec!["a", "c"], 5));
+    }
+
+    #[test]
+    fn a_token_needs_nothing_but_itself() {
+        let token = parse_token(br#"{"access_token":"T"}"#).unwrap();
+        assert_eq!((token.access_token.as_str(), token.expires_in), ("T", None));
+        assert_eq!(parse_token(br#"{"access_token":"T","expires_in":"60"}"#).unwrap().expires_in, Some(60));
+        let message = parse_token(br#"{"access_token":"a\nb"}"#).unwrap_err().to_string();
+        assert_eq!(message, "the reply holds no access_token");
+    }
+
+    #[test]
+    fn what_a_malformed_body_holds_is_not_repeated() {
+        let message = parse_token(br#"{"access_token": sesame}"#).unwrap_err().to_string();
+        assert_eq!(message, "not a token: no JSON at line 1 column 18");
+    }
+
+    #[test]
+    fn an_error_body_gives_codes_and_names_and_no_sentences() {
+        let old = br#"{"errorCode":"InsufficientPermissions","message":"m","permissionName":"ReadCallLog"}"#;
+        let error = parse_api_error(old);
+        assert_eq!(error.code.as_deref(), Some("InsufficientPermissions"));
+        assert_eq!(error.permission.as_deref(), Some("ReadCallLog"));
+        assert_eq!(parse_api_error(b"<html>Bad Gateway</html>"), ApiError::default());
+        assert_eq!(parse_api_error(br#"{"error":"a sentence with Bearer x"}"#), ApiError::default());
+    }
+}

@@ -1,0 +1,59 @@
+//! Ending on a signal: the first asks, the second insists.
+//!
+//! Owns: SIGTERM and SIGINT. Refuses to know: what has to be finished first.
+
+use std::future::Future;
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that end the program.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// A second signal came before the end that the first one asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("ended at once, as a second signal asked for")]
+pub struct Aborted;
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system lets us not.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Runs `work`, which ends on its own after the first signal; a second signal ends the wait for it.
+    ///
+    /// # Errors
+    /// [`Aborted`] after the second signal.
+    pub async fn guard<T>(
+        mut self,
+        stop: tokio::sync::oneshot::Sender<()>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Aborted> {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = self.next() => tracing::info!("stopping; a second signal ends at once"),
+        }
+        // Where nobody waits for the word, the work has ended already.
+        let _ = stop.send(());
+        tokio::select! {
+            done = &mut work => Ok(done),
+            () = self.next() => Err(Aborted),
+        }
+    }
+}
