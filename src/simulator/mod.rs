@@ -70,19 +70,15 @@ pub struct Simulator {
 impl Simulator {
     /// Serves a company of `scenario` and `seed` on `listener`: must be called inside a Tokio
     /// runtime, of whichever flavour.
+    ///
+    /// # Errors
+    /// When the listener does not know its own address.
     pub fn start(listener: TcpListener, scenario: Scenario, seed: u64) -> io::Result<Simulator> {
         let address = listener.local_addr()?;
-        let clock = scenario
-            .clock
-            .clone()
-            .unwrap_or_else(scenario::system_clock);
+        let clock = scenario.clock.clone().unwrap_or_else(scenario::system_clock);
         let account = Arc::new(Account::open(scenario, seed, clock));
         let server = tokio::spawn(server::run(listener, Arc::clone(&account)));
-        Ok(Simulator {
-            address,
-            account,
-            server,
-        })
+        Ok(Simulator { address, account, server })
     }
 
     /// Where the API is: what the client takes for RingCentral's server.
@@ -91,13 +87,13 @@ impl Simulator {
     }
 
     /// The app's id.
-    pub fn client_id(&self) -> &str {
-        &self.account.client_id
+    pub fn client_id(&self) -> String {
+        self.account.client_id.clone()
     }
 
     /// The app's secret.
-    pub fn client_secret(&self) -> &str {
-        &self.account.client_secret
+    pub fn client_secret(&self) -> String {
+        self.account.client_secret.clone()
     }
 
     /// The JWT that the account accepts at present.
