@@ -66,8 +66,8 @@ impl RunningDemo {
         let account = Account {
             name: "default".to_owned(),
             server: self.simulator.url().parse()?,
-            client_id: self.simulator.client_id().to_owned(),
-            client_secret: secret(self.simulator.client_secret().to_owned()),
+            client_id: self.simulator.client_id(),
+            client_secret: secret(self.simulator.client_secret()),
             jwt: secret(self.simulator.jwt()),
             account_id: "~".to_owned(),
             level: Level::Account,

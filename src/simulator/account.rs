@@ -1,28 +1,24 @@
-//! The account behind the API: who may ask, how often, and who is let in.
+//! The account behind the API: who may ask and how often. Who is let in is in `login`.
 //!
 //! Decides what the right answer to a request is, with the time as an argument. Does no I/O and
 //! knows no faults beyond handing them out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::json;
-
 use super::ask::{Ask, Route};
 use super::company::Company;
 use super::curve::{Curve, Surge};
+use super::desk::Desk;
 use super::dice::mix;
-use super::faults::{FaultKind, Faults};
-use super::journal::{Journal, Operation};
+use super::faults::FaultKind;
+use super::journal::Operation;
 use super::jwt;
-use super::limiter::{Limiter, Verdict};
+use super::limiter::Verdict;
 use super::lists::{self, Answer};
 use super::reply::Reply;
 use super::scenario::{Clock, Scenario};
 use super::switchboard::Switchboard;
-use super::tokens::{Flaw, Tokens};
-
-const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+use super::tokens::Flaw;
 
 /// The account. What never changes is open; what does is on the [`Desk`].
 pub(super) struct Account {
@@ -36,43 +32,11 @@ pub(super) struct Account {
     desk: Mutex<Desk>,
 }
 
-/// Everything about the account that changes.
-pub(super) struct Desk {
-    pub(super) jwt: String,
-    pub(super) jwts_issued: u64,
-    pub(super) tokens: Tokens,
-    pub(super) faults: Faults,
-    pub(super) journal: Journal,
-    auth: Limiter,
-    medium: Limiter,
-    heavy: Limiter,
-}
-
-impl Desk {
-    /// The bucket of an operation, and its name in headers.
-    fn group(&mut self, operation: Operation) -> (&'static str, &mut Limiter) {
-        match operation {
-            Operation::Token | Operation::Revoke => ("auth", &mut self.auth),
-            Operation::Extensions => ("medium", &mut self.medium),
-            Operation::ActiveCalls => ("heavy", &mut self.heavy),
-        }
-    }
-}
-
 impl Account {
     pub(super) fn open(scenario: Scenario, seed: u64, clock: Clock) -> Account {
         let now = clock();
         let switchboard = switchboard(&scenario, seed, now);
-        let desk = Desk {
-            jwt: String::new(),
-            jwts_issued: 0,
-            tokens: Tokens::new(scenario.max_sessions, seed),
-            faults: Faults::default(),
-            journal: Journal::default(),
-            auth: Limiter::new(scenario.limits.auth, None, now),
-            medium: Limiter::new(scenario.limits.medium, None, now),
-            heavy: Limiter::new(scenario.limits.heavy, scenario.other_tool, now),
-        };
+        let desk = Desk::new(&scenario, seed, now);
         let account = Account {
             scenario,
             switchboard,
@@ -217,54 +181,6 @@ impl Account {
             (true, false) => Err(Reply::user_lacks("ReadCompanyCallLog")),
             (true, true) => Ok(()),
         }
-    }
-
-    fn check_client(&self, ask: &Ask) -> Result<(), Reply> {
-        let given = ask.credentials("Basic").ok_or_else(|| Reply::invalid_client(401))?;
-        let expected = format!("{}:{}", self.client_id, self.client_secret);
-        let given = BASE64_STANDARD.decode(given).unwrap_or_default();
-        if given == expected.as_bytes() { Ok(()) } else { Err(Reply::invalid_client(400)) }
-    }
-
-    fn log_in(&self, ask: &Ask, now: i64) -> Result<Reply, Reply> {
-        self.check_client(ask)?;
-        if ask.form.get("grant_type") != Some(JWT_GRANT) {
-            return Err(Reply::unsupported_grant());
-        }
-        if !self.scenario.jwt_allowed {
-            return Err(Reply::grant_not_allowed());
-        }
-        let mut desk = self.desk();
-        if ask.form.get("assertion") != Some(desk.jwt.as_str()) {
-            return Err(Reply::invalid_grant("Invalid assertion"));
-        }
-        if jwt::expiry_s(&desk.jwt).is_some_and(|expiry| expiry * 1000 <= now) {
-            return Err(Reply::invalid_grant("Assertion expired"));
-        }
-        let life = self.scenario.token_life;
-        let token = desk.tokens.issue(now + life.as_millis() as i64);
-        Ok(self.token_reply(&token))
-    }
-
-    fn token_reply(&self, token: &str) -> Reply {
-        let said = self.scenario.said_token_life.unwrap_or(self.scenario.token_life);
-        let scopes = [(self.scenario.read_accounts, "ReadAccounts"), (self.scenario.read_call_log, "ReadCallLog")];
-        let scopes: Vec<&str> = scopes.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
-        let body = json!({
-            "access_token": token,
-            "token_type": "bearer",
-            "expires_in": said.as_secs(),
-            "scope": scopes.join(" "),
-            "owner_id": self.switchboard.company().owner_id().to_string(),
-            "endpoint_id": format!("ep-{}", self.client_id),
-        });
-        Reply::json(200, &body)
-    }
-
-    fn revoke(&self, ask: &Ask) -> Result<Reply, Reply> {
-        self.check_client(ask)?;
-        self.desk().tokens.revoke(ask.form.get("token").unwrap_or_default());
-        Ok(Reply { status: 200, headers: Vec::new(), body: bytes::Bytes::new() })
     }
 }
 

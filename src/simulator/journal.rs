@@ -34,7 +34,7 @@ pub struct JournalEntry {
     pub target: String,
     /// Absent while unanswered, and when the connection was closed instead.
     pub status: Option<u16>,
-    /// Whether it came inside a penalty of its group, which it thereby started again.
+    /// Whether it came inside a penalty of its group: what a good client never does.
     pub in_penalty: bool,
     /// How many records the answer had.
     pub records: Option<usize>,
@@ -86,7 +86,6 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

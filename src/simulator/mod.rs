@@ -4,10 +4,10 @@
 //! and nothing is shared with it, so that no mistake can agree with itself.
 //!
 //! ```text
-//! dice -> company, curve -> calls -> record -> switchboard     which calls there are: pure
-//! query, reply, limiter, tokens, jwt, faults, journal          what an API needs: pure
-//! ask -> account -> lists -> wire                              the right answer to a request
-//! server -> api -> body                                        HTTP, and acting out of faults
+//! dice -> company, curve -> calls, queue -> life -> switchboard -> record    which calls: pure
+//! query, reply, limiter, tokens, jwt, faults, journal -> desk               what an API needs: pure
+//! ask -> account -> login, lists -> wire                                    the right answer
+//! server -> api -> body                                                     HTTP and faults
 //! ```
 //!
 //! [`scenario`] holds the knobs. Time is always an argument, read once per request from the
@@ -39,10 +39,14 @@ mod api;
 mod ask;
 mod body;
 mod calls;
+mod desk;
 mod dice;
 mod jwt;
+mod life;
 mod lists;
+mod login;
 mod query;
+mod queue;
 mod server;
 mod tokens;
 mod wire;
@@ -64,7 +68,11 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Serves a company of `scenario` and `seed` on `listener`, on the current runtime.
+    /// Serves a company of `scenario` and `seed` on `listener`: must be called inside a Tokio
+    /// runtime, of whichever flavour.
+    ///
+    /// # Errors
+    /// When the listener does not know its own address.
     pub fn start(listener: TcpListener, scenario: Scenario, seed: u64) -> io::Result<Simulator> {
         let address = listener.local_addr()?;
         let clock = scenario.clock.clone().unwrap_or_else(scenario::system_clock);
@@ -79,13 +87,13 @@ impl Simulator {
     }
 
     /// The app's id.
-    pub fn client_id(&self) -> &str {
-        &self.account.client_id
+    pub fn client_id(&self) -> String {
+        self.account.client_id.clone()
     }
 
     /// The app's secret.
-    pub fn client_secret(&self) -> &str {
-        &self.account.client_secret
+    pub fn client_secret(&self) -> String {
+        self.account.client_secret.clone()
     }
 
     /// The JWT that the account accepts at present.

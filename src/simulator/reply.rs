@@ -160,7 +160,6 @@ fn api_error(status: u16, word: &str, code: &str, message: &str, extra: Value) -
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn body(reply: &Reply) -> Value {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::calls::{self, LONGEST_LIFE_MINUTES};
 use super::company::{Company, Extension};
 use super::curve::Curve;
-use super::record::{Life, Record};
+use super::life::Life;
+use super::record::Record;
 
 const MINUTE_MS: i64 = 60_000;
 /// Minutes kept: two look-backs, so that two clients at different instants do not fight.

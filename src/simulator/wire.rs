@@ -4,11 +4,10 @@
 //! with itself. Knows how records and pages look; not which records belong on them.
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::company::Extension;
-use super::record::{Direction, Party, Record};
+use super::record::{Party, Record};
 
 /// Where absolute addresses of the account begin.
 pub(super) struct Links {
@@ -35,132 +34,58 @@ pub(super) struct View {
     pub(super) finished_field: bool,
 }
 
-#[derive(Serialize)]
-struct Uri {
-    uri: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WireParty<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone_number: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extension_number: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extension_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<&'a str>,
-}
-
-impl<'a> WireParty<'a> {
-    fn new(party: &'a Party) -> WireParty<'a> {
-        WireParty {
-            name: party.name.as_deref(),
-            phone_number: party.phone_number.as_deref(),
-            extension_number: party.extension_number.as_deref(),
-            extension_id: party.extension_id.map(|id| id.to_string()),
-            location: party.location,
-        }
+/// One record of the list of active calls.
+pub(super) fn record(record: &Record, links: &Links, view: View) -> Value {
+    // A company-level call belongs to the system extension, whose id is the account's.
+    let owner = links.extension(record.extension_id.unwrap_or(links.account_id));
+    let name = if view.detailed { "Detailed" } else { "Simple" };
+    let mut whole = common(record, links);
+    whole.insert("uri".into(), format!("{owner}/call-log/{}?view={name}", record.id).into());
+    whole.insert("id".into(), record.id.as_str().into());
+    whole.insert("sessionId".into(), record.session_id.as_str().into());
+    if view.finished_field {
+        whole.insert("finished".into(), (!record.is_live()).into());
     }
-}
-
-#[derive(Serialize)]
-struct WireOwner {
-    uri: String,
-    id: u64,
+    if record.kind == "Fax" {
+        whole.insert("message".into(), fax_message(record, &owner));
+    }
+    if view.detailed {
+        let mut leg = common(record, links);
+        leg.extend([("legType".into(), "Accept".into()), ("master".into(), true.into())]);
+        whole.insert("legs".into(), json!([leg]));
+    }
+    whole.into()
 }
 
 /// What a record and each of its legs have in common.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Common<'a> {
-    start_time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<i64>,
-    r#type: &'a str,
-    direction: Direction,
-    action: &'a str,
-    result: &'a str,
-    to: WireParty<'a>,
-    from: WireParty<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extension: Option<WireOwner>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason_description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    telephony_session_id: Option<&'a str>,
+fn common(record: &Record, links: &Links) -> Map<String, Value> {
+    let described = "The call connected to and was accepted by this number.";
+    let extension = |id| json!({"uri": links.extension(id), "id": id});
+    without_nulls(json!({
+        "startTime": Timestamp::from_millisecond(record.start_ms).map(|at| format!("{at:.3}")).ok(),
+        "duration": record.duration_ms.map(|ms| ms / 1000),
+        "durationMs": record.duration_ms.filter(|_| record.shows_duration_ms),
+        "type": record.kind,
+        "direction": record.direction,
+        "action": record.action,
+        "result": record.result,
+        "to": party(&record.to),
+        "from": party(&record.from),
+        "extension": record.extension_id.map(extension),
+        "reason": record.reason,
+        "reasonDescription": record.reason.map(|_| described),
+        "telephonySessionId": record.telephony_session_id,
+    }))
 }
 
-impl<'a> Common<'a> {
-    fn new(record: &'a Record, links: &Links) -> Common<'a> {
-        let described = "The call connected to and was accepted by this number.";
-        Common {
-            start_time: iso(record.start_ms),
-            duration: record.duration_ms.map(|ms| ms / 1000),
-            duration_ms: record.duration_ms.filter(|_| record.shows_duration_ms),
-            r#type: record.kind,
-            direction: record.direction,
-            action: record.action,
-            result: record.result,
-            to: WireParty::new(&record.to),
-            from: WireParty::new(&record.from),
-            extension: record.extension_id.map(|id| WireOwner { uri: links.extension(id), id }),
-            reason: record.reason,
-            reason_description: record.reason.map(|_| described),
-            telephony_session_id: record.telephony_session_id.as_deref(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Leg<'a> {
-    #[serde(flatten)]
-    common: Common<'a>,
-    leg_type: &'static str,
-    master: bool,
-}
-
-/// One record on the wire.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireRecord<'a> {
-    uri: String,
-    id: &'a str,
-    session_id: &'a str,
-    #[serde(flatten)]
-    common: Common<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finished: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    legs: Option<[Leg<'a>; 1]>,
-}
-
-impl<'a> WireRecord<'a> {
-    pub(super) fn new(record: &'a Record, links: &Links, view: View) -> WireRecord<'a> {
-        // A company-level call belongs to the system extension, whose id is the account's.
-        let owner = links.extension(record.extension_id.unwrap_or(links.account_id));
-        let name = if view.detailed { "Detailed" } else { "Simple" };
-        let leg = || Leg { common: Common::new(record, links), leg_type: "Accept", master: true };
-        WireRecord {
-            uri: format!("{owner}/call-log/{}?view={name}", record.id),
-            id: &record.id,
-            session_id: &record.session_id,
-            common: Common::new(record, links),
-            finished: view.finished_field.then_some(!record.is_live()),
-            message: (record.kind == "Fax").then(|| fax_message(record, &owner)),
-            legs: view.detailed.then(|| [leg()]),
-        }
-    }
+fn party(party: &Party) -> Map<String, Value> {
+    without_nulls(json!({
+        "name": party.name,
+        "phoneNumber": party.phone_number,
+        "extensionNumber": party.extension_number,
+        "extensionId": party.extension_id.map(|id| id.to_string()),
+        "location": party.location,
+    }))
 }
 
 fn fax_message(record: &Record, owner: &str) -> Value {
@@ -168,91 +93,144 @@ fn fax_message(record: &Record, owner: &str) -> Value {
     json!({"uri": format!("{owner}/message-store/{id}"), "id": id, "type": "Fax"})
 }
 
-/// One extension on the wire.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireExtension<'a> {
-    uri: String,
-    id: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extension_number: Option<&'a str>,
-    name: &'a str,
-    r#type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    hidden: bool,
+/// One extension of the account's list.
+pub(super) fn extension(extension: &Extension, links: &Links) -> Value {
+    let fields = without_nulls(json!({
+        "uri": links.extension(extension.id),
+        "id": extension.id,
+        "extensionNumber": extension.number,
+        "name": extension.name,
+        "type": extension.kind,
+        "status": extension.status,
+        "hidden": false,
+    }));
+    fields.into()
 }
 
-impl<'a> WireExtension<'a> {
-    pub(super) fn new(extension: &'a Extension, links: &Links) -> WireExtension<'a> {
-        WireExtension {
-            uri: links.extension(extension.id),
-            id: extension.id,
-            extension_number: extension.number.as_deref(),
-            name: &extension.name,
-            r#type: extension.kind,
-            status: extension.status,
-            hidden: false,
-        }
-    }
-}
-
-fn iso(unix_ms: i64) -> String {
-    Timestamp::from_millisecond(unix_ms).map(|time| format!("{time:.3}")).unwrap_or_default()
-}
-
-/// Where a page lies in its list.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Paging {
+/// Where a page lies in its list, and whether the account tells the list's size.
+pub(super) struct Place {
     pub(super) page: usize,
     pub(super) per_page: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) page_start: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) page_end: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) total_pages: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) total_elements: Option<usize>,
+    pub(super) total: usize,
+    pub(super) tells_total: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Navigation {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page: Option<Uri>,
-    first_page: Uri,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_page: Option<Uri>,
+impl Place {
+    fn pages(&self) -> usize {
+        self.total.div_ceil(self.per_page)
+    }
 }
 
-/// A page of a list.
-#[derive(Serialize)]
-pub(super) struct WirePage<T> {
-    uri: String,
-    records: Vec<T>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paging: Option<Paging>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    navigation: Option<Navigation>,
+/// A page; `address` writes the address of any page of its list.
+pub(super) fn page(records: Vec<Value>, place: &Place, address: impl Fn(usize) -> String) -> Value {
+    let link = |page: usize| json!({"uri": address(page)});
+    let start = (place.page - 1).saturating_mul(place.per_page);
+    // An empty page has no ends.
+    let end = (start + records.len()).checked_sub(1).filter(|_| !records.is_empty());
+    let paging = without_nulls(json!({
+        "page": place.page,
+        "perPage": place.per_page,
+        "pageStart": end.map(|_| start),
+        "pageEnd": end,
+        "totalPages": place.tells_total.then(|| place.pages()),
+        "totalElements": place.tells_total.then_some(place.total),
+    }));
+    let navigation = without_nulls(json!({
+        "nextPage": (place.page < place.pages()).then(|| link(place.page + 1)),
+        "firstPage": link(1),
+        "lastPage": place.tells_total.then(|| link(place.pages().max(1))),
+    }));
+    json!({"uri": address(place.page), "records": records, "paging": paging, "navigation": navigation})
 }
 
-impl<T> WirePage<T> {
-    pub(super) fn bare(uri: String, records: Vec<T>) -> WirePage<T> {
-        WirePage { uri, records, paging: None, navigation: None }
+/// RingCentral leaves out what there is not.
+fn without_nulls(value: Value) -> Map<String, Value> {
+    let Value::Object(mut fields) = value else {
+        return Map::new();
+    };
+    fields.retain(|_, value| !value.is_null());
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Direction;
+    use super::*;
+
+    const HERE: &str = "http://127.0.0.1:1/restapi/v1.0/account/123456";
+
+    fn links() -> Links {
+        Links { host: "127.0.0.1:1".into(), account_id: 123_456 }
     }
 
-    /// `address` writes the address of a page of this list; `next` and `last` are page numbers.
-    pub(super) fn full(
-        records: Vec<T>,
-        paging: Paging,
-        address: impl Fn(usize) -> String,
-        next: Option<usize>,
-        last: Option<usize>,
-    ) -> WirePage<T> {
-        let link = |page: usize| Uri { uri: address(page) };
-        let navigation = Navigation { next_page: next.map(link), first_page: link(1), last_page: last.map(link) };
-        WirePage { uri: address(paging.page), records, paging: Some(paging), navigation: Some(navigation) }
+    /// The ended direct call of the published samples, but for its device and second leg.
+    fn ended() -> Record {
+        Record {
+            id: "LIef14l8Nt_1zUA".into(),
+            session_id: "538332041016".into(),
+            telephony_session_id: Some("s-8f8125f1aeb944f486531c351a2f520e".into()),
+            start_ms: 1_611_100_737_000,
+            duration_ms: Some(10_400),
+            shows_duration_ms: false,
+            kind: "Voice",
+            direction: Direction::Inbound,
+            action: "Phone Call",
+            result: "Accepted",
+            reason: Some("Accepted"),
+            from: Party { name: Some("WIRELESS CALLER".into()), ..Party::default() },
+            to: Party { extension_number: Some("11115".into()), ..Party::default() },
+            extension_id: Some(234_567),
+        }
+    }
+
+    #[test]
+    fn an_ended_call_reads_as_published() {
+        let fields = json!({
+            "startTime": "2021-01-19T23:58:57.000Z",
+            "duration": 10,
+            "type": "Voice",
+            "direction": "Inbound",
+            "action": "Phone Call",
+            "result": "Accepted",
+            "to": {"extensionNumber": "11115"},
+            "from": {"name": "WIRELESS CALLER"},
+            "extension": {"uri": format!("{HERE}/extension/234567"), "id": 234_567},
+            "reason": "Accepted",
+            "reasonDescription": "The call connected to and was accepted by this number.",
+            "telephonySessionId": "s-8f8125f1aeb944f486531c351a2f520e",
+        });
+        let with = |more: Value| {
+            let mut whole = fields.as_object().cloned().unwrap_or_default();
+            whole.extend(more.as_object().cloned().unwrap_or_default());
+            Value::from(whole)
+        };
+        let detailed = View { detailed: true, finished_field: false };
+        let leg = with(json!({"legType": "Accept", "master": true}));
+        let uri = format!("{HERE}/extension/234567/call-log/LIef14l8Nt_1zUA?view=Detailed");
+        let whole = with(json!({
+            "uri": uri, "id": "LIef14l8Nt_1zUA", "sessionId": "538332041016", "legs": [leg],
+        }));
+        assert_eq!(record(&ended(), &links(), detailed), whole);
+    }
+
+    #[test]
+    fn a_live_call_has_no_duration_and_a_company_level_call_no_extension() {
+        let live =
+            Record { duration_ms: None, result: "In Progress", shows_duration_ms: true, extension_id: None, ..ended() };
+        let shown = record(&live, &links(), View { finished_field: true, ..View::default() });
+        for absent in ["duration", "durationMs", "extension", "legs"] {
+            assert!(shown.get(absent).is_none(), "{absent}");
+        }
+        assert_eq!(shown.get("finished"), Some(&json!(false)));
+        let uri = format!("{HERE}/extension/123456/call-log/LIef14l8Nt_1zUA?view=Simple");
+        assert_eq!(shown.get("uri"), Some(&json!(uri)));
+    }
+
+    #[test]
+    fn a_fax_has_a_message_and_exact_milliseconds_where_told() {
+        let fax = Record { kind: "Fax", shows_duration_ms: true, ..ended() };
+        let shown = record(&fax, &links(), View::default());
+        assert_eq!(shown.pointer("/message/type"), Some(&json!("Fax")));
+        assert_eq!(shown.get("durationMs"), Some(&json!(10_400)));
     }
 }

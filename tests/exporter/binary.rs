@@ -100,8 +100,8 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     let page = http().get(&url).send().await.unwrap().text().await.unwrap();
     program.signal("TERM").await;
     program.ends().await;
-    for secret in [simulator.client_secret(), &simulator.jwt()] {
-        assert!(!program.log.contains(secret) && !page.contains(secret));
+    for secret in [simulator.client_secret(), simulator.jwt()] {
+        assert!(!program.log.contains(&secret) && !page.contains(&secret));
     }
     assert!(!program.log.to_lowercase().contains("bearer ey"), "{}", program.log);
 }

@@ -82,8 +82,8 @@ pub fn account(simulator: &Simulator) -> Account {
     Account {
         name: "default".to_owned(),
         server: simulator.url().parse().unwrap(),
-        client_id: simulator.client_id().to_owned(),
-        client_secret: secret(simulator.client_secret()),
+        client_id: simulator.client_id(),
+        client_secret: secret(&simulator.client_secret()),
         jwt: secret(&simulator.jwt()),
         account_id: "~".to_owned(),
         level: Level::Account,

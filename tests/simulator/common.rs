@@ -57,7 +57,7 @@ impl Rig {
     pub async fn log_in(&self) -> Response {
         let simulator = &self.simulator;
         let (id, secret) = (simulator.client_id(), simulator.client_secret());
-        self.log_in_with(id, secret, &simulator.jwt()).await
+        self.log_in_with(&id, &secret, &simulator.jwt()).await
     }
 
     pub async fn token(&self) -> String {

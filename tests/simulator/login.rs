@@ -26,12 +26,12 @@ async fn wrong_credentials_are_refused_by_what_is_wrong_with_them() {
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let jwt = rig.simulator.jwt();
     let refused = |status, code: &str| (status, code.to_owned());
-    assert_eq!(error(rig.log_in_with(id, "x", &jwt).await).await, refused(400, "OAU-153"));
-    assert_eq!(error(rig.log_in_with("x", secret, &jwt).await).await, refused(400, "OAU-153"));
-    let response = rig.log_in_with(id, secret, "a.b.c").await;
+    assert_eq!(error(rig.log_in_with(&id, "x", &jwt).await).await, refused(400, "OAU-153"));
+    assert_eq!(error(rig.log_in_with("x", &secret, &jwt).await).await, refused(400, "OAU-153"));
+    let response = rig.log_in_with(&id, &secret, "a.b.c").await;
     assert_eq!(error(response).await, refused(400, "OAU-140"));
     let form = [("grant_type", "password")];
-    let response = rig.form(id, secret, "token", &form).await;
+    let response = rig.form(&id, &secret, "token", &form).await;
     assert_eq!(error(response).await, refused(400, "OAU-250"));
     let anonymous = rig.http.post(rig.url("/restapi/oauth/token")).send().await.unwrap();
     assert_eq!(error(anonymous).await, refused(401, "OAU-153"));
@@ -52,7 +52,7 @@ async fn a_jwt_is_good_until_its_time_is_over_or_another_takes_its_place() {
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let first = rig.simulator.jwt();
     assert_eq!(rig.simulator.rotate_jwt(), rig.simulator.jwt());
-    assert_eq!(rig.log_in_with(id, secret, &first).await.status(), 400);
+    assert_eq!(rig.log_in_with(&id, &secret, &first).await.status(), 400);
     assert_eq!(rig.log_in().await.status(), 200);
     rig.pass_seconds(101);
     assert_eq!(json(rig.log_in().await).await["error"], "invalid_grant");
@@ -96,8 +96,8 @@ async fn revoked_and_evicted_tokens_are_not_found() {
     let rig = Rig::normal().await;
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let (one, other) = (rig.token().await, rig.token().await);
-    assert_eq!(rig.form(id, "x", "revoke", &[("token", &one)]).await.status(), 400);
-    assert_eq!(rig.form(id, secret, "revoke", &[("token", &one)]).await.status(), 200);
+    assert_eq!(rig.form(&id, "x", "revoke", &[("token", &one)]).await.status(), 400);
+    assert_eq!(rig.form(&id, &secret, "revoke", &[("token", &one)]).await.status(), 200);
     assert_eq!(error(rig.get(&one, CALLS).await).await, (401, "OAU-213".to_owned()));
     assert_eq!(rig.get(&other, CALLS).await.status(), 200);
     rig.simulator.evict_tokens();

@@ -1,9 +1,6 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
-use super::super::record::{Direction, LINGER_MS};
+use super::super::record::Direction;
 use super::*;
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -75,9 +72,9 @@ fn a_call_stays_listed_for_two_minutes_after_its_end() {
     let board = board(5);
     for life in lives(&board, 5) {
         let listed = |at| board.listed_at(at).iter().any(|record| record.id == life.at(at, &board.company).id);
-        assert!(listed(life.end + LINGER_MS - 1));
-        assert!(!listed(life.end + LINGER_MS));
-        if life.start > MORNING {
+        assert!(listed(life.span.end + 120_000 - 1));
+        assert!(!listed(life.span.end + 120_000));
+        if life.span.start > MORNING {
             break;
         }
     }
@@ -86,10 +83,20 @@ fn a_call_stays_listed_for_two_minutes_after_its_end() {
 #[test]
 fn calls_and_their_ends_show_three_to_ten_seconds_late() {
     for life in lives(&board(5), 60) {
-        assert!((3_000..=10_000).contains(&(life.end_shows - life.end)));
-        let late = life.appears - life.start;
+        assert!((3_000..=10_000).contains(&(life.end_shows - life.span.end)));
+        let late = life.appears - life.span.start;
         let is_shown_at_its_end = life.appears == life.end_shows;
         assert!((3_000..=10_000).contains(&late) || is_shown_at_its_end);
+    }
+}
+
+#[test]
+fn an_end_is_told_at_the_first_instant_at_which_the_list_shows_it() {
+    let board = board(5);
+    for life in lives(&board, 60) {
+        let shows_end = |at| life.is_listed(at) && !life.at(at, &board.company).is_live();
+        assert!(shows_end(life.end_first_visible()));
+        assert!(!shows_end(life.end_first_visible() - 1));
     }
 }
 
@@ -224,14 +231,14 @@ fn the_list_of_an_extension_is_its_part_of_the_full_list() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "measures work, not waiting")]
 fn thousands_of_records_cost_little_once_the_minutes_are_known() {
     let curve = Curve { calls_per_minute: 700.0, day_shift_ms: 0, surge: None };
     let board = Switchboard::new(Company::new(10_000, 5), curve, 5);
     let listed = board.listed_at(MORNING).len();
     assert!((4_000..6_500).contains(&listed), "{listed}");
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     board.listed_at(MORNING + 1_000);
     let took = started.elapsed();
-    println!("{listed} records in {took:?}");
     assert!(took.as_millis() < 400, "{took:?}");
 }

@@ -1,0 +1,64 @@
+//! The account's door: tokens for those who know the JWT and the app's secret.
+//!
+//! Decides on credentials and words the token reply. How long sessions live is kept by `tokens`.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde_json::json;
+
+use super::account::Account;
+use super::ask::Ask;
+use super::jwt;
+use super::reply::Reply;
+
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+impl Account {
+    fn check_client(&self, ask: &Ask) -> Result<(), Reply> {
+        let given = ask.credentials("Basic").ok_or_else(|| Reply::invalid_client(401))?;
+        let expected = format!("{}:{}", self.client_id, self.client_secret);
+        let given = BASE64_STANDARD.decode(given).unwrap_or_default();
+        if given == expected.as_bytes() { Ok(()) } else { Err(Reply::invalid_client(400)) }
+    }
+
+    pub(super) fn log_in(&self, ask: &Ask, now: i64) -> Result<Reply, Reply> {
+        self.check_client(ask)?;
+        if ask.form.get("grant_type") != Some(JWT_GRANT) {
+            return Err(Reply::unsupported_grant());
+        }
+        if !self.scenario.jwt_allowed {
+            return Err(Reply::grant_not_allowed());
+        }
+        let mut desk = self.desk();
+        if ask.form.get("assertion") != Some(desk.jwt.as_str()) {
+            return Err(Reply::invalid_grant("Invalid assertion"));
+        }
+        if jwt::expiry_s(&desk.jwt).is_some_and(|expiry| expiry * 1000 <= now) {
+            return Err(Reply::invalid_grant("Assertion expired"));
+        }
+        let life = self.scenario.token_life;
+        let token = desk.tokens.issue(now + life.as_millis() as i64);
+        Ok(self.token_reply(&token))
+    }
+
+    fn token_reply(&self, token: &str) -> Reply {
+        let said = self.scenario.said_token_life.unwrap_or(self.scenario.token_life);
+        let scopes = [(self.scenario.read_accounts, "ReadAccounts"), (self.scenario.read_call_log, "ReadCallLog")];
+        let scopes: Vec<&str> = scopes.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
+        let body = json!({
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": said.as_secs(),
+            "scope": scopes.join(" "),
+            "owner_id": self.switchboard.company().owner_id().to_string(),
+            "endpoint_id": format!("ep-{}", self.client_id),
+        });
+        Reply::json(200, &body)
+    }
+
+    pub(super) fn revoke(&self, ask: &Ask) -> Result<Reply, Reply> {
+        self.check_client(ask)?;
+        self.desk().tokens.revoke(ask.form.get("token").unwrap_or_default());
+        Ok(Reply { status: 200, headers: Vec::new(), body: Bytes::new() })
+    }
+}
