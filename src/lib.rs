@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::clock::Moment;
 use crate::config::{Account, Common, Config};
@@ -73,15 +73,21 @@ pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<
     let app =
         App { accounts, scrape: config.common.scrape, telemetry_path: config.common.web.telemetry_path, configured };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    let farewell = config.common.patience.revoke + LAST_WORDS;
+    let farewell = Moment::now().after(config.common.patience.revoke + LAST_WORDS);
     for observer in observers {
-        let _ = timeout(farewell, observer).await;
+        let _ = timeout_at(farewell.instant, observer).await;
     }
     Ok(())
 }
 
 fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount, JoinHandle<()>)> {
     let tls = account.server.scheme() == "https";
+    if !tls && !is_loopback(&account.server) {
+        tracing::warn!(
+            account = account.name,
+            "the server is asked without TLS: secrets and calls can be read on the way"
+        );
+    }
     let http = ringcentral::transport::http_client(tls, account.ca_file.as_deref())?;
     let instruments = Arc::new(Instruments::new(&account.name)?);
     let account = Arc::new(account);
@@ -90,4 +96,12 @@ fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount
     let (observer, task) = observer::start(account.name.clone(), common.scrape.extension_label, client);
     let observed = ObservedAccount { account, observer, instruments };
     Ok((observed, task))
+}
+
+fn is_loopback(server: &reqwest::Url) -> bool {
+    match server.host_str().map(|host| host.trim_matches(['[', ']'])) {
+        Some("localhost") => true,
+        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
 }

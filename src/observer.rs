@@ -34,14 +34,15 @@ struct Observer {
     client: Client,
     inbox: mpsc::Receiver<Ask>,
     latest: watch::Sender<Arc<Observation>>,
-    failures: Failures,
+    report: Report,
 }
 
-/// The present run of failures, for the log.
+/// What the log has been told, so that it is told once.
 #[derive(Default)]
-struct Failures {
-    count: u32,
+struct Report {
+    failures: u32,
     advice: Option<&'static str>,
+    unreadable: bool,
 }
 
 /// Starts an observer. Its task ends when all handles are gone and the token is given back.
@@ -49,7 +50,7 @@ pub fn start(name: String, label: ExtensionLabel, client: Client) -> (Handle, Jo
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let first = Observation { api: client.standing(), ..Observation::default() };
     let (latest, latest_receiver) = watch::channel(Arc::new(first));
-    let observer = Observer { name, label, client, inbox, latest, failures: Failures::default() };
+    let observer = Observer { name, label, client, inbox, latest, report: Report::default() };
     let handle = Handle { inbox: inbox_sender, latest: latest_receiver };
     (handle, tokio::spawn(observer.run()))
 }
@@ -116,7 +117,7 @@ impl Observer {
 
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
     fn take(&mut self, fetch: Fetch) {
-        self.failures.report(&self.name, &fetch);
+        self.report.fetched(&self.name, &fetch);
         let report = FetchReport { succeeded: fetch.outcome.is_ok(), took: fetch.took, pages: fetch.pages };
         let listing = fetch
             .outcome
@@ -131,10 +132,10 @@ impl Observer {
     }
 }
 
-// === impl Failures ===
+// === impl Report ===
 
-impl Failures {
-    fn report(&mut self, account: &str, fetch: &Fetch) {
+impl Report {
+    fn fetched(&mut self, account: &str, fetch: &Fetch) {
         match &fetch.outcome {
             Err(error) => self.failed(account, error),
             Ok(_) => self.succeeded(account, fetch),
@@ -143,7 +144,7 @@ impl Failures {
 
     /// Each failure is a line; what to change is said once, and again when it changes.
     fn failed(&mut self, account: &str, error: &Error) {
-        self.count += 1;
+        self.failures += 1;
         let advice = Some(error.advice());
         let news = advice.filter(|_| advice != self.advice);
         self.advice = advice;
@@ -158,13 +159,14 @@ impl Failures {
     }
 
     fn succeeded(&mut self, account: &str, fetch: &Fetch) {
-        let failures = std::mem::take(self).count;
-        if failures > 0 {
-            tracing::info!(account, failures, "fetch succeeded again");
+        if self.failures > 0 {
+            tracing::info!(account, failures = self.failures, "fetch succeeded again");
         }
-        if fetch.unreadable > 0 {
-            tracing::warn!(account, records = fetch.unreadable, "records that cannot be read were left out");
+        if fetch.unreadable > 0 && !self.unreadable {
+            let records = fetch.unreadable;
+            tracing::warn!(account, records, "records that are no JSON objects were left out; said once until none is");
         }
+        *self = Self { unreadable: fetch.unreadable > 0, ..Self::default() };
         tracing::debug!(account, pages = fetch.pages, seconds = fetch.took.as_secs_f64(), "fetched");
     }
 }

@@ -4,6 +4,7 @@
 //! time, so that no mistake can agree with itself.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod binary;
 #[path = "../common/mod.rs"]
@@ -14,6 +15,7 @@ mod faults;
 mod fixtures;
 mod flags;
 mod limits;
+mod network;
 mod paths;
 mod rig;
 mod scrapes;

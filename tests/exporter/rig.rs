@@ -99,7 +99,11 @@ impl Rig {
 
     /// A pair whose configuration is changed first.
     pub async fn configured(scenario: Scenario, change: impl FnOnce(&mut Config)) -> Self {
-        let simulator = Simulator::start(loopback().await, scenario, 1).unwrap();
+        Self::around(Simulator::start(loopback().await, scenario, 1).unwrap(), change).await
+    }
+
+    /// An exporter for a simulated account that is there already.
+    pub async fn around(simulator: Simulator, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { accounts: vec![account(&simulator)], common: common() };
         change(&mut config);
         let listener = loopback().await;

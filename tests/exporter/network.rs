@@ -1,0 +1,102 @@
+//! What lies between the exporter and RingCentral: TLS, and a company's proxy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::{Operation, Scenario, Simulator};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::common::get;
+use crate::common::program::{Program, pointed_at};
+use crate::rig::{Rig, loopback};
+
+/// A relay that speaks TLS as `localhost` and passes on to the simulated account; gives its port and its certificate.
+async fn tls_relay(simulator: &Simulator) -> (u16, String) {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = key.cert.pem();
+    let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private);
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let listener = loopback().await;
+    let port = listener.local_addr().unwrap().port();
+    let upstream = simulator.url().strip_prefix("http://").unwrap().to_owned();
+    tokio::spawn(relay(listener, acceptor, upstream));
+    (port, certificate)
+}
+
+async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
+        tokio::spawn(async move {
+            let mut client = acceptor.accept(stream).await?;
+            let mut server = TcpStream::connect(upstream).await?;
+            copy_bidirectional(&mut client, &mut server).await
+        });
+    }
+}
+
+/// An exporter that asks through the relay, believing in this certificate if in any.
+async fn behind_tls(believed: bool) -> (Rig, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+    // The first provider serves both sides of the relay.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (port, certificate) = tls_relay(&simulator).await;
+    std::fs::write(&file, certificate).unwrap();
+    let rig = Rig::around(simulator, |config| {
+        config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
+        config.accounts[0].ca_file = believed.then_some(file);
+    })
+    .await;
+    (rig, folder)
+}
+
+#[tokio::test]
+async fn a_company_ca_is_believed_once_its_file_is_given() {
+    let (rig, _folder) = behind_tls(true).await;
+    let scraped = rig.scrape().await;
+    assert_eq!(scraped.up(), 1.0, "{}", scraped.text);
+    assert!(!scraped.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
+    let (rig, _folder) = behind_tls(false).await;
+    let scraped = rig.scrape().await;
+    assert_eq!((scraped.status, scraped.up()), (200, 0.0));
+    assert_eq!(scraped.failures("token", "tls"), 1.0, "{}", scraped.text);
+    assert_eq!(rig.count(Operation::Token), 0, "no secret went out");
+}
+
+#[tokio::test]
+async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
+    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+    let proxy = simulator.url().replace("http://", "http://user:sesame@");
+    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0", "--log.level", "trace"]);
+    command.env("RC_SERVER_URL", "http://platform.ringcentral.invalid").env("HTTP_PROXY", &proxy);
+    command.env("http_proxy", &proxy);
+    let mut program = Program::start(command);
+    let url = program.url().await;
+    let text = get(&format!("{url}/metrics")).await;
+    assert!(text.contains("\nringcentral_up{account=\"default\"} 1\n"), "{text}");
+    program.signal("TERM").await;
+    program.ends().await;
+    assert!(!program.log.contains("sesame"), "{}", program.log);
+    assert!(program.log.contains("asked without TLS"), "{}", program.log);
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_a_failed_connection() {
+    let rig = Rig::configured(Scenario::normal(), |config| {
+        config.accounts[0].server = "http://platform.ringcentral.invalid".parse().unwrap();
+    })
+    .await;
+    let scraped = rig.scrape().await;
+    assert_eq!((scraped.up(), scraped.failures("token", "connect")), (0.0, 1.0), "{}", scraped.text);
+    assert!(scraped.took < Duration::from_secs(9));
+}
