@@ -3,6 +3,8 @@
 //! Owns: names and help texts of commands and flags. Every value is kept as it was written: `config` turns it into
 //! what the program needs, and says what is wrong with it. Secrets have no flags, since a process list shows those.
 
+#![allow(rustdoc::bare_urls, reason = "these docs are help texts, read in a terminal")]
+
 use clap::{Args, Parser, Subcommand};
 
 /// Prometheus exporter for the active calls of a RingCentral account.
