@@ -27,6 +27,18 @@ pub struct Budget {
     last_walk: Option<Moment>,
 }
 
+/// How a walk over the pages ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// With its last page; it had so many.
+    Whole(u32),
+    /// With a failure; it had come to ask for so many, so there are at least as many.
+    Broken(u32),
+    /// With no room for another request. How long the list is stays unknown, so the next walk waits for an empty
+    /// window: a list that any window holds is then fetched, while feeling the way page by page could take many.
+    OverBudget,
+}
+
 /// A group's window, and what it last announced.
 #[derive(Clone, Debug)]
 struct Bucket {
@@ -78,10 +90,13 @@ impl Budget {
         self.last_walk = Some(now);
     }
 
-    /// A walk has ended. A whole one has told the pages to expect; a broken one only that there are at least as many
-    /// as it came to ask for.
-    pub fn walk_ended(&mut self, pages: u32, whole: bool) {
-        self.pages = if whole { pages } else { self.pages.max(pages) }.max(1);
+    /// A walk has ended, and has told how many pages to expect of the next.
+    pub fn walk_ended(&mut self, walked: Walked) {
+        self.pages = match walked {
+            Walked::Whole(pages) => pages.max(1),
+            Walked::Broken(asked) => self.pages.max(asked),
+            Walked::OverBudget => u32::MAX,
+        };
     }
 
     /// A request leaves.
@@ -133,7 +148,7 @@ impl Budget {
         }
     }
 
-    /// Never more than a window can hold: a list that has shrunk again must be found out.
+    /// Never more than a window can hold, so that a list that has shrunk again is found out.
     fn expected_pages(&self) -> u32 {
         self.pages.min(self.longest_walk())
     }
@@ -210,7 +225,7 @@ mod tests {
         for _ in 0..pages {
             ask(budget, HEAVY, &Notice::default(), now);
         }
-        budget.walk_ended(pages, true);
+        budget.walk_ended(Walked::Whole(pages));
     }
 
     fn wait(budget: &Budget, now: Moment) -> f64 {
@@ -279,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_proved_longer_waits_until_the_window_holds_it() {
+    fn a_walk_that_proved_longer_waits_for_an_empty_window() {
         let (mut budget, start) = fresh();
         walk(&mut budget, 4, start);
         let now = at(start, 30.0);
@@ -288,16 +303,20 @@ mod tests {
             ask(&mut budget, HEAVY, &Notice::default(), now);
         }
         assert_eq!(budget.request_at(HEAVY, now).since(start).as_secs_f64(), 61.0);
-        budget.walk_ended(5, false);
+        budget.walk_ended(Walked::OverBudget);
         assert_eq!(budget.walk_at(now).since(start).as_secs_f64(), 91.0);
+        walk(&mut budget, 5, at(start, 91.0));
+        assert_eq!(budget.walk_at(now).since(start).as_secs_f64(), 152.0, "the window holds five only once");
     }
 
     #[test]
-    fn a_walk_longer_than_the_limit_is_tried_again_with_an_empty_window() {
+    fn a_broken_walk_has_told_that_there_are_at_least_as_many_pages() {
         let (mut budget, start) = fresh();
-        walk(&mut budget, 8, start);
-        budget.walk_ended(9, false);
-        assert_eq!(wait(&budget, start), 61.0);
+        walk(&mut budget, 2, start);
+        budget.walk_ended(Walked::Broken(1));
+        assert_eq!(wait(&budget, start), 15.0);
+        budget.walk_ended(Walked::Broken(4));
+        assert_eq!(wait(&budget, start), 30.0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Patience;
 use super::auth::{Auth, Need, jwt_expiry};
-use super::budget::Budget;
+use super::budget::{Budget, Walked};
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::transport::Transport;
@@ -105,7 +105,7 @@ impl Client {
             Ok(()) => {
                 let taken = Moment::now();
                 let outcome = self.walk(&mut walk, taken).await;
-                self.transport.budget.walk_ended(walk.asked, outcome.is_ok());
+                self.transport.budget.walk_ended(walk.ended(&outcome));
                 outcome.map(|()| taken)
             }
             Err(error) => Err(error),
@@ -295,6 +295,14 @@ impl Client {
 }
 
 impl Walk {
+    fn ended(&self, outcome: &Result<(), Error>) -> Walked {
+        match outcome {
+            Ok(()) => Walked::Whole(self.pages),
+            Err(error) if error.reason == Reason::Budget => Walked::OverBudget,
+            Err(_) => Walked::Broken(self.asked),
+        }
+    }
+
     /// The list may shift between two pages, so a record can come twice: the later one is newer.
     fn take(&mut self, page: Page) {
         self.pages += 1;

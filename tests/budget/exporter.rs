@@ -1,0 +1,155 @@
+//! Our side of a day: the budget, driven as `ringcentral::client` drives it.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use ringcentral_exporter::clock::Moment;
+use ringcentral_exporter::ringcentral::Operation;
+use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
+use ringcentral_exporter::ringcentral::limits::Notice;
+use ringcentral_exporter::simulator::limiter::Verdict;
+
+use crate::world::{Day, World};
+
+/// The time that the client gives a walk.
+const WALK_MS: i64 = 30_000;
+
+/// How the budget is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    None,
+    /// The limit is told a quarter higher, so that nothing is left to others.
+    NoReserve,
+    /// Answers are told as if they had come when the request left.
+    WindowFromStart,
+    /// A 429 is told as a 500.
+    DeafToPenalties,
+}
+
+/// The exporter during a day.
+pub struct Exporter<'a> {
+    day: &'a Day,
+    mutation: Mutation,
+    budget: Budget,
+    midnight: Moment,
+    walking_until: i64,
+    longest_walk_ms: i64,
+    /// Why the latest walk failed.
+    failure: Failure,
+    /// Whether two walks running were given up for the sake of the budget, though the window holds the list.
+    gave_up_in_vain: bool,
+    pub walks: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    None,
+    Budget,
+    Network,
+    Refused,
+}
+
+impl<'a> Exporter<'a> {
+    pub fn new(day: &'a Day, mutation: Mutation) -> Self {
+        Self {
+            day,
+            mutation,
+            budget: Budget::new(Duration::ZERO),
+            midnight: Moment::now(),
+            walking_until: i64::MIN,
+            longest_walk_ms: 0,
+            failure: Failure::None,
+            gave_up_in_vain: false,
+            walks: 0,
+        }
+    }
+
+    /// Whether a scrape at this time meets a walk under way, and so waits for it.
+    pub fn is_walking(&self, now: i64) -> bool {
+        now < self.walking_until
+    }
+
+    /// A scrape that meets no walk starts one if it may.
+    pub fn scrape(&mut self, world: &mut World, now: i64) {
+        let moment = self.moment(now);
+        if !self.budget.walk_at(moment).has_come(moment) {
+            return;
+        }
+        self.budget.walk_starts(moment);
+        let (end, walked, failure) = self.walk(world, now);
+        self.budget.walk_ended(walked);
+        self.walks += 1;
+        self.walking_until = end;
+        self.longest_walk_ms = self.longest_walk_ms.max(end - now);
+        let gave_up_again = (self.failure, failure) == (Failure::Budget, Failure::Budget);
+        self.gave_up_in_vain |= gave_up_again && self.day.pages(end) <= self.day.usable();
+        self.failure = failure;
+    }
+
+    fn walk(&mut self, world: &mut World, start: i64) -> (i64, Walked, Failure) {
+        let mut now = start;
+        for asked in 1.. {
+            let moment = self.moment(now);
+            if !self.budget.request_at(Operation::ActiveCalls, moment).has_come(moment) {
+                return (now, Walked::OverBudget, Failure::Budget);
+            }
+            self.budget.sent(Operation::ActiveCalls, moment);
+            let answer = world.request(now);
+            let notice = answer.verdict.map(|verdict| self.notice(verdict));
+            let heard = if self.mutation == Mutation::WindowFromStart { now } else { answer.at };
+            self.budget.answered(Operation::ActiveCalls, notice.as_ref(), self.moment(heard));
+            now = answer.at;
+            match answer.verdict {
+                Some(Verdict::Admitted { .. }) if asked >= self.day.pages(now) => {
+                    return (now, Walked::Whole(asked), Failure::None);
+                }
+                Some(Verdict::Admitted { .. }) if now - start < WALK_MS => {}
+                Some(Verdict::Refused { .. }) => return (now, Walked::Broken(asked), Failure::Refused),
+                _ => return (now, Walked::Broken(asked), Failure::Network),
+            }
+        }
+        unreachable!("a walk ends")
+    }
+
+    /// What the headers of an answer say.
+    fn notice(&self, verdict: Verdict) -> Notice {
+        let told = match self.mutation {
+            Mutation::NoReserve => self.day.limit + self.day.limit / 4,
+            _ => self.day.limit,
+        };
+        let told = Notice {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            limit: Some(told),
+            window: Some(Duration::from_secs(self.day.window_s)),
+            ..Notice::default()
+        };
+        match verdict {
+            Verdict::Admitted { .. } if self.mutation == Mutation::NoReserve => told,
+            Verdict::Admitted { remaining } => Notice { remaining: Some(remaining), ..told },
+            Verdict::Refused { .. } if self.mutation == Mutation::DeafToPenalties => Notice { status: 500, ..told },
+            Verdict::Refused { retry_after_seconds } => {
+                let wait = Some(Duration::from_secs(retry_after_seconds));
+                Notice { status: 429, remaining: Some(0), retry_after: wait, ..told }
+            }
+        }
+    }
+
+    /// Whether there is a snapshot as fresh as the limit allows, or a latest walk that failed and says why.
+    pub fn is_fresh_or_says_why(&self, now: i64) -> Result<(), TestCaseError> {
+        if self.walks == 0 || self.is_walking(now) {
+            return Ok(());
+        }
+        let age = now - self.walking_until;
+        let most = (self.day.window_s as i64 + 1) * 1000 + self.longest_walk_ms + self.day.interval_ms();
+        prop_assert!(age <= most, "the last walk is {age} ms old at {now} ms, and at most {most} are allowed");
+        prop_assert!(self.failure != Failure::Refused, "refused at {now} ms");
+        prop_assert!(!self.gave_up_in_vain, "a list that fits was given up twice running before {now} ms");
+        Ok(())
+    }
+
+    fn moment(&self, now: i64) -> Moment {
+        self.midnight.after(Duration::from_millis(now as u64))
+    }
+}
