@@ -131,3 +131,17 @@ fn the_families_of_several_accounts_are_merged() {
         )));
     }
 }
+
+#[test]
+fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
+    let start = moment("2026-11-24T10:00:00Z");
+    let (account, instruments) = (account("default"), Instruments::new("default").unwrap());
+    for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
+        let observation = Arc::new(observation(start));
+        let view = AccountView { account: &account, observation, instruments: &instruments };
+        let now = Moment { wall: wall.parse().unwrap(), ..start.after(Duration::from_secs(29)) };
+        let text = render(&[view], None, &SCRAPE, now).unwrap();
+        assert!(text.contains("ringcentral_up{account=\"default\"} 1") && text.contains("ringcentral_active_calls{"));
+        assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
+    }
+}

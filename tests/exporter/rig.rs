@@ -52,6 +52,10 @@ impl StandingClock {
         self.0.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
     }
 
+    pub fn jump(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
     pub fn scenario(&self, scenario: Scenario) -> Scenario {
         let clock = self.0.clone();
         Scenario { clock: Some(Arc::new(move || clock.load(Ordering::Relaxed))), ..scenario }

@@ -1,59 +1,16 @@
-//! What goes wrong on the way to RingCentral, and how a scrape tells it.
-//!
-//! Each fault is real: it crosses a socket. `Case` says what to break and what must be seen; the full table of faults
-//! grows here.
+//! Faults that have a course of their own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
 
-use crate::rig::{Rig, account, loopback};
+use crate::rig::{Rig, StandingClock, account, loopback};
 use crate::scrapes::unlimited;
 
-/// A fault and what must come of it.
-struct Case {
-    name: &'static str,
-    operation: Operation,
-    fault: FaultKind,
-    reason: &'static str,
-}
-
-/// Time until a fetch is tried again and succeeds: the documented pace of 7.5 s where no answer has told another,
-/// a penalty of 2 s, a back-off of half a second; with a margin for a slow machine.
+/// Until a fetch is tried again and succeeds, with a margin for a slow machine.
 const SOON: Duration = Duration::from_secs(12);
-
-fn cases() -> Vec<Case> {
-    let calls = |name, fault, reason| Case { name, operation: Operation::ActiveCalls, fault, reason };
-    let token = |name, fault, reason| Case { name, operation: Operation::Token, fault, reason };
-    let body = |text: &'static str| FaultKind::Body(text.into());
-    vec![
-        calls("500", Reply::unavailable(500).into(), "server_error"),
-        calls("503 without Retry-After", Reply::unavailable(503).into(), "server_error"),
-        calls("404", Reply::not_found("accountId", "7").into(), "not_found"),
-        calls("400", Reply::bad_parameter("perPage", "x").into(), "client_error"),
-        calls("403 for want of the app's scope", Reply::app_lacks("ReadCallLog").into(), "forbidden"),
-        calls("403 for want of the user's permission", Reply::user_lacks("ReadCompanyCallLog").into(), "forbidden"),
-        calls("429 with Retry-After", heavy_429(Some(2)), "rate_limited"),
-        calls("429 of the account", Reply::too_many_requests(Some(2)).into(), "rate_limited"),
-        calls("503 with Retry-After", Reply::unavailable(503).with("Retry-After", 2).into(), "server_error"),
-        calls("broken JSON", body("{\"records\": ["), "invalid_response"),
-        calls("HTML", body("<html>Bad Gateway</html>"), "invalid_response"),
-        calls("an empty body", body(""), "invalid_response"),
-        calls("a next page elsewhere", FaultKind::NextPage("http://127.0.0.2:1/x".to_owned()), "invalid_response"),
-        calls("a redirect elsewhere", redirect("http://127.0.0.2:1/x"), "invalid_response"),
-        calls("a reply cut short", FaultKind::Cut, "connect"),
-        calls("a connection closed", FaultKind::CloseBeforeAnswer, "connect"),
-        calls("a gzip bomb", FaultKind::GzipBomb(64 * 1024 * 1024), "invalid_response"),
-        token("500 at the login", Reply::unavailable(500).into(), "server_error"),
-        token("a client that is not known", Reply::invalid_client(401).into(), "unauthorized"),
-        token("a grant that is not allowed", Reply::grant_not_allowed().into(), "client_error"),
-        token("429 at the login", Reply::too_many_requests(Some(2)).into(), "rate_limited"),
-        token("a token that is none", body("{}"), "invalid_response"),
-    ]
-}
 
 fn heavy_429(retry_after: Option<u64>) -> FaultKind {
     Reply::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy").into()
@@ -61,36 +18,6 @@ fn heavy_429(retry_after: Option<u64>) -> FaultKind {
 
 fn redirect(location: &str) -> FaultKind {
     FaultKind::Redirect { status: 302, location: location.to_owned() }
-}
-
-#[tokio::test]
-async fn a_fault_is_a_sample_and_passes() {
-    let trials: Vec<_> = cases().into_iter().map(|case| tokio::spawn(trial(case))).collect();
-    for trial in trials {
-        trial.await.unwrap();
-    }
-}
-
-/// A fault of the list meets an exporter that has fetched well before; one of the login meets one that starts.
-async fn trial(case: Case) {
-    let Case { name, operation, fault, reason } = case;
-    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
-    let known = match operation {
-        Operation::Token => BTreeMap::new(),
-        _ => rig.scrape().await.calls(),
-    };
-    rig.simulator.inject(Fault::always(operation, fault));
-    let before = rig.count(operation);
-    let failed = rig.scrape().await;
-    assert_eq!((failed.status, failed.up()), (200, 0.0), "{name}");
-    assert_eq!(failed.calls(), known, "{name}: what is known is kept, and nothing is made up");
-    let label = if operation == Operation::Token { "token" } else { "active_calls" };
-    assert_eq!(failed.failures(label, reason), 1.0, "{name}:\n{}", failed.text);
-    assert_eq!(rig.count(operation), before + 1, "{name}: one scrape, one request");
-    rig.simulator.clear_faults();
-    let recovered = rig.recovers(SOON).await;
-    assert!(!recovered.calls().is_empty(), "{name}");
-    assert_eq!(recovered.blocked_until("active_calls"), 0.0, "{name}");
 }
 
 #[tokio::test]
@@ -199,16 +126,6 @@ async fn a_redirect_within_the_origin_is_followed_and_costs_a_request() {
 }
 
 #[tokio::test]
-async fn a_page_that_comes_round_again_fails_the_walk() {
-    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
-    let first = "/restapi/v1.0/account/~/active-calls?perPage=1000".to_owned();
-    rig.simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::NextPage(first)));
-    let failed = rig.scrape().await;
-    assert_eq!((failed.up(), failed.failures("active_calls", "invalid_response")), (0.0, 1.0));
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
-}
-
-#[tokio::test]
 async fn a_429_without_retry_after_silences_for_thirty_seconds_at_least() {
     let short = Limit { requests: 10, window: Duration::from_secs(2), ..Limits::default().heavy };
     let limits = Limits { heavy: short, ..Limits::default() };
@@ -226,4 +143,133 @@ async fn a_429_without_retry_after_silences_for_thirty_seconds_at_least() {
     assert_eq!(after.len(), before + 1, "not one request left inside the penalty");
     let gap = after[after.len() - 1].arrived_ms - after[after.len() - 2].arrived_ms;
     assert!(gap >= 30_000, "{gap} ms");
+}
+
+#[tokio::test]
+async fn a_reply_that_drips_is_waited_for_ten_seconds_and_no_longer() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    rig.scrape().await;
+    let slow = FaultKind::Drip { pieces: 10, pause: Duration::from_millis(100) };
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, slow));
+    assert_eq!(rig.scrape().await.up(), 1.0, "slow is not broken");
+    let endless = FaultKind::Drip { pieces: 40, pause: Duration::from_millis(500) };
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, endless));
+    let failed = rig.scrape_within("15").await;
+    assert!((9.5..11.0).contains(&failed.took.as_secs_f64()), "{:?}", failed.took);
+    assert_eq!((failed.up(), failed.failures("active_calls", "timeout")), (0.0, 1.0));
+    rig.recovers(SOON).await;
+}
+
+#[tokio::test]
+async fn a_slow_login_costs_the_first_scrape_its_deadline_alone() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    rig.simulator.inject(Fault::once(Operation::Token, FaultKind::Delay(Duration::from_secs(2))));
+    let early = rig.scrape_within("1").await;
+    assert_eq!((early.status, early.up()), (200, 0.0));
+    assert!(early.took < Duration::from_secs(1), "{:?}", early.took);
+    let late = rig.scrape_within("5").await;
+    assert_eq!((late.up(), rig.count(Operation::Token)), (1.0, 1), "it waits for the login under way");
+}
+
+#[tokio::test]
+async fn a_token_that_lives_shorter_than_said_costs_a_login_each_time() {
+    let scenario = Scenario {
+        token_life: Duration::from_secs(1),
+        said_token_life: Some(Duration::from_secs(3600)),
+        limits: unlimited(),
+        ..Scenario::normal()
+    };
+    let rig = Rig::start(scenario).await;
+    for _ in 0..3 {
+        assert_eq!(rig.scrape().await.up(), 1.0);
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    assert_eq!(rig.count(Operation::Token), 3);
+}
+
+#[tokio::test]
+async fn sessions_evicted_all_the_time_never_break_the_login_limit() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    for _ in 0..12 {
+        rig.scrape().await;
+        rig.simulator.evict_tokens();
+    }
+    let journal = rig.simulator.journal();
+    assert!(journal.iter().all(|entry| entry.status != Some(429)), "{journal:?}");
+    assert_eq!(rig.count(Operation::Token), 4, "one fifth of five logins a minute is left to others");
+}
+
+#[tokio::test]
+async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
+    let scenario = Scenario { limits: unlimited(), max_per_page: 20, ..Scenario::normal() };
+    let rig = Rig::start(scenario).await;
+    let listed = listed(&rig).await;
+    let again = |from: usize, next: Option<&str>| page(&listed[from..(from + 20).min(listed.len())], next);
+    let path = |number: usize| format!("/restapi/v1.0/account/~/active-calls?page={number}");
+    // Five new calls push five records of a page on to the next one.
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, again(0, Some(&path(2)))));
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, again(15, Some(&path(3)))));
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, again(30, None)));
+    let scraped = rig.scrape().await;
+    let truth = crate::common::truth::samples(&listed[..listed.len().min(50)]);
+    assert_eq!((scraped.up(), scraped.calls()), (1.0, truth));
+}
+
+#[tokio::test]
+async fn a_record_with_odd_fields_costs_those_fields_alone() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    let odd = r#"{"records":[
+        {"id":1,"sessionId":null,"direction":"Inbound","result":"In Progress","to":{"extensionNumber":101}},
+        {"id":"b","sessionId":{},"direction":7,"result":["Busy"],"from":"Alex","extension":null,"startTime":"soon"},
+        {"id":null,"direction":"outbound","result":"Made Up","from":{"extensionId":62264425016}},
+        null, 5, "x"]}"#;
+    rig.simulator.inject(Fault::once(Operation::ActiveCalls, FaultKind::Body(odd.into())));
+    let scraped = rig.scrape().await;
+    let series = |direction: &str, result: &str, extension: &str| {
+        let labels = format!("direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
+        scraped.value(&format!("ringcentral_active_calls{{account=\"default\",{labels}}}"))
+    };
+    assert_eq!(series("Inbound", "In Progress", "101"), 1.0);
+    assert_eq!(series("Unknown", "Unknown", "none"), 1.0);
+    assert_eq!(series("Outbound", "Made Up", "62264425016"), 1.0);
+    assert_eq!(scraped.value("ringcentral_call_sessions_in_progress{account=\"default\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn an_absurd_scrape_header_counts_as_none() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    let name = "X-Prometheus-Scrape-Timeout-Seconds";
+    for value in ["0", "-1", "NaN", "1e9", "inf", "", "ten"] {
+        let scraped = rig.get("/metrics", &[(name, value)]).await;
+        assert_eq!((scraped.status, scraped.up()), (200, 1.0), "{value:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let twice = rig.get("/metrics", &[(name, "1"), (name, "2")]).await;
+    assert_eq!((twice.status, twice.up()), (200, 1.0));
+}
+
+#[tokio::test]
+async fn the_accounts_clock_may_jump_either_way() {
+    let clock = StandingClock::new();
+    let rig = Rig::start(clock.scenario(Scenario { limits: unlimited(), ..Scenario::normal() })).await;
+    rig.scrape().await;
+    for hours in [2, -1, -5, 30] {
+        clock.jump(hours * 3_600_000);
+        let scraped = rig.scrape().await;
+        assert_eq!((scraped.up(), scraped.calls()), (1.0, rig.truth().await), "by {hours} h");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The records listed now, as the wire shows them; at least three pages of twenty.
+async fn listed(rig: &Rig) -> Vec<serde_json::Value> {
+    let listed = crate::common::truth::listed(&rig.simulator.url(), rig.simulator.now()).await;
+    assert!(listed.len() >= 50, "{} records", listed.len());
+    listed
+}
+
+fn page(records: &[serde_json::Value], next: Option<&str>) -> FaultKind {
+    let navigation = next.map(|uri| serde_json::json!({"nextPage": {"uri": uri}}));
+    let body = serde_json::json!({"records": records, "navigation": navigation});
+    FaultKind::Body(body.to_string().into())
 }

@@ -1,0 +1,89 @@
+//! The course that all faults of the table take.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::log;
+use super::table::{Row, Stage};
+use crate::rig::{Rig, Scraped};
+use crate::scrapes::unlimited;
+
+/// Long enough for all rows at once on a slow machine to scrape while the snapshot is fresh.
+const MAX_AGE: Duration = Duration::from_secs(6);
+/// Until a fetch is tried again and succeeds: the documented pace of 7.5 s where no answer has told another, a penalty
+/// of 2 s, a back-off of half a second; with a margin for a slow machine.
+const RECOVERY: Duration = Duration::from_secs(20);
+
+pub async fn trial(row: Row) {
+    log::listen();
+    let name = row.name;
+    let account = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let rig = rig(&account, row.stage).await;
+    let started = Instant::now();
+    let known = match row.stage {
+        Stage::Login => BTreeMap::new(),
+        _ => rig.scrape().await.calls(),
+    };
+    let operation = if row.stage == Stage::Login { Operation::Token } else { Operation::ActiveCalls };
+    if row.stage == Stage::SecondPage {
+        rig.simulator.inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
+    }
+    rig.simulator.inject(Fault::always(operation, row.fault));
+    let before = rig.count(operation);
+
+    let failed = rig.scrape().await;
+    assert_eq!((failed.status, up(&failed, &account)), (200, 0.0), "{name}");
+    assert!(failed.took < Duration::from_secs(9), "{name}: {:?}", failed.took);
+    assert_eq!(failed.calls(), known, "{name}: what is known is kept, and nothing is made up");
+    assert_eq!(failures(&failed, &account, operation, row.reason), 1.0, "{name}:\n{}", failed.text);
+    assert_eq!(rig.count(operation), before + row.requests, "{name}");
+    let lines = log::about(&account);
+    let told = lines.iter().filter(|line| line.contains("fetch failed")).collect::<Vec<_>>();
+    assert!(told.len() == 1 && told[0].contains(row.log) && told[0].contains(row.reason), "{name}: {lines:#?}");
+
+    sleep_until(started + MAX_AGE).await;
+    sleep(Duration::from_millis(500)).await;
+    let stale = rig.scrape().await;
+    assert_eq!((up(&stale, &account), stale.calls().len()), (0.0, 0), "{name}: absent past max-age");
+
+    rig.simulator.clear_faults();
+    let recovered = recovery(&rig, &account).await;
+    assert!(!recovered.calls().is_empty(), "{name}");
+    assert!(log::about(&account).iter().any(|line| line.contains("fetch succeeded again")), "{name}");
+}
+
+async fn rig(account: &str, stage: Stage) -> Rig {
+    let max_per_page = if stage == Stage::SecondPage { 25 } else { 1000 };
+    let scenario = Scenario { limits: unlimited(), max_per_page, ..Scenario::normal() };
+    let account = account.to_owned();
+    Rig::configured(scenario, |config| {
+        config.accounts[0].name = account;
+        config.common.scrape.max_age = MAX_AGE;
+    })
+    .await
+}
+
+async fn recovery(rig: &Rig, account: &str) -> Scraped {
+    let deadline = Instant::now() + RECOVERY;
+    loop {
+        let scraped = rig.scrape().await;
+        if up(&scraped, account) == 1.0 {
+            return scraped;
+        }
+        assert!(Instant::now() < deadline, "{account}: no recovery\n{}", scraped.text);
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn up(scraped: &Scraped, account: &str) -> f64 {
+    scraped.value(&format!("ringcentral_up{{account=\"{account}\"}}"))
+}
+
+fn failures(scraped: &Scraped, account: &str, operation: Operation, reason: &str) -> f64 {
+    let operation = if operation == Operation::Token { "token" } else { "active_calls" };
+    let labels = format!("account=\"{account}\",operation=\"{operation}\",reason=\"{reason}\"");
+    scraped.value(&format!("ringcentral_api_request_failures_total{{{labels}}}"))
+}
