@@ -1,0 +1,107 @@
+//! A scrape's own work, from the body of a reply to the exposition: `cargo bench --bench scrape`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may fail")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use divan::Bencher;
+use ringcentral_exporter::calls::observation::{FetchReport, Listing, Observation};
+use ringcentral_exporter::calls::{ExtensionLabel, Snapshot};
+use ringcentral_exporter::clock::Moment;
+use ringcentral_exporter::config::{Account, Level, Scrape};
+use ringcentral_exporter::exposition::{AccountView, render};
+use ringcentral_exporter::instruments::Instruments;
+use ringcentral_exporter::ringcentral::wire::parse_page;
+use ringcentral_exporter::secret::SecretSource;
+use secrecy::SecretString;
+
+const RECORDS: [usize; 4] = [10, 100, 1000, 10_000];
+const SCRAPE: Scrape = Scrape {
+    min_interval: Duration::ZERO,
+    timeout_offset: Duration::from_millis(500),
+    max_age: Duration::from_secs(120),
+    extension_label: ExtensionLabel::Number,
+};
+
+fn main() {
+    divan::main();
+}
+
+/// A page of records on half as many extensions, in the form of the published samples.
+fn body(records: usize) -> Vec<u8> {
+    let server = "https://platform.ringcentral.com/restapi/v1.0/account/123456";
+    let records: Vec<_> = (0..records)
+        .map(|n| {
+            let (id, number) = (62_264_425_016 + n / 2, 1000 + n / 2);
+            let result = if n % 3 == 0 { "In Progress" } else { "Call connected" };
+            format!(
+                r#"{{"uri":"{server}/extension/{id}/call-log/LIef14l8Nt_{n}?view=Simple","id":"LIef14l8Nt_{n}",
+                "sessionId":"{}","telephonySessionId":"s-8f8125f1aeb944f486531c351a{n:06}","duration":{n},
+                "startTime":"2026-11-24T09:58:57.000Z","type":"Voice","direction":"Outbound","action":"VoIP Call",
+                "result":"{result}","to":{{"phoneNumber":"+16505550101","location":"San Mateo, CA"}},
+                "from":{{"name":"Alex Example","extensionNumber":"{number}"}},
+                "extension":{{"uri":"{server}/extension/{id}","id":{id}}}}}"#,
+                538_332_041_016 + n
+            )
+        })
+        .collect();
+    format!(r#"{{"uri":"{server}/active-calls?page=1","records":[{}],"navigation":{{}}}}"#, records.join(",")).into()
+}
+
+fn account() -> Account {
+    let secret = SecretSource::Value(SecretString::from("sesame"));
+    Account {
+        name: "default".to_owned(),
+        server: "https://platform.ringcentral.com".parse().unwrap(),
+        client_id: "id".to_owned(),
+        client_secret: secret.clone(),
+        jwt: secret,
+        account_id: "~".to_owned(),
+        level: Level::Account,
+        concurrent_calls_limit: None,
+        ca_file: None,
+    }
+}
+
+fn exposed(snapshot: Snapshot, account: &Account, instruments: &Instruments) -> String {
+    let now = Moment::now();
+    let observation = Observation {
+        latest: Some(Listing { snapshot: Arc::new(snapshot), taken: now }),
+        fetch: Some(FetchReport { succeeded: true, took: Duration::from_millis(200), pages: 1 }),
+        ..Observation::default()
+    };
+    let view = AccountView { account, observation: Arc::new(observation), instruments };
+    render(&[view], None, &SCRAPE, now).unwrap()
+}
+
+/// JSON, counting and text.
+#[divan::bench(args = RECORDS)]
+fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
+    let (body, account, instruments) = (body(records), account(), Instruments::new("default").unwrap());
+    bencher.bench(|| {
+        let page = parse_page(&body, 1).unwrap();
+        exposed(Snapshot::of(&page.calls, SCRAPE.extension_label), &account, &instruments)
+    });
+}
+
+#[divan::bench(args = RECORDS)]
+fn json_to_calls(bencher: Bencher<'_, '_>, records: usize) {
+    let body = body(records);
+    bencher.bench(|| parse_page(&body, 1).unwrap());
+}
+
+#[divan::bench(args = RECORDS)]
+fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
+    let calls = parse_page(&body(records), 1).unwrap().calls;
+    bencher.bench(|| Snapshot::of(&calls, SCRAPE.extension_label));
+}
+
+/// What every further scrape costs while the snapshot stays.
+#[divan::bench(args = RECORDS)]
+fn snapshot_to_text(bencher: Bencher<'_, '_>, records: usize) {
+    let calls = parse_page(&body(records), 1).unwrap().calls;
+    let (snapshot, account, instruments) =
+        (Snapshot::of(&calls, SCRAPE.extension_label), account(), Instruments::new("default").unwrap());
+    bencher.bench(|| exposed(snapshot.clone(), &account, &instruments));
+}
