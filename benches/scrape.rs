@@ -60,7 +60,7 @@ fn account() -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: None,
-        ca_file: None,
+        ca: Vec::new(),
     }
 }
 

@@ -72,7 +72,7 @@ impl RunningDemo {
             account_id: "~".to_owned(),
             level: Level::Account,
             concurrent_calls_limit: None,
-            ca_file: None,
+            ca: Vec::new(),
         };
         Ok(Config { accounts: vec![account], common })
     }

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
@@ -52,6 +53,7 @@ use crate::config::{Account, Common, Config};
 use crate::http::routes::{App, ObservedAccount};
 use crate::instruments::Instruments;
 use crate::ringcentral::Client;
+use crate::ringcentral::transport::{http_client, is_loopback};
 
 /// Beyond the time for the revocation itself, which the observers see to.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -70,8 +72,13 @@ pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<
         accounts.push(observed);
         observers.push(observer);
     }
-    let app =
-        App { accounts, scrape: config.common.scrape, telemetry_path: config.common.web.telemetry_path, configured };
+    let app = App {
+        accounts,
+        scrape: config.common.scrape,
+        telemetry_path: config.common.web.telemetry_path,
+        configured,
+        last_call: watch::Sender::new(None),
+    };
     http::server::serve(listeners, Arc::new(app), stop).await;
     let farewell = Moment::now().after(config.common.patience.revoke + LAST_WORDS);
     for observer in observers {
@@ -81,14 +88,13 @@ pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<
 }
 
 fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount, JoinHandle<()>)> {
-    let tls = account.server.scheme() == "https";
-    if !tls && !is_loopback(&account.server) {
+    if account.server.scheme() == "http" && !is_loopback(&account.server) {
         tracing::warn!(
             account = account.name,
             "the server is asked without TLS: secrets and calls can be read on the way"
         );
     }
-    let http = ringcentral::transport::http_client(tls, account.ca_file.as_deref())?;
+    let http = http_client(&account.server, &account.ca)?;
     let instruments = Arc::new(Instruments::new(&account.name)?);
     let account = Arc::new(account);
     let min_interval = common.scrape.min_interval;
@@ -96,12 +102,4 @@ fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount
     let (observer, task) = observer::start(account.name.clone(), common.scrape.extension_label, client);
     let observed = ObservedAccount { account, observer, instruments };
     Ok((observed, task))
-}
-
-fn is_loopback(server: &reqwest::Url) -> bool {
-    match server.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        None => false,
-    }
 }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn plan(cli: Cli) -> Result<Plan, ConfigError> {
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     match cli.command {
         Some(Command::Demo(args)) => Ok(Plan::Demo(Box::new((Common::new(&args.common)?, Demo::new(&args)?)))),
         Some(Command::Serve(args)) => Ok(Plan::Serve(Box::new(Config::new(&args, &variable)?))),
@@ -54,9 +54,16 @@ fn misused(line: &str) -> ExitCode {
     ExitCode::from(MISUSED)
 }
 
-/// One thread is enough: nearly all time is spent waiting.
-#[tokio::main(flavor = "current_thread")]
-async fn start(plan: Plan) -> anyhow::Result<()> {
+/// One thread is enough: nearly all time is spent waiting. A name that is still being looked up, on a thread of its own,
+/// is not waited for at the end.
+fn start(plan: Plan) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(run(plan));
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(plan: Plan) -> anyhow::Result<()> {
     match plan {
         Plan::Serve(config) => {
             telemetry::start(config.common.log);

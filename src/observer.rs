@@ -5,19 +5,22 @@
 //! nothing. There is no timer: where nobody asks, nothing is fetched. Refuses to know: deadlines (the scrape's own
 //! affair) and how an observation is shown.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 
 use crate::calls::observation::{FetchReport, Listing};
 use crate::calls::{ExtensionLabel, Observation, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::{Client, Error, Fetch};
 
-/// Scrapes that may queue before they wait for a place; each holds a connection, of which there are 512.
+/// Asks that may wait for the observer's next look: more than there are connections.
 const INBOX: usize = 1024;
+/// Asks that are kept before those of scrapers that have gone are cleared away.
+const ASKS_KEPT: usize = 512;
 
 type Ask = oneshot::Sender<Arc<Observation>>;
 
@@ -58,16 +61,18 @@ pub fn start(name: String, label: ExtensionLabel, client: Client) -> (Handle, Jo
 // === impl Handle ===
 
 impl Handle {
-    /// What is known once a fetch has been tried, if one may be, or what is known at the deadline.
-    pub async fn observe(&self, deadline: Instant) -> Arc<Observation> {
+    /// Asks, and gives what to wait for: what is known once a fetch has been tried, if one may be. Whoever does not
+    /// wait to the end takes the [`latest`](Self::latest).
+    pub fn ask(&self) -> impl Future<Output = Arc<Observation>> + use<> {
         let (ask, answer) = oneshot::channel();
-        let exchange = async {
-            self.inbox.send(ask).await.ok()?;
-            answer.await.ok()
-        };
-        match timeout_at(deadline, exchange).await {
-            Ok(Some(observation)) => observation,
-            _ => self.latest(),
+        let asked = self.inbox.try_send(ask);
+        let latest = self.latest.clone();
+        async move {
+            let answered = match asked {
+                Ok(()) => answer.await.ok(),
+                Err(_) => None,
+            };
+            answered.unwrap_or_else(|| latest.borrow().clone())
         }
     }
 
@@ -81,30 +86,30 @@ impl Handle {
 // === impl Observer ===
 
 impl Observer {
+    /// Ends when the last handle has gone: nobody is left to tell, and the process wants to end.
     async fn run(mut self) {
-        while let Some(ask) = self.inbox.recv().await {
-            if !self.client.ready(Moment::now()) {
-                self.answer([ask]);
-                continue;
+        let mut asks = Vec::new();
+        while self.next_ask(&mut asks).await {
+            if self.client.ready(Moment::now()) {
+                let Some(fetch) = gather(&mut self.inbox, &mut asks, self.client.fetch()).await else { break };
+                self.take(fetch);
             }
-            let Some((fetch, asks)) = self.fetch(ask).await else { break };
-            self.take(fetch);
-            self.answer(asks);
+            self.answer(asks.drain(..));
+            if self.client.wants_renewal(Moment::now()) {
+                let Some(()) = gather(&mut self.inbox, &mut asks, self.client.renew()).await else { break };
+                let api = self.client.standing();
+                self.latest.send_modify(|latest| Arc::make_mut(latest).api = api);
+            }
         }
         self.client.revoke().await;
     }
 
-    /// One fetch, and all who asked until it ended. None if meanwhile the last handle has gone: nobody is left to
-    /// tell, and the process wants to end.
-    async fn fetch(&mut self, first: Ask) -> Option<(Fetch, Vec<Ask>)> {
-        let mut asks = vec![first];
-        let mut fetch = std::pin::pin!(self.client.fetch());
-        loop {
-            tokio::select! {
-                fetch = &mut fetch => return Some((fetch, asks)),
-                ask = self.inbox.recv() => asks.push(ask?),
-            }
+    /// Waits for an ask, unless some have gathered already.
+    async fn next_ask(&mut self, asks: &mut Vec<Ask>) -> bool {
+        if asks.is_empty() {
+            asks.extend(self.inbox.recv().await);
         }
+        !asks.is_empty()
     }
 
     fn answer(&self, asks: impl IntoIterator<Item = Ask>) {
@@ -129,6 +134,20 @@ impl Observer {
             fetch: Some(report),
             api: self.client.standing(),
         }));
+    }
+}
+
+/// Does some work, and gathers who asks meanwhile; none if the last handle has gone before it was done.
+async fn gather<T>(inbox: &mut mpsc::Receiver<Ask>, asks: &mut Vec<Ask>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Some(done),
+            ask = inbox.recv() => asks.push(ask?),
+        }
+        if asks.len() > ASKS_KEPT {
+            asks.retain(|ask| !ask.is_closed());
+        }
     }
 }
 

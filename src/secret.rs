@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// More than any JWT or client secret; a larger file is a mistake, perhaps a log or a device.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -21,35 +21,31 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// Why a secret could not be read. Names the file, never the content.
+/// Why a secret could not be read. Names not even the path, since a secret may have been given in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be opened or read.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The file holds white space alone.
-    #[error("{}: the file is empty", .0.display())]
-    Empty(PathBuf),
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// There is white space alone.
+    #[error("it is empty")]
+    Empty,
     /// The file is no secret.
-    #[error("{}: larger than 64 KiB, which no secret is", .0.display())]
-    TooLarge(PathBuf),
+    #[error("the file is larger than 64 KiB, which no secret is")]
+    TooLarge,
 }
 
 impl SecretSource {
     /// The secret as it is now, without white space around it.
     ///
     /// # Errors
-    /// When the file is unreadable, empty, not UTF-8, or larger than 64 KiB.
+    /// When it is empty, or its file is unreadable, not UTF-8, or larger than 64 KiB.
     pub fn read(&self) -> Result<SecretString, SecretError> {
-        match self {
-            Self::Value(secret) => Ok(secret.clone()),
-            Self::File(path) => read_file(path),
-        }
+        let text = match self {
+            Self::Value(secret) => return non_empty(secret.expose_secret()),
+            Self::File(path) => read_file(path)?,
+        };
+        non_empty(&text)
     }
 }
 
@@ -62,25 +58,21 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-fn read_file(path: &Path) -> Result<SecretString, SecretError> {
-    let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+fn read_file(path: &Path) -> Result<String, SecretError> {
     let mut text = String::new();
-    let mut limited = file.take(MAX_BYTES + 1);
-    limited.read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(SecretError::TooLarge(path.to_owned()));
-    }
+    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES { Err(SecretError::TooLarge) } else { Ok(text) }
+}
+
+fn non_empty(text: &str) -> Result<SecretString, SecretError> {
     match text.trim() {
-        "" => Err(SecretError::Empty(path.to_owned())),
+        "" => Err(SecretError::Empty),
         secret => Ok(SecretString::from(secret)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn file_with(content: &str) -> (tempfile::TempDir, SecretSource) {
@@ -105,12 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn empty_missing_and_huge_files_name_themselves() {
+    fn empty_missing_and_huge_files_are_told_apart_without_a_path_that_may_be_a_secret() {
+        let complaint = |source: &SecretSource| source.read().unwrap_err().to_string();
         let (_folder, empty) = file_with(" \n");
-        assert!(empty.read().unwrap_err().to_string().ends_with("secret: the file is empty"));
+        assert_eq!(complaint(&empty), "it is empty");
         let (_folder, huge) = file_with(&"x".repeat(70_000));
-        assert!(huge.read().unwrap_err().to_string().contains("larger than 64 KiB"));
-        let missing = SecretSource::File("/nonexistent/jwt".into());
-        assert!(missing.read().unwrap_err().to_string().starts_with("/nonexistent/jwt: No such file"));
+        assert_eq!(complaint(&huge), "the file is larger than 64 KiB, which no secret is");
+        let missing = SecretSource::File("sesame".into());
+        assert_eq!(complaint(&missing), "the file cannot be read: No such file or directory (os error 2)");
+        assert_eq!(complaint(&SecretSource::Value(SecretString::from("  "))), "it is empty");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reqwest::Url;
+use reqwest::{Certificate, Url};
 use secrecy::SecretString;
 
 use super::ConfigError;
@@ -31,8 +31,8 @@ pub struct Account {
     pub level: Level,
     /// Calls that the account can hold at once, if the operator told.
     pub concurrent_calls_limit: Option<u64>,
-    /// Further root certificates.
-    pub ca_file: Option<PathBuf>,
+    /// Root certificates beside the system's.
+    pub ca: Vec<Certificate>,
 }
 
 /// Whose calls are listed.
@@ -59,16 +59,16 @@ impl Account {
     /// Validates flags and variables.
     pub(super) fn new(args: &AccountArgs, variables: &Variables<'_>) -> Result<Self, ConfigError> {
         let either = |flag, value, variable| variables.or_flag(flag, value, variable);
-        let server = either("--ringcentral.server-url", args.server_url.as_ref(), "RC_SERVER_URL");
-        let name = either("--ringcentral.account-name", args.account_name.as_ref(), "RC_ACCOUNT_NAME");
-        let id = either("--ringcentral.account-id", args.account_id.as_ref(), "RC_ACCOUNT_ID");
-        let level = either("--ringcentral.level", args.level.as_ref(), "RC_LEVEL");
+        let server = either("--ringcentral.server-url", args.server_url.as_ref(), "RC_SERVER_URL")?;
+        let name = either("--ringcentral.account-name", args.account_name.as_ref(), "RC_ACCOUNT_NAME")?;
+        let id = either("--ringcentral.account-id", args.account_id.as_ref(), "RC_ACCOUNT_ID")?;
+        let level = either("--ringcentral.level", args.level.as_ref(), "RC_LEVEL")?;
         let limit = either(
             "--ringcentral.concurrent-calls-limit",
             args.concurrent_calls_limit.as_ref(),
             "RC_CONCURRENT_CALLS_LIMIT",
-        );
-        let ca_file = either("--ringcentral.ca-file", args.ca_file.as_ref(), "RC_CA_FILE");
+        )?;
+        let ca_file = either("--ringcentral.ca-file", args.ca_file.as_ref(), "RC_CA_FILE")?;
         Ok(Self {
             name: name.map_or(Ok("default".to_owned()), account_name)?,
             server: server_url(server.unwrap_or_else(|| Setting::new("RC_SERVER_URL", DEFAULT_SERVER)))?,
@@ -78,7 +78,7 @@ impl Account {
             account_id: id.map_or(Ok("~".to_owned()), account_id)?,
             level: level.map_or(Ok(Level::Account), parse_level)?,
             concurrent_calls_limit: limit.map(concurrent_calls_limit).transpose()?,
-            ca_file: ca_file.map(readable).transpose()?,
+            ca: ca_file.map(certificates).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -107,18 +107,21 @@ const JWT: SecretPlaces = SecretPlaces {
 impl SecretPlaces {
     /// Where the secret is; a file is read once here, so that a wrong path is found at the start.
     fn source(&self, flag: Option<&String>, variables: &Variables<'_>) -> Result<SecretSource, ConfigError> {
-        let file = variables.or_flag(self.flag, flag, self.file_variable);
-        let value = variables.get(self.variable);
-        let (name, source) = match (value, file) {
+        let file = variables.or_flag(self.flag, flag, self.file_variable)?;
+        let value = variables.get(self.variable)?;
+        let (setting, source) = match (value, file) {
             (Some(value), Some(file)) => {
                 return Err(ConfigError(format!("{} and {} are both given; give one of them", value.name, file.name)));
             }
             (None, None) => return Err(self.missing()),
-            (Some(value), None) => (value.name, SecretSource::Value(SecretString::from(value.value.trim()))),
-            (None, Some(file)) => (file.name, SecretSource::File(PathBuf::from(file.value))),
+            (Some(value), None) => (value.clone(), SecretSource::Value(SecretString::from(value.value))),
+            (None, Some(file)) => (file.clone(), SecretSource::File(PathBuf::from(file.value))),
         };
-        let read = source.read();
-        read.map_err(|error| ConfigError(format!("{name}: {error}; accepted is a file with {}", self.what)))?;
+        let accepted = match source {
+            SecretSource::Value(_) => self.what.to_owned(),
+            SecretSource::File(_) => format!("the path of a file with {}", self.what),
+        };
+        source.read().map_err(|error| setting.wrong_unshown(&error.to_string(), &accepted))?;
         Ok(source)
     }
 
@@ -130,13 +133,15 @@ impl SecretPlaces {
     }
 }
 
+/// The value may be a secret that was pasted in the wrong place, so it is not repeated.
 fn client_id(args: &AccountArgs, variables: &Variables<'_>) -> Result<String, ConfigError> {
-    let setting = variables.or_flag("--ringcentral.client-id", args.client_id.as_ref(), "RC_CLIENT_ID");
+    let setting = variables.or_flag("--ringcentral.client-id", args.client_id.as_ref(), "RC_CLIENT_ID")?;
     let required = "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id";
     let setting = setting.ok_or_else(|| ConfigError(required.to_owned()))?;
     let fits =
-        (1..=256).contains(&setting.value.len()) && setting.value.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-    if fits { Ok(setting.value) } else { Err(setting.wrong("the client id of an app: letters, digits and -_.")) }
+        (1..=128).contains(&setting.value.len()) && setting.value.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    let accepted = "the client id of an app: letters, digits and -_.";
+    if fits { Ok(setting.value) } else { Err(setting.wrong_unshown("not a client id", accepted)) }
 }
 
 fn account_name(setting: Setting) -> Result<String, ConfigError> {
@@ -184,10 +189,13 @@ fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
     limit.ok_or_else(|| setting.wrong("a whole number from 1 to 1000000"))
 }
 
-fn readable(setting: Setting) -> Result<PathBuf, ConfigError> {
-    let path = PathBuf::from(&setting.value);
-    match std::fs::File::open(&path) {
-        Ok(_) => Ok(path),
-        Err(error) => Err(setting.wrong(&format!("a readable PEM file ({error})"))),
+fn certificates(setting: Setting) -> Result<Vec<Certificate>, ConfigError> {
+    let accepted = "a file of certificates in PEM form";
+    let pem = std::fs::read(&setting.value).map_err(|error| setting.wrong(&format!("{accepted} ({error})")))?;
+    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        Err(setting.wrong(&format!("{accepted} (there is none in it)")))
+    } else {
+        Ok(certificates)
     }
 }

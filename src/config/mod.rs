@@ -7,6 +7,7 @@
 mod account;
 mod setting;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 pub use account::{Account, Level};
@@ -14,7 +15,6 @@ use setting::{DURATION, Setting, Variables};
 
 use crate::calls::ExtensionLabel;
 use crate::cli::{CommonArgs, ServeArgs};
-use crate::ringcentral::Patience;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -78,6 +78,33 @@ pub enum LogFormat {
     Json,
 }
 
+/// How long we wait for what. No flag changes it; tests do.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// One request, from sending to the last byte of its reply, redirects included.
+    pub request: Duration,
+    /// All pages of one walk.
+    pub walk: Duration,
+    /// Giving the token back at the end.
+    pub revoke: Duration,
+    /// After the first refused login; doubled by each further one.
+    pub refusal_first: Duration,
+    /// The longest wait after refused logins.
+    pub refusal_most: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(10),
+            walk: Duration::from_secs(30),
+            revoke: Duration::from_secs(2),
+            refusal_first: Duration::from_secs(60),
+            refusal_most: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
 /// A mistake in the configuration: one line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -88,7 +115,7 @@ impl Config {
     ///
     /// # Errors
     /// The first mistake that is found.
-    pub fn new(args: &ServeArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn new(args: &ServeArgs, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let account = Account::new(&args.account, &Variables(variable))?;
         Ok(Self { accounts: vec![account], common: Common::new(&args.common)? })
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns: flags before variables, an empty variable as none, and the one form of a complaint.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -14,7 +15,7 @@ pub const DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
 const DURATION_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The environment.
-pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<String>);
+pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 /// A value, with the flag or variable that gave it.
 #[derive(Clone, Debug)]
@@ -25,15 +26,18 @@ pub struct Setting {
 
 impl Variables<'_> {
     /// A variable; an empty one counts as unset.
-    pub fn get(&self, name: &str) -> Option<Setting> {
-        let value = (self.0)(name).filter(|value| !value.is_empty())?;
-        Some(Setting::new(name, &value))
+    pub fn get(&self, name: &str) -> Result<Option<Setting>, ConfigError> {
+        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        match value.into_string() {
+            Ok(value) => Ok(Some(Setting::new(name, &value))),
+            Err(_) => Err(ConfigError(format!("{name}: not UTF-8; accepted is text in UTF-8"))),
+        }
     }
 
     /// The flag, else the variable.
-    pub fn or_flag(&self, flag: &str, value: Option<&String>, variable: &str) -> Option<Setting> {
+    pub fn or_flag(&self, flag: &str, value: Option<&String>, variable: &str) -> Result<Option<Setting>, ConfigError> {
         match value {
-            Some(value) => Some(Setting::new(flag, value)),
+            Some(value) => Ok(Some(Setting::new(flag, value))),
             None => self.get(variable),
         }
     }

@@ -31,7 +31,7 @@ fn account(name: &str) -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: Some(50),
-        ca_file: None,
+        ca: Vec::new(),
     }
 }
 

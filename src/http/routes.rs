@@ -3,13 +3,14 @@
 //! Owns: which path does what. A scrape always gets 200 if we can speak at all: a failure of RingCentral is a sample,
 //! not a status. Health paths touch nothing.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
-use reqwest::Url;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::deadline::time_for_scrape;
 use super::page;
@@ -30,6 +31,23 @@ pub struct App {
     pub telemetry_path: String,
     /// When the configuration was read.
     pub configured: Timestamp,
+    /// Once the exporter stops: when scrapes still in flight are answered at the latest.
+    pub last_call: watch::Sender<Option<Instant>>,
+}
+
+impl App {
+    /// Returns at the deadline, or at the last call if that is sooner.
+    async fn end_of_scrape(&self, deadline: Instant) {
+        let mut last_call = self.last_call.subscribe();
+        let called = async {
+            let at = last_call.wait_for(Option::is_some).await.map_or(None, |at| *at);
+            sleep_until(at.unwrap_or(deadline)).await;
+        };
+        tokio::select! {
+            () = sleep_until(deadline) => {}
+            () = called => {}
+        }
+    }
 }
 
 /// An account and all that belongs to it.
@@ -69,7 +87,7 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
         asked.is_none().then(|| Exporter { configured: app.configured, process: exposition::process_metrics() });
     let accounts = asked.unwrap_or_else(|| app.accounts.iter().collect());
     let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
-    let views = observe(&accounts, Moment::now().after(time).instant).await;
+    let views = observe(app, &accounts, Moment::now().after(time).instant).await;
     match exposition::render(&views, exporter.as_ref(), &app.scrape, Moment::now()) {
         Ok(text) => reply::exposition(text, request.headers()),
         Err(error) => {
@@ -80,31 +98,31 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
 }
 
 /// Asks all at once, so that the slowest alone decides how long it takes, and the deadline at the most.
-async fn observe<'a>(accounts: &[&'a ObservedAccount], deadline: Instant) -> Vec<AccountView<'a>> {
-    let ask = |account: &&ObservedAccount| {
-        let observer = account.observer.clone();
-        tokio::spawn(async move { observer.observe(deadline).await })
-    };
-    let asks: Vec<_> = accounts.iter().map(ask).collect();
+async fn observe<'a>(app: &App, accounts: &[&'a ObservedAccount], deadline: Instant) -> Vec<AccountView<'a>> {
+    let asks: Vec<_> = accounts.iter().map(|account| account.observer.ask()).collect();
+    let mut end = pin!(app.end_of_scrape(deadline));
+    let mut ended = false;
     let mut views = Vec::with_capacity(accounts.len());
     for (account, ask) in accounts.iter().zip(asks) {
-        views.push(AccountView {
-            account: &account.account,
-            observation: ask.await.unwrap_or_else(|_| account.observer.latest()),
-            instruments: &account.instruments,
-        });
+        let observation = tokio::select! {
+            biased;
+            observation = ask => observation,
+            () = async { if !ended { end.as_mut().await } } => {
+                ended = true;
+                account.observer.latest()
+            }
+        };
+        views.push(AccountView { account: &account.account, observation, instruments: &account.instruments });
     }
     views
 }
 
 /// The accounts that `?account=` names; none if it names none, which means all. The first unknown one is the error.
 fn asked_accounts<'a>(app: &'a App, query: Option<&str>) -> Result<Option<Vec<&'a ObservedAccount>>, String> {
-    let Some(Ok(url)) = query.map(|query| Url::parse(&format!("http://localhost/?{query}"))) else {
-        return Ok(None);
-    };
     let named = |name: &str| app.accounts.iter().find(|account| account.account.name == name);
     let mut asked: Vec<&ObservedAccount> = Vec::new();
-    for (_, name) in url.query_pairs().filter(|(key, _)| key == "account") {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    for (_, name) in pairs.filter(|(key, _)| key == "account") {
         let account = named(&name).ok_or(name)?;
         if !asked.iter().any(|present| std::ptr::eq(*present, account)) {
             asked.push(account);

@@ -22,13 +22,16 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use super::routes::{self, App};
+use crate::clock::Moment;
 
 const CONNECTIONS_MOST: usize = 512;
 const CONNECTIONS_KEPT: usize = CONNECTIONS_MOST / 2;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long scrapes in flight may take after the stop. Prometheus' own default deadline is 10 s.
-const GRACE: Duration = Duration::from_secs(15);
+/// Scrapes in flight at the stop are answered within Prometheus' own default time, from what is known if need be.
+const LAST_CALL: Duration = Duration::from_secs(10);
+/// Beyond the last call, for their answers to be written.
+const GRACE: Duration = Duration::from_secs(12);
 /// After a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,6 +58,7 @@ pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future
         }
     }
     drop(listeners);
+    app.last_call.send_replace(Some(Moment::now().after(LAST_CALL).instant));
     stopping.send_replace(true);
     drain(connections).await;
 }
@@ -78,7 +82,6 @@ async fn connection(stream: TcpStream, app: Arc<App>, keep_alive: bool, mut stop
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(16 * 1024)
-        .half_close(true)
         .keep_alive(keep_alive)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = pin!(connection);

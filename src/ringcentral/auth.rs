@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Patience;
 use super::wire::GrantedToken;
 use crate::clock::Moment;
+use crate::config::Patience;
 
 /// A token is renewed this long before it ends, or at half of a life that is shorter than twice that.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// The time between two tries to renew.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
 /// The life of a token whose reply tells none: the shortest that the API grants.
 const LIFE_UNSAID: Duration = Duration::from_secs(600);
 /// Longer than the API ever grants: a reply that says more is not believed.
@@ -65,9 +67,10 @@ impl Auth {
     #[must_use]
     pub fn need(&self, now: Moment) -> Need {
         match &self.token {
-            Some(token) if !token.renew_at.has_come(now) => Need::Nothing,
-            Some(token) if !token.ends_at.has_come(now) => Need::Renewal,
-            _ => Need::Login,
+            Some(token) if token.ends_at.has_come(now) => Need::Login,
+            Some(token) if token.renew_at.has_come(now) => Need::Renewal,
+            Some(_) => Need::Nothing,
+            None => Need::Login,
         }
     }
 
@@ -99,7 +102,7 @@ impl Auth {
     pub fn granted(&mut self, granted: GrantedToken, now: Moment) {
         let life = granted.expires_in.map_or(LIFE_UNSAID, Duration::from_secs).min(LIFE_MOST);
         self.token = Some(Token {
-            secret: SecretString::from(granted.access_token),
+            secret: granted.access_token,
             renew_at: now.after(life - RENEW_BEFORE.min(life / 2)),
             ends_at: now.after(life),
             proven: false,
@@ -115,14 +118,18 @@ impl Auth {
         }
     }
 
-    /// The API rejected the token. It is gone either way; true if it had been taken before, so that a new login is
-    /// worth a try. Rejected fresh from its login, it counts as a refused login.
-    pub fn rejected(&mut self, now: Moment) -> bool {
-        let proven = self.token.take().is_some_and(|token| token.proven);
-        if !proven {
+    /// Whether the API has ever taken the token.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.proven)
+    }
+
+    /// The API rejected the token, and it is gone. Rejected fresh from its login, it counts as a refused login.
+    pub fn rejected(&mut self, now: Moment) {
+        if !self.is_proven() {
             self.refused(now);
         }
-        proven
+        self.token = None;
     }
 
     /// A login, or what it permits, was refused.
@@ -132,10 +139,11 @@ impl Auth {
         self.refused_until = Some(now.after(wait));
     }
 
-    /// Permissions are settled when a token is made, so a lacking one needs a new token.
-    pub fn forbidden(&mut self, now: Moment) {
-        self.token = None;
-        self.refused(now);
+    /// A renewal failed: the present token serves on, and the next try waits, since a login that hangs costs time.
+    pub fn not_renewed(&mut self, now: Moment) {
+        if let Some(token) = &mut self.token {
+            token.renew_at = now.after(RENEW_AGAIN);
+        }
     }
 
     /// Hands the token out for the last time.
@@ -168,7 +176,7 @@ mod tests {
     }
 
     fn grant(auth: &mut Auth, expires_in: Option<u64>, now: Moment) {
-        let access_token = "T".to_owned();
+        let access_token = SecretString::from("T");
         auth.granted(GrantedToken { access_token, expires_in }, now);
     }
 
@@ -183,6 +191,17 @@ mod tests {
         grant(&mut auth, Some(3600), start);
         assert_eq!(need_after(&auth, start, 3299), Need::Nothing);
         assert_eq!(need_after(&auth, start, 3300), Need::Renewal);
+        assert_eq!(need_after(&auth, start, 3600), Need::Login);
+    }
+
+    #[test]
+    fn a_renewal_that_failed_is_tried_again_later_and_a_login_at_the_end() {
+        let (mut auth, start) = auth();
+        grant(&mut auth, Some(3600), start);
+        auth.not_renewed(start.after(Duration::from_secs(3300)));
+        assert_eq!(need_after(&auth, start, 3329), Need::Nothing);
+        assert_eq!(need_after(&auth, start, 3330), Need::Renewal);
+        auth.not_renewed(start.after(Duration::from_secs(3590)));
         assert_eq!(need_after(&auth, start, 3600), Need::Login);
     }
 
@@ -228,7 +247,7 @@ mod tests {
     fn a_token_rejected_fresh_from_its_login_is_a_refused_login() {
         let (mut auth, start) = auth();
         grant(&mut auth, None, start);
-        assert!(!auth.rejected(start));
+        auth.rejected(start);
         assert!(!auth.login_at(start).has_come(start));
     }
 
@@ -237,7 +256,7 @@ mod tests {
         let (mut auth, start) = auth();
         grant(&mut auth, None, start);
         auth.proved();
-        assert!(auth.rejected(start));
+        auth.rejected(start);
         assert_eq!((auth.need(start), auth.login_at(start)), (Need::Login, start));
     }
 

@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::Patience;
 use super::auth::{Auth, Need, jwt_expiry};
 use super::budget::{Budget, Walked};
 use super::error::{Error, Reason};
@@ -22,8 +22,9 @@ use super::wire::{GrantedToken, Page, parse_page, parse_token};
 use crate::calls::Call;
 use crate::calls::observation::ApiStanding;
 use crate::clock::Moment;
-use crate::config::{Account, Level};
+use crate::config::{Account, Level, Patience};
 use crate::instruments::Instruments;
+use crate::secret::SecretError;
 
 /// More pages than any account has: 100,000 records.
 const PAGES_MOST: u32 = 100;
@@ -101,7 +102,7 @@ impl Client {
         let started = Moment::now();
         self.transport.budget.walk_starts(started);
         let mut walk = Walk::default();
-        let outcome = match self.log_in_if_needed().await {
+        let outcome = match self.log_in_if_needed(started).await {
             Ok(()) => {
                 let taken = Moment::now();
                 let outcome = self.walk(&mut walk, taken).await;
@@ -116,6 +117,21 @@ impl Client {
             pages: walk.pages,
             unreadable: walk.unreadable,
             outcome: outcome.map(|_| walk.calls.into_values().collect()),
+        }
+    }
+
+    /// Whether the token should be renewed, and may be.
+    #[must_use]
+    pub fn wants_renewal(&self, now: Moment) -> bool {
+        self.auth.need(now) == Need::Renewal && self.may_log_in(now)
+    }
+
+    /// Renews the token ahead of its end; if that fails, the present one serves on.
+    pub async fn renew(&mut self) {
+        let deadline = Moment::now().after(self.patience.request).instant;
+        if let Err(error) = self.log_in(deadline).await {
+            self.auth.not_renewed(Moment::now());
+            report_renewal(&self.account.name, &error);
         }
     }
 
@@ -171,24 +187,36 @@ impl Client {
         Ok(())
     }
 
-    /// One page; a token that has ended early costs one login and one more try.
     async fn page(&mut self, url: Url, number: u32, deadline: Instant) -> Result<Page, Error> {
-        let body = match self.get(url.clone(), deadline).await {
-            Err(error) if error.reason == Reason::Unauthorized => {
-                let now = Moment::now();
-                if !self.auth.rejected(now) || !self.may_log_in(now) {
-                    return Err(error);
-                }
-                self.log_in().await?;
-                self.get(url, deadline).await.inspect_err(|error| self.heed_rejection(error))?
+        let body = match self.get_with_retry(url, deadline).await {
+            Ok(body) => body,
+            Err(error) => {
+                self.heed_rejection(&error).await;
+                return Err(error);
             }
-            other => other.inspect_err(|error| self.heed_rejection(error))?,
         };
         self.auth.proved();
         let page = parse_page(&body, number);
         let page = page.map_err(|why| self.invalid(Operation::ActiveCalls, &why.to_string()))?;
         self.account_id = page.account_id.clone().or(self.account_id.take());
         Ok(page)
+    }
+
+    /// A token that has ended early costs one login and one more try.
+    async fn get_with_retry(&mut self, url: Url, deadline: Instant) -> Result<Bytes, Error> {
+        let result = self.get(url.clone(), deadline).await;
+        match result {
+            Err(error) if error.reason == Reason::Unauthorized && self.auth.is_proven() => {
+                let now = Moment::now();
+                self.auth.rejected(now);
+                if !self.may_log_in(now) {
+                    return Err(error);
+                }
+                self.log_in(deadline).await?;
+                self.get(url, deadline).await
+            }
+            other => other,
+        }
     }
 
     /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.
@@ -204,7 +232,7 @@ impl Client {
         error
     }
 
-    async fn get(&mut self, url: Url, deadline: Instant) -> Result<bytes::Bytes, Error> {
+    async fn get(&mut self, url: Url, deadline: Instant) -> Result<Bytes, Error> {
         let Some(token) = self.auth.token().cloned() else {
             return Err(self.transport.fault(Operation::Token, Reason::Unauthorized, "there is no token"));
         };
@@ -213,12 +241,14 @@ impl Client {
         self.transport.send(Operation::ActiveCalls, url, deadline, bearer).await
     }
 
-    /// After the last try a 401 can only be a token that was refused fresh, and a 403 lacks a permission.
-    fn heed_rejection(&mut self, error: &Error) {
-        match error.reason {
-            Reason::Unauthorized => drop(self.auth.rejected(Moment::now())),
-            Reason::Forbidden => self.auth.forbidden(Moment::now()),
-            _ => {}
+    /// After the last try a 401 can only be a token that was refused fresh. A 403 lacks a permission, and those are
+    /// settled when a token is made: this one is given back, and a new one asked for when the back-off ends.
+    async fn heed_rejection(&mut self, error: &Error) {
+        if error.reason == Reason::Unauthorized {
+            self.auth.rejected(Moment::now());
+        } else if error.is_refusal() {
+            self.revoke().await;
+            self.auth.refused(Moment::now());
         }
     }
 
@@ -232,30 +262,22 @@ impl Client {
         operation == Operation::Token || (operation == Operation::ActiveCalls && self.auth.token().is_none())
     }
 
+    /// A token that serves still is renewed by [`Client::renew`], beside the fetches.
+    async fn log_in_if_needed(&mut self, now: Moment) -> Result<(), Error> {
+        match self.auth.need(now) {
+            Need::Login => self.log_in(now.after(self.patience.request).instant).await,
+            Need::Nothing | Need::Renewal => Ok(()),
+        }
+    }
+
     fn may_log_in(&self, now: Moment) -> bool {
         let refusal = self.auth.login_at(now);
         let budget = self.transport.budget.request_at(Operation::Token, now);
         refusal.has_come(now) && budget.has_come(now)
     }
 
-    /// A token that still serves outlives a renewal that fails, and is not renewed while that is not allowed.
-    async fn log_in_if_needed(&mut self) -> Result<(), Error> {
-        let now = Moment::now();
-        match self.auth.need(now) {
-            Need::Nothing => Ok(()),
-            Need::Renewal if !self.may_log_in(now) => Ok(()),
-            Need::Renewal => {
-                if let Err(error) = self.log_in().await {
-                    report_renewal(&self.account.name, &error);
-                }
-                Ok(())
-            }
-            Need::Login => self.log_in().await,
-        }
-    }
-
-    async fn log_in(&mut self) -> Result<(), Error> {
-        let result = self.request_token().await;
+    async fn log_in(&mut self, deadline: Instant) -> Result<(), Error> {
+        let result = self.request_token(deadline).await;
         let now = Moment::now();
         match result {
             Ok(granted) => self.auth.granted(granted, now),
@@ -269,12 +291,12 @@ impl Client {
         Ok(())
     }
 
-    async fn request_token(&mut self) -> Result<GrantedToken, Error> {
-        let client_secret = self.secret(self.account.client_secret.read())?;
-        let jwt = self.secret(self.account.jwt.read())?;
+    async fn request_token(&mut self, deadline: Instant) -> Result<GrantedToken, Error> {
+        let client_secret = self.secret("client secret", self.account.client_secret.read())?;
+        let jwt = self.secret("JWT", self.account.jwt.read())?;
         self.jwt_expiry = jwt_expiry(&jwt);
         let url = self.transport.address(Operation::Token, None, TOKEN_PATH)?;
-        let deadline = Moment::now().after(self.patience.request).instant;
+        let deadline = deadline.min(Moment::now().after(self.patience.request).instant);
         let client_id = self.account.client_id.clone();
         let form = [("grant_type", JWT_GRANT), ("assertion", jwt.expose_secret())];
         let basic = |http: &reqwest::Client, url| {
@@ -285,8 +307,10 @@ impl Client {
         parse_token(&body).map_err(|why| self.invalid(Operation::Token, &why.to_string()))
     }
 
-    fn secret(&self, read: Result<SecretString, crate::secret::SecretError>) -> Result<SecretString, Error> {
-        read.map_err(|error| self.transport.fault(Operation::Token, Reason::Unauthorized, error.to_string()))
+    fn secret(&self, what: &str, read: Result<SecretString, SecretError>) -> Result<SecretString, Error> {
+        let fault =
+            |error| self.transport.fault(Operation::Token, Reason::Unauthorized, format!("the {what}: {error}"));
+        read.map_err(fault)
     }
 
     fn invalid(&self, operation: Operation, why: &str) -> Error {

@@ -98,8 +98,8 @@ pub struct Error {
     pub status: Option<u16>,
     /// The API's own code, like `CMN-408` or `invalid_client`.
     pub code: Option<String>,
-    /// The permission that is missing.
-    pub permission: Option<String>,
+    /// The permission that is missing, or the parameter that is at fault.
+    pub about: Option<String>,
     /// The API's `RCRequestId`: the vendor's support asks for it.
     pub request_id: Option<String>,
 }
@@ -108,7 +108,7 @@ impl Error {
     /// A failure without an answer.
     #[must_use]
     pub fn new(operation: Operation, reason: Reason, what: impl Into<String>) -> Self {
-        Self { operation, reason, what: what.into(), status: None, code: None, permission: None, request_id: None }
+        Self { operation, reason, what: what.into(), status: None, code: None, about: None, request_id: None }
     }
 
     /// An answer with a status that is a failure.
@@ -117,7 +117,7 @@ impl Error {
         Self {
             status: Some(status),
             code: body.code.or(body.error),
-            permission: body.permission,
+            about: body.permission.or(body.parameter),
             request_id,
             ..Self::new(operation, Reason::of_status(status), format!("the API answered {status}"))
         }
@@ -196,8 +196,8 @@ impl fmt::Display for Error {
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
         }
-        match &self.permission {
-            Some(permission) => write!(f, " (permission {permission})"),
+        match &self.about {
+            Some(about) => write!(f, " ({about})"),
             None => Ok(()),
         }
     }
@@ -218,7 +218,7 @@ mod tests {
     fn a_user_who_is_no_admin_is_told_both_ways_out() {
         let body = include_str!("../../tests/fixtures/error-403-user-permission-cmn-408.json");
         let error = answered(Operation::ActiveCalls, 403, body);
-        assert_eq!(error.to_string(), "active_calls: the API answered 403 CMN-408 (permission ReadCompanyCallLog)");
+        assert_eq!(error.to_string(), "active_calls: the API answered 403 CMN-408 (ReadCompanyCallLog)");
         assert!(error.advice().contains("admin") && error.advice().contains("--ringcentral.level=extension"));
         assert!(error.is_refusal());
     }

@@ -30,32 +30,3 @@ pub mod wire;
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
 pub use operation::{Group, Operation};
-
-use std::time::Duration;
-
-/// How long we wait for what. The defaults are the contract's; tests shorten them.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// One request, from sending to the last byte of its reply, redirects included.
-    pub request: Duration,
-    /// All pages of one walk.
-    pub walk: Duration,
-    /// Giving the token back at the end.
-    pub revoke: Duration,
-    /// After the first refused login; doubled by each further one.
-    pub refusal_first: Duration,
-    /// The longest wait after refused logins.
-    pub refusal_most: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            request: Duration::from_secs(10),
-            walk: Duration::from_secs(30),
-            revoke: Duration::from_secs(2),
-            refusal_first: Duration::from_secs(60),
-            refusal_most: Duration::from_secs(15 * 60),
-        }
-    }
-}

@@ -3,13 +3,13 @@
 //! Owns: the HTTP client, the time and size of a reply, redirects, and that every request is weighed by the budget
 //! before it leaves, counted when it does, and its answer heard. Refuses to know: tokens, pages and what a body means.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Certificate, RequestBuilder, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Budget;
@@ -24,6 +24,8 @@ use crate::instruments::Instruments;
 const USER_AGENT: &str = concat!("ringcentral-exporter/", env!("CARGO_PKG_VERSION"), " (Prometheus exporter)");
 /// The largest reply, after decompression.
 const BODY_MOST: usize = 32 * 1024 * 1024;
+/// Load balancers close a silent connection after a minute or so; one that is closing must not meet a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const REDIRECTS_MOST: u32 = 3;
 
@@ -36,30 +38,37 @@ pub struct Transport {
     instruments: Arc<Instruments>,
 }
 
-/// Builds the HTTP client; one serves all accounts, since loading the system's root certificates takes 20 ms. A
-/// server without TLS needs no roots, and there may be none.
+/// Builds the HTTP client for a server. One without TLS needs no root certificates, and there may be none; one on this
+/// machine is asked without a proxy.
 ///
 /// # Errors
-/// When the roots or `ca_file` cannot be read.
-pub fn http_client(tls: bool, ca_file: Option<&Path>) -> anyhow::Result<reqwest::Client> {
+/// When the system's root certificates cannot be read.
+pub fn http_client(server: &Url, ca: &[Certificate]) -> anyhow::Result<reqwest::Client> {
     // A second call finds the provider there already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder =
-        reqwest::Client::builder().user_agent(USER_AGENT).redirect(reqwest::redirect::Policy::none()).http1_only();
-    let builder = match (tls, ca_file) {
-        (false, _) => builder.tls_certs_only([]),
-        (true, None) => builder,
-        (true, Some(path)) => builder.tls_certs_merge(certificates(path)?),
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_only();
+    if is_loopback(server) {
+        builder = builder.no_proxy();
+    }
+    let builder = match server.scheme() {
+        "http" => builder.tls_certs_only([]),
+        _ => builder.tls_certs_merge(ca.iter().cloned()),
     };
     builder.build().context("cannot set up TLS: does the system have root certificates (package ca-certificates)?")
 }
 
-fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
-    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-    let certificates = certificates.with_context(|| format!("{} holds no PEM certificates", path.display()))?;
-    anyhow::ensure!(!certificates.is_empty(), "{} holds no PEM certificates", path.display());
-    Ok(certificates)
+/// Whether the server is on this machine.
+#[must_use]
+pub fn is_loopback(server: &Url) -> bool {
+    match server.host_str().map(|host| host.trim_matches(['[', ']'])) {
+        Some("localhost") => true,
+        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
 }
 
 impl Transport {

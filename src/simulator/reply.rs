@@ -42,7 +42,7 @@ impl Reply {
 
     /// 400 of the token endpoint: a grant type that it does not know.
     pub fn unsupported_grant() -> Reply {
-        token_error(400, "unsupported_grant_type", "OAU-250", "Unsupported grant type")
+        token_error(400, "invalid_request", "OAU-250", "Unsupported grant type")
     }
 
     /// 400 of the token endpoint, 401 without any credentials: no such client.

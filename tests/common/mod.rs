@@ -6,9 +6,11 @@ pub mod demo;
 pub mod program;
 pub mod truth;
 
+use ringcentral_exporter::ringcentral::transport::http_client;
+
 /// A client for loopback.
 pub fn http() -> reqwest::Client {
-    ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap()
+    http_client(&"http://127.0.0.1".parse().unwrap(), &[]).unwrap()
 }
 
 /// The body at an address.

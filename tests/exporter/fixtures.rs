@@ -4,6 +4,7 @@
 
 use ringcentral_exporter::calls::{Call, Direction, ExtensionLabel, Snapshot, State};
 use ringcentral_exporter::ringcentral::wire::{ApiError, Page, parse_api_error, parse_page, parse_token};
+use secrecy::ExposeSecret;
 
 fn page(body: &str) -> Page {
     let page = parse_page(body.as_bytes(), 1).unwrap();
@@ -81,7 +82,7 @@ fn a_list_of_extensions_is_no_list_of_calls_but_reads_as_records_of_nothing() {
 #[test]
 fn a_token_is_granted_for_as_long_as_it_says() {
     let token = parse_token(include_bytes!("../fixtures/token-jwt-response.json")).unwrap();
-    assert_eq!((token.access_token.as_str(), token.expires_in), ("EXAMPLEACCESSTOKEN", Some(7199)));
+    assert_eq!((token.access_token.expose_secret(), token.expires_in), ("EXAMPLEACCESSTOKEN", Some(7199)));
 }
 
 #[test]

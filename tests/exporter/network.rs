@@ -40,25 +40,23 @@ async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
 }
 
 /// An exporter that asks through the relay, believing in this certificate if in any.
-async fn behind_tls(believed: bool) -> (Rig, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
+async fn behind_tls(believed: bool) -> Rig {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     // The first provider serves both sides of the relay.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (port, certificate) = tls_relay(&simulator).await;
-    std::fs::write(&file, certificate).unwrap();
-    let rig = Rig::around(simulator, |config| {
+    Rig::around(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
-        config.accounts[0].ca_file = believed.then_some(file);
+        if believed {
+            config.accounts[0].ca = vec![reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap()];
+        }
     })
-    .await;
-    (rig, folder)
+    .await
 }
 
 #[tokio::test]
 async fn a_company_ca_is_believed_once_its_file_is_given() {
-    let (rig, _folder) = behind_tls(true).await;
+    let rig = behind_tls(true).await;
     let scraped = rig.scrape().await;
     assert_eq!(scraped.up(), 1.0, "{}", scraped.text);
     assert!(!scraped.calls().is_empty());
@@ -66,7 +64,7 @@ async fn a_company_ca_is_believed_once_its_file_is_given() {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
-    let (rig, _folder) = behind_tls(false).await;
+    let rig = behind_tls(false).await;
     let scraped = rig.scrape().await;
     assert_eq!((scraped.status, scraped.up()), (200, 0.0));
     assert_eq!(scraped.failures("token", "tls"), 1.0, "{}", scraped.text);

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use ringcentral_exporter::calls::ExtensionLabel;
-use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Scrape, Web};
-use ringcentral_exporter::ringcentral::Patience;
+use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Patience, Scrape, Web};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
 use secrecy::SecretString;
@@ -92,7 +91,7 @@ pub fn account(simulator: &Simulator) -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: None,
-        ca_file: None,
+        ca: Vec::new(),
     }
 }
 
@@ -114,7 +113,7 @@ impl Rig {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let exporter = ringcentral_exporter::run(config, vec![listener], async { drop(stopped.await) });
-        let http = ringcentral_exporter::ringcentral::transport::http_client(false, None).unwrap();
+        let http = crate::common::http();
         Self { simulator, url, http, exporter: tokio::spawn(exporter), stop: Some(stop) }
     }
 

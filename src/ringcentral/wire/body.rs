@@ -2,6 +2,7 @@
 //!
 //! Owns: what a body must have to be believed.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,7 +32,7 @@ pub struct Page {
 #[derive(Debug)]
 pub struct GrantedToken {
     /// The access token: a secret.
-    pub access_token: String,
+    pub access_token: SecretString,
     /// Its life in seconds, if the reply tells it.
     pub expires_in: Option<u64>,
 }
@@ -106,7 +107,7 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
     let access_token = token.access_token.as_deref().filter(|token| is_header_safe(token));
     match access_token {
         Some(access_token) => Ok(GrantedToken {
-            access_token: access_token.to_owned(),
+            access_token: SecretString::from(access_token),
             expires_in: token.expires_in.as_deref().and_then(|seconds| seconds.parse().ok()),
         }),
         None => Err(Malformed("the reply holds no access_token".to_owned())),
@@ -130,7 +131,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     #[serde(default, rename_all = "camelCase")]
     struct ErrorBody<'a> {
         #[serde(borrow)]
-        errors: Vec<Object<Entry<'a>>>,
+        errors: Option<&'a RawValue>,
         #[serde(borrow)]
         error: Text<'a>,
         #[serde(borrow)]
@@ -139,7 +140,8 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
         permission_name: Text<'a>,
     }
     let body: ErrorBody<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let first = body.errors.into_iter().next().unwrap_or_default().0;
+    let errors = body.errors.and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
+    let first = errors.into_iter().flatten().next().unwrap_or_default().0;
     ApiError {
         code: word(&first.error_code).or_else(|| word(&body.error_code)),
         error: word(&body.error),
@@ -182,6 +184,8 @@ fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn page(json: &str) -> Result<Page, String> {
@@ -230,7 +234,8 @@ mod tests {
     #[test]
     fn a_token_needs_nothing_but_itself() {
         let token = parse_token(br#"{"access_token":"T"}"#).unwrap();
-        assert_eq!((token.access_token.as_str(), token.expires_in), ("T", None));
+        assert_eq!((token.access_token.expose_secret(), token.expires_in), ("T", None));
+        assert!(format!("{token:?}").contains("REDACTED"), "{token:?}");
         assert_eq!(parse_token(br#"{"access_token":"T","expires_in":"60"}"#).unwrap().expires_in, Some(60));
         let message = parse_token(br#"{"access_token":"a\nb"}"#).unwrap_err().to_string();
         assert_eq!(message, "the reply holds no access_token");
@@ -248,6 +253,8 @@ mod tests {
         let error = parse_api_error(old);
         assert_eq!(error.code.as_deref(), Some("InsufficientPermissions"));
         assert_eq!(error.permission.as_deref(), Some("ReadCallLog"));
+        let null = parse_api_error(br#"{"errorCode":"CMN-408","errors":null}"#);
+        assert_eq!(null.code.as_deref(), Some("CMN-408"));
         assert_eq!(parse_api_error(b"<html>Bad Gateway</html>"), ApiError::default());
         assert_eq!(parse_api_error(br#"{"error":"a sentence with Bearer x"}"#), ApiError::default());
     }

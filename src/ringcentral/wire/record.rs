@@ -99,10 +99,10 @@ impl Record<'_> {
             Direction::Unknown => None,
         };
         let number = own_side.and_then(|party| digits(&party.extension_number, 8));
-        let id = digits(&self.extension.0.id, 20)
-            .or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)))
-            .or_else(|| self.uri().and_then(|uri| id_after("/extension/", uri)));
-        Extension::new(id, number)
+        let id =
+            digits(&self.extension.0.id, 20).or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)));
+        let address = || self.uri().and_then(|uri| id_after("/extension/", uri));
+        Extension::new(id, number).or_else(|| Extension::new(address(), None))
     }
 }
 
@@ -179,7 +179,9 @@ mod tests {
         let no_extension = all.replace(r#""extension":{"id":2},"#, "");
         assert_eq!(extension(&no_extension), Some((some("3"), some("101"))));
         let no_own_id = no_extension.replace(r#""extensionId":"3","#, "");
-        assert_eq!(extension(&no_own_id), Some((some("4"), some("101"))));
+        assert_eq!(extension(&no_own_id), Some((None, some("101"))), "the address may be the whole account's");
+        let no_number = no_own_id.replace(r#""extensionNumber":"101""#, "");
+        assert_eq!(extension(&no_number), Some((some("4"), None)));
         let inbound = all.replace("Outbound", "Inbound");
         assert_eq!(extension(&inbound), Some((some("2"), some("909"))));
         let neither_way = all.replace("Outbound", "Sideways");
