@@ -68,7 +68,7 @@ fn exposed(snapshot: Snapshot, account: &Account, instruments: &Instruments) -> 
     let now = Moment::now();
     let observation = Observation {
         latest: Some(Listing { snapshot: Arc::new(snapshot), taken: now }),
-        fetch: Some(FetchReport { succeeded: true, took: Duration::from_millis(200), pages: 1 }),
+        fetch: Some(FetchReport { failure: None, took: Duration::from_millis(200), pages: 1 }),
         ..Observation::default()
     };
     let view = AccountView { account, observation: Arc::new(observation), instruments };

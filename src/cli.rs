@@ -126,6 +126,9 @@ pub fn one_line(error: &clap::Error) -> String {
     let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     match tip {
+        _ if error.kind() == clap::error::ErrorKind::ArgumentConflict => {
+            format!("{what}; flags stand after the command")
+        }
         Some(tip) => format!("{what}; {tip}"),
         None => format!("{what}; --help lists what is accepted"),
     }
@@ -148,6 +151,12 @@ mod tests {
         assert_eq!(bare.serve.account.level.as_deref(), Some("extension"));
         let named = Cli::try_parse_from(["x", "serve", "--ringcentral.level", "extension"]).unwrap();
         assert!(matches!(named.command, Some(Command::Serve(args)) if args.account.level.is_some()));
+    }
+
+    #[test]
+    fn flags_stand_after_the_command() {
+        let error = Cli::try_parse_from(["x", "--log.level=debug", "demo"]).unwrap_err();
+        assert!(one_line(&error).ends_with("; flags stand after the command"), "{}", one_line(&error));
     }
 
     #[test]

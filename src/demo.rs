@@ -48,7 +48,8 @@ impl Demo {
     /// When its address cannot be had.
     pub async fn start(self, exporter: &[TcpListener]) -> anyhow::Result<RunningDemo> {
         let address = &self.listen;
-        let listener = listen::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        let listener =
+            listen::bind(address).with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
         let simulator = Simulator::start(listener, self.scenario, self.seed)?;
         let demo = RunningDemo { simulator };
         print!("{}", demo.greeting(exporter)?);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::calls::observation::{FetchReport, Listing};
-use crate::calls::{ExtensionLabel, Observation, Snapshot};
+use crate::calls::observation::{ApiStanding, Failure, FetchReport, Listing};
+use crate::calls::{Call, ExtensionLabel, Observation, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::{Client, Error, Fetch};
 
@@ -43,8 +43,8 @@ struct Observer {
 /// What the log has been told, so that it is told once.
 #[derive(Default)]
 struct Report {
+    has_succeeded: bool,
     failures: u32,
-    advice: Option<&'static str>,
     unreadable: bool,
 }
 
@@ -122,18 +122,17 @@ impl Observer {
 
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
     fn take(&mut self, fetch: Fetch) {
-        self.report.fetched(&self.name, &fetch);
-        let report = FetchReport { succeeded: fetch.outcome.is_ok(), took: fetch.took, pages: fetch.pages };
+        let api = self.client.standing();
+        self.report.fetched(&self.name, &fetch, &api);
+        let failure = fetch.outcome.as_ref().err();
+        let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
+        let report = FetchReport { failure, took: fetch.took, pages: fetch.pages };
         let listing = fetch
             .outcome
             .ok()
             .map(|calls| Listing { snapshot: Arc::new(Snapshot::of(&calls, self.label)), taken: fetch.taken });
         let previous = self.latest.borrow().latest.clone();
-        self.latest.send_replace(Arc::new(Observation {
-            latest: listing.or(previous),
-            fetch: Some(report),
-            api: self.client.standing(),
-        }));
+        self.latest.send_replace(Arc::new(Observation { latest: listing.or(previous), fetch: Some(report), api }));
     }
 }
 
@@ -154,38 +153,42 @@ async fn gather<T>(inbox: &mut mpsc::Receiver<Ask>, asks: &mut Vec<Ask>, work: i
 // === impl Report ===
 
 impl Report {
-    fn fetched(&mut self, account: &str, fetch: &Fetch) {
+    fn fetched(&mut self, account: &str, fetch: &Fetch, api: &ApiStanding) {
         match &fetch.outcome {
-            Err(error) => self.failed(account, error),
-            Ok(_) => self.succeeded(account, fetch),
+            Err(error) => self.failed(account, error, api),
+            Ok(calls) => self.succeeded(account, fetch, calls, api),
         }
     }
 
-    /// Each failure is a line; what to change is said once, and again when it changes.
-    fn failed(&mut self, account: &str, error: &Error) {
+    /// Each failure is a line, with all that a person needs who sees this line alone.
+    fn failed(&mut self, account: &str, error: &Error, api: &ApiStanding) {
         self.failures += 1;
-        let advice = Some(error.advice());
-        let news = advice.filter(|_| advice != self.advice);
-        self.advice = advice;
+        let now = Moment::now();
+        let blocked = api.blocked_until.iter().filter_map(|(_, until)| until.filter(|until| !until.has_come(now)));
+        let silent = blocked.map(|until| until.since(now).as_secs_f64().ceil() as u64).max();
         tracing::warn!(
             account,
             operation = error.operation.as_str(),
             reason = error.reason.as_str(),
             request_id = error.request_id.as_deref(),
-            advice = news,
+            next_try_in_seconds = silent,
+            advice = error.advice(),
             "fetch failed: {error}"
         );
     }
 
-    fn succeeded(&mut self, account: &str, fetch: &Fetch) {
-        if self.failures > 0 {
+    fn succeeded(&mut self, account: &str, fetch: &Fetch, calls: &[Call], api: &ApiStanding) {
+        let (records, pages) = (calls.len(), fetch.pages);
+        if !self.has_succeeded {
+            tracing::info!(account, account_id = api.account_id.as_deref(), records, pages, "first fetch succeeded");
+        } else if self.failures > 0 {
             tracing::info!(account, failures = self.failures, "fetch succeeded again");
         }
         if fetch.unreadable > 0 && !self.unreadable {
             let records = fetch.unreadable;
             tracing::warn!(account, records, "records that are no JSON objects were left out; said once until none is");
         }
-        *self = Self { unreadable: fetch.unreadable > 0, ..Self::default() };
-        tracing::debug!(account, pages = fetch.pages, seconds = fetch.took.as_secs_f64(), "fetched");
+        *self = Self { has_succeeded: true, failures: 0, unreadable: fetch.unreadable > 0 };
+        tracing::debug!(account, records, pages, seconds = fetch.took.as_secs_f64(), "fetched");
     }
 }

@@ -1,6 +1,6 @@
 //! Ending on a signal: the first asks, the second insists.
 //!
-//! Owns: SIGTERM and SIGINT. Refuses to know: what has to be finished first.
+//! Owns: SIGTERM and SIGINT; and SIGHUP, which must not end anything. Refuses to know: what has to be finished first.
 
 use std::future::Future;
 use std::io;
@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 /// A second signal came before the end that the first one asked for.
@@ -24,14 +25,23 @@ impl Signals {
     /// # Errors
     /// When the system lets us not.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// The next signal.
+    /// The next signal that ends.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::info!("nothing to reload: secrets are read anew at each login, flags at a start");
+                }
+            }
         }
     }
 

@@ -30,14 +30,23 @@ pub struct Listing {
 }
 
 /// How a fetch went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchReport {
-    /// Whether it gave a snapshot.
-    pub succeeded: bool,
+    /// Why it gave no snapshot, if it did not.
+    pub failure: Option<Failure>,
     /// From its start, a login included, to its end.
     pub took: Duration,
     /// Pages that were read.
     pub pages: u32,
+}
+
+/// A failure in words, free of secrets.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What happened.
+    pub what: String,
+    /// What a person should do.
+    pub advice: &'static str,
 }
 
 /// Where we stand with the API.
@@ -78,7 +87,7 @@ impl Observation {
     /// Whether the latest finished fetch succeeded and what it gave is still fresh.
     #[must_use]
     pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
-        let succeeded = self.fetch.is_some_and(|fetch| fetch.succeeded);
+        let succeeded = self.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none());
         succeeded && self.fresh(now, max_age).is_some()
     }
 }

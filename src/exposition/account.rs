@@ -88,7 +88,7 @@ pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, now
     if let Some(listing) = &observation.latest {
         families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));
     }
-    let (took, pages) = observation.fetch.map_or((0.0, 0), |fetch| (fetch.took.as_secs_f64(), fetch.pages));
+    let (took, pages) = observation.fetch.as_ref().map_or((0.0, 0), |fetch| (fetch.took.as_secs_f64(), fetch.pages));
     families.add(&FETCH_DURATION, &[account], took);
     families.add(&FETCH_PAGES, &[account], f64::from(pages));
     add_configured(families, account, view.account, observation.api.account_id.as_deref());

@@ -50,7 +50,7 @@ fn observation(now: Moment) -> Observation {
     let limit = RateLimit { group: "heavy".to_owned(), limit: 10, remaining: Some(7), window: Duration::from_secs(60) };
     Observation {
         latest: Some(Listing { snapshot, taken: now }),
-        fetch: Some(FetchReport { succeeded: true, took: Duration::from_millis(250), pages: 1 }),
+        fetch: Some(FetchReport { failure: None, took: Duration::from_millis(250), pages: 1 }),
         api: ApiStanding {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],

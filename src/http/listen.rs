@@ -18,7 +18,8 @@ const BACKLOG: i32 = 1024;
 /// # Errors
 /// Names the address that cannot be had, and why.
 pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
-    let bind = |address: &String| bind(address).with_context(|| format!("cannot listen on {address}"));
+    let bind =
+        |address: &String| bind(address).with_context(|| format!("--web.listen-address: cannot listen on {address}"));
     addresses.iter().map(bind).collect()
 }
 

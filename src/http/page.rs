@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::routes::{App, ObservedAccount};
 use crate::calls::Observation;
+use crate::calls::observation::FetchReport;
 use crate::clock::Moment;
 use crate::config::Scrape;
 
@@ -48,13 +49,14 @@ fn account_section(account: &ObservedAccount, scrape: &Scrape, now: Moment) -> S
 }
 
 fn state(observation: &Observation, scrape: &Scrape, now: Moment) -> String {
-    let text = match observation.fetch {
-        None => "not fetched yet: a scrape fetches",
-        Some(_) if observation.is_up(now, scrape.max_age) => "up",
-        Some(fetch) if fetch.succeeded => "no scrape for a while: the last snapshot is too old to be shown",
-        Some(_) => "failing: the log has the reason and what to change",
-    };
-    text.to_owned()
+    match &observation.fetch {
+        None => "no fetch has finished yet; a scrape starts one".to_owned(),
+        Some(FetchReport { failure: Some(failure), .. }) => {
+            format!("failing: {}. What to do: {}", failure.what, failure.advice)
+        }
+        Some(_) if observation.is_up(now, scrape.max_age) => "up".to_owned(),
+        Some(_) => "no scrape for a while: the last snapshot is too old to be shown".to_owned(),
+    }
 }
 
 fn snapshot(observation: &Observation, scrape: &Scrape, now: Moment) -> String {

@@ -152,6 +152,14 @@ impl Auth {
     }
 }
 
+/// Whether a text has the form of a JWT: three parts of base64url, joined by dots.
+#[must_use]
+pub fn looks_like_a_jwt(jwt: &SecretString) -> bool {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
+    let parts: Vec<_> = jwt.expose_secret().split('.').collect();
+    parts.len() == 3 && parts.into_iter().all(plain)
+}
+
 /// The `exp` of a JWT, in seconds since 1970; none if it has none or is of no such form.
 #[must_use]
 pub fn jwt_expiry(jwt: &SecretString) -> Option<f64> {
@@ -258,6 +266,14 @@ mod tests {
         auth.proved();
         auth.rejected(start);
         assert_eq!((auth.need(start), auth.login_at(start)), (Need::Login, start));
+    }
+
+    #[test]
+    fn a_quoted_or_partial_jwt_does_not_look_like_one() {
+        for (text, looks) in [("e30.e30.c2ln", true), ("\"e30.e30.c2ln\"", false), ("e30.e30", false), ("hello", false)]
+        {
+            assert_eq!(looks_like_a_jwt(&SecretString::from(text)), looks, "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::auth::{Auth, Need, jwt_expiry};
+use super::auth::{Auth, Need, jwt_expiry, looks_like_a_jwt};
 use super::budget::{Budget, Walked};
 use super::error::{Error, Reason};
 use super::operation::Operation;
@@ -80,6 +80,12 @@ impl Client {
         let budget = Budget::new(min_interval);
         let transport = Transport::new(http, account.server.clone(), budget, instruments);
         let jwt = account.jwt.read().ok();
+        if jwt.as_ref().is_some_and(|jwt| !looks_like_a_jwt(jwt)) {
+            tracing::warn!(
+                account = account.name,
+                "the JWT does not look like one: three parts joined by dots, unquoted"
+            );
+        }
         Self {
             account,
             patience,

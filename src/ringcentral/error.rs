@@ -142,35 +142,34 @@ impl Error {
 
     fn advice_by_code(&self) -> Option<&'static str> {
         Some(match self.code.as_deref()? {
-            "OAU-251" | "unauthorized_client" => {
-                "enable the JWT auth flow for the app in RingCentral's developer console"
-            }
+            "OAU-251" | "unauthorized_client" => "enable the JWT auth flow for the app in the developer console",
             "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "invalid_client" => {
-                "check client id and client secret, and that they are of the app on this server"
+                "check client id and client secret, and that they are of an app on this server"
             }
             "OAU-147" | "OAU-148" => "the user is locked after failed logins: unlock it, then correct the credentials",
             "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "invalid_grant" => {
-                "create a new JWT for this app: the present one is expired, revoked, of another app, or its user is disabled"
+                "check the JWT: it is incomplete, expired, revoked, of another app, or its user is disabled; create a new one"
             }
-            "CMN-401" => "add the permission Read Call Log to the app in RingCentral's developer console",
+            "CMN-401" => "add the permission Read Call Log to the app in the developer console",
             "CMN-408" | "CMN-402" => {
                 "use the JWT of an admin (permission ReadCompanyCallLog), or set --ringcentral.level=extension"
             }
-            "CMN-102" => "check --ringcentral.account-id: it must be ~ or the id of the JWT's own account",
+            "CMN-102" => "check --ringcentral.account-id: it must be ~ or the id of the account of the JWT",
             _ => return None,
         })
     }
 
     fn advice_by_reason(&self) -> &'static str {
         match (self.operation, self.reason) {
-            (_, Reason::Timeout) => "check the network and the state of RingCentral; the next scrape tries again",
-            (_, Reason::Connect) => {
-                "check the name and port of the server, DNS, firewall and proxy (HTTPS_PROXY, NO_PROXY)"
+            (_, Reason::Timeout | Reason::Connect) => {
+                "is RingCentral up? if so check server name and port, DNS, firewall, and proxy (HTTPS_PROXY, NO_PROXY)"
             }
             (_, Reason::Tls) => {
-                "check the system's root certificates; behind a company proxy set --ringcentral.ca-file"
+                "check server name and port, and the root certificates of this system; behind a company proxy set --ringcentral.ca-file"
             }
-            (_, Reason::RateLimited) => "nothing is sent until the penalty ends; give the exporter an app of its own",
+            (_, Reason::RateLimited) => {
+                "something else used up the limit, or this was restarted often; give the exporter an app of its own"
+            }
             (_, Reason::Budget) => {
                 "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit"
             }
@@ -178,13 +177,13 @@ impl Error {
             (_, Reason::Unauthorized) => {
                 "check client id, client secret and JWT; is another program using the same user and app?"
             }
-            (_, Reason::Forbidden) => "check the app's permissions and the user's role",
+            (_, Reason::Forbidden) => "check the permissions of the app and the role of the user",
             (_, Reason::NotFound | Reason::ClientError) => {
                 "check --ringcentral.server-url and --ringcentral.account-id"
             }
             (_, Reason::ServerError) => "RingCentral has a problem; the next scrape tries again",
             (_, Reason::InvalidResponse) => {
-                "check that --ringcentral.server-url is RingCentral's API and no proxy answers for it"
+                "check that --ringcentral.server-url is RingCentral and that no proxy answers in its place"
             }
         }
     }

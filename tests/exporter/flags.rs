@@ -1,7 +1,5 @@
 //! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
 
-use std::path::Path;
-
 use crate::common::program::{command, output};
 
 /// The line that the program ends with, given these flags and variables beside the three required ones.
@@ -68,7 +66,7 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
         ),
         (
             "--ringcentral.ca-file=/nonexistent.pem",
-            r#"--ringcentral.ca-file: "/nonexistent.pem" is not accepted; accepted is a readable PEM file (No such file or directory (os error 2))"#,
+            r#"--ringcentral.ca-file: "/nonexistent.pem" is not accepted; accepted is a file of certificates in PEM form (No such file or directory (os error 2))"#,
         ),
         (
             "--metrics.extension-label=name",
@@ -112,7 +110,7 @@ async fn a_variable_is_named_where_the_value_came_from_it() {
         (
             "RC_CLIENT_ID",
             "two words",
-            r#"RC_CLIENT_ID: "two words" is not accepted; accepted is the client id of an app: letters, digits and -_."#,
+            "RC_CLIENT_ID: not a client id; accepted is the client id of an app: letters, digits and -_.",
         ),
         (
             "RC_CONCURRENT_CALLS_LIMIT",
@@ -161,19 +159,41 @@ async fn a_secret_and_its_file_together_are_one_too_many() {
 #[tokio::test]
 async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
     let missing = complaint(&[], &[("RC_JWT", ""), ("RC_JWT_FILE", "/nonexistent/jwt")]).await;
-    let expected =
-        "RC_JWT_FILE: /nonexistent/jwt: No such file or directory (os error 2); accepted is a file with the user's JWT";
+    let expected = "RC_JWT_FILE: the file cannot be read: No such file or directory (os error 2); \
+        accepted is the path of a file with the user's JWT";
     assert_eq!(missing, expected);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "\n").unwrap();
     let flag = format!("--ringcentral.client-secret-file={}", path.display());
     let empty = complaint(&[&flag], &[("RC_CLIENT_SECRET", "")]).await;
-    let path = Path::new(&path).display();
-    let expected = format!(
-        "--ringcentral.client-secret-file: {path}: the file is empty; accepted is a file with the app's client secret"
-    );
+    let expected =
+        "--ringcentral.client-secret-file: it is empty; accepted is the path of a file with the app's client secret";
     assert_eq!(empty, expected);
+    assert_eq!(complaint(&[], &[("RC_JWT", "  ")]).await, "RC_JWT: it is empty; accepted is the user's JWT");
+}
+
+#[tokio::test]
+async fn a_secret_in_the_wrong_variable_is_not_repeated() {
+    let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1l".repeat(8);
+    for (variable, instead_of) in
+        [("RC_JWT_FILE", "RC_JWT"), ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"), ("RC_CLIENT_ID", "RC_X")]
+    {
+        let complaint = complaint(&[], &[(instead_of, ""), (variable, &secret)]).await;
+        assert!(complaint.starts_with(variable) && !complaint.contains("eyJ"), "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_certificates_is_found_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, "no certificate").unwrap();
+    let complaint = complaint(&[], &[("RC_CA_FILE", path.to_str().unwrap())]).await;
+    let expected = format!(
+        "RC_CA_FILE: {path:?} is not accepted; accepted is a file of certificates in PEM form (there is none in it)"
+    );
+    assert_eq!(complaint, expected);
 }
 
 #[tokio::test]

@@ -65,11 +65,11 @@ async fn a_list_longer_than_the_limit_is_told_and_not_forced() {
 
 #[tokio::test]
 async fn a_scrape_that_may_not_fetch_is_answered_at_once() {
-    let latency = Duration::from_millis(300);
+    let latency = Duration::from_secs(2);
     let rig = Rig::start(Scenario { latency, ..Scenario::normal() }).await;
     let first = rig.scrape().await;
     let second = rig.scrape().await;
-    assert!(second.took < Duration::from_millis(250), "{:?}", second.took);
+    assert!(second.took < latency, "{:?}", second.took);
     assert_eq!(second.calls(), first.calls());
     assert_eq!(rig.count(Operation::ActiveCalls), 1);
 }
@@ -88,16 +88,16 @@ async fn a_min_interval_makes_fetches_rarer() {
 #[tokio::test]
 async fn a_token_is_renewed_before_it_ends_and_given_back_at_the_end() {
     let scenario =
-        Scenario { token_life: Duration::from_secs(4), limits: limits(1000, 1, Window::Sliding), ..Scenario::normal() };
+        Scenario { token_life: Duration::from_secs(6), limits: limits(1000, 1, Window::Sliding), ..Scenario::normal() };
     let mut rig = Rig::start(scenario).await;
-    for _ in 0..50 {
+    while rig.count(Operation::Token) < 3 {
         assert_eq!(rig.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let unauthorized = rig.scrape().await.failures("active_calls", "unauthorized");
     assert_eq!(unauthorized, 0.0, "it never came to that");
-    let logins = rig.count(Operation::Token);
-    assert!((3..=4).contains(&logins), "{logins} logins in 5 s at a life of 4 s");
+    let logins = rig.requests(Operation::Token);
+    assert!(logins[2].arrived_ms - logins[0].arrived_ms >= 6000, "each at half of its life of 6 s");
     rig.stop().await;
     assert_eq!(rig.requests(Operation::Revoke).iter().filter(|entry| entry.status == Some(200)).count(), 1);
 }

@@ -61,13 +61,23 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
 async fn the_page_tells_each_accounts_state_and_loads_nothing() {
     let rig = Rig::start(Scenario::normal()).await;
     let before = rig.get("/", &[]).await;
-    assert!(before.text.contains("not fetched yet"), "{}", before.text);
+    assert!(before.text.contains("no fetch has finished yet"), "{}", before.text);
     rig.scrape().await;
     let after = rig.get("/", &[]).await;
     assert!(after.text.contains("<td>up") && after.text.contains("heavy: 10 requests in 60 s"), "{}", after.text);
     assert!(!after.text.contains("<script") && !after.text.contains("http-equiv"));
     assert!(after.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     assert_eq!(rig.count(Operation::ActiveCalls), 1, "the page fetches nothing");
+}
+
+#[tokio::test]
+async fn the_page_tells_what_failed_and_what_to_do() {
+    let rig = Rig::start(Scenario { admin: false, ..Scenario::normal() }).await;
+    rig.scrape().await;
+    let page = rig.get("/", &[]).await;
+    for part in ["403 CMN-408", "--ringcentral.level=extension", "token blocked for another"] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+    }
 }
 
 #[tokio::test]

@@ -236,6 +236,44 @@ async fn a_record_with_odd_fields_costs_those_fields_alone() {
 }
 
 #[tokio::test]
+async fn a_list_of_more_than_a_hundred_pages_is_not_believed() {
+    let rig = Rig::start(Scenario { limits: unlimited(), max_per_page: 30, ..Scenario::huge() }).await;
+    let scraped = rig.scrape_within("60").await;
+    assert_eq!((scraped.up(), scraped.failures("active_calls", "invalid_response")), (0.0, 1.0));
+    assert_eq!(rig.count(Operation::ActiveCalls), 100);
+}
+
+#[tokio::test]
+async fn a_walk_has_thirty_seconds() {
+    let rig = Rig::start(Scenario { limits: unlimited(), max_per_page: 5, ..Scenario::normal() }).await;
+    rig.simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Delay(Duration::from_secs(7))));
+    let scraped = rig.scrape_within("60").await;
+    assert!((29.5..33.0).contains(&scraped.took.as_secs_f64()), "{:?}", scraped.took);
+    assert_eq!((scraped.up(), scraped.failures("active_calls", "timeout")), (0.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_session_that_is_permitted_nothing_is_given_back() {
+    let rig = Rig::start(Scenario { admin: false, ..Scenario::normal() }).await;
+    assert_eq!(rig.scrape().await.failures("active_calls", "forbidden"), 1.0);
+    assert_eq!(rig.count(Operation::Revoke), 1, "a user has only about five");
+}
+
+#[tokio::test]
+async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
+    let scenario = Scenario { token_life: Duration::from_secs(20), limits: unlimited(), ..Scenario::normal() };
+    let rig = Rig::start(scenario).await;
+    rig.scrape().await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    rig.simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
+    let first = rig.scrape_within("5").await;
+    assert!(first.took < Duration::from_secs(1), "its own fetch comes first: {:?}", first.took);
+    let second = rig.scrape_within("2").await;
+    assert_eq!((second.status, second.up()), (200, 1.0), "the old token and the last snapshot serve");
+    assert!(second.took < Duration::from_secs(2), "{:?}", second.took);
+}
+
+#[tokio::test]
 async fn an_absurd_scrape_header_counts_as_none() {
     let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
     let name = "X-Prometheus-Scrape-Timeout-Seconds";

@@ -30,11 +30,16 @@ pub struct Row {
     pub log: &'static str,
     /// Requests of the operation that leave for the one scrape.
     pub requests: usize,
+    /// Whether nothing may be sent for two seconds after it.
+    pub silences: bool,
 }
 
 fn row(name: &'static str, stage: Stage, fault: impl Into<FaultKind>, reason: &'static str, log: &'static str) -> Row {
     let requests = if stage == Stage::SecondPage { 2 } else { 1 };
-    Row { name, stage, fault: fault.into(), reason, log, requests }
+    let fault = fault.into();
+    let silences =
+        matches!(&fault, FaultKind::Status { headers, .. } if headers.iter().any(|(name, _)| name == "Retry-After"));
+    Row { name, stage, fault, reason, log, requests, silences }
 }
 
 fn body(text: &'static str) -> FaultKind {
@@ -99,7 +104,7 @@ fn rows() -> Vec<Row> {
         row("login: unknown client", Login, Reply::invalid_client(401), "unauthorized", "check client id and client secret"),
         row("login: unknown client, 400", Login, Reply::invalid_client(400), "client_error", "check client id and client secret"),
         row("login: grant not allowed", Login, Reply::grant_not_allowed(), "client_error", "enable the JWT auth flow"),
-        row("login: bad JWT", Login, Reply::invalid_grant("expired"), "client_error", "create a new JWT"),
+        row("login: bad JWT", Login, Reply::invalid_grant("expired"), "client_error", "check the JWT"),
         row("login: 429", Login, Reply::too_many_requests(Some(2)), "rate_limited", "token: the API answered 429"),
         row("login: closed", Login, FaultKind::CloseBeforeAnswer, "connect", "connection"),
         row("login: cut", Login, FaultKind::Cut, "connect", "end of file"),

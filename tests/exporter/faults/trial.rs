@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
+use ringcentral_exporter::simulator::limiter::Limit;
+use ringcentral_exporter::simulator::scenario::Limits;
+use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation, Scenario};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::log;
@@ -40,6 +42,16 @@ pub async fn trial(row: Row) {
     assert_eq!(failed.calls(), known, "{name}: what is known is kept, and nothing is made up");
     assert_eq!(failures(&failed, &account, operation, row.reason), 1.0, "{name}:\n{}", failed.text);
     assert_eq!(rig.count(operation), before + row.requests, "{name}");
+    if row.silences {
+        let end = failed
+            .value(&format!(
+                "ringcentral_api_blocked_until_timestamp_seconds{{account=\"{account}\",operation=\"active_calls\"}}"
+            ))
+            .max(failed.value(&format!(
+                "ringcentral_api_blocked_until_timestamp_seconds{{account=\"{account}\",operation=\"token\"}}"
+            )));
+        assert!(end > 0.0, "{name}: it is told how long nothing is sent");
+    }
     let lines = log::about(&account);
     let told = lines.iter().filter(|line| line.contains("fetch failed")).collect::<Vec<_>>();
     assert!(told.len() == 1 && told[0].contains(row.log) && told[0].contains(row.reason), "{name}: {lines:#?}");
@@ -52,12 +64,29 @@ pub async fn trial(row: Row) {
     rig.simulator.clear_faults();
     let recovered = recovery(&rig, &account).await;
     assert!(!recovered.calls().is_empty(), "{name}");
-    assert!(log::about(&account).iter().any(|line| line.contains("fetch succeeded again")), "{name}");
+    let wanted = if row.stage == Stage::Login { "first fetch succeeded" } else { "fetch succeeded again" };
+    assert!(log::about(&account).iter().any(|line| line.contains(wanted)), "{name}");
+    if row.silences {
+        nothing_left_in_the_penalty(&rig, name);
+    }
+}
+
+/// Between a refusal and the next request lie the two seconds that it asked for; a date has no fractions of them.
+fn nothing_left_in_the_penalty(rig: &Rig, name: &str) {
+    let journal = rig.simulator.journal();
+    let refused = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
+    for refusal in journal.iter().filter(refused) {
+        let next = journal.iter().find(|entry| entry.sequence > refusal.sequence).unwrap();
+        let gap = next.arrived_ms - refusal.answered_ms.unwrap();
+        assert!(gap >= 950, "{name}: {gap} ms");
+    }
 }
 
 async fn rig(account: &str, stage: Stage) -> Rig {
     let max_per_page = if stage == Stage::SecondPage { 25 } else { 1000 };
-    let scenario = Scenario { limits: unlimited(), max_per_page, ..Scenario::normal() };
+    // The short back-off of the tests takes more logins than an account allows.
+    let auth = Limit { requests: 100, ..Limits::default().auth };
+    let scenario = Scenario { limits: Limits { auth, ..unlimited() }, max_per_page, ..Scenario::normal() };
     let account = account.to_owned();
     Rig::configured(scenario, |config| {
         config.accounts[0].name = account;
