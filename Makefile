@@ -2,16 +2,17 @@
 
 CARGO ?= cargo
 TOOLS := $(CURDIR)/.cache/tools
+DIALECT := $(CURDIR)/.cache/dialect
 DENY_VERSION := 0.20.2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build demo format lint unit doc deny prometheus tools deny-tool
+.PHONY: check test build demo format lint unit doc deny dialect prometheus tools deny-tool
 
 # Fast: format, lints, tests on loopback, docs, dependencies. About a minute once built.
 check: format lint unit doc deny
 
-# Everything: the above, and the release build under a real Prometheus.
-test: tools check prometheus
+# Everything: the above, RingCentral's own clients, and the release build under a real Prometheus.
+test: tools check dialect prometheus
 
 build:
 	$(CARGO) build --release --locked
@@ -35,13 +36,35 @@ doc:
 deny: deny-tool
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --locked check bans licenses sources
 
+# RingCentral's own clients against the simulated account.
+dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed
+	$(CARGO) test --locked --test dialect
+
+# What is installed is a copy of what was asked for: the tests compare the two.
+$(DIALECT)/javascript/installed: $(addprefix tests/dialect/javascript/,package-lock.json package.json .npmrc)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --loglevel=error
+	cp $< $@
+
+$(DIALECT)/python/installed: tests/dialect/python/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	cp $< $@
+
 # Prometheus and promtool must be on the path: `make tools` installs Debian's.
 prometheus:
 	$(CARGO) test --release --locked --test prometheus
 
+# Debian's packages, of those that are missing.
 tools: deny-tool
-	command -v prometheus promtool >/dev/null || { \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends prometheus; }
+	missing=; \
+	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ -z "$$missing" ] || { \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
 
 deny-tool:
 	[ -x "$(TOOLS)/bin/cargo-deny" ] || \
