@@ -6,7 +6,7 @@ DIALECT := $(CURDIR)/.cache/dialect
 DENY_VERSION := 0.20.2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build demo format lint unit doc deny dialect prometheus tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect prometheus tools deny-tool
 
 # Fast: format, lints, tests on loopback, docs, dependencies. About a minute once built.
 check: format lint unit doc deny
@@ -52,14 +52,21 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
 
-# Prometheus and promtool must be on the path: `make tools` installs Debian's.
+# The release build under a real Prometheus, and under wrk. `make tools` installs Debian's.
 prometheus:
 	$(CARGO) test --release --locked --test prometheus
+	$(CARGO) test --release --locked --test load -- --nocapture
+
+# What a scrape costs: its own work, and the whole process.
+bench:
+	$(CARGO) bench --locked --bench scrape
+	$(CARGO) bench --locked --bench process
 
 # Debian's packages, of those that are missing.
 tools: deny-tool
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \

@@ -201,8 +201,9 @@ async fn sessions_evicted_all_the_time_never_break_the_login_limit() {
 
 #[tokio::test]
 async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
-    let scenario = Scenario { limits: unlimited(), max_per_page: 20, ..Scenario::normal() };
-    let rig = Rig::start(scenario).await;
+    let clock = StandingClock::new();
+    let busy = Scenario { limits: unlimited(), calls_per_minute: 20.0, ..Scenario::normal() };
+    let rig = Rig::start(clock.scenario(busy)).await;
     let listed = listed(&rig).await;
     let again = |from: usize, next: Option<&str>| page(&listed[from..(from + 20).min(listed.len())], next);
     let path = |number: usize| format!("/restapi/v1.0/account/~/active-calls?page={number}");
