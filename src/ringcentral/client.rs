@@ -247,14 +247,19 @@ impl Client {
         self.transport.send(Operation::ActiveCalls, url, deadline, bearer).await
     }
 
-    /// After the last try a 401 can only be a token that was refused fresh. A 403 lacks a permission, and those are
-    /// settled when a token is made: this one is given back, and a new one asked for when the back-off ends.
+    /// After the last try a 401 to a token that is still held can only be one that was refused fresh. A 403 lacks a
+    /// permission, and those are settled when a token is made: this one is given back, and a new one asked for when
+    /// the back-off ends. A login that failed has been heeded already.
     async fn heed_rejection(&mut self, error: &Error) {
-        if error.reason == Reason::Unauthorized {
-            self.auth.rejected(Moment::now());
-        } else if error.is_refusal() {
-            self.revoke().await;
-            self.auth.refused(Moment::now());
+        match (error.operation, error.reason) {
+            (Operation::ActiveCalls, Reason::Unauthorized) if self.auth.token().is_some() => {
+                self.auth.rejected(Moment::now());
+            }
+            (Operation::ActiveCalls, Reason::Forbidden) => {
+                self.revoke().await;
+                self.auth.refused(Moment::now());
+            }
+            _ => {}
         }
     }
 
@@ -288,7 +293,7 @@ impl Client {
         match result {
             Ok(granted) => self.auth.granted(granted, now),
             Err(error) => {
-                if error.is_refusal() {
+                if error.is_refused_login() {
                     self.auth.refused(now);
                 }
                 return Err(error);

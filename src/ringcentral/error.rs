@@ -123,15 +123,11 @@ impl Error {
         }
     }
 
-    /// A refused login: credentials or permissions that a person has to change. Asking again soon helps nobody, and
-    /// locks the user out. A 403 to the list is one too: what is permitted is settled when the token is made.
+    /// A refused login: credentials that a person has to change. Asking again soon helps nobody, and locks the user
+    /// out.
     #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        match self.operation {
-            Operation::Token => matches!(self.status, Some(400 | 401 | 403)),
-            Operation::ActiveCalls => self.reason == Reason::Forbidden,
-            _ => false,
-        }
+    pub fn is_refused_login(&self) -> bool {
+        self.operation == Operation::Token && matches!(self.status, Some(400 | 401 | 403))
     }
 
     /// What to change, for the log and for `check`.
@@ -173,7 +169,7 @@ impl Error {
             (_, Reason::Budget) => {
                 "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit"
             }
-            (Operation::Token, _) if self.is_refusal() => "check client id, client secret and JWT",
+            _ if self.is_refused_login() => "check client id, client secret and JWT",
             (_, Reason::Unauthorized) => {
                 "check client id, client secret and JWT; is another program using the same user and app?"
             }
@@ -219,7 +215,6 @@ mod tests {
         let error = answered(Operation::ActiveCalls, 403, body);
         assert_eq!(error.to_string(), "active_calls: the API answered 403 CMN-408 (ReadCompanyCallLog)");
         assert!(error.advice().contains("admin") && error.advice().contains("--ringcentral.level=extension"));
-        assert!(error.is_refusal());
     }
 
     #[test]
@@ -233,7 +228,7 @@ mod tests {
     fn an_app_without_the_grant_is_told_so() {
         let body = include_str!("../../tests/fixtures/error-400-token-unauthorized-client-oau-251.json");
         let error = answered(Operation::Token, 400, body);
-        assert!(error.is_refusal());
+        assert!(error.is_refused_login());
         assert!(error.advice().contains("JWT auth flow"));
         assert_eq!(error.reason, Reason::ClientError);
     }
@@ -242,7 +237,7 @@ mod tests {
     fn an_unavailable_service_is_no_refusal() {
         let body = include_str!("../../tests/fixtures/error-service-unavailable-cmn-201.json");
         let error = answered(Operation::Token, 503, body);
-        assert!(!error.is_refusal());
+        assert!(!error.is_refused_login());
         assert_eq!(error.code.as_deref(), Some("CMN-201"));
     }
 

@@ -197,6 +197,19 @@ async fn sessions_evicted_all_the_time_never_break_the_login_limit() {
     let journal = rig.simulator.journal();
     assert!(journal.iter().all(|entry| entry.status != Some(429)), "{journal:?}");
     assert_eq!(rig.count(Operation::Token), 4, "one fifth of five logins a minute is left to others");
+    assert_eq!(rig.scrape().await.blocked_until("token"), 0.0, "nobody refused a login");
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_after_an_eviction_is_one_refusal() {
+    let rig = Rig::start(Scenario { limits: unlimited(), ..Scenario::normal() }).await;
+    rig.scrape().await;
+    rig.simulator.evict_tokens();
+    rig.simulator.inject(Fault::always(Operation::Token, Reply::invalid_client(401)));
+    let refused = rig.scrape().await;
+    assert_eq!((refused.up(), refused.failures("token", "unauthorized")), (0.0, 1.0));
+    let wait = refused.blocked_until("token") - rig.simulator.now() as f64 / 1000.0;
+    assert!(wait <= 0.5, "the first back-off of the tests is half a second, and this is {wait} s");
 }
 
 #[tokio::test]
