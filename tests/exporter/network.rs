@@ -1,10 +1,11 @@
 //! What lies between the exporter and RingCentral: TLS, and a company's proxy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Operation, Scenario, Simulator};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -69,6 +70,53 @@ async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
     assert_eq!((scraped.status, scraped.up()), (200, 0.0));
     assert_eq!(scraped.failures("token", "tls"), 1.0, "{}", scraped.text);
     assert_eq!(rig.count(Operation::Token), 0, "no secret went out");
+}
+
+/// A relay that passes on so many bytes of what the server says, and then resets both connections.
+async fn resetting_relay(simulator: &Simulator, bytes: usize) -> u16 {
+    let listener = loopback().await;
+    let port = listener.local_addr().unwrap().port();
+    let upstream = simulator.url().strip_prefix("http://").unwrap().to_owned();
+    tokio::spawn(async move {
+        let left = Arc::new(AtomicUsize::new(bytes));
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass_and_reset(client, upstream.clone(), left.clone()));
+        }
+    });
+    port
+}
+
+async fn pass_and_reset(mut client: TcpStream, upstream: String, left: Arc<AtomicUsize>) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(upstream).await?;
+    let (mut said, mut asked) = (vec![0; 512], vec![0; 4096]);
+    while left.load(Ordering::Relaxed) > 0 {
+        tokio::select! {
+            read = server.read(&mut said) => {
+                let passed = read?.min(left.load(Ordering::Relaxed));
+                left.fetch_sub(passed, Ordering::Relaxed);
+                client.write_all(&said[..passed]).await?;
+            }
+            read = client.read(&mut asked) => server.write_all(&asked[..read?]).await?,
+        }
+    }
+    client.set_zero_linger()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
+    // Before a word, in the head of the login's answer, in its body, in the head of the list, and deep in its body.
+    for bytes in [0, 100, 700, 1300, 2500] {
+        let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+        let port = resetting_relay(&simulator, bytes).await;
+        let rig = Rig::around(simulator, |config| {
+            config.accounts[0].server = format!("http://127.0.0.1:{port}").parse().unwrap();
+        })
+        .await;
+        let scraped = rig.scrape().await;
+        let failures = scraped.failures("token", "connect") + scraped.failures("active_calls", "connect");
+        assert_eq!((scraped.status, scraped.up(), failures), (200, 0.0, 1.0), "after {bytes} bytes:\n{}", scraped.text);
+        assert!(scraped.calls().is_empty());
+    }
 }
 
 #[tokio::test]
