@@ -11,7 +11,8 @@
 //! | [`wire`] | pure: JSON as sent, to calls |
 //! | [`error`] | one failure: its reason, and what a person should do |
 //! | [`transport`] | one request, from the budget's leave to a checked reply |
-//! | [`auth`] | the access token: kept, renewed, refused |
+//! | [`auth`] | pure: the access token: kept, renewed, refused |
+//! | [`session`] | login and renewal, and requests that carry the token |
 //! | [`client`] | the walk over the pages |
 //!
 //! Refuses to know: scrapes, Prometheus' wishes and what becomes of the calls. Facts about the API are from its
@@ -23,6 +24,7 @@ pub mod client;
 pub mod error;
 pub mod limits;
 pub mod operation;
+pub mod session;
 pub mod transport;
 pub mod window;
 pub mod wire;
