@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::CallResult;
 
 /// One call record: a party's view of a call. A call between two extensions is two records of one session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The record's id, the same from ringing to its end.
     pub id: String,
@@ -24,6 +24,8 @@ pub struct Call {
     pub extension: Option<Extension>,
     /// When it began, if that can be read.
     pub start: Option<Timestamp>,
+    /// How long it took, in seconds, once it has ended: `durationMs` where it is given, else `duration`.
+    pub duration: Option<f64>,
 }
 
 /// Which way a call goes, seen from the account.

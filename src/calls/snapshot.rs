@@ -125,6 +125,7 @@ mod tests {
             result,
             extension: Extension::new(Some(format!("6226442501{}", number.unwrap_or("6"))), number.map(str::to_owned)),
             start: "2026-11-24T10:00:00Z".parse().ok(),
+            duration: None,
         }
     }
 

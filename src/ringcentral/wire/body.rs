@@ -16,7 +16,7 @@ use crate::calls::Call;
 pub struct Malformed(pub String);
 
 /// One page of the list.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Page {
     /// Its calls, in the order of the list. Faxes are left out.
     pub calls: Vec<Call>,

@@ -27,6 +27,10 @@ pub struct Record<'a> {
     direction: Text<'a>,
     #[serde(borrow)]
     result: Text<'a>,
+    #[serde(borrow)]
+    duration: Text<'a>,
+    #[serde(borrow)]
+    duration_ms: Text<'a>,
     finished: Flag,
     #[serde(borrow)]
     from: Object<Party<'a>>,
@@ -71,6 +75,7 @@ impl Record<'_> {
             result: shown_result(state, result),
             extension: self.extension(direction),
             start: self.start_time.as_deref().and_then(|time| time.parse().ok()),
+            duration: self.duration(),
         })
     }
 
@@ -89,6 +94,11 @@ impl Record<'_> {
 
     fn session(&self) -> Option<&str> {
         self.telephony_session_id.as_deref().or(self.session_id.as_deref())
+    }
+
+    fn duration(&self) -> Option<f64> {
+        let whole = |text: &Text<'_>| text.as_deref()?.parse::<u32>().ok().map(f64::from);
+        whole(&self.duration_ms).map(|milliseconds| milliseconds / 1000.0).or_else(|| whole(&self.duration))
     }
 
     /// `extension`, then the own side's id, then its number, then the record's address.
@@ -200,6 +210,13 @@ mod tests {
         assert_eq!(call(all).session, "s-1");
         assert_eq!(call(r#"{"id":"r","sessionId":"1","telephonySessionId":""}"#).session, "1");
         assert_eq!(call(r#"{"id":"r"}"#).session, "r");
+    }
+
+    #[test]
+    fn milliseconds_go_before_seconds_and_neither_is_made_up() {
+        assert_eq!(call(r#"{"duration":24,"durationMs":23917}"#).duration, Some(23.917));
+        assert_eq!(call(r#"{"duration":0}"#).duration, Some(0.0));
+        assert_eq!(call(r#"{"duration":-1,"durationMs":"soon"}"#).duration, None);
     }
 
     #[test]
