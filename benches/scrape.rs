@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use divan::Bencher;
 use ringcentral_exporter::calls::observation::{FetchReport, Listing, Observation};
-use ringcentral_exporter::calls::{ExtensionLabel, Snapshot};
+use ringcentral_exporter::calls::{ExtensionLabel, Labels, Snapshot};
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::config::{Account, Level, Scrape};
+use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
 use ringcentral_exporter::exposition::{AccountView, render};
 use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::ringcentral::wire::parse_page;
@@ -21,7 +21,12 @@ const SCRAPE: Scrape = Scrape {
     min_interval: Duration::ZERO,
     timeout_offset: Duration::from_millis(500),
     max_age: Duration::from_secs(120),
+};
+const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
+    extension_info: false,
+    extension_calls: false,
+    max_extensions: 10_000,
 };
 
 fn main() {
@@ -64,6 +69,10 @@ fn account() -> Account {
     }
 }
 
+fn labels() -> Labels {
+    Labels::new(METRICS.extension_label, METRICS.max_extensions)
+}
+
 fn exposed(snapshot: Snapshot, account: &Account, instruments: &Instruments) -> String {
     let now = Moment::now();
     let observation = Observation {
@@ -72,16 +81,16 @@ fn exposed(snapshot: Snapshot, account: &Account, instruments: &Instruments) -> 
         ..Observation::default()
     };
     let view = AccountView { account, observation: Arc::new(observation), instruments };
-    render(&[view], None, &SCRAPE, now).unwrap()
+    render(&[view], None, &SCRAPE, &METRICS, now).unwrap()
 }
 
 /// JSON, counting and text.
 #[divan::bench(args = RECORDS)]
 fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
-    let (body, account, instruments) = (body(records), account(), Instruments::new("default").unwrap());
+    let (body, account, instruments) = (body(records), account(), Instruments::new("default", false).unwrap());
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
-        exposed(Snapshot::of(&page.calls, SCRAPE.extension_label), &account, &instruments)
+        exposed(Snapshot::of(&page.calls, &mut labels()), &account, &instruments)
     });
 }
 
@@ -94,7 +103,7 @@ fn json_to_calls(bencher: Bencher<'_, '_>, records: usize) {
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
-    bencher.bench(|| Snapshot::of(&calls, SCRAPE.extension_label));
+    bencher.bench(|| Snapshot::of(&calls, &mut labels()));
 }
 
 /// What every further scrape costs while the snapshot stays.
@@ -102,6 +111,6 @@ fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
 fn snapshot_to_text(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
     let (snapshot, account, instruments) =
-        (Snapshot::of(&calls, SCRAPE.extension_label), account(), Instruments::new("default").unwrap());
+        (Snapshot::of(&calls, &mut labels()), account(), Instruments::new("default", false).unwrap());
     bencher.bench(|| exposed(snapshot.clone(), &account, &instruments));
 }

@@ -101,6 +101,15 @@ pub struct CommonArgs {
     /// What the label `extension` shows: number, id or off
     #[arg(long = "metrics.extension-label", value_name = "WHAT", default_value = "number")]
     pub extension_label: String,
+    /// Show names, types and states of extensions: personal data
+    #[arg(long = "metrics.extension-info")]
+    pub extension_info: bool,
+    /// Count ended calls by extension
+    #[arg(long = "metrics.extension-calls")]
+    pub extension_calls: bool,
+    /// Distinct values of the label `extension`; later ones are `other`
+    #[arg(long = "metrics.max-extensions", value_name = "NUMBER", default_value = "10000")]
+    pub max_extensions: String,
     /// Least time between two fetches; auto is as short as the API's limit allows
     #[arg(long = "scrape.min-interval", value_name = "DURATION", default_value = "auto")]
     pub min_interval: String,

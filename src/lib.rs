@@ -75,6 +75,7 @@ pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<
     let app = App {
         accounts,
         scrape: config.common.scrape,
+        metrics: config.common.metrics,
         telemetry_path: config.common.web.telemetry_path,
         configured,
         last_call: watch::Sender::new(None),
@@ -95,11 +96,11 @@ fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount
         );
     }
     let http = http_client(&account.server, &account.ca)?;
-    let instruments = Arc::new(Instruments::new(&account.name)?);
+    let instruments = Arc::new(Instruments::new(&account.name, common.metrics.extension_calls)?);
     let account = Arc::new(account);
     let min_interval = common.scrape.min_interval;
     let client = Client::new(account.clone(), common.patience, http, min_interval, instruments.clone());
-    let (observer, task) = observer::start(account.name.clone(), common.scrape.extension_label, client);
+    let (observer, task) = observer::start(&account, &common.metrics, client, instruments.clone());
     let observed = ObservedAccount { account, observer, instruments };
     Ok((observed, task))
 }

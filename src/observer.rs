@@ -5,16 +5,21 @@
 //! nothing. There is no timer: where nobody asks, nothing is fetched. Refuses to know: deadlines (the scrape's own
 //! affair) and how an observation is shown.
 
+mod book;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
+use book::DirectoryBook;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::calls::observation::{ApiStanding, Failure, FetchReport, Listing};
-use crate::calls::{Call, ExtensionLabel, Observation, Snapshot};
+use crate::calls::{Call, Directory, Labels, Ledger, Observation, Snapshot};
 use crate::clock::Moment;
+use crate::config::{Account, Level, Metrics};
+use crate::instruments::Instruments;
 use crate::ringcentral::{Client, Error, Fetch};
 
 /// Asks that may wait for the observer's next look: more than there are connections.
@@ -33,8 +38,11 @@ pub struct Handle {
 
 struct Observer {
     name: String,
-    label: ExtensionLabel,
     client: Client,
+    labels: Labels,
+    ledger: Ledger,
+    book: DirectoryBook,
+    instruments: Arc<Instruments>,
     inbox: mpsc::Receiver<Ask>,
     latest: watch::Sender<Arc<Observation>>,
     report: Report,
@@ -49,11 +57,26 @@ struct Report {
 }
 
 /// Starts an observer. Its task ends when all handles are gone and the token is given back.
-pub fn start(name: String, label: ExtensionLabel, client: Client) -> (Handle, JoinHandle<()>) {
+pub fn start(
+    account: &Account,
+    metrics: &Metrics,
+    client: Client,
+    instruments: Arc<Instruments>,
+) -> (Handle, JoinHandle<()>) {
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let first = Observation { api: client.standing(), ..Observation::default() };
     let (latest, latest_receiver) = watch::channel(Arc::new(first));
-    let observer = Observer { name, label, client, inbox, latest, report: Report::default() };
+    let observer = Observer {
+        name: account.name.clone(),
+        client,
+        labels: Labels::new(metrics.extension_label, metrics.max_extensions),
+        ledger: Ledger::default(),
+        book: DirectoryBook::new(account.level == Level::Account),
+        instruments,
+        inbox,
+        latest,
+        report: Report::default(),
+    };
     let handle = Handle { inbox: inbox_sender, latest: latest_receiver };
     (handle, tokio::spawn(observer.run()))
 }
@@ -90,18 +113,58 @@ impl Observer {
     async fn run(mut self) {
         let mut asks = Vec::new();
         while self.next_ask(&mut asks).await {
-            if self.client.ready(Moment::now()) {
-                let Some(fetch) = gather(&mut self.inbox, &mut asks, self.client.fetch()).await else { break };
-                self.take(fetch);
+            if self.client.ready(Moment::now()) && self.fetch(&mut asks).await.is_none() {
+                break;
             }
-            self.answer(asks.drain(..));
-            if self.client.wants_renewal(Moment::now()) {
-                let Some(()) = gather(&mut self.inbox, &mut asks, self.client.renew()).await else { break };
-                let api = self.client.standing();
-                self.latest.send_modify(|latest| Arc::make_mut(latest).api = api);
+            answer(&self.latest, asks.drain(..));
+            if self.tend().await.is_none() {
+                break;
             }
         }
         self.client.revoke().await;
+    }
+
+    /// Fetches the list. The first to succeed waits for the directory too, so that a start leaves no trail of ids; a
+    /// scrape whose deadline comes first is shown what the records say of themselves.
+    async fn fetch(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
+        let fetch = gather(&mut self.inbox, asks, self.client.fetch()).await?;
+        let now = Moment::now();
+        if fetch.outcome.is_ok() && self.book.is_due_at_start(now) && self.client.may_read_extensions(now) {
+            self.publish(&fetch, &mut self.labels.clone());
+            let read = gather(&mut self.inbox, asks, self.client.extensions()).await?;
+            self.enter(read);
+        }
+        self.take(fetch);
+        Some(())
+    }
+
+    /// What is done beside the scrapes, once they are answered; who asks meanwhile is answered at once.
+    async fn tend(&mut self) -> Option<()> {
+        if self.client.wants_renewal(Moment::now()) {
+            beside(&mut self.inbox, &self.latest, self.client.renew()).await?;
+            self.renew_standing();
+        }
+        let now = Moment::now();
+        if self.book.is_due(now, self.labels.misses_one()) && self.client.may_read_extensions(now) {
+            let read = beside(&mut self.inbox, &self.latest, self.client.extensions()).await?;
+            self.enter(read);
+            self.renew_standing();
+        }
+        Some(())
+    }
+
+    fn enter(&mut self, read: Result<Directory, Error>) {
+        if let Some(directory) = self.book.enter(&self.name, read, Moment::now()) {
+            self.labels.consult(directory);
+        }
+    }
+
+    fn renew_standing(&self) {
+        let (api, directory) = (self.client.standing(), self.book.listed());
+        self.latest.send_modify(|latest| {
+            let latest = Arc::make_mut(latest);
+            (latest.api, latest.directory) = (api, directory);
+        });
     }
 
     /// Waits for an ask, unless some have gathered already.
@@ -112,27 +175,57 @@ impl Observer {
         !asks.is_empty()
     }
 
-    fn answer(&self, asks: impl IntoIterator<Item = Ask>) {
-        let observation = self.latest.borrow().clone();
-        for ask in asks {
-            // A scraper that has left does not want it any more.
-            let _ = ask.send(observation.clone());
+    fn take(&mut self, fetch: Fetch) {
+        self.report.fetched(&self.name, &fetch, &self.client.standing());
+        if let Ok(calls) = &fetch.outcome {
+            let news = self.ledger.enter(calls, fetch.taken);
+            self.instruments.calls.count(&news, &mut self.labels);
         }
+        let mut labels = std::mem::take(&mut self.labels);
+        self.publish(&fetch, &mut labels);
+        self.labels = labels;
     }
 
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
-    fn take(&mut self, fetch: Fetch) {
-        let api = self.client.standing();
-        self.report.fetched(&self.name, &fetch, &api);
+    fn publish(&self, fetch: &Fetch, labels: &mut Labels) {
+        let listing = fetch.outcome.as_ref().ok().map(|calls| {
+            let snapshot = Snapshot::of(calls, labels);
+            self.instruments.calls.meet(snapshot.extensions());
+            Listing { snapshot: Arc::new(snapshot), taken: fetch.taken }
+        });
         let failure = fetch.outcome.as_ref().err();
         let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
-        let report = FetchReport { failure, took: fetch.took, pages: fetch.pages };
-        let listing = fetch
-            .outcome
-            .ok()
-            .map(|calls| Listing { snapshot: Arc::new(Snapshot::of(&calls, self.label)), taken: fetch.taken });
         let previous = self.latest.borrow().latest.clone();
-        self.latest.send_replace(Arc::new(Observation { latest: listing.or(previous), fetch: Some(report), api }));
+        self.latest.send_replace(Arc::new(Observation {
+            latest: listing.or(previous),
+            fetch: Some(FetchReport { failure, took: fetch.took, pages: fetch.pages }),
+            api: self.client.standing(),
+            directory: self.book.listed(),
+        }));
+    }
+}
+
+fn answer(latest: &watch::Sender<Arc<Observation>>, asks: impl IntoIterator<Item = Ask>) {
+    let observation = latest.borrow().clone();
+    for ask in asks {
+        // A scraper that has left does not want it any more.
+        let _ = ask.send(observation.clone());
+    }
+}
+
+/// Does some work, and answers who asks meanwhile from what is known; none if the last handle has gone before it was
+/// done.
+async fn beside<T>(
+    inbox: &mut mpsc::Receiver<Ask>,
+    latest: &watch::Sender<Arc<Observation>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Some(done),
+            ask = inbox.recv() => answer(latest, [ask?]),
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Calls as the exporter thinks of them: the pure middle of the program.
 //!
-//! Owns: what a call record means ([`call`], [`result`], [`outcome`]), what a list of them amounts to ([`snapshot`]), what
+//! Owns: what a call record means ([`call`], [`result`], [`outcome`]), what a list of them amounts to ([`snapshot`]), which
+//! label values they take ([`labels`], from the [`directory`]), what
 //! has begun and ended since the list before ([`ledger`]), and what is known of an account at one moment
 //! ([`observation`]). Refuses to know: JSON, HTTP, Prometheus and the clock.
 
 pub mod call;
+pub mod directory;
+pub mod labels;
 pub mod ledger;
 pub mod observation;
 pub mod outcome;
@@ -12,8 +15,10 @@ pub mod result;
 pub mod snapshot;
 
 pub use call::{Call, Direction, Extension, State};
+pub use directory::Directory;
+pub use labels::{ExtensionLabel, Labels};
 pub use ledger::{Ledger, News};
 pub use observation::Observation;
 pub use outcome::Outcome;
 pub use result::CallResult;
-pub use snapshot::{ExtensionLabel, Snapshot};
+pub use snapshot::Snapshot;

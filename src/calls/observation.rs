@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Snapshot;
+use super::{Directory, Snapshot};
 use crate::clock::Moment;
 
 /// What is known.
@@ -18,6 +18,17 @@ pub struct Observation {
     pub fetch: Option<FetchReport>,
     /// What the API said of itself and of us.
     pub api: ApiStanding,
+    /// The account's extensions, once they have been read.
+    pub directory: Option<Listed>,
+}
+
+/// A directory and when it was read.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The extensions.
+    pub directory: Arc<Directory>,
+    /// When its last page had come.
+    pub read: Moment,
 }
 
 /// A snapshot and when it was fetched.

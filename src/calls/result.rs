@@ -69,6 +69,9 @@ impl CallResult {
     /// What a record without a result carries, and an ended one that still says it is in progress.
     pub const UNKNOWN: Self = Self(Cow::Borrowed(UNKNOWN));
 
+    /// What strange results beyond the bound are folded into.
+    pub const OTHER: Self = Self(Cow::Borrowed("other"));
+
     /// Reads a result: the documented spelling whatever the case; a stranger as it came, without control characters
     /// and cut to 64 characters; nothing if nothing is left.
     #[must_use]
@@ -85,6 +88,12 @@ impl CallResult {
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
         self.0 == IN_PROGRESS
+    }
+
+    /// Whether it is one of RingCentral's documented values.
+    #[must_use]
+    pub fn is_documented(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(_))
     }
 
     /// The label value.

@@ -8,18 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{Call, CallResult, Direction, Extension, State};
-
-/// Which name of an extension the label `extension` shows (`--metrics.extension-label`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExtensionLabel {
-    /// The number that people dial, else the id.
-    Number,
-    /// RingCentral's internal id.
-    Id,
-    /// No label: the counts add up.
-    Off,
-}
+use super::{Call, CallResult, Direction, Labels, State};
 
 /// The label values of one series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,45 +34,43 @@ pub struct Snapshot {
     pub extensions_in_call: u64,
     /// When the longest-running live call began.
     pub oldest_start: Option<Timestamp>,
+    /// Records whose extension was folded into `other`.
+    pub folded_extensions: u64,
+    /// Records whose result was folded into `other`.
+    pub folded_results: u64,
 }
 
 impl Snapshot {
     /// Counts the calls, which are distinct by id.
     #[must_use]
-    pub fn of(calls: &[Call], label: ExtensionLabel) -> Self {
+    pub fn of(calls: &[Call], labels: &mut Labels) -> Self {
         let live = || calls.iter().filter(|call| call.state == State::Live);
-        Self {
-            records: records(calls, label),
+        let mut snapshot = Self {
             in_progress: by_direction(live()),
             sessions_in_progress: distinct(live().map(|call| call.session.as_str())),
-            extensions_in_call: extensions(calls, live()),
+            extensions_in_call: extensions(calls, live(), labels),
             oldest_start: live().filter_map(|call| call.start).min(),
-        }
-    }
-}
-
-fn records(calls: &[Call], label: ExtensionLabel) -> BTreeMap<RecordLabels, u64> {
-    let mut records = BTreeMap::new();
-    for call in calls {
-        let labels = RecordLabels {
-            direction: call.direction,
-            result: call.result.clone(),
-            extension: extension_label(call, label),
+            ..Self::default()
         };
-        *records.entry(labels).or_default() += 1;
+        for call in calls {
+            snapshot.list(call, labels);
+        }
+        snapshot
     }
-    records
-}
 
-/// An extension that the record knows by number alone has no id to show: with `Id` it reads `none` too.
-fn extension_label(call: &Call, label: ExtensionLabel) -> Option<String> {
-    let extension = call.extension.as_ref();
-    let shown = match label {
-        ExtensionLabel::Off => return None,
-        ExtensionLabel::Number => extension.map(|extension| extension.number_or_id()),
-        ExtensionLabel::Id => extension.and_then(|extension| extension.id.as_deref()),
-    };
-    Some(shown.unwrap_or("none").to_owned())
+    /// The values of the label `extension` that it shows; one may come several times.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        self.records.keys().filter_map(|labels| labels.extension.as_deref())
+    }
+
+    fn list(&mut self, call: &Call, labels: &mut Labels) {
+        let (result, result_folded) = labels.result(&call.result);
+        let extension = labels.extension(call.extension.as_ref());
+        let (extension, extension_folded) = extension.map_or((None, false), |(value, folded)| (Some(value), folded));
+        self.folded_results += u64::from(result_folded);
+        self.folded_extensions += u64::from(extension_folded);
+        *self.records.entry(RecordLabels { direction: call.direction, result, extension }).or_default() += 1;
+    }
 }
 
 fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction, u64> {
@@ -94,17 +81,18 @@ fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction,
     counts
 }
 
-/// Some records name an extension by its id, some by its number alone: those that do both tell who is the same.
-fn extensions<'a>(calls: &'a [Call], live: impl Iterator<Item = &'a Call>) -> u64 {
+/// Some records name an extension by its id, some by its number alone: those that do both tell who is the same, and so
+/// does the directory.
+fn extensions<'a>(calls: &[Call], live: impl Iterator<Item = &'a Call>, labels: &mut Labels) -> u64 {
     let named = calls.iter().filter_map(|call| call.extension.as_ref());
-    let both = named.filter_map(|extension| Some((extension.number.as_deref()?, extension.id.as_deref()?)));
+    let both = named.filter_map(|extension| Some((extension.number.clone()?, extension.id.clone()?)));
     let ids: HashMap<_, _> = both.collect();
-    let identity = |extension: &'a Extension| match (&extension.id, &extension.number) {
-        (Some(id), _) => Some(id.as_str()),
-        (None, Some(number)) => Some(*ids.get(number.as_str()).unwrap_or(&number.as_str())),
-        (None, None) => None,
-    };
-    distinct(live.filter_map(|call| call.extension.as_ref()).filter_map(identity))
+    let live = live.filter_map(|call| call.extension.as_ref());
+    let identities = live.filter_map(|extension| {
+        let identity = labels.identity(extension)?;
+        Some(if extension.id.is_some() { identity } else { ids.get(&identity).cloned().unwrap_or(identity) })
+    });
+    identities.collect::<HashSet<_>>().len() as u64
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
@@ -113,7 +101,12 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Extension, ExtensionLabel};
     use super::*;
+
+    fn snapshot(calls: &[Call], shown: ExtensionLabel) -> Snapshot {
+        Snapshot::of(calls, &mut Labels::new(shown, 100))
+    }
 
     fn call(id: &str, session: &str, state: State, number: Option<&str>) -> Call {
         let result = if state == State::Live { CallResult::IN_PROGRESS } else { CallResult::UNKNOWN };
@@ -137,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_zero_calls_and_no_series() {
-        let snapshot = Snapshot::of(&[], ExtensionLabel::Number);
+        let snapshot = snapshot(&[], ExtensionLabel::Number);
         assert!(snapshot.records.is_empty());
         let zeros = BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]);
         assert_eq!(snapshot.in_progress, zeros);
@@ -148,7 +141,7 @@ mod tests {
     #[test]
     fn two_records_of_one_session_are_one_call() {
         let calls = [call("a", "s-1", State::Live, Some("101")), call("b", "s-1", State::Live, Some("102"))];
-        let snapshot = Snapshot::of(&calls, ExtensionLabel::Number);
+        let snapshot = snapshot(&calls, ExtensionLabel::Number);
         assert_eq!(snapshot.in_progress[&Direction::Inbound], 2);
         assert_eq!(snapshot.sessions_in_progress, 1);
         assert_eq!(snapshot.extensions_in_call, 2);
@@ -165,13 +158,13 @@ mod tests {
             named("d", Extension::new(None, text("102"))),
             named("e", None),
         ];
-        assert_eq!(Snapshot::of(&calls, ExtensionLabel::Number).extensions_in_call, 2);
+        assert_eq!(snapshot(&calls, ExtensionLabel::Number).extensions_in_call, 2);
     }
 
     #[test]
     fn ended_and_unknown_records_are_listed_but_not_live() {
         let calls = [call("a", "s-1", State::Ended, None), call("b", "s-2", State::Unknown, None)];
-        let snapshot = Snapshot::of(&calls, ExtensionLabel::Number);
+        let snapshot = snapshot(&calls, ExtensionLabel::Number);
         assert_eq!(series(&snapshot), [("Unknown".to_owned(), "62264425016".to_owned(), 2)]);
         assert_eq!(snapshot.sessions_in_progress, 0);
         assert_eq!(snapshot.oldest_start, None);
@@ -180,9 +173,9 @@ mod tests {
     #[test]
     fn without_the_label_the_counts_add_up() {
         let calls = [call("a", "s-1", State::Live, Some("101")), call("b", "s-2", State::Live, Some("102"))];
-        let off = Snapshot::of(&calls, ExtensionLabel::Off);
+        let off = snapshot(&calls, ExtensionLabel::Off);
         assert_eq!(series(&off), [("In Progress".to_owned(), String::new(), 2)]);
-        let id = Snapshot::of(&calls, ExtensionLabel::Id);
+        let id = snapshot(&calls, ExtensionLabel::Id);
         assert_eq!(series(&id).len(), 2);
         assert_eq!(series(&id)[0], ("In Progress".to_owned(), "6226442501101".to_owned(), 1));
         assert_eq!(off.extensions_in_call, 2, "the label does not change what is counted");

@@ -30,8 +30,10 @@ pub struct Config {
 pub struct Common {
     /// Our own HTTP.
     pub web: Web,
-    /// When to fetch and what to show.
+    /// When to fetch and how long to show it.
     pub scrape: Scrape,
+    /// What to show.
+    pub metrics: Metrics,
     /// What is written down.
     pub log: Log,
     /// How long we wait for the API; no flag changes it.
@@ -47,7 +49,7 @@ pub struct Web {
     pub telemetry_path: String,
 }
 
-/// When to fetch and what to show.
+/// When to fetch and how long to show it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scrape {
     /// `--scrape.min-interval`; zero for `auto`.
@@ -56,8 +58,19 @@ pub struct Scrape {
     pub timeout_offset: Duration,
     /// `--scrape.max-age`.
     pub max_age: Duration,
+}
+
+/// What to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics {
     /// `--metrics.extension-label`.
     pub extension_label: ExtensionLabel,
+    /// `--metrics.extension-info`.
+    pub extension_info: bool,
+    /// `--metrics.extension-calls`.
+    pub extension_calls: bool,
+    /// `--metrics.max-extensions`.
+    pub max_extensions: usize,
 }
 
 /// What is written down.
@@ -130,6 +143,7 @@ impl Common {
         Ok(Self {
             web: Web::new(args)?,
             scrape: Scrape::new(args)?,
+            metrics: Metrics::new(args)?,
             log: Log::new(args)?,
             patience: Patience::default(),
         })
@@ -168,12 +182,30 @@ impl Scrape {
             timeout_offset: Setting::new("--scrape.timeout-offset", &args.timeout_offset)
                 .any_duration("a duration such as 500ms or 1s")?,
             max_age: Setting::new("--scrape.max-age", &args.max_age).duration(DURATION)?,
-            extension_label: extension_label(&args.extension_label)?,
         };
         if scrape.min_interval >= scrape.max_age {
             return Err(min_interval.wrong(&format!("auto, or less than --scrape.max-age, which is {}", args.max_age)));
         }
         Ok(scrape)
+    }
+}
+
+impl Metrics {
+    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+        let label = Setting::new("--metrics.extension-label", &args.extension_label);
+        let most = Setting::new("--metrics.max-extensions", &args.max_extensions);
+        let max_extensions = most.value.parse().ok().filter(|most| (1..=1_000_000).contains(most));
+        let metrics = Self {
+            extension_label: extension_label(&label)?,
+            extension_info: args.extension_info,
+            extension_calls: args.extension_calls,
+            max_extensions: max_extensions.ok_or_else(|| most.wrong("a whole number from 1 to 1000000"))?,
+        };
+        let nameless = metrics.extension_label == ExtensionLabel::Off;
+        if nameless && (metrics.extension_info || metrics.extension_calls) {
+            return Err(label.wrong("number or id beside --metrics.extension-info and --metrics.extension-calls"));
+        }
+        Ok(metrics)
     }
 }
 
@@ -192,12 +224,12 @@ impl Log {
     }
 }
 
-fn extension_label(value: &str) -> Result<ExtensionLabel, ConfigError> {
-    match value {
+fn extension_label(setting: &Setting) -> Result<ExtensionLabel, ConfigError> {
+    match setting.value.as_str() {
         "number" => Ok(ExtensionLabel::Number),
         "id" => Ok(ExtensionLabel::Id),
         "off" => Ok(ExtensionLabel::Off),
-        _ => Err(Setting::new("--metrics.extension-label", value).wrong("number, id or off")),
+        _ => Err(setting.wrong("number, id or off")),
     }
 }
 

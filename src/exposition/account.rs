@@ -5,10 +5,11 @@
 
 use super::AccountView;
 use super::family::{Families, Family};
-use crate::calls::Snapshot;
+use crate::calls::directory::Entry;
 use crate::calls::observation::{ApiStanding, RateLimit};
+use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
-use crate::config::{Account, Scrape};
+use crate::config::{Account, Metrics, Scrape};
 
 const ACTIVE_CALLS: Family = Family::gauge(
     "ringcentral_active_calls",
@@ -29,6 +30,19 @@ const EXTENSIONS_IN_CALL: Family =
 const OLDEST_START: Family = Family::gauge(
     "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
     "Start of the longest-running live call; absent when there is none.",
+);
+const FOLDED: Family = Family::gauge(
+    "ringcentral_folded_records",
+    "Records of the snapshot whose extension or result was folded into \"other\" (--metrics.max-extensions; 64 results \
+     outside RingCentral's documented list).",
+);
+const EXTENSION_INFO: Family = Family::gauge(
+    "ringcentral_extension_info",
+    "An extension of the account, by the value that the label extension has elsewhere. Names are personal data.",
+);
+const DIRECTORY_TIMESTAMP: Family = Family::gauge(
+    "ringcentral_extension_directory_timestamp_seconds",
+    "When the list of extensions was last read; absent until then. Read hourly.",
 );
 const UP: Family = Family::gauge(
     "ringcentral_up",
@@ -78,7 +92,7 @@ const JWT_EXPIRY: Family = Family::gauge(
 );
 
 /// Adds all families of one account.
-pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, now: Moment) {
+pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
@@ -93,6 +107,12 @@ pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, now
     families.add(&FETCH_PAGES, &[account], f64::from(pages));
     add_configured(families, account, view.account, observation.api.account_id.as_deref());
     add_standing(families, account, &observation.api, now);
+    if let Some(listed) = &observation.directory {
+        families.add(&DIRECTORY_TIMESTAMP, &[account], unix_seconds(listed.read.wall));
+        if metrics.extension_info {
+            add_directory(families, account, &listed.directory, metrics);
+        }
+    }
 }
 
 /// Absent where there is no fresh snapshot: zero would be a lie, and old-as-new another.
@@ -114,6 +134,32 @@ fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snaps
     families.add(&EXTENSIONS_IN_CALL, &[account], snapshot.extensions_in_call as f64);
     if let Some(start) = snapshot.oldest_start {
         families.add(&OLDEST_START, &[account], unix_seconds(start));
+    }
+    let folded = [("extension", snapshot.folded_extensions), ("result", snapshot.folded_results)];
+    for (label, count) in folded {
+        families.add(&FOLDED, &[account, ("label", label)], count as f64);
+    }
+}
+
+/// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.
+fn add_directory(families: &mut Families, account: (&str, &str), directory: &Directory, metrics: &Metrics) {
+    let by_number = metrics.extension_label == ExtensionLabel::Number;
+    let stands = |entry: &&Entry| match entry.number.as_deref().filter(|_| by_number) {
+        Some(number) => directory.by_number(number).is_some_and(|standing| standing.id == entry.id),
+        None => true,
+    };
+    for entry in directory.entries().iter().filter(stands).take(metrics.max_extensions) {
+        let id = entry.id.to_string();
+        let shown = entry.number.as_deref().filter(|_| by_number).unwrap_or(&id);
+        let labels = [
+            account,
+            ("extension", shown),
+            ("extension_id", &id),
+            ("extension_name", &entry.name),
+            ("extension_type", &entry.kind),
+            ("extension_status", &entry.status),
+        ];
+        families.add(&EXTENSION_INFO, &labels, 1.0);
     }
 }
 

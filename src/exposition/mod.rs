@@ -16,7 +16,7 @@ use family::Families;
 
 use crate::calls::Observation;
 use crate::clock::Moment;
-use crate::config::{Account, Scrape};
+use crate::config::{Account, Metrics, Scrape};
 use crate::instruments::Instruments;
 
 /// What an account's series are made of.
@@ -38,11 +38,12 @@ pub fn render(
     accounts: &[AccountView<'_>],
     exporter: Option<&Exporter>,
     scrape: &Scrape,
+    metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
     let mut families = Families::default();
     for view in accounts {
-        account::add(&mut families, view, scrape, now);
+        account::add(&mut families, view, scrape, metrics, now);
         families.merge(view.instruments.collect());
     }
     if let Some(exporter) = exporter {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
-use crate::calls::observation::{ApiStanding, FetchReport, Listing, RateLimit};
-use crate::calls::{ExtensionLabel, Snapshot};
+use crate::calls::directory::Entry;
+use crate::calls::ledger::{Ended, News};
+use crate::calls::observation::{ApiStanding, FetchReport, Listed, Listing, RateLimit};
+use crate::calls::{CallResult, Direction, Directory, Extension, ExtensionLabel, Labels, Outcome, Snapshot};
 use crate::config::Level;
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
@@ -17,8 +19,9 @@ const SCRAPE: Scrape = Scrape {
     min_interval: Duration::ZERO,
     timeout_offset: Duration::from_millis(500),
     max_age: Duration::from_secs(120),
-    extension_label: ExtensionLabel::Number,
 };
+const METRICS: Metrics =
+    Metrics { extension_label: ExtensionLabel::Number, extension_info: true, extension_calls: true, max_extensions: 3 };
 
 fn account(name: &str) -> Account {
     let secret = SecretSource::Value(SecretString::from("sesame"));
@@ -46,7 +49,7 @@ fn observation(now: Moment) -> Observation {
         include_str!("../../tests/fixtures/active-calls-account-simple.json"),
     ];
     let calls: Vec<_> = bodies.iter().flat_map(|body| parse_page(body.as_bytes(), 1).unwrap().calls).collect();
-    let snapshot = Arc::new(Snapshot::of(&calls, SCRAPE.extension_label));
+    let snapshot = Arc::new(Snapshot::of(&calls, &mut labels()));
     let limit = RateLimit { group: "heavy".to_owned(), limit: 10, remaining: Some(7), window: Duration::from_secs(60) };
     Observation {
         latest: Some(Listing { snapshot, taken: now }),
@@ -58,20 +61,53 @@ fn observation(now: Moment) -> Observation {
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
         },
+        directory: Some(Listed { directory: Arc::new(directory()), read: now }),
     }
+}
+
+fn labels() -> Labels {
+    Labels::new(METRICS.extension_label, METRICS.max_extensions)
+}
+
+/// A directory in which two extensions have one number, and one has none.
+fn directory() -> Directory {
+    let entry = |id, number: &str, name: &str, status: &str| Entry {
+        id,
+        number: (!number.is_empty()).then(|| number.into()),
+        name: name.into(),
+        kind: "User".into(),
+        status: status.into(),
+    };
+    Directory::new(vec![
+        entry(62_264_425_016, "101", "Alex \"A\" Example", "Enabled"),
+        entry(7, "101", "Gone", "Disabled"),
+        entry(234_567, "", "", "Unassigned"),
+    ])
+}
+
+/// One call that ended, as the ledger tells it.
+fn news() -> News {
+    let ended = Ended {
+        direction: Direction::Inbound,
+        result: CallResult::from_wire("Voicemail").unwrap(),
+        duration: Some(25.5),
+        extension: Extension::new(Some("234567".to_owned()), None),
+    };
+    News { ended: vec![ended], sessions_started: 2, sessions_ended: vec![Outcome::Voicemail], lost: 1, gap: true }
 }
 
 fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Duration) -> String {
     let start = moment("2026-11-24T10:00:00Z");
-    let accounts: Vec<_> = names.iter().map(|name| (account(name), Instruments::new(name).unwrap())).collect();
+    let accounts: Vec<_> = names.iter().map(|name| (account(name), Instruments::new(name, true).unwrap())).collect();
     for (_, instruments) in &accounts {
-        instruments.sent(Operation::ActiveCalls);
-        instruments.took(Operation::ActiveCalls, Duration::from_millis(240));
-        instruments.failed(Operation::Token, Reason::Timeout);
+        instruments.api.sent(Operation::ActiveCalls);
+        instruments.api.took(Operation::ActiveCalls, Duration::from_millis(240));
+        instruments.api.failed(Operation::Token, Reason::Timeout);
+        instruments.calls.count(&news(), &mut labels());
     }
     let view = |(account, instruments)| AccountView { account, observation: Arc::new(observe(start)), instruments };
     let views: Vec<_> = accounts.iter().map(|(account, instruments)| view((account, instruments))).collect();
-    render(&views, None, &SCRAPE, start.after(later)).unwrap()
+    render(&views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
 /// Rewrite it with `UPDATE_GOLDEN=1 cargo test golden`, and read the difference.
@@ -135,12 +171,12 @@ fn the_families_of_several_accounts_are_merged() {
 #[test]
 fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
     let start = moment("2026-11-24T10:00:00Z");
-    let (account, instruments) = (account("default"), Instruments::new("default").unwrap());
+    let (account, instruments) = (account("default"), Instruments::new("default", true).unwrap());
     for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
         let observation = Arc::new(observation(start));
         let view = AccountView { account: &account, observation, instruments: &instruments };
         let now = Moment { wall: wall.parse().unwrap(), ..start.after(Duration::from_secs(29)) };
-        let text = render(&[view], None, &SCRAPE, now).unwrap();
+        let text = render(&[view], None, &SCRAPE, &METRICS, now).unwrap();
         assert!(text.contains("ringcentral_up{account=\"default\"} 1") && text.contains("ringcentral_active_calls{"));
         assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
     }

@@ -16,7 +16,7 @@ use super::deadline::time_for_scrape;
 use super::page;
 use super::reply::{self, Reply};
 use crate::clock::Moment;
-use crate::config::{Account, Scrape};
+use crate::config::{Account, Metrics, Scrape};
 use crate::exposition::{self, AccountView, Exporter};
 use crate::instruments::Instruments;
 use crate::observer;
@@ -27,6 +27,8 @@ pub struct App {
     pub accounts: Vec<ObservedAccount>,
     /// When to fetch and what to show.
     pub scrape: Scrape,
+    /// What to show.
+    pub metrics: Metrics,
     /// Path of the metrics.
     pub telemetry_path: String,
     /// When the configuration was read.
@@ -88,7 +90,7 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     let accounts = asked.unwrap_or_else(|| app.accounts.iter().collect());
     let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
     let views = observe(app, &accounts, Moment::now().after(time).instant).await;
-    match exposition::render(&views, exporter.as_ref(), &app.scrape, Moment::now()) {
+    match exposition::render(&views, exporter.as_ref(), &app.scrape, &app.metrics, Moment::now()) {
         Ok(text) => reply::exposition(text, request.headers()),
         Err(error) => {
             tracing::error!(%error, "the exposition cannot be encoded");

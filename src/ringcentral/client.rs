@@ -1,34 +1,30 @@
-//! The walk over the pages of an account's active calls.
+//! The client of one account: its active calls, and its extensions.
 //!
-//! Owns: page after page to the end of the list, all of it or nothing. It is owned by one task, so there is never more
-//! than one walk at a time. Refuses to know: tokens (`session`), when it is wise to fetch ([`Client::ready`] says when it
+//! Owns: what is asked for, and a list as a whole: all of it or nothing. It is owned by one task, so there is never more
+//! than one walk at a time. Refuses to know: pages (`pages`), tokens (`session`), when it is wise to fetch ([`Client::ready`] says when it
 //! is allowed), and what the calls mean.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use reqwest::Url;
-use tokio::time::Instant;
 
 use super::budget::{Budget, Walked};
 use super::error::{Error, Reason};
 use super::operation::Operation;
+use super::pages::Pages;
 use super::session::Session;
 use super::transport::Transport;
-use super::wire::{Page, parse_page};
-use crate::calls::Call;
+use super::wire::{Page, parse_extensions, parse_page};
 use crate::calls::observation::ApiStanding;
+use crate::calls::{Call, Directory};
 use crate::clock::Moment;
 use crate::config::{Account, Level, Patience};
 use crate::instruments::Instruments;
 
-/// More pages than any account has: 100,000 records.
-const PAGES_MOST: u32 = 100;
-
 /// One account's client.
 pub struct Client {
     first_page: String,
+    first_extensions: String,
     walk_patience: Duration,
     session: Session,
     account_id: Option<String>,
@@ -56,7 +52,6 @@ struct Walk {
     pages: u32,
     asked: u32,
     unreadable: usize,
-    seen: HashSet<Url>,
 }
 
 // === impl Client ===
@@ -75,6 +70,7 @@ impl Client {
         let transport = Transport::new(http, account.server.clone(), budget, instruments);
         Self {
             first_page: first_page(&account),
+            first_extensions: format!("/restapi/v1.0/account/{}/extension?perPage=1000", account.account_id),
             walk_patience: patience.walk,
             session: Session::new(account, patience, transport),
             account_id: None,
@@ -141,30 +137,39 @@ impl Client {
 
     async fn walk(&mut self, walk: &mut Walk, started: Moment) -> Result<(), Error> {
         let deadline = started.after(self.walk_patience).instant;
-        let mut next = Some(self.session.address(Operation::ActiveCalls, None, &self.first_page)?);
-        while let Some(url) = next {
-            if walk.pages == PAGES_MOST || !walk.seen.insert(url.clone()) {
-                return Err(self.invalid("the pages of the list come round again or do not end"));
-            }
-            walk.asked += 1;
-            let page = self.page(url.clone(), walk.asked, deadline).await;
-            let page = page.map_err(|error| self.explain_budget(error, walk.pages))?;
-            next = self.next_page(&url, page.next.as_deref())?;
+        let mut pages = Pages::new(Operation::ActiveCalls, &self.first_page, deadline);
+        loop {
+            let body = pages.next(&mut self.session).await;
+            walk.asked = pages.asked();
+            let Some(body) = body.map_err(|error| self.explain_budget(error, walk.pages))? else { return Ok(()) };
+            let page = parse_page(&body, walk.asked).map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
+            pages.follow(&self.session, page.next.as_deref())?;
+            self.account_id = page.account_id.clone().or(self.account_id.take());
             walk.take(page);
         }
-        Ok(())
     }
 
-    async fn page(&mut self, url: Url, number: u32, deadline: Instant) -> Result<Page, Error> {
-        let body = self.session.get(Operation::ActiveCalls, url, deadline).await?;
-        let page = parse_page(&body, number).map_err(|why| self.invalid(&why.to_string()))?;
-        self.account_id = page.account_id.clone().or(self.account_id.take());
-        Ok(page)
+    /// Reads the account's extensions, all pages.
+    ///
+    /// # Errors
+    /// Whatever went wrong with one of them.
+    pub async fn extensions(&mut self) -> Result<Directory, Error> {
+        let deadline = Moment::now().after(self.walk_patience).instant;
+        let mut pages = Pages::new(Operation::Extensions, &self.first_extensions, deadline);
+        let mut entries = Vec::new();
+        while let Some(body) = pages.next(&mut self.session).await? {
+            let page = parse_extensions(&body).map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
+            pages.follow(&self.session, page.next.as_deref())?;
+            entries.extend(page.entries);
+        }
+        Ok(Directory::new(entries))
     }
 
-    fn next_page(&self, current: &Url, next: Option<&str>) -> Result<Option<Url>, Error> {
-        let follow = |uri| self.session.address(Operation::ActiveCalls, Some(current), uri);
-        next.map(follow).transpose()
+    /// Whether the list of extensions may be asked for now.
+    #[must_use]
+    pub fn may_read_extensions(&self, now: Moment) -> bool {
+        let budget = self.session.budget().request_at(Operation::Extensions, now);
+        self.session.has_token(now) && budget.has_come(now)
     }
 
     /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.
@@ -178,10 +183,6 @@ impl Client {
                 format!("after {pages} pages the limit leaves no room for more: waiting until it holds them all");
         }
         error
-    }
-
-    fn invalid(&self, why: &str) -> Error {
-        self.session.fault(Operation::ActiveCalls, Reason::InvalidResponse, why)
     }
 }
 

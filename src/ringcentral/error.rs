@@ -133,6 +133,9 @@ impl Error {
     /// What to change, for the log and for `check`.
     #[must_use]
     pub fn advice(&self) -> &'static str {
+        if self.operation == Operation::Extensions && self.reason == Reason::Forbidden {
+            return "add the permission Read Accounts to the app, and ReadExtensions to the role of the user";
+        }
         self.advice_by_code().unwrap_or_else(|| self.advice_by_reason())
     }
 

@@ -13,7 +13,8 @@
 //! | [`transport`] | one request, from the budget's leave to a checked reply |
 //! | [`auth`] | pure: the access token: kept, renewed, refused |
 //! | [`session`] | login and renewal, and requests that carry the token |
-//! | [`client`] | the walk over the pages |
+//! | [`pages`] | one page after the other |
+//! | [`client`] | the two lists: active calls and extensions |
 //!
 //! Refuses to know: scrapes, Prometheus' wishes and what becomes of the calls. Facts about the API are from its
 //! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
@@ -24,6 +25,7 @@ pub mod client;
 pub mod error;
 pub mod limits;
 pub mod operation;
+pub mod pages;
 pub mod session;
 pub mod transport;
 pub mod window;

@@ -53,6 +53,12 @@ impl Session {
         self.auth.need(now) != Need::Login || self.may_log_in(now)
     }
 
+    /// Whether a token is there.
+    #[must_use]
+    pub fn has_token(&self, now: Moment) -> bool {
+        self.auth.need(now) != Need::Login
+    }
+
     /// Logs in, unless a token serves still. Renewals are made beside the fetches, by [`Session::renew`].
     pub async fn begin(&mut self, now: Moment) -> Result<(), Error> {
         match self.auth.need(now) {

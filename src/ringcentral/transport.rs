@@ -119,7 +119,7 @@ impl Transport {
 
     /// A failure that is counted here and now.
     pub fn fault(&self, operation: Operation, reason: Reason, what: impl Into<String>) -> Error {
-        self.instruments.failed(operation, reason);
+        self.instruments.api.failed(operation, reason);
         Error::new(operation, reason, what)
     }
 
@@ -134,10 +134,10 @@ impl Transport {
             return Err(self.fault(operation, Reason::Budget, "the limit leaves no room for this request"));
         }
         self.budget.sent(operation, sent);
-        self.instruments.sent(operation);
+        self.instruments.api.sent(operation);
         let exchange = timeout_at(deadline, exchange(request)).await;
         let answered = Moment::now();
-        self.instruments.took(operation, answered.since(sent));
+        self.instruments.api.took(operation, answered.since(sent));
         let notice = match &exchange {
             Ok(Ok(reply)) => Some(Notice::read(reply.status, &reply.headers, answered.wall)),
             _ => None,
@@ -161,7 +161,7 @@ impl Transport {
     fn refused(&self, operation: Operation, reply: &Reply) -> Error {
         let body = parse_api_error(&reply.body);
         let error = Error::of_answer(operation, reply.status, body, request_id(&reply.headers));
-        self.instruments.failed(operation, error.reason);
+        self.instruments.api.failed(operation, error.reason);
         error
     }
 }

@@ -8,7 +8,10 @@
 //! come from, and what is done with calls.
 
 mod body;
+mod extension;
 mod lenient;
 mod record;
 
-pub use body::{ApiError, GrantedToken, Malformed, Page, parse_api_error, parse_page, parse_token};
+pub use body::{
+    ApiError, ExtensionPage, GrantedToken, Malformed, Page, parse_api_error, parse_extensions, parse_page, parse_token,
+};

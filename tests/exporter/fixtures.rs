@@ -2,8 +2,10 @@
 //!
 //! Where they come from: `tests/fixtures/README.md`.
 
-use ringcentral_exporter::calls::{Call, Direction, ExtensionLabel, Snapshot, State};
-use ringcentral_exporter::ringcentral::wire::{ApiError, Page, parse_api_error, parse_page, parse_token};
+use ringcentral_exporter::calls::{Call, Direction, ExtensionLabel, Labels, Snapshot, State};
+use ringcentral_exporter::ringcentral::wire::{
+    ApiError, Page, parse_api_error, parse_extensions, parse_page, parse_token,
+};
 use secrecy::ExposeSecret;
 
 fn page(body: &str) -> Page {
@@ -12,9 +14,13 @@ fn page(body: &str) -> Page {
     page
 }
 
+fn snapshot(calls: &[Call]) -> Snapshot {
+    Snapshot::of(calls, &mut Labels::new(ExtensionLabel::Number, 10_000))
+}
+
 /// The series of `ringcentral_active_calls`, as direction, result, extension and count.
 fn series(calls: &[Call]) -> Vec<(Direction, String, String, u64)> {
-    let snapshot = Snapshot::of(calls, ExtensionLabel::Number);
+    let snapshot = snapshot(calls);
     let entries = snapshot.records.into_iter();
     entries
         .map(|(labels, count)| {
@@ -31,7 +37,7 @@ fn one(direction: Direction, result: &str, extension: &str) -> (Direction, Strin
 fn a_call_that_rings_is_live() {
     let page = page(include_str!("../fixtures/active-calls-direct-ringing-detailed.json"));
     assert_eq!(series(&page.calls), [one(Direction::Inbound, "In Progress", "234567")]);
-    let snapshot = Snapshot::of(&page.calls, ExtensionLabel::Number);
+    let snapshot = snapshot(&page.calls);
     assert_eq!((snapshot.sessions_in_progress, snapshot.extensions_in_call), (1, 1), "legs are no records");
     assert_eq!(snapshot.oldest_start.map(|start| start.as_second()), Some(1_611_100_737));
     assert_eq!(page.calls[0].session, "s-8f8125f1aeb944f486531c351a2f520e");
@@ -45,7 +51,7 @@ fn the_same_call_ended_is_listed_and_not_live() {
     assert_eq!(series(&ended.calls), [one(Direction::Inbound, "Accepted", "234567")]);
     assert_eq!(ended.calls[0].state, State::Ended);
     assert_eq!(ended.calls[0].id, ringing.calls[0].id);
-    let snapshot = Snapshot::of(&ended.calls, ExtensionLabel::Number);
+    let snapshot = snapshot(&ended.calls);
     assert_eq!((snapshot.sessions_in_progress, snapshot.oldest_start), (0, None));
 }
 
@@ -62,7 +68,7 @@ fn old_records_without_extension_take_it_from_their_address() {
 fn an_account_without_calls_has_zero_and_no_series() {
     let page = page(include_str!("../fixtures/active-calls-account-empty.json"));
     assert!(series(&page.calls).is_empty());
-    assert_eq!(Snapshot::of(&page.calls, ExtensionLabel::Number).sessions_in_progress, 0);
+    assert_eq!(snapshot(&page.calls).sessions_in_progress, 0);
 }
 
 #[test]
@@ -73,10 +79,18 @@ fn a_fax_is_left_out_and_the_next_page_is_followed() {
 }
 
 #[test]
-fn a_list_of_extensions_is_no_list_of_calls_but_reads_as_records_of_nothing() {
-    let page = page(include_str!("../fixtures/extension-list.json"));
-    assert_eq!(page.calls.len(), 2);
-    assert!(page.calls.iter().all(|call| call.state == State::Unknown && call.direction == Direction::Unknown));
+fn a_list_of_extensions_gives_ids_numbers_and_names() {
+    let page = parse_extensions(include_bytes!("../fixtures/extension-list.json")).unwrap();
+    let read: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| (entry.id, entry.number.as_deref(), &*entry.name, &*entry.kind, &*entry.status))
+        .collect();
+    let expected = [
+        (159_048_008, Some("101"), "John Smith", "User", "Enabled"),
+        (1_201_056_008, Some("110"), "AO Ext", "Announcement", ""),
+    ];
+    assert_eq!((read, page.next), (expected.to_vec(), None));
 }
 
 #[test]

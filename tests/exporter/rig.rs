@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use ringcentral_exporter::calls::ExtensionLabel;
-use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Patience, Scrape, Web};
+use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
 use secrecy::SecretString;
@@ -73,7 +73,12 @@ pub fn common() -> Common {
             min_interval: Duration::ZERO,
             timeout_offset: Duration::from_millis(500),
             max_age: Duration::from_secs(120),
+        },
+        metrics: Metrics {
             extension_label: ExtensionLabel::Number,
+            extension_info: false,
+            extension_calls: false,
+            max_extensions: 10_000,
         },
         log: Log { level: tracing::Level::DEBUG, format: LogFormat::Logfmt },
         patience: Patience { refusal_first: Duration::from_millis(500), ..Patience::default() },

@@ -96,7 +96,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
 async fn without_the_label_extension_the_counts_add_up() {
     let clock = StandingClock::new();
     let rig = Rig::configured(clock.scenario(Scenario::normal()), |config| {
-        config.common.scrape.extension_label = ExtensionLabel::Off;
+        config.common.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
     let scraped = rig.scrape().await;

@@ -6,9 +6,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::extension::ExtensionRecord;
 use super::lenient::{Object, Text};
 use super::record::{Record, id_after};
 use crate::calls::Call;
+use crate::calls::directory::Entry;
 
 /// A body that cannot be believed; says why, in words that hold nothing of its content.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,15 @@ pub struct Page {
     pub next: Option<String>,
     /// The account's own id, from the page's or a record's address.
     pub account_id: Option<String>,
+}
+
+/// One page of the account's extensions.
+#[derive(Debug, PartialEq)]
+pub struct ExtensionPage {
+    /// Those that have an id.
+    pub entries: Vec<Entry>,
+    /// Where the next page is, as sent.
+    pub next: Option<String>,
 }
 
 /// A login that was granted.
@@ -80,7 +91,7 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
     let mut calls = Vec::with_capacity(page.records.len());
     let mut unreadable = 0;
     for (index, raw) in page.records.iter().enumerate() {
-        let Some(record) = read_record(raw) else {
+        let Some(record) = read::<Record<'_>>(raw) else {
             unreadable += 1;
             continue;
         };
@@ -89,6 +100,17 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
     }
     let next = page.navigation.and_then(|navigation| navigation.next_page).map(|link| link.uri);
     Ok(Page { calls, unreadable, next, account_id })
+}
+
+/// Reads a page of the account's extensions. An extension whose id cannot be read is of no use, and left out.
+///
+/// # Errors
+/// As for a page of calls.
+pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
+    let page: PageBody<'_> = object("a page of extensions", body)?;
+    let entries = page.records.iter().filter_map(|raw| read::<ExtensionRecord<'_>>(raw)?.into_entry());
+    let next = page.navigation.and_then(|navigation| navigation.next_page).map(|link| link.uri);
+    Ok(ExtensionPage { entries: entries.collect(), next })
 }
 
 /// Reads the reply to a login.
@@ -151,7 +173,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
 }
 
 /// A record, if it is an object. (Serde would take an array for one, field by field.)
-fn read_record(raw: &RawValue) -> Option<Record<'_>> {
+fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok())?
 }
 

@@ -129,7 +129,8 @@ fn digits(text: &Text<'_>, most: usize) -> Option<String> {
     text.as_deref().filter(|text| is_digits(text, most)).map(str::to_owned)
 }
 
-fn is_digits(text: &str, most: usize) -> bool {
+/// Whether a text is of one to `most` digits.
+pub fn is_digits(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

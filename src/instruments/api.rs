@@ -1,8 +1,4 @@
 //! What one account's client counts as it happens: requests, failures, durations.
-//!
-//! Owns: the instruments, all there from the start with zero. They are handed in, never global, and belong to their
-//! account: when it goes they go. **Where does a new metric go?** Here if it is counted as it happens and must
-//! survive between scrapes; into `exposition` if it can be told from an observation at scrape time.
 
 use std::time::Duration;
 
@@ -15,14 +11,14 @@ use crate::ringcentral::{Operation, Reason};
 /// Seconds; the API gives up nothing before ten.
 const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The instruments of one account.
-pub struct Instruments {
+/// Counted by the transport.
+pub struct ApiInstruments {
     requests: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
 }
 
-impl Instruments {
+impl ApiInstruments {
     /// Instruments at zero.
     ///
     /// # Errors

@@ -1,0 +1,212 @@
+//! Label values, kept in bounds for the life of the process.
+//!
+//! Owns: which name of an extension is shown, and how many distinct values the labels `extension` and `result` may take:
+//! those first seen stay, later ones fold into `other`. Refuses to know: metrics.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{CallResult, Directory, Extension};
+
+/// Results outside the documented list that are kept.
+const STRANGERS_MOST: usize = 64;
+/// The value of all that is beyond the bounds.
+const OTHER: &str = "other";
+/// The value where a record names no extension.
+const NONE: &str = "none";
+
+/// Which name of an extension the label `extension` shows (`--metrics.extension-label`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionLabel {
+    /// The number that people dial, else the id.
+    Number,
+    /// RingCentral's internal id.
+    Id,
+    /// No label: the counts add up.
+    Off,
+}
+
+/// The values that labels have taken so far, and the directory that they are taken from.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    shown: ExtensionLabel,
+    most: usize,
+    extensions: HashSet<String>,
+    strangers: HashSet<CallResult>,
+    directory: Option<Arc<Directory>>,
+    misses_one: bool,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::new(ExtensionLabel::Off, 0)
+    }
+}
+
+/// A label value, and whether it was folded.
+pub type Folded<T> = (T, bool);
+
+impl Labels {
+    /// No value yet, and no directory.
+    #[must_use]
+    pub fn new(shown: ExtensionLabel, most: usize) -> Self {
+        let (extensions, strangers) = (HashSet::new(), HashSet::new());
+        Self { shown, most, extensions, strangers, directory: None, misses_one: false }
+    }
+
+    /// From now on names are taken from this directory.
+    pub fn consult(&mut self, directory: Arc<Directory>) {
+        self.directory = Some(directory);
+        self.misses_one = false;
+    }
+
+    /// Whether a record has named an extension that the directory lacks.
+    #[must_use]
+    pub fn misses_one(&self) -> bool {
+        self.misses_one
+    }
+
+    /// The value of `result`.
+    pub fn result(&mut self, result: &CallResult) -> Folded<CallResult> {
+        if result.is_documented() || self.strangers.contains(result) {
+            return (result.clone(), false);
+        }
+        if self.strangers.len() == STRANGERS_MOST {
+            return (CallResult::OTHER, true);
+        }
+        self.strangers.insert(result.clone());
+        (result.clone(), false)
+    }
+
+    /// The value of `extension`; none where the label is off.
+    pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<String>> {
+        let named = extension.map(|extension| (self.number(extension), self.id(extension)));
+        let shown = match (self.shown, named) {
+            (ExtensionLabel::Off, _) => return None,
+            (ExtensionLabel::Number, Some((number, id))) => number.or(id),
+            (ExtensionLabel::Id, Some((_, id))) => id,
+            (_, None) => None,
+        };
+        Some(shown.map_or_else(|| (NONE.to_owned(), false), |shown| self.bounded(shown)))
+    }
+
+    /// What tells extensions apart, whatever is shown: the id, else the number.
+    pub fn identity(&mut self, extension: &Extension) -> Option<String> {
+        self.id(extension).or_else(|| self.number(extension))
+    }
+
+    fn bounded(&mut self, shown: String) -> Folded<String> {
+        if self.extensions.contains(&shown) {
+            return (shown, false);
+        }
+        if self.extensions.len() >= self.most {
+            return (OTHER.to_owned(), true);
+        }
+        self.extensions.insert(shown.clone());
+        (shown, false)
+    }
+
+    /// The number by the account's list, else as the record has it.
+    fn number(&mut self, extension: &Extension) -> Option<String> {
+        let listed = match (&self.directory, &extension.id) {
+            (Some(directory), Some(id)) => {
+                let entry = directory.by_id(id);
+                self.misses_one |= entry.is_none();
+                entry.and_then(|entry| entry.number.as_deref())
+            }
+            _ => None,
+        };
+        listed.or(extension.number.as_deref()).map(str::to_owned)
+    }
+
+    /// The id as the record has it, else by the account's list.
+    fn id(&self, extension: &Extension) -> Option<String> {
+        let listed = || {
+            let entry = self.directory.as_ref()?.by_number(extension.number.as_deref()?)?;
+            Some(entry.id.to_string())
+        };
+        extension.id.clone().or_else(listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::Entry;
+    use super::*;
+
+    fn extension(id: &str, number: &str) -> Option<Extension> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Extension::new(given(id), given(number))
+    }
+
+    fn shown(labels: &mut Labels, id: &str, number: &str) -> String {
+        labels.extension(extension(id, number).as_ref()).map_or("off".to_owned(), |(value, _)| value)
+    }
+
+    fn directory() -> Arc<Directory> {
+        let entry = |id, number: &str| {
+            let status = "Enabled".into();
+            Entry { id, number: Some(number.into()), name: "".into(), kind: "User".into(), status }
+        };
+        Arc::new(Directory::new(vec![entry(5, "101"), entry(6, "102")]))
+    }
+
+    #[test]
+    fn without_a_directory_the_record_speaks_for_itself() {
+        let mut labels = Labels::new(ExtensionLabel::Number, 10);
+        assert_eq!(shown(&mut labels, "5", "700"), "700");
+        assert_eq!(shown(&mut labels, "5", ""), "5");
+        assert_eq!(shown(&mut labels, "", ""), "none");
+        let mut labels = Labels::new(ExtensionLabel::Id, 10);
+        assert_eq!(shown(&mut labels, "5", "700"), "5");
+        assert_eq!(shown(&mut labels, "", "700"), "none");
+        assert_eq!(shown(&mut Labels::new(ExtensionLabel::Off, 10), "5", "700"), "off");
+    }
+
+    #[test]
+    fn the_directory_goes_before_the_record() {
+        let mut labels = Labels::new(ExtensionLabel::Number, 10);
+        labels.consult(directory());
+        assert_eq!(shown(&mut labels, "5", "700"), "101");
+        assert_eq!(shown(&mut labels, "9", "700"), "700");
+        let mut labels = Labels::new(ExtensionLabel::Id, 10);
+        labels.consult(directory());
+        assert_eq!(shown(&mut labels, "", "102"), "6");
+    }
+
+    #[test]
+    fn an_id_that_the_directory_lacks_is_noticed() {
+        let mut labels = Labels::new(ExtensionLabel::Number, 10);
+        shown(&mut labels, "9", "");
+        assert!(!labels.misses_one(), "there is no directory");
+        labels.consult(directory());
+        shown(&mut labels, "5", "");
+        assert!(!labels.misses_one());
+        shown(&mut labels, "9", "");
+        assert!(labels.misses_one());
+    }
+
+    #[test]
+    fn extensions_first_seen_stay_and_later_ones_fold() {
+        let mut labels = Labels::new(ExtensionLabel::Number, 2);
+        assert_eq!(shown(&mut labels, "", "101"), "101");
+        assert_eq!(shown(&mut labels, "", "102"), "102");
+        assert_eq!(labels.extension(extension("", "103").as_ref()), Some(("other".to_owned(), true)));
+        assert_eq!(labels.extension(extension("", "101").as_ref()), Some(("101".to_owned(), false)));
+        assert_eq!(labels.extension(None), Some(("none".to_owned(), false)), "none is no extension");
+    }
+
+    #[test]
+    fn the_first_sixty_four_strange_results_stay_and_later_ones_fold() {
+        let mut labels = Labels::new(ExtensionLabel::Number, 2);
+        for n in 0..64 {
+            let strange = CallResult::from_wire(&format!("Strange {n}")).unwrap();
+            assert_eq!(labels.result(&strange), (strange, false));
+        }
+        let late = CallResult::from_wire("Strange 64").unwrap();
+        assert_eq!(labels.result(&late), (CallResult::OTHER, true));
+        let early = CallResult::from_wire("Strange 3").unwrap();
+        assert_eq!(labels.result(&early), (early, false));
+        assert_eq!(labels.result(&CallResult::IN_PROGRESS), (CallResult::IN_PROGRESS, false));
+    }
+}
