@@ -129,7 +129,14 @@ fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
             && fresh.contains("ringcentral_up{account=\"default\"} 1")
     );
     let stale = rendered(&["default"], observation, Duration::from_secs(120));
-    for family in ["active_calls{", "calls_in_progress{", "call_sessions", "extensions_in_call", "oldest_call"] {
+    for family in [
+        "active_calls{",
+        "calls_in_progress{",
+        "call_sessions_in_progress",
+        "extensions_in_call",
+        "oldest_call",
+        "folded",
+    ] {
         assert!(!stale.contains(&format!("\nringcentral_{family}")), "{family}");
     }
     assert!(stale.contains("ringcentral_up{account=\"default\"} 0"));

@@ -20,8 +20,11 @@ pub async fn listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The account's numbers by id.
+pub type Numbers = BTreeMap<String, String>;
+
 /// The samples that an exposition must hold for this list with the label `extension` showing numbers.
-pub fn samples(records: &[Value]) -> BTreeMap<String, f64> {
+pub fn samples(records: &[Value], numbers: &Numbers) -> BTreeMap<String, f64> {
     let calls: Vec<_> = records.iter().filter(|record| record["type"] != "Fax").collect();
     let live: Vec<_> = calls.iter().filter(|record| record["result"] == "In Progress").collect();
     let mut samples = BTreeMap::new();
@@ -31,7 +34,7 @@ pub fn samples(records: &[Value]) -> BTreeMap<String, f64> {
     };
     for record in &calls {
         let (direction, result) = (text(record, "direction"), text(record, "result").replace("Hang up", "Hang Up"));
-        let extension = extension(record);
+        let extension = extension(record, numbers);
         let labels = format!(",direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
         add(CALL_FAMILIES[0], &labels, 1.0);
     }
@@ -41,7 +44,7 @@ pub fn samples(records: &[Value]) -> BTreeMap<String, f64> {
     }
     let sessions: BTreeSet<_> = live.iter().map(|record| session(record)).collect();
     add(CALL_FAMILIES[2], "", sessions.len() as f64);
-    let extensions: BTreeSet<_> = live.iter().map(|record| extension(record)).collect();
+    let extensions: BTreeSet<_> = live.iter().map(|record| extension(record, numbers)).collect();
     add(CALL_FAMILIES[3], "", extensions.len() as f64);
     if let Some(oldest) = live.iter().map(|record| start(record)).min() {
         add(CALL_FAMILIES[4], "", oldest as f64 / 1000.0);
@@ -61,15 +64,34 @@ fn start(record: &Value) -> i64 {
     text(record, "startTime").parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
-/// The own side's number; else the id of the record's extension, its own side or its address, in that order.
-fn extension(record: &Value) -> String {
+/// The number that the account's list has for the record's extension; else the own side's number; else its id. The
+/// address is looked at last.
+fn extension(record: &Value, numbers: &Numbers) -> String {
     let own_side = if record["direction"] == "Inbound" { &record["to"] } else { &record["from"] };
-    if let Some(number) = own_side["extensionNumber"].as_str() {
-        return number.to_owned();
-    }
+    let own_number = own_side["extensionNumber"].as_str().map(str::to_owned);
     let named = record["extension"]["id"].as_u64().map(|id| id.to_string());
-    let own_id = || own_side["extensionId"].as_str().map(str::to_owned);
-    let address =
-        || text(record, "uri").split("/extension/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
-    named.or_else(own_id).or_else(address).unwrap()
+    let id = named.or_else(|| own_side["extensionId"].as_str().map(str::to_owned));
+    let (_, address) = text(record, "uri").split_once("/extension/").unwrap();
+    let address = || address.split('/').next().unwrap().to_owned();
+    match (id, own_number) {
+        (Some(id), own_number) => numbers.get(&id).cloned().or(own_number).unwrap_or(id),
+        (None, Some(number)) => number,
+        (None, None) => numbers.get(&address()).cloned().unwrap_or_else(address),
+    }
+}
+
+/// The account's numbers, asked of a simulated account with the variables that the demo prints.
+pub async fn numbers(variables: &BTreeMap<String, String>) -> Numbers {
+    let server = &variables["RC_SERVER_URL"];
+    let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &variables["RC_JWT"])];
+    let login = super::http().post(format!("{server}/restapi/oauth/token")).form(&form);
+    let login = login.basic_auth(&variables["RC_CLIENT_ID"], Some(&variables["RC_CLIENT_SECRET"]));
+    let token: Value = serde_json::from_str(&login.send().await.unwrap().text().await.unwrap()).unwrap();
+    let list = super::http().get(format!("{server}/restapi/v1.0/account/~/extension?perPage=1000"));
+    let list = list.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let records = list["records"].as_array().unwrap().iter();
+    records
+        .filter_map(|record| Some((record["id"].to_string(), record["extensionNumber"].as_str()?.to_owned())))
+        .collect()
 }

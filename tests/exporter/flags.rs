@@ -73,6 +73,10 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
             r#"--metrics.extension-label: "name" is not accepted; accepted is number, id or off"#,
         ),
         (
+            "--metrics.max-extensions=0",
+            r#"--metrics.max-extensions: "0" is not accepted; accepted is a whole number from 1 to 1000000"#,
+        ),
+        (
             "--scrape.min-interval=10",
             r#"--scrape.min-interval: "10" is not accepted; accepted is auto, or a duration above 0 such as 500ms, 10s or 2m"#,
         ),
@@ -95,6 +99,15 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
     ];
     for (flag, message) in cases {
         assert_eq!(complaint(&[flag], &[]).await, message);
+    }
+}
+
+#[tokio::test]
+async fn what_needs_the_label_extension_is_an_error_without_it() {
+    for flag in ["--metrics.extension-info", "--metrics.extension-calls"] {
+        let complaint = complaint(&["--metrics.extension-label=off", flag], &[]).await;
+        let expected = r#"--metrics.extension-label: "off" is not accepted; accepted is number or id beside --metrics.extension-info and --metrics.extension-calls"#;
+        assert_eq!(complaint, expected);
     }
 }
 

@@ -11,6 +11,7 @@ mod binary;
 mod common;
 mod connections;
 mod demo;
+mod directory;
 mod faults;
 mod fixtures;
 mod flags;

@@ -173,7 +173,13 @@ impl Rig {
 
     /// What the families about calls must hold now, while the account's clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        truth::samples(&truth::listed(&self.simulator.url(), self.simulator.now()).await)
+        truth::samples(&truth::listed(&self.simulator.url(), self.simulator.now()).await, &self.numbers())
+    }
+
+    /// The account's numbers by id.
+    pub fn numbers(&self) -> truth::Numbers {
+        let extensions = self.simulator.switchboard().extensions().iter();
+        extensions.filter_map(|extension| Some((extension.id.to_string(), extension.number.clone()?))).collect()
     }
 
     /// The requests that the simulated account saw.

@@ -42,11 +42,12 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
     sleep(Duration::from_secs(65)).await;
     assert_eq!(prometheus.values("up").await.values().collect::<Vec<_>>(), [&1.0]);
     let journal = journal(simulator).await;
+    let numbers = truth::numbers(&variables).await;
     let scrapes = prometheus.scrapes("ringcentral_snapshot_timestamp_seconds").await;
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
     let mut ever = BTreeSet::new();
     for (at, taken) in &scrapes {
-        let truth = truth::samples(&listed_for(simulator, &journal, *taken).await);
+        let truth = truth::samples(&listed_for(simulator, &journal, *taken).await, &numbers);
         let mut kept = BTreeMap::new();
         for family in CALL_FAMILIES {
             kept.extend(prometheus.values_at(family, *at).await);

@@ -3,7 +3,7 @@
 //! Each fault is real: it crosses a socket. `table` lists those that follow one pattern, and `trial` is that pattern;
 //! `stories` are those that have a course of their own.
 
-mod log;
+pub mod log;
 mod stories;
 mod table;
 mod trial;
