@@ -35,6 +35,7 @@ const INSTANT_MS: i64 = 1_795_514_400_000;
 const LEAST_INTERVAL: Duration = Duration::from_millis(2);
 
 /// An account with about as many records as asked for.
+#[derive(Clone, Copy)]
 struct Size {
     wanted: usize,
     calls_per_minute: f64,
@@ -73,6 +74,7 @@ async fn main() {
     for size in &SIZES {
         row(size).await;
     }
+    directory().await;
     println!("\n| scrapers at once, 1,000 records | a round | fetches a round |\n|---|---|---|");
     let pair = Pair::start(&SIZES[2]).await;
     for scrapers in [1, 10, 200] {
@@ -131,6 +133,24 @@ async fn row(size: &Size) {
     );
 }
 
+/// The same account of ten thousand extensions, with the permission to list them and without.
+async fn directory() {
+    let mut resident = Vec::new();
+    for read_accounts in [false, true] {
+        let size = Size { extensions: 10_000, ..SIZES[2] };
+        let pair = Pair::of(simulator_of(&size, read_accounts).await).await;
+        for _ in 0..50 {
+            pair.scrape().await;
+            sleep(LEAST_INTERVAL).await;
+        }
+        resident.push(pair.resident_mib().await);
+    }
+    println!(
+        "\nA directory of 10,000 extensions: {:.1} MiB resident with it, {:.1} MiB without.",
+        resident[1], resident[0]
+    );
+}
+
 /// Many scrapers at once: they share a fetch as long as it runs.
 async fn crowd(pair: &Pair, scrapers: usize) {
     let fetches = pair.fetches().await;
@@ -150,11 +170,16 @@ async fn crowd(pair: &Pair, scrapers: usize) {
 }
 
 async fn simulator(size: &Size) -> Simulator {
+    simulator_of(size, true).await
+}
+
+async fn simulator_of(size: &Size, read_accounts: bool) -> Simulator {
     let heavy = Limit { requests: 1_000_000, ..Limits::default().heavy };
     let scenario = Scenario {
         extensions: size.extensions,
         calls_per_minute: size.calls_per_minute,
         limits: Limits { heavy, ..Limits::default() },
+        read_accounts,
         clock: Some(Arc::new(|| INSTANT_MS)),
         ..Scenario::normal()
     };
@@ -187,7 +212,10 @@ async fn get(http: Client, url: String) -> String {
 
 impl Pair {
     async fn start(size: &Size) -> Self {
-        let simulator = simulator(size).await;
+        Self::of(simulator(size).await).await
+    }
+
+    async fn of(simulator: Simulator) -> Self {
         let (exporter, url) = exporter(&simulator);
         let http = http_client(&url.parse().unwrap(), &[]).unwrap();
         let login = http.post(format!("{}/restapi/oauth/token", simulator.url()));

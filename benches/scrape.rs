@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
+use ringcentral_exporter::calls::directory::Entry;
 use ringcentral_exporter::calls::observation::{FetchReport, Listing, Observation};
-use ringcentral_exporter::calls::{ExtensionLabel, Labels, Snapshot};
+use ringcentral_exporter::calls::{Directory, ExtensionLabel, Labels, Snapshot};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
 use ringcentral_exporter::exposition::{AccountView, render};
@@ -103,7 +104,24 @@ fn json_to_calls(bencher: Bencher<'_, '_>, records: usize) {
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
-    bencher.bench(|| Snapshot::of(&calls, &mut labels()));
+    let mut labels = labels();
+    bencher.bench_local(|| Snapshot::of(&calls, &mut labels));
+}
+
+/// The same with a directory of ten thousand extensions to look into: what it adds to a scrape is the difference.
+#[divan::bench(args = RECORDS)]
+fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
+    let calls = parse_page(&body(records), 1).unwrap().calls;
+    let entries = (0..10_000_u64).map(|n| Entry {
+        id: 62_264_425_016 + n,
+        number: Some((1000 + n).to_string().into()),
+        name: format!("Extension {n}").into(),
+        kind: "User".into(),
+        status: "Enabled".into(),
+    });
+    let mut labels = labels();
+    labels.consult(Arc::new(Directory::new(entries.collect())));
+    bencher.bench_local(|| Snapshot::of(&calls, &mut labels));
 }
 
 /// What every further scrape costs while the snapshot stays.

@@ -12,6 +12,7 @@ mod common;
 mod connections;
 mod demo;
 mod directory;
+mod documents;
 mod faults;
 mod fixtures;
 mod flags;

@@ -8,6 +8,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod counted;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -54,6 +54,14 @@ impl Server {
         self.instant(family, &[("time", &format!("{at:.3}"))]).await
     }
 
+    /// The values of an expression by two of its labels.
+    pub async fn by_labels(&self, expression: &str, names: [&str; 2]) -> BTreeMap<(String, String), f64> {
+        let result = self.query(expression, &[]).await;
+        let series = result.as_array().unwrap().iter();
+        let label = |series: &Value, name: &str| series["metric"][name].as_str().unwrap_or_default().to_owned();
+        series.map(|series| ((label(series, names[0]), label(series, names[1])), number(&series["value"][1]))).collect()
+    }
+
     /// When a family of one series was scraped, and what its value was.
     pub async fn scrapes(&self, family: &str) -> Vec<(f64, f64)> {
         let result = self.query(&format!("{family}[10m]"), &[]).await;

@@ -1,0 +1,50 @@
+//! The documents say what there is, and nothing else.
+
+use std::collections::BTreeSet;
+
+use ringcentral_exporter::simulator::Scenario;
+
+use crate::common::get;
+use crate::common::program::{Program, pointed_at};
+use crate::rig::loopback;
+
+/// The families of an exposition.
+fn exposed(text: &str) -> BTreeSet<String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// The families that have a heading of their own in `docs/METRICS.md`.
+fn documented() -> BTreeSet<String> {
+    let text = include_str!("../../docs/METRICS.md");
+    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    headings.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_and_every_documented_metric_exists() {
+    let busy = Scenario { calls_per_minute: 60.0, ..Scenario::normal() };
+    let simulator = ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &[
+            "--web.listen-address=127.0.0.1:0",
+            "--ringcentral.concurrent-calls-limit=50",
+            "--metrics.extension-info",
+            "--metrics.extension-calls",
+        ],
+    ));
+    let url = program.url().await;
+    assert_eq!(exposed(&get(&format!("{url}/metrics")).await), documented());
+}
+
+#[test]
+fn the_readme_names_no_metric_that_does_not_exist() {
+    let known = documented();
+    let readme = include_str!("../../README.md");
+    let names = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    for name in names.filter(|name| name.starts_with("ringcentral_") && *name != "ringcentral_exporter") {
+        let is_known = known.contains(name) || known.iter().any(|known| name.ends_with('_') && known.starts_with(name));
+        assert!(is_known, "{name}");
+    }
+}
