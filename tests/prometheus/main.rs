@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod counted;
+mod queries;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,26 @@
+//! The queries of the documents are PromQL.
+
+use std::process::Command;
+
+/// What stands in blocks of this kind.
+fn blocks(text: &str) -> Vec<String> {
+    let parts = text.split("```promql\n").skip(1);
+    parts.map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_query_of_the_metrics_document_is_understood_by_promtool() {
+    let queries = blocks(include_str!("../../docs/METRICS.md"));
+    assert!(queries.len() > 20, "{}", queries.len());
+    let mut rules = "groups:\n- name: documents\n  rules:\n".to_owned();
+    for (n, query) in queries.iter().enumerate() {
+        let indented = query.replace('\n', "\n      ");
+        rules.push_str(&format!("  - record: query:{n}\n    expr: |\n      {indented}\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yml");
+    std::fs::write(&file, rules).unwrap();
+    let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output().expect("promtool: `make tools`");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+}
