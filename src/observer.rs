@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::calls::observation::{ApiStanding, Failure, FetchReport, Listing};
-use crate::calls::{Call, Directory, Labels, Ledger, Observation, Snapshot};
+use crate::calls::{Call, Directory, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use crate::clock::Moment;
 use crate::config::{Account, Level, Metrics};
 use crate::instruments::Instruments;
@@ -71,7 +71,7 @@ pub fn start(
         client,
         labels: Labels::new(metrics.extension_label, metrics.max_extensions),
         ledger: Ledger::default(),
-        book: DirectoryBook::new(account.level == Level::Account),
+        book: DirectoryBook::new(wants_directory(account, metrics)),
         instruments,
         inbox,
         latest,
@@ -79,6 +79,11 @@ pub fn start(
     };
     let handle = Handle { inbox: inbox_sender, latest: latest_receiver };
     (handle, tokio::spawn(observer.run()))
+}
+
+/// A user who is no admin may not read it, and where no extension is shown nobody needs it.
+fn wants_directory(account: &Account, metrics: &Metrics) -> bool {
+    account.level == Level::Account && metrics.extension_label != ExtensionLabel::Off
 }
 
 // === impl Handle ===
@@ -184,13 +189,15 @@ impl Observer {
         let mut labels = std::mem::take(&mut self.labels);
         self.publish(&fetch, &mut labels);
         self.labels = labels;
+        if let Some(listing) = &self.latest.borrow().latest {
+            self.instruments.calls.meet(listing.snapshot.extensions());
+        }
     }
 
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
     fn publish(&self, fetch: &Fetch, labels: &mut Labels) {
         let listing = fetch.outcome.as_ref().ok().map(|calls| {
             let snapshot = Snapshot::of(calls, labels);
-            self.instruments.calls.meet(snapshot.extensions());
             Listing { snapshot: Arc::new(snapshot), taken: fetch.taken }
         });
         let failure = fetch.outcome.as_ref().err();

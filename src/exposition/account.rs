@@ -42,7 +42,8 @@ const EXTENSION_INFO: Family = Family::gauge(
 );
 const DIRECTORY_TIMESTAMP: Family = Family::gauge(
     "ringcentral_extension_directory_timestamp_seconds",
-    "When the list of extensions was last read; absent until then. Read hourly.",
+    "When the list of extensions was last read; absent until then. Read hourly, and sooner when a call names an \
+     extension that it lacks.",
 );
 const UP: Family = Family::gauge(
     "ringcentral_up",
@@ -146,7 +147,7 @@ fn add_directory(families: &mut Families, account: (&str, &str), directory: &Dir
     let by_number = metrics.extension_label == ExtensionLabel::Number;
     let stands = |entry: &&Entry| match entry.number.as_deref().filter(|_| by_number) {
         Some(number) => directory.by_number(number).is_some_and(|standing| standing.id == entry.id),
-        None => true,
+        None => directory.by_number(&entry.id.to_string()).is_none(),
     };
     for entry in directory.entries().iter().filter(stands).take(metrics.max_extensions) {
         let id = entry.id.to_string();

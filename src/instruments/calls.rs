@@ -65,7 +65,7 @@ impl CallInstruments {
         });
         let durations = HistogramOpts::new(
             "ringcentral_call_duration_seconds",
-            "Durations of the records that ended, from ringing on, as RingCentral tells them.",
+            "Durations of the records that ended, in seconds, as RingCentral tells them.",
         );
         let instruments = Self {
             ended: IntCounterVec::new(
