@@ -18,8 +18,8 @@ fn every_query_of_the_metrics_document_is_understood_by_promtool() {
     assert!(queries.len() > 40, "{}", queries.len());
     let mut rules = "groups:\n- name: documents\n  rules:\n".to_owned();
     for (n, query) in queries.iter().enumerate() {
-        let indented = query.replace('\n', "\n      ");
-        rules.push_str(&format!("  - record: query:{n}\n    expr: |\n      {indented}\n"));
+        let quoted = serde_json::to_string(query).unwrap();
+        rules.push_str(&format!("  - record: query:{n}\n    expr: {quoted}\n"));
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yml");
