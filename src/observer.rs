@@ -135,7 +135,7 @@ impl Observer {
         let fetch = gather(&mut self.inbox, asks, self.client.fetch()).await?;
         let now = Moment::now();
         if fetch.outcome.is_ok() && self.book.is_due_at_start(now) && self.client.may_read_extensions(now) {
-            self.publish(&fetch, &mut self.labels.clone());
+            self.publish(&fetch, listing(&fetch, &mut self.labels.clone()));
             let read = gather(&mut self.inbox, asks, self.client.extensions()).await?;
             self.enter(read);
         }
@@ -186,20 +186,15 @@ impl Observer {
             let news = self.ledger.enter(calls, fetch.taken);
             self.instruments.calls.count(&news, &mut self.labels);
         }
-        let mut labels = std::mem::take(&mut self.labels);
-        self.publish(&fetch, &mut labels);
-        self.labels = labels;
-        if let Some(listing) = &self.latest.borrow().latest {
+        let listing = listing(&fetch, &mut self.labels);
+        if let Some(listing) = &listing {
             self.instruments.calls.meet(listing.snapshot.extensions());
         }
+        self.publish(&fetch, listing);
     }
 
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
-    fn publish(&self, fetch: &Fetch, labels: &mut Labels) {
-        let listing = fetch.outcome.as_ref().ok().map(|calls| {
-            let snapshot = Snapshot::of(calls, labels);
-            Listing { snapshot: Arc::new(snapshot), taken: fetch.taken }
-        });
+    fn publish(&self, fetch: &Fetch, listing: Option<Listing>) {
         let failure = fetch.outcome.as_ref().err();
         let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
         let previous = self.latest.borrow().latest.clone();
@@ -210,6 +205,11 @@ impl Observer {
             directory: self.book.listed(),
         }));
     }
+}
+
+fn listing(fetch: &Fetch, labels: &mut Labels) -> Option<Listing> {
+    let calls = fetch.outcome.as_ref().ok()?;
+    Some(Listing { snapshot: Arc::new(Snapshot::of(calls, labels)), taken: fetch.taken })
 }
 
 fn answer(latest: &watch::Sender<Arc<Observation>>, asks: impl IntoIterator<Item = Ask>) {

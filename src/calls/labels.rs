@@ -37,12 +37,6 @@ pub struct Labels {
     misses_one: bool,
 }
 
-impl Default for Labels {
-    fn default() -> Self {
-        Self::new(ExtensionLabel::Off, 0)
-    }
-}
-
 /// A label value, and whether it was folded.
 pub type Folded<T> = (T, bool);
 
