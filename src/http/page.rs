@@ -55,7 +55,9 @@ fn state(observation: &Observation, scrape: &Scrape, now: Moment) -> String {
             format!("failing: {}. What to do: {}", failure.what, failure.advice)
         }
         Some(_) if observation.is_up(now, scrape.max_age) => "up".to_owned(),
-        Some(_) => "no scrape for a while: the last snapshot is too old to be shown".to_owned(),
+        Some(_) => {
+            "no fetch for a while, for want of scrapes or of leave: the last snapshot is too old to be shown".to_owned()
+        }
     }
 }
 

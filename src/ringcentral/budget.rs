@@ -1,7 +1,8 @@
 //! The account's budget with the API: **pure**, with the clock as an argument.
 //!
 //! Owns: which request may leave now, when a walk over the pages may start, and who is silent for how long. It is
-//! told of each request before it leaves and of each answer, and whoever asks it first and then sends causes no 429.
+//! told of each request before it leaves and of each answer. Whoever asks it first and then sends causes no 429, as long as
+//! other tools keep to the fifth that is left to them.
 //! Refuses to know: HTTP, tokens, and who wants the calls.
 
 use std::time::Duration;
@@ -125,11 +126,17 @@ impl Budget {
         }
     }
 
-    /// What the groups last announced.
+    /// What the groups last announced. Names are the API's and may be the same for two: the first stands for both.
     #[must_use]
     pub fn announced(&self) -> Vec<RateLimit> {
         let all = Group::ALL.into_iter();
-        all.filter_map(|group| self.bucket(group).announced.clone()).collect()
+        let mut announced: Vec<RateLimit> = Vec::new();
+        for limit in all.filter_map(|group| self.bucket(group).announced.as_ref()) {
+            if announced.iter().all(|present| present.group != limit.group) {
+                announced.push(limit.clone());
+            }
+        }
+        announced
     }
 
     /// A 429 without a group is the account's or our address' own limit, so all is silent. Any request inside a
@@ -148,8 +155,9 @@ impl Budget {
         }
     }
 
-    /// Never more than a window can hold, so that a list that has shrunk again is found out.
-    fn expected_pages(&self) -> u32 {
+    /// The pages that the next walk sets out for: never more than a window can hold, so that a list that has shrunk again is found out.
+    #[must_use]
+    pub fn expected_pages(&self) -> u32 {
         self.pages.min(self.longest_walk())
     }
 
@@ -317,6 +325,25 @@ mod tests {
         assert_eq!(wait(&budget, start), 15.0);
         budget.walk_ended(Walked::Broken(4));
         assert_eq!(wait(&budget, start), 30.0);
+    }
+
+    #[test]
+    fn the_silence_of_the_account_is_never_shortened() {
+        let (mut budget, start) = fresh();
+        ask(&mut budget, HEAVY, &refusal(None, Some(100)), start);
+        ask(&mut budget, Operation::Token, &refusal(None, Some(10)), start);
+        assert_eq!(wait(&budget, start), 100.0);
+    }
+
+    #[test]
+    fn two_groups_of_one_name_are_announced_once() {
+        let (mut budget, start) = fresh();
+        for (operation, limit) in [(Operation::Token, 5), (HEAVY, 10)] {
+            let group = Some("default".to_owned());
+            ask(&mut budget, operation, &Notice { group, limit: Some(limit), ..Notice::default() }, start);
+        }
+        let announced: Vec<_> = budget.announced().into_iter().map(|limit| (limit.group, limit.limit)).collect();
+        assert_eq!(announced, [("default".to_owned(), 10)]);
     }
 
     #[test]

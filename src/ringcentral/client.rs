@@ -49,6 +49,7 @@ pub struct Fetch {
 #[derive(Default)]
 struct Walk {
     calls: HashMap<String, Call>,
+    expected: u32,
     pages: u32,
     asked: u32,
     unreadable: usize,
@@ -87,7 +88,7 @@ impl Client {
     pub async fn fetch(&mut self) -> Fetch {
         let started = Moment::now();
         self.session.budget_mut().walk_starts(started);
-        let mut walk = Walk::default();
+        let mut walk = Walk { expected: self.session.budget().expected_pages(), ..Walk::default() };
         let outcome = match self.session.begin(started).await {
             Ok(()) => {
                 let taken = Moment::now();
@@ -125,7 +126,8 @@ impl Client {
     /// Where we stand with the API.
     #[must_use]
     pub fn standing(&self) -> ApiStanding {
-        let blocked = |operation: Operation| (operation.as_str(), self.session.blocked_until(operation));
+        let now = Moment::now();
+        let blocked = |operation: Operation| (operation.as_str(), self.session.blocked_until(operation, now));
         ApiStanding {
             account_id: self.account_id.clone(),
             rate_limits: self.session.budget().announced(),
@@ -141,7 +143,7 @@ impl Client {
         loop {
             let body = pages.next(&mut self.session).await;
             walk.asked = pages.asked();
-            let Some(body) = body.map_err(|error| self.explain_budget(error, walk.pages))? else { return Ok(()) };
+            let Some(body) = body.map_err(|error| self.explain_budget(error, walk))? else { return Ok(()) };
             let page = parse_page(&body, walk.asked).map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
             pages.follow(&self.session, page.next.as_deref())?;
             self.account_id = page.account_id.clone().or(self.account_id.take());
@@ -173,15 +175,16 @@ impl Client {
     }
 
     /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.
-    fn explain_budget(&self, mut error: Error, pages: u32) -> Error {
-        let longest = self.session.budget().longest_walk();
-        if error.reason == Reason::Budget && pages >= longest {
-            error.what =
-                format!("the list has more than {longest} pages, the most that the limit allows in one window");
-        } else if error.reason == Reason::Budget {
-            error.what =
-                format!("after {pages} pages the limit leaves no room for more: waiting until it holds them all");
+    fn explain_budget(&self, mut error: Error, walk: &Walk) -> Error {
+        let (pages, longest) = (walk.pages, self.session.budget().longest_walk());
+        if error.reason != Reason::Budget || !walk.has_outgrown() {
+            return error;
         }
+        error.what = if pages >= longest {
+            format!("the list has more than {longest} pages, the most that the limit allows in one window")
+        } else {
+            format!("after {pages} pages the limit leaves no room for more: waiting until it holds them all")
+        };
         error
     }
 }
@@ -189,10 +192,16 @@ impl Client {
 // === impl Walk ===
 
 impl Walk {
+    /// Whether it came to ask for more pages than it had set out for. If not, a repeated request or another tool took
+    /// what was meant for them.
+    fn has_outgrown(&self) -> bool {
+        self.asked > self.expected
+    }
+
     fn ended(&self, outcome: &Result<(), Error>) -> Walked {
         match outcome {
             Ok(()) => Walked::Whole(self.pages),
-            Err(error) if error.reason == Reason::Budget => Walked::OverBudget,
+            Err(error) if error.reason == Reason::Budget && self.has_outgrown() => Walked::OverBudget,
             Err(_) => Walked::Broken(self.asked),
         }
     }

@@ -72,7 +72,8 @@ fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durat
         Err(_) => {
             let until = http_date(value)?;
             let server_now = text(headers, DATE.as_str()).and_then(http_date).unwrap_or(now);
-            until.duration_since(server_now).try_into().unwrap_or(Duration::ZERO)
+            // Dates have no fractions of a second.
+            Duration::try_from(until.duration_since(server_now)).unwrap_or(Duration::ZERO) + Duration::from_secs(1)
         }
     };
     Some(wait.clamp(Duration::from_secs(1), RETRY_AFTER_MOST))
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(wait("17"), Some(17));
         assert_eq!(wait("0"), Some(1), "at once would restart the penalty");
         assert_eq!(wait("9999999"), Some(86_400));
-        assert_eq!(wait("Tue, 24 Nov 2026 10:00:30 GMT"), Some(30));
+        assert_eq!(wait("Tue, 24 Nov 2026 10:00:30 GMT"), Some(31));
         assert_eq!(wait("Tue, 24 Nov 2026 09:00:00 GMT"), Some(1));
         assert_eq!(wait("soon"), None);
         assert_eq!(wait("-5"), None);
@@ -137,6 +138,6 @@ mod tests {
     fn a_date_counts_from_the_servers_own_clock() {
         let notice =
             read(&[("date", "Tue, 24 Nov 2026 12:00:00 GMT"), ("retry-after", "Tue, 24 Nov 2026 12:00:45 GMT")]);
-        assert_eq!(notice.retry_after, Some(Duration::from_secs(45)));
+        assert_eq!(notice.retry_after, Some(Duration::from_secs(46)));
     }
 }

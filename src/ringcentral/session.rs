@@ -143,9 +143,9 @@ impl Session {
 
     /// The end of the penalty or back-off that holds this operation, present or past.
     #[must_use]
-    pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
+    pub fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
         let silence = self.budget().silent_until(operation);
-        let refusal = self.auth.refused_until().filter(|_| self.needs_login(operation));
+        let refusal = self.auth.refused_until().filter(|_| self.needs_login(operation, now));
         [silence, refusal].into_iter().flatten().reduce(Moment::or_later)
     }
 
@@ -193,10 +193,10 @@ impl Session {
     }
 
     /// Without a token nothing can be asked for before a login.
-    fn needs_login(&self, operation: Operation) -> bool {
+    fn needs_login(&self, operation: Operation, now: Moment) -> bool {
         match operation {
             Operation::Token => true,
-            Operation::ActiveCalls | Operation::Extensions => self.auth.token().is_none(),
+            Operation::ActiveCalls | Operation::Extensions => self.auth.need(now) == Need::Login,
             Operation::Revoke => false,
         }
     }

@@ -36,6 +36,8 @@ pub struct Transport {
     /// Asked before each request, told of each.
     pub budget: Budget,
     instruments: Arc<Instruments>,
+    /// Of the last answer, for the log if its body proves wrong.
+    request_id: Option<String>,
 }
 
 /// Builds the HTTP client for a server. One without TLS needs no root certificates, and there may be none; one on this
@@ -75,7 +77,7 @@ impl Transport {
     /// A way to `server` within `budget`.
     #[must_use]
     pub fn new(http: reqwest::Client, server: Url, budget: Budget, instruments: Arc<Instruments>) -> Self {
-        Self { http, server, budget, instruments }
+        Self { http, server, budget, instruments, request_id: None }
     }
 
     /// An address on the server.
@@ -117,10 +119,10 @@ impl Transport {
         Err(self.fault(operation, Reason::InvalidResponse, "the API redirects more than three times"))
     }
 
-    /// A failure that is counted here and now.
+    /// A failure that is counted here and now, with the id of the request that was answered last.
     pub fn fault(&self, operation: Operation, reason: Reason, what: impl Into<String>) -> Error {
         self.instruments.api.failed(operation, reason);
-        Error::new(operation, reason, what)
+        Error { request_id: self.request_id.clone(), ..Error::new(operation, reason, what) }
     }
 
     async fn send_once(
@@ -129,25 +131,22 @@ impl Transport {
         request: RequestBuilder,
         deadline: Instant,
     ) -> Result<Reply, Error> {
+        self.request_id = None;
         let sent = Moment::now();
         if !self.budget.request_at(operation, sent).has_come(sent) {
             return Err(self.fault(operation, Reason::Budget, "the limit leaves no room for this request"));
         }
         self.budget.sent(operation, sent);
         self.instruments.api.sent(operation);
-        let exchange = timeout_at(deadline, exchange(request)).await;
+        let answer = exchange(request, deadline).await;
         let answered = Moment::now();
         self.instruments.api.took(operation, answered.since(sent));
-        let notice = match &exchange {
-            Ok(Ok(reply)) => Some(Notice::read(reply.status, &reply.headers, answered.wall)),
-            _ => None,
-        };
+        let head = answer.as_ref().ok();
+        let notice = head.map(|answer| Notice::read(answer.status, &answer.headers, answered.wall));
+        self.request_id = head.and_then(|answer| request_id(&answer.headers));
         self.budget.answered(operation, notice.as_ref(), answered);
-        match exchange {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err((reason, what))) => Err(self.fault(operation, reason, what)),
-            Err(_) => Err(self.fault(operation, Reason::Timeout, "no whole answer in time")),
-        }
+        let reply = answer.and_then(Answer::whole);
+        reply.map_err(|(reason, what)| self.fault(operation, reason, what))
     }
 
     fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
@@ -159,30 +158,53 @@ impl Transport {
     }
 
     fn refused(&self, operation: Operation, reply: &Reply) -> Error {
-        let body = parse_api_error(&reply.body);
-        let error = Error::of_answer(operation, reply.status, body, request_id(&reply.headers));
+        let error = Error::of_answer(operation, reply.status, parse_api_error(&reply.body), self.request_id.clone());
         self.instruments.api.failed(operation, error.reason);
         error
     }
 }
 
+/// A whole answer.
 struct Reply {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
 }
 
+/// An answer whose head has come, and whose body may be broken: what the head says of limits holds all the same.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Result<Bytes, Fault>,
+}
+
 type Fault = (Reason, String);
 
-async fn exchange(request: RequestBuilder) -> Result<Reply, Fault> {
-    let response = request.send().await.map_err(|error| fault_of(&error))?;
-    let status = response.status().as_u16();
-    let headers = response.headers().clone();
+async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, Fault> {
+    let response = timeout_at(deadline, request.send()).await.map_err(|_| late())?;
+    let response = response.map_err(|error| fault_of(&error))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
-        300..=399 => Bytes::new(),
-        _ => body(response).await?,
+        300..=399 => Ok(Bytes::new()),
+        _ => timeout_at(deadline, body(response)).await.unwrap_or_else(|_| Err(late())),
     };
-    Ok(Reply { status, headers, body })
+    Ok(Answer { status, headers, body })
+}
+
+impl Answer {
+    /// A refusal speaks by its status, whatever becomes of its body.
+    fn whole(self) -> Result<Reply, Fault> {
+        let Self { status, headers, body } = self;
+        match body {
+            Ok(body) => Ok(Reply { status, headers, body }),
+            Err(_) if status >= 400 => Ok(Reply { status, headers, body: Bytes::new() }),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+fn late() -> Fault {
+    (Reason::Timeout, "no whole answer in time".to_owned())
 }
 
 async fn body(mut response: Response) -> Result<Bytes, Fault> {

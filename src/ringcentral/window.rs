@@ -252,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn of_answers_that_are_kept_as_one_the_last_decides() {
+        let (mut window, start) = heavy();
+        for millisecond in [0, 30] {
+            let at = start.after(Duration::from_millis(millisecond));
+            window.sent(at);
+            window.answered(at);
+        }
+        assert_eq!(window.answered.len(), 1, "a grain is 60 ms");
+        assert_eq!(wait(&window, 8, start), 61.03);
+    }
+
+    #[test]
     fn a_silence_is_never_shortened() {
         let (mut window, start) = heavy();
         window.silence(at(start, 60.0));
