@@ -33,4 +33,4 @@ pub mod wire;
 
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
-pub use operation::{Group, Operation};
+pub use operation::Operation;

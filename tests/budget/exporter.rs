@@ -83,16 +83,19 @@ impl<'a> Exporter<'a> {
         self.walking_until = end;
         self.longest_walk_ms = self.longest_walk_ms.max(end - now);
         let gave_up_again = (self.failure, failure) == (Failure::Budget, Failure::Budget);
-        self.gave_up_in_vain |= gave_up_again && self.day.pages(end) <= self.day.usable();
+        let fits = self.day.pages(end) <= self.day.usable();
+        self.gave_up_in_vain |= gave_up_again && fits && !self.day.other_is_greedy;
         self.failure = failure;
     }
 
     fn walk(&mut self, world: &mut World, start: i64) -> (i64, Walked, Failure) {
+        let expected = self.budget.expected_pages();
         let mut now = start;
         for asked in 1.. {
             let moment = self.moment(now);
             if !self.budget.request_at(Operation::ActiveCalls, moment).has_come(moment) {
-                return (now, Walked::OverBudget, Failure::Budget);
+                let walked = if asked > expected { Walked::OverBudget } else { Walked::Broken(asked) };
+                return (now, walked, Failure::Budget);
             }
             self.budget.sent(Operation::ActiveCalls, moment);
             let answer = world.request(now);
@@ -126,12 +129,12 @@ impl<'a> Exporter<'a> {
             ..Notice::default()
         };
         match verdict {
-            Verdict::Admitted { .. } if self.mutation == Mutation::NoReserve => told,
+            Verdict::Admitted { .. } if self.mutation == Mutation::NoReserve || !self.day.tells_remaining => told,
             Verdict::Admitted { remaining } => Notice { remaining: Some(remaining), ..told },
             Verdict::Refused { .. } if self.mutation == Mutation::DeafToPenalties => Notice { status: 500, ..told },
             Verdict::Refused { retry_after_seconds } => {
                 let wait = Some(Duration::from_secs(retry_after_seconds));
-                Notice { status: 429, remaining: Some(0), retry_after: wait, ..told }
+                Notice { status: 429, retry_after: wait, ..told }
             }
         }
     }
@@ -141,10 +144,11 @@ impl<'a> Exporter<'a> {
         if self.walks == 0 || self.is_walking(now) {
             return Ok(());
         }
+        let window = self.day.window_s as i64 * 1000;
+        let round = window + 1000 + self.longest_walk_ms + self.day.interval_ms();
+        let most = if self.failure == Failure::Refused { round + window * i64::from(self.day.penalty) } else { round };
         let age = now - self.walking_until;
-        let most = (self.day.window_s as i64 + 1) * 1000 + self.longest_walk_ms + self.day.interval_ms();
         prop_assert!(age <= most, "the last walk is {age} ms old at {now} ms, and at most {most} are allowed");
-        prop_assert!(self.failure != Failure::Refused, "refused at {now} ms");
         prop_assert!(!self.gave_up_in_vain, "a list that fits was given up twice running before {now} ms");
         Ok(())
     }

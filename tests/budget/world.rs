@@ -22,6 +22,10 @@ pub struct Day {
     /// Requests of another tool, once a window.
     pub other: u32,
     pub other_is_greedy: bool,
+    /// Windows that a penalty lasts.
+    pub penalty: u32,
+    /// Whether answers tell what is left.
+    pub tells_remaining: bool,
     /// Interval and phase of each scraper, in milliseconds.
     pub scrapers: Vec<(i64, i64)>,
     pub seed: u64,
@@ -33,13 +37,13 @@ impl Day {
         let scraper = (1_000_i64..=60_000, 0_i64..60_000);
         (
             (1_u32..=50, prop_oneof![Just(60_u64), 5_u64..=300], kind, 1_u32..=12, 60_i64..=7200),
-            (prop_oneof![Just(0_i64), 0_i64..=12_000], 0_u32..=10, prop::bool::weighted(0.3)),
+            (prop_oneof![Just(0_i64), 0_i64..=12_000], 0_u32..=10, prop::bool::weighted(0.3), 1_u32..=5, any::<bool>()),
             (prop::collection::vec(scraper, 1..=4), any::<u64>()),
         )
             .prop_map(
                 |(
                     (limit, window_s, kind, most_pages, page_change_s),
-                    (slowest_ms, other, greedy),
+                    (slowest_ms, other, greedy, penalty, tells_remaining),
                     (scrapers, seed),
                 )| {
                     let other = if greedy { limit } else { other.min(limit / 5) };
@@ -52,6 +56,8 @@ impl Day {
                         slowest_ms,
                         other,
                         other_is_greedy: greedy,
+                        penalty,
+                        tells_remaining,
                         scrapers,
                         seed,
                     }
@@ -108,7 +114,7 @@ pub struct World {
 impl World {
     pub fn new(day: &Day) -> Self {
         let window = Duration::from_secs(day.window_s);
-        let limit = Limit { requests: day.limit, window, kind: day.kind, penalty: window };
+        let limit = Limit { requests: day.limit, window, kind: day.kind, penalty: window * day.penalty };
         let every = if day.other_is_greedy { 20 * window } else { window };
         let other = (day.other > 0).then_some(OtherTool { requests: day.other, first: window / 3, every });
         Self {

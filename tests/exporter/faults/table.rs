@@ -54,9 +54,9 @@ fn heavy_429(retry_after: Option<u64>) -> Reply {
     Reply::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
 }
 
-/// A date two seconds from now, as a server writes it.
+/// A date three seconds from now, as a server writes it.
 fn soon() -> String {
-    httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2))
+    httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3))
 }
 
 #[rustfmt::skip]
@@ -78,6 +78,8 @@ fn rows() -> Vec<Row> {
         row("429 with group", FirstPage, heavy_429(Some(2)), "rate_limited", "an app of its own"),
         row("429 without group", FirstPage, Reply::too_many_requests(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
         row("429 on page 2", SecondPage, heavy_429(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
+        row("429 whose body does not unzip", FirstPage, heavy_429(Some(2)).with("Content-Encoding", "gzip"), "rate_limited", "the API answered 429"),
+        row("503 whose body does not unzip", FirstPage, Reply::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "the API answered 503"),
         row("429 with a date", FirstPage, heavy_429(None).with("Retry-After", soon()), "rate_limited", "the API answered 429"),
         row("empty body", FirstPage, body(""), "invalid_response", "cut short or empty"),
         row("HTML", FirstPage, body("<html>Log in to this hotspot</html>"), "invalid_response", "no JSON"),
