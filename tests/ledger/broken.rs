@@ -1,0 +1,129 @@
+//! Ledgers that are broken on purpose: each is the real one with what goes in, or what comes out, falsified.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use ringcentral_exporter::calls::{Call, Ledger, News, Outcome, State};
+use ringcentral_exporter::clock::Moment;
+
+/// Whatever takes lists in and tells what is new.
+pub trait Counting {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News;
+}
+
+impl Counting for Ledger {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        Ledger::enter(self, calls, now)
+    }
+}
+
+fn falsified(calls: &[Call], falsify: impl FnMut(&mut Call)) -> Vec<Call> {
+    let mut calls = calls.to_vec();
+    calls.iter_mut().for_each(falsify);
+    calls
+}
+
+/// A record that was away for a list is another record when it returns.
+#[derive(Default)]
+pub struct CountsReturners {
+    ledger: Ledger,
+    last: HashSet<String>,
+    returns: HashMap<String, u32>,
+}
+
+impl Counting for CountsReturners {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        let falsify = |call: &mut Call| {
+            let was_there = self.last.contains(&call.id);
+            let seen = self.returns.entry(call.id.clone()).and_modify(|returns| *returns += u32::from(!was_there));
+            let returns = seen.or_default();
+            call.id = format!("{} {returns}", call.id);
+        };
+        let listed = falsified(calls, falsify);
+        self.last = calls.iter().map(|call| call.id.clone()).collect();
+        self.ledger.enter(&listed, now)
+    }
+}
+
+/// What the first list shows as ended is new to it.
+#[derive(Default)]
+pub struct CountsTheBaseline {
+    ledger: Option<Ledger>,
+}
+
+impl Counting for CountsTheBaseline {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        let ledger = self.ledger.get_or_insert_with(|| {
+            let mut ledger = Ledger::default();
+            ledger.enter(&[], now);
+            ledger
+        });
+        ledger.enter(calls, now)
+    }
+}
+
+/// Forgets a record a minute and a half after it was seen ended, though it is still listed.
+#[derive(Default)]
+pub struct ForgetsTooEarly {
+    ledger: Ledger,
+    ended: HashMap<String, Moment>,
+}
+
+impl Counting for ForgetsTooEarly {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        let falsify = |call: &mut Call| {
+            if call.state == State::Ended {
+                let ended = *self.ended.entry(call.id.clone()).or_insert(now);
+                let is_forgotten = now.since(ended) > Duration::from_secs(90);
+                call.id.push_str(if is_forgotten { " again" } else { "" });
+            }
+        };
+        let listed = falsified(calls, falsify);
+        self.ledger.enter(&listed, now)
+    }
+}
+
+/// Takes each record for a session of its own.
+#[derive(Default)]
+pub struct SessionPerRecord {
+    ledger: Ledger,
+}
+
+impl Counting for SessionPerRecord {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        self.ledger.enter(&falsified(calls, |call| call.session.clone_from(&call.id)), now)
+    }
+}
+
+/// Counts a call when it is first seen, live or not.
+#[derive(Default)]
+pub struct LiveIsEnded {
+    ledger: Ledger,
+}
+
+impl Counting for LiveIsEnded {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        self.ledger.enter(&falsified(calls, |call| call.state = State::Ended), now)
+    }
+}
+
+/// Gives a session the outcome of whichever of its records it meets last, in place of the best.
+#[derive(Default)]
+pub struct LastOutcome {
+    ledger: Ledger,
+    sessions: Ledger,
+}
+
+impl Counting for LastOutcome {
+    fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+        let ended = calls.iter().filter(|call| call.state == State::Ended);
+        let last: HashMap<_, _> = ended.map(|call| (&call.session, &call.result)).collect();
+        let falsify = |call: &mut Call| {
+            if let Some(result) = last.get(&call.session).filter(|_| call.state == State::Ended) {
+                call.result = (*result).clone();
+            }
+        };
+        let sessions_ended: Vec<Outcome> = self.sessions.enter(&falsified(calls, falsify), now).sessions_ended;
+        News { sessions_ended, ..self.ledger.enter(calls, now) }
+    }
+}
