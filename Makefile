@@ -27,7 +27,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 unit:
-	$(CARGO) test --locked --lib --bins --test simulator --test exporter --test budget --test records
+	$(CARGO) test --locked --lib --bins --test simulator --test exporter --test budget --test records --test ledger
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -18,7 +18,7 @@ use broken::{
     Counting, CountsReturners, CountsTheBaseline, ForgetsTooEarly, LastOutcome, LiveIsEnded, SessionPerRecord,
 };
 use day::{Day, Fetch, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
-use ringcentral_exporter::calls::{ExtensionLabel, Ledger, Snapshot};
+use ringcentral_exporter::calls::{ExtensionLabel, Labels, Ledger, Snapshot};
 use tally::Tally;
 use truth::History;
 
@@ -56,7 +56,7 @@ impl Life {
 
 /// Whether the gauges are what was listed at that instant.
 fn gauges_are_true(fetch: &Fetch) {
-    let gauges = Tally::of(&Snapshot::of(&fetch.calls(), ExtensionLabel::Number));
+    let gauges = Tally::of(&Snapshot::of(&fetch.calls(), &mut Labels::new(ExtensionLabel::Number, 10_000)));
     gauges.agrees_with(&truth::gauges(&fetch.records)).unwrap();
 }
 
