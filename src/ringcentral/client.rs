@@ -4,7 +4,7 @@
 //! than one walk at a time. Refuses to know: pages (`pages`), tokens (`session`), when it is wise to fetch ([`Client::ready`] says when it
 //! is allowed), and what the calls mean.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub struct Fetch {
 /// A walk under way.
 #[derive(Default)]
 struct Walk {
-    calls: HashMap<String, Call>,
+    calls: Vec<Call>,
     expected: u32,
     pages: u32,
     asked: u32,
@@ -103,7 +103,7 @@ impl Client {
             took: Moment::now().since(started),
             pages: walk.pages,
             unreadable: walk.unreadable,
-            outcome: outcome.map(|_| walk.calls.into_values().collect()),
+            outcome: outcome.map(|_| distinct(walk.calls)),
         }
     }
 
@@ -206,11 +206,10 @@ impl Walk {
         }
     }
 
-    /// The list may shift between two pages, so a record can come twice: the later one is newer.
     fn take(&mut self, page: Page) {
         self.pages += 1;
         self.unreadable += page.unreadable;
-        self.calls.extend(page.calls.into_iter().map(|call| (call.id.clone(), call)));
+        self.calls.extend(page.calls);
     }
 }
 
@@ -220,4 +219,28 @@ fn first_page(account: &Account) -> String {
         Level::Extension => "/extension/~",
     };
     format!("/restapi/v1.0/account/{}{of_extension}/active-calls?perPage=1000", account.account_id)
+}
+
+/// The list may shift between two pages, so a record can come twice: the later one is newer.
+fn distinct(mut calls: Vec<Call>) -> Vec<Call> {
+    let mut seen = HashSet::with_capacity(calls.len());
+    let newest: Vec<_> = calls.iter().rev().map(|call| seen.insert(call.id.as_str())).collect();
+    let mut newest = newest.into_iter().rev();
+    calls.retain(|_| newest.next().unwrap_or(true));
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_record_that_comes_twice_the_later_one_is_kept() {
+        let page = |json: &str| parse_page(format!(r#"{{"records":[{json}]}}"#).as_bytes(), 1).unwrap().calls;
+        let listed =
+            [r#"{"id":"a","result":"In Progress"},{"id":"b"}"#, r#"{"id":"a","result":"Accepted"},{"id":"c"}"#];
+        let calls = distinct(listed.into_iter().flat_map(page).collect());
+        let kept: Vec<_> = calls.iter().map(|call| (call.id.as_str(), call.result.as_str())).collect();
+        assert_eq!(kept, [("b", "Unknown"), ("a", "Accepted"), ("c", "Unknown")]);
+    }
 }
