@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: check test build bench demo format lint unit doc deny dialect prometheus tools deny-tool
 
-# Fast: format, lints, tests on loopback, docs, dependencies. About a minute once built.
+# Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
 # Everything: the above, RingCentral's own clients, and the release build under a real Prometheus.

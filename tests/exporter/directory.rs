@@ -1,5 +1,6 @@
 //! The account's list of extensions: what it adds, and that its absence costs nothing else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
@@ -136,4 +137,23 @@ async fn names_are_shown_on_request_alone_one_series_a_value() {
     distinct.dedup();
     assert_eq!(shown.len(), distinct.len());
     assert!(shown.len() >= 200, "{}", shown.len());
+}
+
+#[tokio::test]
+async fn ended_calls_by_extension_begin_with_zeros_for_each_extension_that_is_seen() {
+    let rig = Rig::start(still()).await;
+    assert!(!rig.scrape().await.text.contains("extension_calls_ended"), "only on request");
+    let rig = Rig::configured(still(), |config| {
+        config.accounts[0].name = "by_extension".to_owned();
+        config.common.metrics.extension_calls = true;
+    });
+    let samples = rig.await.scrape().await.samples();
+    let extension =
+        |series: &String| series.split("extension=\"").nth(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let of = |family: &'static str| samples.iter().filter(move |(series, _)| series.starts_with(family));
+    let seen: BTreeSet<_> = of("ringcentral_active_calls{").filter_map(|(series, _)| extension(series)).collect();
+    let counted: Vec<_> = of("ringcentral_extension_calls_ended_total{").collect();
+    let met: BTreeSet<_> = counted.iter().filter_map(|(series, _)| extension(series)).collect();
+    assert_eq!(met, seen);
+    assert!(counted.len() == 5 * seen.len() && counted.iter().all(|(_, count)| **count == 0.0), "{counted:?}");
 }
