@@ -1,0 +1,214 @@
+//! The exporter on simulated time.
+//!
+//! Owns: calling its pure stages in the order in which its observer and client do, with the time as an argument: the
+//! client itself reads the clock. Refuses to know: what the stages count and decide.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport, Listed, Listing};
+use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
+use ringcentral_exporter::clock::Moment;
+use ringcentral_exporter::config::{self, Level, Metrics, Patience, Scrape};
+use ringcentral_exporter::exposition::{self, AccountView, process_metrics, render};
+use ringcentral_exporter::instruments::Instruments;
+use ringcentral_exporter::ringcentral::auth::{Auth, Need};
+use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
+use ringcentral_exporter::ringcentral::wire::{ApiError, GrantedToken};
+use ringcentral_exporter::ringcentral::{Error, Operation};
+use ringcentral_exporter::secret::SecretSource;
+use secrecy::SecretString;
+
+use crate::account::Account;
+
+const SCRAPE: Scrape = Scrape {
+    min_interval: Duration::ZERO,
+    timeout_offset: Duration::from_millis(500),
+    max_age: Duration::from_secs(120),
+};
+const METRICS: Metrics = Metrics {
+    extension_label: ExtensionLabel::Number,
+    extension_info: true,
+    extension_calls: true,
+    max_extensions: 10_000,
+};
+const TOKEN_SECONDS: u64 = 3600;
+/// How often the list of extensions is read, and how soon again after a failure: as `observer::book` has it.
+const DIRECTORY_EVERY: Duration = Duration::from_secs(60 * 60);
+const DIRECTORY_AGAIN: Duration = Duration::from_secs(5 * 60);
+
+/// An exporter from its start.
+pub struct Exporter {
+    config: config::Account,
+    started: Moment,
+    labels: Labels,
+    ledger: Ledger,
+    instruments: Instruments,
+    budget: Budget,
+    auth: Auth,
+    directory_due: Moment,
+    known: Observation,
+}
+
+/// A request's end: when it came, and whether it was well.
+type Answered = (Moment, Result<(), Error>);
+
+impl Exporter {
+    /// An exporter that starts now and has asked for nothing yet.
+    pub fn new(limit: u64, jwt_expiry: f64, now: Moment) -> anyhow::Result<Self> {
+        let config = account(limit)?;
+        let api = ApiStanding { jwt_expiry: Some(jwt_expiry), ..ApiStanding::default() };
+        Ok(Self {
+            started: now,
+            labels: Labels::new(METRICS.extension_label, METRICS.max_extensions),
+            ledger: Ledger::default(),
+            instruments: Instruments::new(&config.name, METRICS.extension_calls)?,
+            budget: Budget::new(SCRAPE.min_interval),
+            auth: Auth::new(&Patience::default()),
+            directory_due: now,
+            known: Observation { api, ..Observation::default() },
+            config,
+        })
+    }
+
+    /// The answer to a scrape that comes at `now`, and when it leaves. What is done beside the scrapes is done then.
+    pub async fn scrape(&mut self, account: &mut Account, now: Moment) -> anyhow::Result<(String, Moment)> {
+        let answered = if self.may_fetch(now) { self.fetch(account, now).await? } else { now };
+        self.renew_standing();
+        let text = self.render(answered)?;
+        self.tend(account, answered);
+        Ok((text, answered))
+    }
+
+    fn may_fetch(&self, now: Moment) -> bool {
+        let may_begin = self.auth.need(now) != Need::Login || self.may_ask(Operation::Token, now);
+        may_begin && self.budget.walk_at(now).has_come(now)
+    }
+
+    /// A login if need be, then the list; the first list waits for the directory too.
+    async fn fetch(&mut self, account: &mut Account, started: Moment) -> anyhow::Result<Moment> {
+        self.budget.walk_starts(started);
+        let (taken, begun) = match self.auth.need(started) {
+            Need::Login => self.log_in(account, started),
+            Need::Nothing | Need::Renewal => (started, Ok(())),
+        };
+        let (answered, outcome) = match begun {
+            Ok(()) => self.walk(account, taken),
+            failed => (taken, failed),
+        };
+        self.report(&outcome, answered.since(started));
+        if outcome.is_err() {
+            return Ok(answered);
+        }
+        self.known.api.account_id = Some(account.id());
+        let ready = if self.known.directory.is_none() { self.read_directory(account, answered) } else { answered };
+        self.take(&account.calls(taken).await?, taken);
+        Ok(ready)
+    }
+
+    /// The list of this company never has a second page.
+    fn walk(&mut self, account: &mut Account, taken: Moment) -> Answered {
+        let (answered, outcome) = self.request(account, Operation::ActiveCalls, taken);
+        self.budget.walk_ended(if outcome.is_ok() { Walked::Whole(1) } else { Walked::Broken(1) });
+        (answered, outcome)
+    }
+
+    fn report(&mut self, outcome: &Result<(), Error>, took: Duration) {
+        let failure = outcome.as_ref().err();
+        let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
+        let pages = u32::from(failure.is_none());
+        self.known.fetch = Some(FetchReport { failure, took, pages });
+    }
+
+    fn take(&mut self, calls: &[Call], taken: Moment) {
+        let news = self.ledger.enter(calls, taken);
+        self.instruments.calls.count(&news, &mut self.labels);
+        let snapshot = Snapshot::of(calls, &mut self.labels);
+        self.instruments.calls.meet(snapshot.extensions());
+        self.known.latest = Some(Listing { snapshot: Arc::new(snapshot), taken });
+    }
+
+    fn tend(&mut self, account: &mut Account, mut now: Moment) {
+        if self.auth.need(now) == Need::Renewal && self.may_ask(Operation::Token, now) {
+            let renewed;
+            (now, renewed) = self.log_in(account, now);
+            if renewed.is_err() {
+                self.auth.not_renewed(now);
+            }
+        }
+        let has_token = self.auth.need(now) != Need::Login;
+        if has_token && self.directory_due.has_come(now) && self.may_ask(Operation::Extensions, now) {
+            self.read_directory(account, now);
+        }
+    }
+
+    fn log_in(&mut self, account: &mut Account, now: Moment) -> Answered {
+        let (answered, outcome) = self.request(account, Operation::Token, now);
+        if outcome.is_ok() {
+            let access_token = SecretString::from("simulated");
+            self.auth.granted(GrantedToken { access_token, expires_in: Some(TOKEN_SECONDS) }, answered);
+        }
+        (answered, outcome)
+    }
+
+    fn read_directory(&mut self, account: &mut Account, now: Moment) -> Moment {
+        let (read, outcome) = self.request(account, Operation::Extensions, now);
+        self.directory_due = read.after(if outcome.is_ok() { DIRECTORY_EVERY } else { DIRECTORY_AGAIN });
+        if outcome.is_ok() {
+            let directory = Arc::new(account.directory());
+            self.labels.consult(directory.clone());
+            self.known.directory = Some(Listed { directory, read });
+        }
+        read
+    }
+
+    fn may_ask(&self, operation: Operation, now: Moment) -> bool {
+        self.budget.request_at(operation, now).has_come(now)
+    }
+
+    /// Counted as the transport counts.
+    fn request(&mut self, account: &mut Account, operation: Operation, sent: Moment) -> Answered {
+        self.budget.sent(operation, sent);
+        self.instruments.api.sent(operation);
+        let (notice, took) = account.answer(operation, sent);
+        let answered = sent.after(took);
+        self.instruments.api.took(operation, took);
+        self.budget.answered(operation, Some(&notice), answered);
+        if notice.status == 200 {
+            return (answered, Ok(()));
+        }
+        let error = Error::of_answer(operation, notice.status, ApiError::default(), None);
+        self.instruments.api.failed(operation, error.reason);
+        (answered, Err(error))
+    }
+
+    fn renew_standing(&mut self) {
+        let blocked = |operation: Operation| (operation.as_str(), self.budget.silent_until(operation));
+        let api = &mut self.known.api;
+        api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
+        api.rate_limits = self.budget.announced();
+        api.token_expiry = self.auth.expiry();
+    }
+
+    fn render(&self, now: Moment) -> anyhow::Result<String> {
+        let observation = Arc::new(self.known.clone());
+        let view = AccountView { account: &self.config, observation, instruments: &self.instruments };
+        let process = exposition::Exporter { configured: self.started.wall, process: process_metrics() };
+        Ok(render(&[view], Some(&process), &SCRAPE, &METRICS, now)?)
+    }
+}
+
+fn account(limit: u64) -> anyhow::Result<config::Account> {
+    let secret = SecretSource::Value(SecretString::from("simulated"));
+    Ok(config::Account {
+        name: "default".to_owned(),
+        server: "https://platform.ringcentral.com".parse()?,
+        client_id: "simulated".to_owned(),
+        client_secret: secret.clone(),
+        jwt: secret,
+        account_id: "~".to_owned(),
+        level: Level::Account,
+        concurrent_calls_limit: Some(limit),
+        ca: Vec::new(),
+    })
+}
