@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
+pub mod daemon;
 pub mod demo;
 pub mod program;
+pub mod prometheus;
 pub mod truth;
 
 use ringcentral_exporter::ringcentral::transport::http_client;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::common::program::{Program, pointed_at};
-use crate::server::Server;
+use crate::common::prometheus::Server;
 
 /// The pair of a record, as the series has it.
 fn pair(record: &Record) -> (String, String) {

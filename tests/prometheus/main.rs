@@ -10,7 +10,6 @@
 mod common;
 mod counted;
 mod queries;
-mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -18,9 +17,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::demo;
+use common::prometheus::Server;
 use common::truth::{self, CALL_FAMILIES};
 use serde_json::Value;
-use server::Server;
 use tokio::time::sleep;
 
 /// The requests that a simulated account has seen.
