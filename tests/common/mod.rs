@@ -4,8 +4,10 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod exposition;
 pub mod program;
 pub mod prometheus;
+pub mod promql;
 pub mod truth;
 
 use ringcentral_exporter::ringcentral::transport::http_client;
