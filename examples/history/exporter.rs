@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport, Listed, Listing};
 use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
-use ringcentral_exporter::clock::Moment;
+use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, Level, Metrics, Patience, Scrape};
 use ringcentral_exporter::exposition::{self, AccountView, process_metrics, render};
 use ringcentral_exporter::instruments::Instruments;
@@ -193,8 +193,15 @@ impl Exporter {
     fn render(&self, now: Moment) -> anyhow::Result<String> {
         let observation = Arc::new(self.known.clone());
         let view = AccountView { account: &self.config, observation, instruments: &self.instruments };
-        let process = exposition::Exporter { configured: self.started.wall, process: process_metrics() };
-        Ok(render(&[view], Some(&process), &SCRAPE, &METRICS, now)?)
+        let exporter = exposition::Exporter { configured: self.started.wall, process: self.process() };
+        Ok(render(&[view], Some(&exporter), &SCRAPE, &METRICS, now)?)
+    }
+
+    /// This tool's own, but for its start.
+    fn process(&self) -> Option<exposition::Process> {
+        let mut process = process_metrics()?;
+        process.start = unix_seconds(self.started.wall);
+        Some(process)
     }
 }
 

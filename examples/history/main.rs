@@ -16,9 +16,8 @@
 //!
 //! - A series that vanishes from one step to the next lingers in queries for up to five minutes. Prometheus marks the end
 //!   of a series with a special NaN, which OpenMetrics text cannot express.
-//! - The `process_*` families are those of this tool as it runs, so `process_start_time_seconds` lies after all samples
-//!   and does not change at the exporter's restart. `ringcentral_exporter_config_last_reload_success_timestamp_seconds`
-//!   does.
+//! - The `process_*` families are those of this tool as it runs, but for `process_start_time_seconds`, which is the
+//!   simulated exporter's.
 //! - Families have no type and no help text.
 //!
 //! But for those of the process, the same flags give the same samples.

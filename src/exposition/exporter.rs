@@ -34,7 +34,8 @@ pub struct Process {
     open_fds: u64,
     max_fds: u64,
     threads: u64,
-    start: f64,
+    /// When it started, seconds since 1970.
+    pub start: f64,
 }
 
 /// Adds the exporter's own families.

@@ -11,7 +11,7 @@ mod family;
 
 use std::sync::Arc;
 
-pub use exporter::{Exporter, process_metrics};
+pub use exporter::{Exporter, Process, process_metrics};
 use family::Families;
 
 use crate::calls::Observation;
