@@ -53,9 +53,11 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
 
-# The release build under a real Prometheus, and under wrk. `make tools` installs Debian's.
+# The release build under a real Prometheus, its alerts as far as Alertmanager's webhook, and under wrk. `make tools`
+# installs Debian's.
 prometheus:
 	$(CARGO) test --release --locked --test prometheus
+	$(CARGO) test --release --locked --test alerting -- --nocapture
 	$(CARGO) test --release --locked --test load -- --nocapture
 
 # What a scrape costs: its own work, and the whole process.
@@ -76,6 +78,7 @@ history:
 tools: deny-tool
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	command -v prometheus-alertmanager >/dev/null || missing="$$missing prometheus-alertmanager"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \

@@ -10,7 +10,12 @@ use super::program::{Program, command};
 
 /// A running demo and the lines that it printed.
 pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
-    let all = [&["demo", "--web.listen-address", "127.0.0.1:0"], arguments].concat();
+    start_at("127.0.0.1:0", arguments).await
+}
+
+/// A running demo whose exporter has this address.
+pub async fn start_at(address: &str, arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
+    let all = [&["demo", "--web.listen-address", address], arguments].concat();
     let mut program = Program::start(command(&all));
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
