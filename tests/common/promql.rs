@@ -137,7 +137,5 @@ fn matchers(all: &Matchers) -> Vec<Matcher> {
         MatchOp::NotRe(_) => Compare::NotRegex,
     };
     let named = all.matchers.iter().filter(|one| one.name != "__name__");
-    named
-        .map(|one| Matcher { label: one.name.clone(), compare: compare(&one.op), value: one.value.clone() })
-        .collect()
+    named.map(|one| Matcher { label: one.name.clone(), compare: compare(&one.op), value: one.value.clone() }).collect()
 }
