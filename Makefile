@@ -53,10 +53,11 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
 
-# The release build under a real Prometheus, its alerts as far as Alertmanager's webhook, and under wrk. `make tools`
-# installs Debian's.
+# The release build under a real Prometheus, with the dashboards' queries, its alerts as far as Alertmanager's webhook,
+# and under wrk. `make tools` installs Debian's.
 prometheus:
 	$(CARGO) test --release --locked --test prometheus
+	$(CARGO) test --release --locked --test dashboards
 	$(CARGO) test --release --locked --test alerting -- --nocapture
 	$(CARGO) test --release --locked --test load -- --nocapture
 
