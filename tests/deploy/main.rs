@@ -1,0 +1,22 @@
+//! What is shipped to run the exporter: manifests, units, images and archives, as far as they can be tried without a cluster,
+//! a container engine or a running systemd.
+//!
+//! Needs what `make deploy` sees to: two releases of kubectl and the Kubernetes schemas in `.cache/deploy`, the static program,
+//! and Debian's `systemd`, `strace`, `prometheus` and `prometheus-alertmanager`. `empty_root` must be run by root.
+
+#![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+
+// What Kubernetes is given: each overlay as it is rendered.
+mod kubernetes;
+mod overlays;
+// The profile `restricted` of Pod Security, field by field.
+mod restricted;
+// The Kubernetes schemas of three releases.
+mod schemas;
+// The objects of the Prometheus operator.
+mod operator;
+// The ConfigMaps of Grafana's sidecar.
+mod dashboards;
+// How programs are run and files are read.
+mod tools;

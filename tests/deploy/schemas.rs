@@ -1,0 +1,58 @@
+//! Kubernetes' own schemas, strictly: a field that a release does not know is an error.
+//!
+//! The operator's objects are not among them: `operator` looks at those.
+
+use std::path::Path;
+
+use crate::overlays::{ALL, Overlay};
+use crate::tools::{installed, run, said};
+
+/// The oldest that kubectl of `overlays::RELEASES` is for, one between, and a new one.
+const RELEASES: [&str; 3] = ["1.28", "1.33", "1.37"];
+const OPERATOR: &str = "monitoring.coreos.com/v1";
+
+/// What the validator says of a file, line by line, and whether it is content.
+fn verdict(file: &Path, release: &str) -> (bool, String) {
+    let output = run(installed("kubernetes-validate").args(["--strict", "-k", release]).arg(file));
+    (output.status.success(), said(&output))
+}
+
+fn validate(overlay: &Overlay, release: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("overlay.yaml");
+    std::fs::write(&file, &overlay.text).unwrap();
+    let (content, said) = verdict(&file, release);
+    assert!(content, "{} in {release}\n{said}", overlay.name);
+    let (foreign, own): (Vec<_>, Vec<_>) = overlay.objects.iter().partition(|object| object["apiVersion"] == OPERATOR);
+    let passed = format!(" against version {release}");
+    assert_eq!(said.lines().filter(|line| line.ends_with(&passed)).count(), own.len(), "{said}");
+    let unknown = said.lines().filter(|line| line.contains("Couldn't find schema"));
+    assert_eq!(unknown.filter(|line| line.contains(OPERATOR)).count(), foreign.len(), "{said}");
+    assert_eq!(said.lines().count(), overlay.objects.len(), "{said}");
+}
+
+#[test]
+fn every_object_is_what_three_releases_of_kubernetes_expect() {
+    for overlay in ALL.iter() {
+        RELEASES.iter().for_each(|release| validate(overlay, release));
+    }
+}
+
+#[test]
+fn a_field_that_kubernetes_does_not_know_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("overlay.yaml");
+    let overlay = &Overlay::of("minimal").text;
+    let mistakes = [
+        ("runAsNonRoot:", "runAsNonroot:"),
+        ("periodSeconds: 10", "periodSeconds: ten"),
+        ("port: 10072", "prot: 10072"),
+    ];
+    for (right, wrong) in mistakes {
+        assert!(overlay.contains(right), "{right}");
+        std::fs::write(&file, overlay.replacen(right, wrong, 1)).unwrap();
+        for release in RELEASES {
+            assert!(!verdict(&file, release).0, "{wrong} in {release}");
+        }
+    }
+}
