@@ -1,8 +1,8 @@
 //! PromQL as it stands in dashboards and rules: parsed, and what it selects.
 //!
 //! Owns the parser: with `labels` below it, which says which labels a result can have, it alone names the parser's
-//! types, so another one could take its place here. Knows no metric: what exists is for `exposition` to say, and what is
-//! right for the tests.
+//! types, so another one could take its place here. Knows no metric: what exists is for `exposition` to say, and what
+//! is right for the tests.
 
 pub mod labels;
 

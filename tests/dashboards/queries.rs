@@ -131,6 +131,16 @@ fn no_calls_are_zero_and_not_nothing() {
     none(numbers.map(|answer| format!("{}: {:?}", answer.place(), answer.now)).collect());
 }
 
+/// The fallback to zero must not hide a query that finds nothing.
+#[test]
+fn many_calls_are_not_shown_as_none() {
+    let busy = about_calls(Chosen::Busy).chain(about_calls(Chosen::All));
+    let busy: Vec<_> = busy.filter(|answer| !listed(answer, EMPTY_WHEN_BUSY)).collect();
+    assert!(busy.len() >= 20, "{busy:?}");
+    let wrong = busy.iter().filter(|answer| !answer.numbers().iter().any(|number| *number > 0.0));
+    none(wrong.map(|answer| format!("{}: {:?}", answer.place(), answer.now)).collect());
+}
+
 /// Whether it asks for what the snapshot tells now, or told within the last minute.
 fn is_of_now(answer: &Answer) -> bool {
     let families = of_the_snapshot();
