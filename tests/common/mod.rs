@@ -4,10 +4,12 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod documents;
 pub mod exposition;
 pub mod program;
 pub mod prometheus;
 pub mod promql;
+pub mod promtool;
 pub mod truth;
 
 use ringcentral_exporter::ringcentral::transport::http_client;

@@ -64,7 +64,7 @@ impl Setup {
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
-            .args(["--storage.tsdb.retention.time=30d", "--web.listen-address=127.0.0.1:0"]);
+            .args(["--storage.tsdb.retention.time=30d", "--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]);
         let daemon = Daemon::start(&mut command);
         let url = format!("http://{}", daemon.address().await);
         daemon.logs("Server is ready").await;
