@@ -60,6 +60,7 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 prometheus:
 	$(CARGO) test --release --locked --test prometheus
 	$(CARGO) test --release --locked --test dashboards
+	$(CARGO) test --release --locked --test rules
 	$(CARGO) test --release --locked --test alerting -- --nocapture
 	$(CARGO) test --release --locked --test load -- --nocapture
 
@@ -102,7 +103,9 @@ history:
 tools: deny-tool
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
-	command -v prometheus-alertmanager >/dev/null || missing="$$missing prometheus-alertmanager"; \
+	command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || \
+		missing="$$missing prometheus-alertmanager"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \

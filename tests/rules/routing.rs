@@ -1,0 +1,73 @@
+//! The example for Alertmanager: its own tool accepts it, and a real Alertmanager silences what it should and no more.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::common::daemon::Daemon;
+use crate::common::promtool::shell;
+use crate::common::{get, http};
+use crate::shipped::FOLDER;
+
+#[test]
+fn amtool_accepts_the_example_and_routes_by_severity() {
+    let folder = Path::new(FOLDER);
+    shell(folder, "amtool check-config alertmanager.yml");
+    for (severity, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "chat")] {
+        let routes = "amtool config routes test --config.file=alertmanager.yml";
+        let said = shell(folder, &format!("{routes} --verify.receivers={receiver} severity={severity}"));
+        assert!(said.contains(receiver), "{said}");
+    }
+}
+
+fn alert(name: &str, severity: &str, account: &str) -> Value {
+    json!({ "labels": { "alertname": name, "severity": severity, "job": "ringcentral", "account": account } })
+}
+
+/// The alerts of two accounts; of the second, calls are known.
+fn alerts() -> Vec<Value> {
+    vec![
+        alert("RingCentralDataStale", "critical", "one"),
+        alert("RingCentralAPIFailing", "warning", "one"),
+        alert("RingCentralBlockedLong", "warning", "one"),
+        alert("RingCentralLoginFailing", "critical", "one"),
+        alert("RingCentralAPIFailing", "warning", "two"),
+        alert("RingCentralJWTExpiring", "warning", "two"),
+        alert("RingCentralJWTExpiring", "critical", "two"),
+        alert("RingCentralJWTExpiring", "warning", "three"),
+    ]
+}
+
+/// The name, severity and account of each alert that is inhibited.
+async fn inhibited(address: &str) -> Vec<String> {
+    let reply = get(&format!("http://{address}/api/v2/alerts?active=false&silenced=false")).await;
+    let alerts: Vec<Value> = serde_json::from_str(&reply).unwrap();
+    let told = |alert: &Value| {
+        ["alertname", "severity", "account"].map(|name| alert["labels"][name].as_str().unwrap().to_owned())
+    };
+    let mut told: Vec<_> = alerts.iter().map(|alert| told(alert).join(" ")).collect();
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("prometheus-alertmanager");
+    command
+        .args([&format!("--config.file={FOLDER}/alertmanager.yml"), "--web.listen-address=127.0.0.1:0"])
+        .args([&format!("--storage.path={}", folder.path().display()), "--cluster.listen-address="]);
+    let daemon = Daemon::start(&mut command);
+    let address = daemon.address().await;
+    let body = serde_json::to_string(&alerts()).unwrap();
+    let sent =
+        http().post(format!("http://{address}/api/v2/alerts")).header("Content-Type", "application/json").body(body);
+    assert!(sent.send().await.unwrap().status().is_success(), "{}", daemon.log());
+    let expected = [
+        "RingCentralAPIFailing warning one",
+        "RingCentralBlockedLong warning one",
+        "RingCentralJWTExpiring warning two",
+    ];
+    assert_eq!(inhibited(&address).await, expected);
+}
