@@ -109,7 +109,9 @@ tools: deny-tool
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
-	command -v strace >/dev/null || missing="$$missing strace"; \
+	command -v readelf >/dev/null || missing="$$missing binutils"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \

@@ -2,7 +2,7 @@
 //! a container engine or a running systemd.
 //!
 //! Needs what `make deploy` sees to: two releases of kubectl and the Kubernetes schemas in `.cache/deploy`, the static program,
-//! and Debian's `systemd`, `strace`, `prometheus` and `prometheus-alertmanager`. `empty_root` must be run by root.
+//! and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `empty_root` and `systemd` must be run by root.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
@@ -18,5 +18,9 @@ mod schemas;
 mod operator;
 // The ConfigMaps of Grafana's sidecar.
 mod dashboards;
+// The unit of systemd.
+mod systemd;
+// The program without libraries.
+mod static_program;
 // How programs are run and files are read.
 mod tools;
