@@ -18,6 +18,8 @@ mod schemas;
 mod operator;
 // The ConfigMaps of Grafana's sidecar.
 mod dashboards;
+// The image.
+mod docker;
 // The unit of systemd.
 mod systemd;
 // The program without libraries.
