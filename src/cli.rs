@@ -98,6 +98,12 @@ pub struct CommonArgs {
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
+    /// File with TLS, login and headers, in the form of Prometheus' exporter-toolkit [default: plain HTTP, no login]
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<String>,
+    /// Let POST /-/reload re-read the files; SIGHUP always does
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// What the label `extension` shows: number, id or off
     #[arg(long = "metrics.extension-label", value_name = "WHAT", default_value = "number")]
     pub extension_label: String,

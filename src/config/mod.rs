@@ -2,12 +2,15 @@
 //!
 //! Owns: the validated configuration, and one line for each mistake in it that names the flag or variable, what is
 //! wrong, and what is accepted. Refuses to know: what the values are used for. `setting` finds a value and reports
-//! on it, `account` and this file say which values there are.
+//! on it, `account` and this file say which values there are; `web` has the file of `--web.config.file`, `yaml` reads such files.
 
 mod account;
 mod setting;
+pub mod web;
+mod yaml;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{Account, Level};
@@ -47,6 +50,10 @@ pub struct Web {
     pub listen: Vec<String>,
     /// `--web.telemetry-path`.
     pub telemetry_path: String,
+    /// `--web.config.file`.
+    pub config_file: Option<PathBuf>,
+    /// `--web.enable-lifecycle`.
+    pub enable_lifecycle: bool,
 }
 
 /// When to fetch and how long to show it.
@@ -167,6 +174,8 @@ impl Web {
         Ok(Self {
             listen: if listen.is_empty() { vec![":10072".to_owned()] } else { listen },
             telemetry_path: path.value,
+            config_file: args.web_config_file.as_deref().filter(|file| !file.is_empty()).map(PathBuf::from),
+            enable_lifecycle: args.enable_lifecycle,
         })
     }
 }

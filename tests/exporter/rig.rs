@@ -68,7 +68,12 @@ pub async fn loopback() -> TcpListener {
 /// Defaults, but for a back-off short enough to wait for.
 pub fn common() -> Common {
     Common {
-        web: Web { listen: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        web: Web {
+            listen: Vec::new(),
+            telemetry_path: "/metrics".to_owned(),
+            config_file: None,
+            enable_lifecycle: false,
+        },
         scrape: Scrape {
             min_interval: Duration::ZERO,
             timeout_offset: Duration::from_millis(500),

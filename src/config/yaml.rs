@@ -1,0 +1,289 @@
+//! A YAML file as keys, values and lines.
+//!
+//! Owns: that a mistake names its file, line and key path, that a key which nobody asked for is a mistake, and that no
+//! value is repeated unless the one who asked for it wants that. Refuses to know: which keys there are.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::ConfigError;
+use super::setting::Setting;
+
+/// A mapping, of which keys are taken one by one.
+pub struct Section {
+    file: String,
+    path: String,
+    entries: Vec<(Spanned<String>, Spanned<Value>)>,
+    known: Vec<&'static str>,
+}
+
+enum Value {
+    Nothing,
+    Scalar(String),
+    List(Vec<Spanned<Value>>),
+    Map(Vec<(Spanned<String>, Spanned<Value>)>),
+}
+
+impl Section {
+    /// Reads a document, which is a mapping or empty. `file` is what complaints begin with.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let section = |entries| Self { file: file.to_owned(), path: String::new(), entries, known: Vec::new() };
+        let root: Spanned<Value> = match serde_saphyr::from_str(text) {
+            Ok(root) => root,
+            Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => {
+                return Ok(section(Vec::new()));
+            }
+            Err(error) => return Err(not_yaml(file, &error)),
+        };
+        match root.value {
+            Value::Nothing => Ok(section(Vec::new())),
+            Value::Map(entries) => Ok(section(entries)),
+            Value::Scalar(_) | Value::List(_) => {
+                Err(ConfigError(format!("{file}: no keys; accepted is a mapping in YAML")))
+            }
+        }
+    }
+
+    /// Whether nothing is left in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// A text; without a value, or with an empty one, it counts as left out.
+    pub fn text(&mut self, key: &'static str) -> Result<Option<Setting>, ConfigError> {
+        let Some((name, value)) = self.take(key) else { return Ok(None) };
+        match value.value {
+            Value::Nothing => Ok(None),
+            Value::Scalar(text) => Ok(Some(Setting { name, value: text }).filter(|setting| !setting.value.is_empty())),
+            Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn switch(&mut self, key: &'static str, unsaid: bool) -> Result<bool, ConfigError> {
+        match self.text(key)? {
+            None => Ok(unsaid),
+            Some(setting) => setting.value.parse().map_err(|_| setting.wrong("true or false")),
+        }
+    }
+
+    /// A list of texts.
+    pub fn list(&mut self, key: &'static str) -> Result<Vec<Setting>, ConfigError> {
+        let Some((name, value)) = self.take(key) else { return Ok(Vec::new()) };
+        let items = match value.value {
+            Value::Nothing => return Ok(Vec::new()),
+            Value::List(items) => items,
+            Value::Scalar(_) | Value::Map(_) => return Err(wrong_kind(&name, "a list")),
+        };
+        let item = |(n, item): (usize, Spanned<Value>)| {
+            let name = self.name(&format!("{key}[{n}]"), item.referenced.line());
+            match item.value {
+                Value::Scalar(value) => Ok(Setting { name, value }),
+                Value::Nothing | Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
+            }
+        };
+        items.into_iter().enumerate().map(item).collect()
+    }
+
+    /// A mapping inside; one that is left out is empty.
+    pub fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
+        let taken = self.take(key);
+        let entries = match taken {
+            None => Vec::new(),
+            Some((_, Spanned { value: Value::Nothing, .. })) => Vec::new(),
+            Some((_, Spanned { value: Value::Map(entries), .. })) => entries,
+            Some((name, _)) => return Err(wrong_kind(&name, "a mapping")),
+        };
+        let path = format!("{}{key}.", self.path);
+        Ok(Self { file: self.file.clone(), path, entries, known: Vec::new() })
+    }
+
+    /// All keys and their texts, where the keys are the user's own.
+    pub fn texts(self) -> Result<Vec<(String, Setting)>, ConfigError> {
+        let text = |(key, value): &(Spanned<String>, Spanned<Value>)| {
+            let name = self.name(&key.value, key.referenced.line());
+            match &value.value {
+                Value::Scalar(text) => Ok((key.value.clone(), Setting { name, value: text.clone() })),
+                Value::Nothing => Ok((key.value.clone(), Setting { name, value: String::new() })),
+                Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
+            }
+        };
+        self.entries.iter().map(text).collect()
+    }
+
+    /// Nothing more is asked for: a key that is left is a mistake.
+    pub fn end(self) -> Result<(), ConfigError> {
+        let Some((key, _)) = self.entries.first() else { return Ok(()) };
+        let name = self.name(&key.value, key.referenced.line());
+        Err(ConfigError(format!("{name}: there is no such key; accepted are {}", self.known.join(", "))))
+    }
+
+    /// A complaint about the whole.
+    pub fn wrong(&self, what: &str) -> ConfigError {
+        let path = self.path.trim_end_matches('.');
+        ConfigError(format!("{}: {path}: {what}", self.file))
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<(String, Spanned<Value>)> {
+        self.known.push(key);
+        let at = self.entries.iter().position(|(present, _)| present.value == key)?;
+        let (present, value) = self.entries.remove(at);
+        Some((self.name(key, present.referenced.line()), value))
+    }
+
+    fn name(&self, key: &str, line: u64) -> String {
+        format!("{} line {line}: {}{}", self.file, self.path, shown(key))
+    }
+}
+
+/// A key that is no name may be a secret in the wrong place.
+fn shown(key: &str) -> &str {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
+    if key.len() <= 64 && key.bytes().all(plain) { key } else { "(a key)" }
+}
+
+fn wrong_kind(name: &str, accepted: &str) -> ConfigError {
+    ConfigError(format!("{name}: accepted is {accepted}"))
+}
+
+/// The parser's own words are left out, since they may repeat what stands in the file.
+fn not_yaml(file: &str, error: &serde_saphyr::Error) -> ConfigError {
+    let what = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { .. } => "a key stands there twice",
+        _ => "this is not YAML as we read it",
+    };
+    match error.location() {
+        Some(location) => ConfigError(format!("{file} line {}: {what}", location.line())),
+        None => ConfigError(format!("{file}: {what}")),
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Nothing)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Scalar(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Scalar(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Section {
+        Section::parse("web.yml", text).unwrap()
+    }
+
+    fn complaint(text: &str) -> String {
+        Section::parse("web.yml", text).err().unwrap().0
+    }
+
+    #[test]
+    fn scalars_of_any_kind_are_texts() {
+        let mut section = parse("a: 1\nb: true\nc: 'x: y'\nd: |\n  two\n  lines\ne:\nf: ''\n");
+        let mut text = |key| section.text(key).unwrap().map(|setting| setting.value);
+        assert_eq!(text("a").as_deref(), Some("1"));
+        assert_eq!(text("b").as_deref(), Some("true"));
+        assert_eq!(text("c").as_deref(), Some("x: y"));
+        assert_eq!(text("d").as_deref(), Some("two\nlines\n"));
+        assert_eq!((text("e"), text("f"), text("g")), (None, None, None));
+        section.end().unwrap();
+    }
+
+    #[test]
+    fn a_setting_names_file_line_and_path() {
+        let mut section = parse("# a comment\nouter:\n  inner:\n  - one\n  - two\n");
+        let list = section.section("outer").unwrap().list("inner").unwrap();
+        assert_eq!(list[1].name, "web.yml line 5: outer.inner[1]");
+    }
+
+    #[test]
+    fn a_key_that_nobody_asks_for_is_told_with_those_that_there_are() {
+        let mut section = parse("a: 1\ncolour: red\n");
+        section.text("a").unwrap();
+        section.text("b").unwrap();
+        assert_eq!(section.end().unwrap_err().0, "web.yml line 2: colour: there is no such key; accepted are a, b");
+    }
+
+    #[test]
+    fn a_key_that_may_be_a_secret_is_not_repeated() {
+        let complaint = parse("$2y$10$mDwo.lAisC94iLAyP81MC: alice\n").end().unwrap_err().0;
+        assert!(complaint.starts_with("web.yml line 1: (a key): there is no such key"), "{complaint}");
+    }
+
+    #[test]
+    fn an_empty_document_has_no_keys() {
+        for text in ["", "# nothing\n", "---\n", "{}"] {
+            assert!(parse(text).is_empty(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_told_by_its_line_and_never_repeated() {
+        assert_eq!(complaint("a: 1\nb: [sesame\n\n"), "web.yml line 2: this is not YAML as we read it");
+        assert_eq!(complaint("a: 1\na: sesame\n"), "web.yml line 2: a key stands there twice");
+        assert_eq!(complaint("sesame\nsesame\n"), "web.yml: no keys; accepted is a mapping in YAML");
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_told() {
+        let mut section = parse("a: [1]\nb: 1\nc: {d: 1}\n");
+        assert_eq!(section.text("a").unwrap_err().0, "web.yml line 1: a: accepted is one value");
+        assert_eq!(section.list("b").unwrap_err().0, "web.yml line 2: b: accepted is a list");
+        assert!(section.list("c").is_err());
+    }
+}
