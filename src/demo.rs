@@ -42,17 +42,17 @@ impl Demo {
         })
     }
 
-    /// Starts the simulated account and prints where to look.
+    /// Starts the simulated account and prints where to look; `scheme` is the exporter's own, `http` or `https`.
     ///
     /// # Errors
     /// When its address cannot be had.
-    pub async fn start(self, exporter: &[TcpListener]) -> anyhow::Result<RunningDemo> {
+    pub async fn start(self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<RunningDemo> {
         let address = &self.listen;
         let listener =
             listen::bind(address).with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
         let simulator = Simulator::start(listener, self.scenario, self.seed)?;
         let demo = RunningDemo { simulator };
-        print!("{}", demo.greeting(exporter)?);
+        print!("{}", demo.greeting(exporter, scheme)?);
         Ok(demo)
     }
 }
@@ -78,10 +78,10 @@ impl RunningDemo {
         Ok(Config { accounts: vec![account], common })
     }
 
-    fn greeting(&self, exporter: &[TcpListener]) -> anyhow::Result<String> {
+    fn greeting(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {
         let mut text = "The exporter's page is at:\n".to_owned();
         for listener in exporter {
-            writeln!(text, "http://{}/", reachable(listener.local_addr()?))?;
+            writeln!(text, "{scheme}://{}/", reachable(listener.local_addr()?))?;
         }
         writeln!(text, "The simulated account, for another exporter or for curl:")?;
         writeln!(text, "RC_SERVER_URL={}", self.simulator.url())?;

@@ -20,6 +20,7 @@
 //! | [`secret`], [`clock`], [`telemetry`], [`shutdown`] | secrets, time, the log, signals: one door each |
 //! | [`ringcentral`] | the API: requests, limits, tokens, JSON |
 //! | [`calls`] | pure: what records mean and what they add up to |
+//! | [`reload`] | what is read anew while it runs |
 //! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
 //! | [`exposition`], [`http`] | names and help texts; paths and connections |
 //! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
@@ -33,6 +34,7 @@ pub mod exposition;
 pub mod http;
 pub mod instruments;
 pub mod observer;
+pub mod reload;
 pub mod ringcentral;
 pub mod secret;
 pub mod shutdown;
@@ -52,6 +54,7 @@ use crate::clock::Moment;
 use crate::config::{Account, Common, Config};
 use crate::http::routes::{App, ObservedAccount};
 use crate::instruments::Instruments;
+use crate::reload::Reloader;
 use crate::ringcentral::Client;
 use crate::ringcentral::transport::{http_client, is_loopback};
 
@@ -63,8 +66,12 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When TLS cannot be set up: no root certificates for an `https` server.
-pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let configured = Moment::now().wall;
+pub async fn run(
+    config: Config,
+    reloader: Arc<Reloader>,
+    listeners: Vec<TcpListener>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let mut accounts = Vec::new();
     let mut observers = Vec::new();
     for account in config.accounts {
@@ -77,7 +84,8 @@ pub async fn run(config: Config, listeners: Vec<TcpListener>, stop: impl Future<
         scrape: config.common.scrape,
         metrics: config.common.metrics,
         telemetry_path: config.common.web.telemetry_path,
-        configured,
+        reloader,
+        lifecycle: config.common.web.enable_lifecycle,
         last_call: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;

@@ -1,11 +1,13 @@
 //! Parse, start logging, call the library, turn an error into an exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use ringcentral_exporter::cli::{Cli, Command, one_line};
 use ringcentral_exporter::config::{Common, Config, ConfigError};
 use ringcentral_exporter::demo::Demo;
+use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::shutdown::Signals;
 use ringcentral_exporter::{http, telemetry};
 use tokio::net::TcpListener;
@@ -17,8 +19,8 @@ const MISUSED: u8 = 2;
 
 /// What to run.
 enum Plan {
-    Serve(Box<Config>),
-    Demo(Box<(Common, Demo)>),
+    Serve(Box<Config>, Arc<Reloader>),
+    Demo(Box<(Common, Demo)>, Arc<Reloader>),
 }
 
 fn main() -> ExitCode {
@@ -42,10 +44,18 @@ fn main() -> ExitCode {
 
 fn plan(cli: Cli) -> Result<Plan, ConfigError> {
     let variable = |name: &str| std::env::var_os(name);
+    let serve = |config: Config| {
+        let reloader = Reloader::new(&config.common.web, &config.accounts)?;
+        Ok(Plan::Serve(Box::new(config), Arc::new(reloader)))
+    };
     match cli.command {
-        Some(Command::Demo(args)) => Ok(Plan::Demo(Box::new((Common::new(&args.common)?, Demo::new(&args)?)))),
-        Some(Command::Serve(args)) => Ok(Plan::Serve(Box::new(Config::new(&args, &variable)?))),
-        None => Ok(Plan::Serve(Box::new(Config::new(&cli.serve, &variable)?))),
+        Some(Command::Demo(args)) => {
+            let common = Common::new(&args.common)?;
+            let reloader = Reloader::new(&common.web, &[])?;
+            Ok(Plan::Demo(Box::new((common, Demo::new(&args)?)), Arc::new(reloader)))
+        }
+        Some(Command::Serve(args)) => serve(Config::new(&args, &variable)?),
+        None => serve(Config::new(&cli.serve, &variable)?),
     }
 }
 
@@ -65,27 +75,31 @@ fn start(plan: Plan) -> anyhow::Result<()> {
 
 async fn run(plan: Plan) -> anyhow::Result<()> {
     match plan {
-        Plan::Serve(config) => {
+        Plan::Serve(config, reloader) => {
             telemetry::start(config.common.log);
             let listeners = http::listen::bind_all(&config.common.web.listen)?;
-            serve(*config, listeners).await
+            serve(*config, reloader, listeners).await
         }
-        Plan::Demo(plan) => {
+        Plan::Demo(plan, reloader) => {
             let (common, demo) = *plan;
             telemetry::start(common.log);
             let listeners = http::listen::bind_all(&common.web.listen)?;
-            let demo = demo.start(&listeners).await?;
-            serve(demo.config(common)?, listeners).await
+            let demo = demo.start(&listeners, reloader.door().scheme()).await?;
+            serve(demo.config(common)?, reloader, listeners).await
         }
     }
 }
 
-async fn serve(config: Config, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
-    let signals = Signals::listen()?;
+async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+    let hung_up = reloader.clone();
+    let signals = Signals::listen(move || drop(hung_up.reload("SIGHUP")))?;
+    let door = reloader.door();
+    door.warn();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+        let (address, version) = (listener.local_addr()?, env!("CARGO_PKG_VERSION"));
+        tracing::info!(%address, version, tls = door.has_tls(), login = door.has_login(), "listening");
     }
     let stopped = async { drop(stopped.await) };
-    signals.guard(stop, ringcentral_exporter::run(config, listeners, stopped)).await?
+    signals.guard(stop, ringcentral_exporter::run(config, reloader, listeners, stopped)).await?
 }

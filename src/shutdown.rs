@@ -1,6 +1,7 @@
 //! Ending on a signal: the first asks, the second insists.
 //!
-//! Owns: SIGTERM and SIGINT; and SIGHUP, which must not end anything. Refuses to know: what has to be finished first.
+//! Owns: SIGTERM and SIGINT; and SIGHUP, which must not end anything. Refuses to know: what has to be finished first, and
+//! what a hangup is good for.
 
 use std::future::Future;
 use std::io;
@@ -12,6 +13,7 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    on_hangup: Box<dyn Fn()>,
 }
 
 /// A second signal came before the end that the first one asked for.
@@ -20,15 +22,16 @@ pub struct Signals {
 pub struct Aborted;
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on; calls `on_hangup` at each hangup.
     ///
     /// # Errors
     /// When the system lets us not.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(on_hangup: impl Fn() + 'static) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            on_hangup: Box::new(on_hangup),
         })
     }
 
@@ -38,9 +41,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::info!("nothing to reload: secrets are read anew at each login, flags at a start");
-                }
+                _ = self.hangup.recv() => (self.on_hangup)(),
             }
         }
     }

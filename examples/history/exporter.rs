@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport, Listed, Listing};
 use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
-use ringcentral_exporter::config::{self, Level, Metrics, Patience, Scrape};
+use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
 use ringcentral_exporter::exposition::{self, AccountView, process_metrics, render};
 use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::ringcentral::auth::{Auth, Need};
@@ -193,7 +193,8 @@ impl Exporter {
     fn render(&self, now: Moment) -> anyhow::Result<String> {
         let observation = Arc::new(self.known.clone());
         let view = AccountView { account: &self.config, observation, instruments: &self.instruments };
-        let exporter = exposition::Exporter { configured: self.started.wall, process: self.process() };
+        let exporter =
+            exposition::Exporter { configuration: ConfigurationState::read_at(self.started), process: self.process() };
         Ok(render(&[view], Some(&exporter), &SCRAPE, &METRICS, now)?)
     }
 

@@ -14,10 +14,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{Account, Level};
+use jiff::Timestamp;
 use setting::{DURATION, Setting, Variables};
 
 use crate::calls::ExtensionLabel;
 use crate::cli::{CommonArgs, ServeArgs};
+use crate::clock::Moment;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -122,6 +124,23 @@ impl Default for Patience {
             refusal_first: Duration::from_secs(60),
             refusal_most: Duration::from_secs(15 * 60),
         }
+    }
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigurationState {
+    /// Whether it went well the last time.
+    pub successful: bool,
+    /// When it last went well.
+    pub read_well: Timestamp,
+}
+
+impl ConfigurationState {
+    /// Read well at this moment.
+    #[must_use]
+    pub fn read_at(now: Moment) -> Self {
+        Self { successful: true, read_well: now.wall }
     }
 }
 

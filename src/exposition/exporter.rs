@@ -1,9 +1,8 @@
 //! The families of the exporter itself: build, configuration, process. They have no label `account`.
 
-use jiff::Timestamp;
-
 use super::family::{Families, Family};
 use crate::clock::unix_seconds;
+use crate::config::ConfigurationState;
 
 const BUILD_INFO: Family =
     Family::gauge("ringcentral_exporter_build_info", "The build: version, revision of the source, and compiler.");
@@ -19,8 +18,8 @@ const RELOAD_TIMESTAMP: Family = Family::gauge(
 /// The state of the exporter.
 #[derive(Clone, Copy, Debug)]
 pub struct Exporter {
-    /// When the configuration was last read well.
-    pub configured: Timestamp,
+    /// How reading the configuration went.
+    pub configuration: ConfigurationState,
     /// The process, where the system tells.
     pub process: Option<Process>,
 }
@@ -43,8 +42,8 @@ pub fn add(families: &mut Families, exporter: &Exporter) {
     let build =
         [("version", env!("CARGO_PKG_VERSION")), ("revision", env!("BUILD_REVISION")), ("rustc", env!("BUILD_RUSTC"))];
     families.add(&BUILD_INFO, &build, 1.0);
-    families.add(&RELOAD_SUCCESSFUL, &[], 1.0);
-    families.add(&RELOAD_TIMESTAMP, &[], unix_seconds(exporter.configured));
+    families.add(&RELOAD_SUCCESSFUL, &[], f64::from(u8::from(exporter.configuration.successful)));
+    families.add(&RELOAD_TIMESTAMP, &[], unix_seconds(exporter.configuration.read_well));
     if let Some(process) = &exporter.process {
         add_process(families, process);
     }

@@ -172,14 +172,12 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn beyond_the_places_of_the_queue_the_answer_comes_at_once() {
-        let login = Arc::new(login());
-        let guess = |n: u32| {
-            let login = login.clone();
-            async move { login.check(&headers(&[&format!("alice:{n}")]), HERE).await }
-        };
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_whom_it_does_not_know() {
+        let login = login();
+        assert_eq!(login.check(&headers(&["alice:sesame"]), HERE).await, Verdict::Right);
         let _places: Vec<_> = (0..5).filter_map(|_| login.queue.enter(HERE)).collect();
-        assert_eq!(guess(1).await, Verdict::Busy);
+        assert_eq!(login.check(&headers(&["alice:sesam"]), HERE).await, Verdict::Busy);
+        assert_eq!(login.check(&headers(&["alice:sesame"]), HERE).await, Verdict::Right);
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! Owns: sockets ([`listen`]), connections ([`server`]), paths and their answers ([`routes`]), the deadline of a scrape ([`deadline`]), the
 //! encoding of an answer ([`reply`]), the page for people ([`page`]). Refuses to know: RingCentral.
+//!
+//! What `--web.config.file` asks for stands at the [`door`]: [`tls`] and [`client_certificate`] for connections,
+//! [`login`] with its [`queue`] and its [`verdicts`], and the [`bucket`] of the rate limit.
 
 pub mod bucket;
 pub mod client_certificate;
 pub mod deadline;
+pub mod door;
 pub mod listen;
 pub mod login;
 pub mod page;

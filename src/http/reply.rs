@@ -3,12 +3,13 @@
 //! Owns: gzip for those who ask for it, which Prometheus always does.
 
 use std::io::Write;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
 use hyper::{HeaderMap, Response, StatusCode};
 
 /// A whole answer.
@@ -24,11 +25,21 @@ pub fn line(status: StatusCode, text: &str) -> Reply {
     with_type(status, TEXT, format!("{text}\n").into())
 }
 
-/// What may not be done here.
+/// What may not be done here, and what may.
 #[must_use]
-pub fn only_get() -> Reply {
-    let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are accepted here");
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+pub fn not_allowed(allowed: &'static str) -> Reply {
+    let text = format!("only {} is accepted here", allowed.replace(", ", " or "));
+    let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &text);
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    reply
+}
+
+/// What is refused for now.
+#[must_use]
+pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
+    let mut reply = line(status, text);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     reply
 }
 

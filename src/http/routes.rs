@@ -3,12 +3,12 @@
 //! Owns: which path does what. A scrape always gets 200 if we can speak at all: a failure of RingCentral is a sample,
 //! not a status. Health paths touch nothing.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,6 +20,7 @@ use crate::config::{Account, Metrics, Scrape};
 use crate::exposition::{self, AccountView, Exporter};
 use crate::instruments::Instruments;
 use crate::observer;
+use crate::reload::Reloader;
 
 /// What answers are made of.
 pub struct App {
@@ -31,8 +32,10 @@ pub struct App {
     pub metrics: Metrics,
     /// Path of the metrics.
     pub telemetry_path: String,
-    /// When the configuration was read.
-    pub configured: Timestamp,
+    /// What is read anew while we run.
+    pub reloader: Arc<Reloader>,
+    /// Whether `POST /-/reload` is obeyed.
+    pub lifecycle: bool,
     /// Once the exporter stops: when scrapes still in flight are answered at the latest.
     pub last_call: watch::Sender<Option<Instant>>,
 }
@@ -62,21 +65,55 @@ pub struct ObservedAccount {
     pub instruments: Arc<Instruments>,
 }
 
-/// Answers a request.
-pub async fn answer(app: &App, request: Request<Incoming>) -> Reply {
+/// Answers a request from this address, if the door lets it in. Probes have no password, and are let in.
+pub async fn answer(app: &App, request: Request<Incoming>, from: IpAddr) -> Reply {
+    let door = app.reloader.door();
+    let refusal = match request.uri().path() {
+        "/-/healthy" | "/healthz" | "/-/ready" | "/readyz" => None,
+        _ => door.refusal(request.headers(), from).await,
+    };
+    let mut reply = match refusal {
+        Some(refusal) => refusal,
+        None => respond(app, &request).await,
+    };
+    door.furnish(&mut reply);
+    reply
+}
+
+async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
     let path = request.uri().path();
+    if path == "/-/reload" {
+        return reload(app, request.method());
+    }
     let known = path == app.telemetry_path || matches!(path, "/" | "/-/healthy" | "/healthz" | "/-/ready" | "/readyz");
     if !known {
         return reply::line(StatusCode::NOT_FOUND, "there is nothing here; / has the links");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return reply::only_get();
+        return reply::not_allowed("GET, HEAD");
     }
     match path {
         "/" => reply::page(page::html(app, Moment::now())),
         "/-/healthy" | "/healthz" => reply::line(StatusCode::OK, "healthy"),
         "/-/ready" | "/readyz" => reply::line(StatusCode::OK, "ready"),
-        _ => metrics(app, &request).await,
+        _ => metrics(app, request).await,
+    }
+}
+
+fn reload(app: &App, method: &Method) -> Reply {
+    if method != Method::POST {
+        return reply::not_allowed("POST");
+    }
+    if !app.lifecycle {
+        return reply::line(
+            StatusCode::FORBIDDEN,
+            "this needs --web.enable-lifecycle; SIGHUP does the same without it",
+        );
+    }
+    match app.reloader.reload_if_due("POST /-/reload") {
+        Ok(Ok(())) => reply::line(StatusCode::OK, "reloaded"),
+        Ok(Err(error)) => reply::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(wait) => reply::later(StatusCode::TOO_MANY_REQUESTS, "this was asked for less than a second ago", wait),
     }
 }
 
@@ -85,8 +122,9 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
         Ok(asked) => asked,
         Err(unknown) => return reply::line(StatusCode::NOT_FOUND, &format!("there is no account {unknown:?}")),
     };
-    let exporter =
-        asked.is_none().then(|| Exporter { configured: app.configured, process: exposition::process_metrics() });
+    let exporter = asked
+        .is_none()
+        .then(|| Exporter { configuration: app.reloader.state(), process: exposition::process_metrics() });
     let accounts = asked.unwrap_or_else(|| app.accounts.iter().collect());
     let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
     let views = observe(app, &accounts, Moment::now().after(time).instant).await;

@@ -124,7 +124,7 @@ async fn a_hangup_ends_nothing() {
     let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
     let url = program.url().await;
     program.signal("HUP").await;
-    program.logs("nothing to reload").await;
+    program.logs("read anew").await;
     assert_eq!(http().get(format!("{url}/-/healthy")).send().await.unwrap().status(), 200);
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web};
+use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
 use secrecy::SecretString;
@@ -122,7 +123,8 @@ impl Rig {
         let listener = loopback().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let exporter = ringcentral_exporter::run(config, vec![listener], async { drop(stopped.await) });
+        let reloader = Arc::new(Reloader::new(&config.common.web, &config.accounts).unwrap());
+        let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async { drop(stopped.await) });
         let http = crate::common::http();
         Self { simulator, url, http, exporter: tokio::spawn(exporter), stop: Some(stop) }
     }

@@ -1,0 +1,154 @@
+//! The door: what a connection and a request meet before anything is answered.
+//!
+//! Owns: what of `--web.config.file` is in force, as one value that is exchanged whole, and the order of refusals: the
+//! rate limit comes before the login, as in the toolkit, so that it also bounds guesses. Refuses to know: when the
+//! files are read, and which paths need no login.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, StatusCode};
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
+
+use super::bucket::Bucket;
+use super::login::{Login, Verdict};
+use super::queue::Queue;
+use super::reply::{self, Reply};
+use super::tls;
+use crate::clock::Moment;
+use crate::config::ConfigError;
+use crate::config::web::{RateLimit, Users, WebConfig, complaint_place};
+
+/// How long a client should wait for a place in the queue: some checks are done by then.
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+
+/// What stands between the network and an answer. The default is wide open.
+#[derive(Clone, Default)]
+pub struct Door {
+    tls: Option<Arc<ServerConfig>>,
+    login: Option<Arc<Login>>,
+    bucket: Option<Arc<Mutex<Bucket>>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    queue: Arc<Queue>,
+    warnings: Vec<String>,
+}
+
+impl Door {
+    /// A door of this configuration, which was read from `file`, in place of another. What has not changed is kept:
+    /// what is known of passwords, and the fill of the bucket.
+    ///
+    /// # Errors
+    /// When a certificate, key or CA does not serve, or if TLS or login would end. That needs a restart: a file that is
+    /// cut short must not open the door.
+    pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
+        let wrong = |what: &str| ConfigError(format!("{}: {what}", complaint_place(file)));
+        if web.tls.is_none() && before.has_tls() {
+            return Err(wrong("tls_server_config is gone, and TLS ends with a restart alone"));
+        }
+        if web.users.is_empty() && before.has_login() {
+            return Err(wrong("basic_auth_users is gone, and login ends with a restart alone"));
+        }
+        let tls = web.tls.as_ref().map(|tls| tls::ready(tls, Moment::now())).transpose()?;
+        let mut warnings: Vec<_> = web.users.slow().map(slow_login).collect();
+        if tls.is_none() && !web.users.is_empty() {
+            warnings.push("passwords come without TLS and can be read on the way".to_owned());
+        }
+        warnings.extend(tls.as_ref().and_then(|tls| tls.warning.clone()));
+        let login = before.login_for(web.users).map_err(|_| wrong("the system has no random numbers"))?;
+        let bucket = web.rate_limit.map(|limit| before.bucket_for(limit));
+        Ok(Self {
+            tls: tls.map(|tls| tls.config),
+            login,
+            bucket,
+            headers: web.headers,
+            queue: before.queue.clone(),
+            warnings,
+        })
+    }
+
+    fn login_for(&self, users: Users) -> Result<Option<Arc<Login>>, ring::error::Unspecified> {
+        if users.is_empty() {
+            return Ok(None);
+        }
+        match self.login.as_ref().filter(|login| *login.users() == users) {
+            Some(login) => Ok(Some(login.clone())),
+            None => Ok(Some(Arc::new(Login::new(users, self.queue.clone())?))),
+        }
+    }
+
+    fn bucket_for(&self, limit: RateLimit) -> Arc<Mutex<Bucket>> {
+        let same = |bucket: &&Arc<Mutex<Bucket>>| bucket.lock().is_ok_and(|bucket| bucket.limit() == limit);
+        let kept = self.bucket.as_ref().filter(same).cloned();
+        kept.unwrap_or_else(|| Arc::new(Mutex::new(Bucket::new(limit))))
+    }
+
+    /// Whether connections need a handshake.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether requests need a password.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        self.login.is_some()
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.has_tls() { "https" } else { "http" }
+    }
+
+    /// What shakes hands, if anything has to.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.clone().map(TlsAcceptor::from)
+    }
+
+    /// Logs what a person should know.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// The answer to a request that is not let in.
+    pub async fn refusal(&self, headers: &HeaderMap, from: IpAddr) -> Option<Reply> {
+        if let Some(bucket) = &self.bucket {
+            let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Moment::now().instant);
+            if let Err(wait) = taken {
+                return Some(reply::later(StatusCode::TOO_MANY_REQUESTS, "more requests than rate_limit allows", wait));
+            }
+        }
+        match self.login.as_ref()?.check(headers, from).await {
+            Verdict::Right => None,
+            Verdict::Wrong => Some(unauthorized()),
+            Verdict::Busy => {
+                let text = "too many passwords wait to be checked";
+                Some(reply::later(StatusCode::SERVICE_UNAVAILABLE, text, QUEUE_WAIT))
+            }
+        }
+    }
+
+    /// Adds the configured headers, in place of our own of these names.
+    pub fn furnish(&self, reply: &mut Reply) {
+        for (name, value) in &self.headers {
+            reply.headers_mut().insert(name, value.clone());
+        }
+    }
+}
+
+fn unauthorized() -> Reply {
+    let mut reply = reply::line(StatusCode::UNAUTHORIZED, "name and password are needed, or wrong");
+    reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+    reply
+}
+
+fn slow_login(user: &str) -> String {
+    format!("the first login of {user:?} takes seconds, since the cost of the hash is high; 10 to 12 is usual")
+}
