@@ -17,6 +17,13 @@ pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, Str
 pub async fn start_at(address: &str, arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
     let all = [&["demo", "--web.listen-address", address], arguments].concat();
     let mut program = Program::start(command(&all));
+    let variables = variables(&mut program).await;
+    let url = program.url().await;
+    (program, url, variables)
+}
+
+/// The lines that a demo prints to let another exporter in.
+pub async fn variables(program: &mut Program) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
         let mut line = String::new();
@@ -26,6 +33,5 @@ pub async fn start_at(address: &str, arguments: &[&str]) -> (Program, String, BT
             variables.insert(name.to_owned(), value.to_owned());
         }
     }
-    let url = program.url().await;
-    (program, url, variables)
+    variables
 }

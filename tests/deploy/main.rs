@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
+#[path = "../common/mod.rs"]
+mod common;
 // What Kubernetes is given: each overlay as it is rendered.
 mod kubernetes;
 mod overlays;
@@ -24,5 +26,7 @@ mod docker;
 mod systemd;
 // The program without libraries.
 mod static_program;
+// That in an empty root, within the memory of the manifests.
+mod empty_root;
 // How programs are run and files are read.
 mod tools;
