@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::tools::{printed, text};
+use crate::tools::{installed, printed, run, said, text};
 
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 
@@ -82,6 +82,15 @@ fn copies(image: &[Instruction]) -> bool {
 #[test]
 fn the_dockerfile_keeps_the_rules() {
     assert_eq!(complaints(&text(DOCKERFILE)), [""; 0]);
+}
+
+#[test]
+fn hadolint_has_nothing_to_say() {
+    assert_eq!(printed(installed("hadolint").arg(DOCKERFILE)), "");
+    let folder = tempfile::tempdir().unwrap();
+    let worse = folder.path().join("Dockerfile");
+    fs::write(&worse, text(DOCKERFILE).replace("rust:1.95.0-alpine", "rust")).unwrap();
+    assert!(said(&run(installed("hadolint").arg(worse))).contains("DL3006"));
 }
 
 #[test]

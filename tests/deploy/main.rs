@@ -22,6 +22,8 @@ mod operator;
 mod dashboards;
 // The image.
 mod docker;
+// The same beside Prometheus, Alertmanager and Grafana.
+mod compose;
 // The unit of systemd.
 mod systemd;
 // The program without libraries.
