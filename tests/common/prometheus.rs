@@ -16,6 +16,7 @@ use super::daemon::Daemon;
 /// What a server is to do.
 pub struct Setup {
     targets: Vec<String>,
+    job: String,
     interval: Duration,
     rules: Vec<PathBuf>,
     alertmanager: Option<String>,
@@ -32,8 +33,14 @@ pub struct Server {
 impl Setup {
     /// Scrapes these exporters as the job `ringcentral`, and nothing else.
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
-        let targets = exporters.iter().map(|url| url.strip_prefix("http://").unwrap().to_owned()).collect();
-        Self { targets, interval, rules: Vec::new(), alertmanager: None, data: None }
+        let targets = exporters.iter().map(|url| url.split_once("://").unwrap().1.to_owned()).collect();
+        Self { targets, job: String::new(), interval, rules: Vec::new(), alertmanager: None, data: None }
+    }
+
+    /// Scrapes by this too: further keys of the job, in YAML's flow style.
+    pub fn job(mut self, keys: &str) -> Self {
+        self.job = format!(", {keys}");
+        self
     }
 
     /// Evaluates these files of rules, as often as it scrapes.
@@ -72,10 +79,10 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        let (targets, rules, seconds) = (&self.targets, &self.rules, self.interval.as_secs());
+        let (targets, rules, seconds, job) = (&self.targets, &self.rules, self.interval.as_secs(), &self.job);
         let mut config = format!(
             "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s, evaluation_interval: {seconds}s}}\n\
-             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]}}]\n\
+             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]{job}}}]\n\
              rule_files: {rules:?}\n"
         );
         if let Some(address) = &self.alertmanager {
