@@ -27,6 +27,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run the exporter against a simulated account: no credentials, no network.
     Demo(DemoArgs),
+    /// Log in once, fetch once, and say in plain words what works and what to change.
+    Check(CheckArgs),
 }
 
 /// Flags of `serve`.
@@ -38,6 +40,20 @@ pub struct ServeArgs {
     /// Everything else.
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+/// Flags of `check`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// Check this account alone
+    #[arg(long = "account", value_name = "NAME")]
+    pub account: Option<String>,
+    /// Print what a scrape would have got, and the words to standard error
+    #[arg(long = "print-metrics")]
+    pub print_metrics: bool,
+    /// The flags of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 /// Flags of `demo`.

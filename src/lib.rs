@@ -23,9 +23,11 @@
 //! | [`reload`] | what is read anew while it runs |
 //! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
 //! | [`exposition`], [`http`] | names and help texts; paths and connections |
+//! | [`check`] | one login and one walk, told in words |
 //! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
 
 pub mod calls;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use ringcentral_exporter::check::Check;
 use ringcentral_exporter::cli::{Cli, Command, one_line};
 use ringcentral_exporter::config::{Common, Config, ConfigError};
 use ringcentral_exporter::demo::Demo;
@@ -21,6 +22,7 @@ const MISUSED: u8 = 2;
 enum Plan {
     Serve(Box<Config>, Arc<Reloader>),
     Demo(Box<(Common, Demo)>, Arc<Reloader>),
+    Check(Box<Check>),
 }
 
 fn main() -> ExitCode {
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
         Err(error) => return misused(&error.to_string()),
     };
     match start(plan) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::from(FAILED)
@@ -54,6 +57,10 @@ fn plan(cli: Cli) -> Result<Plan, ConfigError> {
             let reloader = Reloader::new(&common.web, &[])?;
             Ok(Plan::Demo(Box::new((common, Demo::new(&args)?)), Arc::new(reloader)))
         }
+        Some(Command::Check(args)) => {
+            let config = Config::new(&args.serve, &variable)?;
+            Ok(Plan::Check(Box::new(Check::new(&args, config)?)))
+        }
         Some(Command::Serve(args)) => serve(Config::new(&args, &variable)?),
         None => serve(Config::new(&cli.serve, &variable)?),
     }
@@ -65,16 +72,17 @@ fn misused(line: &str) -> ExitCode {
 }
 
 /// One thread is enough: nearly all time is spent waiting. A name that is still being looked up, on a thread of its own,
-/// is not waited for at the end.
-fn start(plan: Plan) -> anyhow::Result<()> {
+/// is not waited for at the end. Says whether all went well.
+fn start(plan: Plan) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(run(plan));
     runtime.shutdown_background();
     result
 }
 
-async fn run(plan: Plan) -> anyhow::Result<()> {
+async fn run(plan: Plan) -> anyhow::Result<bool> {
     match plan {
+        Plan::Check(check) => return check.run().await,
         Plan::Serve(config, reloader) => {
             telemetry::start(config.common.log);
             let listeners = http::listen::bind_all(&config.common.web.listen)?;
@@ -88,6 +96,7 @@ async fn run(plan: Plan) -> anyhow::Result<()> {
             serve(demo.config(common)?, reloader, listeners).await
         }
     }
+    .map(|()| true)
 }
 
 async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {

@@ -159,10 +159,10 @@ impl Observer {
     }
 
     fn renew_standing(&self) {
-        let (api, directory) = (self.client.standing(), self.book.listed());
         self.latest.send_modify(|latest| {
             let latest = Arc::make_mut(latest);
-            (latest.api, latest.directory) = (api, directory);
+            latest.api = self.client.standing();
+            (latest.directory, latest.directory_failure) = (self.book.listed(), self.book.failure());
         });
     }
 
@@ -190,13 +190,14 @@ impl Observer {
     /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
     fn publish(&self, fetch: &Fetch, listing: Option<Listing>) {
         let failure = fetch.outcome.as_ref().err();
-        let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
+        let failure = failure.map(Failure::from);
         let previous = self.latest.borrow().latest.clone();
         self.latest.send_replace(Arc::new(Observation {
             latest: listing.or(previous),
             fetch: Some(FetchReport { failure, took: fetch.took, pages: fetch.pages }),
             api: self.client.standing(),
             directory: self.book.listed(),
+            directory_failure: self.book.failure(),
         }));
     }
 }

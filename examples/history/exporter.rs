@@ -115,7 +115,7 @@ impl Exporter {
 
     fn report(&mut self, outcome: &Result<(), Error>, took: Duration) {
         let failure = outcome.as_ref().err();
-        let failure = failure.map(|error| Failure { what: error.to_string(), advice: error.advice() });
+        let failure = failure.map(Failure::from);
         let pages = u32::from(failure.is_none());
         self.known.fetch = Some(FetchReport { failure, took, pages });
     }

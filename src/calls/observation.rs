@@ -20,6 +20,8 @@ pub struct Observation {
     pub api: ApiStanding,
     /// The account's extensions, once they have been read.
     pub directory: Option<Listed>,
+    /// Why they were not read the last time that it was tried.
+    pub directory_failure: Option<Failure>,
 }
 
 /// A directory and when it was read.
@@ -54,10 +56,18 @@ pub struct FetchReport {
 /// A failure in words, free of secrets.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// What was asked of the API.
+    pub operation: &'static str,
+    /// The word under which `docs/CHECK.md` has it.
+    pub cause: &'static str,
+    /// What that means.
+    pub meaning: &'static str,
     /// What happened.
     pub what: String,
     /// What a person should do.
     pub advice: &'static str,
+    /// What the vendor's support asks for.
+    pub request_id: Option<String>,
 }
 
 /// Where we stand with the API.
@@ -67,6 +77,8 @@ pub struct ApiStanding {
     pub account_id: Option<String>,
     /// What each usage group last said of its limit.
     pub rate_limits: Vec<RateLimit>,
+    /// The least time between two fetches, as things stand.
+    pub pace: Duration,
     /// For each operation the end of its last penalty or back-off, if there ever was one; may be past.
     pub blocked_until: Vec<(&'static str, Option<Moment>)>,
     /// When the present access token ends.

@@ -57,11 +57,13 @@ fn observation(now: Moment) -> Observation {
         api: ApiStanding {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
+            pace: Duration::from_millis(7500),
             blocked_until: vec![("token", None), ("active_calls", Some(now.after(Duration::from_secs(30))))],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
         },
         directory: Some(Listed { directory: Arc::new(directory()), read: now }),
+        directory_failure: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calls::Directory;
-use crate::calls::observation::Listed;
+use crate::calls::observation::{Failure, Listed};
 use crate::clock::Moment;
 use crate::ringcentral::Error;
 
@@ -18,14 +18,14 @@ const SOONEST: Duration = Duration::from_secs(5 * 60);
 pub struct DirectoryBook {
     wanted: bool,
     tried: Option<Moment>,
-    failing: bool,
+    failure: Option<Failure>,
     listed: Option<Listed>,
 }
 
 impl DirectoryBook {
     /// An empty book; at level `extension` it stays so, since that user may not read the list.
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, tried: None, failing: false, listed: None }
+        Self { wanted, tried: None, failure: None, listed: None }
     }
 
     /// Whether nobody has tried to read it yet, and somebody should.
@@ -35,7 +35,7 @@ impl DirectoryBook {
 
     /// Whether it should be read now.
     pub fn is_due(&self, now: Moment, misses_one: bool) -> bool {
-        let soon = misses_one || self.failing;
+        let soon = misses_one || self.failure.is_some();
         let wait = if soon { SOONEST } else { REFRESH };
         self.wanted && self.tried.is_none_or(|tried| now.since(tried) >= wait)
     }
@@ -43,7 +43,8 @@ impl DirectoryBook {
     /// Takes in what a reading gave; gives the directory if it is new. A failure is told once until it is over.
     pub fn enter(&mut self, account: &str, read: Result<Directory, Error>, now: Moment) -> Option<Arc<Directory>> {
         self.tried = Some(now);
-        let was_failing = std::mem::replace(&mut self.failing, read.is_err());
+        let was_failing = self.failure.is_some();
+        self.failure = read.as_ref().err().map(Failure::from);
         match read {
             Ok(directory) => {
                 let directory = Arc::new(directory);
@@ -58,11 +59,13 @@ impl DirectoryBook {
             }
             Err(error) => {
                 let advice = error.advice();
-                let (reason, request_id) = (error.reason.as_str(), error.request_id.as_deref());
+                let (reason, cause) = (error.reason.as_str(), error.cause.as_str());
+                let request_id = error.request_id.as_deref();
                 let meanwhile = "extensions that records do not number are shown by id";
                 tracing::warn!(
                     account,
                     reason,
+                    cause,
                     request_id,
                     advice,
                     "the list of extensions was not read: {error}; {meanwhile}"
@@ -70,6 +73,11 @@ impl DirectoryBook {
                 None
             }
         }
+    }
+
+    /// Why it was not read the last time that it was tried.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.clone()
     }
 
     /// What was last read.

@@ -34,6 +34,7 @@ impl Report {
             account,
             operation = error.operation.as_str(),
             reason = error.reason.as_str(),
+            cause = error.cause.as_str(),
             request_id = error.request_id.as_deref(),
             next_try_in_seconds = silent,
             advice = error.advice(),

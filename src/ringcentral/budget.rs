@@ -68,9 +68,14 @@ impl Budget {
     pub fn walk_at(&self, now: Moment) -> Moment {
         let window = &self.heavy.window;
         let pages = self.expected_pages();
-        let interval = window.pace(pages).max(self.min_interval);
-        let paced = self.last_walk.map_or(now, |last| last.after(interval));
+        let paced = self.last_walk.map_or(now, |last| last.after(self.pace()));
         self.audible_at(now).or_later(paced).or_later(window.open_at(pages, now))
+    }
+
+    /// The least time between the starts of two walks as long as the next is expected to be.
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        self.heavy.window.pace(self.expected_pages()).max(self.min_interval)
     }
 
     /// When one request of this operation may leave.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::{Budget, Walked};
+use super::cause::Cause;
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::pages::Pages;
@@ -131,6 +132,7 @@ impl Client {
         ApiStanding {
             account_id: self.account_id.clone(),
             rate_limits: self.session.budget().announced(),
+            pace: self.session.budget().pace(),
             blocked_until: Operation::ALL.into_iter().map(blocked).collect(),
             token_expiry: self.session.expiry(),
             jwt_expiry: self.session.jwt_expiry(),
@@ -181,6 +183,7 @@ impl Client {
             return error;
         }
         error.what = if pages >= longest {
+            error.cause = Cause::ListTooLong;
             format!("the list has more than {longest} pages, the most that the limit allows in one window")
         } else {
             format!("after {pages} pages the limit leaves no room for more: waiting until it holds them all")

@@ -1,13 +1,15 @@
 //! One failure of the API or on the way to it.
 //!
-//! Owns: the closed set of reasons, the words for the log, and the advice: what a person should change. Refuses to
+//! Owns: the closed set of reasons, and the words for the log; what a person should change is the [`Cause`]'s. Refuses to
 //! repeat: bodies, messages and addresses that an answer holds, since anything may stand there; codes and names of
 //! permissions are safe. What the program does next depends on the operation and the reason alone.
 
 use std::fmt;
 
+use super::cause::Cause;
 use super::operation::Operation;
 use super::wire::ApiError;
+use crate::calls::observation::Failure;
 
 /// The closed set of label values of `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +94,8 @@ pub struct Error {
     pub operation: Operation,
     /// Why it failed.
     pub reason: Reason,
+    /// The same as finely as it can be told.
+    pub cause: Cause,
     /// What happened, in our words.
     pub what: String,
     /// The answer's status, if there was one.
@@ -108,15 +112,18 @@ impl Error {
     /// A failure without an answer.
     #[must_use]
     pub fn new(operation: Operation, reason: Reason, what: impl Into<String>) -> Self {
-        Self { operation, reason, what: what.into(), status: None, code: None, about: None, request_id: None }
+        let cause = Cause::of_reason(reason);
+        Self { operation, reason, cause, what: what.into(), status: None, code: None, about: None, request_id: None }
     }
 
     /// An answer with a status that is a failure.
     #[must_use]
     pub fn of_answer(operation: Operation, status: u16, body: ApiError, request_id: Option<String>) -> Self {
+        let code = body.code.or(body.error);
         Self {
             status: Some(status),
-            code: body.code.or(body.error),
+            cause: Cause::of_answer(operation, status, code.as_deref()),
+            code,
             about: body.permission.or(body.parameter),
             request_id,
             ..Self::new(operation, Reason::of_status(status), format!("the API answered {status}"))
@@ -130,60 +137,22 @@ impl Error {
         self.operation == Operation::Token && matches!(self.status, Some(400 | 401 | 403))
     }
 
-    /// What to change, for the log and for `check`.
+    /// What to change.
     #[must_use]
     pub fn advice(&self) -> &'static str {
-        if self.operation == Operation::Extensions && self.reason == Reason::Forbidden {
-            return "add the permission Read Accounts to the app, and ReadExtensions to the role of the user";
-        }
-        self.advice_by_code().unwrap_or_else(|| self.advice_by_reason())
+        self.cause.advice()
     }
+}
 
-    fn advice_by_code(&self) -> Option<&'static str> {
-        Some(match self.code.as_deref()? {
-            "OAU-251" | "unauthorized_client" => "enable the JWT auth flow for the app in the developer console",
-            "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "invalid_client" => {
-                "check client id and client secret, and that they are of an app on this server"
-            }
-            "OAU-147" | "OAU-148" => "the user is locked after failed logins: unlock it, then correct the credentials",
-            "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "invalid_grant" => {
-                "check the JWT: it is incomplete, expired, revoked, of another app, or its user is disabled; create a new one"
-            }
-            "CMN-401" => "add the permission Read Call Log to the app in the developer console",
-            "CMN-408" | "CMN-402" => {
-                "use the JWT of an admin (permission ReadCompanyCallLog), or set --ringcentral.level=extension"
-            }
-            "CMN-102" => "check --ringcentral.account-id: it must be ~ or the id of the account of the JWT",
-            _ => return None,
-        })
-    }
-
-    fn advice_by_reason(&self) -> &'static str {
-        match (self.operation, self.reason) {
-            (_, Reason::Timeout | Reason::Connect) => {
-                "is RingCentral up? if so check server name and port, DNS, firewall, and proxy (HTTPS_PROXY, NO_PROXY)"
-            }
-            (_, Reason::Tls) => {
-                "check server name and port, and the root certificates of this system; behind a company proxy set --ringcentral.ca-file"
-            }
-            (_, Reason::RateLimited) => {
-                "something else used up the limit, or this was restarted often; give the exporter an app of its own"
-            }
-            (_, Reason::Budget) => {
-                "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit"
-            }
-            _ if self.is_refused_login() => "check client id, client secret and JWT",
-            (_, Reason::Unauthorized) => {
-                "check client id, client secret and JWT; is another program using the same user and app?"
-            }
-            (_, Reason::Forbidden) => "check the permissions of the app and the role of the user",
-            (_, Reason::NotFound | Reason::ClientError) => {
-                "check --ringcentral.server-url and --ringcentral.account-id"
-            }
-            (_, Reason::ServerError) => "RingCentral has a problem; the next scrape tries again",
-            (_, Reason::InvalidResponse) => {
-                "check that --ringcentral.server-url is RingCentral and that no proxy answers in its place"
-            }
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            operation: error.operation.as_str(),
+            cause: error.cause.as_str(),
+            meaning: error.cause.meaning(),
+            what: error.to_string(),
+            advice: error.advice(),
+            request_id: error.request_id.clone(),
         }
     }
 }

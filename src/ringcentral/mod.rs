@@ -9,7 +9,9 @@
 //! | [`window`] | pure: one usage group's budget |
 //! | [`budget`] | pure: the account's budget: which request may leave, and when a walk may start |
 //! | [`wire`] | pure: JSON as sent, to calls |
-//! | [`error`] | one failure: its reason, and what a person should do |
+//! | [`cause`] | pure: what a failure means to a person, and what to do: one table |
+//! | [`error`] | one failure: its reason, its cause, its words |
+//! | [`breakage`] | pure: what broke where no answer came |
 //! | [`transport`] | one request, from the budget's leave to a checked reply |
 //! | [`auth`] | pure: the access token: kept, renewed, refused |
 //! | [`session`] | login and renewal, and requests that carry the token |
@@ -20,7 +22,9 @@
 //! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
 
 pub mod auth;
+pub mod breakage;
 pub mod budget;
+pub mod cause;
 pub mod client;
 pub mod error;
 pub mod limits;
@@ -31,6 +35,7 @@ pub mod transport;
 pub mod window;
 pub mod wire;
 
+pub use cause::Cause;
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
 pub use operation::Operation;

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::auth::{Auth, Need, jwt_expiry, looks_like_a_jwt};
 use super::budget::Budget;
+use super::cause::Cause;
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::transport::Transport;
 use super::wire::{GrantedToken, parse_token};
-use crate::clock::Moment;
+use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Patience};
 use crate::secret::SecretError;
 
@@ -216,10 +217,19 @@ impl Session {
                 if error.is_refused_login() {
                     self.auth.refused(now);
                 }
-                return Err(error);
+                return Err(self.explain(error, now));
             }
         }
         Ok(())
+    }
+
+    /// The API has one code for all that may be wrong with a JWT; its end we can see ourselves.
+    fn explain(&self, mut error: Error, now: Moment) -> Error {
+        let has_ended = self.jwt_expiry.is_some_and(|expiry| expiry <= unix_seconds(now.wall));
+        if error.cause == Cause::JwtRefused && has_ended {
+            error.cause = Cause::JwtExpired;
+        }
+        error
     }
 
     async fn request_token(&mut self, deadline: Instant) -> Result<GrantedToken, Error> {
@@ -239,7 +249,10 @@ impl Session {
     }
 
     fn secret(&self, what: &str, read: Result<SecretString, SecretError>) -> Result<SecretString, Error> {
-        read.map_err(|error| self.fault(Operation::Token, Reason::Unauthorized, format!("the {what}: {error}")))
+        read.map_err(|error| {
+            let fault = self.fault(Operation::Token, Reason::Unauthorized, format!("the {what}: {error}"));
+            Error { cause: Cause::SecretUnreadable, ..fault }
+        })
     }
 }
 
@@ -247,6 +260,7 @@ fn report_renewal(account: &str, error: &Error) {
     tracing::warn!(
         account,
         reason = error.reason.as_str(),
+        cause = error.cause.as_str(),
         request_id = error.request_id.as_deref(),
         advice = error.advice(),
         "the token was not renewed, the present one serves until it ends: {error}"

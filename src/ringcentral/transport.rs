@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
+use super::breakage::Breakage;
 use super::budget::Budget;
 use super::error::{Error, Reason};
 use super::limits::Notice;
@@ -33,6 +35,7 @@ const REDIRECTS_MOST: u32 = 3;
 pub struct Transport {
     http: reqwest::Client,
     server: Url,
+    proxied: bool,
     /// Asked before each request, told of each.
     pub budget: Budget,
     instruments: Arc<Instruments>,
@@ -73,11 +76,22 @@ pub fn is_loopback(server: &Url) -> bool {
     }
 }
 
+/// The proxy that the environment names for a server, without its user and password.
+#[must_use]
+pub fn proxy_of(server: &Url) -> Option<String> {
+    let matcher = Matcher::from_system();
+    let proxy = matcher.intercept(&server.as_str().parse().ok()?).filter(|_| !is_loopback(server))?;
+    let scheme = proxy.uri().scheme_str().unwrap_or("http");
+    let port = proxy.uri().port().map_or(String::new(), |port| format!(":{port}"));
+    Some(format!("{scheme}://{}{port}", proxy.uri().host()?))
+}
+
 impl Transport {
     /// A way to `server` within `budget`.
     #[must_use]
     pub fn new(http: reqwest::Client, server: Url, budget: Budget, instruments: Arc<Instruments>) -> Self {
-        Self { http, server, budget, instruments, request_id: None }
+        let proxied = proxy_of(&server).is_some();
+        Self { http, server, proxied, budget, instruments, request_id: None }
     }
 
     /// An address on the server.
@@ -138,7 +152,7 @@ impl Transport {
         }
         self.budget.sent(operation, sent);
         self.instruments.api.sent(operation);
-        let answer = exchange(request, deadline).await;
+        let answer = exchange(request, deadline, self.proxied).await;
         let answered = Moment::now();
         self.instruments.api.took(operation, answered.since(sent));
         let head = answer.as_ref().ok();
@@ -146,7 +160,7 @@ impl Transport {
         self.request_id = head.and_then(|answer| request_id(&answer.headers));
         self.budget.answered(operation, notice.as_ref(), answered);
         let reply = answer.and_then(Answer::whole);
-        reply.map_err(|(reason, what)| self.fault(operation, reason, what))
+        reply.map_err(|broken| Error { cause: broken.cause, ..self.fault(operation, broken.reason, broken.what) })
     }
 
     fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
@@ -175,25 +189,23 @@ struct Reply {
 struct Answer {
     status: u16,
     headers: HeaderMap,
-    body: Result<Bytes, Fault>,
+    body: Result<Bytes, Breakage>,
 }
 
-type Fault = (Reason, String);
-
-async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, Fault> {
-    let response = timeout_at(deadline, request.send()).await.map_err(|_| late())?;
-    let response = response.map_err(|error| fault_of(&error))?;
+async fn exchange(request: RequestBuilder, deadline: Instant, proxied: bool) -> Result<Answer, Breakage> {
+    let response = timeout_at(deadline, request.send()).await.map_err(|_| Breakage::late())?;
+    let response = response.map_err(|error| Breakage::of(&error, proxied))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, body(response)).await.unwrap_or_else(|_| Err(late())),
+        _ => timeout_at(deadline, body(response)).await.unwrap_or_else(|_| Err(Breakage::late())),
     };
     Ok(Answer { status, headers, body })
 }
 
 impl Answer {
     /// A refusal speaks by its status, whatever becomes of its body.
-    fn whole(self) -> Result<Reply, Fault> {
+    fn whole(self) -> Result<Reply, Breakage> {
         let Self { status, headers, body } = self;
         match body {
             Ok(body) => Ok(Reply { status, headers, body }),
@@ -203,49 +215,15 @@ impl Answer {
     }
 }
 
-fn late() -> Fault {
-    (Reason::Timeout, "no whole answer in time".to_owned())
-}
-
-async fn body(mut response: Response) -> Result<Bytes, Fault> {
+async fn body(mut response: Response) -> Result<Bytes, Breakage> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| fault_of(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| Breakage::of(&error, false))? {
         if body.len() + chunk.len() > BODY_MOST {
-            return Err((Reason::InvalidResponse, "the reply is larger than 32 MiB".to_owned()));
+            return Err(Breakage::invalid("the reply is larger than 32 MiB"));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
-}
-
-/// The error's own words name addresses, so the innermost cause speaks alone.
-fn fault_of(error: &reqwest::Error) -> Fault {
-    let mut reason = if error.is_timeout() { Reason::Timeout } else { Reason::Connect };
-    let mut innermost: &dyn std::error::Error = error;
-    let mut broken = false;
-    while let Some(source) = cause(innermost) {
-        innermost = source;
-        if innermost.is::<rustls::Error>() {
-            reason = Reason::Tls;
-        }
-        broken |= innermost.is::<hyper::Error>();
-        if innermost.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            reason = Reason::InvalidResponse;
-        }
-    }
-    if error.is_decode() && !broken {
-        return (Reason::InvalidResponse, "the reply cannot be decompressed".to_owned());
-    }
-    (reason, innermost.to_string())
-}
-
-/// The cause of an error; an I/O error that wraps another counts as a link of the chain.
-fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    match wrapped {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
 }
 
 /// `RCRequestId`, if it is short and plain.

@@ -15,9 +15,11 @@ use crate::common::get;
 use crate::common::program::{Program, pointed_at};
 use crate::rig::{Rig, loopback};
 
-/// A relay that speaks TLS as `localhost` and passes on to the simulated account; gives its port and its certificate.
-async fn tls_relay(simulator: &Simulator) -> (u16, String) {
-    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// A relay that speaks TLS as `name` and passes on to the simulated account; gives its port and its certificate.
+pub async fn tls_relay(simulator: &Simulator, name: &str) -> (u16, String) {
+    // The first provider serves both sides of the relay.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let key = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = key.cert.pem();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private);
@@ -43,9 +45,7 @@ async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
 /// An exporter that asks through the relay, believing in this certificate if in any.
 async fn behind_tls(believed: bool) -> Rig {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
-    // The first provider serves both sides of the relay.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let (port, certificate) = tls_relay(&simulator).await;
+    let (port, certificate) = tls_relay(&simulator, "localhost").await;
     Rig::around(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
         if believed {
