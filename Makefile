@@ -65,9 +65,15 @@ prometheus:
 	$(CARGO) test --release --locked --test load -- --nocapture
 
 # One file that needs no other: for containers and archives. Its folder is its own, so that no flag builds the other one anew.
+# Paths of this machine are left out of it.
+static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 static:
 	rustup target add $(MUSL)
 	$(CARGO) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
+
+# The archive of a release, in target/dist.
+dist: static
+	deploy/archive target/dist
 
 # The Prometheus operator's rules, from Prometheus' own.
 manifests:

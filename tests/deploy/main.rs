@@ -20,6 +20,8 @@ mod schemas;
 mod operator;
 // The ConfigMaps of Grafana's sidecar.
 mod dashboards;
+// Its example of a web configuration.
+mod web;
 // The image.
 mod docker;
 // The same beside Prometheus, Alertmanager and Grafana.
@@ -30,5 +32,9 @@ mod systemd;
 mod static_program;
 // That in an empty root, within the memory of the manifests.
 mod empty_root;
+// The archive of a release.
+mod archive;
+// What the documents tell a user to do.
+mod documents;
 // How programs are run and files are read.
 mod tools;
