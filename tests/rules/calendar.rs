@@ -41,6 +41,13 @@ impl Calendar {
             || self.holidays.contains(&date)
     }
 
+    /// When it opens on the first day of 2026, or would if it were no holiday.
+    pub fn first_opening(&self) -> Timestamp {
+        let midnight =
+            new_year(2026) - SignedDuration::from_secs(i64::from(self.zone.to_offset(new_year(2026)).seconds()));
+        midnight + SignedDuration::from_secs_f64(self.hours.start * 3600.0)
+    }
+
     /// When the clocks change within a time.
     pub fn changes(&self, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         self.zone.following(from).map(|change| change.timestamp()).take_while(|change| *change < until).collect()

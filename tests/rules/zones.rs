@@ -16,6 +16,8 @@ use crate::shipped;
 const POINTS: i64 = 11_000;
 /// Working days begin at half hours somewhere.
 const HALF_AN_HOUR: SignedDuration = SignedDuration::from_mins(30);
+/// The days of 28 years.
+const CYCLE: i32 = 10_227;
 /// Around changes of the clocks.
 const SHORT: SignedDuration = SignedDuration::from_mins(5);
 
@@ -75,19 +77,41 @@ fn is_one(value: &serde_json::Value) -> bool {
     value == "1"
 }
 
-/// Compares the years 2026 and 2027, and days on which clocks change more closely.
+/// Compares each half hour of 2026 and 2027.
 pub async fn assert_two_years(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
     let (from, until) = (new_year(2026), new_year(2028));
     calendar.assert_is(&evaluated(server, rule, from, until, HALF_AN_HOUR).await, what);
-    for change in calendar.changes(from, until) {
-        calendar.assert_is(&evaluated(server, rule, change - DAY, change + DAY, SHORT).await, what);
+}
+
+/// Compares two times of each day for 28 years, in which each date has been each day of the week. In winter and in
+/// summer one of the two is open and the other one is not, in the north as in the south.
+pub async fn assert_a_cycle(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
+    for from in [calendar.first_opening(), calendar.first_opening() - HALF_AN_HOUR] {
+        calendar.assert_is(&evaluated(server, rule, from, from + DAY * CYCLE, DAY).await, what);
     }
+}
+
+/// Compares the nights in which clocks change. Business hours hide them, so the rule is given others.
+async fn assert_changes(server: &Server, rule: &str, zone: &str) {
+    let always = [(">= 1 * 24 < 6 * 24", ">= 0 * 24 < 7 * 24"), (">= 8 < 18", ">= 4 < 23")];
+    let rule = edited(rule, &always.map(|(old, new)| (old.to_owned(), new.to_owned())));
+    let mut calendar = Calendar::of(zone);
+    (calendar.days, calendar.hours) = (0..7, 4.0..23.0);
+    for change in calendar.changes(new_year(2026), new_year(2028)) {
+        calendar.assert_is(&evaluated(server, &rule, change - DAY, change + DAY, SHORT).await, zone);
+    }
+}
+
+async fn assert_zone(server: &Server, rule: &str, zone: &str) {
+    assert_two_years(server, rule, &Calendar::of(zone), zone).await;
+    assert_a_cycle(server, rule, &Calendar::of(zone), zone).await;
+    assert_changes(server, rule, zone).await;
 }
 
 #[tokio::test]
 async fn business_hours_as_shipped_are_those_of_new_york() {
     let rule = shipped::business_hours();
-    assert_two_years(&idle().await, &rule, &Calendar::of("America/New_York"), "as shipped").await;
+    assert_zone(&idle().await, &rule, "America/New_York").await;
 }
 
 #[tokio::test]
@@ -96,8 +120,7 @@ async fn business_hours_of_each_time_zone_of_the_document_are_those_of_its_clock
     let zones = edits(&table(&shipped::readme(), "zone"));
     assert!(zones.len() >= 10 && zones[0] == ("America/New_York".to_owned(), Vec::new()), "{zones:?}");
     for (zone, edits) in &zones[1..] {
-        let rule = edited(&shipped::business_hours(), edits);
-        assert_two_years(&server, &rule, &Calendar::of(zone), zone).await;
+        assert_zone(&server, &edited(&shipped::business_hours(), edits), zone).await;
     }
 }
 
