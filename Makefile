@@ -9,13 +9,14 @@ DENY_VERSION := 0.20.2
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect prometheus static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect prometheus web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
-# Everything: the above, RingCentral's own clients, the release build under a real Prometheus, and what is shipped.
-test: tools check dialect prometheus deploy
+# Everything: the above, RingCentral's own clients, the release build under a real Prometheus, TLS and logins, and what is
+# shipped.
+test: tools check dialect prometheus web deploy
 
 build:
 	$(CARGO) build --release --locked
@@ -63,6 +64,10 @@ prometheus:
 	$(CARGO) test --release --locked --test rules
 	$(CARGO) test --release --locked --test alerting -- --nocapture
 	$(CARGO) test --release --locked --test load -- --nocapture
+
+# TLS, logins and reloads, by curl, openssl and a real Prometheus.
+web:
+	$(CARGO) test --locked --test web
 
 # One file that needs no other: for containers and archives. Its folder is its own, so that no flag builds the other one anew.
 # Paths of this machine are left out of it.
@@ -112,6 +117,7 @@ tools: deny-tool
 	command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || \
 		missing="$$missing prometheus-alertmanager"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
