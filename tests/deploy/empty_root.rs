@@ -18,7 +18,7 @@ use crate::common::program::{Program, output};
 use crate::common::{get, http};
 use crate::overlays::Overlay;
 use crate::static_program::PROGRAM;
-use crate::tools::text;
+use crate::tools::{must_be_root, text};
 
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// As Prometheus scrapes, but more often.
@@ -33,6 +33,7 @@ struct Root {
 
 impl Root {
     fn new() -> Self {
+        must_be_root();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path(CERTIFICATES).parent().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::static_program::PROGRAM;
-use crate::tools::{printed, run, said, text};
+use crate::tools::{must_be_root, printed, run, said, text};
 
 const UNIT: &str = "deploy/systemd/ringcentral-exporter.service";
 const README: &str = "deploy/systemd/README.md";
@@ -73,20 +73,20 @@ fn commands() -> Vec<String> {
     lines.map(|line| line.trim().to_owned()).collect()
 }
 
-/// The steps for the systemd inside: a simulated account, then the README's commands, with what a person would paste.
-fn steps() -> String {
-    let mut steps = String::from(
-        "trap 'journalctl --no-pager | tail -40' EXIT\n\
-         target=/tmp/account\n\
-         systemd-run --quiet --property=DefaultDependencies=no --property=StandardOutput=file:$target --unit=account -- \
-         /run/package/PROGRAM demo --web.listen-address=127.0.0.1:10073\n\
-         until grep -q ^RC_JWT= $target; do sleep 0.1; done\n\
-         set +x; value() { sed -n \"s/^$1=//p\" $target; }\n\
-         id() { echo RC_CLIENT_ID=$(value RC_CLIENT_ID); echo RC_SERVER_URL=$(value RC_SERVER_URL | sed s/127.0.0.1/localhost/); }\n\
-         set -x\n",
-    )
-    .replace("PROGRAM", PROGRAM);
-    for command in commands() {
+/// A simulated account, and how to get at what it printed.
+const ACCOUNT: &str = "\
+    trap 'journalctl --no-pager | tail -40' EXIT\n\
+    target=/tmp/account\n\
+    systemd-run --quiet --property=DefaultDependencies=no --property=StandardOutput=file:$target --unit=account -- \
+    /run/package/PROGRAM demo --web.listen-address=127.0.0.1:10073\n\
+    until grep -q ^RC_JWT= $target; do sleep 0.1; done\n\
+    value() { sed -n \"s/^$1=//p\" $target; }\n\
+    id() { echo RC_CLIENT_ID=$(value RC_CLIENT_ID); echo RC_SERVER_URL=$(value RC_SERVER_URL | sed s/127.0.0.1/localhost/); }\n";
+
+/// Commands of the README for the systemd inside, with what a person would paste.
+fn steps(commands: &[String]) -> String {
+    let mut steps = ACCOUNT.replace("PROGRAM", PROGRAM);
+    for command in commands {
         steps.push_str(&match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
             Some((_, "client-secret")) => format!("value RC_CLIENT_SECRET | {command}\n"),
             Some((_, "jwt")) => format!("value RC_JWT | {command}\n"),
@@ -98,7 +98,17 @@ fn steps() -> String {
             steps.push_str("sleep 1\n");
         }
     }
-    steps + AFTERWARDS
+    steps
+}
+
+/// Has a systemd inside run the steps, and gives what they said. `shared` is theirs as /run/shared.
+fn boot(shared: &Path, steps: &str) -> String {
+    std::fs::write(shared.join("steps"), steps).unwrap();
+    std::fs::write(shared.join("drop-in.conf"), STRICTER).unwrap();
+    let output = run(Command::new("sh").arg("tests/deploy/tools/systemd.sh").arg(shared));
+    let log = std::fs::read_to_string(shared.join("said")).unwrap_or_default();
+    assert_eq!(std::fs::read_to_string(shared.join("status")).unwrap_or_default(), "0\n", "{}\n{log}", said(&output));
+    log
 }
 
 /// What the unit promises, seen from beside it; then its end.
@@ -115,18 +125,14 @@ const STRICTER: &str = "[Service]\nSystemCallErrorNumber=\n";
 
 #[test]
 fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
+    must_be_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
-    std::fs::write(shared("steps"), steps()).unwrap();
-    std::fs::write(shared("drop-in.conf"), STRICTER).unwrap();
-    let output = run(Command::new("sh").arg("tests/deploy/tools/systemd.sh").arg(folder.path()));
-    let log = std::fs::read_to_string(shared("said")).unwrap_or_default();
-    assert_eq!(std::fs::read_to_string(shared("status")).unwrap_or_default(), "0\n", "{}\n{log}", said(&output));
-
+    let log = boot(folder.path(), &(steps(&commands()) + AFTERWARDS));
     assert!(log.contains("\nringcentral_up{account=\"default\"} 1\n"), "{log}");
     assert!(text(shared("metrics")).contains("\nprocess_start_time_seconds "), "{log}");
     let journal = text(shared("journal"));
-    for message in ["first fetch succeeded", "nothing to reload", "stopping"] {
+    for message in ["first fetch succeeded", "the configuration was read anew", "stopping"] {
         assert!(journal.contains(message), "{message} in {journal}");
     }
     confined(&text(shared("process")));
@@ -143,4 +149,44 @@ fn confined(status: &str) {
     assert!((61_184..=65_519).contains(&user), "a user of systemd's own: {user}");
     assert_eq!([field("CapEff:"), field("CapBnd:"), field("CapAmb:")], ["0000000000000000"; 3]);
     assert_eq!([field("NoNewPrivs:"), field("Seccomp:")], ["1", "2"]);
+}
+
+/// What stands in the README's drop-in for TLS.
+fn drop_in() -> String {
+    let readme = text(README);
+    readme
+        .split("```ini\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .find(|block| block.contains("web.yml"))
+        .unwrap()
+        .to_owned()
+}
+
+/// A web configuration with its certificate, where the README has them.
+const TLS: &str = "\
+    install -m 600 /run/shared/server.crt /run/shared/server.key /run/shared/web.yml /etc/ringcentral-exporter/\n\
+    mkdir /etc/systemd/system/ringcentral-exporter.service.d\n\
+    cp /run/shared/tls.conf /etc/systemd/system/ringcentral-exporter.service.d/\n\
+    systemctl daemon-reload\n\
+    systemctl start ringcentral-exporter\n\
+    sleep 1\n\
+    curl -s --cacert /run/shared/server.crt https://localhost:10072/metrics | grep ^ringcentral_up\n";
+
+#[test]
+fn with_the_drop_in_of_the_readme_it_speaks_tls_with_certificates_that_only_root_can_read() {
+    must_be_root();
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let web = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n".to_owned();
+    let files = [
+        ("server.crt", key.cert.pem()),
+        ("server.key", key.signing_key.serialize_pem()),
+        ("web.yml", web),
+        ("tls.conf", drop_in()),
+    ];
+    files.into_iter().for_each(|(name, content)| std::fs::write(folder.path().join(name), content).unwrap());
+    let install: Vec<_> = commands().into_iter().filter(|command| command.starts_with("install")).collect();
+    let log = boot(folder.path(), &(steps(&install) + TLS));
+    assert!(log.contains("\nringcentral_up{account=\"default\"} 1\n"), "{log}");
 }

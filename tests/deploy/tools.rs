@@ -1,5 +1,6 @@
 //! How other programs are run, and files read.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -39,6 +40,12 @@ pub fn shell(line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-e", "-c", line]);
     command
+}
+
+/// Ends the test with a clear line where it cannot work.
+pub fn must_be_root() {
+    let user = std::fs::metadata("/proc/self").unwrap().uid();
+    assert_eq!(user, 0, "it mounts, and makes cgroups: run `make deploy` as root");
 }
 
 /// The text of a file of this package.
