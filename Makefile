@@ -9,14 +9,14 @@ DENY_VERSION := 0.20.2
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect prometheus web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect page prometheus web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
 # Everything: the above, RingCentral's own clients, the release build under a real Prometheus, TLS and logins, and what is
 # shipped.
-test: tools check dialect prometheus web deploy
+test: tools check dialect page prometheus web deploy
 
 build:
 	$(CARGO) build --release --locked
@@ -55,6 +55,10 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
+
+# The page at / in a real browser; pictures of it are left in target/tmp.
+page:
+	$(CARGO) test --locked --test page
 
 # The release build under a real Prometheus, with the dashboards' queries, its alerts as far as Alertmanager's webhook,
 # and under wrk. `make tools` installs Debian's.
@@ -119,6 +123,7 @@ tools: deny-tool
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v readelf >/dev/null || missing="$$missing binutils"; \

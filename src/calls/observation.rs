@@ -62,6 +62,8 @@ pub struct Failure {
     pub cause: &'static str,
     /// What that means.
     pub meaning: &'static str,
+    /// Whether it passes without anybody's doing.
+    pub passes: bool,
     /// What happened.
     pub what: String,
     /// What a person should do.

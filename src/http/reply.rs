@@ -9,8 +9,12 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY,
+};
 use hyper::{HeaderMap, Response, StatusCode};
+
+use super::page;
 
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
@@ -47,17 +51,12 @@ pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
 #[must_use]
 pub fn page(html: String) -> Reply {
     let mut reply = with_type(StatusCode::OK, HTML, html.into());
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
-    ];
+    let headers =
+        [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cache-control", "no-store")];
     for (name, value) in headers {
         reply.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
     reply
 }
 

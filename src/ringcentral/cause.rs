@@ -97,6 +97,12 @@ impl Cause {
         self.row().2
     }
 
+    /// Whether it passes without anybody's doing.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        matches!(self, Self::RateLimited | Self::NoBudget | Self::ServerError)
+    }
+
     /// What an answer with a status of 4xx or 5xx means.
     #[must_use]
     pub fn of_answer(operation: Operation, status: u16, code: Option<&str>) -> Self {

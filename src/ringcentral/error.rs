@@ -150,6 +150,7 @@ impl From<&Error> for Failure {
             operation: error.operation.as_str(),
             cause: error.cause.as_str(),
             meaning: error.cause.meaning(),
+            passes: error.cause.passes(),
             what: error.to_string(),
             advice: error.advice(),
             request_id: error.request_id.clone(),

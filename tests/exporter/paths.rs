@@ -61,12 +61,14 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
 async fn the_page_tells_each_accounts_state_and_loads_nothing() {
     let rig = Rig::start(Scenario::normal()).await;
     let before = rig.get("/", &[]).await;
-    assert!(before.text.contains("no fetch has finished yet"), "{}", before.text);
+    assert!(before.text.contains("Not yet fetched"), "{}", before.text);
     rig.scrape().await;
     let after = rig.get("/", &[]).await;
-    assert!(after.text.contains("<td>up") && after.text.contains("heavy: 10 requests in 60 s"), "{}", after.text);
+    assert!(after.text.contains(">Fine<") && after.text.contains("heavy: 9 of 10 in 60 s"), "{}", after.text);
     assert!(!after.text.contains("<script") && !after.text.contains("http-equiv"));
-    assert!(after.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    let policy = after.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(rig.count(Operation::ActiveCalls), 1, "the page fetches nothing");
 }
 
@@ -75,7 +77,7 @@ async fn the_page_tells_what_failed_and_what_to_do() {
     let rig = Rig::start(Scenario { admin: false, ..Scenario::normal() }).await;
     rig.scrape().await;
     let page = rig.get("/", &[]).await;
-    for part in ["403 CMN-408", "--ringcentral.level=extension", "token blocked for another"] {
+    for part in ["403 CMN-408", "--ringcentral.level=extension", "not_admin", "The next try is in"] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
 }

@@ -1,0 +1,101 @@
+//! Each state, as a browser shows it.
+
+use std::time::Duration;
+
+use ringcentral_exporter::config::Config;
+use ringcentral_exporter::simulator::{Fault, Operation, Reply, Scenario};
+
+use crate::browser::{pictures, visit};
+use crate::document::is_sound;
+use crate::rig::Rig;
+
+async fn shows(rig: &Rig, name: &str, words: &[&str]) {
+    let url = format!("{}/", rig.url);
+    let visit = visit(&url, 1200).await;
+    is_sound(&visit, &rig.url);
+    for word in words {
+        assert!(visit.dom.contains(word), "{name}: {word} in {}", visit.dom);
+    }
+    for secret in ["U0pDMTFQ", &rig.simulator.client_secret(), &rig.simulator.jwt()] {
+        assert!(!visit.dom.contains(secret), "{name}");
+    }
+    pictures(&url, name).await;
+}
+
+#[tokio::test]
+async fn fine() {
+    let rig = Rig::start(Scenario::normal()).await;
+    rig.scrape().await;
+    let words = [
+        "1 account: fine.",
+        ">Fine<",
+        "calls in progress",
+        "heavy: 9 of 10 in 60 s",
+        "a fetch every 7.5 s at most",
+        "200 extensions, read",
+        "ends in 59 min",
+        ", in 29 days",
+        "/metrics?account=default",
+        "<title>Fine: ",
+    ];
+    shows(&rig, "fine", &words).await;
+    assert_eq!(rig.count(Operation::ActiveCalls), 1, "the page fetches nothing");
+}
+
+#[tokio::test]
+async fn not_yet_fetched() {
+    let rig = Rig::start(Scenario::normal()).await;
+    let words = ["1 account: not yet fetched.", "the first scrape does it", "Calls unknown", "none so far"];
+    shows(&rig, "unfetched", &words).await;
+    assert!(rig.simulator.journal().is_empty(), "the page asks RingCentral for nothing");
+}
+
+#[tokio::test]
+async fn failing() {
+    let rig = Rig::configured(Scenario { admin: false, ..Scenario::normal() }, |config: &mut Config| {
+        config.common.patience.refusal_first = Duration::from_secs(60);
+    })
+    .await;
+    rig.scrape().await;
+    let words = [
+        "1 account: failing.",
+        "What failed",
+        "not_admin",
+        "403 CMN-408",
+        "What to do",
+        "--ringcentral.level=extension",
+        "The next try is in",
+    ];
+    shows(&rig, "failing", &words).await;
+}
+
+#[tokio::test]
+async fn blocked() {
+    let rig = Rig::start(Scenario::normal()).await;
+    rig.scrape().await;
+    let refusal = Reply::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
+    rig.simulator.inject(Fault::always(Operation::ActiveCalls, refusal));
+    tokio::time::sleep(Duration::from_millis(7600)).await;
+    rig.scrape().await;
+    let words = [">Blocked<", "This passes by itself", "rate_limited", "The next try is in 9 min", "an app of its own"];
+    shows(&rig, "blocked", &words).await;
+}
+
+#[tokio::test]
+async fn stale() {
+    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+        config.common.scrape.max_age = Duration::from_secs(1);
+    })
+    .await;
+    rig.scrape().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    shows(&rig, "stale", &[">Stale<", "Calls unknown", "last seen", "does Prometheus scrape?"]).await;
+}
+
+#[tokio::test]
+async fn without_the_list_of_extensions() {
+    let rig = Rig::start(Scenario { read_accounts: false, ..Scenario::normal() }).await;
+    rig.scrape().await;
+    let words = [">Fine<", "The list of extensions was not read", "extensions_forbidden", "Read Accounts"];
+    shows(&rig, "unread", &words).await;
+}
