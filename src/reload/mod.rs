@@ -6,6 +6,8 @@
 
 mod watch;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,7 +25,7 @@ use crate::secret::SecretSource;
 /// A request for a reload is obeyed once in this time.
 const REQUESTS: RateLimit = RateLimit { interval: Duration::from_secs(1), burst: 1 };
 /// A larger file is a mistake.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads anew, and keeps what was read.
 pub struct Reloader {
@@ -50,8 +52,10 @@ impl Reloader {
         let (door, watch) = match &web.config_file {
             None => (Door::default(), Watch::new(Vec::new(), now)),
             Some(file) => {
+                let mut watch = Watch::new(vec![file.clone()], now);
                 let reading = Reading::new(file, &Door::default());
-                (reading.door?, Watch::new(reading.files, now))
+                watch.also(&reading.files);
+                (reading.door?, watch)
             }
         };
         let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), watch };
@@ -162,8 +166,10 @@ fn read(file: &Path) -> Result<String, ConfigError> {
         let accepted = "a file in the form of Prometheus' exporter-toolkit";
         ConfigError(format!("{}: {what}; accepted is {accepted}", complaint_place(file)))
     };
-    let bytes = std::fs::read(file).map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
-    if bytes.len() > MAX_BYTES {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(wrong("it is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))

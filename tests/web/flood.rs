@@ -81,5 +81,5 @@ async fn a_newcomer_from_elsewhere_finds_a_place_in_the_queue() {
     let newcomer = stage.curl("/metrics", &["--user", "alice:sesame", "--interface", "127.0.0.2"]).await;
     let statuses = flood.end();
     println!("newcomer {} s; flood {statuses:?}", newcomer.seconds);
-    assert!(newcomer.status == 200 && newcomer.seconds < 3.0, "{newcomer:?} {statuses:?}");
+    assert!(newcomer.status == 200 && newcomer.seconds < 5.0, "{newcomer:?} {statuses:?}");
 }
