@@ -29,6 +29,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Log in once, fetch once, and say in plain words what works and what to change.
     Check(CheckArgs),
+    /// Ask the running exporter whether it is there, for a container's health check.
+    Health(HealthArgs),
 }
 
 /// Flags of `serve`.
@@ -54,6 +56,17 @@ pub struct CheckArgs {
     /// The flags of `serve`.
     #[command(flatten)]
     pub serve: ServeArgs,
+}
+
+/// Flags of `health`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct HealthArgs {
+    /// As the exporter has it; of several the first is asked [default: :10072]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    pub listen_address: Vec<String>,
+    /// As the exporter has it; with TLS it is asked by https, and the certificate is not verified
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<String>,
 }
 
 /// Flags of `demo`.

@@ -24,6 +24,7 @@
 //! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
 //! | [`exposition`], [`http`] | names and help texts; paths and connections |
 //! | [`check`] | one login and one walk, told in words |
+//! | [`health`] | whether a running exporter is there |
 //! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
 
 pub mod calls;
@@ -33,6 +34,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod exposition;
+pub mod health;
 pub mod http;
 pub mod instruments;
 pub mod observer;

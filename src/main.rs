@@ -8,6 +8,7 @@ use ringcentral_exporter::check::Check;
 use ringcentral_exporter::cli::{Cli, Command, one_line};
 use ringcentral_exporter::config::{Common, Config, ConfigError};
 use ringcentral_exporter::demo::Demo;
+use ringcentral_exporter::health::Health;
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::shutdown::Signals;
 use ringcentral_exporter::{http, telemetry};
@@ -23,6 +24,7 @@ enum Plan {
     Serve(Box<Config>, Arc<Reloader>),
     Demo(Box<(Common, Demo)>, Arc<Reloader>),
     Check(Box<Check>),
+    Health(Health),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn plan(cli: Cli) -> Result<Plan, ConfigError> {
             let config = Config::new(&args.serve, &variable)?;
             Ok(Plan::Check(Box::new(Check::new(&args, config)?)))
         }
+        Some(Command::Health(args)) => Ok(Plan::Health(Health::new(&args)?)),
         Some(Command::Serve(args)) => serve(Config::new(&args, &variable)?),
         None => serve(Config::new(&cli.serve, &variable)?),
     }
@@ -82,7 +85,8 @@ fn start(plan: Plan) -> anyhow::Result<bool> {
 
 async fn run(plan: Plan) -> anyhow::Result<bool> {
     match plan {
-        Plan::Check(check) => return check.run().await,
+        Plan::Check(check) => Ok(told(check.run().await)),
+        Plan::Health(health) => Ok(told(health.run().await.map(|()| true))),
         Plan::Serve(config, reloader) => {
             telemetry::start(config.common.log);
             let listeners = http::listen::bind_all(&config.common.web.listen)?;
@@ -96,10 +100,17 @@ async fn run(plan: Plan) -> anyhow::Result<bool> {
             serve(demo.config(common)?, reloader, listeners).await
         }
     }
-    .map(|()| true)
 }
 
-async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+/// What has no log says on standard error why it could not be done.
+fn told(result: anyhow::Result<bool>) -> bool {
+    result.unwrap_or_else(|why| {
+        eprintln!("ringcentral-exporter: {why:#}");
+        false
+    })
+}
+
+async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListener>) -> anyhow::Result<bool> {
     let hung_up = reloader.clone();
     let signals = Signals::listen(move || drop(hung_up.reload("SIGHUP")))?;
     let door = reloader.door();
@@ -110,5 +121,6 @@ async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListen
         tracing::info!(%address, version, tls = door.has_tls(), login = door.has_login(), "listening");
     }
     let stopped = async { drop(stopped.await) };
-    signals.guard(stop, ringcentral_exporter::run(config, reloader, listeners, stopped)).await?
+    signals.guard(stop, ringcentral_exporter::run(config, reloader, listeners, stopped)).await??;
+    Ok(true)
 }

@@ -17,6 +17,7 @@ mod documents;
 mod faults;
 mod fixtures;
 mod flags;
+mod health;
 mod limits;
 mod network;
 mod paths;

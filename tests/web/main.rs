@@ -12,6 +12,7 @@ mod connections;
 mod curl;
 mod documents;
 mod flood;
+mod health;
 mod login;
 mod pki;
 mod prometheus;
