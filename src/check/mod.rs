@@ -109,20 +109,15 @@ impl Asked {
     fn is_well(&self) -> bool {
         self.observation.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none())
     }
+
+    fn view(&self) -> AccountView<'_> {
+        let ObservedAccount { account, instruments, .. } = &self.observed;
+        AccountView { account, observation: self.observation.clone(), instruments }
+    }
 }
 
 fn exposed(asked: &[Asked], exporter: &Exporter, common: &Common) -> anyhow::Result<String> {
-    let view = |asked: &Asked| (asked.observation.clone(), asked.observed.account.clone());
-    let known: Vec<_> = asked.iter().map(view).collect();
-    let views: Vec<_> = known
-        .iter()
-        .zip(asked)
-        .map(|((observation, account), asked)| AccountView {
-            account,
-            observation: observation.clone(),
-            instruments: &asked.observed.instruments,
-        })
-        .collect();
+    let views: Vec<_> = asked.iter().map(Asked::view).collect();
     Ok(exposition::render(&views, Some(exporter), &common.scrape, &common.metrics, Moment::now())?)
 }
 

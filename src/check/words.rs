@@ -160,6 +160,9 @@ fn directory(account: &Account, observation: &Observation) -> Option<String> {
     match &observation.directory {
         Some(listed) => Some(format!("{} in the account's list", listed.directory.entries().len())),
         None if account.level == Level::Extension => Some("not asked for at this level".to_owned()),
+        None if observation.latest.is_some() && observation.directory_failure.is_none() => {
+            Some("not asked for, since no label shows them".to_owned())
+        }
         None => None,
     }
 }

@@ -186,7 +186,7 @@ impl Cause {
             Self::ProxyUnreachable => (
                 "proxy_unreachable",
                 "the proxy cannot be reached",
-                "check the proxy's name and port in HTTPS_PROXY; if the server can be reached without it, name the server in NO_PROXY",
+                "check HTTPS_PROXY: it must be http://HOST:PORT or https://HOST:PORT of the proxy, and the port open; if the server can be reached without it, name the server in NO_PROXY",
             ),
             Self::ProxyRefused => (
                 "proxy_refused",

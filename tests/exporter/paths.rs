@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::rig::Rig;
@@ -80,6 +81,24 @@ async fn the_page_tells_what_failed_and_what_to_do() {
     for part in ["403 CMN-408", "--ringcentral.level=extension", "not_admin", "The next try is in"] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
+}
+
+#[tokio::test]
+async fn a_secrets_file_that_has_gone_is_told_and_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jwt");
+    let rig = Rig::configured(Scenario::normal(), |config| {
+        config.accounts[0].jwt = SecretSource::File(path.clone());
+    })
+    .await;
+    rig.scrape().await;
+    let page = rig.get("/", &[]).await;
+    for part in ["secret_unreadable", "the JWT: the file cannot be read: No such file", "--ringcentral.jwt-file"] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+    }
+    assert!(rig.simulator.journal().is_empty(), "nothing was sent");
+    std::fs::write(path, rig.simulator.jwt()).unwrap();
+    rig.recovers(std::time::Duration::from_secs(12)).await;
 }
 
 #[tokio::test]

@@ -125,6 +125,13 @@ async fn a_proxy_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_proxy_of_a_kind_that_we_do_not_speak() {
+    let mut command = by_way_of(9, &simulator(still()).await);
+    command.env("HTTPS_PROXY", "socks5://user:sesame@127.0.0.1:9");
+    says(command, 1, "proxy_unreachable_socks").await;
+}
+
+#[tokio::test]
 async fn a_proxy_that_refuses_wants_a_password_or_says_nothing() {
     proxy_fails("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
     proxy_fails("proxy_refused_password", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;

@@ -31,6 +31,13 @@ async fn one_users_calls_need_no_list_of_extensions() {
 }
 
 #[tokio::test]
+async fn where_no_label_shows_extensions_their_list_is_not_asked_for() {
+    let simulator = simulator(still()).await;
+    says(check(&simulator, &["--metrics.extension-label=off"]), 0, "ok_label_off").await;
+    assert!(requests(&simulator, Operation::Extensions).is_empty());
+}
+
+#[tokio::test]
 async fn a_list_of_several_pages_is_walked_once() {
     let simulator = simulator(Scenario { max_per_page: 20, ..still() }).await;
     says(check(&simulator, &[]), 0, "ok_pages").await;
