@@ -184,9 +184,6 @@ async fn an_account_is_checked_in_it_too() {
 #[tokio::test]
 async fn its_health_is_asked_as_the_image_asks_it() {
     let root = Root::new();
-    if !knows_health(&root).await {
-        return;
-    }
     let (mut program, url, _) = demo(&root, "", "normal").await;
     let health = || output(root.command("", &["health", "--web.listen-address", url.strip_prefix("http://").unwrap()]));
     let answer = health().await;
@@ -195,11 +192,6 @@ async fn its_health_is_asked_as_the_image_asks_it() {
     program.ends().await;
     let answer = health().await;
     assert_eq!(answer.0, Some(1), "nobody is there: {answer:?}");
-}
-
-/// Whether the program has that command yet.
-async fn knows_health(root: &Root) -> bool {
-    output(root.command("", &["--help"])).await.1.contains("\n  health ")
 }
 
 #[tokio::test]
