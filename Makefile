@@ -9,7 +9,7 @@ DENY_VERSION := 0.20.2
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect page prometheus web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect page prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
@@ -60,14 +60,23 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 page:
 	$(CARGO) test --locked --test page
 
-# The release build under a real Prometheus, with the dashboards' queries, its alerts as far as Alertmanager's webhook,
-# and under wrk. `make tools` installs Debian's.
+# Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
+# and under wrk. The first three mostly wait for the clock, so they wait together. `make tools` installs Debian's.
 prometheus:
-	$(CARGO) test --release --locked --test prometheus
-	$(CARGO) test --release --locked --test dashboards
-	$(CARGO) test --release --locked --test rules
-	$(CARGO) test --release --locked --test alerting -- --nocapture
+	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load
+	$(CARGO) test --locked --no-run --test dashboards --test rules
+	$(MAKE) --jobs=3 --output-sync=target under-prometheus alerting dashboards
+	$(CARGO) test --locked --test rules
 	$(CARGO) test --release --locked --test load -- --nocapture
+
+under-prometheus:
+	$(CARGO) test --release --locked --test prometheus
+
+alerting:
+	$(CARGO) test --release --locked --test alerting -- --nocapture
+
+dashboards:
+	$(CARGO) test --locked --test dashboards
 
 # TLS, logins and reloads, by curl, openssl and a real Prometheus.
 web:
