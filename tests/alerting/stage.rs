@@ -16,7 +16,7 @@ use crate::webhook::Webhook;
 /// Between two scrapes, and two evaluations of the rules.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// Longer than the demo takes for anything.
-const PATIENCE: Duration = Duration::from_secs(200);
+pub const PATIENCE: Duration = Duration::from_secs(200);
 
 pub struct Stage {
     prometheus: Server,
