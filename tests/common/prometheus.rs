@@ -17,6 +17,7 @@ use super::daemon::Daemon;
 pub struct Setup {
     targets: Vec<String>,
     job: String,
+    others: Vec<String>,
     interval: Duration,
     rules: Vec<PathBuf>,
     alertmanager: Option<String>,
@@ -33,8 +34,15 @@ pub struct Server {
 impl Setup {
     /// Scrapes these exporters as the job `ringcentral`, and nothing else.
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
-        let targets = exporters.iter().map(|url| url.split_once("://").unwrap().1.to_owned()).collect();
-        Self { targets, job: String::new(), interval, rules: Vec::new(), alertmanager: None, data: None }
+        let targets = addresses(exporters);
+        let (job, others, rules) = (String::new(), Vec::new(), Vec::new());
+        Self { targets, job, others, interval, rules, alertmanager: None, data: None }
+    }
+
+    /// Scrapes these programs too, as the job `other`.
+    pub fn others(mut self, programs: &[&str]) -> Self {
+        self.others = addresses(programs);
+        self
     }
 
     /// Scrapes by this too: further keys of the job, in YAML's flow style.
@@ -80,9 +88,11 @@ impl Setup {
 
     fn config(&self) -> String {
         let (targets, rules, seconds, job) = (&self.targets, &self.rules, self.interval.as_secs(), &self.job);
+        let others = &self.others;
         let mut config = format!(
             "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s, evaluation_interval: {seconds}s}}\n\
-             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]{job}}}]\n\
+             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]{job}}}, \
+             {{job_name: other, static_configs: [{{targets: {others:?}}}]}}]\n\
              rule_files: {rules:?}\n"
         );
         if let Some(address) = &self.alertmanager {
@@ -91,6 +101,10 @@ impl Setup {
         }
         config
     }
+}
+
+fn addresses(urls: &[&str]) -> Vec<String> {
+    urls.iter().map(|url| url.split_once("://").unwrap().1.to_owned()).collect()
 }
 
 impl Server {

@@ -112,7 +112,10 @@ fn escaped(value: &str) -> String {
 async fn watch_and_ask() -> Vec<Answer> {
     let (busy, quiet, failing) = tokio::join!(Account::busy(), Account::quiet(), Account::failing());
     let exporters = [&busy, &quiet, &failing].map(|account| account.url.as_str());
-    let prometheus = Setup::new(&exporters, Duration::from_secs(5)).rules(&rules()).start().await;
+    // Whoever runs Prometheus scrapes other programs with it, and one of them is always down.
+    let other = Server::start(&[], Duration::from_secs(5)).await;
+    let setup = Setup::new(&exporters, Duration::from_secs(5)).others(&[other.url(), "http://127.0.0.1:9"]);
+    let prometheus = setup.rules(&rules()).start().await;
     sleep(GOOD).await;
     failing.fails();
     sleep(BAD).await;

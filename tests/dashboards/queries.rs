@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::asked::{ANSWERS, Answer, Chosen, Kind};
+use crate::common::promql::Selector;
 
 /// An exception, that is, a query of a panel: dashboard, panel, its letter; and the reason.
 type Exception = (&'static str, &'static str, &'static str, &'static str);
@@ -165,9 +166,27 @@ fn an_account_that_fails_has_shown_its_calls_before() {
 
 #[test]
 fn an_account_that_fails_is_said_to_fail() {
-    let ups = of_panels(Chosen::Failing).filter(|one| one.selectors.iter().any(|one| one.metric == "ringcentral_up"));
+    let ups = of_panels(Chosen::Failing).filter(|one| one.selectors.iter().all(|one| one.metric == "ringcentral_up"));
     let ups: Vec<_> = ups.collect();
     assert!(ups.len() >= 3, "{ups:?}");
     let wrong = ups.iter().filter(|answer| answer.numbers() != [0.0]);
     none(wrong.map(|answer| format!("{}: {:?}", answer.place(), answer.now)).collect());
+}
+
+/// With all jobs chosen, since that is how a dashboard opens.
+#[test]
+fn programs_that_are_no_exporters_are_not_shown() {
+    let of_processes = |answer: &&Answer| {
+        let reads = |one: &Selector| {
+            one.metric.starts_with("process_") || ["up", "scrape_duration_seconds"].contains(&&one.metric[..])
+        };
+        answer.selectors.iter().any(reads)
+    };
+    let drawn: Vec<_> = of_panels(Chosen::All).filter(of_processes).collect();
+    assert!(drawn.len() >= 6, "{drawn:?}");
+    let shows = |answer: &Answer| match &answer.panel[..] {
+        "Exporter" => answer.numbers() == [1.0],
+        _ => answer.numbers().len() == 3,
+    };
+    none(drawn.iter().filter(|answer| !shows(answer)).map(|answer| format!("{answer:?}")).collect());
 }
