@@ -3,15 +3,13 @@
 //! Owns: where the exporter must be listening, by the flags that it was given, and one line on failure. With TLS the
 //! certificate is not verified: we ask our own process over loopback, its certificate is for another name, and nothing
 //! secret is sent or believed. So no root certificates are loaded. Refuses to know: RingCentral, which is never asked;
-//! credentials; and who may see the metrics, since health paths need no login.
+//! credentials; who may see the metrics, since health paths need no login; and what stands in the web configuration, which
+//! may no longer be what the exporter runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::HealthArgs;
-use crate::config::web::WebConfig;
 use crate::config::{ConfigError, listen_address};
-use crate::reload;
 use crate::ringcentral::breakage::Breakage;
 
 const PATH: &str = "/-/healthy";
@@ -22,7 +20,7 @@ const HEALTHY: &str = "healthy\n";
 /// Whom to ask, validated.
 pub struct Health {
     address: String,
-    config_file: Option<PathBuf>,
+    may_speak_tls: bool,
 }
 
 impl Health {
@@ -33,33 +31,30 @@ impl Health {
     pub fn new(args: &HealthArgs) -> Result<Self, ConfigError> {
         let first = args.listen_address.first().map_or(":10072", String::as_str);
         let address = reachable(&listen_address("--web.listen-address", first)?);
-        let config_file = args.web_config_file.as_deref().filter(|file| !file.is_empty()).map(PathBuf::from);
-        Ok(Self { address, config_file })
+        let may_speak_tls = args.web_config_file.as_deref().is_some_and(|file| !file.is_empty());
+        Ok(Self { address, may_speak_tls })
     }
 
-    /// Asks, for three seconds at most.
+    /// Asks, for three seconds at most. With a web configuration by https first: it says whether there is TLS, but the
+    /// exporter may run with an older one, where the present file is bad.
     ///
     /// # Errors
     /// Why the exporter cannot be called healthy, in one line.
     pub async fn run(self) -> anyhow::Result<()> {
-        let url = format!("{}://{}{PATH}", self.scheme()?, self.address);
+        if !self.may_speak_tls {
+            return self.ask("http").await;
+        }
+        let Err(by_https) = self.ask("https").await else { return Ok(()) };
+        self.ask("http").await.map_err(|_| by_https)
+    }
+
+    async fn ask(&self, scheme: &str) -> anyhow::Result<()> {
+        let url = format!("{scheme}://{}{PATH}", self.address);
         let asked = async { client()?.get(&url).send().await?.error_for_status()?.text().await };
         match asked.await {
             Ok(text) if text == HEALTHY => Ok(()),
             Ok(_) => anyhow::bail!("{url}: another program answers there"),
             Err(error) => anyhow::bail!("{url}: {}", why(&error)),
-        }
-    }
-
-    fn scheme(&self) -> anyhow::Result<&'static str> {
-        let Some(file) = &self.config_file else { return Ok("http") };
-        let tls = WebConfig::parse(file, &reload::read(file)?)?.tls;
-        match tls {
-            None => Ok("http"),
-            Some(tls) if tls.clients.as_ref().is_some_and(|clients| clients.required) => {
-                anyhow::bail!("clients need a certificate, and a health check has none: use a TCP probe")
-            }
-            Some(_) => Ok("https"),
         }
     }
 }
@@ -85,8 +80,16 @@ fn why(error: &reqwest::Error) -> String {
     match error.status() {
         Some(status) => format!("the answer is {}", status.as_u16()),
         None if error.is_timeout() => format!("no answer in {} s", PATIENCE.as_secs()),
-        None => Breakage::of(error, false).what,
+        None => advised(Breakage::of(error, false).what),
     }
+}
+
+/// The one refusal that no flag of ours can mend.
+fn advised(what: String) -> String {
+    if what.ends_with("CertificateRequired") {
+        return "clients need a certificate, and a health check has none: use a TCP probe".to_owned();
+    }
+    what
 }
 
 #[cfg(test)]

@@ -26,14 +26,26 @@ async fn where_clients_need_a_certificate_a_tcp_probe_is_advised() {
     let clients = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
     let stage = Stage::start(&format!("{TLS}{clients}"), &[]).await;
     let line = "clients need a certificate, and a health check has none: use a TCP probe";
-    assert_eq!(health(&stage).await, (Some(1), line.to_owned()));
+    let (code, said) = health(&stage).await;
+    assert!(code == Some(1) && said.starts_with("https://") && said.ends_with(line), "{said}");
+}
+
+/// Such an exporter keeps what it has, and must not be killed for the file's sake: it could not start again.
+#[tokio::test]
+async fn a_file_that_has_gone_bad_makes_no_healthy_exporter_ill() {
+    let stage = Stage::start(TLS, &[]).await;
+    for bad in ["tls_server_config: [\n", ""] {
+        stage.web(bad);
+        assert_eq!(health(&stage).await, (Some(0), String::new()), "{bad:?}");
+    }
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_one_line_and_exit_1() {
-    let stage = Stage::start(TLS, &[]).await;
-    stage.web("tls_server_config: [\n");
+async fn where_nobody_listens_is_one_line_and_exit_1() {
+    let mut stage = Stage::start(TLS, &[]).await;
+    stage.program.signal("TERM").await;
+    stage.program.ends().await;
     let (code, line) = health(&stage).await;
     assert_eq!(code, Some(1));
-    assert!(line.starts_with("--web.config.file: ") && line.lines().count() == 1, "{line}");
+    assert!(line.starts_with("https://") && line.ends_with("Connection refused (os error 111)"), "{line}");
 }
