@@ -61,6 +61,20 @@ async fn a_bad_file_is_500_with_the_reason_and_the_old_one_stays() {
 }
 
 #[tokio::test]
+async fn a_key_in_the_place_of_its_path_reaches_neither_answer_nor_log() {
+    let mut stage = Stage::start(TLS, LIFECYCLE).await;
+    let key = std::fs::read_to_string(stage.pki.path("server.key")).unwrap();
+    let secret = key.lines().nth(1).unwrap();
+    let text = key.replace('\n', "\n    ");
+    stage.web(&format!("tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {text}\n"));
+    let answer = stage.curl("/-/reload", POST).await;
+    assert!(answer.status == 500 && answer.text.contains("this is a PEM text, not a path"), "{answer:?}");
+    assert!(!answer.text.contains(secret), "{answer:?}");
+    stage.program.logs("the configuration was not read anew").await;
+    assert!(!stage.program.log.contains(secret));
+}
+
+#[tokio::test]
 async fn a_second_reload_within_a_second_is_429() {
     let stage = Stage::start("", LIFECYCLE).await;
     assert_eq!(stage.curl("/-/reload", POST).await.status, 200);

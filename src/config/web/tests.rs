@@ -46,6 +46,19 @@ fn paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn a_text_in_the_place_of_a_path_is_told_and_never_shown() {
+    for (file, inline) in [("cert_file", "cert"), ("key_file", "key"), ("client_ca_file", "client_ca")] {
+        for text in
+            ["|\n    -----BEGIN PRIVATE KEY-----\n    sesame", "-----BEGIN sesame", "' -----sesame'", "\"a\\rsesame\""]
+        {
+            let told = complaint(&format!("tls_server_config:\n  {file}: {text}\n"));
+            let what = "this is a PEM text, not a path; accepted is a path; a text goes under";
+            assert_eq!(told, format!(" line 2: tls_server_config.{file}: {what} {inline}"));
+        }
+    }
+}
+
+#[test]
 fn each_version_suite_and_curve_that_rustls_lacks_names_itself() {
     let suites = "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, \
         TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, \

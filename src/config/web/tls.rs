@@ -156,9 +156,17 @@ fn pem(
     match (section.text(inline)?, section.text(file)?) {
         (Some(_), Some(_)) => Err(section.wrong(&format!("{inline} and {file} are both given; give one of them"))),
         (Some(text), None) => Ok(pem(text.name, PemSource::Inline(SecretString::from(text.value)))),
+        (None, Some(path)) if is_text(&path.value) => {
+            Err(path.wrong_unshown("this is a PEM text, not a path", &format!("a path; a text goes under {inline}")))
+        }
         (None, Some(path)) => Ok(pem(path.name, PemSource::File(folder.join(path.value)))),
         (None, None) => Ok(None),
     }
+}
+
+/// A key in the place of its path would be printed wherever the path is.
+fn is_text(path: &str) -> bool {
+    path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
 }
 
 fn versions(section: &mut Section) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
