@@ -74,11 +74,12 @@ impl Check {
             }
         }
         well &= asked.iter().all(Asked::is_well);
-        if self.print_metrics {
-            let exporter = Exporter { configuration: self.configuration, process: exposition::process_metrics() };
-            put(&mut io::stdout(), &exposed(&asked, &exporter, &self.config.common)?);
-        }
+        let exporter = Exporter { configuration: self.configuration, process: exposition::process_metrics() };
+        let exposition = self.print_metrics.then(|| exposed(&asked, &exporter, &self.config.common));
         give_back(asked, &self.config.common).await;
+        if let Some(exposition) = exposition {
+            put(&mut io::stdout(), &exposition?);
+        }
         Ok(well)
     }
 

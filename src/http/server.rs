@@ -1,7 +1,7 @@
 //! Connections: accepted, bounded, drained.
 //!
-//! Owns: that a client that stalls or floods harms nobody. A request's head has 5 s, and so has the silence between two
-//! requests; a reader that takes nothing for 10 s is cut off; at most 512 connections are open, and from half of that
+//! Owns: that a client that stalls harms nobody, and that a flood can do no more than fill the places: others wait while
+//! it lasts, and memory stays where it is. A request's head has 5 s, and so has the silence between two requests; a reader that takes nothing for 10 s is cut off; at most 512 connections are open, and from half of that
 //! on they close after their answer, so that a place is never kept by a client that has nothing to ask. With TLS the
 //! handshake has 5 s as well, in the connection's own task, so that it keeps nobody else from being accepted. Refuses
 //! to know: what is asked, and what TLS checks.
