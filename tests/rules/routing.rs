@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::common::daemon::Daemon;
+use crate::common::documents;
 use crate::common::promtool::shell;
 use crate::common::{get, http};
-use crate::shipped::FOLDER;
+use crate::shipped::{FOLDER, yaml};
 
 #[test]
 fn amtool_accepts_the_example_and_routes_by_severity() {
@@ -21,21 +22,34 @@ fn amtool_accepts_the_example_and_routes_by_severity() {
     }
 }
 
+/// An outage that all accounts have is one message.
+#[test]
+fn alerts_are_grouped_by_what_all_accounts_have() {
+    for file in ["deploy/prometheus/alertmanager.yml", "deploy/compose/alertmanager.yml"] {
+        let config: Value = yaml(&documents::read(file));
+        assert_eq!(config["route"]["group_by"], json!(["alertname", "job"]), "{file}");
+    }
+}
+
 fn alert(name: &str, severity: &str, account: &str) -> Value {
     json!({ "labels": { "alertname": name, "severity": severity, "job": "ringcentral", "account": account } })
 }
 
-/// The alerts of two accounts; of the second, calls are known.
+/// The alerts of four accounts. Of the first, calls are unknown; of the fourth too, since its login is refused.
 fn alerts() -> Vec<Value> {
     vec![
         alert("RingCentralDataStale", "critical", "one"),
         alert("RingCentralAPIFailing", "warning", "one"),
         alert("RingCentralBlockedLong", "warning", "one"),
-        alert("RingCentralLoginFailing", "critical", "one"),
+        alert("RingCentralCallsNearLimit", "critical", "one"),
         alert("RingCentralAPIFailing", "warning", "two"),
         alert("RingCentralJWTExpiring", "warning", "two"),
         alert("RingCentralJWTExpiring", "critical", "two"),
         alert("RingCentralJWTExpiring", "warning", "three"),
+        alert("RingCentralLoginFailing", "critical", "four"),
+        alert("RingCentralDataStale", "critical", "four"),
+        alert("RingCentralAPIFailing", "warning", "four"),
+        alert("RingCentralBlockedLong", "warning", "four"),
     ]
 }
 
@@ -65,8 +79,11 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
         http().post(format!("http://{address}/api/v2/alerts")).header("Content-Type", "application/json").body(body);
     assert!(sent.send().await.unwrap().status().is_success(), "{}", daemon.log());
     let expected = [
+        "RingCentralAPIFailing warning four",
         "RingCentralAPIFailing warning one",
+        "RingCentralBlockedLong warning four",
         "RingCentralBlockedLong warning one",
+        "RingCentralDataStale critical four",
         "RingCentralJWTExpiring warning two",
     ];
     assert_eq!(inhibited(&address).await, expected);
