@@ -48,9 +48,11 @@ fn severities(case: &Case) -> Vec<&str> {
 
 #[test]
 fn a_silent_block_expects_its_alert_to_be_absent_or_one_of_two_severities() {
+    let alerts = shipped::alerts();
     for case in shipped::cases().iter().filter(|case| told(case).1 == "silent") {
         let rule = told(case).0;
-        let silent = case.alerts.iter().any(|alert| alert.alertname == rule && alert.expected.len() < 2);
+        let severities = alerts.iter().filter(|alert| alert.name() == rule).count();
+        let silent = case.alerts.iter().any(|alert| alert.alertname == rule && alert.expected.len() < severities);
         assert!(silent, "it never is: {}", case.name);
     }
 }

@@ -9,6 +9,8 @@ use crate::shipped::{self, Rule};
 /// Their value is always the same, and no news to anybody.
 const NOTHING_TO_TELL: [&str; 2] = ["RingCentralNoCalls", "RingCentralAccountMissing"];
 const ANNOTATIONS: [&str; 3] = ["description", "runbook_url", "summary"];
+/// It ends at once when the file is right; its range outlasts a missed scrape.
+const ENDS_AT_ONCE: &str = "RingCentralReloadFailed";
 const SEVERITIES: [&str; 3] = ["critical", "warning", "info"];
 
 #[tokio::test]
@@ -37,6 +39,7 @@ fn alerts_have_a_severity_a_wait_and_three_texts() {
         assert_eq!(alert.labels.keys().collect::<Vec<_>>(), ["severity"], "{name}");
         assert!(SEVERITIES.contains(&alert.severity()), "{name}: {}", alert.severity());
         assert!(alert.waits.is_some(), "{name} has no `for`");
+        assert_eq!(alert.stays.is_some(), name != ENDS_AT_ONCE, "{name}: `keep_firing_for`");
         assert_eq!(alert.annotations.keys().collect::<Vec<_>>(), ANNOTATIONS, "{name}");
     }
 }

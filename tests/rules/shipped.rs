@@ -26,7 +26,7 @@ pub struct Rule {
     #[serde(rename = "for")]
     pub waits: Option<String>,
     #[serde(rename = "keep_firing_for")]
-    _stays: Option<String>,
+    pub stays: Option<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
