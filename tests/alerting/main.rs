@@ -61,7 +61,8 @@ async fn a_surge_and_an_outage_are_told_to_a_person_and_so_is_their_end() {
 
 /// The report of a run: which others arrive depends on the time of day.
 fn tell(alert: &Value) {
-    let [status, summary] = [&alert["status"], &alert["annotations"]["summary"]].map(|text| text.as_str().unwrap());
+    let [status, summary] = [&alert["status"], &alert["annotations"]["summary"]];
+    let [status, summary] = [status, summary].map(|text| text.as_str().unwrap_or_default());
     println!("{status:>8}: {} {summary}", alert["labels"]["alertname"].as_str().unwrap());
 }
 
