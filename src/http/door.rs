@@ -21,7 +21,7 @@ use super::reply::{self, Reply};
 use super::tls;
 use crate::clock::Moment;
 use crate::config::ConfigError;
-use crate::config::web::{RateLimit, Users, WebConfig, complaint_place};
+use crate::config::web::{Clients, RateLimit, Users, WebConfig, complaint_place};
 
 /// How long a client should wait for a place in the queue: some checks are done by then.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone, Default)]
 pub struct Door {
     tls: Option<Arc<ServerConfig>>,
+    clients: Option<Clients>,
     login: Option<Arc<Login>>,
     bucket: Option<Arc<Mutex<Bucket>>>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -42,32 +43,38 @@ impl Door {
     /// what is known of passwords, and the fill of the bucket.
     ///
     /// # Errors
-    /// When a certificate, key or CA does not serve, or if TLS or login would end. That needs a restart: a file that is
-    /// cut short must not open the door.
+    /// When a certificate, key or CA does not serve, or if TLS or login would end or clients need prove less. That needs
+    /// a restart: a file that is cut short must not open the door.
     pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
         let wrong = |what: &str| ConfigError(format!("{}: {what}", complaint_place(file)));
-        if web.tls.is_none() && before.has_tls() {
-            return Err(wrong("tls_server_config is gone, and TLS ends with a restart alone"));
-        }
-        if web.users.is_empty() && before.has_login() {
-            return Err(wrong("basic_auth_users is gone, and login ends with a restart alone"));
-        }
+        before.refuse_to_open(&web).map_err(wrong)?;
         let tls = web.tls.as_ref().map(|tls| tls::ready(tls, Moment::now())).transpose()?;
-        let mut warnings: Vec<_> = web.users.slow().map(slow_login).collect();
-        if tls.is_none() && !web.users.is_empty() {
-            warnings.push("passwords come without TLS and can be read on the way".to_owned());
-        }
-        warnings.extend(tls.as_ref().and_then(|tls| tls.warning.clone()));
+        let warnings = warnings(&web, tls.as_ref());
         let login = before.login_for(web.users).map_err(|_| wrong("the system has no random numbers"))?;
         let bucket = web.rate_limit.map(|limit| before.bucket_for(limit));
         Ok(Self {
             tls: tls.map(|tls| tls.config),
+            clients: web.tls.and_then(|tls| tls.clients),
             login,
             bucket,
             headers: web.headers,
             queue: before.queue.clone(),
             warnings,
         })
+    }
+
+    /// What this door asks for, the next one asks for too.
+    fn refuse_to_open(&self, web: &WebConfig) -> Result<(), &'static str> {
+        let clients = web.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        if web.tls.is_none() && self.has_tls() {
+            Err("tls_server_config is gone, and TLS ends with a restart alone")
+        } else if web.users.is_empty() && self.has_login() {
+            Err("basic_auth_users is gone, and login ends with a restart alone")
+        } else if asks_less(clients, self.clients.as_ref()) {
+            Err("client_auth_type or client_allowed_sans asks less of clients than before, and that needs a restart")
+        } else {
+            Ok(())
+        }
     }
 
     fn login_for(&self, users: Users) -> Result<Option<Arc<Login>>, ring::error::Unspecified> {
@@ -141,6 +148,21 @@ impl Door {
             reply.headers_mut().insert(name, value.clone());
         }
     }
+}
+
+fn asks_less(now: Option<&Clients>, before: Option<&Clients>) -> bool {
+    let asked: [fn(&Clients) -> bool; 3] =
+        [|clients| clients.required, |clients| clients.ca.is_some(), |clients| !clients.allowed_names.is_empty()];
+    asked.into_iter().any(|asks| before.is_some_and(asks) && !now.is_some_and(asks))
+}
+
+fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
+    let mut warnings: Vec<_> = web.users.slow().map(slow_login).collect();
+    if tls.is_none() && !web.users.is_empty() {
+        warnings.push("passwords come without TLS and can be read on the way".to_owned());
+    }
+    warnings.extend(tls.and_then(|tls| tls.warning.clone()));
+    warnings
 }
 
 fn unauthorized() -> Reply {

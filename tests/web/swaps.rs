@@ -105,6 +105,29 @@ async fn a_file_that_is_cut_short_does_not_open_the_door() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_cut_short_asks_no_less_of_clients() {
+    let whole = format!(
+        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus.example]\n"
+    );
+    let unnamed = whole.rsplit_once("  client_allowed").unwrap().0.to_owned();
+    let unrequired = unnamed.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven");
+    for cut in [TLS, &unnamed, &unrequired] {
+        let mut stage = Stage::start(&whole, &[]).await;
+        let client = ["--cert", &stage.pki.arg("client.crt"), "--key", &stage.pki.arg("client.key")].map(str::to_owned);
+        let client = client.each_ref().map(String::as_str);
+        assert_eq!(stage.curl("/metrics", &client).await.status, 200);
+        stage.web(cut);
+        stage.curl_until("/metrics", &client, |answer| answer.value(SUCCESSFUL) == 0.0).await;
+        assert_eq!(stage.curl("/metrics", &[]).await.status, 0, "{cut}");
+        stage.program.signal("TERM").await;
+        stage.program.ends().await;
+        let errors: Vec<_> = stage.program.log.lines().filter(|line| line.contains("level=error")).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("asks less of clients than before, and that needs a restart"), "{errors:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_client_ca_takes_effect_for_new_connections() {
     let web = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n");
     let (pki, theirs) = (Pki::new(), Pki::new());
