@@ -27,10 +27,13 @@ const REQUESTS: RateLimit = RateLimit { interval: Duration::from_secs(1), burst:
 /// A larger file is a mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
 
+/// A secret, and what complaints call it.
+type Secret = (String, SecretSource);
+
 /// Reads anew, and keeps what was read.
 pub struct Reloader {
     file: Option<PathBuf>,
-    secrets: Vec<(String, SecretSource)>,
+    secrets: Vec<Secret>,
     requests: Mutex<Bucket>,
     // Never held over an await; whoever finds it poisoned finds a whole value all the same.
     kept: Mutex<Kept>,
@@ -49,14 +52,10 @@ impl Reloader {
     /// What is wrong with the web configuration or a file that it names.
     pub fn new(web: &Web, accounts: &[Account]) -> Result<Self, ConfigError> {
         let now = Moment::now();
-        let (door, watch) = match &web.config_file {
-            None => (Door::default(), Watch::new(Vec::new(), now)),
-            Some(file) => {
-                let mut watch = Watch::new(vec![file.clone()], now);
-                let reading = Reading::new(file, &Door::default());
-                watch.also(&reading.files);
-                (reading.door?, watch)
-            }
+        let mut watch = Watch::new(web.config_file.iter().cloned().collect(), now);
+        let door = match &web.config_file {
+            None => Door::default(),
+            Some(file) => Door::new(file, parse(file, &mut watch)?, &Door::default())?,
         };
         let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), watch };
         Ok(Self {
@@ -73,7 +72,7 @@ impl Reloader {
         let mut kept = self.kept();
         if self.file.is_some() && kept.watch.has_changed(now) {
             // It has told the log already.
-            let _ = self.read_anew(&mut kept, "a file has changed", now);
+            let _ = self.read_anew(&mut kept, "a file has changed", &[], now);
         }
         kept.door.clone()
     }
@@ -83,12 +82,12 @@ impl Reloader {
         self.kept().state
     }
 
-    /// Reads everything anew; what cannot be read stays as it was.
+    /// Reads everything anew; if anything cannot be read, all stays as it was.
     ///
     /// # Errors
     /// What is wrong; it has been logged.
     pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.read_anew(&mut self.kept(), cause, Moment::now())
+        self.read_anew(&mut self.kept(), cause, &self.secrets, Moment::now())
     }
 
     /// The same for those who may ask too often.
@@ -101,28 +100,19 @@ impl Reloader {
         Ok(self.reload(cause))
     }
 
-    fn read_anew(&self, kept: &mut Kept, cause: &str, now: Moment) -> Result<(), ConfigError> {
-        let door = self.file.as_deref().map_or(Ok(()), |file| kept.read_door(file, now));
-        let result = door.and_then(|()| self.check_secrets());
+    /// The secrets are left out where a file has changed: nobody watches theirs, so a complaint would outlive its cause.
+    fn read_anew(&self, kept: &mut Kept, cause: &str, secrets: &[Secret], now: Moment) -> Result<(), ConfigError> {
+        let door = self.file.as_deref().map(|file| kept.read_door(file, now)).transpose();
+        let result = door.and_then(|door| check(secrets).map(|()| door));
         kept.state.successful = result.is_ok();
-        match &result {
-            Ok(()) => {
-                kept.state.read_well = now.wall;
-                let (tls, login) = (kept.door.has_tls(), kept.door.has_login());
-                tracing::info!(cause, tls, login, "the configuration was read anew");
-                kept.door.warn();
+        match result {
+            Ok(door) => kept.install(door, cause, now),
+            Err(error) => {
+                tracing::error!(cause, %error, "the configuration was not read anew, the old one stays");
+                return Err(error);
             }
-            Err(error) => tracing::error!(cause, %error, "the configuration was not read anew, the old one stays"),
         }
-        result
-    }
-
-    /// They are used at the next login; here it is only seen whether they could be.
-    fn check_secrets(&self) -> Result<(), ConfigError> {
-        self.secrets.iter().try_for_each(|(name, source)| match source.read() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConfigError(format!("{name}: {error}"))),
-        })
+        Ok(())
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -131,34 +121,44 @@ impl Reloader {
 }
 
 impl Kept {
-    fn read_door(&mut self, file: &Path, now: Moment) -> Result<(), ConfigError> {
+    /// The door as the files would have it now. They are watched from here on, whatever comes of it.
+    fn read_door(&mut self, file: &Path, now: Moment) -> Result<Arc<Door>, ConfigError> {
         // Looked at before they are read: a change in between is a change after.
-        let mut watch = Watch::new(self.watch.files(), now);
-        let reading = Reading::new(file, &self.door);
-        watch.also(&reading.files);
-        if reading.door.is_ok() {
-            watch.only(&reading.files);
-        }
-        self.watch = watch;
-        self.door = Arc::new(reading.door?);
-        Ok(())
+        self.watch = Watch::new(self.watch.files(), now);
+        let web = parse(file, &mut self.watch)?;
+        let files = files(file, &web);
+        let door = Door::new(file, web, &self.door)?;
+        self.watch.only(&files);
+        Ok(Arc::new(door))
+    }
+
+    fn install(&mut self, door: Option<Arc<Door>>, cause: &str, now: Moment) {
+        self.door = door.unwrap_or_else(|| self.door.clone());
+        self.state.read_well = now.wall;
+        let (tls, login) = (self.door.has_tls(), self.door.has_login());
+        tracing::info!(cause, tls, login, "the configuration was read anew");
+        self.door.warn();
     }
 }
 
-/// One reading of the web configuration, and the files that took part, whatever came of it.
-struct Reading {
-    files: Vec<PathBuf>,
-    door: Result<Door, ConfigError>,
+/// What the file says. What it names is watched before anybody reads it, for the same reason as the file itself.
+fn parse(file: &Path, watch: &mut Watch) -> Result<WebConfig, ConfigError> {
+    let web = WebConfig::parse(file, &read(file)?)?;
+    watch.also(&files(file, &web));
+    Ok(web)
 }
 
-impl Reading {
-    fn new(file: &Path, before: &Door) -> Self {
-        let mut files = vec![file.to_owned()];
-        let web = read(file).and_then(|text| WebConfig::parse(file, &text));
-        let tls = web.as_ref().ok().and_then(|web| web.tls.as_ref());
-        files.extend(tls.into_iter().flat_map(|tls| tls.files()).map(Path::to_owned));
-        Self { files, door: web.and_then(|web| Door::new(file, web, before)) }
-    }
+fn files(file: &Path, web: &WebConfig) -> Vec<PathBuf> {
+    let named = web.tls.iter().flat_map(|tls| tls.files()).map(Path::to_owned);
+    [file.to_owned()].into_iter().chain(named).collect()
+}
+
+/// They are used at the next login; here it is only seen whether they could be.
+fn check(secrets: &[Secret]) -> Result<(), ConfigError> {
+    secrets.iter().try_for_each(|(name, source)| match source.read() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ConfigError(format!("{name}: {error}"))),
+    })
 }
 
 /// The text of `--web.config.file`.
@@ -179,7 +179,24 @@ pub fn read(file: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
 }
 
-fn secrets(account: &Account) -> [(String, SecretSource); 2] {
+fn secrets(account: &Account) -> [Secret; 2] {
     let named = |what: &str, source: &SecretSource| (format!("account {}: {what}", account.name), source.clone());
     [named("the app's client secret", &account.client_secret), named("the user's JWT", &account.jwt)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_file_that_changes_before_it_is_read_has_changed_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        std::fs::write(&file, "tls_server_config: {cert_file: a.crt, key_file: a.key}").unwrap();
+        let now = Moment::now();
+        let mut watch = Watch::new(vec![file.clone()], now);
+        parse(&file, &mut watch).unwrap();
+        std::fs::write(folder.path().join("a.crt"), "another").unwrap();
+        assert!(watch.has_changed(now.after(Duration::from_secs(10))));
+    }
 }

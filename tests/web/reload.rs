@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::common::program::{Program, pointed_at};
+use crate::pki::Pki;
 use crate::stage::{Stage, TLS, simulator, users};
 
 const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
@@ -120,4 +121,38 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     program.logs("the configuration was read anew").await;
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
     assert_eq!(scraped.value(SUCCESSFUL), 1.0);
+}
+
+#[tokio::test]
+async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_file_asks_for_no_secret() {
+    let pki = Pki::new();
+    pki.write("jwt", "not-asked-for");
+    pki.write("web.yml", &users("alice", "sesame", 4));
+    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), simulator().await);
+    let flags = ["--web.listen-address", "127.0.0.1:0", "--web.config.file", &web];
+    let mut command = pointed_at(&simulator, &flags);
+    command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
+    let mut program = Program::start(command);
+    let url = program.url().await;
+
+    std::fs::remove_file(&jwt).unwrap();
+    pki.write("web.yml", &users("alice", "open", 4));
+    program.signal("HUP").await;
+    let line = program.logs("was not read anew").await;
+    assert!(line.contains("JWT: the file cannot be read"), "{line}");
+    let metrics = format!("{url}/metrics");
+    let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
+    assert_eq!((old.status, old.value(SUCCESSFUL)), (200, 0.0));
+    assert_eq!(crate::curl::curl(&["--user", "alice:open", &metrics]).await.status, 401);
+
+    pki.write("web.yml", &users("alice", "third time", 4));
+    for _ in 0..25 {
+        let new = crate::curl::curl(&["--user", "alice:third time", &metrics]).await;
+        if new.status == 200 {
+            assert_eq!(new.value(SUCCESSFUL), 1.0);
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the new users never came");
 }
