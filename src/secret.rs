@@ -4,10 +4,11 @@
 //! know: what a secret is for. `Debug` shows the place, never the content.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::file::{self, FileError};
 
 /// More than any JWT or client secret; a larger file is a mistake, perhaps a log or a device.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -26,7 +27,13 @@ pub enum SecretSource {
 pub enum SecretError {
     /// The file cannot be opened or read.
     #[error("the file cannot be read: {0}")]
-    Unreadable(#[from] std::io::Error),
+    Unreadable(std::io::Error),
+    /// A pipe, a device or a folder.
+    #[error("it is no regular file")]
+    Irregular,
+    /// The file is no text.
+    #[error("the file is not UTF-8")]
+    NoText,
     /// There is white space alone.
     #[error("it is empty")]
     Empty,
@@ -59,9 +66,12 @@ impl fmt::Debug for SecretSource {
 }
 
 fn read_file(path: &Path) -> Result<String, SecretError> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES { Err(SecretError::TooLarge) } else { Ok(text) }
+    let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
+        FileError::Unreadable(error) => SecretError::Unreadable(error),
+        FileError::Irregular => SecretError::Irregular,
+        FileError::TooLarge(_) => SecretError::TooLarge,
+    })?;
+    String::from_utf8(bytes).map_err(|_| SecretError::NoText)
 }
 
 fn non_empty(text: &str) -> Result<SecretString, SecretError> {

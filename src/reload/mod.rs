@@ -6,8 +6,6 @@
 
 mod watch;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +16,7 @@ use watch::Watch;
 use crate::clock::Moment;
 use crate::config::web::{RateLimit, WebConfig, complaint_place};
 use crate::config::{Account, ConfigError, ConfigurationState, Web};
+use crate::file;
 use crate::http::bucket::Bucket;
 use crate::http::door::Door;
 use crate::secret::SecretSource;
@@ -170,12 +169,7 @@ pub fn read(file: &Path) -> Result<String, ConfigError> {
         let accepted = "a file in the form of Prometheus' exporter-toolkit";
         ConfigError(format!("{}: {what}; accepted is {accepted}", complaint_place(file)))
     };
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(wrong("it is larger than 1 MiB"));
-    }
+    let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
 }
 

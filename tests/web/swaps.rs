@@ -141,3 +141,13 @@ async fn a_new_client_ca_takes_effect_for_new_connections() {
     let (certificate, key) = (theirs.arg("client.crt"), theirs.arg("client.key"));
     assert_eq!(stage.curl("/metrics", &["--cert", &certificate, "--key", &key]).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    for name in ["web.yml", "server.key"] {
+        let stage = Stage::start(TLS, &[]).await;
+        std::fs::remove_file(stage.pki.path(name)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(stage.pki.path(name)).status().unwrap().success());
+        stage.curl_until("/metrics", &[], |answer| answer.status == 200 && answer.value(SUCCESSFUL) == 0.0).await;
+    }
+}

@@ -3,7 +3,6 @@
 //! Owns: which keys go together. Refuses to know: what stands in the files.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::crypto::SupportedKxGroup;
@@ -14,6 +13,7 @@ use super::names;
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
 use crate::config::yaml::Section;
+use crate::file;
 
 /// Larger than any bundle of certificates.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -105,12 +105,9 @@ impl Pem {
         let bytes = match &self.source {
             PemSource::Inline(text) => text.expose_secret().as_bytes().to_vec(),
             PemSource::File(path) => {
-                read_file(path).map_err(|error| self.wrong(&format!("it cannot be read: {error}"), accepted))?
+                file::read(path, MAX_BYTES).map_err(|error| self.wrong(&error.to_string(), accepted))?
             }
         };
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(self.wrong("it is larger than 4 MiB", accepted));
-        }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(self.wrong("it is empty", accepted));
         }
@@ -138,12 +135,6 @@ impl fmt::Display for Pem {
             PemSource::File(path) => write!(f, "{}: {}", self.setting, path.display()),
         }
     }
-}
-
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn pem(
