@@ -19,7 +19,8 @@ async fn stage(policy: &str, more: &str) -> Stage {
         ];
     };
     pki.client("names", "unused", names);
-    let web = format!("{TLS}  client_auth_type: {policy}\n  client_ca_file: ca.crt\n{more}");
+    let ca = if policy.contains("Verify") { "ca.crt" } else { "" };
+    let web = format!("{TLS}  client_auth_type: {policy}\n  client_ca_file: {ca}\n{more}");
     Stage::around(pki, &web, &[]).await
 }
 

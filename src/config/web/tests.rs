@@ -137,6 +137,17 @@ fn keys_that_do_not_go_together_are_told() {
         tls_complaint("client_allowed_sans: [prometheus]"),
         ": tls_server_config: client_allowed_sans without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
     );
+    for policy in ["RequestClientCert", "RequireAnyClientCert", "RequireClientCert"] {
+        for (line, key) in
+            [("client_ca: a", "client_ca_file or client_ca"), ("client_allowed_sans: [a]", "client_allowed_sans")]
+        {
+            let told = tls_complaint(&format!("client_auth_type: {policy}\n  {line}"));
+            let what = "without a client_auth_type that verifies certificates";
+            let expected =
+                format!(": tls_server_config: {key} {what}; accepted is RequireAndVerifyClientCert beside it");
+            assert_eq!(told, expected, "{policy}");
+        }
+    }
     assert_eq!(
         tls_complaint("client_auth_type: RequireAndVerifyClientCert"),
         ": tls_server_config: RequireAndVerifyClientCert needs client_ca_file or client_ca: whose certificates to believe"
@@ -150,7 +161,8 @@ fn keys_that_do_not_go_together_are_told() {
 #[test]
 fn the_five_policies_ask_what_they_say() {
     let clients = |policy: &str| {
-        let lines = format!("  client_auth_type: {policy}\n  client_ca_file: ca.pem\n");
+        let ca = if policy.contains("Verify") { "ca.pem" } else { "" };
+        let lines = format!("  client_auth_type: {policy}\n  client_ca_file: {ca}\n");
         parse(&format!("{TLS}{lines}")).unwrap().tls.unwrap().clients.unwrap()
     };
     for (policy, required, verified) in [
@@ -163,7 +175,8 @@ fn the_five_policies_ask_what_they_say() {
         assert_eq!((clients.required, clients.ca.is_some()), (required, verified), "{policy}");
     }
     assert!(parse(&format!("{TLS}  client_auth_type: NoClientCert\n")).unwrap().tls.unwrap().clients.is_none());
-    let named = format!("{TLS}  client_auth_type: RequestClientCert\n  client_allowed_sans: [a]\n");
+    let named =
+        format!("{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca: a\n  client_allowed_sans: [a]\n");
     assert!(parse(&named).unwrap().tls.unwrap().clients.unwrap().required, "no certificate has no allowed name");
 }
 

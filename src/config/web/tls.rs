@@ -176,7 +176,10 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
     let allowed = section.list("client_allowed_sans")?;
     let value = policy.as_ref().map_or("NoClientCert", |policy| &policy.value);
     let (required, verified) = match value {
-        "NoClientCert" => return without_clients(section, ca.is_some(), &allowed),
+        "NoClientCert" => {
+            let unused = unused(ca.is_some(), &allowed);
+            return unused.map_or(Ok(None), |unused| Err(worthless(section, unused, "asks for a certificate")));
+        }
         "RequestClientCert" => (false, false),
         // The second is the toolkit's older name for it.
         "RequireAnyClientCert" | "RequireClientCert" => (true, false),
@@ -187,23 +190,30 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
             return Err(policy.map_or_else(|| section.wrong(accepted), |policy| policy.wrong(accepted)));
         }
     };
+    if let Some(unused) = unused(ca.is_some(), &allowed).filter(|_| !verified) {
+        return Err(worthless(section, unused, "verifies certificates"));
+    }
     if verified && ca.is_none() {
         return Err(section.wrong(&format!("{value} needs client_ca_file or client_ca: whose certificates to believe")));
     }
     let allowed_names: Vec<_> = allowed.into_iter().map(|setting| setting.value).collect();
     // A client that shows no name has none of those that are allowed.
     let required = required || !allowed_names.is_empty();
-    Ok(Some(Clients { required, ca: ca.filter(|_| verified), allowed_names }))
+    Ok(Some(Clients { required, ca, allowed_names }))
 }
 
-/// What would be read and never used looks like protection, and is none.
-fn without_clients(section: &Section, ca: bool, allowed: &[Setting]) -> Result<Option<Clients>, ConfigError> {
-    let unused = match (ca, allowed) {
-        (true, _) => "client_ca_file or client_ca",
-        (false, [_, ..]) => "client_allowed_sans",
-        (false, []) => return Ok(None),
-    };
-    Err(section.wrong(&format!(
-        "{unused} without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
-    )))
+fn unused(ca: bool, allowed: &[Setting]) -> Option<&'static str> {
+    match (ca, allowed) {
+        (true, _) => Some("client_ca_file or client_ca"),
+        (false, [_, ..]) => Some("client_allowed_sans"),
+        (false, []) => None,
+    }
+}
+
+/// What would be read and never used looks like protection, and is none. Nor is a name in a certificate that nobody has
+/// signed: whoever likes can write it.
+fn worthless(section: &Section, unused: &str, policy: &str) -> ConfigError {
+    section.wrong(&format!(
+        "{unused} without a client_auth_type that {policy}; accepted is RequireAndVerifyClientCert beside it"
+    ))
 }
