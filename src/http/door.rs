@@ -161,6 +161,9 @@ fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
     if tls.is_none() && !web.users.is_empty() {
         warnings.push("passwords come without TLS and can be read on the way".to_owned());
     }
+    if tls.is_none() && web.users.is_empty() {
+        warnings.push("the web configuration asks for neither TLS nor login: whoever comes sees the calls".to_owned());
+    }
     warnings.extend(tls.and_then(|tls| tls.warning.clone()));
     warnings
 }

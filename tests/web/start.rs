@@ -100,6 +100,17 @@ async fn a_missing_web_configuration_is_told() {
 }
 
 #[tokio::test]
+async fn a_web_configuration_that_protects_nothing_is_warned_of() {
+    let open = "the web configuration asks for neither TLS nor login";
+    for (web, warned) in [("", true), ("rate_limit: {interval: 1s, burst: 9}", true), (TLS, false)] {
+        let mut stage = Stage::start(web, &[]).await;
+        stage.program.signal("TERM").await;
+        stage.program.ends().await;
+        assert_eq!(stage.program.log.contains(open), warned, "{web}: {}", stage.program.log);
+    }
+}
+
+#[tokio::test]
 async fn the_examples_of_the_toolkit_serve() {
     for (web, status) in [
         (include_str!("files/toolkit-sample.yml"), 401),
