@@ -81,8 +81,9 @@ impl Door {
         if users.is_empty() {
             return Ok(None);
         }
-        match self.login.as_ref().filter(|login| *login.users() == users) {
-            Some(login) => Ok(Some(login.clone())),
+        match &self.login {
+            Some(login) if *login.users() == users => Ok(Some(login.clone())),
+            Some(login) => Ok(Some(Arc::new(login.with(users)))),
             None => Ok(Some(Arc::new(Login::new(users, self.queue.clone())?))),
         }
     }

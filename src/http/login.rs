@@ -42,12 +42,20 @@ struct Credentials {
 }
 
 impl Login {
-    /// For these users. Nothing is known yet of anybody's password, so a change of users begins anew.
+    /// For these users. Nothing is known yet of anybody's password.
     ///
     /// # Errors
     /// When the system has no random numbers.
     pub fn new(users: Users, queue: Arc<Queue>) -> Result<Self, ring::error::Unspecified> {
         Ok(Self { users, verdicts: Arc::new(Mutex::new(Verdicts::new()?)), queue })
+    }
+
+    /// For other users. Whose hash has stayed is known still, so that a flood after a change keeps no scrape out.
+    #[must_use]
+    pub fn with(&self, users: Users) -> Self {
+        let same = |name: &str| users.get(name).is_some_and(|hash| self.users.get(name) == Some(hash));
+        let verdicts = self.verdicts().kept(same);
+        Self { users, verdicts: Arc::new(Mutex::new(verdicts)), queue: self.queue.clone() }
     }
 
     /// Whom it lets in.
@@ -170,6 +178,28 @@ mod tests {
         for value in ["Bearer YWxpY2U6c2VzYW1l", "Basic", "Basic !", "Basic YWxpY2U6c2VzYW1", ""] {
             assert_eq!(user(value), None, "{value}");
         }
+    }
+
+    #[tokio::test]
+    async fn after_a_change_of_users_those_whose_hash_has_stayed_are_known() {
+        let [alice, bob, new] = ["sesame", "open", "now right"].map(|password| bcrypt::hash(password, 4).unwrap());
+        let users = |bob: &str| {
+            let text = format!("basic_auth_users: {{alice: '{alice}', bob: '{bob}'}}");
+            WebConfig::parse("web.yml".as_ref(), &text).unwrap().users
+        };
+        let before = Login::new(users(&bob), Arc::default()).unwrap();
+        for right in ["alice:sesame", "bob:open"] {
+            assert_eq!(before.check(&headers(&[right]), HERE).await, Verdict::Right);
+        }
+        assert_eq!(before.check(&headers(&["bob:now right"]), HERE).await, Verdict::Wrong);
+
+        let after = before.with(users(&new));
+        let places: Vec<_> = (0..5).filter_map(|_| after.queue.enter(HERE)).collect();
+        assert_eq!(after.check(&headers(&["alice:sesame"]), HERE).await, Verdict::Right);
+        assert_eq!(after.check(&headers(&["bob:open"]), HERE).await, Verdict::Busy);
+        drop(places);
+        assert_eq!(after.check(&headers(&["bob:open"]), HERE).await, Verdict::Wrong);
+        assert_eq!(after.check(&headers(&["bob:now right"]), HERE).await, Verdict::Right);
     }
 
     #[tokio::test]

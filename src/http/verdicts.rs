@@ -31,6 +31,13 @@ impl Verdicts {
         Ok(Self { key, right: HashMap::new(), wrong: VecDeque::new() })
     }
 
+    /// The right ones of some users. A wrong password may be right by now.
+    #[must_use]
+    pub fn kept(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let right = self.right.iter().filter(|(user, _)| keep(user)).map(|(user, tag)| (user.clone(), *tag)).collect();
+        Self { key: self.key.clone(), right, wrong: VecDeque::new() }
+    }
+
     /// A name has no colon, so that no other pair has this tag.
     #[must_use]
     pub fn tag(&self, user: &str, password: &[u8]) -> Tag {
