@@ -51,6 +51,7 @@ pub fn ready(tls: &Tls, now: Moment) -> Result<Ready, ConfigError> {
         tls.certificate
             .wrong(&format!("cipher_suites do not serve: {error}"), "a suite of TLS 1.2 where TLS 1.3 is not spoken")
     })?;
+    suites_serve(tls, &own)?;
     let builder = match &tls.clients {
         None => builder.with_no_client_auth(),
         Some(clients) => builder.with_client_cert_verifier(Arc::new(client_certificates(clients, &provider)?)),
@@ -77,6 +78,16 @@ fn certified(
         Error::InvalidCertificate(_) => tls.certificate.wrong("the first certificate cannot be read", CERTIFICATES),
         _ => tls.key.wrong("the key cannot be read", KEY),
     })
+}
+
+/// A suite of TLS 1.2 names the kind of key, so that with none for ours each handshake would fail.
+fn suites_serve(tls: &Tls, own: &CertifiedKey) -> Result<(), ConfigError> {
+    let kind = own.key.algorithm();
+    let spoken = tls.suites.iter().filter(|suite| tls.versions.contains(&suite.version()));
+    if spoken.into_iter().any(|suite| suite.usable_for_signature_algorithm(kind)) {
+        return Ok(());
+    }
+    Err(tls.key.wrong("no suite in cipher_suites serves this kind of key", "ECDHE_RSA for RSA, ECDHE_ECDSA for others"))
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {

@@ -89,6 +89,18 @@ async fn suites_that_leave_nothing_to_speak_are_told() {
 }
 
 #[tokio::test]
+async fn suites_for_another_kind_of_key_are_told() {
+    let pki = Pki::new();
+    let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
+    let line = complaint(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
+    let what =
+        "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    assert_eq!(line, format!("web.yml line 3: tls_server_config.key_file: server.key: {what}"));
+    let stage = Stage::around(pki, &format!("{TLS}  {suites}\n"), &[]).await;
+    assert_eq!(stage.curl("/metrics", &[]).await.status, 200, "by TLS 1.3");
+}
+
+#[tokio::test]
 async fn a_missing_web_configuration_is_told() {
     let pki = Pki::new();
     let file = pki.arg("nothing.yml");
