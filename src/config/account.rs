@@ -1,6 +1,6 @@
 //! One account: whose calls, from which server, with which credentials.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, Url};
 use secrecy::SecretString;
@@ -8,8 +8,11 @@ use secrecy::SecretString;
 use super::ConfigError;
 use super::setting::{Setting, Variables};
 use crate::cli::AccountArgs;
+use crate::file::{self, FileError};
 use crate::secret::SecretSource;
 
+/// Larger than any bundle of certificates.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 const DEFAULT_SERVER: &str = "https://platform.ringcentral.com";
 
 /// A validated account. Its `Debug` shows no secret.
@@ -191,7 +194,10 @@ fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
 
 fn certificates(setting: Setting) -> Result<Vec<Certificate>, ConfigError> {
     let accepted = "a file of certificates in PEM form";
-    let pem = std::fs::read(&setting.value).map_err(|error| setting.wrong(&format!("{accepted} ({error})")))?;
+    let pem = file::read(Path::new(&setting.value), MAX_BYTES).map_err(|error| match error {
+        FileError::Unreadable(error) => setting.wrong(&format!("{accepted} ({error})")),
+        error => setting.wrong(&format!("{accepted} ({error})")),
+    })?;
     let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if certificates.is_empty() {
         Err(setting.wrong(&format!("{accepted} (there is none in it)")))
