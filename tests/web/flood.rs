@@ -74,6 +74,23 @@ async fn an_honest_scrape_is_answered_within_a_second_and_memory_stays_bounded()
 }
 
 #[tokio::test]
+async fn a_change_of_other_users_under_a_flood_keeps_no_scrape_out() {
+    let alice = TLS.to_owned() + &users("alice", "sesame", COST);
+    let mut stage = Stage::start(&alice, &[]).await;
+    let honest: &[&str] = &["--user", "alice:sesame"];
+    assert_eq!(stage.curl("/metrics", honest).await.status, 200);
+    let flood = Flood::start(&stage);
+    let bob = users("bob", "open", COST);
+    stage.web(&(alice + bob.split_once('\n').unwrap().1));
+    stage.program.logs("the configuration was read anew").await;
+    for _ in 0..20 {
+        let scraped = stage.curl("/metrics", honest).await;
+        assert_eq!(scraped.status, 200, "{scraped:?}");
+    }
+    flood.end();
+}
+
+#[tokio::test]
 async fn a_newcomer_from_elsewhere_finds_a_place_in_the_queue() {
     let stage = Stage::start(&(TLS.to_owned() + &users("alice", "sesame", COST)), &[]).await;
     let flood = Flood::start(&stage);
