@@ -44,7 +44,6 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
     let simulator = simulator().await;
     let mut running: Option<(Program, String)> = None;
     let mut scrapes = 0;
-    std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
     for (language, text) in blocks(include_str!("../../docs/WEB.md")) {
         let yaml = completed(&text, folder.path());
         if language == "sh" {
