@@ -43,8 +43,8 @@ impl Door {
     /// what is known of passwords, and the fill of the bucket.
     ///
     /// # Errors
-    /// When a certificate, key or CA does not serve, or if TLS or login would end or clients need prove less. That needs
-    /// a restart: a file that is cut short must not open the door.
+    /// When a certificate, key or CA does not serve, or if TLS or login would end, or less be asked of clients. That
+    /// needs a restart: a file that is cut short must not open the door.
     pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
         let wrong = |what: &str| ConfigError(format!("{}: {what}", complaint_place(file)));
         before.refuse_to_open(&web).map_err(wrong)?;
