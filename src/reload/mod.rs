@@ -164,7 +164,7 @@ fn check(secrets: &[Secret]) -> Result<(), ConfigError> {
 ///
 /// # Errors
 /// When it cannot be read, is no text, or is larger than any such file.
-pub fn read(file: &Path) -> Result<String, ConfigError> {
+fn read(file: &Path) -> Result<String, ConfigError> {
     let wrong = |what: &str| {
         let accepted = "a file in the form of Prometheus' exporter-toolkit";
         ConfigError(format!("{}: {what}; accepted is {accepted}", complaint_place(file)))
