@@ -17,7 +17,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`cli`], [`config`] | what the user typed; what the program needs |
-//! | [`secret`], [`file`], [`clock`], [`telemetry`], [`shutdown`] | secrets, files, time, the log, signals: one door each |
+//! | [`secret`], [`file`](mod@file), [`clock`], [`telemetry`], [`shutdown`] | secrets, files, time, the log, signals: one door each |
 //! | [`ringcentral`] | the API: requests, limits, tokens, JSON |
 //! | [`calls`] | pure: what records mean and what they add up to |
 //! | [`reload`] | what is read anew while it runs |
