@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use crate::common::documents;
+
 /// Where the sections are, from the package's folder, in which tests run.
 const RUNBOOK: &str = "docs/RUNBOOK.md";
 /// What templates leave behind when they fail.
@@ -46,10 +48,9 @@ pub fn complaints(alert: &Value) -> Vec<String> {
 
 /// Whether a link leads to a section of the runbook.
 fn has_section(url: &str) -> bool {
-    let runbook = std::fs::read_to_string(RUNBOOK).expect(RUNBOOK);
     let anchor = url.split_once(&format!("/{RUNBOOK}#")).map(|(_, anchor)| anchor);
-    let mut sections = runbook.lines().filter_map(|line| line.strip_prefix("## "));
-    anchor.is_some_and(|anchor| sections.any(|section| section.to_lowercase() == anchor))
+    let mut sections = documents::sections(&documents::read(RUNBOOK)).into_iter();
+    anchor.is_some_and(|anchor| sections.any(|(head, _)| head.to_lowercase() == anchor))
 }
 
 #[test]

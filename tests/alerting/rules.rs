@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::common::documents;
+
 /// Where the shipped ones are, from the package's folder, in which tests run.
 const SHIPPED: &str = "deploy/prometheus/rules";
 /// How long an alert waits before it fires, so that it is seen pending for an evaluation.
@@ -12,10 +14,7 @@ const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
 /// Copies all files of rules into this folder.
 pub fn hurried(folder: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(SHIPPED).unwrap().map(|entry| entry.unwrap().path());
-    let mut rules: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "yml")).collect();
-    rules.sort();
-    rules.iter().map(|file| copy(file, folder)).collect()
+    documents::files(SHIPPED, ".yml").iter().map(|file| copy(file, folder)).collect()
 }
 
 fn copy(file: &Path, folder: &Path) -> PathBuf {

@@ -2,6 +2,9 @@
 //!
 //! Owns what counts as code or a table in Markdown, as far as these documents use it. Refuses to know what they are about.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 /// A table, with the rows below its head.
 pub struct Table {
     pub head: Vec<String>,
@@ -11,6 +14,25 @@ pub struct Table {
 /// The text of a file of this package.
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files of a folder with this ending, by name.
+pub fn files(folder: impl AsRef<Path>, ending: &str) -> Vec<PathBuf> {
+    let folder = folder.as_ref();
+    let files = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|file| file.to_str().unwrap().ends_with(ending)).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no {ending} in {}", folder.display());
+    files
+}
+
+/// The families of a part of `docs/METRICS.md`.
+pub fn families(part: &str) -> BTreeSet<String> {
+    let sections = sections(&read("docs/METRICS.md"));
+    let (_, text) = sections.into_iter().find(|(head, _)| head == part).unwrap();
+    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    headings.map(str::to_owned).collect()
 }
 
 /// What stands in fences of this kind.

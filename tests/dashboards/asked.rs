@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::account::{Account, on_a_runtime};
 use crate::common;
+use crate::common::documents;
 use crate::common::prometheus::{Server, Setup};
 use crate::common::promql::{self, Selector};
 use crate::model::{self, Dashboard, Panel, Target};
@@ -133,12 +134,8 @@ async fn watch_and_ask() -> Vec<Answer> {
 
 /// Those that are shipped.
 fn rules() -> Vec<PathBuf> {
-    let files = std::fs::read_dir("deploy/prometheus/rules").unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "yml")).collect();
-    files.sort();
-    assert!(!files.is_empty());
-    // It has another working folder.
-    files.iter().map(|file| file.canonicalize().unwrap()).collect()
+    // Prometheus has another working folder.
+    documents::files("deploy/prometheus/rules", ".yml").iter().map(|file| file.canonicalize().unwrap()).collect()
 }
 
 /// Asks all about the same instant.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::asked::{ANSWERS, Answer, Chosen, Kind};
+use crate::common::documents;
 use crate::common::promql::Selector;
 
 /// An exception, that is, a query of a panel: dashboard, panel, its letter; and the reason.
@@ -27,12 +28,8 @@ const OF_THE_PAST: &[Exception] =
     &[("ringcentral-extensions", "Seen in the time range", "A", "the time range began before the failure")];
 
 /// The families that a failing account loses, by the document.
-fn of_the_snapshot() -> BTreeSet<&'static str> {
-    let document = include_str!("../../docs/METRICS.md");
-    let (_, section) = document.split_once("\n## From the snapshot\n").unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let families: BTreeSet<_> =
-        section.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+fn of_the_snapshot() -> BTreeSet<String> {
+    let families = documents::families("From the snapshot");
     assert!(families.len() >= 6, "{families:?}");
     families
 }

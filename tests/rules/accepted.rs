@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use crate::common::documents;
 use crate::common::promtool::promtool;
-use crate::shipped::{FOLDER, files};
+use crate::shipped::FOLDER;
 
 /// Has promtool look at all files of a folder.
 fn promtool_on(what: [&str; 2], folder: &str, ending: &str) -> String {
-    let files = files(&Path::new(FOLDER).join(folder), ending);
+    let files = documents::files(Path::new(FOLDER).join(folder), ending);
     let files = files.iter().map(|file| file.to_str().unwrap());
     promtool(&what.into_iter().chain(files).collect::<Vec<_>>())
 }

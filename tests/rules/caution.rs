@@ -13,14 +13,6 @@ const ON_SHARES: [&str; 3] = ["RingCentralCallsFailing", "RingCentralMissedCalls
 /// So few calls or records make no share.
 const FLOOR: f64 = 5.0;
 
-/// The families of a part of `docs/METRICS.md`.
-fn families(part: &str) -> BTreeSet<String> {
-    let sections = documents::sections(&documents::read("docs/METRICS.md"));
-    let (_, text) = sections.into_iter().find(|(head, _)| head == part).unwrap();
-    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
-    headings.map(str::to_owned).collect()
-}
-
 fn selected(alert: &Rule) -> Vec<Selector> {
     shipped::chain(alert.parsed()).iter().flat_map(selectors).collect()
 }
@@ -37,7 +29,7 @@ fn no_alert_builds_on_live_calls_by_direction_or_on_what_is_left_of_the_limit() 
 
 #[tokio::test]
 async fn no_alert_asks_the_direction_of_anything_from_the_snapshot() {
-    let (metrics, live) = (Metrics::of_the_exporter().await, families("From the snapshot"));
+    let (metrics, live) = (Metrics::of_the_exporter().await, documents::families("From the snapshot"));
     assert!(live.contains("ringcentral_active_calls"), "{live:?}");
     let without_direction = |selector: &Selector| {
         let all = metrics.selected(selector)?;

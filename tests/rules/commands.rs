@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use crate::common::documents::{commands, table};
+use crate::common::documents::{commands, files, table};
 use crate::common::prometheus::Setup;
 use crate::common::promtool::shell;
 use crate::shipped::{self, FOLDER};
@@ -100,7 +100,7 @@ async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
         folder.path(),
         "promtool tsdb create-blocks-from openmetrics --quiet --max-block-duration=384h scrapes.om data",
     );
-    let rules = shipped::files(&shipped.path().join("rules"), ".yml");
+    let rules = files(shipped.path().join("rules"), ".yml");
     let server = Setup::new(&[], Duration::from_secs(5)).rules(&rules).data(&data).start().await;
     sleep(Duration::from_secs(12)).await;
     assert!(server.values(MEDIAN).await.is_empty(), "two weeks are not recorded yet");

@@ -3,7 +3,7 @@
 //! Owns: where the files are, and their form. Refuses to know: what is right in them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -104,7 +104,7 @@ struct Cases {
 
 /// All rules, in the order in which they stand.
 pub fn rules() -> Vec<Rule> {
-    let texts = files(&Path::new(FOLDER).join("rules"), ".yml").into_iter().map(|file| read(&file));
+    let texts = documents::files(Path::new(FOLDER).join("rules"), ".yml").into_iter().map(|file| read(&file));
     texts.flat_map(|text| rules_in(&text)).collect()
 }
 
@@ -123,7 +123,7 @@ pub fn records() -> Vec<Rule> {
 
 /// All blocks of the unit tests.
 pub fn cases() -> Vec<Case> {
-    let texts = files(&Path::new(FOLDER).join("tests"), ".test.yml").into_iter().map(|file| read(&file));
+    let texts = documents::files(Path::new(FOLDER).join("tests"), ".test.yml").into_iter().map(|file| read(&file));
     texts.flat_map(|text| yaml::<Cases>(&text).tests).collect()
 }
 
@@ -149,14 +149,6 @@ pub fn business_hours() -> String {
 /// The document beside the rules.
 pub fn readme() -> String {
     documents::read(&format!("{FOLDER}/README.md"))
-}
-
-/// The files of a folder with this ending, by name.
-pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|file| file.to_str().unwrap().ends_with(ending)).collect();
-    files.sort();
-    files
 }
 
 fn read(file: &Path) -> String {
