@@ -93,7 +93,7 @@ async fn ready_ms() -> f64 {
     for _ in 0..20 {
         let started = Instant::now();
         let (mut exporter, url) = exporter(&simulator);
-        let http = http_client(&url.parse().unwrap(), &[]).unwrap();
+        let http = http_client(&url.parse().unwrap(), None).unwrap();
         get(http, format!("{url}/-/ready")).await;
         times.push(started.elapsed().as_secs_f64() * 1000.0);
         exporter.kill().unwrap();
@@ -219,7 +219,7 @@ impl Pair {
 
     async fn of(simulator: Simulator) -> Self {
         let (exporter, url) = exporter(&simulator);
-        let http = http_client(&url.parse().unwrap(), &[]).unwrap();
+        let http = http_client(&url.parse().unwrap(), None).unwrap();
         let login = http.post(format!("{}/restapi/oauth/token", simulator.url()));
         let login = login.basic_auth(simulator.client_id(), Some(simulator.client_secret()));
         let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &simulator.jwt())];

@@ -66,7 +66,7 @@ fn account() -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: None,
-        ca: Vec::new(),
+        ca: None,
     }
 }
 
@@ -82,7 +82,7 @@ fn exposed(snapshot: Snapshot, account: &Account, instruments: &Instruments) -> 
         ..Observation::default()
     };
     let view = AccountView { account, observation: Arc::new(observation), instruments };
-    render(&[view], None, &SCRAPE, &METRICS, now).unwrap()
+    render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
 
 /// JSON, counting and text.

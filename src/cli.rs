@@ -7,7 +7,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-/// Prometheus exporter for the active calls of a RingCentral account.
+/// Prometheus exporter for the active calls of RingCentral accounts.
 #[derive(Debug, Parser)]
 #[command(name = "ringcentral-exporter", version, about, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Secrets come from files or from RC_CLIENT_SECRET and RC_JWT, never from flags.")]
@@ -39,6 +39,9 @@ pub struct ServeArgs {
     /// The account.
     #[command(flatten)]
     pub account: AccountArgs,
+    /// File with several accounts, in place of the flags and variables about one
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub accounts_file: Option<String>,
     /// Everything else.
     #[command(flatten)]
     pub common: CommonArgs,

@@ -73,9 +73,9 @@ impl RunningDemo {
             account_id: "~".to_owned(),
             level: Level::Account,
             concurrent_calls_limit: None,
-            ca: Vec::new(),
+            ca: None,
         };
-        Ok(Config { accounts: vec![account], common })
+        Ok(Config { accounts: vec![account], accounts_file: None, common })
     }
 
     fn greeting(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {

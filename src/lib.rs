@@ -9,10 +9,10 @@
 //!                             ^------- a scrape asks -----+
 //! ```
 //!
-//! A scrape comes in by [`http`], which asks each account's [`observer`]. The observer owns the account's client
-//! ([`ringcentral`]) and fetches if the API's limit allows; the list becomes a snapshot ([`calls`]), and [`exposition`]
-//! writes what is known as text. While a fetch runs, all scrapes wait for that one. To read the program, go on with
-//! `observer`, then `exposition`.
+//! A scrape comes in by [`http`], which asks each account's [`observer`]; [`roster`] has them all. The observer owns the
+//! account's client ([`ringcentral`]) and fetches if the API's limit allows; the list becomes a snapshot ([`calls`]), and
+//! [`exposition`] writes what is known as text. While a fetch runs, all scrapes wait for that one. To read the program,
+//! go on with `observer`, then `exposition`.
 //!
 //! | module | what it owns |
 //! |---|---|
@@ -21,6 +21,7 @@
 //! | [`ringcentral`] | the API: requests, limits, tokens, JSON |
 //! | [`calls`] | pure: what records mean and what they add up to |
 //! | [`reload`] | what is read anew while it runs |
+//! | [`roster`] | which accounts run, and how another list takes the place of theirs |
 //! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
 //! | [`exposition`], [`http`] | names and help texts; paths and connections |
 //! | [`check`] | one login and one walk, told in words |
@@ -41,6 +42,7 @@ pub mod instruments;
 pub mod observer;
 pub mod reload;
 pub mod ringcentral;
+pub mod roster;
 pub mod secret;
 pub mod shutdown;
 pub mod simulator;
@@ -52,16 +54,11 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::timeout_at;
 
 use crate::clock::Moment;
-use crate::config::{Account, Common, Config};
-use crate::http::routes::{App, ObservedAccount};
-use crate::instruments::Instruments;
+use crate::config::Config;
+use crate::http::routes::App;
 use crate::reload::Reloader;
-use crate::ringcentral::Client;
-use crate::ringcentral::transport::{http_client, is_loopback};
 
 /// Beyond the time for the revocation itself, which the observers see to.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -77,15 +74,10 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let mut accounts = Vec::new();
-    let mut observers = Vec::new();
-    for account in config.accounts {
-        let (observed, observer) = observe(account, &config.common)?;
-        accounts.push(observed);
-        observers.push(observer);
-    }
+    let roster = reloader.roster().clone();
+    roster.install(config.accounts)?;
     let app = App {
-        accounts,
+        roster: roster.clone(),
         scrape: config.common.scrape,
         metrics: config.common.metrics,
         telemetry_path: config.common.web.telemetry_path,
@@ -94,26 +86,6 @@ pub async fn run(
         last_call: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    let farewell = Moment::now().after(config.common.patience.revoke + LAST_WORDS);
-    for observer in observers {
-        let _ = timeout_at(farewell.instant, observer).await;
-    }
+    roster.farewell(Moment::now().after(config.common.patience.revoke + LAST_WORDS).instant).await;
     Ok(())
-}
-
-fn observe(account: Account, common: &Common) -> anyhow::Result<(ObservedAccount, JoinHandle<()>)> {
-    if account.server.scheme() == "http" && !is_loopback(&account.server) {
-        tracing::warn!(
-            account = account.name,
-            "the server is asked without TLS: secrets and calls can be read on the way"
-        );
-    }
-    let http = http_client(&account.server, &account.ca)?;
-    let instruments = Arc::new(Instruments::new(&account.name, common.metrics.extension_calls)?);
-    let account = Arc::new(account);
-    let min_interval = common.scrape.min_interval;
-    let client = Client::new(account.clone(), common.patience, http, min_interval, instruments.clone());
-    let (observer, task) = observer::start(&account, &common.metrics, client, instruments.clone());
-    let observed = ObservedAccount { account, observer, instruments };
-    Ok((observed, task))
 }

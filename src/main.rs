@@ -50,13 +50,13 @@ fn main() -> ExitCode {
 fn plan(cli: Cli) -> Result<Plan, ConfigError> {
     let variable = |name: &str| std::env::var_os(name);
     let serve = |config: Config| {
-        let reloader = Reloader::new(&config.common.web, &config.accounts)?;
+        let reloader = Reloader::new(&config.common, config.accounts_file.clone())?;
         Ok(Plan::Serve(Box::new(config), Arc::new(reloader)))
     };
     match cli.command {
         Some(Command::Demo(args)) => {
             let common = Common::new(&args.common)?;
-            let reloader = Reloader::new(&common.web, &[])?;
+            let reloader = Reloader::new(&common, None)?;
             Ok(Plan::Demo(Box::new((common, Demo::new(&args)?)), Arc::new(reloader)))
         }
         Some(Command::Check(args)) => {

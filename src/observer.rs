@@ -2,8 +2,9 @@
 //!
 //! Owns: the client, and with it token and budget; the last observation; and the single flight, by the shape of its
 //! loop: while a fetch runs, everyone who asks waits for that fetch. A scraper that leaves loses its answer and stops
-//! nothing. There is no timer: where nobody asks, nothing is fetched. Refuses to know: deadlines (the scrape's own
-//! affair) and how an observation is shown.
+//! nothing. There is no timer: where nobody asks, nothing is fetched. It lives for as long as somebody holds its
+//! [`Reins`], and other terms are heeded between two fetches. Refuses to know: deadlines (the scrape's own affair), other
+//! accounts, and how an observation is shown.
 
 mod book;
 mod report;
@@ -20,9 +21,10 @@ use tokio::task::JoinHandle;
 use crate::calls::observation::{Failure, FetchReport, Listing};
 use crate::calls::{Directory, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use crate::clock::Moment;
-use crate::config::{Account, Level, Metrics};
+use crate::config::{Level, Metrics};
 use crate::instruments::Instruments;
-use crate::ringcentral::{Client, Error, Fetch};
+use crate::ringcentral::budget::Budget;
+use crate::ringcentral::{Client, Error, Fetch, Terms};
 
 /// Asks that may wait for the observer's next look: more than there are connections.
 const INBOX: usize = 1024;
@@ -31,12 +33,22 @@ const ASKS_KEPT: usize = 512;
 
 type Ask = oneshot::Sender<Arc<Observation>>;
 
-/// The way to ask an observer. When the last handle is gone, the observer revokes its token and ends.
+/// The way to ask an observer, which does not keep it alive.
 #[derive(Clone)]
 pub struct Handle {
-    inbox: mpsc::Sender<Ask>,
+    inbox: mpsc::WeakSender<Ask>,
     latest: watch::Receiver<Arc<Observation>>,
 }
+
+/// Whoever holds them keeps an observer alive. Once they are gone, it leaves what it does, gives its token back and ends.
+pub struct Reins {
+    _inbox: mpsc::Sender<Ask>,
+    terms: watch::Sender<Terms>,
+    task: Ended,
+}
+
+/// An observer's end, and the budget that it leaves.
+pub type Ended = JoinHandle<Budget>;
 
 struct Observer {
     name: String,
@@ -46,38 +58,49 @@ struct Observer {
     book: DirectoryBook,
     instruments: Arc<Instruments>,
     inbox: mpsc::Receiver<Ask>,
+    terms: watch::Receiver<Terms>,
     latest: watch::Sender<Arc<Observation>>,
     report: Report,
+    metrics: Metrics,
+    owner: Option<String>,
 }
 
-/// Starts an observer. Its task ends when all handles are gone and the token is given back.
+/// Starts an observer. One that takes the place of another, and asks as the same user and app, waits for the other's end
+/// and goes on with its budget: a penalty outlives a change of configuration.
 pub fn start(
-    account: &Account,
-    metrics: &Metrics,
+    terms: Terms,
+    metrics: Metrics,
     client: Client,
     instruments: Arc<Instruments>,
-) -> (Handle, JoinHandle<()>) {
+    predecessor: Option<Ended>,
+) -> (Handle, Reins) {
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let first = Observation { api: client.standing(), ..Observation::default() };
     let (latest, latest_receiver) = watch::channel(Arc::new(first));
+    let (terms_sender, terms) = watch::channel(terms);
+    let account = terms.borrow().account.clone();
     let observer = Observer {
         name: account.name.clone(),
         client,
         labels: Labels::new(metrics.extension_label, metrics.max_extensions),
         ledger: Ledger::default(),
-        book: DirectoryBook::new(wants_directory(account, metrics)),
+        book: DirectoryBook::new(wants_directory(account.level, &metrics)),
         instruments,
         inbox,
+        terms,
         latest,
         report: Report::default(),
+        metrics,
+        owner: None,
     };
-    let handle = Handle { inbox: inbox_sender, latest: latest_receiver };
-    (handle, tokio::spawn(observer.run()))
+    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver };
+    let task = tokio::spawn(observer.run(predecessor));
+    (handle, Reins { _inbox: inbox_sender, terms: terms_sender, task })
 }
 
 /// A user who is no admin may not read it, and where no extension is shown nobody needs it.
-fn wants_directory(account: &Account, metrics: &Metrics) -> bool {
-    account.level == Level::Account && metrics.extension_label != ExtensionLabel::Off
+fn wants_directory(level: Level, metrics: &Metrics) -> bool {
+    level == Level::Account && metrics.extension_label != ExtensionLabel::Off
 }
 
 // === impl Handle ===
@@ -87,13 +110,10 @@ impl Handle {
     /// wait to the end takes the [`latest`](Self::latest).
     pub fn ask(&self) -> impl Future<Output = Arc<Observation>> + use<> {
         let (ask, answer) = oneshot::channel();
-        let asked = self.inbox.try_send(ask);
+        let asked = self.inbox.upgrade().is_some_and(|inbox| inbox.try_send(ask).is_ok());
         let latest = self.latest.clone();
         async move {
-            let answered = match asked {
-                Ok(()) => answer.await.ok(),
-                Err(_) => None,
-            };
+            let answered = if asked { answer.await.ok() } else { None };
             answered.unwrap_or_else(|| latest.borrow().clone())
         }
     }
@@ -105,28 +125,61 @@ impl Handle {
     }
 }
 
+// === impl Reins ===
+
+impl Reins {
+    /// Has the observer go on by other terms from its next fetch on.
+    pub fn steer(&self, terms: Terms) {
+        self.terms.send_replace(terms);
+    }
+
+    /// Ends the observer, whoever still has a handle.
+    #[must_use]
+    pub fn end(self) -> Ended {
+        self.task
+    }
+}
+
 // === impl Observer ===
 
 impl Observer {
-    /// Ends when the last handle has gone: nobody is left to tell, and the process wants to end.
-    async fn run(mut self) {
-        let mut asks = Vec::new();
-        while self.next_ask(&mut asks).await {
-            if self.client.ready(Moment::now()) && self.fetch(&mut asks).await.is_none() {
-                break;
-            }
-            answer(&self.latest, asks.drain(..));
-            if self.tend().await.is_none() {
-                break;
-            }
+    async fn run(mut self, predecessor: Option<Ended>) -> Budget {
+        if let Some(predecessor) = predecessor
+            && let Ok(budget) = predecessor.await
+        {
+            self.client.inherit(budget);
         }
+        let mut asks = Vec::new();
+        while self.next_ask(&mut asks).await && self.serve(&mut asks).await.is_some() {}
         self.client.revoke().await;
+        self.client.bequeath()
+    }
+
+    /// One round: whoever has asked is answered, after a fetch if one may be. None once the reins are gone: nobody is left
+    /// to tell.
+    async fn serve(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
+        self.heed_terms(asks).await?;
+        if self.client.ready(Moment::now()) {
+            self.fetch(asks).await?;
+        }
+        answer(&self.latest, asks.drain(..));
+        self.tend().await
+    }
+
+    async fn heed_terms(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
+        if self.terms.has_changed().ok()? {
+            let terms = self.terms.borrow_and_update().clone();
+            gather(&mut self.inbox, asks, self.client.adopt(terms)).await?;
+            self.renew_standing();
+        }
+        Some(())
     }
 
     /// Fetches the list. The first to succeed waits for the directory too, so that a start leaves no trail of ids; a
     /// scrape whose deadline comes first is shown what the records say of themselves.
     async fn fetch(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
         let fetch = gather(&mut self.inbox, asks, self.client.fetch()).await?;
+        self.heed_owner();
         let now = Moment::now();
         if fetch.outcome.is_ok() && self.book.is_due_at_start(now) && self.client.may_read_extensions(now) {
             self.publish(&fetch, listing(&fetch, &mut self.labels.clone()));
@@ -174,6 +227,24 @@ impl Observer {
         !asks.is_empty()
     }
 
+    /// A changed JWT may be another company's: what was learned of the former one does not hold for it, and what it lists
+    /// as ended is a baseline.
+    fn heed_owner(&mut self) {
+        let Some(owner) = self.client.owner().filter(|owner| self.owner.as_deref() != Some(owner)) else { return };
+        if let Some(former) = self.owner.replace(owner.to_owned()) {
+            let (account, metrics) = (&self.name, &self.metrics);
+            tracing::warn!(
+                account,
+                former,
+                owner,
+                "the JWT is another owner's now: counting begins anew with its calls"
+            );
+            self.labels = Labels::new(metrics.extension_label, metrics.max_extensions);
+            self.ledger = Ledger::default();
+            self.book = self.book.emptied();
+        }
+    }
+
     fn take(&mut self, fetch: Fetch) {
         self.report.fetched(&self.name, &fetch, &self.client.standing());
         if let Ok(calls) = &fetch.outcome {
@@ -215,8 +286,7 @@ fn answer(latest: &watch::Sender<Arc<Observation>>, asks: impl IntoIterator<Item
     }
 }
 
-/// Does some work, and answers who asks meanwhile from what is known; none if the last handle has gone before it was
-/// done.
+/// Does some work, and answers who asks meanwhile from what is known; none if the reins are gone before it was done.
 async fn beside<T>(
     inbox: &mut mpsc::Receiver<Ask>,
     latest: &watch::Sender<Arc<Observation>>,
@@ -231,7 +301,7 @@ async fn beside<T>(
     }
 }
 
-/// Does some work, and gathers who asks meanwhile; none if the last handle has gone before it was done.
+/// Does some work, and gathers who asks meanwhile; none if the reins are gone before it was done.
 async fn gather<T>(inbox: &mut mpsc::Receiver<Ask>, asks: &mut Vec<Ask>, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     loop {

@@ -1,7 +1,7 @@
 //! Secrets: where one comes from, and that none is ever printed.
 //!
-//! Owns: reading a secret from a value or anew from its file, so that a rotated one needs no restart. Refuses to
-//! know: what a secret is for. `Debug` shows the place, never the content.
+//! Owns: reading a secret from a value or anew from its file, so that a rotated one needs no restart; and telling one
+//! from another without keeping it. Refuses to know: what a secret is for. `Debug` shows the place, never the content.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,27 @@ pub enum SecretSource {
     Value(SecretString),
     /// In a file that is read at each use.
     File(PathBuf),
+}
+
+/// What tells one secret from another, and nothing else of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; ring::digest::SHA256_OUTPUT_LEN]);
+
+impl Fingerprint {
+    /// Of a secret.
+    #[must_use]
+    pub fn of(secret: &SecretString) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, secret.expose_secret().as_bytes());
+        let mut bytes = [0; ring::digest::SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint([redacted])")
+    }
 }
 
 /// Why a secret could not be read. Names not even the path, since a secret may have been given in its place.

@@ -47,7 +47,7 @@ impl Account {
         let scenario = Scenario { local_time_at_start: None, ..Scenario::normal() };
         let simulator = Simulator::start(listener, scenario, seed)?;
         let list: Url = format!("{}/simulator/listed", simulator.url()).parse()?;
-        let http = http_client(&list, &[])?;
+        let http = http_client(&list, None)?;
         Ok(Self { simulator, http, list, timeline, limiters: HashMap::new(), dice: Rng::with_seed(seed) })
     }
 

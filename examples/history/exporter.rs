@@ -10,7 +10,7 @@ use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport
 use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
-use ringcentral_exporter::exposition::{self, AccountView, process_metrics, render};
+use ringcentral_exporter::exposition::{self, AccountView, render};
 use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::ringcentral::auth::{Auth, Need};
 use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
@@ -146,7 +146,7 @@ impl Exporter {
         let (answered, outcome) = self.request(account, Operation::Token, now);
         if outcome.is_ok() {
             let access_token = SecretString::from("simulated");
-            self.auth.granted(GrantedToken { access_token, expires_in: Some(TOKEN_SECONDS) }, answered);
+            self.auth.granted(GrantedToken { access_token, expires_in: Some(TOKEN_SECONDS), user: None }, answered);
         }
         (answered, outcome)
     }
@@ -193,16 +193,16 @@ impl Exporter {
     fn render(&self, now: Moment) -> anyhow::Result<String> {
         let observation = Arc::new(self.known.clone());
         let view = AccountView { account: &self.config, observation, instruments: &self.instruments };
-        let exporter =
-            exposition::Exporter { configuration: ConfigurationState::read_at(self.started), process: self.process() };
-        Ok(render(&[view], Some(&exporter), &SCRAPE, &METRICS, now)?)
+        Ok(render([view], Some(&self.exporter()), &SCRAPE, &METRICS, now)?)
     }
 
-    /// This tool's own, but for its start.
-    fn process(&self) -> Option<exposition::Process> {
-        let mut process = process_metrics()?;
-        process.start = unix_seconds(self.started.wall);
-        Some(process)
+    /// This tool's own process, but for its start.
+    fn exporter(&self) -> exposition::Exporter {
+        let mut exporter = exposition::Exporter::now(ConfigurationState::read_at(self.started));
+        if let Some(process) = &mut exporter.process {
+            process.start = unix_seconds(self.started.wall);
+        }
+        exporter
     }
 }
 
@@ -217,6 +217,6 @@ fn account(limit: u64) -> anyhow::Result<config::Account> {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: Some(limit),
-        ca: Vec::new(),
+        ca: None,
     })
 }

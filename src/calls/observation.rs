@@ -87,6 +87,8 @@ pub struct ApiStanding {
     pub token_expiry: Option<Moment>,
     /// The `exp` of the JWT that the last login used, seconds since 1970.
     pub jwt_expiry: Option<f64>,
+    /// Another account that is logged in as the same user.
+    pub namesake: Option<String>,
 }
 
 /// One usage group's announcement, as the last answer had it.

@@ -1,4 +1,4 @@
-//! The command `check`: one login and one walk, told in plain words.
+//! The command `check`: one login and one walk for each account, told in plain words.
 //!
 //! Owns: the course of a check, and where its words go: to standard output, since they are what was asked for; with
 //! `--print-metrics` to standard error, so that standard output holds the exposition alone and `promtool check metrics`
@@ -10,19 +10,15 @@ mod warning;
 mod words;
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-use tokio::time::timeout_at;
 pub use warning::Warning;
 
-use crate::calls::Observation;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
-use crate::config::{Account, Common, Config, ConfigError, ConfigurationState};
-use crate::exposition::{self, AccountView, Exporter};
-use crate::http::routes::ObservedAccount;
+use crate::config::{Config, ConfigError, ConfigurationState};
+use crate::exposition::{self, Exporter};
 use crate::reload::Reloader;
+use crate::roster::{ObservedAccount, Roster};
 use crate::shutdown::Signals;
 use crate::telemetry;
 
@@ -33,11 +29,13 @@ pub struct Check {
     print_metrics: bool,
 }
 
-/// An account that was asked, and the task that holds its token.
-struct Asked {
-    observed: ObservedAccount,
-    observer: JoinHandle<()>,
-    observation: Arc<Observation>,
+/// What came of the accounts, by name.
+#[derive(Default)]
+pub struct Verdicts {
+    well: Vec<String>,
+    failed: Vec<String>,
+    /// Those whose turn had not come when a signal ended the check.
+    unasked: Vec<String>,
 }
 
 impl Check {
@@ -46,7 +44,7 @@ impl Check {
     /// # Errors
     /// When there is no account of the name, or `serve` would not take the file of `--web.config.file`.
     pub fn new(args: &CheckArgs, mut config: Config) -> Result<Self, ConfigError> {
-        let configuration = Reloader::new(&config.common.web, &config.accounts)?.state();
+        let configuration = Reloader::new(&config.common, None)?.state();
         if let Some(name) = &args.account {
             let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
             config.accounts.retain(|account| account.name == *name);
@@ -66,39 +64,52 @@ impl Check {
         if self.config.common.log.level >= tracing::Level::DEBUG {
             telemetry::start(self.config.common.log);
         }
-        let (mut signals, mut well, mut asked) = (Signals::listen(|| {})?, true, Vec::new());
-        for account in &self.config.accounts {
-            match self.ask(account, &mut signals).await {
-                Some(account) => asked.push(account),
-                None => well = false,
-            }
+        let mut signals = Signals::listen(|| {})?;
+        let roster = Roster::new(&self.config.common);
+        if let Err(error) = roster.install(self.config.accounts.clone()) {
+            self.say(&self.config.accounts.first().map_or(String::new(), words::opening));
+            self.say(&words::no_tls_to_be_had(&error));
+            return Ok(false);
         }
-        well &= asked.iter().all(Asked::is_well);
-        let exporter = Exporter { configuration: self.configuration, process: exposition::process_metrics() };
-        let exposition = self.print_metrics.then(|| exposed(&asked, &exporter, &self.config.common));
-        give_back(asked, &self.config.common).await;
+        let accounts = roster.accounts();
+        let verdicts = self.ask_all(&accounts, &mut signals).await;
+        let exposition = self.print_metrics.then(|| self.exposed(&accounts));
+        roster.farewell(Moment::now().after(self.config.common.patience.revoke + crate::LAST_WORDS).instant).await;
         if let Some(exposition) = exposition {
             put(&mut io::stdout(), &exposition?);
         }
-        Ok(well)
+        Ok(verdicts.all_well())
     }
 
-    /// Asks an account and tells what came of it; none if it could not be asked.
-    async fn ask(&self, account: &Account, signals: &mut Signals) -> Option<Asked> {
-        self.say(&words::opening(account));
-        let (observed, observer) = match crate::observe(account.clone(), &self.config.common) {
-            Ok(started) => started,
-            Err(error) => {
-                self.say(&words::no_tls_to_be_had(&error));
-                return None;
-            }
+    /// One signal ends it all: whoever sends it does not want to send one for each account.
+    async fn ask_all(&self, accounts: &[ObservedAccount], signals: &mut Signals) -> Verdicts {
+        let name = |it: &ObservedAccount| it.account.name.clone();
+        let (mut verdicts, mut rest, mut stopped) = (Verdicts::default(), accounts.iter(), false);
+        while !stopped && let Some(it) = rest.next() {
+            let well;
+            (well, stopped) = self.ask(it, signals).await;
+            if well { &mut verdicts.well } else { &mut verdicts.failed }.push(name(it));
+        }
+        verdicts.unasked = rest.map(name).collect();
+        self.say(&words::closing(&verdicts));
+        verdicts
+    }
+
+    /// Asks an account and tells what came of it. Says whether it is well, and whether a signal came.
+    async fn ask(&self, it: &ObservedAccount, signals: &mut Signals) -> (bool, bool) {
+        self.say(&words::opening(&it.account));
+        let (observation, stopped) = tokio::select! {
+            observation = it.observer.ask() => (observation, false),
+            () = signals.next() => (it.observer.latest(), true),
         };
-        let observation = tokio::select! {
-            observation = observed.observer.ask() => observation,
-            () = signals.next() => observed.observer.latest(),
-        };
-        self.say(&words::report(account, &observation, Moment::now()));
-        Some(Asked { observed, observer, observation })
+        self.say(&words::report(&it.account, &observation, Moment::now()));
+        (observation.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none()), stopped)
+    }
+
+    fn exposed(&self, accounts: &[ObservedAccount]) -> anyhow::Result<String> {
+        let (exporter, common) = (Exporter::now(self.configuration), &self.config.common);
+        let views = accounts.iter().map(ObservedAccount::view);
+        Ok(exposition::render(views, Some(&exporter), &common.scrape, &common.metrics, Moment::now())?)
     }
 
     fn say(&self, text: &str) {
@@ -106,28 +117,9 @@ impl Check {
     }
 }
 
-impl Asked {
-    fn is_well(&self) -> bool {
-        self.observation.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none())
-    }
-
-    fn view(&self) -> AccountView<'_> {
-        let ObservedAccount { account, instruments, .. } = &self.observed;
-        AccountView { account, observation: self.observation.clone(), instruments }
-    }
-}
-
-fn exposed(asked: &[Asked], exporter: &Exporter, common: &Common) -> anyhow::Result<String> {
-    let views: Vec<_> = asked.iter().map(Asked::view).collect();
-    Ok(exposition::render(&views, Some(exporter), &common.scrape, &common.metrics, Moment::now())?)
-}
-
-/// With its last handle gone, an observer gives its token back.
-async fn give_back(asked: Vec<Asked>, common: &Common) {
-    let farewell = Moment::now().after(common.patience.revoke + crate::LAST_WORDS);
-    let observers: Vec<_> = asked.into_iter().map(|asked| asked.observer).collect();
-    for observer in observers {
-        let _ = timeout_at(farewell.instant, observer).await;
+impl Verdicts {
+    fn all_well(&self) -> bool {
+        self.failed.is_empty() && self.unasked.is_empty()
     }
 }
 

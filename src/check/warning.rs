@@ -22,11 +22,13 @@ pub enum Warning {
     OddJwt,
     JwtEndsSoon,
     ExtensionsUnread,
+    SameUser,
 }
 
 impl Warning {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PlainHttp, Self::OddJwt, Self::JwtEndsSoon, Self::ExtensionsUnread];
+    pub const ALL: [Self; 5] =
+        [Self::PlainHttp, Self::OddJwt, Self::JwtEndsSoon, Self::ExtensionsUnread, Self::SameUser];
 
     /// Those that are due.
     #[must_use]
@@ -40,6 +42,7 @@ impl Warning {
             Self::OddJwt => odd,
             Self::JwtEndsSoon => ends_soon,
             Self::ExtensionsUnread => observation.directory_failure.is_some(),
+            Self::SameUser => observation.api.namesake.is_some(),
         };
         Self::ALL.into_iter().filter(due).collect()
     }
@@ -83,6 +86,11 @@ impl Warning {
                 "extensions_unread",
                 "the list of extensions was not read: extensions that records do not number are shown by id",
                 "do what is told for the cause beside it",
+            ),
+            Self::SameUser => (
+                "same_user",
+                "another account is logged in as the same user: the two share its sessions, with one app its limit too, and their calls are counted twice",
+                "remove one of the two, or give each the JWT of its own company",
             ),
         }
     }

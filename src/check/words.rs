@@ -3,6 +3,7 @@
 //! Owns: its sentences and their form: a name, then what is known of it. What a failure means and what to do is the
 //! cause's own; nothing here is a secret, a phone number or a person's name.
 
+use super::Verdicts;
 use super::warning::Warning;
 use crate::calls::Observation;
 use crate::calls::observation::{Failure, FetchReport, RateLimit};
@@ -46,7 +47,23 @@ pub fn report(account: &Account, observation: &Observation, now: Moment) -> Stri
         Some(FetchReport { failure: Some(failure), .. }) => failed(failure, observation, now),
         Some(_) => well(&account.name, warnings.len()),
     };
-    format!("{}{told}{verdict}{FAREWELL}", facts(account, observation, now))
+    format!("{}{told}{verdict}", facts(account, observation, now))
+}
+
+/// What came of several, and a last word.
+pub fn closing(verdicts: &Verdicts) -> String {
+    let Verdicts { well, failed, unasked } = verdicts;
+    let all = well.len() + failed.len() + unasked.len();
+    let told = |what: &str, names: &[String]| match names.len() {
+        0 => String::new(),
+        some => format!("{some} of {all} accounts {what}: {}\n", names.join(", ")),
+    };
+    let summary = match all {
+        1 => String::new(),
+        _ if well.len() == all => format!("All {all} accounts can be read.\n"),
+        _ => [told("cannot be read", failed), told("were not checked", unasked)].concat(),
+    };
+    summary + FAREWELL
 }
 
 fn well(account: &str, warnings: usize) -> String {
@@ -63,6 +80,10 @@ fn told_warning(warning: Warning, observation: &Observation) -> String {
         Some(failure) if warning == Warning::ExtensionsUnread => {
             let because = format!("{}: {}", failure.cause, failure.meaning);
             title + &fact("because", &because) + &happened(failure)
+        }
+        _ if warning == Warning::SameUser => {
+            let other = observation.api.namesake.as_deref().unwrap_or_default();
+            title + &fact("because", &format!("account {other} is logged in too")) + &fact("to do", warning.advice())
         }
         _ => title + &fact("to do", warning.advice()),
     }

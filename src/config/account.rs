@@ -1,15 +1,17 @@
 //! One account: whose calls, from which server, with which credentials.
+//!
+//! Owns: what each value accepts. Refuses to know: whether flags and variables gave it (`flags`) or a file
+//! (`accounts_file`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::{Certificate, Url};
-use secrecy::SecretString;
 
 use super::ConfigError;
-use super::setting::{Setting, Variables};
-use crate::cli::AccountArgs;
+use super::setting::Setting;
 use crate::file::{self, FileError};
-use crate::secret::SecretSource;
+use crate::secret::{Fingerprint, SecretSource};
 
 /// Larger than any bundle of certificates.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -34,8 +36,8 @@ pub struct Account {
     pub level: Level,
     /// Calls that the account can hold at once, if the operator told.
     pub concurrent_calls_limit: Option<u64>,
-    /// Root certificates beside the system's.
-    pub ca: Vec<Certificate>,
+    /// Root certificates beside the system's: PEM that has been read well.
+    pub ca: Option<Arc<[u8]>>,
 }
 
 /// Whose calls are listed.
@@ -58,89 +60,58 @@ impl Level {
     }
 }
 
+/// What was given for an account, by whatever means. What is missing has its default.
+#[derive(Default)]
+pub(super) struct Given {
+    pub name: Option<Setting>,
+    pub server: Option<Setting>,
+    pub account_id: Option<Setting>,
+    pub level: Option<Setting>,
+    pub concurrent_calls_limit: Option<Setting>,
+    pub ca_file: Option<Setting>,
+}
+
+/// What has no default.
+pub(super) struct Credentials {
+    pub client_id: Setting,
+    pub client_secret: SecretSource,
+    pub jwt: SecretSource,
+}
+
 impl Account {
-    /// Validates flags and variables.
-    pub(super) fn new(args: &AccountArgs, variables: &Variables<'_>) -> Result<Self, ConfigError> {
-        let either = |flag, value, variable| variables.or_flag(flag, value, variable);
-        let server = either("--ringcentral.server-url", args.server_url.as_ref(), "RC_SERVER_URL")?;
-        let name = either("--ringcentral.account-name", args.account_name.as_ref(), "RC_ACCOUNT_NAME")?;
-        let id = either("--ringcentral.account-id", args.account_id.as_ref(), "RC_ACCOUNT_ID")?;
-        let level = either("--ringcentral.level", args.level.as_ref(), "RC_LEVEL")?;
-        let limit = either(
-            "--ringcentral.concurrent-calls-limit",
-            args.concurrent_calls_limit.as_ref(),
-            "RC_CONCURRENT_CALLS_LIMIT",
-        )?;
-        let ca_file = either("--ringcentral.ca-file", args.ca_file.as_ref(), "RC_CA_FILE")?;
+    /// Validates what was given.
+    pub(super) fn new(given: Given, credentials: Credentials) -> Result<Self, ConfigError> {
+        let Given { name, server, account_id: id, level, concurrent_calls_limit: limit, ca_file } = given;
         Ok(Self {
             name: name.map_or(Ok("default".to_owned()), account_name)?,
             server: server_url(server.unwrap_or_else(|| Setting::new("RC_SERVER_URL", DEFAULT_SERVER)))?,
-            client_id: client_id(args, variables)?,
-            client_secret: CLIENT_SECRET.source(args.client_secret_file.as_ref(), variables)?,
-            jwt: JWT.source(args.jwt_file.as_ref(), variables)?,
+            client_id: client_id(credentials.client_id)?,
+            client_secret: credentials.client_secret,
+            jwt: credentials.jwt,
             account_id: id.map_or(Ok("~".to_owned()), account_id)?,
             level: level.map_or(Ok(Level::Account), parse_level)?,
             concurrent_calls_limit: limit.map(concurrent_calls_limit).transpose()?,
-            ca: ca_file.map(certificates).transpose()?.unwrap_or_default(),
+            ca: ca_file.map(certificates).transpose()?,
         })
     }
-}
 
-/// A secret and the three places where it may be.
-struct SecretPlaces {
-    what: &'static str,
-    flag: &'static str,
-    file_variable: &'static str,
-    variable: &'static str,
-}
-
-const CLIENT_SECRET: SecretPlaces = SecretPlaces {
-    what: "the app's client secret",
-    flag: "--ringcentral.client-secret-file",
-    file_variable: "RC_CLIENT_SECRET_FILE",
-    variable: "RC_CLIENT_SECRET",
-};
-const JWT: SecretPlaces = SecretPlaces {
-    what: "the user's JWT",
-    flag: "--ringcentral.jwt-file",
-    file_variable: "RC_JWT_FILE",
-    variable: "RC_JWT",
-};
-
-impl SecretPlaces {
-    /// Where the secret is; a file is read once here, so that a wrong path is found at the start.
-    fn source(&self, flag: Option<&String>, variables: &Variables<'_>) -> Result<SecretSource, ConfigError> {
-        let file = variables.or_flag(self.flag, flag, self.file_variable)?;
-        let value = variables.get(self.variable)?;
-        let (setting, source) = match (value, file) {
-            (Some(value), Some(file)) => {
-                return Err(ConfigError(format!("{} and {} are both given; give one of them", value.name, file.name)));
-            }
-            (None, None) => return Err(self.missing()),
-            (Some(value), None) => (value.clone(), SecretSource::Value(SecretString::from(value.value))),
-            (None, Some(file)) => (file.clone(), SecretSource::File(PathBuf::from(file.value))),
-        };
-        let accepted = match source {
-            SecretSource::Value(_) => self.what.to_owned(),
-            SecretSource::File(_) => format!("the path of a file with {}", self.what),
-        };
-        source.read().map_err(|error| setting.wrong_unshown(&error.to_string(), &accepted))?;
-        Ok(source)
+    /// Whether both log in as the same user, as far as the JWT tells.
+    #[must_use]
+    pub fn has_jwt_of(&self, other: &Self) -> bool {
+        let jwt = |it: &Self| it.jwt.read().ok().as_ref().map(Fingerprint::of);
+        jwt(self).is_some_and(|own| Some(own) == jwt(other))
     }
 
-    fn missing(&self) -> ConfigError {
-        ConfigError(format!(
-            "{} is required: {}, or {}, or {}",
-            self.what, self.variable, self.file_variable, self.flag
-        ))
+    /// Whether both are asked for the same calls: what is known by the one then holds for the other.
+    #[must_use]
+    pub fn has_source_of(&self, other: &Self) -> bool {
+        let source = |it: &Self| (it.server.clone(), it.client_id.clone(), it.account_id.clone(), it.level);
+        source(self) == source(other)
     }
 }
 
 /// The value may be a secret that was pasted in the wrong place, so it is not repeated.
-fn client_id(args: &AccountArgs, variables: &Variables<'_>) -> Result<String, ConfigError> {
-    let setting = variables.or_flag("--ringcentral.client-id", args.client_id.as_ref(), "RC_CLIENT_ID")?;
-    let required = "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id";
-    let setting = setting.ok_or_else(|| ConfigError(required.to_owned()))?;
+fn client_id(setting: Setting) -> Result<String, ConfigError> {
     let fits =
         (1..=128).contains(&setting.value.len()) && setting.value.bytes().all(|b| b.is_ascii_graphic() && b != b':');
     let accepted = "the client id of an app: letters, digits and -_.";
@@ -192,7 +163,7 @@ fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
     limit.ok_or_else(|| setting.wrong("a whole number from 1 to 1000000"))
 }
 
-fn certificates(setting: Setting) -> Result<Vec<Certificate>, ConfigError> {
+fn certificates(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
     let accepted = "a file of certificates in PEM form";
     let pem = file::read(Path::new(&setting.value), MAX_BYTES).map_err(|error| match error {
         FileError::Unreadable(error) => setting.wrong(&format!("{accepted} ({error})")),
@@ -202,6 +173,6 @@ fn certificates(setting: Setting) -> Result<Vec<Certificate>, ConfigError> {
     if certificates.is_empty() {
         Err(setting.wrong(&format!("{accepted} (there is none in it)")))
     } else {
-        Ok(certificates)
+        Ok(pem.into())
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Owns: the validated configuration, and one line for each mistake in it that names the flag or variable, what is
 //! wrong, and what is accepted. Refuses to know: what the values are used for. `setting` finds a value and reports
-//! on it, `account` and this file say which values there are; `web` has the file of `--web.config.file`, `yaml` reads such files.
+//! on it, `account` and this file say which values there are. `flags` and `accounts_file` give accounts, `web` has the file
+//! of `--web.config.file`, `yaml` reads such files.
 
 mod account;
+mod accounts_file;
+mod flags;
 mod setting;
 pub mod web;
 mod yaml;
@@ -14,6 +17,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{Account, Level};
+pub use accounts_file::read as read_accounts;
+use flags::Flags;
 use jiff::Timestamp;
 use setting::{DURATION, Setting, Variables};
 
@@ -24,8 +29,10 @@ use crate::clock::Moment;
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The accounts; one, for now.
+    /// The accounts, in the order of their file.
     pub accounts: Vec<Account>,
+    /// `--config.file`, which gave them; none where flags and variables did.
+    pub accounts_file: Option<PathBuf>,
     /// Everything else.
     pub common: Common,
 }
@@ -155,8 +162,16 @@ impl Config {
     /// # Errors
     /// The first mistake that is found.
     pub fn new(args: &ServeArgs, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let account = Account::new(&args.account, &Variables(variable))?;
-        Ok(Self { accounts: vec![account], common: Common::new(&args.common)? })
+        let flags = Flags { args: &args.account, variables: Variables(variable) };
+        let file = args.accounts_file.as_deref().filter(|file| !file.is_empty()).map(PathBuf::from);
+        let accounts = match &file {
+            None => vec![flags.account()?],
+            Some(file) => {
+                flags.none_beside(file)?;
+                read_accounts(file)?
+            }
+        };
+        Ok(Self { accounts, accounts_file: file, common: Common::new(&args.common)? })
     }
 }
 

@@ -13,23 +13,35 @@ use super::setting::Setting;
 
 /// A mapping, of which keys are taken one by one.
 pub struct Section {
-    file: String,
-    path: String,
-    entries: Vec<(Spanned<String>, Spanned<Value>)>,
+    place: Place,
+    entries: Entries,
     known: Vec<&'static str>,
 }
+
+/// Where something stands.
+#[derive(Clone)]
+pub struct Place {
+    file: String,
+    /// None for the whole file, and for what is not there.
+    line: Option<u64>,
+    /// Empty, or a path that ends with a dot.
+    path: String,
+}
+
+type Entries = Vec<(Spanned<String>, Spanned<Value>)>;
 
 enum Value {
     Nothing,
     Scalar(String),
     List(Vec<Spanned<Value>>),
-    Map(Vec<(Spanned<String>, Spanned<Value>)>),
+    Map(Entries),
 }
 
 impl Section {
     /// Reads a document, which is a mapping or empty. `file` is what complaints begin with.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let section = |entries| Self { file: file.to_owned(), path: String::new(), entries, known: Vec::new() };
+        let place = Place { file: file.to_owned(), line: None, path: String::new() };
+        let section = |entries| Self { place, entries, known: Vec::new() };
         let root: Spanned<Value> = match serde_saphyr::from_str(text) {
             Ok(root) => root,
             Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => {
@@ -53,11 +65,11 @@ impl Section {
 
     /// A text; without a value, or with an empty one, it counts as left out.
     pub fn text(&mut self, key: &'static str) -> Result<Option<Setting>, ConfigError> {
-        let Some((name, value)) = self.take(key) else { return Ok(None) };
+        let Some((place, value)) = self.take(key) else { return Ok(None) };
         match value.value {
             Value::Nothing => Ok(None),
-            Value::Scalar(text) => Ok(Some(Setting { name, value: text }).filter(|setting| !setting.value.is_empty())),
-            Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
+            Value::Scalar(value) => Ok(Some(place.setting(value)).filter(|setting| !setting.value.is_empty())),
+            Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
         }
     }
 
@@ -71,43 +83,55 @@ impl Section {
 
     /// A list of texts.
     pub fn list(&mut self, key: &'static str) -> Result<Vec<Setting>, ConfigError> {
-        let Some((name, value)) = self.take(key) else { return Ok(Vec::new()) };
+        self.items(key, |item, place| match item {
+            Value::Scalar(value) => Ok(place.setting(value)),
+            Value::Nothing | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
+        })
+    }
+
+    /// A list of mappings.
+    pub fn sections(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
+        self.items(key, |item, place| match item {
+            Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
+            Value::Nothing | Value::Scalar(_) | Value::List(_) => Err(place.accepts("a mapping")),
+        })
+    }
+
+    fn items<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(Value, Place) -> Result<T, ConfigError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some((place, value)) = self.take(key) else { return Ok(Vec::new()) };
         let items = match value.value {
             Value::Nothing => return Ok(Vec::new()),
             Value::List(items) => items,
-            Value::Scalar(_) | Value::Map(_) => return Err(wrong_kind(&name, "a list")),
+            Value::Scalar(_) | Value::Map(_) => return Err(place.accepts("a list")),
         };
-        let item = |(n, item): (usize, Spanned<Value>)| {
-            let name = self.name(&format!("{key}[{n}]"), item.referenced.line());
-            match item.value {
-                Value::Scalar(value) => Ok(Setting { name, value }),
-                Value::Nothing | Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
-            }
-        };
-        items.into_iter().enumerate().map(item).collect()
+        let place = |n: usize, line| self.place.inner(&format!("{key}[{n}]"), line);
+        let items = items.into_iter().enumerate();
+        items.map(|(n, item)| read(item.value, place(n, item.referenced.line()))).collect()
     }
 
     /// A mapping inside; one that is left out is empty.
     pub fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
-        let taken = self.take(key);
-        let entries = match taken {
-            None => Vec::new(),
-            Some((_, Spanned { value: Value::Nothing, .. })) => Vec::new(),
-            Some((_, Spanned { value: Value::Map(entries), .. })) => entries,
-            Some((name, _)) => return Err(wrong_kind(&name, "a mapping")),
-        };
-        let path = format!("{}{key}.", self.path);
-        Ok(Self { file: self.file.clone(), path, entries, known: Vec::new() })
+        let absent = Place { line: None, ..self.place.inner(key, 0) };
+        let (place, value) = self.take(key).map_or((absent, Value::Nothing), |(place, value)| (place, value.value));
+        match value {
+            Value::Nothing => Ok(Self { place, entries: Vec::new(), known: Vec::new() }),
+            Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
+            Value::Scalar(_) | Value::List(_) => Err(place.accepts("a mapping")),
+        }
     }
 
     /// All keys and their texts, where the keys are the user's own.
     pub fn texts(self) -> Result<Vec<(String, Setting)>, ConfigError> {
         let text = |(key, value): &(Spanned<String>, Spanned<Value>)| {
-            let name = self.name(&key.value, key.referenced.line());
+            let place = self.place_of(key);
             match &value.value {
-                Value::Scalar(text) => Ok((key.value.clone(), Setting { name, value: text.clone() })),
-                Value::Nothing => Ok((key.value.clone(), Setting { name, value: String::new() })),
-                Value::List(_) | Value::Map(_) => Err(wrong_kind(&name, "one value")),
+                Value::Scalar(text) => Ok((key.value.clone(), place.setting(text.clone()))),
+                Value::Nothing => Ok((key.value.clone(), place.setting(String::new()))),
+                Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
             }
         };
         self.entries.iter().map(text).collect()
@@ -116,25 +140,61 @@ impl Section {
     /// Nothing more is asked for: a key that is left is a mistake.
     pub fn end(self) -> Result<(), ConfigError> {
         let Some((key, _)) = self.entries.first() else { return Ok(()) };
-        let name = self.name(&key.value, key.referenced.line());
-        Err(ConfigError(format!("{name}: there is no such key; accepted are {}", self.known.join(", "))))
+        let known = self.known.join(", ");
+        Err(self.place_of(key).wrong(&format!("there is no such key; accepted are {known}")))
     }
 
     /// A complaint about the whole.
     pub fn wrong(&self, what: &str) -> ConfigError {
-        let path = self.path.trim_end_matches('.');
-        ConfigError(format!("{}: {path}: {what}", self.file))
+        self.place.wrong(what)
     }
 
-    fn take(&mut self, key: &'static str) -> Option<(String, Spanned<Value>)> {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<(Place, Spanned<Value>)> {
         self.known.push(key);
         let at = self.entries.iter().position(|(present, _)| present.value == key)?;
         let (present, value) = self.entries.remove(at);
-        Some((self.name(key, present.referenced.line()), value))
+        Some((self.place_of(&present), value))
     }
 
-    fn name(&self, key: &str, line: u64) -> String {
-        format!("{} line {line}: {}{}", self.file, self.path, shown(key))
+    fn place_of(&self, key: &Spanned<String>) -> Place {
+        self.place.inner(shown(&key.value), key.referenced.line())
+    }
+}
+
+impl Place {
+    /// A complaint about what stands there.
+    pub fn wrong(&self, what: &str) -> ConfigError {
+        ConfigError(format!("{self}: {what}"))
+    }
+
+    /// The place for somebody who knows which file it is.
+    pub fn here(&self) -> String {
+        let line = self.line.map_or(String::new(), |line| format!(" on line {line}"));
+        format!("{}{line}", self.path.trim_end_matches('.'))
+    }
+
+    fn inner(&self, key: &str, line: u64) -> Self {
+        Self { file: self.file.clone(), line: Some(line), path: format!("{}{key}.", self.path) }
+    }
+
+    fn setting(&self, value: String) -> Setting {
+        Setting { name: self.to_string(), value }
+    }
+
+    fn accepts(&self, accepted: &str) -> ConfigError {
+        self.wrong(&format!("accepted is {accepted}"))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line.map_or(String::new(), |line| format!(" line {line}"));
+        write!(f, "{}{line}: {}", self.file, self.path.trim_end_matches('.'))
     }
 }
 
@@ -142,10 +202,6 @@ impl Section {
 fn shown(key: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
     if key.len() <= 64 && key.bytes().all(plain) { key } else { "(a key)" }
-}
-
-fn wrong_kind(name: &str, accepted: &str) -> ConfigError {
-    ConfigError(format!("{name}: accepted is {accepted}"))
 }
 
 /// The parser's own words are left out, since they may repeat what stands in the file.

@@ -24,6 +24,14 @@ pub struct Exporter {
     pub process: Option<Process>,
 }
 
+impl Exporter {
+    /// As it is now.
+    #[must_use]
+    pub fn now(configuration: ConfigurationState) -> Self {
+        Self { configuration, process: process() }
+    }
+}
+
 /// What the system says of the process, in the names of Prometheus' client libraries.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
@@ -67,8 +75,7 @@ fn add_process(families: &mut Families, process: &Process) {
 
 /// Asks the system, by way of `/proc`; none where there is no such thing.
 #[cfg(target_os = "linux")]
-#[must_use]
-pub fn process_metrics() -> Option<Process> {
+fn process() -> Option<Process> {
     use procfs::process::LimitValue;
 
     let this = procfs::process::Process::myself().ok()?;
@@ -91,7 +98,6 @@ pub fn process_metrics() -> Option<Process> {
 
 /// Nothing is known of the process on other systems.
 #[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn process_metrics() -> Option<Process> {
+fn process() -> Option<Process> {
     None
 }

@@ -11,7 +11,7 @@ mod family;
 
 use std::sync::Arc;
 
-pub use exporter::{Exporter, Process, process_metrics};
+pub use exporter::{Exporter, Process};
 use family::Families;
 
 use crate::calls::Observation;
@@ -34,8 +34,8 @@ pub struct AccountView<'a> {
 ///
 /// # Errors
 /// When the encoder finds a family without a name or a metric, which would be a mistake of ours.
-pub fn render(
-    accounts: &[AccountView<'_>],
+pub fn render<'a>(
+    accounts: impl IntoIterator<Item = AccountView<'a>>,
     exporter: Option<&Exporter>,
     scrape: &Scrape,
     metrics: &Metrics,
@@ -43,7 +43,7 @@ pub fn render(
 ) -> prometheus::Result<String> {
     let mut families = Families::default();
     for view in accounts {
-        account::add(&mut families, view, scrape, metrics, now);
+        account::add(&mut families, &view, scrape, metrics, now);
         families.merge(view.instruments.collect());
     }
     if let Some(exporter) = exporter {

@@ -34,7 +34,7 @@ fn account(name: &str) -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: Some(50),
-        ca: Vec::new(),
+        ca: None,
     }
 }
 
@@ -61,6 +61,7 @@ fn observation(now: Moment) -> Observation {
             blocked_until: vec![("token", None), ("active_calls", Some(now.after(Duration::from_secs(30))))],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
+            namesake: None,
         },
         directory: Some(Listed { directory: Arc::new(directory()), read: now }),
         directory_failure: None,
@@ -109,7 +110,7 @@ fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Dura
     }
     let view = |(account, instruments)| AccountView { account, observation: Arc::new(observe(start)), instruments };
     let views: Vec<_> = accounts.iter().map(|(account, instruments)| view((account, instruments))).collect();
-    render(&views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
+    render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
 /// Rewrite it with `UPDATE_GOLDEN=1 cargo test golden`, and read the difference.
@@ -185,7 +186,7 @@ fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
         let observation = Arc::new(observation(start));
         let view = AccountView { account: &account, observation, instruments: &instruments };
         let now = Moment { wall: wall.parse().unwrap(), ..start.after(Duration::from_secs(29)) };
-        let text = render(&[view], None, &SCRAPE, &METRICS, now).unwrap();
+        let text = render([view], None, &SCRAPE, &METRICS, now).unwrap();
         assert!(text.contains("ringcentral_up{account=\"default\"} 1") && text.contains("ringcentral_active_calls{"));
         assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
     }

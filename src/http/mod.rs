@@ -1,7 +1,8 @@
 //! What users' programs and browsers ask us: our side of HTTP.
 //!
-//! Owns: sockets ([`listen`]), connections ([`server`]), paths and their answers ([`routes`]), the deadline of a scrape ([`deadline`]), the
-//! encoding of an answer ([`reply`]), the page for people ([`page`]). Refuses to know: RingCentral.
+//! Owns: sockets ([`listen`]), connections ([`server`]), paths and their answers ([`routes`]), the deadline of a scrape
+//! ([`deadline`]) and whom it asks ([`scrape`]), targets ([`discovery`]), the encoding of an answer ([`reply`]), the page for
+//! people ([`page`]). Refuses to know: RingCentral.
 //!
 //! What `--web.config.file` asks for stands at the [`door`]: [`tls`] and [`client_certificate`] for connections,
 //! [`login`] with its [`queue`] and its [`verdicts`], and the [`bucket`] of the rate limit.
@@ -9,6 +10,7 @@
 pub mod bucket;
 pub mod client_certificate;
 pub mod deadline;
+pub mod discovery;
 pub mod door;
 pub mod listen;
 pub mod login;
@@ -16,6 +18,7 @@ pub mod page;
 pub mod queue;
 pub mod reply;
 pub mod routes;
+pub mod scrape;
 pub mod server;
 pub mod tls;
 pub mod verdicts;

@@ -13,6 +13,7 @@ use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
 
 use super::page;
 
@@ -21,12 +22,22 @@ pub type Reply = Response<Full<Bytes>>;
 
 const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// One line for people and probes.
 #[must_use]
 pub fn line(status: StatusCode, text: &str) -> Reply {
     with_type(status, TEXT, format!("{text}\n").into())
+}
+
+/// A value for programs.
+#[must_use]
+pub fn json(value: &impl Serialize) -> Reply {
+    match serde_json::to_vec(value) {
+        Ok(body) => with_type(StatusCode::OK, JSON, body.into()),
+        Err(_) => line(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be encoded"),
+    }
 }
 
 /// What may not be done here, and what may.

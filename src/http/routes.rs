@@ -4,28 +4,26 @@
 //! not a status. Health paths touch nothing.
 
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::deadline::time_for_scrape;
-use super::page;
 use super::reply::{self, Reply};
+use super::{discovery, page, scrape};
 use crate::clock::Moment;
-use crate::config::{Account, Metrics, Scrape};
-use crate::exposition::{self, AccountView, Exporter};
-use crate::instruments::Instruments;
-use crate::observer;
+use crate::config::{Metrics, Scrape};
+use crate::exposition::{self, Exporter};
 use crate::reload::Reloader;
+use crate::roster::{ObservedAccount, Roster};
 
 /// What answers are made of.
 pub struct App {
     /// The accounts.
-    pub accounts: Vec<ObservedAccount>,
+    pub roster: Arc<Roster>,
     /// When to fetch and what to show.
     pub scrape: Scrape,
     /// What to show.
@@ -55,16 +53,6 @@ impl App {
     }
 }
 
-/// An account and all that belongs to it.
-pub struct ObservedAccount {
-    /// Its configuration.
-    pub account: Arc<Account>,
-    /// The way to its observer.
-    pub observer: observer::Handle,
-    /// What is counted for it.
-    pub instruments: Arc<Instruments>,
-}
-
 /// Answers a request from this address, if the door lets it in. Probes have no password, and are let in.
 pub async fn answer(app: &App, request: Request<Incoming>, from: IpAddr) -> Reply {
     let door = app.reloader.door();
@@ -85,8 +73,8 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
     if path == "/-/reload" {
         return reload(app, request.method());
     }
-    let known = path == app.telemetry_path || matches!(path, "/" | "/-/healthy" | "/healthz" | "/-/ready" | "/readyz");
-    if !known {
+    let fixed = ["/", "/sd", "/-/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz"];
+    if path != app.telemetry_path && !fixed.contains(&path) {
         return reply::line(StatusCode::NOT_FOUND, "there is nothing here; / has the links");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -96,6 +84,8 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
         "/" => reply::page(page::html(app, Moment::now())),
         "/-/healthy" | "/healthz" => reply::line(StatusCode::OK, "healthy"),
         "/-/ready" | "/readyz" => reply::line(StatusCode::OK, "ready"),
+        "/-/metrics" => own_metrics(app, request.headers()),
+        "/sd" => discovery::answer(&app.roster.accounts(), request, app.reloader.door().scheme(), &app.telemetry_path),
         _ => metrics(app, request).await,
     }
 }
@@ -118,18 +108,29 @@ fn reload(app: &App, method: &Method) -> Reply {
 }
 
 async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
-    let asked = match asked_accounts(app, request.uri().query()) {
+    let running = app.roster.accounts();
+    let asked = match asked_accounts(&running, request.uri().query()) {
         Ok(asked) => asked,
         Err(unknown) => return reply::line(StatusCode::NOT_FOUND, &format!("there is no account {unknown:?}")),
     };
-    let exporter = asked
-        .is_none()
-        .then(|| Exporter { configuration: app.reloader.state(), process: exposition::process_metrics() });
-    let accounts = asked.unwrap_or_else(|| app.accounts.iter().collect());
+    let exporter = asked.is_none().then(|| Exporter::now(app.reloader.state()));
+    let accounts = asked.unwrap_or_else(|| running.iter().collect());
     let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
-    let views = observe(app, &accounts, Moment::now().after(time).instant).await;
-    match exposition::render(&views, exporter.as_ref(), &app.scrape, &app.metrics, Moment::now()) {
-        Ok(text) => reply::exposition(text, request.headers()),
+    let end = app.end_of_scrape(Moment::now().after(time).instant);
+    scrape::ask(&accounts, end).await;
+    let views = accounts.iter().map(|it| it.view());
+    exposed(exposition::render(views, exporter.as_ref(), &app.scrape, &app.metrics, Moment::now()), request.headers())
+}
+
+/// The exporter's own series alone, for whoever scrapes each account by itself.
+fn own_metrics(app: &App, headers: &HeaderMap) -> Reply {
+    let exporter = Exporter::now(app.reloader.state());
+    exposed(exposition::render([], Some(&exporter), &app.scrape, &app.metrics, Moment::now()), headers)
+}
+
+fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
+    match text {
+        Ok(text) => reply::exposition(text, headers),
         Err(error) => {
             tracing::error!(%error, "the exposition cannot be encoded");
             reply::line(StatusCode::INTERNAL_SERVER_ERROR, "the exposition cannot be encoded")
@@ -137,33 +138,15 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     }
 }
 
-/// Asks all at once, so that the slowest alone decides how long it takes, and the deadline at the most.
-async fn observe<'a>(app: &App, accounts: &[&'a ObservedAccount], deadline: Instant) -> Vec<AccountView<'a>> {
-    let asks: Vec<_> = accounts.iter().map(|account| account.observer.ask()).collect();
-    let mut end = pin!(app.end_of_scrape(deadline));
-    let mut ended = false;
-    let mut views = Vec::with_capacity(accounts.len());
-    for (account, ask) in accounts.iter().zip(asks) {
-        let observation = tokio::select! {
-            biased;
-            observation = ask => observation,
-            () = async { if !ended { end.as_mut().await } } => {
-                ended = true;
-                account.observer.latest()
-            }
-        };
-        views.push(AccountView { account: &account.account, observation, instruments: &account.instruments });
-    }
-    views
-}
-
 /// The accounts that `?account=` names; none if it names none, which means all. The first unknown one is the error.
-fn asked_accounts<'a>(app: &'a App, query: Option<&str>) -> Result<Option<Vec<&'a ObservedAccount>>, String> {
-    let named = |name: &str| app.accounts.iter().find(|account| account.account.name == name);
+fn asked_accounts<'a>(
+    running: &'a [ObservedAccount],
+    query: Option<&str>,
+) -> Result<Option<Vec<&'a ObservedAccount>>, String> {
     let mut asked: Vec<&ObservedAccount> = Vec::new();
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     for (_, name) in pairs.filter(|(key, _)| key == "account") {
-        let account = named(&name).ok_or(name)?;
+        let account = running.iter().find(|it| it.account.name == name).ok_or(name)?;
         if !asked.iter().any(|present| std::ptr::eq(*present, account)) {
             asked.push(account);
         }

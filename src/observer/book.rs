@@ -28,6 +28,11 @@ impl DirectoryBook {
         Self { wanted, tried: None, failure: None, listed: None }
     }
 
+    /// One of the same kind in which nothing stands yet.
+    pub fn emptied(&self) -> Self {
+        Self::new(self.wanted)
+    }
+
     /// Whether nobody has tried to read it yet, and somebody should.
     pub fn is_due_at_start(&self, now: Moment) -> bool {
         self.tried.is_none() && self.is_due(now, false)

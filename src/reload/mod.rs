@@ -2,7 +2,7 @@
 //!
 //! Owns: the one function that reloads ([`Reloader::reload`]), for whatever reason: a signal, a request, a file that has
 //! changed. What it reads is exchanged whole or not at all, and how it went is what the two metrics say. Flags are read
-//! at a start alone. The accounts of a configuration file will be read here as well.
+//! at a start alone; accounts, those of `--config.file` and the secrets of all, when somebody asks for it.
 
 mod watch;
 
@@ -15,10 +15,11 @@ use watch::Watch;
 
 use crate::clock::Moment;
 use crate::config::web::{RateLimit, WebConfig, complaint_place};
-use crate::config::{Account, ConfigError, ConfigurationState, Web};
+use crate::config::{Account, Common, ConfigError, ConfigurationState, read_accounts};
 use crate::file;
 use crate::http::bucket::Bucket;
 use crate::http::door::Door;
+use crate::roster::Roster;
 use crate::secret::SecretSource;
 
 /// A request for a reload is obeyed once in this time.
@@ -26,13 +27,11 @@ const REQUESTS: RateLimit = RateLimit { interval: Duration::from_secs(1), burst:
 /// A larger file is a mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// A secret, and what complaints call it.
-type Secret = (String, SecretSource);
-
 /// Reads anew, and keeps what was read.
 pub struct Reloader {
     file: Option<PathBuf>,
-    secrets: Vec<Secret>,
+    accounts_file: Option<PathBuf>,
+    roster: Arc<Roster>,
     requests: Mutex<Bucket>,
     // Never held over an await; whoever finds it poisoned finds a whole value all the same.
     kept: Mutex<Kept>,
@@ -45,11 +44,13 @@ struct Kept {
 }
 
 impl Reloader {
-    /// Reads for the first time. The secrets have been read already.
+    /// Reads the web configuration for the first time. The accounts have been read already, from `accounts_file` if there
+    /// is one, and do not run yet.
     ///
     /// # Errors
     /// What is wrong with the web configuration or a file that it names.
-    pub fn new(web: &Web, accounts: &[Account]) -> Result<Self, ConfigError> {
+    pub fn new(common: &Common, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
+        let web = &common.web;
         let now = Moment::now();
         let mut watch = Watch::new(web.config_file.iter().cloned().collect(), now);
         let door = match &web.config_file {
@@ -59,7 +60,8 @@ impl Reloader {
         let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), watch };
         Ok(Self {
             file: web.config_file.clone(),
-            secrets: accounts.iter().flat_map(secrets).collect(),
+            accounts_file,
+            roster: Arc::new(Roster::new(common)),
             requests: Mutex::new(Bucket::new(REQUESTS)),
             kept: Mutex::new(kept),
         })
@@ -71,9 +73,14 @@ impl Reloader {
         let mut kept = self.kept();
         if self.file.is_some() && kept.watch.has_changed(now) {
             // It has told the log already.
-            let _ = self.read_anew(&mut kept, "a file has changed", &[], now);
+            let _ = self.read_anew(&mut kept, "a file has changed", || Ok(()), now);
         }
         kept.door.clone()
+    }
+
+    /// The accounts that run.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// How the last reading went.
@@ -86,7 +93,7 @@ impl Reloader {
     /// # Errors
     /// What is wrong; it has been logged.
     pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.read_anew(&mut self.kept(), cause, &self.secrets, Moment::now())
+        self.read_anew(&mut self.kept(), cause, || self.exchange_accounts(), Moment::now())
     }
 
     /// The same for those who may ask too often.
@@ -99,10 +106,16 @@ impl Reloader {
         Ok(self.reload(cause))
     }
 
-    /// The secrets are left out where a file has changed: nobody watches theirs, so a complaint would outlive its cause.
-    fn read_anew(&self, kept: &mut Kept, cause: &str, secrets: &[Secret], now: Moment) -> Result<(), ConfigError> {
+    /// The accounts are left out where a file has changed: nobody watches theirs, so a complaint would outlive its cause.
+    fn read_anew(
+        &self,
+        kept: &mut Kept,
+        cause: &str,
+        accounts: impl FnOnce() -> Result<(), ConfigError>,
+        now: Moment,
+    ) -> Result<(), ConfigError> {
         let door = self.file.as_deref().map(|file| kept.read_door(file, now)).transpose();
-        let result = door.and_then(|door| check(secrets).map(|()| door));
+        let result = door.and_then(|door| accounts().map(|()| door));
         kept.state.successful = result.is_ok();
         match result {
             Ok(door) => kept.install(door, cause, now),
@@ -112,6 +125,16 @@ impl Reloader {
             }
         }
         Ok(())
+    }
+
+    /// Without a file the accounts are as they were, and perhaps their secrets are not.
+    fn exchange_accounts(&self) -> Result<(), ConfigError> {
+        let accounts = match &self.accounts_file {
+            Some(file) => read_accounts(file)?,
+            None => self.roster.accounts().iter().map(|it| Account::clone(&it.account)).collect(),
+        };
+        accounts.iter().try_for_each(check_secrets)?;
+        self.roster.install(accounts).map_err(|error| ConfigError(format!("{error:#}")))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -153,10 +176,11 @@ fn files(file: &Path, web: &WebConfig) -> Vec<PathBuf> {
 }
 
 /// They are used at the next login; here it is only seen whether they could be.
-fn check(secrets: &[Secret]) -> Result<(), ConfigError> {
-    secrets.iter().try_for_each(|(name, source)| match source.read() {
+fn check_secrets(account: &Account) -> Result<(), ConfigError> {
+    let secrets = [("the app's client secret", &account.client_secret), ("the user's JWT", &account.jwt)];
+    secrets.into_iter().try_for_each(|(what, source): (_, &SecretSource)| match source.read() {
         Ok(_) => Ok(()),
-        Err(error) => Err(ConfigError(format!("{name}: {error}"))),
+        Err(error) => Err(ConfigError(format!("account {}: {what}: {error}", account.name))),
     })
 }
 
@@ -171,11 +195,6 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     };
     let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
-}
-
-fn secrets(account: &Account) -> [Secret; 2] {
-    let named = |what: &str, source: &SecretSource| (format!("account {}: {what}", account.name), source.clone());
-    [named("the app's client secret", &account.client_secret), named("the user's JWT", &account.jwt)]
 }
 
 #[cfg(test)]

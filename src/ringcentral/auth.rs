@@ -185,7 +185,7 @@ mod tests {
 
     fn grant(auth: &mut Auth, expires_in: Option<u64>, now: Moment) {
         let access_token = SecretString::from("T");
-        auth.granted(GrantedToken { access_token, expires_in }, now);
+        auth.granted(GrantedToken { access_token, expires_in, user: None }, now);
     }
 
     fn need_after(auth: &Auth, start: Moment, seconds: u64) -> Need {

@@ -121,6 +121,13 @@ impl Budget {
         self.heed_refusal(group, notice, now);
     }
 
+    /// Whoever asked has gone, and waits for no answer any more.
+    pub fn settle(&mut self, now: Moment) {
+        for bucket in [&mut self.heavy, &mut self.medium, &mut self.auth] {
+            bucket.window.settle(now);
+        }
+    }
+
     /// The end of the silence that holds this operation, present or past.
     #[must_use]
     pub fn silent_until(&self, operation: Operation) -> Option<Moment> {

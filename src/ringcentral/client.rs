@@ -13,8 +13,9 @@ use super::cause::Cause;
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::pages::Pages;
-use super::session::Session;
+use super::session::{Session, Terms};
 use super::transport::Transport;
+use super::users::Users;
 use super::wire::{Page, parse_extensions, parse_page};
 use crate::calls::observation::ApiStanding;
 use crate::calls::{Call, Directory};
@@ -27,6 +28,7 @@ pub struct Client {
     first_page: String,
     first_extensions: String,
     walk_patience: Duration,
+    level: Level,
     session: Session,
     account_id: Option<String>,
 }
@@ -62,20 +64,48 @@ impl Client {
     /// A client that has not spoken yet.
     #[must_use]
     pub fn new(
-        account: Arc<Account>,
+        terms: Terms,
         patience: Patience,
-        http: reqwest::Client,
-        min_interval: Duration,
+        budget: Budget,
         instruments: Arc<Instruments>,
+        users: Arc<Users>,
     ) -> Self {
-        let budget = Budget::new(min_interval);
+        let Terms { account, http } = terms;
         let transport = Transport::new(http, account.server.clone(), budget, instruments);
         Self {
             first_page: first_page(&account),
             first_extensions: format!("/restapi/v1.0/account/{}/extension?perPage=1000", account.account_id),
             walk_patience: patience.walk,
-            session: Session::new(account, patience, transport),
+            level: account.level,
+            session: Session::new(account, patience, transport, users),
             account_id: None,
+        }
+    }
+
+    /// Goes on by other terms: see [`Session::adopt`].
+    pub async fn adopt(&mut self, terms: Terms) {
+        self.session.adopt(terms).await;
+    }
+
+    /// Goes on with the budget of another client of the same user and app.
+    pub fn inherit(&mut self, budget: Budget) {
+        *self.session.budget_mut() = budget;
+    }
+
+    /// The budget, for a client that may come after.
+    #[must_use]
+    pub fn bequeath(mut self) -> Budget {
+        let budget = self.session.budget_mut();
+        budget.settle(Moment::now());
+        budget.clone()
+    }
+
+    /// Whose calls were listed last, as far as replies tell: another company may have taken an account's place.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        match self.level {
+            Level::Account => self.account_id.as_deref(),
+            Level::Extension => self.session.user(),
         }
     }
 
@@ -136,6 +166,7 @@ impl Client {
             blocked_until: Operation::ALL.into_iter().map(blocked).collect(),
             token_expiry: self.session.expiry(),
             jwt_expiry: self.session.jwt_expiry(),
+            namesake: self.session.namesake(),
         }
     }
 

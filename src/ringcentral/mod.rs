@@ -14,6 +14,7 @@
 //! | [`breakage`] | pure: what broke where no answer came |
 //! | [`transport`] | one request, from the budget's leave to a checked reply |
 //! | [`auth`] | pure: the access token: kept, renewed, refused |
+//! | [`users`] | who is logged in as which user, over all accounts |
 //! | [`session`] | login and renewal, and requests that carry the token |
 //! | [`pages`] | one page after the other |
 //! | [`client`] | the two lists: active calls and extensions |
@@ -32,6 +33,7 @@ pub mod operation;
 pub mod pages;
 pub mod session;
 pub mod transport;
+pub mod users;
 pub mod window;
 pub mod wire;
 
@@ -39,3 +41,4 @@ pub use cause::Cause;
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
 pub use operation::Operation;
+pub use session::Terms;

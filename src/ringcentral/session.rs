@@ -16,14 +16,24 @@ use super::cause::Cause;
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::transport::Transport;
+use super::users::{User, Users};
 use super::wire::{GrantedToken, parse_token};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Patience};
-use crate::secret::SecretError;
+use crate::secret::{Fingerprint, SecretError};
 
 const TOKEN_PATH: &str = "/restapi/oauth/token";
 const REVOKE_PATH: &str = "/restapi/oauth/revoke";
 const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// What a reload may change while a client goes on: secrets, and with which certificates a server is believed.
+#[derive(Clone)]
+pub struct Terms {
+    /// The account's configuration.
+    pub account: Arc<Account>,
+    /// The way out, which may be shared with other accounts.
+    pub http: reqwest::Client,
+}
 
 /// One account's session.
 pub struct Session {
@@ -32,6 +42,10 @@ pub struct Session {
     transport: Transport,
     auth: Auth,
     jwt_expiry: Option<f64>,
+    /// Client secret and JWT of the last login that was tried.
+    tried: Option<[Fingerprint; 2]>,
+    users: Arc<Users>,
+    user: Option<Arc<User>>,
 }
 
 // === impl Session ===
@@ -39,13 +53,37 @@ pub struct Session {
 impl Session {
     /// A session that has not begun.
     #[must_use]
-    pub fn new(account: Arc<Account>, patience: Patience, transport: Transport) -> Self {
+    pub fn new(account: Arc<Account>, patience: Patience, transport: Transport, users: Arc<Users>) -> Self {
         let jwt = account.jwt.read().ok();
         if jwt.as_ref().is_some_and(|jwt| !looks_like_a_jwt(jwt)) {
             let doubt = "the JWT does not look like one: three parts joined by dots, unquoted";
             tracing::warn!(account = account.name, "{doubt}");
         }
-        Self { account, patience, transport, auth: Auth::new(&patience), jwt_expiry: jwt.as_ref().and_then(jwt_expiry) }
+        Self {
+            account,
+            patience,
+            transport,
+            auth: Auth::new(&patience),
+            jwt_expiry: jwt.as_ref().and_then(jwt_expiry),
+            tried: None,
+            users,
+            user: None,
+        }
+    }
+
+    /// Goes on by other terms. Secrets that are not those of the last login are worth a login at once, whatever was
+    /// refused before; the token that came of the old ones is given back.
+    pub async fn adopt(&mut self, terms: Terms) {
+        self.account = terms.account;
+        self.transport.http = terms.http;
+        let (Ok(client_secret), Ok(jwt)) = (self.account.client_secret.read(), self.account.jwt.read()) else { return };
+        let tried = [Fingerprint::of(&client_secret), Fingerprint::of(&jwt)];
+        if self.tried.is_some_and(|before| before != tried) {
+            self.revoke().await;
+            self.auth = Auth::new(&self.patience);
+            self.jwt_expiry = jwt_expiry(&jwt);
+            self.tried = None;
+        }
     }
 
     /// Whether a token is there, or may be had now.
@@ -212,7 +250,10 @@ impl Session {
         let result = self.request_token(deadline).await;
         let now = Moment::now();
         match result {
-            Ok(granted) => self.auth.granted(granted, now),
+            Ok(granted) => {
+                self.meet(granted.user.clone());
+                self.auth.granted(granted, now);
+            }
             Err(error) => {
                 if error.is_refused_login() {
                     self.auth.refused(now);
@@ -221,6 +262,34 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Two accounts of one user are told once, by the one that comes second.
+    fn meet(&mut self, id: Option<String>) {
+        if self.user.as_ref().map(|user| &user.id) == id.as_ref() {
+            return;
+        }
+        let (account, server) = (self.account.name.clone(), self.account.server.clone());
+        self.user = id.map(|id| self.users.enter(User { account, server, id }));
+        if let Some(other) = self.namesake() {
+            tracing::warn!(
+                account = self.account.name,
+                other,
+                "both accounts are logged in as the same user: remove one"
+            );
+        }
+    }
+
+    /// Another account that is logged in as the same user.
+    #[must_use]
+    pub fn namesake(&self) -> Option<String> {
+        self.users.namesake(self.user.as_ref()?)
+    }
+
+    /// The id of the user whose session it is, as the last login told.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_ref().map(|user| user.id.as_str())
     }
 
     /// The API has one code for all that may be wrong with a JWT; its end we can see ourselves.
@@ -236,6 +305,7 @@ impl Session {
         let client_secret = self.secret("client secret", self.account.client_secret.read())?;
         let jwt = self.secret("JWT", self.account.jwt.read())?;
         self.jwt_expiry = jwt_expiry(&jwt);
+        self.tried = Some([Fingerprint::of(&client_secret), Fingerprint::of(&jwt)]);
         let url = self.address(Operation::Token, None, TOKEN_PATH)?;
         let deadline = deadline.min(Moment::now().after(self.patience.request).instant);
         let client_id = self.account.client_id.clone();

@@ -33,7 +33,8 @@ const REDIRECTS_MOST: u32 = 3;
 
 /// The way to one account's server.
 pub struct Transport {
-    http: reqwest::Client,
+    /// May be shared with other accounts.
+    pub http: reqwest::Client,
     server: Url,
     proxied: bool,
     /// Asked before each request, told of each.
@@ -43,12 +44,12 @@ pub struct Transport {
     request_id: Option<String>,
 }
 
-/// Builds the HTTP client for a server. One without TLS needs no root certificates, and there may be none; one on this
-/// machine is asked without a proxy.
+/// Builds the HTTP client for a server, with further root certificates in PEM. One without TLS needs no root
+/// certificates, and there may be none; one on this machine is asked without a proxy.
 ///
 /// # Errors
-/// When the system's root certificates cannot be read.
-pub fn http_client(server: &Url, ca: &[Certificate]) -> anyhow::Result<reqwest::Client> {
+/// When the root certificates, the system's or these, cannot be read.
+pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::Client> {
     // A second call finds the provider there already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -61,7 +62,7 @@ pub fn http_client(server: &Url, ca: &[Certificate]) -> anyhow::Result<reqwest::
     }
     let builder = match server.scheme() {
         "http" => builder.tls_certs_only([]),
-        _ => builder.tls_certs_merge(ca.iter().cloned()),
+        _ => builder.tls_certs_merge(Certificate::from_pem_bundle(ca.unwrap_or_default())?),
     };
     builder.build().context("cannot set up TLS: does the system have root certificates (package ca-certificates)?")
 }

@@ -121,6 +121,13 @@ impl Window {
         }
     }
 
+    /// Nobody waits for an answer any more: what is on its way counts as answered.
+    pub fn settle(&mut self, now: Moment) {
+        while self.in_flight > 0 {
+            self.answered(now);
+        }
+    }
+
     /// Takes over what an answer said.
     pub fn heed(&mut self, notice: &Notice, now: Moment) {
         self.limit = notice.limit.unwrap_or(self.limit);

@@ -16,7 +16,7 @@ use ringcentral_exporter::ringcentral::transport::http_client;
 
 /// A client for loopback.
 pub fn http() -> reqwest::Client {
-    http_client(&"http://127.0.0.1".parse().unwrap(), &[]).unwrap()
+    http_client(&"http://127.0.0.1".parse().unwrap(), None).unwrap()
 }
 
 /// The body at an address.

@@ -41,8 +41,7 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
     let arguments = ["serve", "--web.listen-address=127.0.0.1:0", "--web.config.file", file.to_str().unwrap()];
     let mut program = Program::start(pointed_at(&account, &arguments));
     let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
-    let authority = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
-    let client = http_client(&"https://localhost".parse().unwrap(), &[authority]).unwrap();
+    let client = http_client(&"https://localhost".parse().unwrap(), Some(certificate.as_bytes())).unwrap();
     let ask = |path: &str| client.get(format!("https://localhost:{port}{path}"));
     assert_eq!(ask("/metrics").send().await.unwrap().status(), 401);
     assert_eq!(ask("/-/healthy").send().await.unwrap().status(), 200);

@@ -49,7 +49,7 @@ async fn behind_tls(believed: bool) -> Rig {
     Rig::around(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
         if believed {
-            config.accounts[0].ca = vec![reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap()];
+            config.accounts[0].ca = Some(certificate.as_bytes().into());
         }
     })
     .await

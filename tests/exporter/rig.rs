@@ -102,7 +102,7 @@ pub fn account(simulator: &Simulator) -> Account {
         account_id: "~".to_owned(),
         level: Level::Account,
         concurrent_calls_limit: None,
-        ca: Vec::new(),
+        ca: None,
     }
 }
 
@@ -118,12 +118,12 @@ impl Rig {
 
     /// An exporter for a simulated account that is there already.
     pub async fn around(simulator: Simulator, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { accounts: vec![account(&simulator)], common: common() };
+        let mut config = Config { accounts: vec![account(&simulator)], accounts_file: None, common: common() };
         change(&mut config);
         let listener = loopback().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let reloader = Arc::new(Reloader::new(&config.common.web, &config.accounts).unwrap());
+        let reloader = Arc::new(Reloader::new(&config.common, None).unwrap());
         let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async { drop(stopped.await) });
         let http = crate::common::http();
         Self { simulator, url, http, exporter: tokio::spawn(exporter), stop: Some(stop) }

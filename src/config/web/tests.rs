@@ -118,12 +118,12 @@ fn versions_suites_and_curves_are_taken_in_their_order() {
 #[test]
 fn keys_that_do_not_go_together_are_told() {
     let cases = [
-        ("tls_server_config: {cert_file: a}", ": tls_server_config: key_file or key is missing"),
-        ("tls_server_config: {min_version: TLS13}", ": tls_server_config: cert_file or cert is missing"),
-        ("tls_server_config: {cert_file: '', key_file: a}", ": tls_server_config: cert_file or cert is missing"),
+        ("tls_server_config: {cert_file: a}", " line 1: tls_server_config: key_file or key is missing"),
+        ("tls_server_config: {min_version: TLS13}", " line 1: tls_server_config: cert_file or cert is missing"),
+        ("tls_server_config: {cert_file: '', key_file: a}", " line 1: tls_server_config: cert_file or cert is missing"),
         (
             "tls_server_config: {cert: a, cert_file: b, key_file: c}",
-            ": tls_server_config: cert and cert_file are both given; give one of them",
+            " line 1: tls_server_config: cert and cert_file are both given; give one of them",
         ),
     ];
     for (text, message) in cases {
@@ -131,11 +131,11 @@ fn keys_that_do_not_go_together_are_told() {
     }
     assert_eq!(
         tls_complaint("client_ca_file: ca.pem"),
-        ": tls_server_config: client_ca_file or client_ca without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
+        " line 1: tls_server_config: client_ca_file or client_ca without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
     );
     assert_eq!(
         tls_complaint("client_allowed_sans: [prometheus]"),
-        ": tls_server_config: client_allowed_sans without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
+        " line 1: tls_server_config: client_allowed_sans without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
     );
     for policy in ["RequestClientCert", "RequireAnyClientCert", "RequireClientCert"] {
         for (line, key) in
@@ -144,7 +144,7 @@ fn keys_that_do_not_go_together_are_told() {
             let told = tls_complaint(&format!("client_auth_type: {policy}\n  {line}"));
             let what = "without a client_auth_type that verifies certificates";
             let expected =
-                format!(": tls_server_config: {key} {what}; accepted is RequireAndVerifyClientCert beside it");
+                format!(" line 1: tls_server_config: {key} {what}; accepted is RequireAndVerifyClientCert beside it");
             assert_eq!(told, expected, "{policy}");
         }
     }
@@ -254,7 +254,7 @@ fn a_rate_limit_that_would_refuse_everything_is_told() {
     assert_eq!(limit("rate_limit: {interval: 500ms, burst: 3}"), half);
     assert_eq!(
         complaint("rate_limit: {interval: 1s}"),
-        ": rate_limit: burst is missing; accepted is a whole number from 1 to 1000000"
+        " line 1: rate_limit: burst is missing; accepted is a whole number from 1 to 1000000"
     );
     assert_eq!(
         complaint("rate_limit: {interval: 1s, burst: 0}"),

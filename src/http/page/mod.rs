@@ -24,6 +24,7 @@ use super::routes::App;
 use crate::calls::Observation;
 use crate::clock::Moment;
 use crate::config::Account;
+use crate::roster::ObservedAccount;
 
 const STYLE: &str = include_str!("style.css");
 const ABOUT: &str = "Turns the active calls of RingCentral accounts into metrics for Prometheus.";
@@ -46,7 +47,7 @@ struct Shown {
 /// The page as it is now, the worst first.
 #[must_use]
 pub fn html(app: &App, now: Moment) -> String {
-    let mut shown: Vec<_> = app.accounts.iter().map(|it| Shown::new(it, app, now)).collect();
+    let mut shown: Vec<_> = app.roster.accounts().iter().map(|it| Shown::new(it, app, now)).collect();
     shown.sort_by(|a, b| (a.state, &a.account.name).cmp(&(b.state, &b.account.name)));
     let overview = if shown.len() > 1 { overview(&shown, now) } else { String::new() };
     let sections: String = shown.iter().map(|it| account::section(it, &app.telemetry_path, now)).collect();
@@ -112,12 +113,13 @@ fn links(metrics: &str) -> String {
     let metrics = escape(metrics);
     format!(
         "<ul><li><a href=\"{metrics}\">{metrics}</a> the metrics, for Prometheus: it fetches if the limit allows\
+         <li><a href=\"/sd\">/sd</a> each account as a target, for Prometheus' service discovery\
          <li><a href=\"/-/healthy\">/-/healthy</a> and <a href=\"/-/ready\">/-/ready</a> for probes</ul>"
     )
 }
 
 impl Shown {
-    fn new(it: &super::routes::ObservedAccount, app: &App, now: Moment) -> Self {
+    fn new(it: &ObservedAccount, app: &App, now: Moment) -> Self {
         let observation = it.observer.latest();
         let fresh = observation.fresh(now, app.scrape.max_age);
         let calls = fresh.map(|listing| listing.snapshot.sessions_in_progress);

@@ -46,6 +46,8 @@ pub struct GrantedToken {
     pub access_token: SecretString,
     /// Its life in seconds, if the reply tells it.
     pub expires_in: Option<u64>,
+    /// The user whose it is, if the reply tells: the id of an extension.
+    pub user: Option<String>,
 }
 
 /// An error body, as far as it is safe to repeat: codes and names, no free text.
@@ -124,6 +126,8 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
         access_token: Text<'a>,
         #[serde(borrow, default)]
         expires_in: Text<'a>,
+        #[serde(borrow, default)]
+        owner_id: Text<'a>,
     }
     let token: TokenBody<'_> = object("a token", body)?;
     let access_token = token.access_token.as_deref().filter(|token| is_header_safe(token));
@@ -131,6 +135,7 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
         Some(access_token) => Ok(GrantedToken {
             access_token: SecretString::from(access_token),
             expires_in: token.expires_in.as_deref().and_then(|seconds| seconds.parse().ok()),
+            user: token.owner_id.as_deref().filter(|id| is_id(id)).map(str::to_owned),
         }),
         None => Err(Malformed("the reply holds no access_token".to_owned())),
     }
@@ -188,6 +193,10 @@ fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a [u8]) -> Result<T, Malfo
 fn word(text: &Text<'_>) -> Option<String> {
     let fits = |word: &&str| word.len() <= 40 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     text.as_deref().filter(fits).map(str::to_owned)
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_header_safe(token: &str) -> bool {

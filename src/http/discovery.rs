@@ -1,0 +1,54 @@
+//! `/sd`: each account as a target of its own, for Prometheus' HTTP service discovery.
+//!
+//! Owns: the labels of a target. There is no label `account`, since the series have it; `instance` has the account's
+//! name, since all targets have one address and would share one `up`.
+
+use hyper::header::HOST;
+use hyper::http::uri::Authority;
+use hyper::{Request, StatusCode};
+use serde::Serialize;
+
+use super::reply::{self, Reply};
+use crate::roster::ObservedAccount;
+
+#[derive(Serialize)]
+struct Group<'a> {
+    targets: [&'a str; 1],
+    labels: Labels<'a>,
+}
+
+#[derive(Serialize)]
+struct Labels<'a> {
+    #[serde(rename = "__param_account")]
+    account: &'a str,
+    #[serde(rename = "__scheme__")]
+    scheme: &'a str,
+    #[serde(rename = "__metrics_path__")]
+    path: &'a str,
+    instance: String,
+}
+
+/// A group for each account, in their order. The address is the one by which we were asked: no other is known to be right.
+pub fn answer<B>(accounts: &[ObservedAccount], request: &Request<B>, scheme: &str, path: &str) -> Reply {
+    let Some(host) = host(request) else {
+        return reply::line(StatusCode::BAD_REQUEST, "the request has no Host from which a target could be made");
+    };
+    let groups: Vec<_> = accounts.iter().map(|it| group(&host, &it.account.name, scheme, path)).collect();
+    reply::json(&groups)
+}
+
+fn group<'a>(host: &'a Authority, account: &'a str, scheme: &'a str, path: &'a str) -> Group<'a> {
+    let instance = format!("{host}/{account}");
+    Group { targets: [host.as_str()], labels: Labels { account, scheme, path, instance } }
+}
+
+/// From the address if it is a whole one, as HTTP asks for; else from the header. A user and password are no part of it.
+fn host<B>(request: &Request<B>) -> Option<Authority> {
+    let header = || {
+        let mut values = request.headers().get_all(HOST).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        value.to_str().ok()?.parse().ok()
+    };
+    let host: Authority = request.uri().authority().cloned().or_else(header)?;
+    (!host.as_str().contains('@')).then_some(host)
+}

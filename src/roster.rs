@@ -1,0 +1,186 @@
+//! The accounts that run, and how another list takes the place of the present one.
+//!
+//! Owns: each account's observer, from its start to its end; the HTTP clients, which accounts share; and what a new list
+//! means for an account: it goes on, begins, ends, or makes room for one of its name that has another source. A list is
+//! taken whole or not at all. Refuses to know: where a list comes from (`reload`), and what observers do.
+
+mod clients;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use clients::Clients;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{Account, Common};
+use crate::exposition::AccountView;
+use crate::instruments::Instruments;
+use crate::observer::{self, Ended, Reins};
+use crate::ringcentral::budget::Budget;
+use crate::ringcentral::transport::is_loopback;
+use crate::ringcentral::users::Users;
+use crate::ringcentral::{Client, Terms};
+
+/// An account, as those see it who want to know something of it.
+#[derive(Clone)]
+pub struct ObservedAccount {
+    /// Its configuration.
+    pub account: Arc<Account>,
+    /// The way to its observer.
+    pub observer: observer::Handle,
+    /// What is counted for it.
+    pub instruments: Arc<Instruments>,
+}
+
+impl ObservedAccount {
+    /// What is known of it now, to be shown.
+    #[must_use]
+    pub fn view(&self) -> AccountView<'_> {
+        AccountView { account: &self.account, observation: self.observer.latest(), instruments: &self.instruments }
+    }
+}
+
+/// The accounts that run.
+pub struct Roster {
+    common: Common,
+    users: Arc<Users>,
+    // Never held over an await; whoever finds it poisoned finds a whole list all the same.
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    running: Vec<Running>,
+    shown: Arc<[ObservedAccount]>,
+    clients: Clients,
+    /// Observers whose account has gone, and that may still be giving their token back.
+    ending: Vec<Ended>,
+}
+
+struct Running {
+    observed: ObservedAccount,
+    reins: Reins,
+}
+
+impl Roster {
+    /// Nobody runs yet.
+    #[must_use]
+    pub fn new(common: &Common) -> Self {
+        Self { common: common.clone(), users: Arc::default(), list: Mutex::default() }
+    }
+
+    /// The accounts as they are now, in their order.
+    pub fn accounts(&self) -> Arc<[ObservedAccount]> {
+        self.list().shown.clone()
+    }
+
+    /// Lets these accounts run and no others. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up: no root certificates for an `https` server. Then all stays as it was.
+    pub fn install(&self, accounts: Vec<Account>) -> anyhow::Result<()> {
+        let mut list = self.list();
+        let mut clients = Clients::default();
+        let hired = accounts.into_iter().map(|account| self.hire(account, &mut clients, &list.clients));
+        let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
+        let (mut staying, mut leaving) = list.part(&hired);
+        let running = hired.into_iter().map(|hired| match take(&mut staying, |it| it.is(&hired.terms.account)) {
+            Some(running) => running.steered(hired.terms),
+            None => self.start(hired, &mut leaving),
+        });
+        list.running = running.collect();
+        list.shown = list.running.iter().map(|running| running.observed.clone()).collect();
+        list.clients = clients;
+        list.ending.retain(|ended| !ended.is_finished());
+        list.ending.extend(leaving.into_iter().map(Running::end));
+        Ok(())
+    }
+
+    /// Ends all observers, and waits for them until then.
+    pub async fn farewell(&self, until: Instant) {
+        let ending = {
+            let List { running, ending, .. } = std::mem::take(&mut *self.list());
+            running.into_iter().map(|running| running.reins.end()).chain(ending).collect::<Vec<_>>()
+        };
+        for ended in ending {
+            let _ = timeout_at(until, ended).await;
+        }
+    }
+
+    /// What may fail is done here, before anything changes.
+    fn hire(&self, account: Account, clients: &mut Clients, former: &Clients) -> anyhow::Result<Hired> {
+        let instruments = Arc::new(Instruments::new(&account.name, self.common.metrics.extension_calls)?);
+        let http = clients.of(&account, former)?;
+        Ok(Hired { terms: Terms { account: Arc::new(account), http }, instruments })
+    }
+
+    fn start(&self, hired: Hired, leaving: &mut Vec<Running>) -> Running {
+        let Hired { terms, instruments } = hired;
+        let account = terms.account.clone();
+        let predecessor = take(leaving, |it| it.shares_a_limit_with(&account)).map(Running::end);
+        tell_of(&account);
+        let common = &self.common;
+        let budget = Budget::new(common.scrape.min_interval);
+        let client = Client::new(terms.clone(), common.patience, budget, instruments.clone(), self.users.clone());
+        let (observer, reins) = observer::start(terms, common.metrics, client, instruments.clone(), predecessor);
+        Running { observed: ObservedAccount { account, observer, instruments }, reins }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An account that is going to run, or to take the terms of one that does.
+struct Hired {
+    terms: Terms,
+    instruments: Arc<Instruments>,
+}
+
+impl List {
+    /// Those that go on, and those that do not.
+    fn part(&mut self, hired: &[Hired]) -> (Vec<Running>, Vec<Running>) {
+        let stays = |running: &Running| hired.iter().any(|hired| running.is(&hired.terms.account));
+        std::mem::take(&mut self.running).into_iter().partition(stays)
+    }
+}
+
+impl Running {
+    /// Whether this is the same account, perhaps with other secrets.
+    fn is(&self, account: &Account) -> bool {
+        let present = &self.observed.account;
+        present.name == account.name && present.has_source_of(account)
+    }
+
+    /// Whether RingCentral is likely to count the requests of both together.
+    fn shares_a_limit_with(&self, account: &Account) -> bool {
+        let present = &self.observed.account;
+        let app = |it: &Account| (it.server.clone(), it.client_id.clone());
+        app(present) == app(account) && (present.name == account.name || present.has_jwt_of(account))
+    }
+
+    fn steered(mut self, terms: Terms) -> Self {
+        self.observed.account = terms.account.clone();
+        self.reins.steer(terms);
+        self
+    }
+
+    fn end(self) -> Ended {
+        tracing::info!(account = self.observed.account.name, "account removed");
+        self.reins.end()
+    }
+}
+
+fn tell_of(account: &Account) {
+    tracing::info!(account = account.name, "account added");
+    if account.server.scheme() == "http" && !is_loopback(&account.server) {
+        tracing::warn!(
+            account = account.name,
+            "the server is asked without TLS: secrets and calls can be read on the way"
+        );
+    }
+}
+
+fn take(from: &mut Vec<Running>, wanted: impl Fn(&Running) -> bool) -> Option<Running> {
+    let at = from.iter().position(wanted)?;
+    Some(from.remove(at))
+}
