@@ -150,7 +150,7 @@ fn keys_that_do_not_go_together_are_told() {
     }
     assert_eq!(
         tls_complaint("client_auth_type: RequireAndVerifyClientCert"),
-        ": tls_server_config: RequireAndVerifyClientCert needs client_ca_file or client_ca: whose certificates to believe"
+        " line 1: tls_server_config: RequireAndVerifyClientCert needs client_ca_file or client_ca: whose certificates to believe"
     );
     assert_eq!(
         complaint(&format!("{TLS}  min_version: TLS13\n  max_version: TLS12\n")),
