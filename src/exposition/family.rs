@@ -1,6 +1,6 @@
 //! Metric families, made for one scrape.
 //!
-//! Owns: putting samples into families, one family a name, in the order of names. They are built straight from their
+//! Owns: putting samples into families, one family a name, in the order of names; and their text. They are built straight from their
 //! values: a registry of gauges would keep what is gone, and hash what is already grouped.
 
 use std::collections::BTreeMap;
@@ -48,25 +48,15 @@ impl Families {
         self.family(family).mut_metric().push(metric);
     }
 
-    /// Families that were made elsewhere join those of their name, in the order of their labels: instruments keep
-    /// none.
-    pub fn merge(&mut self, families: Vec<MetricFamily>) {
+    /// Families that were made elsewhere, in the order of their labels: instruments keep none.
+    pub fn take_in(&mut self, families: Vec<MetricFamily>) {
         for mut family in families {
             family.mut_metric().sort_by_cached_key(|metric| {
                 let values = metric.get_label().iter().map(LabelPair::value);
                 values.map(str::to_owned).collect::<Vec<_>>()
             });
-            match self.0.entry(family.name().to_owned()) {
-                Entry::Vacant(place) => drop(place.insert(family)),
-                Entry::Occupied(mut present) => present.get_mut().mut_metric().extend(family.take_metric()),
-            }
+            self.0.insert(family.name().to_owned(), family);
         }
-    }
-
-    /// The text, family by family.
-    pub fn into_text(self) -> prometheus::Result<String> {
-        let families: Vec<_> = self.0.into_values().collect();
-        TextEncoder::new().encode_to_string(&families)
     }
 
     fn family(&mut self, family: &Family) -> &mut MetricFamily {
@@ -79,6 +69,43 @@ impl Families {
         }
         self.0.entry(family.name.to_owned()).or_default()
     }
+}
+
+/// The text of families, to which accounts add one after the other: the samples of fifty accounts are far smaller as
+/// text than as families.
+#[derive(Default)]
+pub struct Text(BTreeMap<String, String>);
+
+impl Text {
+    /// Adds samples. A family that is there already has its name, help and type, and no family may have them twice.
+    pub fn add(&mut self, families: Families) -> prometheus::Result<()> {
+        for (name, family) in families.0 {
+            match self.0.entry(name) {
+                Entry::Vacant(place) => {
+                    TextEncoder::new().encode_utf8(&[family], place.insert(String::new()))?;
+                }
+                Entry::Occupied(mut present) => {
+                    let text = TextEncoder::new().encode_to_string(&[family])?;
+                    present.get_mut().push_str(samples(&text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole, family by family.
+    pub fn whole(self) -> String {
+        let mut whole = String::with_capacity(self.0.values().map(String::len).sum());
+        for text in self.0.into_values() {
+            whole.push_str(&text);
+        }
+        whole
+    }
+}
+
+/// What follows a family's lines of help and type.
+fn samples(family: &str) -> &str {
+    family.splitn(3, '\n').last().unwrap_or_default()
 }
 
 fn label(name: &str, value: &str) -> LabelPair {

@@ -12,7 +12,7 @@ mod family;
 use std::sync::Arc;
 
 pub use exporter::{Exporter, Process};
-use family::Families;
+use family::{Families, Text};
 
 use crate::calls::Observation;
 use crate::clock::Moment;
@@ -41,15 +41,19 @@ pub fn render<'a>(
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
-    let mut families = Families::default();
+    let mut text = Text::default();
     for view in accounts {
+        let mut families = Families::default();
         account::add(&mut families, &view, scrape, metrics, now);
-        families.merge(view.instruments.collect());
+        families.take_in(view.instruments.collect());
+        text.add(families)?;
     }
     if let Some(exporter) = exporter {
+        let mut families = Families::default();
         exporter::add(&mut families, exporter);
+        text.add(families)?;
     }
-    families.into_text()
+    Ok(text.whole())
 }
 
 #[cfg(test)]

@@ -1,0 +1,39 @@
+//! The simulated account at a standing clock, with a limit that nobody meets.
+
+use std::sync::Arc;
+
+use ringcentral_exporter::simulator::limiter::Limit;
+use ringcentral_exporter::simulator::scenario::Limits;
+use ringcentral_exporter::simulator::{Scenario, Simulator};
+use tokio::net::TcpListener;
+
+/// The simulated instant: a busy Tuesday morning, at which the account's clock stands.
+pub const INSTANT_MS: i64 = 1_795_514_400_000;
+
+/// An account with about as many records as asked for.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub wanted: usize,
+    pub calls_per_minute: f64,
+    pub extensions: usize,
+    pub scrapes: usize,
+}
+
+pub async fn simulator(size: &Size) -> Simulator {
+    simulator_of(size, true, 1).await
+}
+
+/// Another seed is another company.
+pub async fn simulator_of(size: &Size, read_accounts: bool, seed: u64) -> Simulator {
+    let heavy = Limit { requests: 1_000_000, ..Limits::default().heavy };
+    let scenario = Scenario {
+        extensions: size.extensions,
+        calls_per_minute: size.calls_per_minute,
+        limits: Limits { heavy, ..Limits::default() },
+        read_accounts,
+        clock: Some(Arc::new(|| INSTANT_MS)),
+        ..Scenario::normal()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Simulator::start(listener, scenario, seed).unwrap()
+}
