@@ -22,6 +22,7 @@ pub struct Setup {
     rules: Vec<PathBuf>,
     alertmanager: Option<String>,
     data: Option<PathBuf>,
+    whole: Option<String>,
 }
 
 /// A running server; it is killed when this is dropped.
@@ -36,7 +37,12 @@ impl Setup {
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
         let targets = addresses(exporters);
         let (job, others, rules) = (String::new(), Vec::new(), Vec::new());
-        Self { targets, job, others, interval, rules, alertmanager: None, data: None }
+        Self { targets, job, others, interval, rules, alertmanager: None, data: None, whole: None }
+    }
+
+    /// Does what this configuration says, and nothing else.
+    pub fn configured(whole: &str) -> Self {
+        Self { whole: Some(whole.to_owned()), ..Self::new(&[], Duration::from_secs(60)) }
     }
 
     /// Scrapes these programs too, as the job `other`.
@@ -87,6 +93,10 @@ impl Setup {
     }
 
     fn config(&self) -> String {
+        self.whole.clone().unwrap_or_else(|| self.put_together())
+    }
+
+    fn put_together(&self) -> String {
         let (targets, rules, seconds, job) = (&self.targets, &self.rules, self.interval.as_secs(), &self.job);
         let others = &self.others;
         let mut config = format!(

@@ -1,6 +1,7 @@
 //! Prometheus' own tool accepts what is shipped.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::common::documents;
 use crate::common::promtool::promtool;
@@ -25,8 +26,34 @@ fn promtool_s_unit_tests_of_the_rules_pass() {
     assert!(!said.contains("FAILED"), "{said}");
 }
 
+/// The configurations to start from.
+const CONFIGURATIONS: [&str; 3] = ["prometheus.accounts.yml", "prometheus.sharded.yml", "prometheus.yml"];
+
 #[test]
-fn promtool_accepts_the_configuration_and_finds_both_files_of_rules() {
-    let said = promtool(&["check", "config", &format!("{FOLDER}/prometheus.yml")]);
-    assert!(said.contains("2 rule files found"), "{said}");
+fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
+    let shipped = documents::files(FOLDER, ".yml");
+    let names = shipped.iter().map(|file| file.file_name().unwrap().to_str().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("prometheus")).collect::<Vec<_>>(), CONFIGURATIONS);
+    for file in CONFIGURATIONS {
+        let said = promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
+        assert!(said.contains("2 rule files found"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_configuration_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, right, wrong) in [
+        ("prometheus.accounts.yml", "http_sd_configs:", "http_sds:"),
+        ("prometheus.accounts.yml", "url: http:", "url: "),
+        ("prometheus.sharded.yml", "modulus: 3", "modulus: three"),
+        ("prometheus.sharded.yml", "        modulus: 3\n", ""),
+        ("prometheus.yml", "scrape_timeout: 10s", "scrape_timeout: 20s"),
+    ] {
+        let (text, broken) = (documents::read(&format!("{FOLDER}/{file}")), folder.path().join("broken.yml"));
+        assert!(text.contains(right), "{right} in {file}");
+        std::fs::write(&broken, text.replacen(right, wrong, 1)).unwrap();
+        let verdict = Command::new("promtool").args(["check", "config"]).arg(&broken).output().unwrap();
+        assert!(!verdict.status.success(), "{wrong} in {file}");
+    }
 }

@@ -13,6 +13,7 @@
 //! | [`zones`], [`calendar`] | are business hours those of a real calendar, in every time zone that is offered? |
 //! | [`edited`] | do the other edits do what is promised? |
 //! | [`routing`] | does the example for Alertmanager silence what it should? |
+//! | [`spread`] | does a real Prometheus scrape each account of many as the shipped configurations say? |
 //! | [`commands`] | do the commands work, the one that fills in the past too? |
 //!
 //! What each rule gives for which samples is for promtool's unit tests beside the rules; what becomes of an alert is for
@@ -37,5 +38,6 @@ mod metrics;
 mod routing;
 mod runbook;
 mod shipped;
+mod spread;
 mod table;
 mod zones;
