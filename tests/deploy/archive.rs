@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::tools::{printed, text};
 
 /// What nobody may miss in it. All else is below a folder of these.
-const WANTED: [&str; 18] = [
+const WANTED: [&str; 23] = [
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -22,10 +22,15 @@ const WANTED: [&str; 18] = [
     "dashboards/ringcentral-exporter.json",
     "dashboards/ringcentral-extensions.json",
     "deploy/README.md",
+    "deploy/accounts.example.yml",
+    "deploy/prometheus/prometheus.accounts.yml",
+    "deploy/prometheus/prometheus.sharded.yml",
+    "deploy/prometheus/prometheus.yml",
     "deploy/prometheus/rules/ringcentral.alerts.yml",
     "deploy/prometheus/rules/ringcentral.recording.yml",
     "deploy/systemd/README.md",
     "deploy/systemd/ringcentral-exporter.service",
+    "docs/ACCOUNTS.md",
     "docs/METRICS.md",
     "ringcentral-exporter",
 ];

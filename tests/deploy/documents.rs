@@ -12,6 +12,8 @@ use crate::overlays::{Overlay, RELEASES, kubectl, objects, rendered};
 use crate::tools::{printed, shell, text};
 
 const KUBERNETES: &str = "deploy/kubernetes/README.md";
+/// The Secret for many accounts.
+pub const ACCOUNTS: &str = "ringcentral-exporter-accounts";
 
 /// The commands of a document, each on one line, and the text that stands before it up to the command before.
 fn commands(document: &str) -> Vec<(String, String)> {
@@ -68,24 +70,39 @@ fn secret(command: &str, release: &str, folder: &Path) -> Value {
     serde_json::from_str(&printed(shell(&line).current_dir(folder))).unwrap()
 }
 
+/// The files that the commands for Secrets read.
+fn secret_files(folder: &Path) {
+    let own = ["client-secret", "jwt", "web.yaml", "tls.crt", "tls.key", "ca.crt", "password"];
+    let accounts = ["acme.client-secret", "acme.jwt", "globex.client-secret", "globex.jwt"];
+    own.into_iter().chain(accounts).for_each(|file| fs::write(folder.join(file), file).unwrap());
+}
+
+/// The keys of the Secret with this name, as the README makes it.
+pub fn secret_keys(name: &str) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    secret_files(folder.path());
+    let commands = kubernetes("kubectl create secret");
+    let command = commands.iter().find(|command| command.contains(&format!(" {name} "))).unwrap();
+    secret(command, RELEASES[0], folder.path())["data"].as_object().unwrap().keys().cloned().collect()
+}
+
 #[test]
 fn the_secrets_of_the_readme_have_the_names_and_keys_that_the_objects_ask_for() {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["client-secret", "jwt", "web.yaml", "tls.crt", "tls.key", "ca.crt", "password"] {
-        fs::write(folder.path().join(file), file).unwrap();
-    }
+    secret_files(folder.path());
     let hardened = Overlay::of("hardened");
     let asked = hardened.objects.iter().map(Value::to_string).collect::<String>();
     for release in RELEASES {
         let secrets = kubernetes("kubectl create secret");
         let secrets: Vec<_> = secrets.iter().map(|command| secret(command, release, folder.path())).collect();
         let names: BTreeSet<_> = secrets.iter().map(|secret| secret["metadata"]["name"].as_str().unwrap()).collect();
-        let wanted = ["", "-login", "-tls", "-web"].map(|end| format!("ringcentral-exporter{end}"));
+        let wanted = ["", "-accounts", "-login", "-tls", "-web"].map(|end| format!("ringcentral-exporter{end}"));
         assert_eq!(names, wanted.iter().map(String::as_str).collect());
         for secret in &secrets {
             assert_eq!(secret["metadata"]["namespace"], hardened.only("Namespace")["metadata"]["name"]);
             for key in secret["data"].as_object().unwrap().keys() {
-                let mounted = key == "web.yaml" || key.starts_with("tls.");
+                // Of those that are mounted whole no key is asked for; `accounts` looks at its own.
+                let mounted = key == "web.yaml" || key.starts_with("tls.") || secret["metadata"]["name"] == ACCOUNTS;
                 assert!(mounted || asked.contains(&format!("\"key\":\"{key}\"")), "{key}");
             }
         }
@@ -99,19 +116,31 @@ fn the_namespace_of_the_readme_is_that_of_the_hardened_overlay() {
     assert_eq!(made, [Overlay::of("hardened").only("Namespace")["metadata"]["name"].as_str().unwrap()]);
 }
 
-#[test]
-fn an_overlay_of_ones_own_renders_as_the_readme_has_it() {
+/// An overlay beside this repository with this kustomization and this file of accounts, as a release renders it.
+pub fn overlay(kustomization: &str, accounts: &str, release: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mine = folder.path().join("mine");
     fs::create_dir(&mine).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), folder.path().join("ringcentral-exporter")).unwrap();
-    let readme = text(KUBERNETES);
-    let block = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let kustomization: String =
-        block.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
     fs::write(mine.join("kustomization.yaml"), kustomization).unwrap();
+    fs::write(mine.join("accounts.yml"), accounts).unwrap();
+    rendered(release, mine.to_str().unwrap())
+}
+
+/// The kustomizations in the README.
+pub fn kustomizations() -> Vec<String> {
+    let readme = text(KUBERNETES);
+    let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let bare = |line: &str| format!("{}\n", line.strip_prefix("   ").unwrap_or(line));
+    // In a list a block is indented, and its last line is that of the fence.
+    let indented = |block: &str| block.starts_with("   ");
+    blocks.map(|block| if indented(block) { block.lines().map(bare).collect() } else { block.to_owned() }).collect()
+}
+
+#[test]
+fn an_overlay_of_ones_own_renders_as_the_readme_has_it() {
     for release in RELEASES {
-        let objects = objects(&rendered(release, mine.to_str().unwrap()));
+        let objects = objects(&overlay(&kustomizations()[0], "", release));
         let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
         assert_eq!(deployment["metadata"]["namespace"], "ringcentral-exporter");
         let container = &deployment["spec"]["template"]["spec"]["containers"][0];
@@ -126,9 +155,11 @@ fn an_overlay_of_ones_own_renders_as_the_readme_has_it() {
 
 #[test]
 fn every_link_of_the_documents_leads_somewhere() {
-    let deploy = ["deploy", "deploy/docker", "deploy/compose", "deploy/kubernetes", "deploy/systemd"];
+    let deploy =
+        ["deploy", "deploy/docker", "deploy/compose", "deploy/kubernetes", "deploy/prometheus", "deploy/systemd"];
     let documents = deploy.map(|folder| format!("{folder}/README.md")).into_iter();
-    for document in documents.chain(["SECURITY.md", "CONTRIBUTING.md", "docs/VERSIONING.md"].map(str::to_owned)) {
+    let others = ["SECURITY.md", "CONTRIBUTING.md", "docs/ACCOUNTS.md", "docs/VERSIONING.md", "docs/WEB.md"];
+    for document in documents.chain(others.map(str::to_owned)) {
         let text = text(&document);
         let targets = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap());
         for target in targets.filter(|target| !target.is_empty() && !target.starts_with("http")) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::overlays::{ALL, Overlay};
+use crate::overlays::{ALL, Overlay, of_one_account};
 use crate::tools::{files, text, yaml};
 
 /// The labels that Kubernetes recommends.
@@ -35,11 +35,13 @@ fn there_is_one_process_and_never_two_for_a_moment() {
 fn no_secret_is_shipped_and_none_is_in_a_variable() {
     for overlay in ALL.iter() {
         assert_eq!(overlay.all("Secret").count(), 0, "{}", overlay.name);
+        assert!(overlay.container()["envFrom"].is_null());
+    }
+    for overlay in of_one_account() {
         let container = overlay.container();
         let variables = container["env"].as_array().unwrap();
         let names: BTreeSet<_> = variables.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
         assert_eq!(names, BTreeSet::from(["RC_CLIENT_ID", "RC_CLIENT_SECRET_FILE", "RC_JWT_FILE"]));
-        assert!(container["envFrom"].is_null());
     }
 }
 
@@ -49,8 +51,9 @@ fn secrets_are_files_that_only_the_exporters_user_can_read() {
         let spec = &overlay.pod()["spec"];
         let context = &spec["securityContext"];
         assert_eq!([&context["runAsUser"], &context["runAsGroup"], &context["fsGroup"]], [&json!(USER); 3]);
-        let secrets = spec["volumes"].as_array().unwrap().iter().map(|volume| &volume["secret"]);
-        assert!(secrets.into_iter().all(|secret| secret["defaultMode"] == 0o400), "{}", overlay.name);
+        let kinds = spec["volumes"].as_array().unwrap().iter().map(|volume| [&volume["secret"], &volume["projected"]]);
+        let given = kinds.map(|kinds| kinds.into_iter().find(|kind| !kind.is_null()).unwrap());
+        assert!(given.into_iter().all(|kind| kind["defaultMode"] == 0o400), "{}", overlay.name);
         let mounts = overlay.container()["volumeMounts"].as_array().unwrap();
         assert!(mounts.iter().all(|mount| mount["readOnly"] == true && mount["subPath"].is_null()), "{}", overlay.name);
     }
@@ -72,7 +75,7 @@ fn secret_of(overlay: &Overlay) -> (BTreeSet<String>, BTreeSet<String>) {
 fn the_example_of_the_secret_has_the_keys_that_the_pod_asks_for() {
     let example = yaml("deploy/kubernetes/base/secret.example.yaml");
     let keys: BTreeSet<_> = example["stringData"].as_object().unwrap().keys().cloned().collect();
-    for overlay in ALL.iter() {
+    for overlay in of_one_account() {
         let (asked, files) = secret_of(overlay);
         assert_eq!(asked, keys, "{}", overlay.name);
         let variables = overlay.container()["env"].as_array().unwrap().iter();
@@ -188,8 +191,10 @@ fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
 
 #[test]
 fn every_file_of_the_base_is_used_or_called_an_example() {
-    for folder in ["base", "components/web-tls", "components/network-policy", "components/service-monitor"] {
-        let folder = format!("deploy/kubernetes/{folder}");
+    let components = std::fs::read_dir("deploy/kubernetes/components").unwrap().map(|entry| entry.unwrap().path());
+    let folders =
+        components.map(|path| path.to_str().unwrap().to_owned()).filter(|path| !path.ends_with("/dashboards"));
+    for folder in folders.chain(["deploy/kubernetes/base".to_owned()]) {
         let kustomization = text(format!("{folder}/kustomization.yaml"));
         for file in files(&folder, ".yaml") {
             let name = file.file_name().unwrap().to_str().unwrap();

@@ -22,6 +22,8 @@ mod operator;
 mod dashboards;
 // Its example of a web configuration.
 mod web;
+// A file of accounts in place of one account's variables, and its example.
+mod accounts;
 // The image.
 mod docker;
 // The same beside Prometheus, Alertmanager and Grafana.

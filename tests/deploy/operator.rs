@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::overlays::{ALL, Overlay};
+use crate::overlays::{Overlay, with_monitor, with_operator};
 use crate::tools::{files, printed, text, yaml};
 
 const GENERATOR: &str = "deploy/kubernetes/generate";
@@ -66,6 +66,25 @@ const ENDPOINT: [&str; 24] = [
     "tlsConfig",
     "trackTimestampsStaleness",
 ];
+/// The fields of a ScrapeConfig that are of use here, of some fifty; and of an entry of its `httpSDConfigs`.
+const CONFIG: [&str; 14] = [
+    "authorization",
+    "basicAuth",
+    "enableCompression",
+    "honorLabels",
+    "httpSDConfigs",
+    "jobName",
+    "metricsPath",
+    "params",
+    "relabelings",
+    "scheme",
+    "scrapeInterval",
+    "scrapeTimeout",
+    "staticConfigs",
+    "tlsConfig",
+];
+const LIST: [&str; 7] =
+    ["authorization", "basicAuth", "followRedirects", "oauth2", "refreshInterval", "tlsConfig", "url"];
 const TLS: [&str; 10] = [
     "ca",
     "caFile",
@@ -103,7 +122,7 @@ fn seconds(duration: &Value) -> u64 {
 
 #[test]
 fn the_operator_knows_every_field_of_the_service_monitor() {
-    for overlay in ALL.iter().filter(|overlay| overlay.name != "minimal") {
+    for overlay in with_monitor() {
         let monitor = overlay.only("ServiceMonitor");
         assert_eq!(monitor["apiVersion"], "monitoring.coreos.com/v1");
         only_known(&monitor["spec"], &MONITOR);
@@ -118,7 +137,7 @@ fn the_operator_knows_every_field_of_the_service_monitor() {
 
 #[test]
 fn the_service_monitor_selects_the_service_and_a_port_that_it_has() {
-    for overlay in ALL.iter().filter(|overlay| overlay.name != "minimal") {
+    for overlay in with_monitor() {
         let (monitor, service) = (&overlay.only("ServiceMonitor")["spec"], overlay.only("Service"));
         let labels = &service["metadata"]["labels"];
         for (label, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
@@ -131,9 +150,61 @@ fn the_service_monitor_selects_the_service_and_a_port_that_it_has() {
     }
 }
 
+/// Where the operator would refuse a ScrapeConfig, or Prometheus not find what it names.
+fn scrape_config_problems(config: &Value, service: &Value) -> Vec<&'static str> {
+    let spec = &config["spec"];
+    let (list, own) = (&spec["httpSDConfigs"][0], &spec["staticConfigs"][0]);
+    let metadata = &service["metadata"];
+    let host = format!("{}.{}.svc", metadata["name"].as_str().unwrap(), metadata["namespace"].as_str().unwrap());
+    let address = format!("{host}:{}", service["spec"]["ports"][0]["port"]);
+    let known =
+        |object: &Value, known: &[&str]| object.as_object().unwrap().keys().all(|key| known.contains(&key.as_str()));
+    let rules = [
+        ("version", config["apiVersion"] == "monitoring.coreos.com/v1alpha1"),
+        ("field", known(spec, &CONFIG) && known(list, &LIST) && known(own, &["labels", "targets"])),
+        ("scheme", ["HTTP", "HTTPS"].contains(&spec["scheme"].as_str().unwrap())),
+        ("time-out", seconds(&spec["scrapeTimeout"]) <= seconds(&spec["scrapeInterval"])),
+        ("list", list["url"] == format!("http://{address}/sd") && seconds(&list["refreshInterval"]) == 30),
+        ("own", *own == json!({"targets": [address], "labels": {"__metrics_path__": "/-/metrics"}})),
+        ("job", spec["jobName"].as_str().is_some_and(|job| job.contains("ringcentral"))),
+    ];
+    rules.into_iter().filter(|(_, holds)| !holds).map(|(rule, _)| rule).collect()
+}
+
+#[test]
+fn the_operator_knows_every_field_of_the_scrape_config_and_its_addresses_are_the_service_s() {
+    let overlay = Overlay::of("accounts");
+    assert_eq!(scrape_config_problems(overlay.only("ScrapeConfig"), overlay.only("Service")), [""; 0]);
+    assert_eq!(overlay.all("ServiceMonitor").count(), 0, "every call would be counted twice");
+    let job = &Overlay::of("kube-prometheus-stack").only("Service")["metadata"]["labels"]["app.kubernetes.io/name"];
+    assert_eq!(overlay.only("ScrapeConfig")["spec"]["jobName"], *job, "by either way the job is the same");
+}
+
+#[test]
+fn a_scrape_config_that_is_wrong_is_found() {
+    let overlay = Overlay::of("accounts");
+    for (place, value, broken) in [
+        ("/apiVersion", json!("monitoring.coreos.com/v1"), "version"),
+        ("/spec/httpSDConfigs/0/url", json!("http://ringcentral-exporter:10072/sd"), "list"),
+        ("/spec/httpSDConfigs/0/refreshInterval", json!("1d"), "list"),
+        ("/spec/scheme", json!("http"), "scheme"),
+        ("/spec/scrapeTimeout", json!("20s"), "time-out"),
+        ("/spec/staticConfigs/0/labels", json!({}), "own"),
+        ("/spec/jobName", json!("calls"), "job"),
+        ("/spec/httpSDConfigs/0", json!({"urls": []}), "field"),
+    ] {
+        let mut config = overlay.only("ScrapeConfig").clone();
+        *config.pointer_mut(place).unwrap() = value;
+        if config["spec"]["httpSDConfigs"][0]["refreshInterval"].is_null() {
+            config["spec"]["httpSDConfigs"][0]["refreshInterval"] = json!("30s");
+        }
+        assert!(scrape_config_problems(&config, overlay.only("Service")).contains(&broken), "{place}");
+    }
+}
+
 #[test]
 fn no_label_of_the_operators_is_written() {
-    for overlay in ALL.iter().filter(|overlay| overlay.name != "minimal") {
+    for overlay in with_monitor() {
         let spec = &overlay.only("ServiceMonitor")["spec"];
         for field in ["targetLabels", "podTargetLabels"] {
             assert!(spec[field].is_null(), "{field}");
@@ -176,8 +247,8 @@ fn with_tls_the_scrape_is_otherwise_the_same() {
 
 #[test]
 fn what_the_operator_selects_has_the_label_of_the_chart() {
-    for overlay in ALL.iter().filter(|overlay| overlay.name != "minimal") {
-        for kind in ["ServiceMonitor", "PrometheusRule"] {
+    for overlay in with_operator() {
+        for kind in ["ServiceMonitor", "ScrapeConfig", "PrometheusRule"] {
             let labels = overlay.all(kind).map(|object| &object["metadata"]["labels"]["release"]);
             assert!(labels.into_iter().all(|label| label == "kube-prometheus-stack"), "{kind} in {}", overlay.name);
         }
@@ -236,7 +307,7 @@ fn every_group_of_the_rules_is_in_each_overlay_with_the_operator_and_no_other() 
     let sources = files(RULES, ".yml");
     let mut source: Vec<_> = sources.iter().flat_map(|file| yaml(file)["groups"].as_array().unwrap().clone()).collect();
     source.sort_by_key(|group| group["name"].to_string());
-    for overlay in ALL.iter().filter(|overlay| overlay.name != "minimal") {
+    for overlay in with_operator() {
         let objects = overlay.all("PrometheusRule");
         let mut groups: Vec<_> =
             objects.flat_map(|object| object["spec"]["groups"].as_array().unwrap().clone()).collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::tools::{installed, printed, yaml};
 
 pub const FOLDER: &str = "deploy/kubernetes/overlays";
-pub const NAMES: [&str; 3] = ["hardened", "kube-prometheus-stack", "minimal"];
+pub const NAMES: [&str; 4] = ["accounts", "hardened", "kube-prometheus-stack", "minimal"];
 /// The oldest that the manifests are for, and a new one.
 pub const RELEASES: [&str; 2] = ["1.28", "1.37"];
 
@@ -59,6 +59,21 @@ impl Overlay {
         assert_eq!(containers.len(), 1, "{}", self.name);
         &containers[0]
     }
+}
+
+/// Those that serve one account, told by variables.
+pub fn of_one_account() -> impl Iterator<Item = &'static Overlay> {
+    ALL.iter().filter(|overlay| overlay.name != "accounts")
+}
+
+/// Those for the Prometheus operator.
+pub fn with_operator() -> impl Iterator<Item = &'static Overlay> {
+    ALL.iter().filter(|overlay| overlay.name != "minimal")
+}
+
+/// Of those, the ones that are scraped as a whole.
+pub fn with_monitor() -> impl Iterator<Item = &'static Overlay> {
+    with_operator().filter(|overlay| overlay.name != "accounts")
 }
 
 /// kubectl of this release.
