@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::tools::{files, installed, printed, run, said, yaml};
 
 const FOLDER: &str = "deploy/compose";
 const DEMO: [&str; 1] = ["compose.yaml"];
 const ACCOUNT: [&str; 2] = ["compose.yaml", "compose.account.yaml"];
+const ACCOUNTS: [&str; 2] = ["compose.yaml", "compose.accounts.yaml"];
 
 /// These files together.
 fn compose(files: &[&str]) -> Command {
@@ -29,8 +30,8 @@ fn resolved(files: &[&str]) -> Value {
     serde_json::from_str(&printed(command)).unwrap()
 }
 
-fn both() -> [Value; 2] {
-    [resolved(&DEMO), resolved(&ACCOUNT)]
+fn all() -> [Value; 3] {
+    [resolved(&DEMO), resolved(&ACCOUNT), resolved(&ACCOUNTS)]
 }
 
 fn services(project: &Value) -> BTreeMap<&str, &Value> {
@@ -43,7 +44,7 @@ fn list<'a>(service: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> 
 
 #[test]
 fn four_services_come_up() {
-    for project in both() {
+    for project in all() {
         let names: BTreeSet<_> = services(&project).into_keys().collect();
         assert_eq!(names, BTreeSet::from(["alertmanager", "exporter", "grafana", "prometheus"]));
     }
@@ -65,11 +66,11 @@ fn every_foreign_image_has_a_whole_version() {
 
 #[test]
 fn every_mount_exists_is_read_only_and_is_the_one_source() {
-    for project in both() {
+    for project in all() {
         for (name, service) in services(&project) {
             for mount in list(service, "volumes").filter(|mount| mount["type"] == "bind") {
                 let source = mount["source"].as_str().unwrap();
-                assert!(Path::new(source).exists(), "{name}: {source}");
+                assert!(Path::new(source).exists() || is_users(mount), "{name}: {source}");
                 assert_eq!(mount["read_only"], true, "{name}: {source}");
             }
             let kept = list(service, "volumes").filter(|mount| mount["type"] == "volume");
@@ -83,6 +84,12 @@ fn every_mount_exists_is_read_only_and_is_the_one_source() {
         here.join("deploy/prometheus/rules").to_str().unwrap()
     );
     assert_eq!(source(&project, "grafana", "/dashboards"), here.join("dashboards").to_str().unwrap());
+}
+
+/// Whether it is the folder that a user makes, and that Compose misses where it is not there.
+fn is_users(mount: &Value) -> bool {
+    let source = mount["source"].as_str().unwrap();
+    source.ends_with(&format!("/{FOLDER}/accounts")) && mount["bind"]["create_host_path"] == false
 }
 
 /// What is mounted there.
@@ -115,7 +122,7 @@ fn every_service_is_asked_for_its_health_at_a_port_that_it_has() {
 
 #[test]
 fn the_exporter_has_no_more_rights_than_in_kubernetes() {
-    for project in both() {
+    for project in all() {
         let exporter = &project["services"]["exporter"];
         assert_eq!([&exporter["read_only"], &exporter["cap_drop"]], [&json!(true), &json!(["ALL"])]);
         assert_eq!(exporter["security_opt"], json!(["no-new-privileges:true"]));
@@ -125,7 +132,7 @@ fn the_exporter_has_no_more_rights_than_in_kubernetes() {
 
 #[test]
 fn the_demo_needs_no_account_and_the_account_is_no_demo() {
-    let [demo, account] = both();
+    let [demo, account, _] = all();
     assert_eq!(demo["services"]["exporter"]["command"][0], "demo");
     assert!(demo["secrets"].is_null());
     let exporter = &account["services"]["exporter"];
@@ -141,16 +148,66 @@ fn the_demo_needs_no_account_and_the_account_is_no_demo() {
     assert!(!without.status.success() && said(&without).contains("set it to the client id of the app"));
 }
 
+/// Where a project does not serve the accounts of its file alone.
+fn accounts_problems(project: &Value) -> Vec<&'static str> {
+    let exporter = &project["services"]["exporter"];
+    let folder = list(exporter, "volumes").find(|mount| is_users(mount));
+    let target = folder.map_or("", |mount| mount["target"].as_str().unwrap());
+    let rules = [
+        ("no folder of accounts", folder.is_some()),
+        (
+            "no file of accounts",
+            list(exporter, "command").any(|word| *word == format!("--config.file={target}/accounts.yml")),
+        ),
+        ("it does not serve", exporter["command"][0] == "serve"),
+        ("an account is left", exporter["environment"].as_object().is_none_or(Map::is_empty)),
+    ];
+    rules.into_iter().filter(|(_, holds)| !holds).map(|(rule, _)| rule).collect()
+}
+
+#[test]
+fn the_accounts_are_those_of_a_file_in_a_folder_and_no_other() {
+    let shipped = resolved(&ACCOUNTS);
+    assert_eq!(accounts_problems(&shipped), [""; 0]);
+    assert!(shipped["secrets"].is_null());
+    for (place, value, broken) in [
+        ("volumes/0/bind/create_host_path", json!(true), "no folder of accounts"),
+        ("volumes/0/target", json!("/accounts"), "no file of accounts"),
+        ("command", json!(["serve"]), "no file of accounts"),
+        ("command/0", json!("demo"), "it does not serve"),
+        ("environment", json!({"RC_CLIENT_ID": "id"}), "an account is left"),
+    ] {
+        let mut project = shipped.clone();
+        project["services"]["exporter"]["environment"] = json!({});
+        *project.pointer_mut(&format!("/services/exporter/{place}")).unwrap() = value;
+        assert!(accounts_problems(&project).contains(&broken), "{place}: {:?}", accounts_problems(&project));
+    }
+    let [account, accounts] = [&ACCOUNT[..], &ACCOUNTS[..]].map(resolved);
+    assert!(!accounts_problems(&account).is_empty());
+    assert_eq!(accounts["services"]["grafana"], account["services"]["grafana"]);
+}
+
+#[test]
+fn every_account_is_a_target_of_its_own_as_in_the_configuration_for_prometheus() {
+    let local = yaml("deploy/prometheus/prometheus.accounts.yml")["scrape_configs"][0].to_string();
+    let mut local: Value = serde_json::from_str(&local.replace("localhost", "exporter")).unwrap();
+    // Here the interval of all holds.
+    local.as_object_mut().unwrap().remove("scrape_interval");
+    let mounted = yaml(source(&resolved(&ACCOUNTS), "prometheus", "/etc/prometheus/prometheus.yml"));
+    assert_eq!(mounted["scrape_configs"][0], local);
+    assert_eq!(mounted["alerting"], yaml(format!("{FOLDER}/prometheus.yml"))["alerting"]);
+}
+
 #[test]
 fn the_secrets_are_kept_from_git() {
-    for file in ["secrets/jwt", "secrets/client-secret", ".env"] {
+    for file in ["secrets/jwt", "secrets/client-secret", "accounts/accounts.yml", "accounts/acme.jwt", ".env"] {
         printed(Command::new("git").args(["check-ignore", &format!("{FOLDER}/{file}")]));
     }
 }
 
 /// A container's files as they are mounted, in a folder.
-fn laid_out(service: &str, root: &Path) {
-    for mount in list(&resolved(&DEMO)["services"][service], "volumes").filter(|mount| mount["type"] == "bind") {
+fn laid_out(project: &Value, service: &str, root: &Path) {
+    for mount in list(&project["services"][service], "volumes").filter(|mount| mount["type"] == "bind") {
         let target = root.join(mount["target"].as_str().unwrap().trim_start_matches('/'));
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         printed(Command::new("cp").arg("-rT").arg(mount["source"].as_str().unwrap()).arg(target));
@@ -159,21 +216,20 @@ fn laid_out(service: &str, root: &Path) {
 
 #[test]
 fn prometheus_takes_its_configuration_with_all_rules_as_they_are_mounted() {
-    let root = tempfile::tempdir().unwrap();
-    laid_out("prometheus", root.path());
-    let said = printed(
-        Command::new("promtool").args(["check", "config"]).arg(root.path().join("etc/prometheus/prometheus.yml")),
-    );
-    assert!(
-        said.contains(&format!("SUCCESS: {} rule files found", files("deploy/prometheus/rules", ".yml").len())),
-        "{said}"
-    );
+    for project in all() {
+        let root = tempfile::tempdir().unwrap();
+        laid_out(&project, "prometheus", root.path());
+        let file = root.path().join("etc/prometheus/prometheus.yml");
+        let said = printed(Command::new("promtool").args(["check", "config"]).arg(file));
+        let rules = files("deploy/prometheus/rules", ".yml").len();
+        assert!(said.contains(&format!("SUCCESS: {rules} rule files found")), "{said}");
+    }
 }
 
 #[test]
 fn alertmanager_takes_its_configuration_as_it_is_mounted() {
     let root = tempfile::tempdir().unwrap();
-    laid_out("alertmanager", root.path());
+    laid_out(&resolved(&DEMO), "alertmanager", root.path());
     printed(Command::new("amtool").arg("check-config").arg(root.path().join("etc/alertmanager/alertmanager.yml")));
 }
 
