@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::tools::{printed, text};
 
 /// What nobody may miss in it. All else is below a folder of these.
-const WANTED: [&str; 23] = [
+const WANTED: [&str; 24] = [
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -29,6 +29,7 @@ const WANTED: [&str; 23] = [
     "deploy/prometheus/rules/ringcentral.alerts.yml",
     "deploy/prometheus/rules/ringcentral.recording.yml",
     "deploy/systemd/README.md",
+    "deploy/systemd/accounts.conf",
     "deploy/systemd/ringcentral-exporter.service",
     "docs/ACCOUNTS.md",
     "docs/METRICS.md",

@@ -14,6 +14,7 @@ use crate::tools::{must_be_root, printed, run, said, text};
 
 const UNIT: &str = "deploy/systemd/ringcentral-exporter.service";
 const README: &str = "deploy/systemd/README.md";
+const ACCOUNTS: &str = "deploy/systemd/accounts.conf";
 const INSTALLED: &str = "/usr/local/bin/ringcentral-exporter";
 
 /// What is left to expose, and the README says why.
@@ -65,12 +66,32 @@ fn systemd_understands_every_line_of_the_unit() {
     assert!(verdict(&here.replace("ProtectHome=", "ProtectHomes=")).contains("ProtectHomes"));
 }
 
-/// The commands of the README, in their order.
-fn commands() -> Vec<String> {
+/// The sections of the README: those for one account, and the one for many.
+fn sections() -> (String, String) {
     let readme = text(README);
-    let outside: Vec<_> = readme.split("```").step_by(2).collect();
+    let (many, others): (Vec<_>, Vec<_>) = readme.split("\n## ").partition(|part| part.starts_with("Many accounts\n"));
+    assert_eq!(many.len(), 1);
+    (others.join("\n"), many[0].to_owned())
+}
+
+/// The commands of a text, in their order.
+fn commands_in(text: &str) -> Vec<String> {
+    let outside: Vec<_> = text.split("```").step_by(2).collect();
     let lines = outside.iter().flat_map(|part| part.lines()).filter(|line| line.starts_with("    "));
     lines.map(|line| line.trim().to_owned()).collect()
+}
+
+/// The commands for one account.
+fn commands() -> Vec<String> {
+    commands_in(&sections().0)
+}
+
+/// The commands for many accounts, after those that install program and unit.
+fn commands_for_accounts() -> Vec<String> {
+    let install = commands().into_iter().filter(|line| line.ends_with("/usr/local/bin/") || line.ends_with("/system/"));
+    let commands: Vec<_> = install.chain(commands_in(&sections().1)).collect();
+    assert!(commands[0].contains(PROGRAM) && commands[1].contains(UNIT), "{commands:#?}");
+    commands
 }
 
 /// A simulated account, and how to get at what it printed.
@@ -81,16 +102,22 @@ const ACCOUNT: &str = "\
     /run/package/PROGRAM demo --web.listen-address=127.0.0.1:10073\n\
     until grep -q ^RC_JWT= $target; do sleep 0.1; done\n\
     value() { sed -n \"s/^$1=//p\" $target; }\n\
-    id() { echo RC_CLIENT_ID=$(value RC_CLIENT_ID); echo RC_SERVER_URL=$(value RC_SERVER_URL | sed s/127.0.0.1/localhost/); }\n";
+    server() { value RC_SERVER_URL | sed s/127.0.0.1/localhost/; }\n\
+    id() { echo RC_CLIENT_ID=$(value RC_CLIENT_ID); echo RC_SERVER_URL=$(server); }\n\
+    file() { echo \"accounts: [{name: acme, client_id: $(value RC_CLIENT_ID), server_url: '$(server)',\"; \
+    echo \"client_secret_file: acme.client-secret, jwt_file: acme.jwt}]\"; }\n";
 
 /// Commands of the README for the systemd inside, with what a person would paste.
 fn steps(commands: &[String]) -> String {
     let mut steps = ACCOUNT.replace("PROGRAM", PROGRAM);
     for command in commands {
         steps.push_str(&match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
-            Some((_, "client-secret")) => format!("value RC_CLIENT_SECRET | {command}\n"),
-            Some((_, "jwt")) => format!("value RC_JWT | {command}\n"),
+            Some((_, "client-secret" | "accounts/acme.client-secret")) => {
+                format!("value RC_CLIENT_SECRET | {command}\n")
+            }
+            Some((_, "jwt" | "accounts/acme.jwt")) => format!("value RC_JWT | {command}\n"),
             Some((_, "environment")) => format!("id | {command}\n"),
+            Some((_, "accounts/accounts.yml")) => format!("file | {command}\n"),
             _ => format!("{command}\n"),
         });
         // A started unit of this kind has forked, and listens a moment later.
@@ -109,6 +136,65 @@ fn boot(shared: &Path, steps: &str) -> String {
     let log = std::fs::read_to_string(shared.join("said")).unwrap_or_default();
     assert_eq!(std::fs::read_to_string(shared.join("status")).unwrap_or_default(), "0\n", "{}\n{log}", said(&output));
     log
+}
+
+/// The unit with this drop-in, in a folder as systemd would find them.
+fn unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
+    let unit = folder.join("ringcentral-exporter.service");
+    let below = folder.join("ringcentral-exporter.service.d");
+    std::fs::create_dir_all(&below).unwrap();
+    let here = std::fs::canonicalize(PROGRAM).unwrap();
+    let put = |text: &str| text.replace(INSTALLED, here.to_str().unwrap());
+    std::fs::write(&unit, put(&text(UNIT))).unwrap();
+    std::fs::write(below.join("accounts.conf"), put(drop_in)).unwrap();
+    unit
+}
+
+#[test]
+fn systemd_understands_the_drop_in_for_accounts_and_exposes_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = unit_with(&text(ACCOUNTS), folder.path());
+    let verdict = |unit: &Path| said(&run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit)));
+    assert_eq!(verdict(&unit), "");
+    let exposed = printed(&mut security(&["--threshold=11"], &unit));
+    assert!(exposed.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"), "{exposed}");
+    unit_with(&text(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="), folder.path());
+    assert!(verdict(&unit).contains("SupplementaryGroup"));
+}
+
+/// What the drop-in leaves of the unit's one account, and which file of accounts it names.
+const LEFT_OVER: &str = "\
+    systemctl show --property=Environment --property=EnvironmentFiles --property=LoadCredential --property=ExecStart \
+    ringcentral-exporter >/run/shared/before\n";
+
+#[test]
+fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
+    must_be_root();
+    let commands = commands_for_accounts();
+    let install = commands.into_iter().filter(|line| line.starts_with("install") && !line.contains("/dev/stdin"));
+    let install: Vec<_> = install.map(|line| line.replace("-g ringcentral-accounts ", "")).collect();
+    let show = |install: &[String]| {
+        let folder = tempfile::tempdir().unwrap();
+        boot(folder.path(), &(steps(install) + "systemctl daemon-reload\n" + LEFT_OVER));
+        text(folder.path().join("before"))
+    };
+    let left = |shown: &str| ["RC_", "environment", "client-secret"].iter().any(|word| shown.contains(word));
+    let with = show(&install);
+    assert!(!left(&with) && with.contains("--config.file=/etc/ringcentral-exporter/accounts/accounts.yml"), "{with}");
+    let without = show(&install[..2]);
+    assert!(left(&without), "the unit alone has an account: {without}");
+}
+
+#[test]
+fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
+    must_be_root();
+    let folder = tempfile::tempdir().unwrap();
+    let shared = |name: &str| folder.path().join(name);
+    let log = boot(folder.path(), &(steps(&commands_for_accounts()) + AFTERWARDS));
+    assert!(log.contains("\nringcentral_up{account=\"acme\"} 1\n"), "{log}");
+    assert!(text(shared("journal")).contains("the configuration was read anew"), "{log}");
+    confined(&text(shared("process")));
+    assert!(text(shared("before")).contains("\nNRestarts=0\n") && text(shared("after")).contains("\nResult=success\n"));
 }
 
 /// What the unit promises, seen from beside it; then its end.
