@@ -1,16 +1,22 @@
 //! Many accounts: the example of their file, and what each deployment makes of one.
 //!
-//! Owns the agreement between a file of accounts, the files that it names and what is mounted. What the program says of the example
-//! is for its own tests; Compose and systemd have theirs.
+//! Owns the agreement between a file of accounts, the files that it names and what is mounted, and that the program finds them there.
+//! Compose and systemd have theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use ringcentral_exporter::simulator::{Scenario, Simulator};
+use tokio::net::TcpListener;
+
+use crate::common::get;
+use crate::common::program::{Program, command};
 use crate::documents::{ACCOUNTS, kustomizations, overlay, secret_keys};
 use crate::overlays::{Overlay, RELEASES, objects};
-use crate::tools::yaml;
+use crate::tools::{text, yaml};
 
 pub const EXAMPLE: &str = "deploy/accounts.example.yml";
 const OF_KUBERNETES: &str = "deploy/kubernetes/components/accounts/accounts.yml";
@@ -204,4 +210,40 @@ fn other_accounts_have_another_name_so_that_the_pod_is_replaced() {
         deployment["spec"]["template"].to_string()
     });
     assert_ne!(one, two);
+}
+
+/// A folder as the kubelet mounts it: each file is a link, through a link that it exchanges at once when one has changed.
+fn mount(folder: &Path, files: &[(&str, &str)]) {
+    std::fs::create_dir(folder.join("..2026")).unwrap();
+    symlink("..2026", folder.join("..data")).unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.join("..2026").join(name), content).unwrap();
+        symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
+    }
+}
+
+/// The example, for a simulated account: one that is right, and one that no login helps.
+fn for_simulator(account: &Simulator) -> String {
+    let entry = |id: &str| format!("client_id: {id}\n    server_url: {}", account.url());
+    text(OF_KUBERNETES)
+        .replace("client_id: CLIENT-ID-OF-ACMES-APP", &entry(&account.client_id()))
+        .replace("client_id: CLIENT-ID-OF-GLOBEX-APP", &entry("unknown"))
+}
+
+#[tokio::test]
+async fn the_program_reads_the_file_and_its_secrets_as_they_are_mounted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let account = Simulator::start(listener, Scenario::normal(), 1).unwrap();
+    let (folder, file) = (tempfile::tempdir().unwrap(), for_simulator(&account));
+    let (secret, jwt) = (account.client_secret(), account.jwt());
+    let right = [("acme.client-secret", secret.as_str()), ("acme.jwt", jwt.as_str())];
+    let wrong = [("globex.client-secret", "wrong"), ("globex.jwt", "wrong")];
+    mount(folder.path(), &[&[("accounts.yml", file.as_str())][..], &right, &wrong].concat());
+    let path = folder.path().join("accounts.yml");
+    let flags = ["serve", "--web.listen-address=127.0.0.1:0", "--config.file", path.to_str().unwrap()];
+    let mut program = Program::start(command(&flags));
+    let scraped = get(&format!("{}/metrics", program.url().await)).await;
+    for line in ["ringcentral_up{account=\"acme\"} 1", "ringcentral_up{account=\"globex\"} 0"] {
+        assert!(scraped.lines().any(|scraped| scraped == line), "{line} in {scraped}");
+    }
 }

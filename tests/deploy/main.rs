@@ -22,7 +22,7 @@ mod operator;
 mod dashboards;
 // Its example of a web configuration.
 mod web;
-// A file of accounts in place of one account's variables, and its example.
+// A file of accounts in place of one account's variables: its example, in Kubernetes, and read by the program.
 mod accounts;
 // The image.
 mod docker;
