@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
+use crate::common::documents::{codes, table};
 use crate::common::get;
 use crate::common::program::{Program, command};
 use crate::documents::{ACCOUNTS, kustomizations, overlay, secret_keys};
@@ -45,6 +46,15 @@ fn the_example_has_every_key_and_those_that_an_account_may_lack_once() {
     assert_eq!(times, needed.into_iter().chain(POSSIBLE.map(|key| (key, 1))).collect());
     let names: BTreeSet<_> = accounts(&example).iter().map(|account| account["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), accounts(&example).len());
+}
+
+#[test]
+fn the_guide_has_every_key_of_the_example() {
+    let rows = table(&text("docs/ACCOUNTS.md"), "key").rows;
+    let keys: BTreeSet<_> = rows.iter().flat_map(|row| codes(&row[0])).collect();
+    assert_eq!(keys, NEEDED.into_iter().chain(POSSIBLE).map(str::to_owned).collect());
+    let needed: BTreeSet<_> = rows.iter().filter(|row| row[2] == "needed").flat_map(|row| codes(&row[0])).collect();
+    assert_eq!(needed, NEEDED.map(str::to_owned).into());
 }
 
 /// Where what is rendered would not serve the accounts of its file, with a Secret of these keys.
