@@ -8,6 +8,7 @@ use super::state::wait;
 use super::time;
 use crate::calls::Observation;
 use crate::calls::observation::{Failure, RateLimit};
+use crate::check::Warning;
 use crate::clock::Moment;
 use crate::config::{Account, Level};
 
@@ -42,7 +43,18 @@ fn problems(it: &Shown, now: Moment) -> String {
     let directory = it.observation.directory_failure.as_ref();
     let directory = directory.map(|failure| problem("The list of extensions was not read", failure, None));
     let meaning = it.state.meaning().map_or(String::new(), |meaning| format!("<p>{meaning}</p>"));
-    meaning + &told.unwrap_or_default() + &directory.unwrap_or_default()
+    meaning + &told.unwrap_or_default() + &directory.unwrap_or_default() + &same_user(it)
+}
+
+fn same_user(it: &Shown) -> String {
+    let Some(other) = &it.observation.api.namesake else { return String::new() };
+    let (other, warning) = (escape(other), Warning::SameUser);
+    format!(
+        "<div class=problem><h3>One user, two accounts</h3><p>{} It is <a href=\"#account-{other}\">{other}</a>.</p>\
+         <h3>What to do</h3><p>{}</p></div>",
+        sentence(warning.meaning()),
+        sentence(warning.advice())
+    )
 }
 
 fn problem(title: &str, failure: &Failure, next: Option<String>) -> String {
