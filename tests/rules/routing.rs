@@ -35,7 +35,15 @@ fn alert(name: &str, severity: &str, account: &str) -> Value {
     json!({ "labels": { "alertname": name, "severity": severity, "job": "ringcentral", "account": account } })
 }
 
-/// The alerts of four accounts. Of the first, calls are unknown; of the fourth too, since its login is refused.
+/// An alert of a job whose exporter is well.
+fn elsewhere(name: &str, severity: &str, account: &str) -> Value {
+    let mut alert = alert(name, severity, account);
+    alert["labels"]["job"] = json!("telephony");
+    alert
+}
+
+/// The alerts of five accounts. Of the first, calls are unknown; of the fourth too, since its login is refused. The fifth
+/// is a target of its own, and its exporter is down.
 fn alerts() -> Vec<Value> {
     vec![
         alert("RingCentralDataStale", "critical", "one"),
@@ -50,6 +58,9 @@ fn alerts() -> Vec<Value> {
         alert("RingCentralDataStale", "critical", "four"),
         alert("RingCentralAPIFailing", "warning", "four"),
         alert("RingCentralBlockedLong", "warning", "four"),
+        json!({ "labels": { "alertname": "RingCentralExporterDown", "severity": "critical", "job": "ringcentral", "instance": "exporter-0:10072" } }),
+        alert("RingCentralAccountMissing", "critical", "five"),
+        elsewhere("RingCentralAccountMissing", "critical", "six"),
     ]
 }
 
@@ -81,6 +92,7 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
     let expected = [
         "RingCentralAPIFailing warning four",
         "RingCentralAPIFailing warning one",
+        "RingCentralAccountMissing critical five",
         "RingCentralBlockedLong warning four",
         "RingCentralBlockedLong warning one",
         "RingCentralDataStale critical four",
