@@ -62,13 +62,14 @@ fn tags(keys: &str) -> String {
     keys.split(',').filter(|key| !key.is_empty()).map(|key| format!("{{{{{}}}}}", key.trim())).collect()
 }
 
-fn parsed(text: &str) -> Result<Expr, String> {
+/// A query with its variables filled in.
+pub fn parsed(text: &str) -> Result<Expr, String> {
     let variables = [("__rate_interval", "1m"), ("__interval", "15s"), ("__range", "1h")];
     promql::parse(&promql::with_variables(text, &variables))
 }
 
 /// What a query amounts to.
-fn outcome(text: &str) -> Outcome {
+pub fn outcome(text: &str) -> Outcome {
     match parsed(text) {
         Ok(expr) => labels::of(&expr, &known),
         Err(error) => Outcome { labels: Labels::new(), mistakes: vec![error] },

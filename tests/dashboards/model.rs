@@ -183,6 +183,8 @@ pub struct Thresholds {
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Override {
+    #[serde(default)]
+    pub matcher: Value,
     pub properties: Vec<Property>,
 }
 

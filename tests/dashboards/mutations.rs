@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{self, Dashboard};
-use crate::{conventions, exists, linter};
+use crate::{conventions, exists, fleet, linter};
 
 /// A mistake, and the check that must find it.
 type Mutation = (&'static str, fn(&Dashboard) -> Vec<String>, fn(&mut Value));
@@ -82,6 +82,33 @@ const EXISTS: &[Mutation] = &[
     ("one account", exists::accounts, |board| ask(board, r#"sum(ringcentral_up{account="$account"})"#)),
 ];
 
+const FLEET: &[Mutation] = &[
+    ("a line for each account", fleet::lines, |board| draw(board, "max by (account) (ringcentral_up)")),
+    ("a line for each target", fleet::lines, |board| draw(board, "scrape_duration_seconds")),
+    ("too many lines", fleet::lines, |board| draw(board, "topk(50, max by (account) (ringcentral_up))")),
+    ("the best first", fleet::overview, |board| kind(board, "table")["options"]["sortBy"][0]["desc"] = json!(false)),
+    ("by name", fleet::overview, |board| {
+        kind(board, "table")["options"]["sortBy"][0]["displayName"] = json!("Account")
+    }),
+    ("no way to one account", fleet::overview, |board| kind(board, "table")["fieldConfig"]["overrides"] = json!([])),
+    ("no overview", fleet::overview, |board| kind(board, "table")["title"] = json!("Rows")),
+    ("what is not scraped has no row", fleet::said, |board| without(board, "7 * ")),
+    ("what is unknown only fails", fleet::said, |board| without(board, "6 * ")),
+    ("what fails is well", fleet::said, |board| without(board, "5 * ")),
+    ("what is blocked is well", fleet::said, |board| without(board, "4 * ")),
+    ("what is at its limit is only near it", fleet::said, |board| without(board, "3 * ")),
+    ("what is near its limit is well", fleet::said, |board| without(board, "2 * ")),
+    ("what misses calls is well", fleet::said, |board| without(board, "group by (job, account) (sum ")),
+    ("few calls are many", fleet::said, |board| replace(board, "table", ">= 20", ">= 2")),
+    ("a day is an hour", fleet::said, |board| replace(board, "table", "[1d]", "[1h]")),
+    ("removed accounts stay for a day", fleet::said, |board| replace(board, "table", "[1h]", "[1d]")),
+    ("those that are gone do not fail", fleet::said, |board| replace(board, "stat", "[1h]", "[1m]")),
+    ("limits are added up", fleet::said, |board| {
+        let limit = &mut kind(board, "timeseries")["targets"][2]["expr"];
+        *limit = json!(limit.as_str().unwrap().replace("== 1", ">= 1"));
+    }),
+];
+
 type Break = (&'static str, fn(&mut Value));
 
 const LINTER: &[Break] = &[
@@ -128,6 +155,24 @@ fn ask(board: &mut Value, query: &str) {
     stat(board)["targets"][0]["expr"] = json!(query);
 }
 
+/// Of the first panel with lines.
+fn draw(board: &mut Value, query: &str) {
+    kind(board, "timeseries")["targets"][0]["expr"] = json!(query);
+}
+
+/// Changes the first query of the first panel of a kind.
+fn replace(board: &mut Value, of: &str, from: &str, to: &str) {
+    let expr = &mut kind(board, of)["targets"][0]["expr"];
+    *expr = json!(expr.as_str().unwrap().replace(from, to));
+}
+
+/// The state of an account without one of its cases, by how that begins.
+fn without(board: &mut Value, case: &str) {
+    let expr = &mut kind(board, "table")["targets"][0]["expr"];
+    let cases: Vec<_> = expr.as_str().unwrap().split("\nor\n").filter(|one| !one.starts_with(case)).collect();
+    *expr = json!(cases.join("\nor\n"));
+}
+
 fn variable<'a>(board: &'a mut Value, name: &str) -> &'a mut Value {
     list(&mut board["templating"]["list"]).iter_mut().find(|variable| variable["name"] == name).unwrap()
 }
@@ -155,6 +200,11 @@ fn each_convention_finds_its_mistakes() {
 #[test]
 fn names_that_do_not_exist_are_found() {
     each_is_found(EXISTS);
+}
+
+#[test]
+fn what_fifty_accounts_would_hide_is_found() {
+    each_is_found(FLEET);
 }
 
 #[test]
