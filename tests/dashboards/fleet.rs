@@ -104,6 +104,10 @@ enum Way {
 const EXPORTER: &str = "exporter-0:10072";
 /// Minutes; when the queries are asked.
 const NOW: u32 = 180;
+/// Those that have no target any more.
+const GONE: [u32; 2] = [1, 50];
+/// Where accounts are targets of their own, that of this one has not answered for two hours, and the exporter does.
+const UNANSWERED: u32 = 8;
 
 /// The samples of fifty accounts, c01 to c50, up to a little later than now.
 struct Fleet {
@@ -115,34 +119,40 @@ impl Fleet {
     fn scraped(way: Way) -> Self {
         let mut fleet = Self { way, series: Vec::new() };
         fleet.series(&format!(r#"up{{job="ringcentral",instance="{EXPORTER}"}}"#), "1x200");
+        fleet
+            .series(&format!(r#"ringcentral_exporter_build_info{{job="ringcentral",instance="{EXPORTER}"}}"#), "1x200");
         (1..=50).for_each(|n| fleet.account(n));
         fleet
     }
 
     fn account(&mut self, n: u32) {
-        let (up, sessions) = match n {
-            // Gone for ten minutes, and removed two hours ago.
-            1 => ("1x170 stale", "1x170 stale"),
-            50 => ("1x60 stale", "1x60 stale"),
-            // Fails, and its calls are no longer known; fails, and they are.
-            2 => ("0x200", "1x170 stale"),
-            3 => ("0x200", "1x200"),
-            // At its limit, and near it; the limit of all is 100.
-            5 => ("1x200", "96x200"),
-            6 => ("1x200", "85x200"),
-            // The target does not answer for two hours, and the exporter does.
-            8 if self.way == Way::TargetsOfTheirOwn => ("1x60 stale", "1x60 stale"),
-            _ => ("1x200", "1x200"),
-        };
-        if self.way == Way::TargetsOfTheirOwn && n != 1 && n != 50 {
+        let (up, sessions) = self.samples(n);
+        if self.way == Way::TargetsOfTheirOwn && !GONE.contains(&n) {
             let target = format!(r#"up{{job="ringcentral",instance="{}"}}"#, self.instance(n));
-            self.series(&target, if n == 8 { "1x60 0x140" } else { "1x200" });
+            self.series(&target, if n == UNANSWERED { "1x60 0x140" } else { "1x200" });
         }
         self.of(n, "ringcentral_up", "", up);
         self.of(n, "ringcentral_call_sessions_in_progress", "", sessions);
         self.of(n, "ringcentral_concurrent_calls_limit", "", "100x200");
         self.penalties(n);
         self.ended(n);
+    }
+
+    /// Those of `ringcentral_up` and of the calls at once, of which each account can hold 100.
+    fn samples(&self, n: u32) -> (&'static str, &'static str) {
+        match n {
+            // Gone for ten minutes, and removed two hours ago.
+            1 => ("1x170 stale", "1x170 stale"),
+            50 => ("1x60 stale", "1x60 stale"),
+            // Fails, and its calls are no longer known; fails, and they are.
+            2 => ("0x200", "1x170 stale"),
+            3 => ("0x200", "1x200"),
+            // At its limit, and near it.
+            5 => ("1x200", "96x200"),
+            6 => ("1x200", "85x200"),
+            UNANSWERED if self.way == Way::TargetsOfTheirOwn => ("1x60 stale", "1x60 stale"),
+            _ => ("1x200", "1x200"),
+        }
     }
 
     /// The fourth has to keep silent; the tenth only with logins, and its token serves.
@@ -198,7 +208,7 @@ fn states(way: Way, with_calls: bool) -> BTreeMap<u32, u32> {
         states.extend([(5, 3), (6, 2), (7, 1)]);
     }
     if way == Way::TargetsOfTheirOwn {
-        states.insert(8, 7);
+        states.insert(UNANSWERED, 7);
     }
     states
 }
@@ -246,10 +256,8 @@ pub fn said(dashboard: &Dashboard) -> Vec<String> {
 }
 
 fn disagreed(dashboard: &Dashboard, way: Way) -> Option<String> {
-    let mut fleet = Fleet::scraped(way);
-    let info = format!(r#"ringcentral_exporter_build_info{{job="ringcentral",instance="{EXPORTER}"}}"#);
-    fleet.series(&info, "1x200");
-    let test = json!({ "interval": "1m", "input_series": fleet.series, "promql_expr_test": questions(dashboard, way) });
+    let series = Fleet::scraped(way).series;
+    let test = json!({ "interval": "1m", "input_series": series, "promql_expr_test": questions(dashboard, way) });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fleet.test.yml");
     // JSON is YAML.
