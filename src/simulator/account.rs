@@ -46,7 +46,7 @@ impl Account {
             started_ms: now,
             desk: Mutex::new(desk),
         };
-        account.rotate_jwt();
+        account.issue_jwt();
         account
     }
 
@@ -58,14 +58,21 @@ impl Account {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the user a new JWT; the one before is worth nothing from now on.
+    /// Gives the user a new JWT; those before are worth nothing from now on.
     pub(super) fn rotate_jwt(&self) -> String {
+        self.desk().jwts.clear();
+        self.issue_jwt()
+    }
+
+    /// Gives the user a further JWT.
+    pub(super) fn issue_jwt(&self) -> String {
         let issued = self.now() / 1000;
         let expires = self.scenario.jwt_life.map(|life| issued + life.as_secs() as i64);
         let mut desk = self.desk();
         desk.jwts_issued += 1;
-        desk.jwt = jwt::issue(self.switchboard.company().owner_id(), issued, expires, desk.jwts_issued);
-        desk.jwt.clone()
+        let jwt = jwt::issue(self.switchboard.company().owner_id(), issued, expires, desk.jwts_issued);
+        desk.jwts.push(jwt.clone());
+        jwt
     }
 
     /// Notes a request in the journal and says which fault meets it.

@@ -10,7 +10,8 @@ use super::tokens::Tokens;
 
 /// Everything about the account that changes.
 pub(super) struct Desk {
-    pub(super) jwt: String,
+    /// Those that are good, the newest last.
+    pub(super) jwts: Vec<String>,
     pub(super) jwts_issued: u64,
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
@@ -23,7 +24,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(scenario: &Scenario, seed: u64, now: i64) -> Desk {
         Desk {
-            jwt: String::new(),
+            jwts: Vec::new(),
             jwts_issued: 0,
             tokens: Tokens::new(scenario.max_sessions, seed),
             faults: Faults::default(),

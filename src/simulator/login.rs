@@ -30,10 +30,11 @@ impl Account {
             return Err(Reply::grant_not_allowed());
         }
         let mut desk = self.desk();
-        if ask.form.get("assertion") != Some(desk.jwt.as_str()) {
+        let given = ask.form.get("assertion").filter(|given| desk.jwts.iter().any(|jwt| jwt == given));
+        let Some(jwt) = given else {
             return Err(Reply::invalid_grant("Invalid assertion"));
-        }
-        if jwt::expiry_s(&desk.jwt).is_some_and(|expiry| expiry * 1000 <= now) {
+        };
+        if jwt::expiry_s(jwt).is_some_and(|expiry| expiry * 1000 <= now) {
             return Err(Reply::invalid_grant("Assertion expired"));
         }
         let life = self.scenario.token_life;

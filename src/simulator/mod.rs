@@ -96,9 +96,9 @@ impl Simulator {
         self.account.client_secret.clone()
     }
 
-    /// The JWT that the account accepts at present.
+    /// The JWT that the account accepts at present, of several the newest.
     pub fn jwt(&self) -> String {
-        self.account.desk().jwt.clone()
+        self.account.desk().jwts.last().cloned().unwrap_or_default()
     }
 
     /// The account's id.
@@ -141,14 +141,19 @@ impl Simulator {
         self.account.desk().faults.clear();
     }
 
-    /// Gives the user a new JWT and returns it; logins with the old one fail from now on.
+    /// Gives the user a new JWT and returns it; logins with any before fail from now on.
     pub fn rotate_jwt(&self) -> String {
         self.account.rotate_jwt()
     }
 
+    /// Gives the user a further JWT and returns it; those before stay good.
+    pub fn issue_jwt(&self) -> String {
+        self.account.issue_jwt()
+    }
+
     /// Accepts this JWT and no other; its `exp`, if it has one, counts.
     pub fn set_jwt(&self, jwt: impl Into<String>) {
-        self.account.desk().jwt = jwt.into();
+        self.account.desk().jwts = vec![jwt.into()];
     }
 
     /// Ends all sessions: every access token is unknown from now on.

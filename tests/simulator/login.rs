@@ -61,6 +61,23 @@ async fn a_jwt_is_good_until_its_time_is_over_or_another_takes_its_place() {
 }
 
 #[tokio::test]
+async fn a_user_may_have_several_jwts_until_they_are_rotated() {
+    let rig = Rig::normal().await;
+    let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
+    let first = rig.simulator.jwt();
+    let further = rig.simulator.issue_jwt();
+    assert_ne!(first, further);
+    for jwt in [&first, &further] {
+        let body = json(rig.log_in_with(&id, &secret, jwt).await).await;
+        assert_eq!(body["owner_id"], rig.simulator.owner_id().to_string());
+    }
+    rig.simulator.rotate_jwt();
+    for jwt in [first, further] {
+        assert_eq!(rig.log_in_with(&id, &secret, &jwt).await.status(), 400);
+    }
+}
+
+#[tokio::test]
 async fn a_token_ends_when_its_life_does_whatever_was_said_of_it() {
     let rig = Rig::start(Scenario {
         token_life: Duration::from_secs(30),
