@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
+pub mod clock;
 pub mod daemon;
 pub mod demo;
 pub mod documents;
@@ -10,6 +11,7 @@ pub mod program;
 pub mod prometheus;
 pub mod promql;
 pub mod promtool;
+pub mod scraped;
 pub mod truth;
 
 use ringcentral_exporter::ringcentral::transport::http_client;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ringcentral_exporter::simulator::Simulator;
 use serde_json::Value;
 
 /// The families about calls.
@@ -23,13 +24,13 @@ pub async fn listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
 /// The account's numbers by id.
 pub type Numbers = BTreeMap<String, String>;
 
-/// The samples that an exposition must hold for this list with the label `extension` showing numbers.
-pub fn samples(records: &[Value], numbers: &Numbers) -> BTreeMap<String, f64> {
+/// The samples that an exposition must hold for this list of an account, with the label `extension` showing numbers.
+pub fn samples(account: &str, records: &[Value], numbers: &Numbers) -> BTreeMap<String, f64> {
     let calls: Vec<_> = records.iter().filter(|record| record["type"] != "Fax").collect();
     let live: Vec<_> = calls.iter().filter(|record| record["result"] == "In Progress").collect();
     let mut samples = BTreeMap::new();
     let mut add = |family: &str, labels: &str, value: f64| {
-        let series = format!("{family}{{account=\"default\"{labels}}}");
+        let series = format!("{family}{{account=\"{account}\"{labels}}}");
         *samples.entry(series).or_insert(0.0) += value;
     };
     for record in &calls {
@@ -78,6 +79,17 @@ fn extension(record: &Value, numbers: &Numbers) -> String {
         (None, Some(number)) => number,
         (None, None) => numbers.get(&address()).cloned().unwrap_or_else(address),
     }
+}
+
+/// The samples that an exposition must hold for what an account lists now.
+pub async fn of(simulator: &Simulator, account: &str) -> BTreeMap<String, f64> {
+    samples(account, &listed(&simulator.url(), simulator.now()).await, &numbers_of(simulator))
+}
+
+/// The numbers of an account of this process.
+pub fn numbers_of(simulator: &Simulator) -> Numbers {
+    let extensions = simulator.switchboard().extensions().iter();
+    extensions.filter_map(|extension| Some((extension.id.to_string(), extension.number.clone()?))).collect()
 }
 
 /// The account's numbers, asked of a simulated account with the variables that the demo prints.

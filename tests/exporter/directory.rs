@@ -7,8 +7,9 @@ use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::Level;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
 
+use crate::common::clock::StandingClock;
 use crate::faults::log;
-use crate::rig::{Rig, StandingClock};
+use crate::rig::Rig;
 use crate::scrapes::unlimited;
 
 /// A standing account in which every scrape may fetch.

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web};
 use ringcentral_exporter::reload::Reloader;
@@ -18,7 +16,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::common::truth::{self, CALL_FAMILIES};
+pub use crate::common::scraped::Scraped;
+use crate::common::truth;
 
 /// A running pair.
 pub struct Rig {
@@ -27,39 +26,6 @@ pub struct Rig {
     pub http: reqwest::Client,
     exporter: JoinHandle<anyhow::Result<()>>,
     stop: Option<oneshot::Sender<()>>,
-}
-
-/// What a scrape got.
-#[derive(Debug)]
-pub struct Scraped {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
-    pub took: Duration,
-}
-
-/// A clock for the simulated account that stands until it is moved.
-#[derive(Clone)]
-pub struct StandingClock(Arc<AtomicI64>);
-
-impl StandingClock {
-    /// A busy Tuesday morning.
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(1_795_514_400_000)))
-    }
-
-    pub fn advance(&self, duration: Duration) {
-        self.0.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
-    }
-
-    pub fn jump(&self, milliseconds: i64) {
-        self.0.fetch_add(milliseconds, Ordering::Relaxed);
-    }
-
-    pub fn scenario(&self, scenario: Scenario) -> Scenario {
-        let clock = self.0.clone();
-        Scenario { clock: Some(Arc::new(move || clock.load(Ordering::Relaxed))), ..scenario }
-    }
 }
 
 pub async fn loopback() -> TcpListener {
@@ -139,15 +105,7 @@ impl Rig {
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Scraped {
-        let started = Instant::now();
-        let mut request = self.http.get(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        Scraped { status, headers, text: response.text().await.unwrap(), took: started.elapsed() }
+        Scraped::get(&self.http, &format!("{}{path}", self.url), headers).await
     }
 
     /// Sends these bytes on a connection of their own; gives the head and the body of what comes back.
@@ -180,13 +138,12 @@ impl Rig {
 
     /// What the families about calls must hold now, while the account's clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        truth::samples(&truth::listed(&self.simulator.url(), self.simulator.now()).await, &self.numbers())
+        truth::of(&self.simulator, "default").await
     }
 
     /// The account's numbers by id.
     pub fn numbers(&self) -> truth::Numbers {
-        let extensions = self.simulator.switchboard().extensions().iter();
-        extensions.filter_map(|extension| Some((extension.id.to_string(), extension.number.clone()?))).collect()
+        truth::numbers_of(&self.simulator)
     }
 
     /// The requests that the simulated account saw.
@@ -211,22 +168,6 @@ impl Rig {
 }
 
 impl Scraped {
-    /// All samples, by name and labels as written.
-    pub fn samples(&self) -> BTreeMap<String, f64> {
-        let lines = self.text.lines().filter(|line| !line.starts_with('#'));
-        lines
-            .map(|line| {
-                line.rsplit_once(' ').map(|(series, value)| (series.to_owned(), value.parse().unwrap())).unwrap()
-            })
-            .collect()
-    }
-
-    /// The one sample whose series reads like this.
-    #[track_caller]
-    pub fn value(&self, series: &str) -> f64 {
-        self.samples().get(series).copied().unwrap_or_else(|| panic!("no {series} in\n{}", self.text))
-    }
-
     #[track_caller]
     pub fn up(&self) -> f64 {
         self.value("ringcentral_up{account=\"default\"}")
@@ -242,12 +183,5 @@ impl Scraped {
     pub fn blocked_until(&self, operation: &str) -> f64 {
         let labels = format!("{{account=\"default\",operation=\"{operation}\"}}");
         self.value(&format!("ringcentral_api_blocked_until_timestamp_seconds{labels}"))
-    }
-
-    /// The samples of the families about calls.
-    pub fn calls(&self) -> BTreeMap<String, f64> {
-        let mut samples = self.samples();
-        samples.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap_or_default()));
-        samples
     }
 }

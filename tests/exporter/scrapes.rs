@@ -8,8 +8,9 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::{Envelope, Limits};
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
+use crate::common::clock::StandingClock;
 use crate::common::truth::CALL_FAMILIES;
-use crate::rig::{Rig, StandingClock};
+use crate::rig::Rig;
 
 /// Limits under which every scrape may fetch.
 pub fn unlimited() -> Limits {

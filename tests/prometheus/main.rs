@@ -48,7 +48,7 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
     let mut ever = BTreeSet::new();
     for (at, taken) in &scrapes {
-        let truth = truth::samples(&listed_for(simulator, &journal, *taken).await, &numbers);
+        let truth = truth::samples("default", &listed_for(simulator, &journal, *taken).await, &numbers);
         let mut kept = BTreeMap::new();
         for family in CALL_FAMILIES {
             kept.extend(prometheus.values_at(family, *at).await);

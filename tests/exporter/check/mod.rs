@@ -11,8 +11,9 @@ mod well;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::process::Command;
 
+use crate::common::clock::StandingClock;
 use crate::common::program::{output, pointed_at};
-use crate::rig::{StandingClock, loopback};
+use crate::rig::loopback;
 
 /// Words that must never be seen: a proxy's password, and how every simulated access token begins.
 const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];

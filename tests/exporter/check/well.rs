@@ -88,9 +88,7 @@ async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standar
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
         .collect();
-    let extensions = simulator.switchboard().extensions().iter();
-    let numbers = extensions.filter_map(|it| Some((it.id.to_string(), it.number.clone()?))).collect();
-    let truth = truth::samples(&truth::listed(&simulator.url(), simulator.now()).await, &numbers);
+    let truth = truth::of(&simulator, "default").await;
     assert!(truth.len() > 10);
     for (series, value) in truth {
         assert_eq!(samples.get(&series), Some(&value), "{series}");

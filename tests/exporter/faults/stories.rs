@@ -6,7 +6,8 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
 
-use crate::rig::{Rig, StandingClock, account, loopback};
+use crate::common::clock::StandingClock;
+use crate::rig::{Rig, account, loopback};
 use crate::scrapes::unlimited;
 
 /// Until a fetch is tried again and succeeds, with a margin for a slow machine.
@@ -244,7 +245,7 @@ async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
     rig.simulator.inject(Fault::once(Operation::ActiveCalls, again(15, Some(&path(3)))));
     rig.simulator.inject(Fault::once(Operation::ActiveCalls, again(30, None)));
     let scraped = rig.scrape().await;
-    let truth = crate::common::truth::samples(&listed[..listed.len().min(50)], &rig.numbers());
+    let truth = crate::common::truth::samples("default", &listed[..listed.len().min(50)], &rig.numbers());
     assert_eq!((scraped.up(), scraped.calls()), (1.0, truth));
 }
 
