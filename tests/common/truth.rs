@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringcentral_exporter::simulator::Simulator;
+use ringcentral_exporter::simulator::{Record, Simulator};
 use serde_json::Value;
 
 /// The families about calls.
@@ -106,4 +106,15 @@ pub async fn numbers(variables: &BTreeMap<String, String>) -> Numbers {
     records
         .filter_map(|record| Some((record["id"].to_string(), record["extensionNumber"].as_str()?.to_owned())))
         .collect()
+}
+
+/// What must have been counted once these records have ended.
+pub fn ended(account: &str, records: &[Record]) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    for record in records.iter().filter(|record| record.kind != "Fax") {
+        let (direction, result) = (record.direction.name(), record.result.replace("Hang up", "Hang Up"));
+        let labels = format!("account=\"{account}\",direction=\"{direction}\",result=\"{result}\"");
+        *samples.entry(format!("ringcentral_calls_ended_total{{{labels}}}")).or_insert(0.0) += 1.0;
+    }
+    samples
 }

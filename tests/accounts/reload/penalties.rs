@@ -1,0 +1,64 @@
+//! Penalties: RingCentral counts on, whatever a file says.
+
+use ringcentral_exporter::simulator::{Fault, Operation, Reply};
+
+use crate::fleet::{Fleet, Member, blocked_until, company, up};
+
+/// Two accounts, the first of them inside a penalty until this second.
+async fn penalised() -> (Fleet, f64) {
+    let fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
+    let refusal = Reply::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
+    fleet.member("a").inject(Fault::once(Operation::ActiveCalls, refusal));
+    let scraped = fleet.scrape().await;
+    assert_eq!((up(&scraped, "a"), up(&scraped, "b")), (0.0, 1.0));
+    let until = blocked_until(&scraped, "a", "active_calls");
+    (fleet, until)
+}
+
+/// The account by this name now asks nothing, and says until when.
+async fn is_kept(fleet: &mut Fleet, name: &str, until: f64) {
+    fleet.reload().await;
+    let scraped = fleet.scrape().await;
+    assert_eq!(fleet.member(name).count(Operation::ActiveCalls), 1, "a request would start the penalty again");
+    assert_eq!((up(&scraped, name), up(&scraped, "b")), (0.0, 1.0));
+    let still = blocked_until(&scraped, name, "active_calls");
+    assert!((still - until).abs() < 0.5, "until {until}, now {still}");
+}
+
+#[tokio::test]
+async fn a_penalty_outlives_another_level() {
+    let (mut fleet, until) = penalised().await;
+    for level in ["extension", "account", "extension"] {
+        fleet.member_mut("a").more = format!(", level: {level}");
+        is_kept(&mut fleet, "a", until).await;
+    }
+}
+
+#[tokio::test]
+async fn a_penalty_outlives_another_account_id() {
+    let (mut fleet, until) = penalised().await;
+    fleet.member_mut("a").more = format!(", account_id: '{}'", fleet.member("a").simulator.account_id());
+    is_kept(&mut fleet, "a", until).await;
+}
+
+#[tokio::test]
+async fn a_penalty_outlives_another_name() {
+    let (mut fleet, until) = penalised().await;
+    fleet.member_mut("a").name = "c".to_owned();
+    is_kept(&mut fleet, "c", until).await;
+}
+
+#[tokio::test]
+async fn a_penalty_outlives_another_secret() {
+    let (mut fleet, until) = penalised().await;
+    fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
+    is_kept(&mut fleet, "a", until).await;
+}
+
+#[tokio::test]
+async fn a_penalty_outlives_another_name_and_level_at_once() {
+    let (mut fleet, until) = penalised().await;
+    let member = fleet.member_mut("a");
+    (member.name, member.more) = ("c".to_owned(), ", level: extension".to_owned());
+    is_kept(&mut fleet, "c", until).await;
+}

@@ -1,0 +1,89 @@
+//! Secrets that are exchanged, in their files or with them.
+
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::Operation;
+use tokio::time::{Instant, sleep};
+
+use super::{calls_end, ended, is_undisturbed, scraped_once};
+use crate::common::clock::StandingClock;
+use crate::common::scraped::Scraped;
+use crate::fleet::{Fleet, Member, blocked_until, company, requests_total, up};
+
+#[tokio::test]
+async fn a_secret_that_changes_in_its_file_costs_a_login_and_no_count() {
+    let clock = StandingClock::new();
+    let mut fleet = scraped_once(&["a", "b"], &clock).await;
+    let before = calls_end(&fleet, &clock).await;
+    fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
+    fleet.reload().await;
+    logs_in_anew_and_goes_on_counting(&fleet, "a", &before).await;
+    is_undisturbed(&fleet, "b", &before).await;
+}
+
+#[tokio::test]
+async fn a_secret_in_another_file_costs_a_login_and_no_count() {
+    let clock = StandingClock::new();
+    let mut fleet = scraped_once(&["a", "b"], &clock).await;
+    let before = calls_end(&fleet, &clock).await;
+    let jwt = fleet.member("a").simulator.issue_jwt();
+    let member = fleet.member_mut("a");
+    (member.jwt, member.files) = (jwt, "elsewhere".to_owned());
+    fleet.reload().await;
+    logs_in_anew_and_goes_on_counting(&fleet, "a", &before).await;
+    is_undisturbed(&fleet, "b", &before).await;
+}
+
+/// At the next scrape, and not before.
+async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &Scraped) {
+    assert_eq!(fleet.member(name).count(Operation::Token), 1, "only a scrape asks");
+    let scraped = fleet.scrape().await;
+    assert_eq!(fleet.member(name).count(Operation::Token), 2, "{name}");
+    fleet.is_exact(name, &scraped).await;
+    assert_eq!(ended(&scraped, name), ended(before, name));
+    let more = requests_total(&scraped, name, "active_calls") - requests_total(before, name, "active_calls");
+    assert_eq!(more, 1.0, "its counters go on");
+}
+
+/// The same secret in another place is no other secret.
+#[tokio::test]
+async fn a_secret_that_moves_to_another_file_costs_nothing() {
+    let clock = StandingClock::new();
+    let mut fleet = scraped_once(&["a", "b"], &clock).await;
+    let before = calls_end(&fleet, &clock).await;
+    fleet.member_mut("a").files = "elsewhere".to_owned();
+    fleet.reload().await;
+    is_undisturbed(&fleet, "a", &before).await;
+}
+
+#[tokio::test]
+async fn a_repaired_secret_ends_the_wait_after_a_refused_login() {
+    let mut members = Member::several(&["a", "b"], company).await;
+    let right = std::mem::replace(&mut members[0].jwt, "e30.e30.d3Jvbmc".to_owned());
+    let mut fleet = Fleet::start(members).await;
+    let refused = fleet.scrape().await;
+    assert!(up(&refused, "a") == 0.0 && blocked_until(&refused, "a", "token") > 0.0);
+    fleet.reload().await;
+    assert_eq!(up(&fleet.scrape().await, "a"), 0.0);
+    assert_eq!(fleet.member("a").count(Operation::Token), 1, "what has not changed would be refused again");
+    fleet.member_mut("a").jwt = right;
+    fleet.reload().await;
+    let repaired = recovers(&fleet, "a").await;
+    assert_eq!(fleet.member("a").count(Operation::Token), 2);
+    assert_eq!(blocked_until(&repaired, "a", "token"), 0.0);
+    assert_eq!(fleet.member("b").count(Operation::Token), 1);
+}
+
+/// Scrapes until it is up, for much less than the minute of a refused login. A walk that failed at its login has spent
+/// its turn, and the next is 7.5 s away as long as no answer has told another pace.
+async fn recovers(fleet: &Fleet, name: &str) -> Scraped {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let scraped = fleet.scrape().await;
+        if up(&scraped, name) == 1.0 {
+            return scraped;
+        }
+        assert!(Instant::now() < deadline, "{}", scraped.text);
+        sleep(Duration::from_millis(100)).await;
+    }
+}
