@@ -148,6 +148,7 @@ impl Observer {
             && let Ok(budget) = predecessor.await
         {
             self.client.inherit(budget);
+            self.renew_standing();
         }
         let mut asks = Vec::new();
         while self.next_ask(&mut asks).await && self.serve(&mut asks).await.is_some() {}
