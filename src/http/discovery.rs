@@ -42,7 +42,7 @@ fn group<'a>(host: &'a Authority, account: &'a str, scheme: &'a str, path: &'a s
     Group { targets: [host.as_str()], labels: Labels { account, scheme, path, instance } }
 }
 
-/// From the address if it is a whole one, as HTTP asks for; else from the header. A user and password are no part of it.
+/// From the address if it is a whole one, as HTTP asks for; else from the header.
 fn host<B>(request: &Request<B>) -> Option<Authority> {
     let header = || {
         let mut values = request.headers().get_all(HOST).iter();
@@ -50,5 +50,11 @@ fn host<B>(request: &Request<B>) -> Option<Authority> {
         value.to_str().ok()?.parse().ok()
     };
     let host: Authority = request.uri().authority().cloned().or_else(header)?;
-    (!host.as_str().contains('@')).then_some(host)
+    is_target(&host).then_some(host)
+}
+
+/// Neither a user nor a password, and a port that is one, if any.
+fn is_target(host: &Authority) -> bool {
+    let port = host.as_str().strip_prefix(host.host());
+    !host.host().is_empty() && port.is_some_and(|port| port.is_empty() || host.port_u16().is_some())
 }
