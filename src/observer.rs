@@ -12,6 +12,7 @@ mod report;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use book::DirectoryBook;
 use report::Report;
@@ -38,6 +39,7 @@ type Ask = oneshot::Sender<Arc<Observation>>;
 pub struct Handle {
     inbox: mpsc::WeakSender<Ask>,
     latest: watch::Receiver<Arc<Observation>>,
+    busy: Arc<AtomicBool>,
 }
 
 /// Whoever holds them keeps an observer alive. Once they are gone, it leaves what it does, gives its token back and ends.
@@ -63,6 +65,7 @@ struct Observer {
     report: Report,
     metrics: Metrics,
     owner: Option<String>,
+    busy: Arc<AtomicBool>,
 }
 
 /// Starts an observer. One that takes the place of another, and asks as the same user and app, waits for the other's end
@@ -92,8 +95,9 @@ pub fn start(
         report: Report::default(),
         metrics,
         owner: None,
+        busy: Arc::default(),
     };
-    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver };
+    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver, busy: observer.busy.clone() };
     let task = tokio::spawn(observer.run(predecessor));
     (handle, Reins { _inbox: inbox_sender, terms: terms_sender, task })
 }
@@ -122,6 +126,12 @@ impl Handle {
     #[must_use]
     pub fn latest(&self) -> Arc<Observation> {
         self.latest.borrow().clone()
+    }
+
+    /// Whether a fetch is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
     }
 }
 
@@ -161,7 +171,9 @@ impl Observer {
     async fn serve(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
         self.heed_terms(asks).await?;
         if self.client.ready(Moment::now()) {
+            self.busy.store(true, Ordering::Relaxed);
             self.fetch(asks).await?;
+            self.busy.store(false, Ordering::Relaxed);
         }
         answer(&self.latest, asks.drain(..));
         self.tend().await

@@ -23,12 +23,13 @@ pub async fn ask(accounts: &[&ObservedAccount], end: impl Future<Output = ()>) {
     while answers.next().await.is_some() {}
 }
 
-/// Those that were well come first, since one that hangs keeps its place to the end. The others take turns by lot: none
-/// waits for ever behind the same sixteen.
+/// Those that were well come first, since one that hangs keeps its place to the end; what an earlier scrape still waits for
+/// may be hanging. The others take turns by lot: none waits for ever behind the same sixteen.
 fn in_order(accounts: &[&ObservedAccount]) -> Vec<Handle> {
     let mut order: Vec<_> = accounts.iter().map(|account| account.observer.clone()).collect();
     fastrand::shuffle(&mut order);
     order.sort_by_cached_key(|observer| match &observer.latest().fetch {
+        _ if observer.is_busy() => 2,
         Some(fetch) if fetch.failure.is_none() => 0,
         None => 1,
         Some(_) => 2,
