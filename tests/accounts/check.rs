@@ -77,6 +77,19 @@ async fn the_exposition_of_all_can_be_printed() {
     assert_eq!(metrics.matches("# TYPE ringcentral_up ").count(), 1, "{metrics}");
 }
 
+/// The second of the two is told: when the first was asked, there was no other.
+#[tokio::test]
+async fn two_accounts_of_one_user_are_a_warning() {
+    let mut checked = Checked::new(&["a"]).await;
+    let simulator = checked.members[0].simulator.clone();
+    simulator.issue_jwt();
+    checked.members.push(Member::of("b", simulator));
+    let (code, words, _) = output(checked.command(&[])).await;
+    assert_eq!((code, verdict(&words, "WARNING: same_user")), (Some(0), 1), "{words}");
+    let warning = &words[words.find("WARNING: same_user").unwrap()..];
+    assert_eq!(warning, include_str!("../golden/check/same_user.txt"));
+}
+
 #[tokio::test]
 async fn a_signal_ends_it_before_the_accounts_that_were_not_asked_yet() {
     for signal in ["INT", "TERM"] {
