@@ -7,10 +7,12 @@
 mod clients;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use clients::Clients;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::Moment;
 use crate::config::{Account, Common};
 use crate::exposition::AccountView;
 use crate::instruments::Instruments;
@@ -19,6 +21,9 @@ use crate::ringcentral::budget::Budget;
 use crate::ringcentral::transport::is_loopback;
 use crate::ringcentral::users::Users;
 use crate::ringcentral::{Client, Terms};
+
+/// The longest penalty there can be.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account, as those see it who want to know something of it.
 #[derive(Clone)]
@@ -52,13 +57,20 @@ struct List {
     running: Vec<Running>,
     shown: Arc<[ObservedAccount]>,
     clients: Clients,
-    /// Observers whose account has gone, and that may still be giving their token back.
-    ending: Vec<Ended>,
+    former: Vec<Former>,
 }
 
 struct Running {
     observed: ObservedAccount,
     reins: Reins,
+}
+
+/// An account that has gone. Its observer may still be giving its token back, and RingCentral counts on: if the account
+/// comes back, as it does where a file is changed in two steps, its penalty is still there.
+struct Former {
+    account: Arc<Account>,
+    ended: Ended,
+    gone: Moment,
 }
 
 impl Roster {
@@ -82,24 +94,27 @@ impl Roster {
         let mut clients = Clients::default();
         let hired = accounts.into_iter().map(|account| self.hire(account, &mut clients, &list.clients));
         let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
-        let (mut staying, mut leaving) = list.part(&hired);
+        let (mut staying, leaving) = list.part(&hired);
+        let now = Moment::now();
+        list.former.retain(|former| now.since(former.gone) < REMEMBERED);
+        list.former.extend(leaving.into_iter().map(|running| running.end(now)));
+        let former = &mut list.former;
         let running = hired.into_iter().map(|hired| match take(&mut staying, |it| it.is(&hired.terms.account)) {
             Some(running) => running.steered(hired.terms),
-            None => self.start(hired, &mut leaving),
+            None => self.start(hired, former),
         });
         list.running = running.collect();
         list.shown = list.running.iter().map(|running| running.observed.clone()).collect();
         list.clients = clients;
-        list.ending.retain(|ended| !ended.is_finished());
-        list.ending.extend(leaving.into_iter().map(Running::end));
         Ok(())
     }
 
     /// Ends all observers, and waits for them until then.
     pub async fn farewell(&self, until: Instant) {
         let ending = {
-            let List { running, ending, .. } = std::mem::take(&mut *self.list());
-            running.into_iter().map(|running| running.reins.end()).chain(ending).collect::<Vec<_>>()
+            let List { running, former, .. } = std::mem::take(&mut *self.list());
+            let former = former.into_iter().map(|former| former.ended);
+            running.into_iter().map(|running| running.reins.end()).chain(former).collect::<Vec<_>>()
         };
         for ended in ending {
             let _ = timeout_at(until, ended).await;
@@ -113,10 +128,10 @@ impl Roster {
         Ok(Hired { terms: Terms { account: Arc::new(account), http }, instruments })
     }
 
-    fn start(&self, hired: Hired, leaving: &mut Vec<Running>) -> Running {
+    fn start(&self, hired: Hired, former: &mut Vec<Former>) -> Running {
         let Hired { terms, instruments } = hired;
         let account = terms.account.clone();
-        let predecessor = take(leaving, |it| it.shares_a_limit_with(&account)).map(Running::end);
+        let predecessor = take(former, |it| share_a_limit(&it.account, &account)).map(|it| it.ended);
         tell_of(&account);
         let common = &self.common;
         let budget = Budget::new(common.scrape.min_interval);
@@ -151,23 +166,23 @@ impl Running {
         present.name == account.name && present.has_source_of(account)
     }
 
-    /// Whether RingCentral is likely to count the requests of both together.
-    fn shares_a_limit_with(&self, account: &Account) -> bool {
-        let present = &self.observed.account;
-        let app = |it: &Account| (it.server.clone(), it.client_id.clone());
-        app(present) == app(account) && (present.name == account.name || present.has_jwt_of(account))
-    }
-
     fn steered(mut self, terms: Terms) -> Self {
         self.observed.account = terms.account.clone();
         self.reins.steer(terms);
         self
     }
 
-    fn end(self) -> Ended {
-        tracing::info!(account = self.observed.account.name, "account removed");
-        self.reins.end()
+    fn end(self, gone: Moment) -> Former {
+        let account = self.observed.account;
+        tracing::info!(account = account.name, "account removed");
+        Former { account, ended: self.reins.end(), gone }
     }
+}
+
+/// Whether RingCentral is likely to count the requests of both together.
+fn share_a_limit(one: &Account, other: &Account) -> bool {
+    let app = |it: &Account| (it.server.clone(), it.client_id.clone());
+    app(one) == app(other) && (one.name == other.name || one.has_jwt_of(other))
 }
 
 fn tell_of(account: &Account) {
@@ -180,7 +195,8 @@ fn tell_of(account: &Account) {
     }
 }
 
-fn take(from: &mut Vec<Running>, wanted: impl Fn(&Running) -> bool) -> Option<Running> {
-    let at = from.iter().position(wanted)?;
+/// The last that is wanted.
+fn take<T>(from: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
+    let at = from.iter().rposition(wanted)?;
     Some(from.remove(at))
 }

@@ -62,3 +62,13 @@ async fn a_penalty_outlives_another_name_and_level_at_once() {
     (member.name, member.more) = ("c".to_owned(), ", level: extension".to_owned());
     is_kept(&mut fleet, "c", until).await;
 }
+
+/// A file is often changed in two steps.
+#[tokio::test]
+async fn a_penalty_outlives_an_account_that_is_away_for_a_moment() {
+    let (mut fleet, until) = penalised().await;
+    let away = fleet.remove("a");
+    fleet.reload().await;
+    fleet.members.push(away);
+    is_kept(&mut fleet, "a", until).await;
+}
