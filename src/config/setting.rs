@@ -13,6 +13,8 @@ use super::ConfigError;
 pub const DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
 /// The longest duration; longer ones are typing mistakes.
 const DURATION_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer values may be secrets in the wrong place: every JWT is longer, and hardly anything else is.
+const LONGEST_SHOWN: usize = 64;
 
 /// The environment.
 pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
@@ -48,9 +50,13 @@ impl Setting {
         Self { name: name.to_owned(), value: value.to_owned() }
     }
 
-    /// The complaint: where, what, and what is accepted.
+    /// The complaint: where, what, and what is accepted. A long value is not repeated.
     pub fn wrong(&self, accepted: &str) -> ConfigError {
-        ConfigError(format!("{}: {:?} is not accepted; accepted is {accepted}", self.name, self.value))
+        let value = match self.value.len() {
+            ..=LONGEST_SHOWN => format!("{:?}", self.value),
+            length => format!("a value of {length} bytes"),
+        };
+        ConfigError(format!("{}: {value} is not accepted; accepted is {accepted}", self.name))
     }
 
     /// The same for a value that may hold a secret.
