@@ -9,14 +9,14 @@ DENY_VERSION := 0.20.2
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect page prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny dialect page accounts prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
-# Everything: the above, RingCentral's own clients, the release build under a real Prometheus, TLS and logins, and what is
-# shipped.
-test: tools check dialect page prometheus web deploy
+# Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and logins,
+# and what is shipped.
+test: tools check dialect page accounts prometheus web deploy
 
 build:
 	$(CARGO) build --release --locked
@@ -59,6 +59,10 @@ $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
 # The page at / in a real browser; pictures of it are left in target/tmp.
 page:
 	$(CARGO) test --locked --test page
+
+# Fifty accounts behind one exporter, well and ill, under reloads, and found by a real Prometheus.
+accounts:
+	$(CARGO) test --locked --test accounts
 
 # Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
 # and under wrk. The first three mostly wait for the clock, so they wait together. `make tools` installs Debian's.

@@ -21,6 +21,7 @@ use crate::ringcentral::budget::Budget;
 use crate::ringcentral::transport::is_loopback;
 use crate::ringcentral::users::Users;
 use crate::ringcentral::{Client, Terms};
+use crate::secret::Fingerprint;
 
 /// The longest penalty there can be.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -63,12 +64,14 @@ struct List {
 struct Running {
     observed: ObservedAccount,
     reins: Reins,
+    jwt: Option<Fingerprint>,
 }
 
 /// An account that has gone. Its observer may still be giving its token back, and RingCentral counts on: if the account
 /// comes back, as it does where a file is changed in two steps, its penalty is still there.
 struct Former {
     account: Arc<Account>,
+    jwt: Option<Fingerprint>,
     ended: Ended,
     gone: Moment,
 }
@@ -100,7 +103,7 @@ impl Roster {
         list.former.extend(leaving.into_iter().map(|running| running.end(now)));
         let former = &mut list.former;
         let running = hired.into_iter().map(|hired| match take(&mut staying, |it| it.is(&hired.terms.account)) {
-            Some(running) => running.steered(hired.terms),
+            Some(running) => running.steered(hired),
             None => self.start(hired, former),
         });
         list.running = running.collect();
@@ -125,19 +128,24 @@ impl Roster {
     fn hire(&self, account: Account, clients: &mut Clients, former: &Clients) -> anyhow::Result<Hired> {
         let instruments = Arc::new(Instruments::new(&account.name, self.common.metrics.extension_calls)?);
         let http = clients.of(&account, former)?;
-        Ok(Hired { terms: Terms { account: Arc::new(account), http }, instruments })
+        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::of);
+        Ok(Hired { terms: Terms { account: Arc::new(account), http }, jwt, instruments })
     }
 
+    /// RingCentral counts by user and app: whoever had the same before has spent from the budget. A name tells it where the
+    /// JWT has changed too.
     fn start(&self, hired: Hired, former: &mut Vec<Former>) -> Running {
-        let Hired { terms, instruments } = hired;
+        let Hired { terms, jwt, instruments } = hired;
         let account = terms.account.clone();
-        let predecessor = take(former, |it| share_a_limit(&it.account, &account)).map(|it| it.ended);
+        let by_user = take(former, |it| it.account.has_app_of(&account) && it.jwt == jwt);
+        let by_name = || take(former, |it| it.account.has_app_of(&account) && it.account.name == account.name);
+        let predecessor = by_user.or_else(by_name).map(|it| it.ended);
         tell_of(&account);
         let common = &self.common;
         let budget = Budget::new(common.scrape.min_interval);
         let client = Client::new(terms.clone(), common.patience, budget, instruments.clone(), self.users.clone());
         let (observer, reins) = observer::start(terms, common.metrics, client, instruments.clone(), predecessor);
-        Running { observed: ObservedAccount { account, observer, instruments }, reins }
+        Running { observed: ObservedAccount { account, observer, instruments }, reins, jwt }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -148,6 +156,7 @@ impl Roster {
 /// An account that is going to run, or to take the terms of one that does.
 struct Hired {
     terms: Terms,
+    jwt: Option<Fingerprint>,
     instruments: Arc<Instruments>,
 }
 
@@ -166,23 +175,18 @@ impl Running {
         present.name == account.name && present.has_source_of(account)
     }
 
-    fn steered(mut self, terms: Terms) -> Self {
-        self.observed.account = terms.account.clone();
+    fn steered(self, hired: Hired) -> Self {
+        let Hired { terms, jwt, .. } = hired;
+        let observed = ObservedAccount { account: terms.account.clone(), ..self.observed };
         self.reins.steer(terms);
-        self
+        Self { observed, jwt, ..self }
     }
 
     fn end(self, gone: Moment) -> Former {
         let account = self.observed.account;
         tracing::info!(account = account.name, "account removed");
-        Former { account, ended: self.reins.end(), gone }
+        Former { account, jwt: self.jwt, ended: self.reins.end(), gone }
     }
-}
-
-/// Whether RingCentral is likely to count the requests of both together.
-fn share_a_limit(one: &Account, other: &Account) -> bool {
-    let app = |it: &Account| (it.server.clone(), it.client_id.clone());
-    app(one) == app(other) && (one.name == other.name || one.has_jwt_of(other))
 }
 
 fn tell_of(account: &Account) {

@@ -11,7 +11,7 @@ use reqwest::{Certificate, Url};
 use super::ConfigError;
 use super::setting::Setting;
 use crate::file::{self, FileError};
-use crate::secret::{Fingerprint, SecretSource};
+use crate::secret::SecretSource;
 
 /// Larger than any bundle of certificates.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -95,18 +95,16 @@ impl Account {
         })
     }
 
-    /// Whether both log in as the same user, as far as the JWT tells.
-    #[must_use]
-    pub fn has_jwt_of(&self, other: &Self) -> bool {
-        let jwt = |it: &Self| it.jwt.read().ok().as_ref().map(Fingerprint::of);
-        jwt(self).is_some_and(|own| Some(own) == jwt(other))
-    }
-
     /// Whether both are asked for the same calls: what is known by the one then holds for the other.
     #[must_use]
     pub fn has_source_of(&self, other: &Self) -> bool {
-        let source = |it: &Self| (it.server.clone(), it.client_id.clone(), it.account_id.clone(), it.level);
-        source(self) == source(other)
+        self.has_app_of(other) && self.account_id == other.account_id && self.level == other.level
+    }
+
+    /// Whether both log in by the same app.
+    #[must_use]
+    pub fn has_app_of(&self, other: &Self) -> bool {
+        self.server == other.server && self.client_id == other.client_id
     }
 }
 
