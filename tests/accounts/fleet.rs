@@ -196,6 +196,11 @@ impl Fleet {
         write(self.folder.path(), &self.members);
     }
 
+    /// The place of something beside the file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The file itself.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("accounts.yml")

@@ -49,6 +49,15 @@ async fn a_penalty_outlives_another_name() {
 }
 
 #[tokio::test]
+async fn a_penalty_outlives_another_name_whose_files_have_moved_along() {
+    let (mut fleet, until) = penalised().await;
+    let member = fleet.member_mut("a");
+    (member.name, member.files) = ("c".to_owned(), "c".to_owned());
+    std::fs::remove_dir_all(fleet.path("a")).unwrap();
+    is_kept(&mut fleet, "c", until).await;
+}
+
+#[tokio::test]
 async fn a_penalty_outlives_another_secret() {
     let (mut fleet, until) = penalised().await;
     fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
