@@ -33,6 +33,8 @@ type Entries = Vec<(Spanned<String>, Spanned<Value>)>;
 enum Value {
     Nothing,
     Scalar(String),
+    /// What YAML takes for a number or a truth; only while it is read.
+    Typed(String),
     List(Vec<Spanned<Value>>),
     Map(Entries),
 }
@@ -42,17 +44,18 @@ impl Section {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let place = Place { file: file.to_owned(), line: None, path: String::new() };
         let section = |entries| Self { place, entries, known: Vec::new() };
-        let root: Spanned<Value> = match serde_saphyr::from_str(text) {
+        let mut root: Spanned<Value> = match serde_saphyr::from_str(text) {
             Ok(root) => root,
             Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => {
                 return Ok(section(Vec::new()));
             }
             Err(error) => return Err(not_yaml(file, &error)),
         };
+        as_written(&mut root, text);
         match root.value {
             Value::Nothing => Ok(section(Vec::new())),
             Value::Map(entries) => Ok(section(entries)),
-            Value::Scalar(_) | Value::List(_) => {
+            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => {
                 Err(ConfigError(format!("{file}: no keys; accepted is a mapping in YAML")))
             }
         }
@@ -69,7 +72,7 @@ impl Section {
         match value.value {
             Value::Nothing => Ok(None),
             Value::Scalar(value) => Ok(Some(place.setting(value)).filter(|setting| !setting.value.is_empty())),
-            Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
+            Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
         }
     }
 
@@ -85,7 +88,7 @@ impl Section {
     pub fn list(&mut self, key: &'static str) -> Result<Vec<Setting>, ConfigError> {
         self.items(key, |item, place| match item {
             Value::Scalar(value) => Ok(place.setting(value)),
-            Value::Nothing | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
+            Value::Nothing | Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
         })
     }
 
@@ -93,7 +96,7 @@ impl Section {
     pub fn sections(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
         self.items(key, |item, place| match item {
             Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
-            Value::Nothing | Value::Scalar(_) | Value::List(_) => Err(place.accepts("a mapping")),
+            Value::Nothing | Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(place.accepts("a mapping")),
         })
     }
 
@@ -106,7 +109,7 @@ impl Section {
         let items = match value.value {
             Value::Nothing => return Ok(Vec::new()),
             Value::List(items) => items,
-            Value::Scalar(_) | Value::Map(_) => return Err(place.accepts("a list")),
+            Value::Scalar(_) | Value::Typed(_) | Value::Map(_) => return Err(place.accepts("a list")),
         };
         let place = |n: usize, line| self.place.inner(&format!("{key}[{n}]"), line);
         let items = items.into_iter().enumerate();
@@ -120,7 +123,7 @@ impl Section {
         match value {
             Value::Nothing => Ok(Self { place, entries: Vec::new(), known: Vec::new() }),
             Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
-            Value::Scalar(_) | Value::List(_) => Err(place.accepts("a mapping")),
+            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(place.accepts("a mapping")),
         }
     }
 
@@ -131,7 +134,7 @@ impl Section {
             match &value.value {
                 Value::Scalar(text) => Ok((key.value.clone(), place.setting(text.clone()))),
                 Value::Nothing => Ok((key.value.clone(), place.setting(String::new()))),
-                Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
+                Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
             }
         };
         self.entries.iter().map(text).collect()
@@ -198,6 +201,21 @@ impl fmt::Display for Place {
     }
 }
 
+/// To YAML `0042` is 42 and `yes` is true. Here every value is a text, as it was written.
+fn as_written(value: &mut Spanned<Value>, text: &str) {
+    let span = value.defined.span();
+    let source = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
+        let start = usize::try_from(start).ok()?;
+        text.get(start..start + usize::try_from(length).ok()?)
+    });
+    match &mut value.value {
+        Value::Nothing | Value::Scalar(_) => {}
+        Value::Typed(read) => value.value = Value::Scalar(source.map_or(std::mem::take(read), str::to_owned)),
+        Value::List(items) => items.iter_mut().for_each(|item| as_written(item, text)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, item)| as_written(item, text)),
+    }
+}
+
 /// A key that is no name may be a secret in the wrong place.
 fn shown(key: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
@@ -240,19 +258,19 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
+        Ok(Value::Typed(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
+        Ok(Value::Typed(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
+        Ok(Value::Typed(value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
+        Ok(Value::Typed(value.to_string()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -298,6 +316,19 @@ mod tests {
         assert_eq!(text("d").as_deref(), Some("two\nlines\n"));
         assert_eq!((text("e"), text("f"), text("g")), (None, None, None));
         section.end().unwrap();
+    }
+
+    #[test]
+    fn a_scalar_is_what_was_written_whatever_yaml_takes_it_for() {
+        let written =
+            ["0042", "1.10", "1e3", "1_000", "0x10", "yes", "True", "12345678901234567890123", "-0", ".5", "0o7"];
+        for text in written {
+            let mut section = parse(&format!("# ä\na: {text}  # b\nb: [{text}, {text}]\nc: &x {text}\nd: *x\n"));
+            let mut value = |key| section.text(key).unwrap().map(|setting| setting.value);
+            assert_eq!([value("a"), value("c"), value("d")], [(); 3].map(|()| Some(text.to_owned())), "{text}");
+            let listed: Vec<_> = section.list("b").unwrap().into_iter().map(|setting| setting.value).collect();
+            assert_eq!(listed, [text, text]);
+        }
     }
 
     #[test]
