@@ -12,7 +12,6 @@ mod report;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use book::DirectoryBook;
 use report::Report;
@@ -24,8 +23,7 @@ use crate::calls::{Directory, ExtensionLabel, Labels, Ledger, Observation, Snaps
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::instruments::Instruments;
-use crate::ringcentral::budget::Budget;
-use crate::ringcentral::{Client, Error, Fetch, Terms};
+use crate::ringcentral::{Client, Error, Estate, Fetch, Terms};
 
 /// Asks that may wait for the observer's next look: more than there are connections.
 const INBOX: usize = 1024;
@@ -39,7 +37,6 @@ type Ask = oneshot::Sender<Arc<Observation>>;
 pub struct Handle {
     inbox: mpsc::WeakSender<Ask>,
     latest: watch::Receiver<Arc<Observation>>,
-    busy: Arc<AtomicBool>,
 }
 
 /// Whoever holds them keeps an observer alive. Once they are gone, it leaves what it does, gives its token back and ends.
@@ -49,8 +46,8 @@ pub struct Reins {
     task: Ended,
 }
 
-/// An observer's end, and the budget that it leaves.
-pub type Ended = JoinHandle<Budget>;
+/// An observer's end, and what it leaves to one that comes after.
+pub type Ended = JoinHandle<Estate>;
 
 struct Observer {
     name: String,
@@ -65,11 +62,10 @@ struct Observer {
     report: Report,
     metrics: Metrics,
     owner: Option<String>,
-    busy: Arc<AtomicBool>,
 }
 
 /// Starts an observer. One that takes the place of another, and asks as the same user and app, waits for the other's end
-/// and goes on with its budget: a penalty outlives a change of configuration.
+/// and goes on with what it leaves: a penalty outlives a change of configuration.
 pub fn start(
     terms: Terms,
     metrics: Metrics,
@@ -95,9 +91,8 @@ pub fn start(
         report: Report::default(),
         metrics,
         owner: None,
-        busy: Arc::default(),
     };
-    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver, busy: observer.busy.clone() };
+    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver };
     let task = tokio::spawn(observer.run(predecessor));
     (handle, Reins { _inbox: inbox_sender, terms: terms_sender, task })
 }
@@ -127,12 +122,6 @@ impl Handle {
     pub fn latest(&self) -> Arc<Observation> {
         self.latest.borrow().clone()
     }
-
-    /// Whether a fetch is under way.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed)
-    }
 }
 
 // === impl Reins ===
@@ -153,11 +142,11 @@ impl Reins {
 // === impl Observer ===
 
 impl Observer {
-    async fn run(mut self, predecessor: Option<Ended>) -> Budget {
+    async fn run(mut self, predecessor: Option<Ended>) -> Estate {
         if let Some(predecessor) = predecessor
-            && let Ok(budget) = predecessor.await
+            && let Ok(estate) = predecessor.await
         {
-            self.client.inherit(budget);
+            self.client.inherit(estate);
             self.renew_standing();
         }
         let mut asks = Vec::new();
@@ -169,20 +158,18 @@ impl Observer {
     /// One round: whoever has asked is answered, after a fetch if one may be. None once the reins are gone: nobody is left
     /// to tell.
     async fn serve(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
-        self.heed_terms(asks).await?;
+        self.heed_terms()?;
         if self.client.ready(Moment::now()) {
-            self.busy.store(true, Ordering::Relaxed);
             self.fetch(asks).await?;
-            self.busy.store(false, Ordering::Relaxed);
         }
         answer(&self.latest, asks.drain(..));
         self.tend().await
     }
 
-    async fn heed_terms(&mut self, asks: &mut Vec<Ask>) -> Option<()> {
+    fn heed_terms(&mut self) -> Option<()> {
         if self.terms.has_changed().ok()? {
             let terms = self.terms.borrow_and_update().clone();
-            gather(&mut self.inbox, asks, self.client.adopt(terms)).await?;
+            self.client.adopt(terms);
             self.renew_standing();
         }
         Some(())
@@ -205,6 +192,7 @@ impl Observer {
 
     /// What is done beside the scrapes, once they are answered; who asks meanwhile is answered at once.
     async fn tend(&mut self) -> Option<()> {
+        beside(&mut self.inbox, &self.latest, self.client.revoke_former()).await?;
         if self.client.wants_renewal(Moment::now()) {
             beside(&mut self.inbox, &self.latest, self.client.renew()).await?;
             self.renew_standing();

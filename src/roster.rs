@@ -137,7 +137,7 @@ impl Roster {
     fn start(&self, hired: Hired, former: &mut Vec<Former>) -> Running {
         let Hired { terms, jwt, instruments } = hired;
         let account = terms.account.clone();
-        let by_user = take(former, |it| it.account.has_app_of(&account) && it.jwt == jwt);
+        let by_user = take(former, |it| it.account.has_app_of(&account) && jwt.is_some() && it.jwt == jwt);
         let by_name = || take(former, |it| it.account.has_app_of(&account) && it.account.name == account.name);
         let predecessor = by_user.or_else(by_name).map(|it| it.ended);
         tell_of(&account);
@@ -163,13 +163,25 @@ struct Hired {
 impl List {
     /// Those that go on, and those that do not.
     fn part(&mut self, hired: &[Hired]) -> (Vec<Running>, Vec<Running>) {
-        let stays = |running: &Running| hired.iter().any(|hired| running.is(&hired.terms.account));
-        std::mem::take(&mut self.running).into_iter().partition(stays)
+        let running = std::mem::take(&mut self.running);
+        let stays: Vec<_> = running.iter().map(|it| hired.iter().any(|hired| it.goes_on_as(hired, &running))).collect();
+        let (mut staying, mut leaving) = (Vec::new(), Vec::new());
+        for (it, stays) in running.into_iter().zip(stays) {
+            if stays { &mut staying } else { &mut leaving }.push(it);
+        }
+        (staying, leaving)
     }
 }
 
 impl Running {
-    /// Whether this is the same account, perhaps with other secrets.
+    /// Whether it is the same account, perhaps with other secrets; but not if its JWT was that of another until now: the
+    /// two may have been mixed up, and a budget belongs to the user, not to the name.
+    fn goes_on_as(&self, hired: &Hired, all: &[Self]) -> bool {
+        let has_been_anothers =
+            |other: &Self| other.observed.account.has_app_of(&hired.terms.account) && other.jwt == hired.jwt;
+        self.is(&hired.terms.account) && (self.jwt == hired.jwt || !all.iter().any(has_been_anothers))
+    }
+
     fn is(&self, account: &Account) -> bool {
         let present = &self.observed.account;
         present.name == account.name && present.has_source_of(account)

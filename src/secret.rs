@@ -23,7 +23,7 @@ pub enum SecretSource {
 }
 
 /// What tells one secret from another, and nothing else of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; ring::digest::SHA256_OUTPUT_LEN]);
 
 impl Fingerprint {

@@ -15,17 +15,17 @@ pub use warning::Warning;
 
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
-use crate::config::{Config, ConfigError, ConfigurationState};
+use crate::config::{Config, ConfigError};
 use crate::exposition::{self, Exporter};
 use crate::reload::Reloader;
-use crate::roster::{ObservedAccount, Roster};
+use crate::roster::ObservedAccount;
 use crate::shutdown::Signals;
 use crate::telemetry;
 
 /// What to check, validated.
 pub struct Check {
     config: Config,
-    configuration: ConfigurationState,
+    reloader: Reloader,
     print_metrics: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Check {
 pub struct Verdicts {
     well: Vec<String>,
     failed: Vec<String>,
-    /// Those whose turn had not come when a signal ended the check.
+    /// Those that had not answered when a signal ended the check.
     unasked: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Check {
     /// # Errors
     /// When there is no account of the name, or `serve` would not take the file of `--web.config.file`.
     pub fn new(args: &CheckArgs, mut config: Config) -> Result<Self, ConfigError> {
-        let configuration = Reloader::new(&config.common, None)?.state();
+        let reloader = Reloader::new(&config.common, None)?;
         if let Some(name) = &args.account {
             let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
             config.accounts.retain(|account| account.name == *name);
@@ -53,7 +53,7 @@ impl Check {
                 return Err(ConfigError(format!("--account: there is no account {name:?}; accepted is {there}")));
             }
         }
-        Ok(Self { config, configuration, print_metrics: args.print_metrics })
+        Ok(Self { config, reloader, print_metrics: args.print_metrics })
     }
 
     /// Checks one account after the other; says whether all is well.
@@ -65,7 +65,7 @@ impl Check {
             telemetry::start(self.config.common.log);
         }
         let mut signals = Signals::listen(|| {})?;
-        let roster = Roster::new(&self.config.common);
+        let roster = self.reloader.roster();
         if let Err(error) = roster.install(self.config.accounts.clone()) {
             self.say(&self.config.accounts.first().map_or(String::new(), words::opening));
             self.say(&words::no_tls_to_be_had(&error));
@@ -88,9 +88,14 @@ impl Check {
         while !stopped && let Some(it) = rest.next() {
             let well;
             (well, stopped) = self.ask(it, signals).await;
-            if well { &mut verdicts.well } else { &mut verdicts.failed }.push(name(it));
+            let verdict = match (well, stopped) {
+                (true, _) => &mut verdicts.well,
+                (false, false) => &mut verdicts.failed,
+                (false, true) => &mut verdicts.unasked,
+            };
+            verdict.push(name(it));
         }
-        verdicts.unasked = rest.map(name).collect();
+        verdicts.unasked.extend(rest.map(name));
         self.say(&words::closing(&verdicts));
         verdicts
     }
@@ -107,7 +112,7 @@ impl Check {
     }
 
     fn exposed(&self, accounts: &[ObservedAccount]) -> anyhow::Result<String> {
-        let (exporter, common) = (Exporter::now(self.configuration), &self.config.common);
+        let (exporter, common) = (Exporter::now(self.reloader.state()), &self.config.common);
         let views = accounts.iter().map(ObservedAccount::view);
         Ok(exposition::render(views, Some(&exporter), &common.scrape, &common.metrics, Moment::now())?)
     }

@@ -56,12 +56,12 @@ pub fn closing(verdicts: &Verdicts) -> String {
     let all = well.len() + failed.len() + unasked.len();
     let told = |what: &str, names: &[String]| match names.len() {
         0 => String::new(),
-        some => format!("{some} of {all} accounts {what}: {}\n", names.join(", ")),
+        some => format!("{what}, {some} of {all} accounts: {}\n", names.join(", ")),
     };
     let summary = match all {
         1 => String::new(),
         _ if well.len() == all => format!("All {all} accounts can be read.\n"),
-        _ => [told("cannot be read", failed), told("were not checked", unasked)].concat(),
+        _ => [told("Cannot be read", failed), told("Not checked", unasked)].concat(),
     };
     summary + FAREWELL
 }

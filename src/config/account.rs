@@ -6,7 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reqwest::{Certificate, Url};
+use reqwest::Url;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::ConfigError;
 use super::setting::Setting;
@@ -15,6 +18,8 @@ use crate::secret::SecretSource;
 
 /// Larger than any bundle of certificates.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that may be shown of whatever stands where a name, a level or a number belongs.
+const SHORT: usize = 16;
 const DEFAULT_SERVER: &str = "https://platform.ringcentral.com";
 
 /// A validated account. Its `Debug` shows no secret.
@@ -108,6 +113,14 @@ impl Account {
     }
 }
 
+/// A value of an account may be a secret in the wrong place, and no secret is so short.
+fn refused(setting: &Setting, accepted: &str) -> ConfigError {
+    match setting.value.len() {
+        ..=SHORT => setting.wrong(accepted),
+        _ => setting.wrong_unshown("the value is not accepted", accepted),
+    }
+}
+
 /// The value may be a secret that was pasted in the wrong place, so it is not repeated.
 fn client_id(setting: Setting) -> Result<String, ConfigError> {
     let fits =
@@ -119,7 +132,7 @@ fn client_id(setting: Setting) -> Result<String, ConfigError> {
 fn account_name(setting: Setting) -> Result<String, ConfigError> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let named = (1..=64).contains(&setting.value.len()) && setting.value.bytes().all(fits);
-    if named { Ok(setting.value) } else { Err(setting.wrong("1 to 64 letters, digits and _.-")) }
+    if named { Ok(setting.value) } else { Err(refused(&setting, "1 to 64 letters, digits and _.-")) }
 }
 
 /// The value may hold a password, so it is not repeated.
@@ -152,13 +165,22 @@ fn parse_level(setting: Setting) -> Result<Level, ConfigError> {
     match setting.value.as_str() {
         "account" => Ok(Level::Account),
         "extension" => Ok(Level::Extension),
-        _ => Err(setting.wrong("account or extension")),
+        _ => Err(refused(&setting, "account or extension")),
     }
 }
 
 fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
     let limit = setting.value.parse().ok().filter(|limit| (1..=1_000_000).contains(limit));
-    limit.ok_or_else(|| setting.wrong("a whole number from 1 to 1000000"))
+    limit.ok_or_else(|| refused(&setting, "a whole number from 1 to 1000000"))
+}
+
+/// How many root certificates there are in PEM; none if one cannot be used.
+fn roots(pem: &[u8]) -> Option<usize> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        store.add(certificate.ok()?).ok()?;
+    }
+    Some(store.len())
 }
 
 fn certificates(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
@@ -167,10 +189,9 @@ fn certificates(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
         FileError::Unreadable(error) => setting.wrong(&format!("{accepted} ({error})")),
         error => setting.wrong(&format!("{accepted} ({error})")),
     })?;
-    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if certificates.is_empty() {
-        Err(setting.wrong(&format!("{accepted} (there is none in it)")))
-    } else {
-        Ok(pem.into())
+    match roots(&pem) {
+        Some(0) => Err(setting.wrong(&format!("{accepted} (there is none in it)"))),
+        Some(_) => Ok(pem.into()),
+        None => Err(setting.wrong(&format!("{accepted} (one of them is none)"))),
     }
 }

@@ -8,14 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
 use super::ConfigError;
 use super::account::{Account, Credentials, Given};
 use super::setting::Setting;
 use super::yaml::{Place, Section};
 use crate::file;
-use crate::secret::SecretSource;
+use crate::secret::{Fingerprint, SecretSource};
 
 /// Room for some thousand accounts with comments; a larger file is a mistake.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -118,9 +116,9 @@ fn distinct<T: Ord>(entries: &[Entry], what: &str, of: impl Fn(&Account) -> Opti
 }
 
 /// By this RingCentral counts requests: two observers of one user and app would break the limit together.
-fn login(account: &Account) -> Option<(String, String, String)> {
+fn login(account: &Account) -> Option<(String, String, Fingerprint)> {
     let jwt = account.jwt.read().ok()?;
-    Some((account.server.to_string(), account.client_id.clone(), jwt.expose_secret().to_owned()))
+    Some((account.server.to_string(), account.client_id.clone(), Fingerprint::of(&jwt)))
 }
 
 /// Mostly all accounts name the same company's bundle, which may be large.

@@ -56,5 +56,7 @@ fn host<B>(request: &Request<B>) -> Option<Authority> {
 /// Neither a user nor a password, and a port that is one, if any.
 fn is_target(host: &Authority) -> bool {
     let port = host.as_str().strip_prefix(host.host());
-    !host.host().is_empty() && port.is_some_and(|port| port.is_empty() || host.port_u16().is_some())
+    !host.host().is_empty()
+        && !host.as_str().contains('@')
+        && port.is_some_and(|port| port.is_empty() || host.port_u16().is_some())
 }

@@ -117,7 +117,7 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     let accounts = asked.unwrap_or_else(|| running.iter().collect());
     let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
     let end = app.end_of_scrape(Moment::now().after(time).instant);
-    scrape::ask(&accounts, end).await;
+    scrape::ask(&accounts, time, end).await;
     let views = accounts.iter().map(|it| it.view());
     exposed(exposition::render(views, exporter.as_ref(), &app.scrape, &app.metrics, Moment::now()), request.headers())
 }

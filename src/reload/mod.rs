@@ -40,6 +40,8 @@ pub struct Reloader {
 struct Kept {
     door: Arc<Door>,
     state: ConfigurationState,
+    /// Whether the accounts could be read when somebody last asked for it: a file that changes does not mend them.
+    accounts_well: bool,
     watch: Watch,
 }
 
@@ -57,7 +59,7 @@ impl Reloader {
             None => Door::default(),
             Some(file) => Door::new(file, parse(file, &mut watch)?, &Door::default())?,
         };
-        let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), watch };
+        let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), accounts_well: true, watch };
         Ok(Self {
             file: web.config_file.clone(),
             accounts_file,
@@ -73,7 +75,7 @@ impl Reloader {
         let mut kept = self.kept();
         if self.file.is_some() && kept.watch.has_changed(now) {
             // It has told the log already.
-            let _ = self.read_anew(&mut kept, "a file has changed", || Ok(()), now);
+            let _ = self.read_anew(&mut kept, "a file has changed", None, now);
         }
         kept.door.clone()
     }
@@ -93,7 +95,7 @@ impl Reloader {
     /// # Errors
     /// What is wrong; it has been logged.
     pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.read_anew(&mut self.kept(), cause, || self.exchange_accounts(), Moment::now())
+        self.read_anew(&mut self.kept(), cause, Some(&|| self.exchange_accounts()), Moment::now())
     }
 
     /// The same for those who may ask too often.
@@ -106,17 +108,23 @@ impl Reloader {
         Ok(self.reload(cause))
     }
 
-    /// The accounts are left out where a file has changed: nobody watches theirs, so a complaint would outlive its cause.
+    /// The accounts are left out where a file has changed: nobody watches theirs. If they cannot be read, the files of the
+    /// door count as unread too, and the next look takes them by themselves.
     fn read_anew(
         &self,
         kept: &mut Kept,
         cause: &str,
-        accounts: impl FnOnce() -> Result<(), ConfigError>,
+        accounts: Option<&dyn Fn() -> Result<(), ConfigError>>,
         now: Moment,
     ) -> Result<(), ConfigError> {
+        let former = kept.watch.clone();
         let door = self.file.as_deref().map(|file| kept.read_door(file, now)).transpose();
-        let result = door.and_then(|door| accounts().map(|()| door));
-        kept.state.successful = result.is_ok();
+        let result = door.and_then(|door| {
+            let read = accounts.map_or(Ok(()), |exchange| exchange());
+            kept.accounts_well = if accounts.is_some() { read.is_ok() } else { kept.accounts_well };
+            read.inspect_err(|_| kept.watch = former).map(|()| door)
+        });
+        kept.state.successful = result.is_ok() && kept.accounts_well;
         match result {
             Ok(door) => kept.install(door, cause, now),
             Err(error) => {
@@ -133,7 +141,9 @@ impl Reloader {
             Some(file) => read_accounts(file)?,
             None => self.roster.accounts().iter().map(|it| Account::clone(&it.account)).collect(),
         };
-        accounts.iter().try_for_each(check_secrets)?;
+        if self.accounts_file.is_none() {
+            accounts.iter().try_for_each(check_secrets)?;
+        }
         self.roster.install(accounts).map_err(|error| ConfigError(format!("{error:#}")))
     }
 
@@ -156,7 +166,9 @@ impl Kept {
 
     fn install(&mut self, door: Option<Arc<Door>>, cause: &str, now: Moment) {
         self.door = door.unwrap_or_else(|| self.door.clone());
-        self.state.read_well = now.wall;
+        if self.accounts_well {
+            self.state.read_well = now.wall;
+        }
         let (tls, login) = (self.door.has_tls(), self.door.has_login());
         tracing::info!(cause, tls, login, "the configuration was read anew");
         self.door.warn();

@@ -17,6 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 type Stamp = Option<[i64; 7]>;
 
 /// Some files as they were when they were last read.
+#[derive(Clone)]
 pub struct Watch {
     files: Vec<(PathBuf, Stamp)>,
     looked: Moment,

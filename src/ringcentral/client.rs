@@ -13,7 +13,7 @@ use super::cause::Cause;
 use super::error::{Error, Reason};
 use super::operation::Operation;
 use super::pages::Pages;
-use super::session::{Session, Terms};
+use super::session::{Estate, Session, Terms};
 use super::transport::Transport;
 use super::users::Users;
 use super::wire::{Page, parse_extensions, parse_page};
@@ -83,21 +83,24 @@ impl Client {
     }
 
     /// Goes on by other terms: see [`Session::adopt`].
-    pub async fn adopt(&mut self, terms: Terms) {
-        self.session.adopt(terms).await;
+    pub fn adopt(&mut self, terms: Terms) {
+        self.session.adopt(terms);
     }
 
-    /// Goes on with the budget of another client of the same user and app.
-    pub fn inherit(&mut self, budget: Budget) {
-        *self.session.budget_mut() = budget;
+    /// Goes on where another client of the same user and app has ended.
+    pub fn inherit(&mut self, estate: Estate) {
+        self.session.inherit(estate);
     }
 
-    /// The budget, for a client that may come after.
+    /// What a client that may come after should know.
     #[must_use]
-    pub fn bequeath(mut self) -> Budget {
-        let budget = self.session.budget_mut();
-        budget.settle(Moment::now());
-        budget.clone()
+    pub fn bequeath(self) -> Estate {
+        self.session.bequeath()
+    }
+
+    /// Gives back a token that a changed secret has replaced, if there is one.
+    pub async fn revoke_former(&mut self) {
+        self.session.revoke_former().await;
     }
 
     /// Whose calls were listed last, as far as replies tell: another company may have taken an account's place.

@@ -41,4 +41,4 @@ pub use cause::Cause;
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
 pub use operation::Operation;
-pub use session::Terms;
+pub use session::{Estate, Terms};

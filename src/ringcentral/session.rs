@@ -35,6 +35,14 @@ pub struct Terms {
     pub http: reqwest::Client,
 }
 
+/// What a session leaves to one that may come after.
+pub struct Estate {
+    account: Arc<Account>,
+    budget: Budget,
+    auth: Auth,
+    tried: Option<[Fingerprint; 2]>,
+}
+
 /// One account's session.
 pub struct Session {
     account: Arc<Account>,
@@ -44,6 +52,10 @@ pub struct Session {
     jwt_expiry: Option<f64>,
     /// Client secret and JWT of the last login that was tried.
     tried: Option<[Fingerprint; 2]>,
+    /// By which the token was had, and is given back: the file may be another server's by then, or gone.
+    client_secret: Option<SecretString>,
+    /// A token and its client secret, to be given back.
+    former: Option<(SecretString, SecretString)>,
     users: Arc<Users>,
     user: Option<Arc<User>>,
 }
@@ -66,24 +78,47 @@ impl Session {
             auth: Auth::new(&patience),
             jwt_expiry: jwt.as_ref().and_then(jwt_expiry),
             tried: None,
+            client_secret: None,
+            former: None,
             users,
             user: None,
         }
     }
 
     /// Goes on by other terms. Secrets that are not those of the last login are worth a login at once, whatever was
-    /// refused before; the token that came of the old ones is given back.
-    pub async fn adopt(&mut self, terms: Terms) {
+    /// refused before; the token that came of the old ones is to be given back.
+    pub fn adopt(&mut self, terms: Terms) {
         self.account = terms.account;
         self.transport.http = terms.http;
-        let (Ok(client_secret), Ok(jwt)) = (self.account.client_secret.read(), self.account.jwt.read()) else { return };
-        let tried = [Fingerprint::of(&client_secret), Fingerprint::of(&jwt)];
-        if self.tried.is_some_and(|before| before != tried) {
-            self.revoke().await;
+        let secrets = self.secrets();
+        if secrets.is_some() && self.tried.is_some() && secrets != self.tried {
+            self.former = self.auth.take().zip(self.client_secret.take());
             self.auth = Auth::new(&self.patience);
-            self.jwt_expiry = jwt_expiry(&jwt);
-            self.tried = None;
+            self.jwt_expiry = self.account.jwt.read().ok().as_ref().and_then(jwt_expiry);
+            (self.tried, self.user) = (None, None);
         }
+    }
+
+    /// Goes on where another session of the same user and app has ended. A refusal holds for the same secrets and the same
+    /// question: another level may be what was advised.
+    pub fn inherit(&mut self, estate: Estate) {
+        *self.budget_mut() = estate.budget;
+        let is_same = estate.account.level == self.account.level && self.secrets() == estate.tried;
+        if is_same && estate.tried.is_some() {
+            (self.auth, self.tried) = (estate.auth, estate.tried);
+        }
+    }
+
+    /// What a session that may come after should know.
+    #[must_use]
+    pub fn bequeath(mut self) -> Estate {
+        self.budget_mut().settle(Moment::now());
+        Estate { account: self.account, budget: self.transport.budget, auth: self.auth, tried: self.tried }
+    }
+
+    fn secrets(&self) -> Option<[Fingerprint; 2]> {
+        let (client_secret, jwt) = (self.account.client_secret.read().ok()?, self.account.jwt.read().ok()?);
+        Some([Fingerprint::of(&client_secret), Fingerprint::of(&jwt)])
     }
 
     /// Whether a token is there, or may be had now.
@@ -142,9 +177,16 @@ impl Session {
 
     /// Gives the session back: a user has only about five. Errors do not matter, and neither does a penalty's end.
     pub async fn revoke(&mut self) {
-        let Some(token) = self.auth.take() else { return };
+        self.user = None;
+        self.revoke_former().await;
+        self.former = self.auth.take().zip(self.client_secret.take());
+        self.revoke_former().await;
+    }
+
+    /// Gives back a token that has been replaced, if there is one.
+    pub async fn revoke_former(&mut self) {
+        let Some((token, client_secret)) = self.former.take() else { return };
         let Ok(url) = self.address(Operation::Revoke, None, REVOKE_PATH) else { return };
-        let Ok(client_secret) = self.account.client_secret.read() else { return };
         let deadline = Moment::now().after(self.patience.revoke).instant;
         let client_id = &self.account.client_id;
         let form = [("token", token.expose_secret())];
@@ -256,6 +298,7 @@ impl Session {
             }
             Err(error) => {
                 if error.is_refused_login() {
+                    self.user = None;
                     self.auth.refused(now);
                 }
                 return Err(self.explain(error, now));
@@ -315,6 +358,7 @@ impl Session {
             request.basic_auth(&client_id, Some(client_secret.expose_secret())).form(&form)
         };
         let body = self.transport.send(Operation::Token, url, deadline, basic).await?;
+        self.client_secret = Some(client_secret);
         parse_token(&body).map_err(|why| self.fault(Operation::Token, Reason::InvalidResponse, why.to_string()))
     }
 
