@@ -2,6 +2,7 @@
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::common::program::{Program, command, output};
@@ -100,6 +101,9 @@ async fn a_signal_ends_it_before_the_accounts_that_were_not_asked_yet() {
         program.signal(signal).await;
         assert_eq!(program.ends().await.code(), Some(1), "{signal}");
         assert!(checked.members[2].is_untouched(), "{signal}");
+        let mut words = String::new();
+        program.stdout.read_to_string(&mut words).await.unwrap();
+        assert!(words.contains("\nNot checked, 2 of 3 accounts: hangs, c\n"), "{signal}: {words}");
         let revoked = [0, 1].map(|place: usize| checked.members[place].count(Operation::Revoke));
         assert_eq!(revoked, [1, 1], "{signal}");
     }

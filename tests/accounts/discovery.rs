@@ -54,7 +54,8 @@ async fn the_target_is_the_host_that_the_request_named() {
 #[tokio::test]
 async fn a_request_that_names_no_host_or_a_bad_one_is_400() {
     let fleet = start(&["a"], &[]).await;
-    let bad = ["", "a b", "a/b", "user@a", "a:b", "a:70000", "a:", ":80", "[::1", "a?b", "a#b", "a\"b", "{a}"];
+    let bad =
+        ["", "a b", "a/b", "user@a", "a:80@a:80", "a:b", "a:70000", "a:", ":80", "[::1", "a?b", "a#b", "a\"b", "{a}"];
     let bad = bad.map(|host| vec![format!("Host: {host}")]);
     let twice = vec!["Host: a".to_owned(), "Host: b".to_owned()];
     let mut taken = Vec::new();

@@ -31,6 +31,7 @@ fn folder() -> tempfile::TempDir {
     put("secret", "the-secret\n");
     put("jwt", "e30.e30.b25l\n");
     put("same-jwt", "  e30.e30.b25l");
+    put("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     put("empty", " \n");
     put("large", &"x".repeat(70_000));
     folder
@@ -217,7 +218,12 @@ async fn a_secret_file_that_is_of_no_use_is_told() {
 #[tokio::test]
 async fn a_file_of_certificates_that_holds_none_is_told() {
     let accepted = "accepted is a file of certificates in PEM form";
-    for (file, what) in [("missing", "No such file or directory (os error 2)"), ("secret", "there is none in it")] {
+    let cases = [
+        ("missing", "No such file or directory (os error 2)"),
+        ("secret", "there is none in it"),
+        ("junk.pem", "one of them is none"),
+    ];
+    for (file, what) in cases {
         let complaint = complaint_of(&and(&format!("ca_file: {file}"))).await;
         assert!(complaint.starts_with(" line 10: accounts[1].ca_file: "), "{complaint}");
         assert!(complaint.contains(accepted) && complaint.contains(what), "{complaint}");

@@ -125,3 +125,35 @@ async fn a_hundred_signals_at_once_disturb_nothing() {
         is_undisturbed(&fleet, name, &before).await;
     }
 }
+
+fn header(value: &str) -> String {
+    format!("http_server_config: {{headers: {{X-Frame-Options: {value}}}}}\n")
+}
+
+/// The web configuration is read when it changes; the accounts are not, and stay as bad as they were.
+#[tokio::test]
+async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let web = folder.path().join("web.yml");
+    std::fs::write(&web, header("sameorigin")).unwrap();
+    let flag = format!("--web.config.file={}", web.display());
+    let mut fleet = Fleet::with(Member::several(&["a"], company).await, &[&flag]).await;
+    // Read at one time: the new header, and accounts that are none.
+    std::fs::write(&web, header("deny")).unwrap();
+    fleet.refuses("accounts: []\n").await;
+    let line = fleet.program.logs("cause=\"a file has changed\"");
+    let asks = async {
+        loop {
+            let scraped = fleet.http.get(format!("{}/-/metrics", fleet.url)).send().await.unwrap();
+            if scraped.headers().get("x-frame-options").is_some_and(|value| value == "deny") {
+                return scraped.text().await.unwrap();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (line, text) = tokio::join!(line, asks);
+    assert!(line.contains("level=info"), "{line}");
+    assert!(text.contains(&format!("\n{SUCCESSFUL} 0\n")), "{text}");
+    fleet.reload().await;
+    assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
+}

@@ -81,3 +81,36 @@ async fn a_penalty_outlives_an_account_that_is_away_for_a_moment() {
     fleet.members.push(away);
     is_kept(&mut fleet, "a", until).await;
 }
+
+/// Two entries whose JWT files were mixed up: a penalty is the user's, not the name's.
+#[tokio::test]
+async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
+    let first = Member::new("a", company(0), 1).await;
+    first.simulator.issue_jwt();
+    let second = Member::of("b", first.simulator.clone());
+    let mut fleet = Fleet::start(vec![first, second]).await;
+    fleet.member("a").inject(Fault::once(Operation::ActiveCalls, Reply::too_many_requests(Some(60))));
+    let alone = fleet.get("/metrics?account=a").await;
+    let until = blocked_until(&alone, "a", "active_calls");
+    let jwts = ["a", "b"].map(|name| fleet.member(name).jwt.clone());
+    (fleet.member_mut("b").jwt, fleet.member_mut("a").jwt) = jwts.into();
+    fleet.reload().await;
+    let scraped = fleet.scrape().await;
+    assert_eq!((up(&scraped, "a"), up(&scraped, "b")), (1.0, 0.0));
+    assert!((blocked_until(&scraped, "b", "active_calls") - until).abs() < 0.5);
+}
+
+/// RingCentral locks a user out who tries the same wrong secret again and again.
+#[tokio::test]
+async fn a_back_off_outlives_an_account_that_is_away_for_a_moment() {
+    let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
+    fleet.member("a").inject(Fault::always(Operation::Token, Reply::invalid_grant("no")));
+    let until = blocked_until(&fleet.scrape().await, "a", "token");
+    let away = fleet.remove("a");
+    fleet.reload().await;
+    fleet.members.push(away);
+    fleet.reload().await;
+    let scraped = fleet.scrape().await;
+    assert!((blocked_until(&scraped, "a", "token") - until).abs() < 0.5);
+    assert_eq!(fleet.member("a").count(Operation::Token), 1);
+}

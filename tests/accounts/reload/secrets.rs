@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{calls_end, ended, is_undisturbed, scraped_once};
 use crate::common::clock::StandingClock;
 use crate::common::scraped::Scraped;
-use crate::fleet::{Fleet, Member, blocked_until, company, requests_total, up};
+use crate::fleet::{Fleet, Member, blocked_until, company, eventually, requests_total, up};
 
 #[tokio::test]
 async fn a_secret_that_changes_in_its_file_costs_a_login_and_no_count() {
@@ -86,4 +86,28 @@ async fn recovers(fleet: &Fleet, name: &str) -> Scraped {
         assert!(Instant::now() < deadline, "{}", scraped.text);
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn the_token_of_an_account_that_goes_with_its_files_is_given_back() {
+    let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
+    fleet.scrape().await;
+    let gone = fleet.remove("a");
+    std::fs::remove_dir_all(fleet.path("a")).unwrap();
+    fleet.reload().await;
+    eventually("its token is given back", || gone.count(Operation::Revoke) == 1).await;
+    assert_eq!(gone.requests(Operation::Revoke)[0].status, Some(200));
+}
+
+/// The old token goes back by the secret that it was had by: another server's secret is none of the old one's business.
+#[tokio::test]
+async fn a_secret_for_another_server_is_not_sent_to_the_old_one() {
+    let mut fleet = Fleet::start(Member::several(&["a"], company).await).await;
+    fleet.scrape().await;
+    let elsewhere = Member::new("a", company(7), 7).await;
+    let old = std::mem::replace(&mut fleet.members[0], elsewhere);
+    fleet.reload().await;
+    assert_eq!(up(&fleet.scrape().await, "a"), 1.0);
+    eventually("the old token is given back", || old.count(Operation::Revoke) == 1).await;
+    assert_eq!(old.requests(Operation::Revoke)[0].status, Some(200));
 }
