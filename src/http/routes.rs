@@ -103,7 +103,11 @@ fn reload(app: &App, method: &Method) -> Reply {
     match app.reloader.reload_if_due("POST /-/reload") {
         Ok(Ok(())) => reply::line(StatusCode::OK, "reloaded"),
         Ok(Err(error)) => reply::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(wait) => reply::later(StatusCode::TOO_MANY_REQUESTS, "this was asked for less than a second ago", wait),
+        Err(wait) => reply::later(
+            StatusCode::TOO_MANY_REQUESTS,
+            "nothing was read: the last reload was asked for less than a second ago; ask again",
+            wait,
+        ),
     }
 }
 

@@ -52,12 +52,13 @@ pub fn html(app: &App, now: Moment) -> String {
     let overview = if shown.len() > 1 { overview(&shown, now) } else { String::new() };
     let sections: String = shown.iter().map(|it| account::section(it, &app.telemetry_path, now)).collect();
     let (summary, links) = (summary(&shown), links(&app.telemetry_path));
+    let reload = failed_reload(app);
     let made = now.wall.strftime("%Y-%m-%d %H:%M:%S UTC");
     format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport \
          content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head><body>\
          <header><h1>RingCentral exporter</h1><p>{ABOUT}</p></header>\
-         <main><p class=summary>{summary}</p>{overview}{sections}</main>\
+         <main><p class=summary>{summary}</p>{reload}{overview}{sections}</main>\
          <footer><nav aria-label=Links><h2>Links</h2>{links}</nav><p>Version {version} ({revision}). This page was made at {made} \
          and does not refresh itself: reload it for the present state. Looking at it asks RingCentral for nothing.</p></footer></body></html>",
         title = title(&shown),
@@ -88,6 +89,19 @@ fn summary(shown: &[Shown]) -> String {
         accounts => format!("{} in progress in {accounts} of them", count(known.iter().sum(), "call", "calls")),
     };
     format!("{}: {}. {calls}.", count(shown.len() as u64, "account", "accounts"), states.join(", "))
+}
+
+/// The log has the mistake itself, which may stand in a file that not everybody may read.
+fn failed_reload(app: &App) -> String {
+    let state = app.reloader.state();
+    if state.successful {
+        return String::new();
+    }
+    let read = state.read_well.strftime("%Y-%m-%d %H:%M:%S UTC");
+    format!(
+        "<div class=problem><h2>The last reload failed</h2><p>All runs on as it was read at {read}. A restart would not come up.</p>\
+         <h3>What to do</h3><p>The log has the mistake: correct it and reload.</p></div>"
+    )
 }
 
 fn overview(shown: &[Shown], now: Moment) -> String {

@@ -52,11 +52,13 @@ async fn a_bad_file_changes_nothing_at_all() {
         assert!(line.contains("level=error") && line.contains("--config.file: "), "{bad:?}: {line}");
         assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 0.0);
     }
+    assert!(fleet.get("/").await.text.contains("The last reload failed"));
     for name in ["a", "b"] {
         is_undisturbed(&fleet, name, &before).await;
     }
     fleet.reload().await;
     assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
+    assert!(!fleet.get("/").await.text.contains("The last reload failed"));
 }
 
 /// Half a change would be worse than none.
