@@ -145,7 +145,8 @@ fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snaps
 /// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.
 fn add_directory(families: &mut Families, account: (&str, &str), directory: &Directory, metrics: &Metrics) {
     let by_number = metrics.extension_label == ExtensionLabel::Number;
-    let stands = |entry: &&Entry| match entry.number.as_deref().filter(|_| by_number) {
+    let stands = |entry: &&Entry| match entry.number.as_deref() {
+        _ if !by_number => true,
         Some(number) => directory.by_number(number).is_some_and(|standing| standing.id == entry.id),
         None => directory.by_number(&entry.id.to_string()).is_none(),
     };

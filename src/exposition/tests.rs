@@ -191,3 +191,24 @@ fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
         assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
     }
 }
+
+/// An id may look like another extension's number, since nothing says how long either is.
+#[test]
+fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
+    let metrics = Metrics { extension_label: ExtensionLabel::Id, ..METRICS };
+    let entry = |id, number: Option<&str>| Entry {
+        id,
+        number: number.map(Into::into),
+        name: "".into(),
+        kind: "".into(),
+        status: "".into(),
+    };
+    let directory = Directory::new(vec![entry(101, Some("500")), entry(7, Some("101"))]);
+    let now = moment("2026-11-24T10:00:00Z");
+    let directory = Some(Listed { directory: Arc::new(directory), read: now });
+    let observation = Arc::new(Observation { directory, ..Observation::default() });
+    let (account, instruments) = (account("a"), Instruments::new("a", false).unwrap());
+    let view = AccountView { account: &account, observation, instruments: &instruments };
+    let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
+    assert!(["7", "101"].iter().all(|id| text.contains(&format!("extension=\"{id}\""))), "{text}");
+}
