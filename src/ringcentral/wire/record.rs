@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn values_that_no_type_holds_count_as_missing() {
+        for odd in ["1e999", "-1e999", r#""\ud800""#, r#"["\ud800",1e999]"#, r#"{"\ud800":1e999}"#] {
+            let fields = ["id", "sessionId", "telephonySessionId", "direction", "result", "finished", "startTime"];
+            for field in fields.into_iter().chain(["uri", "type", "duration", "durationMs"]) {
+                assert_eq!(call(&format!(r#"{{"{field}":{odd}}}"#)), call("{}"), "{field} {odd}");
+            }
+        }
+        assert_eq!(call(r#"{"from":1e999,"to":"\ud800","extension":"\udfff"}"#), call("{}"));
+        assert_eq!(extension(r#"{"extension":{"id":5,"name":"\ud800"}}"#), Some((some("5"), None)));
+    }
+
+    #[test]
     fn ids_come_as_numbers_and_as_strings() {
         assert_eq!(extension(r#"{"extension":{"id":62264425016}}"#), Some((some("62264425016"), None)));
         assert_eq!(extension(r#"{"extension":{"id":"62264425016"}}"#), Some((some("62264425016"), None)));
