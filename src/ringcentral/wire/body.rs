@@ -166,7 +166,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
         #[serde(borrow)]
         permission_name: Text<'a>,
     }
-    let body: ErrorBody<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let body: ErrorBody<'_> = object("an error", body).unwrap_or_default();
     let errors = body.errors.and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
     let first = errors.into_iter().flatten().next().unwrap_or_default().0;
     ApiError {
@@ -287,6 +287,7 @@ mod tests {
         let null = parse_api_error(br#"{"errorCode":"CMN-408","errors":null}"#);
         assert_eq!(null.code.as_deref(), Some("CMN-408"));
         assert_eq!(parse_api_error(b"<html>Bad Gateway</html>"), ApiError::default());
+        assert_eq!(parse_api_error(br#" [null, "a-word", "another"]"#), ApiError::default());
         assert_eq!(parse_api_error(br#"{"error":"a sentence with Bearer x"}"#), ApiError::default());
     }
 }
