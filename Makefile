@@ -5,18 +5,20 @@ TOOLS := $(CURDIR)/.cache/tools
 DIALECT := $(CURDIR)/.cache/dialect
 DEPLOY := $(CURDIR)/.cache/deploy
 HISTORY := $(CURDIR)/.cache/history
+FUZZ := --manifest-path fuzz/Cargo.toml
+FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny dialect page accounts prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
 
 # Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and logins,
 # and what is shipped.
-test: tools check dialect page accounts prometheus web deploy
+test: tools check fuzz-replay dialect page accounts prometheus web deploy
 
 build:
 	$(CARGO) build --release --locked
@@ -26,6 +28,7 @@ demo:
 
 format:
 	$(CARGO) fmt --check
+	$(CARGO) fmt $(FUZZ) --check
 
 lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -38,7 +41,17 @@ doc:
 
 # Advisories are left out: their database is no part of a package registry.
 deny: deny-tool
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --locked check bans licenses sources
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --locked check -A license-exception-not-encountered bans licenses sources
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny $(FUZZ) --config deny.toml --all-features --locked check bans licenses sources
+
+# Looks for inputs that break a claim, each target for so long. For one of them: fuzz/run 600 page
+fuzz:
+	fuzz/run $(FUZZ_SECONDS)
+
+# The inputs that are kept, once more, without libFuzzer. What the tests have compiled serves here too.
+fuzz-replay:
+	$(CARGO) clippy $(FUZZ) --target-dir target --locked --all-targets -- -D warnings
+	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 # RingCentral's own clients against the simulated account.
 dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed
