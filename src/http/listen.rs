@@ -10,8 +10,9 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted; no more than the system allows. With a short queue a flood that comes faster
+/// than we accept keeps others from joining it, and they try again after a second, and after three.
+const BACKLOG: i32 = 4096;
 
 /// Binds all addresses.
 ///

@@ -1,8 +1,9 @@
 //! What users' programs and browsers ask us: our side of HTTP.
 //!
-//! Owns: sockets ([`listen`]), connections ([`server`]), paths and their answers ([`routes`]), the deadline of a scrape
-//! ([`deadline`]) and whom it asks ([`scrape`]), targets ([`discovery`]), the encoding of an answer ([`reply`]), the page for
-//! people ([`page`]). Refuses to know: RingCentral.
+//! Owns: sockets ([`listen`]), connections ([`server`]), who has a place among them ([`places`]; [`neighbour`]) and how many there
+//! are ([`descriptors`]), paths and their answers ([`routes`]), the deadline of a scrape ([`deadline`]) and whom it asks
+//! ([`scrape`]), targets ([`discovery`]), the encoding of an answer ([`reply`]), the page for people ([`page`]). Refuses to
+//! know: RingCentral.
 //!
 //! What `--web.config.file` asks for stands at the [`door`]: [`tls`] and [`client_certificate`] for connections,
 //! [`login`] with its [`queue`] and its [`verdicts`], and the [`bucket`] of the rate limit.
@@ -10,11 +11,14 @@
 pub mod bucket;
 pub mod client_certificate;
 pub mod deadline;
+pub mod descriptors;
 pub mod discovery;
 pub mod door;
 pub mod listen;
 pub mod login;
+pub mod neighbour;
 pub mod page;
+pub mod places;
 pub mod queue;
 pub mod reply;
 pub mod routes;

@@ -5,10 +5,12 @@
 //! a map. Refuses to know: what is checked.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::neighbour::neighbour;
 
 const CHECKS_MOST: usize = 2;
 const PLACES: usize = 10;
@@ -67,14 +69,6 @@ impl Drop for Place {
         } else {
             taken.insert(self.neighbour, left);
         }
-    }
-}
-
-/// An IPv4 address, or the 64 bits of an IPv6 address that its owner cannot choose.
-fn neighbour(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Connections: accepted, bounded, drained.
 //!
-//! Owns: that a client that stalls harms nobody, and that a flood can do no more than fill the places: others wait while
-//! it lasts, and memory stays where it is. A request's head has 5 s, and so has the silence between two requests; a reader that takes nothing for 10 s is cut off; at most 512 connections are open, and from half of that
-//! on they close after their answer, so that a place is never kept by a client that has nothing to ask. With TLS the
-//! handshake has 5 s as well, in the connection's own task, so that it keeps nobody else from being accepted. Refuses
-//! to know: what is asked, and what TLS checks.
+//! Owns: that a client that stalls harms nobody. A request's head has 5 s, and so has the silence between two requests; a
+//! reader that takes nothing for 10 s is cut off; from half of all [`places`](super::places) on, connections close after
+//! their answer. With TLS the handshake has 5 s as well, in the connection's own task, so that it keeps nobody else from
+//! being accepted. Refuses to know: what is asked, what TLS checks, and who goes when all places are taken.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -20,17 +20,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::descriptors;
+use super::places::{Places, Turn};
 use super::routes::{self, App};
 use crate::clock::Moment;
 
-const CONNECTIONS_MOST: usize = 512;
-const CONNECTIONS_KEPT: usize = CONNECTIONS_MOST / 2;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scrapes in flight at the stop are answered within Prometheus' own default time, from what is known if need be.
@@ -43,18 +43,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stop`, then answers what is in flight and ends.
 pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future<Output = ()>) {
     let (stopping, stopped) = watch::channel(false);
-    let mut connections = JoinSet::new();
+    let mut places = Places::new(descriptors::for_connections());
     let mut stop = pin!(stop);
     loop {
-        let room = connections.len() < CONNECTIONS_MOST;
+        let room = places.have_room();
         tokio::select! {
             () = &mut stop => break,
-            Some(_) = connections.join_next() => {}
+            () = places.change() => {}
             accepted = accept(&listeners), if room => match accepted {
                 Ok((stream, from)) => {
-                    let keep_alive = connections.len() < CONNECTIONS_KEPT;
-                    let guest = Guest { from, app: app.clone(), keep_alive, stopped: stopped.clone() };
-                    connections.spawn(guest.enter(stream));
+                    let (turn, keep_alive) = (Turn::of_client(), !places.are_crowded());
+                    let guest = Guest { from, app: app.clone(), turn: turn.clone(), keep_alive, stopped: stopped.clone() };
+                    places.enter(from.ip(), turn, guest.enter(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -66,7 +66,7 @@ pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future
     drop(listeners);
     app.last_call.send_replace(Some(Moment::now().after(LAST_CALL).instant));
     stopping.send_replace(true);
-    drain(connections).await;
+    places.drain(GRACE).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
@@ -81,6 +81,7 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)
 struct Guest {
     from: SocketAddr,
     app: Arc<App>,
+    turn: Turn,
     keep_alive: bool,
     stopped: watch::Receiver<bool>,
 }
@@ -88,17 +89,20 @@ struct Guest {
 type BoundedStream = Pin<Box<TimeoutStream<TcpStream>>>;
 
 impl Guest {
-    async fn enter(mut self, stream: TcpStream) {
+    async fn enter(self, stream: TcpStream) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let stream = Box::pin(stream);
         match self.app.reloader.door().tls() {
             None => self.talk(stream).await,
-            Some(acceptor) => {
-                if let Some(stream) = self.shake_hands(acceptor, stream).await {
-                    self.talk(stream).await;
-                }
-            }
+            // Apart, since it needs far more memory than a connection without TLS should.
+            Some(acceptor) => Box::pin(self.enter_by_tls(acceptor, stream)).await,
+        }
+    }
+
+    async fn enter_by_tls(mut self, acceptor: TlsAcceptor, stream: BoundedStream) {
+        if let Some(stream) = self.shake_hands(acceptor, stream).await {
+            self.talk(stream).await;
         }
     }
 
@@ -117,10 +121,17 @@ impl Guest {
     }
 
     async fn talk(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (app, from) = (self.app, self.from.ip());
+        let (app, from, turn) = (self.app, self.from.ip(), self.turn);
         let service = service_fn(move |request| {
-            let app = app.clone();
-            async move { Ok::<_, std::convert::Infallible>(routes::answer(&app, request, from).await) }
+            let (app, turn) = (app.clone(), turn.clone());
+            async move {
+                turn.take();
+                // Who asks many things at once takes turns with all others.
+                yield_now().await;
+                let reply = routes::answer(&app, request, from).await;
+                turn.give_back();
+                Ok::<_, Infallible>(reply)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -135,13 +146,5 @@ impl Guest {
             _ = self.stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
-    }
-}
-
-async fn drain(mut connections: JoinSet<()>) {
-    let answered = async { while connections.join_next().await.is_some() {} };
-    if timeout(GRACE, answered).await.is_err() {
-        tracing::warn!(connections = connections.len(), "connections were cut off at the end");
-        connections.shutdown().await;
     }
 }
