@@ -77,7 +77,7 @@ impl Places {
     /// Whether there is one for a newcomer. One more than all may be there: it is served while another has to go.
     #[must_use]
     pub fn have_room(&self) -> bool {
-        self.taken.len() <= self.most
+        self.tasks.len() <= self.most
     }
 
     /// Whether so many are taken that none should be kept by a client that has had its answer.
@@ -94,7 +94,8 @@ impl Places {
 
     /// Waits until a connection has ended, or ends some if there is no room.
     pub async fn change(&mut self) {
-        if self.have_room() {
+        let somebody_is_going = self.tasks.len() > self.taken.len();
+        if self.have_room() || somebody_is_going {
             self.left().await;
             return;
         }

@@ -10,7 +10,7 @@ use crate::stage::{ATTACKER, Stage};
 
 #[tokio::test]
 async fn a_thousand_scrapers_at_once_get_a_right_answer_each() {
-    let stage = Arc::new(Stage::start(&[]).await);
+    let stage = Arc::new(Stage::start().await);
     let mut crowd = JoinSet::new();
     for _ in 0..affordable(1_000) {
         let stage = stage.clone();

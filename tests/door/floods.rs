@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::flood::{Flood, silence};
-use crate::stage::{ATTACKER, HONEST, Stage};
+use crate::stage::{ATTACKER, HONEST, SCRAPE, Stage, connect};
 
 fn one(_: usize) -> Ipv4Addr {
     ATTACKER
@@ -44,17 +44,42 @@ async fn asking_without_end(mut stream: TcpStream) {
     while stream.write_all(request.as_bytes()).await.is_ok() {}
 }
 
+/// Most of a handshake's first record.
+async fn half_a_handshake(mut stream: TcpStream) {
+    let mut hello = vec![0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
+    hello.resize(16_000, 0);
+    if stream.write_all(&hello).await.is_ok() {
+        silence(stream).await;
+    }
+}
+
 #[tokio::test]
 async fn idle_connections_from_one_address_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_800, one, silence).await;
     stage.is_well(&format!("{} idle connections", flood.len()), before).await;
 }
 
 #[tokio::test]
+async fn a_crowd_does_not_hurry_a_slow_client_from_elsewhere() {
+    let stage = Stage::start().await;
+    let _flood = Flood::start(&stage, 1_800, one, silence).await;
+    let answer = stage.ask_after(Duration::from_secs(2), HONEST, SCRAPE.as_bytes()).await;
+    answer.is_right();
+}
+
+#[tokio::test]
+async fn handshakes_that_never_end_keep_nobody_out() {
+    let stage = Stage::with_tls().await;
+    let before = stage.memory().await;
+    let flood = Flood::start(&stage, 1_800, many, half_a_handshake).await;
+    stage.is_well(&format!("{} half handshakes", flood.len()), before).await;
+}
+
+#[tokio::test]
 async fn idle_connections_from_as_many_addresses_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 3_000, many, silence).await;
     stage.is_well(&format!("{} idle connections from as many addresses", flood.len()), before).await;
@@ -62,7 +87,7 @@ async fn idle_connections_from_as_many_addresses_keep_nobody_out() {
 
 #[tokio::test]
 async fn heads_that_never_end_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 3_000, one, half_a_head).await;
     stage.is_well(&format!("{} half heads", flood.len()), before).await;
@@ -70,7 +95,7 @@ async fn heads_that_never_end_keep_nobody_out() {
 
 #[tokio::test]
 async fn readers_that_take_a_byte_a_second_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_200, many, a_byte_a_second).await;
     stage.is_well(&format!("{} slow readers", flood.len()), before).await;
@@ -78,7 +103,7 @@ async fn readers_that_take_a_byte_a_second_keep_nobody_out() {
 
 #[tokio::test]
 async fn requests_without_end_whose_answers_nobody_takes_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_200, one, asking_without_end).await;
     stage.is_well(&format!("{} that ask and take nothing", flood.len()), before).await;
@@ -86,7 +111,7 @@ async fn requests_without_end_whose_answers_nobody_takes_keep_nobody_out() {
 
 #[tokio::test]
 async fn ten_thousand_connections_that_are_held_keep_nobody_out() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 10_000, one, silence).await;
     stage.is_well(&format!("{} held connections", flood.len()), before).await;
@@ -94,12 +119,12 @@ async fn ten_thousand_connections_that_are_held_keep_nobody_out() {
 
 #[tokio::test]
 async fn ten_thousand_connections_that_come_and_go_leave_nothing_behind() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start().await;
     let before = stage.memory().await;
     let started = Instant::now();
     for number in 0..10_000 {
         let from = if number % 2 == 0 { ATTACKER } else { many(number) };
-        drop(stage.connect(from).await.unwrap());
+        drop(connect(stage.address, from).await.unwrap());
     }
     println!("10,000 came and went in {:?}", started.elapsed());
     stage.is_well("after 10,000 that came and went", before).await;
