@@ -78,13 +78,14 @@ accounts:
 	$(CARGO) test --locked --test accounts
 
 # Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
-# and under wrk. The first three mostly wait for the clock, so they wait together. `make tools` installs Debian's.
+# under wrk, and under floods. The first three mostly wait for the clock, so they wait together. `make tools` installs Debian's.
 prometheus:
-	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load
+	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load --test door
 	$(CARGO) test --locked --no-run --test dashboards --test rules
 	$(MAKE) --jobs=3 --output-sync=target under-prometheus alerting dashboards
 	$(CARGO) test --locked --test rules
 	$(CARGO) test --release --locked --test load -- --nocapture
+	$(CARGO) test --release --locked --test door -- --nocapture --test-threads=1
 
 under-prometheus:
 	$(CARGO) test --release --locked --test prometheus

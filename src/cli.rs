@@ -188,6 +188,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_flag_takes_a_secret() {
+        let is_secret = |flag: &&str| ["secret", "jwt", "password", "token"].iter().any(|word| flag.contains(word));
+        let command = Cli::command();
+        let all = command.get_subcommands().chain([&command]).flat_map(|command| command.get_arguments());
+        let secrets: Vec<_> = all.filter_map(|argument| argument.get_long()).filter(is_secret).collect();
+        assert!(!secrets.is_empty() && secrets.iter().all(|flag| flag.ends_with("-file")), "{secrets:?}");
+    }
+
+    #[test]
     fn every_flag_has_a_place_of_its_own() {
         Cli::command().debug_assert();
     }

@@ -48,3 +48,21 @@ fn the_readme_names_no_metric_that_does_not_exist() {
         assert!(is_known, "{name}");
     }
 }
+
+/// Words in backquotes: a path of a source file, and after it on the same line the tests that it has.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let mut named = 0;
+    for line in include_str!("../../docs/SECURITY.md").lines() {
+        let mut source = None;
+        for word in line.split('`').skip(1).step_by(2) {
+            if word.ends_with(".rs") {
+                source = Some(std::fs::read_to_string(word).unwrap_or_else(|_| panic!("{word} is not there")));
+            } else if let Some(source) = &source {
+                assert!(source.contains(&format!("fn {word}(")), "{word} in {line}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+}
