@@ -179,6 +179,12 @@ mod tests {
         (places, turns)
     }
 
+    async fn make_room(places: &mut Places) {
+        while !places.have_room() {
+            places.change().await;
+        }
+    }
+
     /// Which of them are still there, by how long they have been waited for.
     fn left(places: &Places, turns: &[Turn]) -> Vec<bool> {
         let is_there = |turn: &Turn| places.taken.values().any(|place| Arc::ptr_eq(&place.turn.0, &turn.0));
@@ -190,9 +196,8 @@ mod tests {
         let (mut places, turns) = taken_by(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
         turns[0].give_back();
         assert!(!places.have_room());
-        places.change().await;
+        make_room(&mut places).await;
         assert_eq!(left(&places, &turns), [true, false, true, true]);
-        assert!(places.have_room());
     }
 
     #[tokio::test]
@@ -204,9 +209,7 @@ mod tests {
         }
         assert_eq!(left(&places, &turns), [true, true, true]);
         *turns[1].lock() = *waited(1).lock();
-        while !places.have_room() {
-            places.change().await;
-        }
+        make_room(&mut places).await;
         assert_eq!(left(&places, &turns), [true, false, true]);
     }
 
@@ -214,7 +217,7 @@ mod tests {
     async fn a_crowd_pushes_out_its_own() {
         let addresses = ["192.0.2.9", "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.8"];
         let (mut places, turns) = taken_by(&addresses);
-        places.change().await;
+        make_room(&mut places).await;
         assert_eq!(left(&places, &turns), [true, false, true, true, true], "a network of IPv6 is one neighbour");
         turns[2].take();
         turns[3].take();
@@ -231,9 +234,7 @@ mod tests {
         places.enter("192.0.2.1".parse().unwrap(), at_work, pending());
         places.enter("192.0.2.1".parse().unwrap(), Turn::of_client(), pending());
         let entered = Moment::now().instant;
-        while !places.have_room() {
-            places.change().await;
-        }
+        make_room(&mut places).await;
         assert!(entered.elapsed() >= MOMENT, "{:?}", entered.elapsed());
     }
 
