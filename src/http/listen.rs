@@ -10,6 +10,8 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::server::WRITE_TIMEOUT;
+
 /// Connections that wait to be accepted; no more than the system allows. With a short queue a flood that comes faster
 /// than we accept keeps others from joining it, and they try again after a second, and after three.
 const BACKLOG: i32 = 4096;
@@ -53,6 +55,20 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    give_up_readers(&socket)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// What a client does not take lies in the system's memory, after we have closed too, for minutes: so for this long alone.
+/// Connections have it from the socket that they come by.
+#[cfg(target_os = "linux")]
+fn give_up_readers(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))
+}
+
+/// Other systems have a time of their own.
+#[cfg(not(target_os = "linux"))]
+fn give_up_readers(_: &Socket) -> io::Result<()> {
+    Ok(())
 }

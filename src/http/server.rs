@@ -32,7 +32,8 @@ use super::routes::{self, App};
 use crate::clock::Moment;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a reader may take nothing, be it from us or from what the system keeps for it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scrapes in flight at the stop are answered within Prometheus' own default time, from what is known if need be.
 const LAST_CALL: Duration = Duration::from_secs(10);
 /// Beyond the last call, for their answers to be written.

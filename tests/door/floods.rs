@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use crate::flood::{Flood, silence};
@@ -129,4 +129,19 @@ async fn ten_thousand_connections_that_come_and_go_leave_nothing_behind() {
     println!("10,000 came and went in {:?}", started.elapsed());
     stage.is_well("after 10,000 that came and went", before).await;
     assert!(stage.scrape(HONEST).await.value("process_open_fds") < 50.0);
+}
+
+/// Its whole answer fits into what the system keeps for it, so that we have long been done with it.
+#[tokio::test]
+async fn what_a_reader_does_not_take_is_kept_for_ten_seconds_alone() {
+    let stage = Stage::start().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut reader = socket.connect(stage.address).await.unwrap();
+    reader.write_all(SCRAPE.as_bytes()).await.unwrap();
+    let whole = stage.scrape(HONEST).await.body.len();
+    sleep(Duration::from_secs(16)).await;
+    let mut taken = Vec::new();
+    let ended = reader.read_to_end(&mut taken).await;
+    assert!(ended.is_err() || taken.len() < whole, "all {whole} bytes came after all");
 }
