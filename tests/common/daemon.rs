@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what it serves, only that it logs to standard error and tells its address there.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ type Log = Arc<Mutex<String>>;
 pub struct Daemon {
     log: Log,
     reading: JoinHandle<()>,
-    _child: Child,
+    child: Child,
 }
 
 impl Daemon {
@@ -27,7 +27,7 @@ impl Daemon {
         let mut child = command.spawn().expect("it is installed: `make tools` does it");
         let log = Log::default();
         let reading = tokio::spawn(read(child.stderr.take().unwrap(), log.clone()));
-        Self { log, reading, _child: child }
+        Self { log, reading, child }
     }
 
     /// What it has logged.
@@ -49,6 +49,23 @@ impl Daemon {
         };
         let line = timeout(Duration::from_secs(30), search).await;
         line.unwrap_or_else(|_| panic!("it never said {wanted:?}: {}", self.log()))
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Waits for its end.
+    pub async fn ends(&mut self) -> ExitStatus {
+        timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap()
+    }
+
+    /// Waits until it listens, and gives its address as the exporter logs it.
+    pub async fn says_where(&self) -> String {
+        let line = self.logs("message=listening").await;
+        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+        format!("http://{}", address.trim_matches('"'))
     }
 
     /// Waits until it listens, and gives its address as Prometheus' programs log it.
