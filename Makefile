@@ -8,10 +8,13 @@ HISTORY := $(CURDIR)/.cache/history
 FUZZ := --manifest-path fuzz/Cargo.toml
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
+SOAK_MINUTES ?= 60
+SOAK_SEED ?= 1
+SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
@@ -31,7 +34,7 @@ format:
 	$(CARGO) fmt $(FUZZ) --check
 
 lint:
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 unit:
 	$(CARGO) test --locked --lib --bins --test simulator --test exporter --test budget --test records --test ledger
@@ -78,14 +81,16 @@ accounts:
 	$(CARGO) test --locked --test accounts
 
 # Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
-# under wrk, and under floods. The first three mostly wait for the clock, so they wait together. `make tools` installs Debian's.
+# under wrk and under floods, in bad weather, and for a simulated day. Those that mostly wait for the clock wait together.
+# `make tools` installs Debian's.
 prometheus:
-	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load --test door
+	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load --test door --test soak
 	$(CARGO) test --locked --no-run --test dashboards --test rules
-	$(MAKE) --jobs=3 --output-sync=target under-prometheus alerting dashboards
+	$(MAKE) --jobs=4 --output-sync=target under-prometheus alerting dashboards weather
 	$(CARGO) test --locked --test rules
 	$(CARGO) test --release --locked --test load -- --nocapture
 	$(CARGO) test --release --locked --test door -- --nocapture --test-threads=1
+	$(MAKE) month SOAK_DAYS=1
 
 under-prometheus:
 	$(CARGO) test --release --locked --test prometheus
@@ -95,6 +100,20 @@ alerting:
 
 dashboards:
 	$(CARGO) test --locked --test dashboards
+
+# A minute and a half of a bad network and a bad API.
+weather:
+	$(CARGO) test --release --locked --test soak
+
+# The whole exporter on a clock that is moved; the feature is for this alone.
+month:
+	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features moved-clock --test month -- --nocapture
+
+# Bad weather for an hour, and a month: make soak SOAK_MINUTES=600 SOAK_SEED=7. A SIGTERM to the test ends the hour early,
+# with its report.
+soak:
+	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --release --locked --test soak -- --nocapture
+	$(MAKE) month
 
 # TLS, logins and reloads, by curl, openssl and a real Prometheus.
 web:

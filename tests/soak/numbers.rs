@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{JournalEntry, Operation, Record, Simulator, Switchboard};
+use ringcentral_exporter::simulator::{JournalEntry, Operation, Simulator};
 
-use crate::common::truth::{self, CALL_FAMILIES, Numbers as ExtensionNumbers};
+use crate::common::truth::{self, CALL_FAMILIES};
 use crate::diary::Diary;
 use crate::scrapes::Scrape;
 use crate::stage::INTERVAL;
 
 type Samples = BTreeMap<String, f64>;
 
+const ACCOUNT: &str = "default";
 const MAX_AGE_MS: i64 = 120_000;
 /// A fetch takes so long at the most: a login and a walk.
 const FETCH_MS: i64 = 40_000;
@@ -145,12 +146,12 @@ impl Numbers {
         shown: Samples,
         evidence: &Evidence<'_>,
     ) -> Option<String> {
-        let numbers = extension_numbers(evidence.simulator);
+        let numbers = truth::numbers_of(evidence.simulator);
         let until = scrape.answered_ms().min(taken + FETCH_MS);
         let mut nearest = None;
         for listed_at in lists_between(evidence.journal, taken - GRAIN_MS, until) {
             let listed = truth::listed(&evidence.simulator.url(), listed_at).await;
-            let calls = truth::samples(&listed, &numbers);
+            let calls = truth::samples(ACCOUNT, &listed, &numbers);
             if calls == shown {
                 return self.is_counted(scrape, taken, Known::of(listed_at, calls, scrape), evidence);
             }
@@ -172,7 +173,8 @@ impl Numbers {
             self.stretch_from = new.listed_at;
             return new.counters.values().any(|count| *count > 0.0).then(|| "the baseline was counted".to_owned());
         };
-        let truth = ended(evidence.simulator.switchboard(), before.listed_at, new.listed_at);
+        let switchboard = evidence.simulator.switchboard();
+        let truth = truth::ended(ACCOUNT, &switchboard.ended_between(before.listed_at, new.listed_at));
         let counted = minus(&new.counters, &before.counters);
         self.add_up(&before, &new, total(&counted), total(&truth));
         let is_gap = new.gaps > before.gaps;
@@ -211,25 +213,6 @@ fn owned((series, value): (&String, f64)) -> (String, f64) {
 fn lists_between(journal: &[JournalEntry], from: i64, until: i64) -> Vec<i64> {
     let lists = journal.iter().filter(|entry| entry.operation == Some(Operation::ActiveCalls));
     lists.filter_map(|entry| entry.listed_at_ms).filter(|at| (from..=until).contains(at)).collect()
-}
-
-fn extension_numbers(simulator: &Simulator) -> ExtensionNumbers {
-    let extensions = simulator.switchboard().extensions().iter();
-    extensions.filter_map(|extension| Some((extension.id.to_string(), extension.number.clone()?))).collect()
-}
-
-/// The calls that ended between two lists, as the counter has them.
-fn ended(switchboard: &Switchboard, after: i64, until: i64) -> Samples {
-    let mut samples = Samples::new();
-    for record in switchboard.ended_between(after, until).iter().filter(|record| record.kind != "Fax") {
-        *samples.entry(series(record)).or_insert(0.0) += 1.0;
-    }
-    samples
-}
-
-fn series(record: &Record) -> String {
-    let (direction, result) = (record.direction.name(), record.result.replace("Hang up", "Hang Up"));
-    format!("ringcentral_calls_ended_total{{account=\"default\",direction=\"{direction}\",result=\"{result}\"}}")
 }
 
 fn minus(later: &Samples, earlier: &Samples) -> Samples {
