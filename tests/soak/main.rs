@@ -14,6 +14,7 @@
 mod common;
 mod court;
 mod diary;
+mod document;
 mod numbers;
 mod proxy;
 mod report;

@@ -267,3 +267,74 @@ fn group(operation: Operation) -> &'static str {
         Operation::ActiveCalls => "heavy",
     }
 }
+
+/// The judge is judged: journals that are wrong in one way each.
+#[cfg(test)]
+mod tests {
+    use ringcentral_exporter::simulator::limiter::OtherTool;
+
+    use super::*;
+    use crate::weather::Fate;
+
+    const MINUTE: i64 = 60_000;
+
+    /// Requests at these times with these statuses, each heard.
+    fn findings(requests: &[(i64, Operation, u16)]) -> Vec<String> {
+        let entries: Vec<_> = (1..).zip(requests).map(|(sequence, request)| entry(sequence, request)).collect();
+        let hours = Duration::from_secs(36_000);
+        let diary = Diary::new(0, OtherTool { requests: 10, first: hours, every: hours });
+        let heard = |(at, ..): &(i64, Operation, u16)| Exchange { begun_ms: *at, fate: Fate::Pass, heard: true };
+        let exchanges: Vec<_> = requests.iter().map(heard).collect();
+        Requests::default().look_at(&entries, i64::MAX, &exchanges, &diary)
+    }
+
+    fn entry(sequence: u64, (at, operation, status): &(i64, Operation, u16)) -> JournalEntry {
+        JournalEntry {
+            sequence,
+            arrived_ms: *at,
+            answered_ms: Some(*at),
+            operation: Some(*operation),
+            target: String::new(),
+            status: Some(*status),
+            in_penalty: false,
+            records: None,
+            listed_at_ms: None,
+        }
+    }
+
+    fn lists(count: i64, apart: i64) -> Vec<(i64, Operation, u16)> {
+        (0..count).map(|n| (n * apart, Operation::ActiveCalls, 200)).collect()
+    }
+
+    fn is_found(requests: &[(i64, Operation, u16)], what: &str) {
+        let found = findings(requests);
+        assert!(found.iter().any(|found| found.contains(what)), "{found:?}");
+    }
+
+    #[test]
+    fn eight_lists_a_minute_are_well_and_nine_are_not() {
+        assert!(findings(&lists(50, 7_500)).is_empty());
+        is_found(&lists(9, 7_000), "9 requests of heavy within 60 s");
+    }
+
+    #[test]
+    fn a_429_that_nobody_made_and_a_request_in_its_silence_are_found() {
+        let refused = [(0, Operation::ActiveCalls, 429), (MINUTE - 1, Operation::ActiveCalls, 200)];
+        is_found(&refused, "a 429 of our own making");
+        is_found(&refused, "1 ms before the end of a silence");
+    }
+
+    #[test]
+    fn a_login_without_reason_or_within_the_back_off_is_found() {
+        let granted = [(0, Operation::Token, 200), (1_000, Operation::Token, 200)];
+        is_found(&granted, "a login without reason");
+        let refused =
+            [(0, Operation::Token, 400), (MINUTE, Operation::Token, 400), (2 * MINUTE, Operation::Token, 200)];
+        is_found(&refused, "60000 ms before the end of the back-off");
+    }
+
+    #[test]
+    fn a_401_to_a_token_that_is_good_is_found() {
+        is_found(&[(0, Operation::Token, 200), (10, Operation::ActiveCalls, 401)], "a 401 of our own making");
+    }
+}

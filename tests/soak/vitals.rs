@@ -62,3 +62,11 @@ impl Vitals {
         wrong
     }
 }
+
+#[test]
+fn a_process_that_grows_is_found_out() {
+    let grows =
+        |by: f64| Vitals { samples: (0..100).map(|n| (n, 8e6 + by * n as f64, 16.0 + by * n as f64)).collect() };
+    assert!(grows(0.0).judge().is_empty());
+    assert_eq!(grows(100_000.0).judge().len(), 2);
+}
