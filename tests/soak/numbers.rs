@@ -234,3 +234,86 @@ fn difference(truth: &Samples, shown: &Samples) -> BTreeMap<String, (Option<f64>
     let pairs = names.map(|name| (name.clone(), (truth.get(name).copied(), shown.get(name).copied())));
     pairs.filter(|(_, (truth, shown))| truth != shown).collect()
 }
+
+/// The judge is judged: scrapes that are wrong in one way each.
+#[cfg(test)]
+mod tests {
+    use ringcentral_exporter::simulator::Scenario;
+    use ringcentral_exporter::simulator::limiter::OtherTool;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::common::clock::StandingClock;
+
+    /// Two true scrapes of a simulated account, a minute apart; the second is changed first. Gives what is found in it.
+    async fn findings(change: impl FnOnce(&mut Scrape)) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock = StandingClock::new();
+        let simulator = Simulator::start(listener, clock.scenario(Scenario::normal()), 1).unwrap();
+        let hours = Duration::from_secs(36_000);
+        let diary = Diary::new(simulator.now(), OtherTool { requests: 10, first: hours, every: hours });
+        let (first, started) = (true_scrape(0, &simulator, simulator.now()).await, simulator.now());
+        clock.advance(Duration::from_secs(60));
+        let mut second = true_scrape(1, &simulator, started).await;
+        change(&mut second);
+        let journal = [started, simulator.now()].map(list);
+        let evidence = Evidence { simulator: &simulator, journal: &journal, diary: &diary };
+        let mut judge = Numbers::default();
+        assert!(judge.look_at(&first, &evidence).await.is_empty());
+        judge.look_at(&second, &evidence).await
+    }
+
+    async fn true_scrape(server: usize, simulator: &Simulator, started: i64) -> Scrape {
+        let at_ms = simulator.now();
+        let mut samples = truth::of(simulator, ACCOUNT).await;
+        samples.extend(truth::ended(ACCOUNT, &simulator.switchboard().ended_between(started, at_ms)));
+        let ours = [("ringcentral_up", 1.0), ("ringcentral_snapshot_timestamp_seconds", at_ms as f64 / 1000.0)];
+        samples.extend(ours.map(|(family, value)| (format!("{family}{{account=\"{ACCOUNT}\"}}"), value)));
+        samples.extend([("up{}".to_owned(), 1.0), ("scrape_duration_seconds{}".to_owned(), 0.1)]);
+        Scrape { server, at_ms, samples }
+    }
+
+    fn list(at: i64) -> JournalEntry {
+        JournalEntry {
+            sequence: 1,
+            arrived_ms: at,
+            answered_ms: Some(at),
+            operation: Some(Operation::ActiveCalls),
+            target: String::new(),
+            status: Some(200),
+            in_penalty: false,
+            records: None,
+            listed_at_ms: Some(at),
+        }
+    }
+
+    fn of<'a>(scrape: &'a mut Scrape, family: &str) -> &'a mut f64 {
+        scrape.samples.iter_mut().find(|(series, _)| series.split('{').next() == Some(family)).unwrap().1
+    }
+
+    async fn is_found(what: &str, change: impl FnOnce(&mut Scrape)) {
+        let found = findings(change).await;
+        assert!(found.iter().any(|found| found.contains(what)), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn the_truth_is_well_and_one_call_more_or_less_is_found() {
+        assert!(findings(|_| {}).await.is_empty());
+        is_found("is no list's", |scrape| *of(scrape, CALL_FAMILIES[0]) += 1.0).await;
+        is_found("is no list's", |scrape| *of(scrape, CALL_FAMILIES[2]) -= 1.0).await;
+        is_found("gap false", |scrape| *of(scrape, "ringcentral_calls_ended_total") += 1.0).await;
+        is_found("gap false", |scrape| *of(scrape, "ringcentral_calls_ended_total") -= 1.0).await;
+    }
+
+    #[tokio::test]
+    async fn calls_that_are_too_old_or_gone_without_reason_are_found() {
+        is_found("is shown", |scrape| scrape.at_ms += 121_000).await;
+        is_found("calls are absent", |scrape| scrape.samples.retain(|series, _| !series.contains("_in_"))).await;
+    }
+
+    #[tokio::test]
+    async fn a_scrape_that_is_not_answered_is_found() {
+        is_found("no answer", |scrape| *of(scrape, "up") = 0.0).await;
+        is_found("no answer", |scrape| *of(scrape, "scrape_duration_seconds") = 5.1).await;
+    }
+}

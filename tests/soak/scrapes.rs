@@ -25,7 +25,7 @@ const LABELS: [&str; 7] = ["account", "direction", "result", "outcome", "extensi
 pub struct Scrape {
     pub server: usize,
     pub at_ms: i64,
-    samples: BTreeMap<String, f64>,
+    pub samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
