@@ -8,11 +8,11 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{JournalEntry, Operation};
 
 use crate::common::truth::{self, CALL_FAMILIES};
-use crate::world::{Samples, World, sum};
+use crate::world::{Seen, World, sum};
 
 const HOUR: i64 = 3600;
-/// Gauges are compared with the truth at every so many-th scrape.
-const SAMPLE: u64 = 20;
+/// Gauges are compared with the truth every so many seconds.
+const SAMPLE: i64 = 300;
 const WINDOW_MS: i64 = 60_000;
 /// Ten, less a fifth.
 const USABLE: usize = 8;
@@ -49,31 +49,34 @@ struct Mark {
     gaps: f64,
 }
 
+/// Whether the scrape of this second is looked at closely.
+pub fn looks_at(second: i64) -> bool {
+    second % SAMPLE == 0
+}
+
 impl Judge {
-    pub async fn look_at(&mut self, world: &World, scraped: &Samples, second: i64) {
+    pub async fn look_at(&mut self, world: &World, seen: &Seen, second: i64) {
         self.scrapes += 1;
-        let is_up = scraped["ringcentral_up{account=\"default\"}"] == 1.0;
+        let is_up = seen.samples["ringcentral_up{account=\"default\"}"] == 1.0;
         self.down += u64::from(!is_up);
-        if self.scrapes % SAMPLE == 1 && is_up {
-            self.shows_the_truth(world, scraped, second).await;
+        if looks_at(second) && is_up {
+            self.shows_the_truth(world, seen, second).await;
         }
         if second % HOUR == 30 * 60 {
             self.look_at_requests(world);
-            self.look_at_counters(world, scraped, is_up);
+            self.look_at_counters(world, seen, is_up);
         }
         if second % DAY == DAY - HOUR {
             self.resident_kib.extend(resident_kib());
         }
     }
 
-    /// Whether the calls shown are those that were listed a moment ago: half past an hour nothing is wrong, and each scrape
-    /// fetches.
-    async fn shows_the_truth(&mut self, world: &World, scraped: &Samples, second: i64) {
-        let journal = world.simulator().journal();
-        let Some(listed_at) = journal.iter().rev().find_map(|entry| entry.listed_at_ms) else { return };
+    /// Whether the calls shown are those that were listed last.
+    async fn shows_the_truth(&mut self, world: &World, seen: &Seen, second: i64) {
+        let Some(listed_at) = seen.listed_at else { return };
         let listed = truth::listed(&world.simulator().url(), listed_at).await;
         let truth = truth::samples("default", &listed, &world.rig.numbers());
-        let mut shown = scraped.clone();
+        let mut shown = seen.samples.clone();
         shown.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap()));
         self.compared += 1;
         if shown != truth {
@@ -109,15 +112,15 @@ impl Judge {
     }
 
     /// From hour to hour, as many calls are counted as ended; where a gap was told, no more than did.
-    fn look_at_counters(&mut self, world: &World, scraped: &Samples, is_up: bool) {
-        let Some(listed_at) = world.simulator().journal().iter().rev().find_map(|entry| entry.listed_at_ms) else {
-            return;
-        };
+    fn look_at_counters(&mut self, world: &World, seen: &Seen, is_up: bool) {
+        let Some(listed_at) = seen.listed_at else { return };
         if !is_up {
             return self.wrong.push("not well half past the hour".to_owned());
         }
-        let (ended, gaps) =
-            (sum(scraped, "ringcentral_calls_ended_total"), sum(scraped, "ringcentral_coverage_gaps_total"));
+        let (ended, gaps) = (
+            sum(&seen.samples, "ringcentral_calls_ended_total"),
+            sum(&seen.samples, "ringcentral_coverage_gaps_total"),
+        );
         let now = Mark { listed_at, ended, gaps };
         let Some(before) = self.before.replace(now) else { return };
         let truth = world.simulator().switchboard().ended_between(before.listed_at, now.listed_at);

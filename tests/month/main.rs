@@ -34,8 +34,8 @@ async fn a_month_is_counted_exactly_and_breaks_no_limit() {
     let mut judge = Judge::default();
     for second in (0..days * 86_400).step_by(INTERVAL_S as usize) {
         troubles::befall(&mut world, second);
-        let scraped = world.scrape().await;
-        judge.look_at(&world, &scraped, second).await;
+        let seen = world.scrape(judge::looks_at(second)).await;
+        judge.look_at(&world, &seen, second).await;
         world.sleep(INTERVAL_S).await;
     }
     let took = began.elapsed().unwrap();

@@ -19,6 +19,12 @@ use crate::rig::Rig;
 /// What a scrape got, by series.
 pub type Samples = BTreeMap<String, f64>;
 
+/// A scrape, and which list the API had answered last when it was answered.
+pub struct Seen {
+    pub samples: Samples,
+    pub listed_at: Option<i64>,
+}
+
 /// In real time, far more than an answer takes.
 const REAL_PATIENCE: Duration = Duration::from_millis(20);
 /// By so much time moves while something waits for it.
@@ -60,11 +66,12 @@ impl World {
         self.simulator().evict_tokens();
     }
 
-    /// A scrape, and all that the exporter does beside it.
-    pub async fn scrape(&self) -> Samples {
+    /// A scrape, and all that the exporter does beside it. The journal is looked at only on request: it is long.
+    pub async fn scrape(&self, looks: bool) -> Seen {
         let samples = self.get().await;
+        let journal = if looks { self.simulator().journal() } else { Vec::new() };
         self.settle().await;
-        samples
+        Seen { samples, listed_at: journal.iter().rev().find_map(|entry| entry.listed_at_ms) }
     }
 
     /// Lets time go by.
@@ -76,7 +83,8 @@ impl World {
         self.rig.stop().await;
     }
 
-    /// Asks until no request is under way, which costs the API nothing: a second scrape of an instant may not fetch.
+    /// Asks until no request is under way. A second scrape of an instant may not fetch; one that had to wait may, which is
+    /// as well.
     async fn settle(&self) {
         for ask in 1.. {
             let samples = self.get().await;
