@@ -30,6 +30,11 @@ pub struct Court {
 }
 
 impl Court {
+    /// Judges that have seen nothing yet, of an API with this limit of the list.
+    pub fn new(lists_a_minute: u32) -> Self {
+        Self { requests: Requests::new(lists_a_minute), ..Self::default() }
+    }
+
     /// Looks at what happens, for as long as it is let.
     pub async fn sit(&mut self, stage: &Stage) {
         loop {

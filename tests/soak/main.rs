@@ -45,7 +45,7 @@ async fn in_bad_weather_no_number_is_wrong_no_limit_is_broken_and_no_scrape_is_u
     let seed = number("SOAK_SEED").unwrap_or(1);
     let duration = number("SOAK_MINUTES").map_or(Duration::from_secs(90), |minutes| Duration::from_secs(60 * minutes));
     let mut stage = Stage::start(seed, duration).await;
-    let mut court = Court::default();
+    let mut court = Court::new(stage::lists_a_minute(duration));
     let phases = weather::phases(seed, duration);
     let mut terminated = signal(SignalKind::terminate()).unwrap();
     tokio::select! {

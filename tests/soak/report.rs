@@ -89,7 +89,7 @@ fn judged(court: &Court) -> Vec<(String, String)> {
         row("of these outside declared gaps, exact", numbers.ended_outside_gaps),
         row("declared gaps; calls told as lost", format!("{}; {}", numbers.gaps, numbers.lost)),
         row("longest stretch without a gap", format!("{} s", numbers.longest_stretch_ms / 1000)),
-        row("most requests of the list in any 60 s, of 10", heavy),
+        row("most requests of the list in any 60 s", heavy),
         row("429 after another tool had spent the limit", requests.refused_by_other_tool),
         row("findings: wrong numbers, 429 of our making, requests in a penalty, ...", court.wrong.len()),
         row("requests inside a penalty that the network had kept secret", requests.excused),

@@ -37,6 +37,7 @@ pub struct Requests {
     pub refused_logins: u64,
     /// The most requests in any window, by group.
     pub most: BTreeMap<&'static str, usize>,
+    usable_lists: usize,
     last: u64,
     taken: Vec<usize>,
     windows: BTreeMap<&'static str, VecDeque<i64>>,
@@ -70,6 +71,11 @@ struct Case<'a> {
 }
 
 impl Requests {
+    /// Nothing was seen yet of an API with this limit of the list.
+    pub fn new(lists_a_minute: u32) -> Self {
+        Self { usable_lists: (lists_a_minute - lists_a_minute / 5) as usize, ..Self::default() }
+    }
+
     /// Looks at the requests that came before this instant and were not looked at yet; gives what is wrong with them.
     pub fn look_at(
         &mut self,
@@ -122,7 +128,7 @@ impl Requests {
         let (now, most) = (window.len(), self.most.entry(group).or_default());
         *most = now.max(*most);
         let usable = match group {
-            "heavy" => 8,
+            "heavy" => self.usable_lists,
             "medium" => 32,
             _ => 4,
         };
@@ -285,7 +291,7 @@ mod tests {
         let diary = Diary::new(0, OtherTool { requests: 10, first: hours, every: hours });
         let heard = |(at, ..): &(i64, Operation, u16)| Exchange { begun_ms: *at, fate: Fate::Pass, heard: true };
         let exchanges: Vec<_> = requests.iter().map(heard).collect();
-        Requests::default().look_at(&entries, i64::MAX, &exchanges, &diary)
+        Requests::new(10).look_at(&entries, i64::MAX, &exchanges, &diary)
     }
 
     fn entry(sequence: u64, (at, operation, status): &(i64, Operation, u16)) -> JournalEntry {

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use ringcentral_exporter::simulator::limiter::OtherTool;
+use ringcentral_exporter::simulator::limiter::{Limit, OtherTool};
+use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation, Reply, Scenario, Simulator};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use crate::common::prometheus::Server;
 use crate::diary::{Diary, Injection, Rotation};
 use crate::now_ms;
 use crate::proxy::Proxy;
-use crate::weather::{Api, Phase};
+use crate::weather::{self, Api, Phase};
 
 /// The interval and the timeout of each Prometheus.
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ impl Stage {
         let other_tool = other_tool(duration);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let simulator = Simulator::start(listener, scenario(other_tool), seed).unwrap();
+        let simulator = Simulator::start(listener, scenario(other_tool, lists_a_minute(duration)), seed).unwrap();
         let diary = Diary::new(now_ms(), other_tool);
         let proxy = Proxy::start(address, seed).await;
         let folder = tempfile::tempdir().unwrap();
@@ -146,7 +147,7 @@ impl Stage {
             (Api::Unavailable, _) => ("503", Reply::unavailable(503).into(), false),
             (Api::TooMany, 0) => ("429 for the account", later(Reply::too_many_requests(None), wait), true),
             (Api::TooMany, _) => {
-                let reply = Reply::too_many_requests(None).with_rate_limit("heavy", 10, 0, 60);
+                let reply = Reply::too_many_requests(None).with("X-Rate-Limit-Group", "heavy");
                 ("429 for the group", later(reply, wait), true)
             }
             (Api::Html, 0..3) => ("HTML with 200", Reply::html(200, "Sign in").into(), false),
@@ -188,6 +189,11 @@ impl Stage {
     }
 }
 
+/// The limit of the list: as documented in a long run, and in a short one so high that each scrape may fetch.
+pub fn lists_a_minute(duration: Duration) -> u32 {
+    if weather::is_short(duration) { 60 } else { 10 }
+}
+
 fn later(reply: Reply, seconds: i64) -> FaultKind {
     reply.with("Retry-After", seconds).into()
 }
@@ -195,12 +201,18 @@ fn later(reply: Reply, seconds: i64) -> FaultKind {
 /// It empties the bucket once towards the end of a short run, and every eight minutes of a long one.
 fn other_tool(duration: Duration) -> OtherTool {
     let first = duration.mul_f64(0.75).min(Duration::from_secs(240));
-    OtherTool { requests: 10, first, every: Duration::from_secs(480) }
+    OtherTool { requests: lists_a_minute(duration), first, every: Duration::from_secs(480) }
 }
 
 /// A company whose list stays within one page: a list of several is of several instants, and no single truth is its.
-fn scenario(other_tool: OtherTool) -> Scenario {
-    Scenario { calls_per_minute: 40.0, other_tool: Some(other_tool), token_life: TOKEN_LIFE, ..Scenario::normal() }
+fn scenario(other_tool: OtherTool, lists_a_minute: u32) -> Scenario {
+    Scenario {
+        calls_per_minute: 40.0,
+        other_tool: Some(other_tool),
+        limits: Limits { heavy: Limit::per_minute(lists_a_minute), ..Limits::default() },
+        token_life: TOKEN_LIFE,
+        ..Scenario::normal()
+    }
 }
 
 fn exporter(simulator: &Simulator, proxy: &Proxy, folder: &TempDir) -> Daemon {
