@@ -3,6 +3,7 @@
 CARGO ?= cargo
 TOOLS := $(CURDIR)/.cache/tools
 DIALECT := $(CURDIR)/.cache/dialect
+PEERS := $(CURDIR)/.cache/peers
 DEPLOY := $(CURDIR)/.cache/deploy
 HISTORY := $(CURDIR)/.cache/history
 FUZZ := --manifest-path fuzz/Cargo.toml
@@ -14,7 +15,7 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench compare peers demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
@@ -62,12 +63,16 @@ dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed
 
 # What is installed is a copy of what was asked for: the tests compare the two.
 $(DIALECT)/javascript/installed: $(addprefix tests/dialect/javascript/,package-lock.json package.json .npmrc)
+$(PEERS)/javascript/installed: $(addprefix benches/peers/javascript/,package-lock.json package.json .npmrc)
+$(DIALECT)/javascript/installed $(PEERS)/javascript/installed:
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	cd $(@D) && npm ci --loglevel=error
 	cp $< $@
 
 $(DIALECT)/python/installed: tests/dialect/python/requirements.txt
+$(PEERS)/python/installed: benches/peers/python/requirements.txt
+$(DIALECT)/python/installed $(PEERS)/python/installed:
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
@@ -150,6 +155,13 @@ $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kub
 bench:
 	$(CARGO) bench --locked --bench scrape
 	$(CARGO) bench --locked --bench process
+
+# The same numbers by exporters in Python and JavaScript, beside ours: twelve minutes, three of them by the clock.
+compare: peers
+	$(CARGO) bench --locked --bench peers
+
+# What the exporters in Python and JavaScript need.
+peers: $(PEERS)/javascript/installed $(PEERS)/python/installed
 
 # Nine days of a simulated account as Prometheus' data, for dashboards: a minute, and 4 GB on the way to 40 MB. For two
 # days: make history HISTORY_FLAGS="--days 2"

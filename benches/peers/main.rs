@@ -1,0 +1,49 @@
+//! How it compares: `cargo bench --bench peers`, or `make compare`, which installs what it needs.
+//!
+//! The peers are what one would write instead within an afternoon, with RingCentral's own libraries: `python/` and
+//! `javascript/`. Each program is a real process before a simulated account of its own, all of the same company, and they
+//! are measured by turns in one run, since machines are noisy: read the ratios. Prints tables in Markdown; `-- cost` prints
+//! that part alone, and so for `start`, `shared`, `huge` and `limit`, which takes three minutes of the clock.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench may fail"
+)]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
+mod cost;
+mod floor;
+mod huge;
+mod limit;
+mod program;
+mod shared;
+mod shown;
+#[path = "../process/simulated.rs"]
+mod simulated;
+mod start;
+mod times;
+mod usage;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wants("start") {
+        start::table().await;
+    }
+    if wants("cost") {
+        cost::tables().await;
+    }
+    if wants("shared") {
+        shared::table().await;
+    }
+    if wants("huge") {
+        huge::line().await;
+    }
+    if wants("limit") {
+        limit::table().await;
+    }
+}
