@@ -58,7 +58,7 @@ fuzz-replay:
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 # RingCentral's own clients against the simulated account.
-dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed
+dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed peers
 	$(CARGO) test --locked --test dialect
 
 # What is installed is a copy of what was asked for: the tests compare the two.

@@ -57,7 +57,12 @@ async fn rows(size: &Size) {
     }
     let each = |cpu: f64| cpu / size.scrapes as f64;
     let static_cpu = each(static_reply.cpu_ms() - static_cpu);
-    row(&format!("static reply, about {} records", size.wanted), repeaters[0].text.len(), &mut static_reply.times, static_cpu);
+    row(
+        &format!("static reply, about {} records", size.wanted),
+        repeaters[0].text.len(),
+        &mut static_reply.times,
+        static_cpu,
+    );
     for (repeater, cpu) in repeaters.iter_mut().zip(&mut cpu) {
         *cpu += repeater.cpu_ms();
         assert_eq!(repeater.fetches(), 1, "{} fetched once", repeater.program.name);
