@@ -1,10 +1,13 @@
 //! What a pair of Prometheus makes of the limit that RingCentral has: 10 requests in 60 s.
 //!
-//! Three minutes by the clock, all exporters side by side, each before an account of its own that calls as the others' do.
-//! Both scrape every 10 s, one of them 5 s after the other. What a scrape showed is compared with the lists that the account
-//! has answered with, by its journal.
+//! Three minutes by the clock, all exporters side by side, each before an account of its own: one company whose list is a
+//! page, and one whose list is two. Both Prometheus scrape every 10 s, one of them 5 s after the other. What a scrape showed
+//! is compared with the lists that the account has answered with, by its journal.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use reqwest::Client;
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
@@ -31,21 +34,32 @@ const PROGRAMS: [Program; 5] = [
     Program { name: "JavaScript, with its cache of 8 s", variables: CACHE, ..JAVASCRIPT },
 ];
 
-pub async fn table() {
+pub async fn tables() {
+    let two_pages = Scenario { extensions: 1000, calls_per_minute: 290.0, ..Scenario::normal() };
+    let companies = [("one page", Scenario::normal()), ("two pages", two_pages)];
     let mut contestants = Vec::new();
-    for program in PROGRAMS {
-        contestants.push(Contestant::start(program).await);
+    for (list, scenario) in companies {
+        for program in PROGRAMS {
+            contestants.push((list, Contestant::start(program, scenario.clone()).await));
+        }
     }
     sleep(START).await;
     let start = Instant::now();
-    let runs: Vec<_> = contestants.into_iter().map(|contestant| tokio::spawn(contestant.run(start))).collect();
+    let runs = contestants.into_iter().map(|(list, contestant)| (list, tokio::spawn(contestant.run(start))));
+    let runs: Vec<_> = runs.collect();
     println!(
-        "\n| exporter | requests | refused (429) | of them inside a penalty | scrapes | right | stale | missing | zero | otherwise wrong |"
+        "\n| list | exporter | requests | refused (429) | inside a penalty | scrapes | right | stale | missing | zero | \
+         otherwise wrong |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
-    for run in runs {
-        run.await.unwrap().row();
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for (list, run) in runs {
+        run.await.unwrap().row(list);
     }
+}
+
+/// In whole seconds, so that the pages of a walk are of one instant.
+fn slow_clock() -> i64 {
+    Timestamp::now().as_second() * 1000
 }
 
 /// An exporter before an account of its own.
@@ -74,9 +88,10 @@ enum Verdict {
 }
 
 impl Contestant {
-    async fn start(program: Program) -> Contestant {
+    async fn start(program: Program, scenario: Scenario) -> Contestant {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let account = Simulator::start(listener, Scenario::normal(), 1).unwrap();
+        let scenario = Scenario { clock: Some(Arc::new(slow_clock)), ..scenario };
+        let account = Simulator::start(listener, scenario, 1).unwrap();
         Contestant { program, exporter: program.start(&account), account, scrapes: Vec::new() }
     }
 
@@ -97,14 +112,14 @@ impl Contestant {
         self.scrapes.push(Scrape { at_ms: self.account.now(), shown });
     }
 
-    fn row(&self) {
+    fn row(&self, list: &str) {
         let journal = self.account.journal();
         let asked: Vec<_> =
             journal.iter().filter(|entry| entry.operation == Some(Operation::ActiveCalls)).cloned().collect();
         let refused = asked.iter().filter(|entry| entry.status == Some(429)).count();
         let in_penalty = asked.iter().filter(|entry| entry.in_penalty).count();
         let verdicts: Vec<_> = self.scrapes.iter().map(|scrape| self.verdict(scrape, &asked)).collect();
-        print!("| {} | {} | {refused} | {in_penalty} | {} |", self.program.name, asked.len(), verdicts.len());
+        print!("| {list} | {} | {} | {refused} | {in_penalty} | {} |", self.program.name, asked.len(), verdicts.len());
         for kind in [Verdict::Right, Verdict::Stale, Verdict::Missing, Verdict::Zero, Verdict::Wrong] {
             print!(" {} |", verdicts.iter().filter(|verdict| **verdict == kind).count());
         }

@@ -44,6 +44,6 @@ async fn main() {
         huge::line().await;
     }
     if wants("limit") {
-        limit::table().await;
+        limit::tables().await;
     }
 }
