@@ -1,100 +1,81 @@
 //! Metric families, made for one scrape.
 //!
-//! Owns: putting samples into families, one family a name, in the order of names; and their text. They are built straight from their
-//! values: a registry of gauges would keep what is gone, and hash what is already grouped.
+//! Owns: putting samples into families, one family a name, in the order of names; and their text. A sample is written as text
+//! at once: a registry of gauges would keep what is gone, and a family of values takes more time and memory to build than its
+//! text does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Write;
 
 use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, MetricFamily};
 
-/// A family's name, help and type.
+/// A family's name, help and type. The help has neither line breaks nor backslashes.
 pub struct Family {
-    pub name: &'static str,
-    pub help: &'static str,
-    pub kind: MetricType,
+    name: &'static str,
+    help: &'static str,
+    kind: &'static str,
 }
 
 impl Family {
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        let kind = MetricType::GAUGE;
-        Self { name, help, kind }
+        Self { name, help, kind: "gauge" }
     }
 
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        let kind = MetricType::COUNTER;
-        Self { name, help, kind }
+        Self { name, help, kind: "counter" }
+    }
+
+    fn head(&self) -> String {
+        let Self { name, help, kind } = self;
+        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
     }
 }
 
-/// Families by name.
+/// The text of families by name. Accounts add to it one after the other.
 #[derive(Default)]
-pub struct Families(BTreeMap<String, MetricFamily>);
+pub struct Families(BTreeMap<Cow<'static, str>, String>);
 
 impl Families {
     /// One sample.
     pub fn add(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
-        let mut metric = Metric::from_label(labels.iter().map(|(name, value)| label(name, value)).collect());
-        if family.kind == MetricType::COUNTER {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
+        let text = self.0.entry(Cow::Borrowed(family.name)).or_insert_with(|| family.head());
+        text.push_str(family.name);
+        let mut before = '{';
+        for (name, value) in labels {
+            text.push(before);
+            add_label(text, name, value);
+            before = ',';
         }
-        self.family(family).mut_metric().push(metric);
+        text.push_str(if labels.is_empty() { " " } else { "} " });
+        // To write to memory does not fail.
+        let _ = writeln!(text, "{value}");
     }
 
     /// Families that were made elsewhere, in the order of their labels: instruments keep none.
-    pub fn take_in(&mut self, families: Vec<MetricFamily>) {
+    ///
+    /// # Errors
+    /// When the encoder finds a family without a name or a metric.
+    pub fn take_in(&mut self, families: Vec<MetricFamily>) -> prometheus::Result<()> {
         for mut family in families {
             family.mut_metric().sort_by_cached_key(|metric| {
                 let values = metric.get_label().iter().map(LabelPair::value);
                 values.map(str::to_owned).collect::<Vec<_>>()
             });
-            self.0.insert(family.name().to_owned(), family);
-        }
-    }
-
-    fn family(&mut self, family: &Family) -> &mut MetricFamily {
-        if !self.0.contains_key(family.name) {
-            let mut made = MetricFamily::default();
-            made.set_name(family.name.to_owned());
-            made.set_help(family.help.to_owned());
-            made.set_field_type(family.kind);
-            self.0.insert(family.name.to_owned(), made);
-        }
-        self.0.entry(family.name.to_owned()).or_default()
-    }
-}
-
-/// The text of families, to which accounts add one after the other: the samples of fifty accounts are far smaller as
-/// text than as families.
-#[derive(Default)]
-pub struct Text(BTreeMap<String, String>);
-
-impl Text {
-    /// Adds samples. A family that is there already has its name, help and type, and no family may have them twice.
-    pub fn add(&mut self, families: Families) -> prometheus::Result<()> {
-        for (name, family) in families.0 {
-            match self.0.entry(name) {
-                Entry::Vacant(place) => {
-                    TextEncoder::new().encode_utf8(&[family], place.insert(String::new()))?;
-                }
-                Entry::Occupied(mut present) => {
-                    let text = TextEncoder::new().encode_to_string(&[family])?;
-                    present.get_mut().push_str(samples(&text));
-                }
+            let name = family.name().to_owned();
+            let text = TextEncoder::new().encode_to_string(&[family])?;
+            match self.0.entry(Cow::Owned(name)) {
+                Entry::Vacant(place) => drop(place.insert(text)),
+                Entry::Occupied(mut present) => present.get_mut().push_str(samples(&text)),
             }
         }
         Ok(())
     }
 
     /// The whole, family by family.
-    pub fn whole(self) -> String {
+    pub fn text(self) -> String {
         let mut whole = String::with_capacity(self.0.values().map(String::len).sum());
         for text in self.0.into_values() {
             whole.push_str(&text);
@@ -103,14 +84,62 @@ impl Text {
     }
 }
 
-/// What follows a family's lines of help and type.
+fn add_label(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push_str("=\"");
+    if value.contains(['\\', '"', '\n']) {
+        text.push_str(&value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"));
+    } else {
+        text.push_str(value);
+    }
+    text.push('"');
+}
+
+/// What follows a family's lines of help and type, which no family may have twice.
 fn samples(family: &str) -> &str {
     family.splitn(3, '\n').last().unwrap_or_default()
 }
 
-fn label(name: &str, value: &str) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    pair.set_value(value.to_owned());
-    pair
+#[cfg(test)]
+mod tests {
+    use prometheus::proto::{Gauge, Metric, MetricType};
+
+    use super::*;
+
+    const FAMILY: Family = Family::gauge("a_family", "Of \"this\" and that.");
+
+    /// The same sample, as the library writes it.
+    fn by_the_library(labels: &[(&str, &str)], value: f64) -> String {
+        let pair = |(name, value): &(&str, &str)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        };
+        let mut metric = Metric::from_label(labels.iter().map(pair).collect());
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+        let mut family = MetricFamily::default();
+        family.set_name(FAMILY.name.to_owned());
+        family.set_help(FAMILY.help.to_owned());
+        family.set_field_type(MetricType::GAUGE);
+        family.mut_metric().push(metric);
+        TextEncoder::new().encode_to_string(&[family]).unwrap()
+    }
+
+    #[test]
+    fn a_sample_is_written_as_the_library_writes_it() {
+        for value in ["101", "", "a \"b\"", "\\n\n", "\\\"", "é\t"] {
+            for number in [0.0, 1.0, -1.5, 1_795_514_400.123, 1e21, 1e-7, f64::NAN, f64::INFINITY] {
+                let labels = [("account", "default"), ("extension", value)];
+                let mut families = Families::default();
+                families.add(&FAMILY, &labels, number);
+                assert_eq!(families.text(), by_the_library(&labels, number));
+            }
+        }
+        let mut families = Families::default();
+        families.add(&FAMILY, &[], 7.0);
+        assert_eq!(families.text(), by_the_library(&[], 7.0));
+    }
 }

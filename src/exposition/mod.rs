@@ -12,7 +12,7 @@ mod family;
 use std::sync::Arc;
 
 pub use exporter::{Exporter, Process};
-use family::{Families, Text};
+use family::Families;
 
 use crate::calls::Observation;
 use crate::clock::Moment;
@@ -41,19 +41,15 @@ pub fn render<'a>(
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
-    let mut text = Text::default();
+    let mut families = Families::default();
     for view in accounts {
-        let mut families = Families::default();
         account::add(&mut families, &view, scrape, metrics, now);
-        families.take_in(view.instruments.collect());
-        text.add(families)?;
+        families.take_in(view.instruments.collect())?;
     }
     if let Some(exporter) = exporter {
-        let mut families = Families::default();
         exporter::add(&mut families, exporter);
-        text.add(families)?;
     }
-    Ok(text.whole())
+    Ok(families.text())
 }
 
 #[cfg(test)]
