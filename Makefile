@@ -156,7 +156,7 @@ bench:
 	$(CARGO) bench --locked --bench scrape
 	$(CARGO) bench --locked --bench process
 
-# The same numbers by exporters in Python and JavaScript, beside ours: twelve minutes, three of them by the clock.
+# The same numbers by exporters in Python and JavaScript, beside ours: ten minutes, three of them by the clock.
 compare: peers
 	$(CARGO) bench --locked --bench peers
 
