@@ -84,6 +84,8 @@ proptest! {
         prop_assert_eq!(broken.unreadable, 0);
         prop_assert_eq!(broken.calls.len(), whole.calls.len());
         prop_assert_eq!(others(&broken.calls, record), others(&whole.calls, record));
+        page["records"].as_array_mut().unwrap().push(Value::Null);
+        prop_assert_eq!(parse(&page), Page { unreadable: 1, ..broken.clone() }, "read at one go or one by one");
         let call = &broken.calls[record];
         prop_assert!(call.result.as_str().chars().count() <= 64 && !call.result.as_str().contains(char::is_control));
         if let Some(extension) = &call.extension {

@@ -49,6 +49,15 @@ pub fn check(data: &[u8]) {
         self::told(&lists.collect::<Vec<_>>(), now)
     };
     assert_eq!(told(&pages), told(&others), "something private shows");
+    assert_eq!(told(&pages), told(&pages.iter().cloned().map(with_odd_record).collect::<Vec<_>>()), "one for all");
+}
+
+/// One more record, which none can read: the others are read one by one then, and no other way than at one go.
+fn with_odd_record(mut page: Value) -> Value {
+    if let Some(records) = page.get_mut("records").and_then(Value::as_array_mut) {
+        records.push(Value::Null);
+    }
+    page
 }
 
 /// What a history amounts to.

@@ -42,6 +42,8 @@ pub struct Transport {
     instruments: Arc<Instruments>,
     /// Of the last answer, for the log if its body proves wrong.
     request_id: Option<String>,
+    /// Bytes of the last body: the next is likely to be about as large.
+    last_size: usize,
 }
 
 /// Builds the HTTP client for a server, with further root certificates in PEM. One without TLS needs no root
@@ -92,7 +94,7 @@ impl Transport {
     #[must_use]
     pub fn new(http: reqwest::Client, server: Url, budget: Budget, instruments: Arc<Instruments>) -> Self {
         let proxied = proxy_of(&server).is_some();
-        Self { http, server, proxied, budget, instruments, request_id: None }
+        Self { http, server, proxied, budget, instruments, request_id: None, last_size: 0 }
     }
 
     /// An address on the server.
@@ -153,15 +155,20 @@ impl Transport {
         }
         self.budget.sent(operation, sent);
         self.instruments.api.sent(operation);
-        let answer = exchange(request, deadline, self.proxied).await;
+        let answer = exchange(request, deadline, self.proxied, self.expected_size()).await;
         let answered = Moment::now();
         self.instruments.api.took(operation, answered.since(sent));
         let head = answer.as_ref().ok();
         let notice = head.map(|answer| Notice::read(answer.status, &answer.headers, answered.wall));
         self.request_id = head.and_then(|answer| request_id(&answer.headers));
         self.budget.answered(operation, notice.as_ref(), answered);
-        let reply = answer.and_then(Answer::whole);
+        let reply = answer.and_then(Answer::whole).inspect(|reply| self.last_size = reply.body.len());
         reply.map_err(|broken| Error { cause: broken.cause, ..self.fault(operation, broken.reason, broken.what) })
+    }
+
+    /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
+    fn expected_size(&self) -> usize {
+        self.last_size + self.last_size / 8
     }
 
     fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
@@ -193,13 +200,18 @@ struct Answer {
     body: Result<Bytes, Breakage>,
 }
 
-async fn exchange(request: RequestBuilder, deadline: Instant, proxied: bool) -> Result<Answer, Breakage> {
+async fn exchange(
+    request: RequestBuilder,
+    deadline: Instant,
+    proxied: bool,
+    expected_size: usize,
+) -> Result<Answer, Breakage> {
     let response = timeout_at(deadline, request.send()).await.map_err(|_| Breakage::late())?;
     let response = response.map_err(|error| Breakage::of(&error, proxied))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, body(response)).await.unwrap_or_else(|_| Err(Breakage::late())),
+        _ => timeout_at(deadline, body(response, expected_size)).await.unwrap_or_else(|_| Err(Breakage::late())),
     };
     Ok(Answer { status, headers, body })
 }
@@ -216,8 +228,8 @@ impl Answer {
     }
 }
 
-async fn body(mut response: Response) -> Result<Bytes, Breakage> {
-    let mut body = Vec::new();
+async fn body(mut response: Response, expected_size: usize) -> Result<Bytes, Breakage> {
+    let mut body = Vec::with_capacity(expected_size);
     while let Some(chunk) = response.chunk().await.map_err(|error| Breakage::of(&error, false))? {
         if body.len() + chunk.len() > BODY_MOST {
             return Err(Breakage::invalid("the reply is larger than 32 MiB"));

@@ -10,6 +10,7 @@
 mod body;
 mod extension;
 mod lenient;
+mod list;
 mod record;
 
 pub use body::{

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::extension::ExtensionRecord;
-use super::lenient::{Object, Text};
-use super::record::{Record, id_after};
+use super::lenient::{Object, Strict, Text};
+use super::list::{Calls, SoundCalls};
+use super::record::id_after;
 use crate::calls::Call;
 use crate::calls::directory::Entry;
 
@@ -18,7 +19,7 @@ use crate::calls::directory::Entry;
 pub struct Malformed(pub String);
 
 /// One page of the list.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// Its calls, in the order of the list. Faxes are left out.
     pub calls: Vec<Call>,
@@ -64,12 +65,18 @@ pub struct ApiError {
 }
 
 #[derive(Deserialize)]
-struct PageBody<'a> {
-    #[serde(borrow)]
-    records: Vec<&'a RawValue>,
+#[serde(bound = "R: Deserialize<'de>")]
+struct PageBody<'a, R> {
+    records: R,
     navigation: Option<Navigation>,
     #[serde(borrow, default)]
     uri: Text<'a>,
+}
+
+impl<'a, R> PageBody<'a, R> {
+    fn map<S>(self, read: impl FnOnce(R) -> S) -> PageBody<'a, S> {
+        PageBody { records: read(self.records), navigation: self.navigation, uri: self.uri }
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,22 +93,18 @@ struct Link {
 /// Reads a page of the active-calls list; `number` is its place in the walk, from 1.
 ///
 /// # Errors
-/// When the body is no JSON, has no list of records, or names a next page without its address.
+/// When the body is no JSON in UTF-8, has no list of records, or names a next page without its address.
 pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
-    let page: PageBody<'_> = object("a page of calls", body)?;
-    let mut account_id = page.uri.as_deref().and_then(|uri| id_after("/account/", uri));
-    let mut calls = Vec::with_capacity(page.records.len());
-    let mut unreadable = 0;
-    for (index, raw) in page.records.iter().enumerate() {
-        let Some(record) = read::<Record<'_>>(raw) else {
-            unreadable += 1;
-            continue;
-        };
-        account_id = account_id.or_else(|| record.uri().and_then(|uri| id_after("/account/", uri)));
-        calls.extend(record.into_call(&format!("#{number}-{index}")));
-    }
-    let next = page.navigation.and_then(|navigation| navigation.next_page).map(|link| link.uri);
-    Ok(Page { calls, unreadable, next, account_id })
+    let what = "a page of calls";
+    let page = match object::<PageBody<'_, SoundCalls>>(what, body) {
+        Ok(page) => page.map(|sound| sound.0),
+        Err(_) => {
+            object::<PageBody<'_, Vec<&RawValue>>>(what, body)?.map(|records| Calls::one_by_one(&records, number))
+        }
+    };
+    let Calls { calls, unreadable, account_id } = page.records;
+    let account_id = page.uri.as_deref().and_then(|uri| id_after("/account/", uri)).or(account_id);
+    Ok(Page { calls, unreadable, next: address(page.navigation), account_id })
 }
 
 /// Reads a page of the account's extensions. An extension whose id cannot be read is of no use, and left out.
@@ -109,10 +112,9 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
 /// # Errors
 /// As for a page of calls.
 pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
-    let page: PageBody<'_> = object("a page of extensions", body)?;
-    let entries = page.records.iter().filter_map(|raw| read::<ExtensionRecord<'_>>(raw)?.into_entry());
-    let next = page.navigation.and_then(|navigation| navigation.next_page).map(|link| link.uri);
-    Ok(ExtensionPage { entries: entries.collect(), next })
+    let page: PageBody<'_, Vec<&RawValue>> = object("a page of extensions", body)?;
+    let entries = page.records.iter().filter_map(|raw| entry(raw)).collect();
+    Ok(ExtensionPage { entries, next: address(page.navigation) })
 }
 
 /// Reads the reply to a login.
@@ -177,15 +179,20 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     }
 }
 
-/// A record, if it is an object. (Serde would take an array for one, field by field.)
-fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok())?
+fn entry(raw: &RawValue) -> Option<Entry> {
+    serde_json::from_str::<Strict<ExtensionRecord<'_>>>(raw.get()).ok()?.0.into_entry()
+}
+
+/// Of the next page.
+fn address(navigation: Option<Navigation>) -> Option<String> {
+    navigation?.next_page.map(|link| link.uri)
 }
 
 fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a [u8]) -> Result<T, Malformed> {
-    match body.trim_ascii_start().first() {
-        Some(b'[') => Err(Malformed(format!("not {what}: a JSON array"))),
-        _ => serde_json::from_slice(body).map_err(|error| malformed(what, &error)),
+    let json = str::from_utf8(body).map_err(|_| Malformed(format!("not {what}: bytes that are no text")))?;
+    match json.trim_ascii_start().starts_with('[') {
+        true => Err(Malformed(format!("not {what}: a JSON array"))),
+        false => serde_json::from_str(json).map_err(|error| malformed(what, &error)),
     }
 }
 
@@ -241,6 +248,12 @@ mod tests {
         ] {
             assert!(page(body).unwrap_err().starts_with("not a page of calls"), "{body}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_no_page() {
+        let message = parse_page(b"{\"records\":[],\"paging\":\"\xff\"}", 1).unwrap_err().to_string();
+        assert_eq!(message, "not a page of calls: bytes that are no text");
     }
 
     #[test]

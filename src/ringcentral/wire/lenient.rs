@@ -5,8 +5,11 @@
 //! is JSON as well.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A string, or a whole number written without quotes (ids come as both); else nothing.
@@ -28,6 +31,11 @@ pub struct Flag(pub Option<bool>);
 /// An object; else its default.
 #[derive(Debug, Default)]
 pub struct Object<T>(pub T);
+
+/// An object, and else an error. (Serde would take an array for one, field by field.)
+pub struct Strict<T>(pub T);
+
+struct StrictVisitor<T>(PhantomData<T>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -55,5 +63,23 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Object<T> {
             true => serde_json::from_str(value).map(Self).map_err(Error::custom),
             false => Ok(Self::default()),
         }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for StrictVisitor<T> {
+    type Value = Strict<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Strict)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(StrictVisitor(PhantomData))
     }
 }

@@ -57,9 +57,14 @@ struct ExtensionRef<'a> {
 }
 
 impl Record<'_> {
+    /// Whether it has an id of its own.
+    pub fn has_id(&self) -> bool {
+        self.id.as_deref().is_some()
+    }
+
     /// The call that it tells of; none for a fax. `place` stands in for an id that is missing: such a record cannot
     /// be told from another, so it counts for itself.
-    pub fn into_call(self, place: &str) -> Option<Call> {
+    pub fn call(&self, place: &str) -> Option<Call> {
         if self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("fax")) {
             return None;
         }
@@ -147,7 +152,7 @@ mod tests {
 
     fn call(json: &str) -> Call {
         let record: Record<'_> = serde_json::from_str(json).unwrap();
-        record.into_call("#1-0").unwrap()
+        record.call("#1-0").unwrap()
     }
 
     fn extension(json: &str) -> Option<(Option<String>, Option<String>)> {
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn a_fax_is_no_call() {
         let record: Record<'_> = serde_json::from_str(r#"{"id":"r","type":"fax"}"#).unwrap();
-        assert_eq!(record.into_call("#1-0"), None);
+        assert_eq!(record.call("#1-0"), None);
     }
 
     #[test]
