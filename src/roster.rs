@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Moment;
 use crate::config::{Account, Common};
-use crate::exposition::AccountView;
+use crate::exposition::{AccountView, Kept};
 use crate::instruments::Instruments;
 use crate::observer::{self, Ended, Reins};
 use crate::ringcentral::budget::Budget;
@@ -35,13 +35,20 @@ pub struct ObservedAccount {
     pub observer: observer::Handle,
     /// What is counted for it.
     pub instruments: Arc<Instruments>,
+    /// What was written of it and of these instruments.
+    pub kept: Arc<Kept>,
 }
 
 impl ObservedAccount {
     /// What is known of it now, to be shown.
     #[must_use]
     pub fn view(&self) -> AccountView<'_> {
-        AccountView { account: &self.account, observation: self.observer.latest(), instruments: &self.instruments }
+        AccountView {
+            account: &self.account,
+            observation: self.observer.latest(),
+            instruments: &self.instruments,
+            kept: &self.kept,
+        }
     }
 }
 
@@ -145,7 +152,7 @@ impl Roster {
         let budget = Budget::new(common.scrape.min_interval);
         let client = Client::new(terms.clone(), common.patience, budget, instruments.clone(), self.users.clone());
         let (observer, reins) = observer::start(terms, common.metrics, client, instruments.clone(), predecessor);
-        Running { observed: ObservedAccount { account, observer, instruments }, reins, jwt }
+        Running { observed: ObservedAccount { account, observer, instruments, kept: Arc::default() }, reins, jwt }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

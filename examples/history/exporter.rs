@@ -10,7 +10,7 @@ use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport
 use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
-use ringcentral_exporter::exposition::{self, AccountView, render};
+use ringcentral_exporter::exposition::{self, AccountView, Kept, render};
 use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::ringcentral::auth::{Auth, Need};
 use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
@@ -44,6 +44,7 @@ pub struct Exporter {
     labels: Labels,
     ledger: Ledger,
     instruments: Instruments,
+    kept: Kept,
     budget: Budget,
     auth: Auth,
     directory_due: Moment,
@@ -63,6 +64,7 @@ impl Exporter {
             labels: Labels::new(METRICS.extension_label, METRICS.max_extensions),
             ledger: Ledger::default(),
             instruments: Instruments::new(&config.name, METRICS.extension_calls)?,
+            kept: Kept::default(),
             budget: Budget::new(SCRAPE.min_interval),
             auth: Auth::new(&Patience::default()),
             directory_due: now,
@@ -192,7 +194,7 @@ impl Exporter {
 
     fn render(&self, now: Moment) -> anyhow::Result<String> {
         let observation = Arc::new(self.known.clone());
-        let view = AccountView { account: &self.config, observation, instruments: &self.instruments };
+        let view = AccountView { account: &self.config, observation, instruments: &self.instruments, kept: &self.kept };
         Ok(render([view], Some(&self.exporter()), &SCRAPE, &METRICS, now)?)
     }
 

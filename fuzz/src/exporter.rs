@@ -8,7 +8,7 @@ use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::calls::Observation;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
-use ringcentral_exporter::exposition::{AccountView, render};
+use ringcentral_exporter::exposition::{AccountView, Kept, render};
 use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
@@ -50,7 +50,7 @@ pub fn noon() -> Moment {
 /// The exposition of an account, as text.
 pub fn exposed(observation: Observation, instruments: &Instruments, metrics: &Metrics, now: Moment) -> String {
     let account = account("fuzz");
-    let view = AccountView { account: &account, observation: Arc::new(observation), instruments };
+    let view = AccountView { account: &account, observation: Arc::new(observation), instruments, kept: &Kept::default() };
     render([view], None, &SCRAPE, metrics, now).expect("an exposition that can be encoded")
 }
 

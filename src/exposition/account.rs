@@ -97,7 +97,7 @@ pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, met
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
-        add_snapshot(families, account, &listing.snapshot);
+        families.take_in(&view.kept.of_snapshot(&listing.snapshot, || of_snapshot(account, &listing.snapshot)));
     }
     families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
     if let Some(listing) = &observation.latest {
@@ -117,7 +117,8 @@ pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, met
 }
 
 /// Absent where there is no fresh snapshot: zero would be a lie, and old-as-new another.
-fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snapshot) {
+fn of_snapshot(account: (&str, &str), snapshot: &Snapshot) -> Families {
+    let mut families = Families::default();
     for (labels, count) in &snapshot.records {
         let direction = ("direction", labels.direction.as_str());
         let result = ("result", labels.result.as_str());
@@ -140,6 +141,7 @@ fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snaps
     for (label, count) in folded {
         families.add(&FOLDED, &[account, ("label", label)], count as f64);
     }
+    families
 }
 
 /// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.

@@ -76,21 +76,17 @@ fn add_process(families: &mut Families, process: &Process) {
 /// Asks the system, by way of `/proc`; none where there is no such thing.
 #[cfg(target_os = "linux")]
 fn process() -> Option<Process> {
-    use procfs::process::LimitValue;
+    use rustix::process::{Resource, getrlimit};
 
     let this = procfs::process::Process::myself().ok()?;
     let stat = this.stat().ok()?;
     let ticks = procfs::ticks_per_second() as f64;
-    let max_fds = match this.limits().ok()?.max_open_files.soft_limit {
-        LimitValue::Value(limit) => limit,
-        LimitValue::Unlimited => u64::MAX,
-    };
     Some(Process {
         cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
         resident_bytes: stat.rss * procfs::page_size(),
         virtual_bytes: stat.vsize,
         open_fds: this.fd_count().ok()? as u64,
-        max_fds,
+        max_fds: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
         threads: stat.num_threads.unsigned_abs(),
         start: procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks,
     })

@@ -35,7 +35,7 @@ impl Family {
 }
 
 /// The text of families by name. Accounts add to it one after the other.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Families(BTreeMap<Cow<'static, str>, String>);
 
 impl Families {
@@ -58,20 +58,27 @@ impl Families {
     ///
     /// # Errors
     /// When the encoder finds a family without a name or a metric.
-    pub fn take_in(&mut self, families: Vec<MetricFamily>) -> prometheus::Result<()> {
-        for mut family in families {
+    pub fn of(made: Vec<MetricFamily>) -> prometheus::Result<Self> {
+        let mut families = Self::default();
+        for mut family in made {
             family.mut_metric().sort_by_cached_key(|metric| {
                 let values = metric.get_label().iter().map(LabelPair::value);
                 values.map(str::to_owned).collect::<Vec<_>>()
             });
             let name = family.name().to_owned();
-            let text = TextEncoder::new().encode_to_string(&[family])?;
-            match self.0.entry(Cow::Owned(name)) {
-                Entry::Vacant(place) => drop(place.insert(text)),
-                Entry::Occupied(mut present) => present.get_mut().push_str(samples(&text)),
+            families.0.insert(Cow::Owned(name), TextEncoder::new().encode_to_string(&[family])?);
+        }
+        Ok(families)
+    }
+
+    /// All samples of others.
+    pub fn take_in(&mut self, others: &Self) {
+        for (name, text) in &others.0 {
+            match self.0.entry(name.clone()) {
+                Entry::Vacant(place) => drop(place.insert(text.clone())),
+                Entry::Occupied(mut present) => present.get_mut().push_str(samples(text)),
             }
         }
-        Ok(())
     }
 
     /// The whole, family by family.

@@ -1,18 +1,20 @@
 //! Observations, to the text that Prometheus reads: **pure**.
 //!
-//! Owns: every metric's name and help text but those of the instruments, and what is shown when. All is built anew
-//! for each scrape from what is known at that moment, so nothing stale can linger. Refuses to know: where
+//! Owns: every metric's name and help text but those of the instruments, and what is shown when. All is put together
+//! anew for each scrape from what is known at that moment, so nothing stale can linger. Refuses to know: where
 //! observations come from, and HTTP. `family` builds families, `account` fills those of an account, `exporter` those
-//! of the process.
+//! of the process, and `kept` has the texts that still hold.
 
 mod account;
 mod exporter;
 mod family;
+mod kept;
 
 use std::sync::Arc;
 
 pub use exporter::{Exporter, Process};
 use family::Families;
+pub use kept::Kept;
 
 use crate::calls::Observation;
 use crate::clock::Moment;
@@ -27,6 +29,8 @@ pub struct AccountView<'a> {
     pub observation: Arc<Observation>,
     /// What was counted for it.
     pub instruments: &'a Instruments,
+    /// What was written of it before.
+    pub kept: &'a Kept,
 }
 
 /// The exposition in text format 0.0.4. Families of all accounts are merged by name, since none may appear twice.
@@ -44,7 +48,7 @@ pub fn render<'a>(
     let mut families = Families::default();
     for view in accounts {
         account::add(&mut families, &view, scrape, metrics, now);
-        families.take_in(view.instruments.collect())?;
+        families.take_in(&*view.kept.of_instruments(view.instruments)?);
     }
     if let Some(exporter) = exporter {
         exporter::add(&mut families, exporter);

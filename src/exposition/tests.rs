@@ -108,8 +108,13 @@ fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Dura
         instruments.api.failed(Operation::Token, Reason::Timeout);
         instruments.calls.count(&news(), &mut labels());
     }
-    let view = |(account, instruments)| AccountView { account, observation: Arc::new(observe(start)), instruments };
-    let views: Vec<_> = accounts.iter().map(|(account, instruments)| view((account, instruments))).collect();
+    let kept: Vec<_> = names.iter().map(|_| Kept::default()).collect();
+    let views = accounts.iter().zip(&kept).map(|((account, instruments), kept)| AccountView {
+        account,
+        observation: Arc::new(observe(start)),
+        instruments,
+        kept,
+    });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
@@ -184,11 +189,40 @@ fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
     let (account, instruments) = (account("default"), Instruments::new("default", true).unwrap());
     for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
         let observation = Arc::new(observation(start));
-        let view = AccountView { account: &account, observation, instruments: &instruments };
+        let view = AccountView { account: &account, observation, instruments: &instruments, kept: &Kept::default() };
         let now = Moment { wall: wall.parse().unwrap(), ..start.after(Duration::from_secs(29)) };
         let text = render([view], None, &SCRAPE, &METRICS, now).unwrap();
         assert!(text.contains("ringcentral_up{account=\"default\"} 1") && text.contains("ringcentral_active_calls{"));
         assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
+    }
+}
+
+#[test]
+fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_between() {
+    let start = moment("2026-11-24T10:00:00Z");
+    let (account, instruments) = (account("default"), Instruments::new("default", true).unwrap());
+    let full = Arc::new(observation(start));
+    let listing = Listing { snapshot: Arc::new(Snapshot::of(&[], &mut labels())), taken: start };
+    let empty = Arc::new(Observation { latest: Some(listing), ..observation(start) });
+    let kept = Kept::default();
+    let written = |observation: &Arc<Observation>, kept: &Kept, later: u64| {
+        let observation = observation.clone();
+        let view = AccountView { account: &account, observation, instruments: &instruments, kept };
+        render([view], None, &SCRAPE, &METRICS, start.after(Duration::from_secs(later))).unwrap()
+    };
+    let steps: [&dyn Fn(); 6] = [
+        &|| {},
+        &|| instruments.api.sent(Operation::ActiveCalls),
+        &|| instruments.api.took(Operation::ActiveCalls, Duration::from_secs(1)),
+        &|| instruments.api.failed(Operation::Token, Reason::Timeout),
+        &|| instruments.calls.count(&news(), &mut labels()),
+        &|| instruments.calls.meet(["777"].into_iter()),
+    ];
+    for step in steps {
+        step();
+        for (observation, later) in [(&full, 0), (&full, 31), (&full, 121), (&empty, 0), (&full, 1)] {
+            assert_eq!(written(observation, &kept, later), written(observation, &Kept::default(), later));
+        }
     }
 }
 
@@ -208,7 +242,7 @@ fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
     let directory = Some(Listed { directory: Arc::new(directory), read: now });
     let observation = Arc::new(Observation { directory, ..Observation::default() });
     let (account, instruments) = (account("a"), Instruments::new("a", false).unwrap());
-    let view = AccountView { account: &account, observation, instruments: &instruments };
+    let view = AccountView { account: &account, observation, instruments: &instruments, kept: &Kept::default() };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
     assert!(["7", "101"].iter().all(|id| text.contains(&format!("extension=\"{id}\""))), "{text}");
 }

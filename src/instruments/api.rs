@@ -6,6 +6,7 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
+use super::Revision;
 use crate::ringcentral::{Operation, Reason};
 
 /// Seconds; the API gives up nothing before ten.
@@ -16,6 +17,7 @@ pub struct ApiInstruments {
     requests: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
+    pub(super) revision: Revision,
 }
 
 impl ApiInstruments {
@@ -43,6 +45,7 @@ impl ApiInstruments {
                 durations.const_label("account", account).buckets(BUCKETS.to_vec()),
                 &["operation"],
             )?,
+            revision: Revision::default(),
         };
         instruments.start_at_zero();
         Ok(instruments)
@@ -51,16 +54,19 @@ impl ApiInstruments {
     /// A request leaves.
     pub fn sent(&self, operation: Operation) {
         self.requests.with_label_values(&[operation.as_str()]).inc();
+        self.revision.grow();
     }
 
     /// An answer came, or its time ran out.
     pub fn took(&self, operation: Operation, duration: Duration) {
         self.durations.with_label_values(&[operation.as_str()]).observe(duration.as_secs_f64());
+        self.revision.grow();
     }
 
     /// A request failed.
     pub fn failed(&self, operation: Operation, reason: Reason) {
         self.failures.with_label_values(&[operation.as_str(), reason.as_str()]).inc();
+        self.revision.grow();
     }
 
     /// The families as they are now.

@@ -7,6 +7,7 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts};
 
+use super::Revision;
 use crate::calls::{CallResult, Direction, Labels, News, Outcome};
 
 /// Seconds, from a word to a conference.
@@ -50,6 +51,7 @@ pub struct CallInstruments {
     lost: IntCounter,
     gaps: IntCounter,
     by_extension: Option<IntCounterVec>,
+    pub(super) revision: Revision,
 }
 
 impl CallInstruments {
@@ -99,6 +101,7 @@ impl CallInstruments {
                 "Times that two successful snapshots lay more than 100 s apart: calls may have gone unseen.",
             ))?,
             by_extension: by_extension.transpose()?,
+            revision: Revision::default(),
         };
         instruments.start_at_zero();
         Ok(instruments)
@@ -126,6 +129,7 @@ impl CallInstruments {
         self.sessions_started.inc_by(news.sessions_started);
         self.lost.inc_by(news.lost);
         self.gaps.inc_by(u64::from(news.gap));
+        self.revision.grow();
     }
 
     /// An extension that is there, ended calls or not, begins with zeros.
@@ -136,6 +140,7 @@ impl CallInstruments {
                 counters.with_label_values(&[extension, result]);
             }
         }
+        self.revision.grow();
     }
 
     /// The families as they are now; one without a series is left out.

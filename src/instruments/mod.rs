@@ -7,6 +7,8 @@
 pub mod api;
 pub mod calls;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use prometheus::proto::MetricFamily;
 
 use api::ApiInstruments;
@@ -29,11 +31,31 @@ impl Instruments {
         Ok(Self { api: ApiInstruments::new(account)?, calls: CallInstruments::new(account, by_extension)? })
     }
 
+    /// Grows with whatever is counted: a text of them holds until then.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.api.revision.now() + self.calls.revision.now()
+    }
+
     /// The families as they are now.
     #[must_use]
     pub fn collect(&self) -> Vec<MetricFamily> {
         let mut families = self.api.collect();
         families.extend(self.calls.collect());
         families
+    }
+}
+
+/// Grows with whatever is counted, once it is.
+#[derive(Debug, Default)]
+struct Revision(AtomicU64);
+
+impl Revision {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn grow(&self) {
+        self.0.fetch_add(1, Ordering::Release);
     }
 }
