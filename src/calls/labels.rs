@@ -3,6 +3,7 @@
 //! Owns: which name of an extension is shown, and how many distinct values the labels `extension` and `result` may take:
 //! those first seen stay, later ones fold into `other`. Refuses to know: metrics.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -74,19 +75,23 @@ impl Labels {
 
     /// The value of `extension`; none where the label is off.
     pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<String>> {
-        let named = extension.map(|extension| (self.number(extension), self.id(extension)));
-        let shown = match (self.shown, named) {
-            (ExtensionLabel::Off, _) => return None,
-            (ExtensionLabel::Number, Some((number, id))) => number.or(id),
-            (ExtensionLabel::Id, Some((_, id))) => id,
-            (_, None) => None,
+        // Whatever is shown, an id that the directory lacks is noticed.
+        let number = extension.and_then(|extension| self.number(extension));
+        let id = || self.id(extension?);
+        let shown = match self.shown {
+            ExtensionLabel::Off => return None,
+            ExtensionLabel::Number => number.or_else(id),
+            ExtensionLabel::Id => id(),
         };
         Some(shown.map_or_else(|| (NONE.to_owned(), false), |shown| self.bounded(shown)))
     }
 
     /// What tells extensions apart, whatever is shown: the id, else the number.
-    pub fn identity(&mut self, extension: &Extension) -> Option<String> {
-        self.id(extension).or_else(|| self.number(extension))
+    pub fn identity<'a>(&mut self, extension: &'a Extension) -> Option<Cow<'a, str>> {
+        match &extension.id {
+            Some(id) => Some(Cow::Borrowed(id)),
+            None => self.id(extension).or_else(|| self.number(extension)).map(Cow::Owned),
+        }
     }
 
     fn bounded(&mut self, shown: String) -> Folded<String> {

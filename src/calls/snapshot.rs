@@ -4,11 +4,13 @@
 //! until the next, so nothing of an earlier list can linger in it. Refuses to know: when it was made, and how the
 //! numbers are called.
 
+use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{Call, CallResult, Direction, Labels, State};
+use super::{Call, CallResult, Direction, Extension, Labels, State};
 
 /// The label values of one series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,14 +85,16 @@ fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction,
 
 /// Some records name an extension by its id, some by its number alone: those that do both tell who is the same, and so
 /// does the directory.
-fn extensions<'a>(calls: &[Call], live: impl Iterator<Item = &'a Call>, labels: &mut Labels) -> u64 {
-    let named = calls.iter().filter_map(|call| call.extension.as_ref());
-    let both = named.filter_map(|extension| Some((extension.number.clone()?, extension.id.clone()?)));
-    let ids: HashMap<_, _> = both.collect();
+fn extensions<'a>(calls: &'a [Call], live: impl Iterator<Item = &'a Call>, labels: &mut Labels) -> u64 {
+    let named = || calls.iter().filter_map(|call| call.extension.as_ref());
+    let both = |extension: &'a Extension| Some((extension.number.as_deref()?, extension.id.as_deref()?));
+    // Nearly always each has an id, and nobody looks.
+    let ids = LazyCell::new(|| named().filter_map(both).collect::<HashMap<_, _>>());
     let live = live.filter_map(|call| call.extension.as_ref());
     let identities = live.filter_map(|extension| {
         let identity = labels.identity(extension)?;
-        Some(if extension.id.is_some() { identity } else { ids.get(&identity).cloned().unwrap_or(identity) })
+        let known = if extension.id.is_some() { None } else { ids.get(&*identity).map(|id| Cow::Borrowed(*id)) };
+        Some(known.unwrap_or(identity))
     });
     identities.collect::<HashSet<_>>().len() as u64
 }

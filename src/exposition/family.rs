@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 use prometheus::TextEncoder;
-use prometheus::proto::{LabelPair, MetricFamily};
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
 /// A family's name, help and type. The help has neither line breaks nor backslashes.
 pub struct Family {
@@ -61,10 +61,7 @@ impl Families {
     pub fn of(made: Vec<MetricFamily>) -> prometheus::Result<Self> {
         let mut families = Self::default();
         for mut family in made {
-            family.mut_metric().sort_by_cached_key(|metric| {
-                let values = metric.get_label().iter().map(LabelPair::value);
-                values.map(str::to_owned).collect::<Vec<_>>()
-            });
+            family.mut_metric().sort_by(|one, other| label_values(one).cmp(label_values(other)));
             let name = family.name().to_owned();
             families.0.insert(Cow::Owned(name), TextEncoder::new().encode_to_string(&[family])?);
         }
@@ -91,6 +88,10 @@ impl Families {
     }
 }
 
+fn label_values(metric: &Metric) -> impl Iterator<Item = &str> {
+    metric.get_label().iter().map(LabelPair::value)
+}
+
 fn add_label(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
@@ -109,7 +110,7 @@ fn samples(family: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use prometheus::proto::{Gauge, Metric, MetricType};
+    use prometheus::proto::{Gauge, MetricType};
 
     use super::*;
 
