@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::Url;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -190,9 +191,7 @@ impl Session {
         let deadline = Moment::now().after(self.patience.revoke).instant;
         let client_id = &self.account.client_id;
         let form = [("token", token.expose_secret())];
-        let basic = |http: &reqwest::Client, url| {
-            http.post(url).basic_auth(client_id, Some(client_secret.expose_secret())).form(&form)
-        };
+        let basic = |http: &reqwest::Client, url| as_app(http.post(url), client_id, &client_secret, &form);
         if let Err(error) = self.transport.send(Operation::Revoke, url, deadline, basic).await {
             tracing::debug!(account = %self.account.name, %error, "the token was not revoked");
         }
@@ -354,8 +353,8 @@ impl Session {
         let client_id = self.account.client_id.clone();
         let form = [("grant_type", JWT_GRANT), ("assertion", jwt.expose_secret())];
         let basic = |http: &reqwest::Client, url| {
-            let request = http.post(url).header(reqwest::header::ACCEPT, "application/json");
-            request.basic_auth(&client_id, Some(client_secret.expose_secret())).form(&form)
+            let request = http.post(url).header(ACCEPT, "application/json");
+            as_app(request, &client_id, &client_secret, &form)
         };
         let body = self.transport.send(Operation::Token, url, deadline, basic).await?;
         self.client_secret = Some(client_secret);
@@ -368,6 +367,13 @@ impl Session {
             Error { cause: Cause::SecretUnreadable, ..fault }
         })
     }
+}
+
+/// A form that the app sends in its own name.
+fn as_app(request: RequestBuilder, id: &str, secret: &SecretString, form: &[(&str, &str)]) -> RequestBuilder {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = request.basic_auth(id, Some(secret.expose_secret()));
+    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
 }
 
 fn report_renewal(account: &str, error: &Error) {
