@@ -53,6 +53,14 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
             "--ringcentral.server-url: not a URL; accepted is an origin such as https://platform.ringcentral.com",
         ),
         (
+            "--ringcentral.server-url=https://bücher.example",
+            "--ringcentral.server-url: not a URL; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
+            "--ringcentral.server-url=https://xn--bcher-kva.example/in-ascii",
+            "--ringcentral.server-url: a URL with a path, query or fragment; accepted is an origin such as https://platform.ringcentral.com",
+        ),
+        (
             "--ringcentral.server-url=ftp://platform.ringcentral.com",
             "--ringcentral.server-url: neither http nor https; accepted is an origin such as https://platform.ringcentral.com",
         ),
