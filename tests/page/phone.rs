@@ -12,7 +12,7 @@ use crate::browser::{pictures, visit};
 use crate::document::is_sound;
 use crate::rig::{Rig, loopback};
 
-/// Of one simulated company; every tenth has a wrong secret, one has the longest name.
+/// Of one simulated company; every tenth has a wrong secret or none, one has the longest name.
 async fn fifty() -> Rig {
     let many = Limit { requests: 1000, ..Limits::default().auth };
     let limits = Limits { auth: many, heavy: many, medium: many, light: many };
@@ -27,8 +27,10 @@ async fn fifty() -> Rig {
 fn first_with_name(first: &Account, number: u32) -> Account {
     let mut account = first.clone();
     account.name = if number == 7 { "n".repeat(64) } else { format!("branch-{number:02}") };
-    if number % 10 == 3 {
-        account.client_secret = SecretSource::Value(SecretString::from("wrong"));
+    match number {
+        13 => account.jwt = SecretSource::File("/nonexistent/jwt".into()),
+        _ if number % 10 == 3 => account.client_secret = SecretSource::Value(SecretString::from("wrong")),
+        _ => {}
     }
     account
 }
@@ -77,8 +79,14 @@ async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone()
     let first_well = states.iter().position(|state| *state != "failing").unwrap();
     assert!(first_well == 5 && states[first_well..].iter().all(|state| *state != "failing"), "{states:?}");
     assert!(wide.dom.contains("50 accounts: 5 failing, 45 fine."), "{}", wide.dom);
+    let causes = |cause: &str| overview(&wide.dom).matches(&format!("<code>{cause}</code>")).count();
+    assert_eq!([causes("bad_client"), causes("secret_unreadable")], [4, 1], "{}", wide.dom);
     assert_eq!(measured(&rig.get("/", &[]).await.text).await, (390, 390));
     pictures(&url, "fifty").await;
+}
+
+fn overview(dom: &str) -> &str {
+    dom.split("<table class=\"overview\">").nth(1).unwrap().split("</table>").next().unwrap()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringcentral_exporter::config::Config;
+use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Fault, Operation, Reply, Scenario};
 
 use crate::browser::{pictures, visit};
@@ -90,6 +91,23 @@ async fn stale() {
     rig.scrape().await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
     shows(&rig, "stale", &[">Stale<", "Calls unknown", "last seen", "does Prometheus scrape?"]).await;
+}
+
+/// A file with a secret has gone, and the token serves on.
+#[tokio::test]
+async fn a_reload_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let jwt = folder.path().join("jwt");
+    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+        config.common.web.enable_lifecycle = true;
+        config.accounts[0].jwt = SecretSource::File(jwt.clone());
+    })
+    .await;
+    std::fs::write(&jwt, rig.simulator.jwt()).unwrap();
+    rig.scrape().await;
+    std::fs::remove_file(&jwt).unwrap();
+    assert_eq!(rig.http.post(format!("{}/-/reload", rig.url)).send().await.unwrap().status(), 500);
+    shows(&rig, "reload", &[">Fine<", "The last reload failed", "A restart would not come up", "correct it"]).await;
 }
 
 #[tokio::test]

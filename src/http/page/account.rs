@@ -38,8 +38,7 @@ fn lead(it: &Shown, now: Moment) -> String {
 }
 
 fn problems(it: &Shown, now: Moment) -> String {
-    let fetch = it.observation.fetch.as_ref().and_then(|fetch| fetch.failure.as_ref());
-    let told = fetch.map(|failure| problem("What failed", failure, wait(&it.observation, now).map(time::words)));
+    let told = it.failure().map(|failure| problem("What failed", failure, wait(&it.observation, now).map(time::words)));
     let directory = it.observation.directory_failure.as_ref();
     let directory = directory.map(|failure| problem("The list of extensions was not read", failure, None));
     let meaning = it.state.meaning().map_or(String::new(), |meaning| format!("<p>{meaning}</p>"));

@@ -22,6 +22,7 @@ use state::State;
 use self::html::{count, escape};
 use super::routes::App;
 use crate::calls::Observation;
+use crate::calls::observation::Failure;
 use crate::clock::Moment;
 use crate::config::Account;
 use crate::roster::ObservedAccount;
@@ -112,9 +113,10 @@ fn overview(shown: &[Shown], now: Moment) -> String {
         let (name, state) = (escape(&it.account.name), it.state);
         let age = it.observation.latest.as_ref().map_or("–".to_owned(), |list| time::words(now.since(list.taken)));
         let calls = it.calls.map_or("–".to_owned(), |calls| calls.to_string());
+        let cause = it.failure().map_or(String::new(), |it| format!(" <code>{}</code>", escape(it.cause)));
         let _ = write!(
             table,
-            "<tr><th scope=row><a href=\"#account-{name}\">{name}</a><td><span class=\"state {}\">{}</span>\
+            "<tr><th scope=row><a href=\"#account-{name}\">{name}</a><td><span class=\"state {}\">{}</span>{cause}\
              <td class=number>{calls}<td class=number>{age}",
             state.class(),
             state.words()
@@ -139,6 +141,11 @@ impl Shown {
         let calls = fresh.map(|listing| listing.snapshot.sessions_in_progress);
         let state = State::of(&observation, app.scrape.max_age, now);
         Self { account: it.account.clone(), observation, state, calls }
+    }
+
+    /// Of the last fetch.
+    fn failure(&self) -> Option<&Failure> {
+        self.observation.fetch.as_ref()?.failure.as_ref()
     }
 }
 
