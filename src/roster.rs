@@ -52,6 +52,17 @@ impl ObservedAccount {
     }
 }
 
+/// What a new list came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// How many accounts run now.
+    pub running: usize,
+    /// How many of them did not before.
+    pub added: usize,
+    /// How many have ended.
+    pub removed: usize,
+}
+
 /// The accounts that run.
 pub struct Roster {
     common: Common,
@@ -99,12 +110,14 @@ impl Roster {
     ///
     /// # Errors
     /// When TLS cannot be set up: no root certificates for an `https` server. Then all stays as it was.
-    pub fn install(&self, accounts: Vec<Account>) -> anyhow::Result<()> {
+    pub fn install(&self, accounts: Vec<Account>) -> anyhow::Result<Exchange> {
         let mut list = self.list();
         let mut clients = Clients::default();
         let hired = accounts.into_iter().map(|account| self.hire(account, &mut clients, &list.clients));
         let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
         let (mut staying, leaving) = list.part(&hired);
+        let (running, stayed) = (hired.len(), staying.len());
+        let exchange = Exchange { running, added: running - stayed, removed: leaving.len() };
         let now = Moment::now();
         list.former.retain(|former| now.since(former.gone) < REMEMBERED);
         list.former.extend(leaving.into_iter().map(|running| running.end(now)));
@@ -116,7 +129,7 @@ impl Roster {
         list.running = running.collect();
         list.shown = list.running.iter().map(|running| running.observed.clone()).collect();
         list.clients = clients;
-        Ok(())
+        Ok(exchange)
     }
 
     /// Ends all observers, and waits for them until then.

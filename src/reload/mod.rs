@@ -19,7 +19,7 @@ use crate::config::{Account, Common, ConfigError, ConfigurationState, read_accou
 use crate::file;
 use crate::http::bucket::Bucket;
 use crate::http::door::Door;
-use crate::roster::Roster;
+use crate::roster::{Exchange, Roster};
 use crate::secret::SecretSource;
 
 /// A request for a reload is obeyed once in this time.
@@ -114,19 +114,19 @@ impl Reloader {
         &self,
         kept: &mut Kept,
         cause: &str,
-        accounts: Option<&dyn Fn() -> Result<(), ConfigError>>,
+        accounts: Option<&dyn Fn() -> Result<Exchange, ConfigError>>,
         now: Moment,
     ) -> Result<(), ConfigError> {
         let former = kept.watch.clone();
         let door = self.file.as_deref().map(|file| kept.read_door(file, now)).transpose();
         let result = door.and_then(|door| {
-            let read = accounts.map_or(Ok(()), |exchange| exchange());
+            let read = accounts.map(|exchange| exchange()).transpose();
             kept.accounts_well = if accounts.is_some() { read.is_ok() } else { kept.accounts_well };
-            read.inspect_err(|_| kept.watch = former).map(|()| door)
+            read.inspect_err(|_| kept.watch = former).map(|exchange| (door, exchange))
         });
         kept.state.successful = result.is_ok() && kept.accounts_well;
         match result {
-            Ok(door) => kept.install(door, cause, now),
+            Ok((door, exchange)) => kept.install(door, exchange, cause, now),
             Err(error) => {
                 tracing::error!(cause, %error, "the configuration was not read anew, the old one stays");
                 return Err(error);
@@ -136,7 +136,7 @@ impl Reloader {
     }
 
     /// Without a file the accounts are as they were, and perhaps their secrets are not.
-    fn exchange_accounts(&self) -> Result<(), ConfigError> {
+    fn exchange_accounts(&self) -> Result<Exchange, ConfigError> {
         let accounts = match &self.accounts_file {
             Some(file) => read_accounts(file)?,
             None => self.roster.accounts().iter().map(|it| Account::clone(&it.account)).collect(),
@@ -164,13 +164,21 @@ impl Kept {
         Ok(Arc::new(door))
     }
 
-    fn install(&mut self, door: Option<Arc<Door>>, cause: &str, now: Moment) {
+    fn install(&mut self, door: Option<Arc<Door>>, exchange: Option<Exchange>, cause: &str, now: Moment) {
         self.door = door.unwrap_or_else(|| self.door.clone());
         if self.accounts_well {
             self.state.read_well = now.wall;
         }
         let (tls, login) = (self.door.has_tls(), self.door.has_login());
-        tracing::info!(cause, tls, login, "the configuration was read anew");
+        tracing::info!(
+            cause,
+            tls,
+            login,
+            accounts = exchange.map(|it| it.running),
+            added = exchange.map(|it| it.added),
+            removed = exchange.map(|it| it.removed),
+            "the configuration was read anew"
+        );
         self.door.warn();
     }
 }

@@ -55,6 +55,24 @@ async fn an_account_that_comes_back_begins_anew() {
     fleet.is_exact("b", &scraped).await;
 }
 
+/// What the log says of a reload in numbers: the accounts that run, and those that came and went.
+#[tokio::test]
+async fn a_reload_says_how_many_accounts_came_and_went() {
+    let clock = StandingClock::new();
+    let mut fleet = scraped_once(&["a", "b", "c"], &clock).await;
+    assert_tells(&fleet.reload().await, "accounts=3 added=0 removed=0");
+    fleet.remove("a");
+    fleet.remove("b");
+    fleet.members.push(Member::new("new", clock.scenario(company(7)), 70).await);
+    assert_tells(&fleet.reload().await, "accounts=2 added=1 removed=2");
+    let text = std::fs::read_to_string(fleet.file()).unwrap();
+    assert!(!fleet.refuses(&text.replace("name: c", "name: new")).await.contains("added="));
+}
+
+fn assert_tells(line: &str, counts: &str) {
+    assert!(line.contains(counts), "{counts} in {line}");
+}
+
 #[tokio::test]
 async fn another_level_is_another_account() {
     let clock = StandingClock::new();
