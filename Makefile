@@ -15,7 +15,7 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench compare peers demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench compare dependencies peers demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
@@ -159,6 +159,11 @@ bench:
 # The same numbers by exporters in Python and JavaScript, beside ours: ten minutes, three of them by the clock.
 compare: peers
 	$(CARGO) bench --locked --bench peers
+
+# What each dependency brings, in crates and in KiB of the program: its symbols are kept for this, in a folder of their own.
+dependencies:
+	$(CARGO) build --release --locked --config profile.release.strip=false --target-dir target/symbols --bin ringcentral-exporter
+	benches/dependencies target/symbols/release/ringcentral-exporter
 
 # What the exporters in Python and JavaScript need.
 peers: $(PEERS)/javascript/installed $(PEERS)/python/installed

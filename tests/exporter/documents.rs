@@ -66,3 +66,13 @@ fn every_test_that_the_threat_model_names_exists() {
     }
     assert!(named > 50, "{named}");
 }
+
+#[test]
+fn every_dependency_that_ships_has_its_row_in_the_list_of_what_each_brings() {
+    let (ships, _) = include_str!("../../Cargo.toml").split_once("[dev-dependencies]").unwrap();
+    let ships = ships.split_once("[dependencies]").unwrap().1.lines().filter(|line| !line.starts_with('['));
+    let asked: BTreeSet<_> = ships.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    let list = include_str!("../../docs/PERFORMANCE.md").split("| dependency |").nth(1).unwrap().split("\n\n").next();
+    let rows = list.unwrap().lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), asked);
+}
