@@ -34,13 +34,13 @@ impl Tally {
 
     fn ended(&mut self, calls: &[Call]) -> usize {
         let ended = calls.iter().filter(|call| call.state == State::Ended);
-        ended.filter(|call| self.ended.insert(call.id.clone())).count()
+        ended.filter(|call| self.ended.insert(call.id.to_string())).count()
     }
 
     fn started(&mut self, calls: &[Call]) -> u64 {
         let before = self.sessions.len();
         for call in calls.iter().filter(|call| call.state != State::Unknown) {
-            let session = self.sessions.entry(call.session.clone()).or_default();
+            let session = self.sessions.entry(call.session.to_string()).or_default();
             session.outcomes.extend((call.state == State::Ended).then(|| Outcome::of(&call.result)));
         }
         (self.sessions.len() - before) as u64

@@ -4,6 +4,7 @@
 //! any phone number or person's name: they are not even kept.
 
 use jiff::Timestamp;
+use smol_str::SmolStr;
 
 use super::CallResult;
 
@@ -11,9 +12,9 @@ use super::CallResult;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The record's id, the same from ringing to its end.
-    pub id: String,
+    pub id: SmolStr,
     /// What joins the records of one call.
-    pub session: String,
+    pub session: SmolStr,
     /// As RingCentral has it: a live queue call is `Outbound` and turns `Inbound` when it ends.
     pub direction: Direction,
     /// Whether it is going on.
@@ -80,15 +81,15 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// RingCentral's internal id, digits.
-    pub id: Option<String>,
+    pub id: Option<SmolStr>,
     /// The number that people dial, 1 to 8 digits.
-    pub number: Option<String>,
+    pub number: Option<SmolStr>,
 }
 
 impl Extension {
     /// The extension that these name; none if they name nothing.
     #[must_use]
-    pub fn new(id: Option<String>, number: Option<String>) -> Option<Self> {
+    pub fn new(id: Option<SmolStr>, number: Option<SmolStr>) -> Option<Self> {
         (id.is_some() || number.is_some()).then_some(Self { id, number })
     }
 
@@ -96,7 +97,7 @@ impl Extension {
     #[must_use]
     pub fn number_or_id(&self) -> &str {
         let known = self.number.as_ref().or(self.id.as_ref());
-        known.map_or("none", String::as_str)
+        known.map_or("none", SmolStr::as_str)
     }
 }
 

@@ -3,9 +3,10 @@
 //! Owns: which name of an extension is shown, and how many distinct values the labels `extension` and `result` may take:
 //! those first seen stay, later ones fold into `other`. Refuses to know: metrics.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
+
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{CallResult, Directory, Extension};
 
@@ -32,7 +33,7 @@ pub enum ExtensionLabel {
 pub struct Labels {
     shown: ExtensionLabel,
     most: usize,
-    extensions: HashSet<String>,
+    extensions: HashSet<SmolStr>,
     strangers: HashSet<CallResult>,
     directory: Option<Arc<Directory>>,
     misses_one: bool,
@@ -74,7 +75,7 @@ impl Labels {
     }
 
     /// The value of `extension`; none where the label is off.
-    pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<String>> {
+    pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<SmolStr>> {
         // Whatever is shown, an id that the directory lacks is noticed.
         let number = extension.and_then(|extension| self.number(extension));
         let id = || self.id(extension?);
@@ -83,30 +84,27 @@ impl Labels {
             ExtensionLabel::Number => number.or_else(id),
             ExtensionLabel::Id => id(),
         };
-        Some(shown.map_or_else(|| (NONE.to_owned(), false), |shown| self.bounded(shown)))
+        Some(shown.map_or_else(|| (SmolStr::new_static(NONE), false), |shown| self.bounded(shown)))
     }
 
     /// What tells extensions apart, whatever is shown: the id, else the number.
-    pub fn identity<'a>(&mut self, extension: &'a Extension) -> Option<Cow<'a, str>> {
-        match &extension.id {
-            Some(id) => Some(Cow::Borrowed(id)),
-            None => self.id(extension).or_else(|| self.number(extension)).map(Cow::Owned),
-        }
+    pub fn identity(&mut self, extension: &Extension) -> Option<SmolStr> {
+        self.id(extension).or_else(|| self.number(extension))
     }
 
-    fn bounded(&mut self, shown: String) -> Folded<String> {
+    fn bounded(&mut self, shown: SmolStr) -> Folded<SmolStr> {
         if self.extensions.contains(&shown) {
             return (shown, false);
         }
         if self.extensions.len() >= self.most {
-            return (OTHER.to_owned(), true);
+            return (SmolStr::new_static(OTHER), true);
         }
         self.extensions.insert(shown.clone());
         (shown, false)
     }
 
     /// The number by the account's list, else as the record has it.
-    fn number(&mut self, extension: &Extension) -> Option<String> {
+    fn number(&mut self, extension: &Extension) -> Option<SmolStr> {
         let listed = match (&self.directory, &extension.id) {
             (Some(directory), Some(id)) => {
                 let entry = directory.by_id(id);
@@ -115,14 +113,14 @@ impl Labels {
             }
             _ => None,
         };
-        listed.or(extension.number.as_deref()).map(str::to_owned)
+        listed.map(Into::into).or_else(|| extension.number.clone())
     }
 
     /// The id as the record has it, else by the account's list.
-    fn id(&self, extension: &Extension) -> Option<String> {
+    fn id(&self, extension: &Extension) -> Option<SmolStr> {
         let listed = || {
             let entry = self.directory.as_ref()?.by_number(extension.number.as_deref()?)?;
-            Some(entry.id.to_string())
+            Some(entry.id.to_smolstr())
         };
         extension.id.clone().or_else(listed)
     }
@@ -134,12 +132,12 @@ mod tests {
     use super::*;
 
     fn extension(id: &str, number: &str) -> Option<Extension> {
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let given = |text: &str| (!text.is_empty()).then(|| text.into());
         Extension::new(given(id), given(number))
     }
 
     fn shown(labels: &mut Labels, id: &str, number: &str) -> String {
-        labels.extension(extension(id, number).as_ref()).map_or("off".to_owned(), |(value, _)| value)
+        labels.extension(extension(id, number).as_ref()).map_or("off".to_owned(), |(value, _)| value.into())
     }
 
     fn directory() -> Arc<Directory> {
@@ -190,9 +188,9 @@ mod tests {
         let mut labels = Labels::new(ExtensionLabel::Number, 2);
         assert_eq!(shown(&mut labels, "", "101"), "101");
         assert_eq!(shown(&mut labels, "", "102"), "102");
-        assert_eq!(labels.extension(extension("", "103").as_ref()), Some(("other".to_owned(), true)));
-        assert_eq!(labels.extension(extension("", "101").as_ref()), Some(("101".to_owned(), false)));
-        assert_eq!(labels.extension(None), Some(("none".to_owned(), false)), "none is no extension");
+        assert_eq!(labels.extension(extension("", "103").as_ref()), Some(("other".into(), true)));
+        assert_eq!(labels.extension(extension("", "101").as_ref()), Some(("101".into(), false)));
+        assert_eq!(labels.extension(None), Some(("none".into(), false)), "none is no extension");
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! until the next, so nothing of an earlier list can linger in it. Refuses to know: when it was made, and how the
 //! numbers are called.
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
+use smol_str::SmolStr;
 
 use super::{Call, CallResult, Direction, Extension, Labels, State};
 
@@ -20,7 +20,7 @@ pub struct RecordLabels {
     /// As listed, in the documented spelling.
     pub result: CallResult,
     /// `None` when the label is off.
-    pub extension: Option<String>,
+    pub extension: Option<SmolStr>,
 }
 
 /// What one list of calls amounts to.
@@ -87,14 +87,13 @@ fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction,
 /// does the directory.
 fn extensions<'a>(calls: &'a [Call], live: impl Iterator<Item = &'a Call>, labels: &mut Labels) -> u64 {
     let named = || calls.iter().filter_map(|call| call.extension.as_ref());
-    let both = |extension: &'a Extension| Some((extension.number.as_deref()?, extension.id.as_deref()?));
+    let both = |extension: &'a Extension| Some((extension.number.as_ref()?, extension.id.as_ref()?));
     // Nearly always each has an id, and nobody looks.
     let ids = LazyCell::new(|| named().filter_map(both).collect::<HashMap<_, _>>());
     let live = live.filter_map(|call| call.extension.as_ref());
     let identities = live.filter_map(|extension| {
         let identity = labels.identity(extension)?;
-        let known = if extension.id.is_some() { None } else { ids.get(&*identity).map(|id| Cow::Borrowed(*id)) };
-        Some(known.unwrap_or(identity))
+        Some(if extension.id.is_some() { identity } else { ids.get(&identity).map_or(identity, |id| (*id).clone()) })
     });
     identities.collect::<HashSet<_>>().len() as u64
 }
@@ -115,19 +114,22 @@ mod tests {
     fn call(id: &str, session: &str, state: State, number: Option<&str>) -> Call {
         let result = if state == State::Live { CallResult::IN_PROGRESS } else { CallResult::UNKNOWN };
         Call {
-            id: id.to_owned(),
-            session: session.to_owned(),
+            id: id.into(),
+            session: session.into(),
             direction: Direction::Inbound,
             state,
             result,
-            extension: Extension::new(Some(format!("6226442501{}", number.unwrap_or("6"))), number.map(str::to_owned)),
+            extension: Extension::new(
+                Some(format!("6226442501{}", number.unwrap_or("6")).into()),
+                number.map(Into::into),
+            ),
             start: "2026-11-24T10:00:00Z".parse().ok(),
             duration: None,
         }
     }
 
     fn series(snapshot: &Snapshot) -> Vec<(String, String, u64)> {
-        let shown = |labels: &RecordLabels| labels.extension.clone().unwrap_or_default();
+        let shown = |labels: &RecordLabels| labels.extension.clone().unwrap_or_default().into();
         let entries = snapshot.records.iter();
         entries.map(|(labels, count)| (labels.result.as_str().to_owned(), shown(labels), *count)).collect()
     }
@@ -154,7 +156,7 @@ mod tests {
     #[test]
     fn an_extension_is_one_whether_a_record_names_its_id_or_its_number_or_both() {
         let named = |id: &str, extension| Call { extension, ..call(id, id, State::Live, None) };
-        let text = |text: &str| Some(text.to_owned());
+        let text = |text: &str| Some(text.into());
         let calls = [
             named("a", Extension::new(text("5"), text("101"))),
             named("b", Extension::new(text("5"), None)),

@@ -94,7 +94,7 @@ fn news() -> News {
         direction: Direction::Inbound,
         result: CallResult::from_wire("Voicemail").unwrap(),
         duration: Some(25.5),
-        extension: Extension::new(Some("234567".to_owned()), None),
+        extension: Extension::new(Some("234567".into()), None),
     };
     News { ended: vec![ended], sessions_started: 2, sessions_ended: vec![Outcome::Voicemail], lost: 1, gap: true }
 }

@@ -24,7 +24,7 @@ fn series(calls: &[Call]) -> Vec<(Direction, String, String, u64)> {
     let entries = snapshot.records.into_iter();
     entries
         .map(|(labels, count)| {
-            (labels.direction, labels.result.as_str().to_owned(), labels.extension.unwrap_or_default(), count)
+            (labels.direction, labels.result.as_str().to_owned(), labels.extension.unwrap_or_default().into(), count)
         })
         .collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::{Call, Ledger, News, Outcome, State};
 use ringcentral_exporter::clock::Moment;
+use smol_str::{SmolStr, format_smolstr};
 
 /// Whatever takes lists in and tells what is new.
 pub trait Counting {
@@ -27,8 +28,8 @@ fn falsified(calls: &[Call], falsify: impl FnMut(&mut Call)) -> Vec<Call> {
 #[derive(Default)]
 pub struct CountsReturners {
     ledger: Ledger,
-    last: HashSet<String>,
-    returns: HashMap<String, u32>,
+    last: HashSet<SmolStr>,
+    returns: HashMap<SmolStr, u32>,
 }
 
 impl Counting for CountsReturners {
@@ -37,7 +38,7 @@ impl Counting for CountsReturners {
             let was_there = self.last.contains(&call.id);
             let seen = self.returns.entry(call.id.clone()).and_modify(|returns| *returns += u32::from(!was_there));
             let returns = seen.or_default();
-            call.id = format!("{} {returns}", call.id);
+            call.id = format_smolstr!("{} {returns}", call.id);
         };
         let listed = falsified(calls, falsify);
         self.last = calls.iter().map(|call| call.id.clone()).collect();
@@ -66,7 +67,7 @@ impl Counting for CountsTheBaseline {
 #[derive(Default)]
 pub struct ForgetsTooEarly {
     ledger: Ledger,
-    ended: HashMap<String, Moment>,
+    ended: HashMap<SmolStr, Moment>,
 }
 
 impl Counting for ForgetsTooEarly {
@@ -75,7 +76,7 @@ impl Counting for ForgetsTooEarly {
             if call.state == State::Ended {
                 let ended = *self.ended.entry(call.id.clone()).or_insert(now);
                 let is_forgotten = now.since(ended) > Duration::from_secs(90);
-                call.id.push_str(if is_forgotten { " again" } else { "" });
+                call.id = format_smolstr!("{}{}", call.id, if is_forgotten { " again" } else { "" });
             }
         };
         let listed = falsified(calls, falsify);

@@ -16,6 +16,7 @@ use ringcentral_exporter::simulator::curve::Curve;
 use ringcentral_exporter::simulator::limiter::{Limit, Limiter, Verdict};
 use ringcentral_exporter::simulator::record::{self, Party};
 use ringcentral_exporter::simulator::{Record, Switchboard};
+use smol_str::ToSmolStr;
 
 pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -200,8 +201,8 @@ fn call(record: &Record) -> Call {
     };
     let state = if record.is_live() { State::Live } else { State::Ended };
     Call {
-        id: record.id.clone(),
-        session: record.telephony_session_id.clone().unwrap_or_else(|| record.session_id.clone()),
+        id: record.id.as_str().into(),
+        session: record.telephony_session_id.as_ref().unwrap_or(&record.session_id).into(),
         direction,
         state,
         result: CallResult::from_wire(record.result).unwrap(),
@@ -212,7 +213,8 @@ fn call(record: &Record) -> Call {
 }
 
 fn extension(record: &Record, own_side: &Party) -> Option<Extension> {
-    Extension::new(record.extension_id.map(|id| id.to_string()), own_side.extension_number.clone())
+    let number = own_side.extension_number.as_deref().map(Into::into);
+    Extension::new(record.extension_id.map(|id| id.to_smolstr()), number)
 }
 
 fn seconds(ms: i64, shows_ms: bool) -> f64 {

@@ -11,8 +11,8 @@ fn call(text: &str) -> Call {
         result => (State::Ended, CallResult::from_wire(result).unwrap()),
     };
     Call {
-        id: parts[0].to_owned(),
-        session: parts[1].to_owned(),
+        id: parts[0].into(),
+        session: parts[1].into(),
         direction: Direction::Inbound,
         state,
         result,

@@ -103,8 +103,8 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
         }
     };
     let Calls { calls, unreadable, account_id } = page.records;
-    let account_id = page.uri.as_deref().and_then(|uri| id_after("/account/", uri)).or(account_id);
-    Ok(Page { calls, unreadable, next: address(page.navigation), account_id })
+    let told = page.uri.as_deref().and_then(|uri| id_after("/account/", uri)).map(str::to_owned);
+    Ok(Page { calls, unreadable, next: address(page.navigation), account_id: told.or(account_id) })
 }
 
 /// Reads a page of the account's extensions. An extension whose id cannot be read is of no use, and left out.

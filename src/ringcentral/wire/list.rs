@@ -36,7 +36,7 @@ impl Calls {
 
     fn take(&mut self, record: &Record<'_>, place: &str) {
         if self.account_id.is_none() {
-            self.account_id = record.uri().and_then(|uri| id_after("/account/", uri));
+            self.account_id = record.uri().and_then(|uri| id_after("/account/", uri)).map(str::to_owned);
         }
         self.calls.extend(record.call(place));
     }

@@ -3,6 +3,7 @@
 //! Owns: the order in which an extension is looked for, what joins records to a session, and what is left out.
 
 use serde::Deserialize;
+use smol_str::SmolStr;
 
 use super::lenient::{Flag, Object, Text};
 use crate::calls::{Call, CallResult, Direction, Extension, State};
@@ -73,8 +74,8 @@ impl Record<'_> {
         let state = State::of(self.finished.0, result.as_ref());
         let id = self.id.as_deref().unwrap_or(place);
         Some(Call {
-            id: id.to_owned(),
-            session: self.session().unwrap_or(id).to_owned(),
+            id: id.into(),
+            session: self.session().unwrap_or(id).into(),
             direction,
             state,
             result: shown_result(state, result),
@@ -116,7 +117,7 @@ impl Record<'_> {
         let number = own_side.and_then(|party| digits(&party.extension_number, 8));
         let id =
             digits(&self.extension.0.id, 20).or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)));
-        let address = || self.uri().and_then(|uri| id_after("/extension/", uri));
+        let address = || self.uri().and_then(|uri| id_after("/extension/", uri)).map(SmolStr::from);
         Extension::new(id, number).or_else(|| Extension::new(address(), None))
     }
 }
@@ -130,8 +131,8 @@ fn shown_result(state: State, result: Option<CallResult>) -> CallResult {
     }
 }
 
-fn digits(text: &Text<'_>, most: usize) -> Option<String> {
-    text.as_deref().filter(|text| is_digits(text, most)).map(str::to_owned)
+fn digits(text: &Text<'_>, most: usize) -> Option<SmolStr> {
+    text.as_deref().filter(|text| is_digits(text, most)).map(SmolStr::from)
 }
 
 /// Whether a text is of one to `most` digits.
@@ -140,10 +141,10 @@ pub fn is_digits(text: &str, most: usize) -> bool {
 }
 
 /// The digits that follow `marker` in an address, up to the next `/`, `?` or its end.
-pub fn id_after(marker: &str, uri: &str) -> Option<String> {
+pub fn id_after<'a>(marker: &str, uri: &'a str) -> Option<&'a str> {
     let (_, rest) = uri.split_once(marker)?;
     let id = rest.split(['/', '?']).next()?;
-    is_digits(id, 20).then(|| id.to_owned())
+    is_digits(id, 20).then_some(id)
 }
 
 #[cfg(test)]
@@ -155,12 +156,12 @@ mod tests {
         record.call("#1-0").unwrap()
     }
 
-    fn extension(json: &str) -> Option<(Option<String>, Option<String>)> {
+    fn extension(json: &str) -> Option<(Option<SmolStr>, Option<SmolStr>)> {
         call(json).extension.map(|extension| (extension.id, extension.number))
     }
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    fn some(text: &str) -> Option<SmolStr> {
+        Some(text.into())
     }
 
     #[test]
