@@ -4,7 +4,7 @@
 //! as it happens.
 
 use super::AccountView;
-use super::family::{Families, Family};
+use super::family::{Families, Family, Whole};
 use crate::calls::directory::Entry;
 use crate::calls::observation::{ApiStanding, RateLimit};
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
@@ -93,12 +93,13 @@ const JWT_EXPIRY: Family = Family::gauge(
 );
 
 /// Adds all families of one account.
-pub fn add(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
+pub fn add(whole: &mut Whole, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
-        families.take_in(&view.kept.of_snapshot(&listing.snapshot, || of_snapshot(account, &listing.snapshot)));
+        whole.take_in(view.kept.of_snapshot(&listing.snapshot, || of_snapshot(account, &listing.snapshot)));
     }
+    let families = &mut whole.own;
     families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
     if let Some(listing) = &observation.latest {
         families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use prometheus::TextEncoder;
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
@@ -37,6 +37,14 @@ impl Family {
 /// The text of families by name. Accounts add to it one after the other.
 #[derive(Debug, Default)]
 pub struct Families(BTreeMap<Cow<'static, str>, String>);
+
+/// All that a scrape is told: what is written for it, and what was written before.
+#[derive(Debug, Default)]
+pub struct Whole {
+    /// For this scrape.
+    pub own: Families,
+    kept: Vec<Arc<Families>>,
+}
 
 impl Families {
     /// One sample.
@@ -68,23 +76,36 @@ impl Families {
         Ok(families)
     }
 
-    /// All samples of others.
-    pub fn take_in(&mut self, others: &Self) {
-        for (name, text) in &others.0 {
-            match self.0.entry(name.clone()) {
-                Entry::Vacant(place) => drop(place.insert(text.clone())),
-                Entry::Occupied(mut present) => present.get_mut().push_str(samples(text)),
-            }
-        }
+    /// The same, to be kept.
+    pub fn shrunk(mut self) -> Arc<Self> {
+        self.0.values_mut().for_each(String::shrink_to_fit);
+        Arc::new(self)
+    }
+}
+
+impl Whole {
+    /// All samples of these, which are copied into the text alone.
+    pub fn take_in(&mut self, kept: Arc<Families>) {
+        self.kept.push(kept);
     }
 
-    /// The whole, family by family.
-    pub fn text(self) -> String {
-        let mut whole = String::with_capacity(self.0.values().map(String::len).sum());
-        for text in self.0.into_values() {
-            whole.push_str(&text);
+    /// The text, family by family.
+    pub fn text(&self) -> String {
+        let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, text) in self.texts() {
+            texts.entry(name).or_default().push(text);
+        }
+        let mut whole = String::with_capacity(texts.values().flatten().map(|text| text.len()).sum());
+        for (first, others) in texts.values().filter_map(|texts| texts.split_first()) {
+            whole.push_str(first);
+            others.iter().for_each(|text| whole.push_str(samples(text)));
         }
         whole
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.kept.iter().map(Arc::as_ref).chain([&self.own]);
+        all.flat_map(|families| families.0.iter().map(|(name, text)| (name.as_ref(), text.as_str())))
     }
 }
 
@@ -136,6 +157,10 @@ mod tests {
         TextEncoder::new().encode_to_string(&[family]).unwrap()
     }
 
+    fn text(own: Families) -> String {
+        Whole { own, ..Whole::default() }.text()
+    }
+
     #[test]
     fn a_sample_is_written_as_the_library_writes_it() {
         for value in ["101", "", "a \"b\"", "\\n\n", "\\\"", "é\t"] {
@@ -143,11 +168,11 @@ mod tests {
                 let labels = [("account", "default"), ("extension", value)];
                 let mut families = Families::default();
                 families.add(&FAMILY, &labels, number);
-                assert_eq!(families.text(), by_the_library(&labels, number));
+                assert_eq!(text(families), by_the_library(&labels, number));
             }
         }
         let mut families = Families::default();
         families.add(&FAMILY, &[], 7.0);
-        assert_eq!(families.text(), by_the_library(&[], 7.0));
+        assert_eq!(text(families), by_the_library(&[], 7.0));
     }
 }

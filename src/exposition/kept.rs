@@ -23,7 +23,7 @@ impl Kept {
         if let Some((_, families)) = kept.as_ref().filter(|(of, _)| Arc::ptr_eq(of, snapshot)) {
             return families.clone();
         }
-        let families = Arc::new(write());
+        let families = write().shrunk();
         *kept = Some((snapshot.clone(), families.clone()));
         families
     }
@@ -39,7 +39,7 @@ impl Kept {
         if let Some((_, families)) = kept.as_ref().filter(|(of, _)| *of == revision) {
             return Ok(families.clone());
         }
-        let families = Arc::new(Families::of(instruments.collect())?);
+        let families = Families::of(instruments.collect())?.shrunk();
         *kept = Some((revision, families.clone()));
         Ok(families)
     }

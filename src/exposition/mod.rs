@@ -13,7 +13,7 @@ mod kept;
 use std::sync::Arc;
 
 pub use exporter::{Exporter, Process};
-use family::Families;
+use family::Whole;
 pub use kept::Kept;
 
 use crate::calls::Observation;
@@ -45,15 +45,15 @@ pub fn render<'a>(
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
-    let mut families = Families::default();
+    let mut whole = Whole::default();
     for view in accounts {
-        account::add(&mut families, &view, scrape, metrics, now);
-        families.take_in(&*view.kept.of_instruments(view.instruments)?);
+        account::add(&mut whole, &view, scrape, metrics, now);
+        whole.take_in(view.kept.of_instruments(view.instruments)?);
     }
     if let Some(exporter) = exporter {
-        exporter::add(&mut families, exporter);
+        exporter::add(&mut whole.own, exporter);
     }
-    Ok(families.text())
+    Ok(whole.text())
 }
 
 #[cfg(test)]
