@@ -2,8 +2,10 @@
 //! the same counts, and does nothing else. It has neither budget, deadline nor metrics of its own, and shows nobody its counts.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::thread;
 
+use flate2::read::MultiGzDecoder;
 use reqwest::Client;
 use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::Simulator;
@@ -66,7 +68,10 @@ async fn walk(http: &Client, url: &str, bearer: &str) -> usize {
     let mut counts = HashMap::new();
     let mut sessions = HashSet::new();
     while let Some(url) = next {
-        let body = http.get(url).bearer_auth(bearer).send().await.unwrap().bytes().await.unwrap();
+        let request = http.get(url).bearer_auth(bearer).header("Accept-Encoding", "gzip");
+        let zipped = request.send().await.unwrap().bytes().await.unwrap();
+        let mut body = Vec::new();
+        MultiGzDecoder::new(&zipped[..]).read_to_end(&mut body).unwrap();
         let page: Page<'_> = serde_json::from_slice(&body).unwrap();
         page.records.iter().for_each(|record| record.count(&mut counts, &mut sessions));
         next = page.navigation.and_then(|navigation| navigation.next_page).map(|page| page.uri.to_owned());

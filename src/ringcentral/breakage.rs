@@ -42,7 +42,7 @@ impl Breakage {
     pub fn of(error: &reqwest::Error, proxied: bool) -> Self {
         let links: Vec<Link<'_>> = successors(Some(error as Link<'_>), |link| cause_of(*link)).collect();
         let innermost = links.last().map(ToString::to_string).unwrap_or_default();
-        let told = at_tls(&links).or_else(|| at_the_proxy(&links)).or_else(|| in_the_answer(error, &links));
+        let told = at_tls(&links).or_else(|| at_the_proxy(&links)).or_else(|| in_the_answer(&links));
         let (reason, cause, what) = told.unwrap_or_else(|| at_the_connection(error, &links, proxied));
         Self::new(reason, cause, if what.is_empty() { &innermost } else { what })
     }
@@ -78,14 +78,9 @@ fn at_the_proxy(links: &[Link<'_>]) -> Option<Told> {
     })
 }
 
-fn in_the_answer(error: &reqwest::Error, links: &[Link<'_>]) -> Option<Told> {
-    let mut http = links.iter().filter_map(|link| link.downcast_ref::<hyper::Error>()).peekable();
-    let broken = http.peek().is_some();
-    if http.any(hyper::Error::is_parse) {
-        return Some((Reason::InvalidResponse, Cause::NotRingCentral, ""));
-    }
-    let unzips_not = error.is_decode() && !broken;
-    unzips_not.then_some((Reason::InvalidResponse, Cause::NotRingCentral, "the reply cannot be decompressed"))
+fn in_the_answer(links: &[Link<'_>]) -> Option<Told> {
+    let mut http = links.iter().filter_map(|link| link.downcast_ref::<hyper::Error>());
+    http.any(hyper::Error::is_parse).then_some((Reason::InvalidResponse, Cause::NotRingCentral, ""))
 }
 
 fn at_the_connection(error: &reqwest::Error, links: &[Link<'_>], proxied: bool) -> Told {

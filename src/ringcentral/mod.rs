@@ -12,6 +12,7 @@
 //! | [`cause`] | pure: what a failure means to a person, and what to do: one table |
 //! | [`error`] | one failure: its reason, its cause, its words |
 //! | [`breakage`] | pure: what broke where no answer came |
+//! | [`body`] | the bytes of a reply: their size, and gzip |
 //! | [`transport`] | one request, from the budget's leave to a checked reply |
 //! | [`auth`] | pure: the access token: kept, renewed, refused |
 //! | [`users`] | who is logged in as which user, over all accounts |
@@ -23,6 +24,7 @@
 //! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
 
 pub mod auth;
+mod body;
 pub mod breakage;
 pub mod budget;
 pub mod cause;

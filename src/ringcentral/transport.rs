@@ -1,6 +1,6 @@
 //! One request: from the budget's leave to a checked reply.
 //!
-//! Owns: the HTTP client, the time and size of a reply, redirects, and that every request is weighed by the budget
+//! Owns: the HTTP client, the time of a reply, redirects, and that every request is weighed by the budget
 //! before it leaves, counted when it does, and its answer heard. Refuses to know: tokens, pages and what a body means.
 
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Certificate, RequestBuilder, Response, Url};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
+use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
+use super::body;
 use super::breakage::Breakage;
 use super::budget::Budget;
 use super::error::{Error, Reason};
@@ -24,8 +25,6 @@ use crate::instruments::Instruments;
 
 /// What we call ourselves to RingCentral.
 const USER_AGENT: &str = concat!("ringcentral-exporter/", env!("CARGO_PKG_VERSION"), " (Prometheus exporter)");
-/// The largest reply, after decompression.
-const BODY_MOST: usize = 32 * 1024 * 1024;
 /// Load balancers close a silent connection after a minute or so; one that is closing must not meet a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
@@ -206,12 +205,13 @@ async fn exchange(
     proxied: bool,
     expected_size: usize,
 ) -> Result<Answer, Breakage> {
+    let request = request.header(ACCEPT_ENCODING, body::ENCODING);
     let response = timeout_at(deadline, request.send()).await.map_err(|_| Breakage::late())?;
     let response = response.map_err(|error| Breakage::of(&error, proxied))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, body(response, expected_size)).await.unwrap_or_else(|_| Err(Breakage::late())),
+        _ => timeout_at(deadline, body::read(response, expected_size)).await.unwrap_or_else(|_| Err(Breakage::late())),
     };
     Ok(Answer { status, headers, body })
 }
@@ -226,17 +226,6 @@ impl Answer {
             Err(fault) => Err(fault),
         }
     }
-}
-
-async fn body(mut response: Response, expected_size: usize) -> Result<Bytes, Breakage> {
-    let mut body = Vec::with_capacity(expected_size);
-    while let Some(chunk) = response.chunk().await.map_err(|error| Breakage::of(&error, false))? {
-        if body.len() + chunk.len() > BODY_MOST {
-            return Err(Breakage::invalid("the reply is larger than 32 MiB"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.into())
 }
 
 /// `RCRequestId`, if it is short and plain.

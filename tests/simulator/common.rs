@@ -1,8 +1,10 @@
 //! A simulated account with a clock that only tests move, and a client that hides nothing.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use flate2::read::GzDecoder;
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use serde_json::Value;
@@ -27,7 +29,7 @@ impl Rig {
         let scenario = Scenario { clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))), ..scenario };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 7).unwrap();
-        Rig { simulator, http: client(true), clock }
+        Rig { simulator, http: client(), clock }
     }
 
     pub async fn normal() -> Rig {
@@ -74,10 +76,10 @@ impl Rig {
     }
 }
 
-pub fn client(gzip: bool) -> Client {
+pub fn client() -> Client {
     // Every test asks for it and the first one gets it: the others are refused, which is as well.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().tls_certs_only([]).no_proxy().gzip(gzip).redirect(redirect::Policy::none()).build().unwrap()
+    Client::builder().tls_certs_only([]).no_proxy().redirect(redirect::Policy::none()).build().unwrap()
 }
 
 pub async fn json(response: Response) -> Value {
@@ -93,4 +95,10 @@ pub async fn error(response: Response) -> (u16, String) {
 
 pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
+}
+
+pub fn unpacked(gzip: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    GzDecoder::new(gzip).read_to_end(&mut body).unwrap();
+    body
 }

@@ -4,7 +4,7 @@ use ringcentral_exporter::simulator::Scenario;
 use ringcentral_exporter::simulator::scenario::Envelope;
 use serde_json::Value;
 
-use crate::common::{CALLS, EXTENSIONS, OWN_CALLS, Rig, client, header, json};
+use crate::common::{CALLS, EXTENSIONS, OWN_CALLS, Rig, header, json, unpacked};
 
 /// All pages from `path` on, by `nextPage` alone.
 async fn walk(rig: &Rig, path: &str) -> Vec<Value> {
@@ -171,13 +171,13 @@ async fn the_extensions_come_in_pages_with_totals() {
 async fn an_answer_is_packed_only_for_those_who_can_unpack() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    let plain = client(false).get(rig.url(CALLS)).bearer_auth(&token).send().await.unwrap();
+    let plain = rig.get(&token, CALLS).await;
     assert_eq!(header(&plain, "content-encoding"), None);
     assert!(header(&plain, "rcrequestid").is_some() && header(&plain, "routingkey").is_some());
     let size = plain.bytes().await.unwrap().len();
-    let asks = client(false).get(rig.url(CALLS)).bearer_auth(&token);
-    let packed = asks.header("Accept-Encoding", "gzip").send().await.unwrap();
+    let packed = rig.request(&token, CALLS).header("Accept-Encoding", "gzip").send().await.unwrap();
     assert_eq!(header(&packed, "content-encoding"), Some("gzip"));
-    assert!(packed.bytes().await.unwrap().len() * 3 < size);
-    assert!(json(rig.get(&token, CALLS).await).await["records"].is_array());
+    let packed = packed.bytes().await.unwrap();
+    assert!(packed.len() * 3 < size);
+    assert!(unpacked(&packed).ends_with(b"}"));
 }
