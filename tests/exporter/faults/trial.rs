@@ -14,7 +14,7 @@ use crate::rig::{Rig, Scraped};
 use crate::scrapes::unlimited;
 
 /// Long enough for all rows at once on a slow machine to scrape while the snapshot is fresh.
-const MAX_AGE: Duration = Duration::from_secs(6);
+const MAX_AGE: Duration = Duration::from_secs(15);
 /// Until a fetch is tried again and succeeds: the documented pace of 7.5 s where no answer has told another, a penalty
 /// of 2 s, a back-off of half a second; with a margin for a slow machine.
 const RECOVERY: Duration = Duration::from_secs(20);
