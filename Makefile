@@ -1,6 +1,8 @@
 # One short word for each chore. `make test` is everything, and installs what it needs.
 
 CARGO ?= cargo
+# The tests wait more than they compute: more of them at once than there are cores.
+export RUST_TEST_THREADS ?= 8
 TOOLS := $(CURDIR)/.cache/tools
 DIALECT := $(CURDIR)/.cache/dialect
 PEERS := $(CURDIR)/.cache/peers
