@@ -17,7 +17,7 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench compare dependencies peers demo format lint unit doc deny fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards weather month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench compare peers demo format lint unit doc deny dependencies fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards rules weather load door month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit doc deny
@@ -90,27 +90,36 @@ accounts:
 # Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
 # under wrk and under floods, in bad weather, and for a simulated day. Those that mostly wait for the clock wait together.
 # `make tools` installs Debian's.
-prometheus:
-	$(CARGO) test --release --locked --no-run --test prometheus --test alerting --test load --test door --test soak
-	$(CARGO) test --locked --no-run --test dashboards --test rules
-	$(MAKE) --jobs=4 --output-sync=target under-prometheus alerting dashboards weather
-	$(CARGO) test --locked --test rules
-	$(CARGO) test --release --locked --test load -- --nocapture
-	$(CARGO) test --release --locked --test door -- --nocapture --test-threads=1
+prometheus: build
+	$(CARGO) test --locked --no-run
+	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus rules dashboards weather
+	$(MAKE) load door
 	$(MAKE) month SOAK_DAYS=1
 
-under-prometheus:
-	$(CARGO) test --release --locked --test prometheus
+# These drive the program that users build; how they are compiled themselves makes no difference to it.
+under-prometheus alerting weather load door soak: export EXPORTER = $(CURDIR)/target/release/ringcentral-exporter
 
-alerting:
-	$(CARGO) test --release --locked --test alerting -- --nocapture
+under-prometheus: build
+	$(CARGO) test --locked --test prometheus
+
+alerting: build
+	$(CARGO) test --locked --test alerting -- --nocapture
 
 dashboards:
 	$(CARGO) test --locked --test dashboards
 
+rules:
+	$(CARGO) test --locked --test rules
+
 # A minute and a half of a bad network and a bad API.
-weather:
-	$(CARGO) test --release --locked --test soak
+weather: build
+	$(CARGO) test --locked --test soak
+
+load: build
+	$(CARGO) test --locked --test load -- --nocapture
+
+door: build
+	$(CARGO) test --locked --test door -- --nocapture --test-threads=1
 
 # The whole exporter on a clock that is moved; the feature is for this alone.
 month:
@@ -118,8 +127,8 @@ month:
 
 # Bad weather for an hour, and a month: make soak SOAK_MINUTES=600 SOAK_SEED=7. A SIGTERM to the test ends the hour early,
 # with its report.
-soak:
-	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --release --locked --test soak -- --nocapture
+soak: build
+	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --locked --test soak -- --nocapture
 	$(MAKE) month
 
 # TLS, logins and reloads, by curl, openssl and a real Prometheus.

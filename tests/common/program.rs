@@ -1,5 +1,6 @@
 //! The program, started as a user starts it.
 
+use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -17,9 +18,14 @@ pub struct Program {
     pub log: String,
 }
 
+/// The program that was compiled with the tests; or another one, such as the release of `make prometheus`.
+fn binary() -> OsString {
+    std::env::var_os("EXPORTER").unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
+}
+
 /// The program with an empty environment.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringcentral-exporter"));
+    let mut command = Command::new(binary());
     command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
     command
 }
