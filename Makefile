@@ -1,6 +1,8 @@
 # One short word for each chore. `make test` is everything, and installs what it needs.
 
 CARGO ?= cargo
+# What only compiles or computes lets those go first that have to be in time.
+PATIENT := nice $(CARGO)
 # The tests wait more than they compute: more of them at once than there are cores.
 export RUST_TEST_THREADS ?= 8
 TOOLS := $(CURDIR)/.cache/tools
@@ -17,14 +19,20 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench compare peers demo format lint unit doc deny dependencies fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards rules weather load door day month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench compare peers demo format lint unit days doc deny dependencies fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards rules weather load door day month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
-check: format lint unit doc deny
+check: format lint unit days doc deny
 
 # Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and logins,
-# and what is shipped.
-test: tools check fuzz-replay dialect page accounts prometheus web deploy
+# and what is shipped. First what the others need or share a folder with; then what waits for the clock beside what compiles
+# elsewhere; then what has to be in time beside what only computes; at last, each alone, what is pressed for time.
+test: tools format lint doc fuzz-replay build
+	$(CARGO) test --locked --no-run
+	$(MAKE) --jobs=7 --output-sync=target alerting under-prometheus weather rules static deny dashboards deploy web dialect page
+	$(MAKE) --jobs=2 --output-sync=target accounts days
+	$(MAKE) --jobs=2 --output-sync=target unit day
+	$(MAKE) load door
 
 build:
 	$(CARGO) build --release --locked
@@ -40,7 +48,11 @@ lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 unit:
-	$(CARGO) test --locked --lib --bins --test simulator --test exporter --test budget --test records --test ledger
+	$(CARGO) test --locked --lib --bins --test simulator --test exporter
+
+# Days of requests and of calls, in process: they only compute.
+days:
+	$(PATIENT) test --locked --test budget --test records --test ledger
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
@@ -83,16 +95,17 @@ $(DIALECT)/python/installed $(PEERS)/python/installed:
 page:
 	$(CARGO) test --locked --test page
 
-# Fifty accounts behind one exporter, well and ill, under reloads, and found by a real Prometheus.
+# Fifty accounts behind one exporter, well and ill, under reloads, and found by a real Prometheus. They keep the cores busy, so
+# not as many tests at once.
 accounts:
-	$(CARGO) test --locked --test accounts
+	$(CARGO) test --locked --test accounts -- --test-threads=4
 
 # Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
 # under wrk and under floods, in bad weather, and for a simulated day. Those that mostly wait for the clock wait together.
 # `make tools` installs Debian's.
 prometheus: build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus rules dashboards weather day
+	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus weather rules dashboards day
 	$(MAKE) load door
 
 # These drive the program that users build; how they are compiled themselves makes no difference to it.
@@ -126,7 +139,7 @@ day month: export CARGO_BUILD_BUILD_DIR = $(CURDIR)/target
 day month: export CARGO_TARGET_DIR = $(CURDIR)/target/moved-clock
 
 day:
-	SOAK_DAYS=1 $(CARGO) test --locked --features moved-clock --test month -- --nocapture
+	SOAK_DAYS=1 $(PATIENT) test --locked --features moved-clock --test month -- --nocapture
 
 month:
 	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features moved-clock --test month -- --nocapture
@@ -146,7 +159,7 @@ web:
 static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 static:
 	rustup target add $(MUSL)
-	$(CARGO) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
+	$(PATIENT) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
 
 # The archive of a release, in target/dist.
 dist: static
@@ -195,7 +208,7 @@ history:
 		promtool tsdb create-blocks-from openmetrics --quiet $$file $(HISTORY)/data && rm $$file || exit; done
 
 # Debian's packages, of those that are missing.
-tools: deny-tool
+tools:
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
 	command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || \
@@ -216,4 +229,4 @@ tools: deny-tool
 
 deny-tool:
 	[ -x "$(TOOLS)/bin/cargo-deny" ] || \
-		$(CARGO) install --quiet --locked --root "$(TOOLS)" cargo-deny@$(DENY_VERSION)
+		$(PATIENT) install --quiet --locked --root "$(TOOLS)" cargo-deny@$(DENY_VERSION)
