@@ -93,13 +93,30 @@ const JWT_EXPIRY: Family = Family::gauge(
 );
 
 /// Adds all families of one account.
-pub fn add(whole: &mut Whole, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
+///
+/// # Errors
+/// When the encoder finds a family without a name or a metric.
+pub fn add(
+    whole: &mut Whole,
+    view: &AccountView<'_>,
+    scrape: &Scrape,
+    metrics: &Metrics,
+    now: Moment,
+) -> prometheus::Result<()> {
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
-        whole.take_in(view.kept.of_snapshot(&listing.snapshot, || of_snapshot(account, &listing.snapshot)));
+        let snapshot = &listing.snapshot;
+        whole.take_in(view.kept.of_snapshot(snapshot, |families| add_snapshot(families, account, snapshot))?);
     }
-    let families = &mut whole.own;
+    whole.take_in(view.kept.of_instruments(view.instruments)?);
+    add_known(&mut whole.own, view, scrape, metrics, now);
+    Ok(())
+}
+
+fn add_known(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
+    let observation = &view.observation;
+    let account = ("account", view.account.name.as_str());
     families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
     if let Some(listing) = &observation.latest {
         families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));
@@ -118,8 +135,7 @@ pub fn add(whole: &mut Whole, view: &AccountView<'_>, scrape: &Scrape, metrics: 
 }
 
 /// Absent where there is no fresh snapshot: zero would be a lie, and old-as-new another.
-fn of_snapshot(account: (&str, &str), snapshot: &Snapshot) -> Families {
-    let mut families = Families::default();
+fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snapshot) {
     for (labels, count) in &snapshot.records {
         let direction = ("direction", labels.direction.as_str());
         let result = ("result", labels.result.as_str());
@@ -142,7 +158,6 @@ fn of_snapshot(account: (&str, &str), snapshot: &Snapshot) -> Families {
     for (label, count) in folded {
         families.add(&FOLDED, &[account, ("label", label)], count as f64);
     }
-    families
 }
 
 /// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.

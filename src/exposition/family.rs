@@ -28,9 +28,10 @@ impl Family {
         Self { name, help, kind: "counter" }
     }
 
-    fn head(&self) -> String {
+    fn write_head(&self, text: &mut String) {
         let Self { name, help, kind } = self;
-        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+        // To write to memory does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 }
 
@@ -49,7 +50,10 @@ pub struct Whole {
 impl Families {
     /// One sample.
     pub fn add(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
-        let text = self.0.entry(Cow::Borrowed(family.name)).or_insert_with(|| family.head());
+        let text = self.0.entry(Cow::Borrowed(family.name)).or_default();
+        if text.is_empty() {
+            family.write_head(text);
+        }
         text.push_str(family.name);
         let mut before = '{';
         for (name, value) in labels {
@@ -66,20 +70,20 @@ impl Families {
     ///
     /// # Errors
     /// When the encoder finds a family without a name or a metric.
-    pub fn of(made: Vec<MetricFamily>) -> prometheus::Result<Self> {
-        let mut families = Self::default();
+    pub fn write(&mut self, made: Vec<MetricFamily>) -> prometheus::Result<()> {
         for mut family in made {
             family.mut_metric().sort_by(|one, other| label_values(one).cmp(label_values(other)));
-            let name = family.name().to_owned();
-            families.0.insert(Cow::Owned(name), TextEncoder::new().encode_to_string(&[family])?);
+            let text = self.0.entry(Cow::Owned(family.name().to_owned())).or_default();
+            TextEncoder::new().encode_utf8(&[family], text)?;
         }
-        Ok(families)
+        Ok(())
     }
 
-    /// The same, to be kept.
-    pub fn shrunk(mut self) -> Arc<Self> {
-        self.0.values_mut().for_each(String::shrink_to_fit);
-        Arc::new(self)
+    /// Empty, in the memory of these if nobody else has them.
+    pub fn anew(families: Arc<Self>) -> Self {
+        let mut families = Arc::into_inner(families).unwrap_or_default();
+        families.0.values_mut().for_each(String::clear);
+        families
     }
 }
 
@@ -92,7 +96,7 @@ impl Whole {
     /// The text, family by family.
     pub fn text(&self) -> String {
         let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, text) in self.texts() {
+        for (name, text) in self.texts().filter(|(_, text)| !text.is_empty()) {
             texts.entry(name).or_default().push(text);
         }
         let mut whole = String::with_capacity(texts.values().flatten().map(|text| text.len()).sum());

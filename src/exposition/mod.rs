@@ -47,8 +47,7 @@ pub fn render<'a>(
 ) -> prometheus::Result<String> {
     let mut whole = Whole::default();
     for view in accounts {
-        account::add(&mut whole, &view, scrape, metrics, now);
-        whole.take_in(view.kept.of_instruments(view.instruments)?);
+        account::add(&mut whole, &view, scrape, metrics, now)?;
     }
     if let Some(exporter) = exporter {
         exporter::add(&mut whole.own, exporter);
