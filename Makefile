@@ -3,7 +3,7 @@
 CARGO ?= cargo
 # What only compiles or computes lets those go first that have to be in time.
 PATIENT := nice $(CARGO)
-# The tests wait more than they compute: more of them at once than there are cores.
+# The tests wait more than they compute: more of them at once than most machines have cores.
 export RUST_TEST_THREADS ?= 8
 TOOLS := $(CURDIR)/.cache/tools
 DIALECT := $(CURDIR)/.cache/dialect
@@ -32,7 +32,7 @@ test: tools format lint doc fuzz-replay build
 	$(MAKE) --jobs=7 --output-sync=target alerting under-prometheus weather rules static deny dashboards deploy web dialect page
 	$(MAKE) --jobs=2 --output-sync=target accounts days
 	$(MAKE) --jobs=2 --output-sync=target unit day
-	$(MAKE) load door
+	$(MAKE) --jobs=1 load door
 
 build:
 	$(CARGO) build --release --locked
@@ -106,10 +106,10 @@ accounts:
 prometheus: build
 	$(CARGO) test --locked --no-run
 	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus weather rules dashboards day
-	$(MAKE) load door
+	$(MAKE) --jobs=1 load door
 
 # These drive the program that users build; how they are compiled themselves makes no difference to it.
-under-prometheus alerting weather load door soak: export EXPORTER = $(CURDIR)/target/release/ringcentral-exporter
+under-prometheus alerting weather load door soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
 
 under-prometheus: build
 	$(CARGO) test --locked --test prometheus

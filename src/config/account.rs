@@ -138,7 +138,8 @@ fn account_name(setting: Setting) -> Result<String, ConfigError> {
 /// The value may hold a password, so it is not repeated.
 fn server_url(setting: Setting) -> Result<Url, ConfigError> {
     let accepted = "an origin such as https://platform.ringcentral.com";
-    let url = Url::parse(&setting.value).map_err(|_| setting.wrong_unshown("not a URL", accepted))?;
+    let none = if setting.value.is_ascii() { "not a URL" } else { "not a URL in ASCII, with its name in Punycode" };
+    let url = Url::parse(&setting.value).map_err(|_| setting.wrong_unshown(none, accepted))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(setting.wrong_unshown("a URL with a user or password in it", accepted));
     }

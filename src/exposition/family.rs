@@ -1,4 +1,4 @@
-//! Metric families, made for one scrape.
+//! Metric families, made for one scrape or kept for the next.
 //!
 //! Owns: putting samples into families, one family a name, in the order of names; and their text. A sample is written as text
 //! at once: a registry of gauges would keep what is gone, and a family of values takes more time and memory to build than its

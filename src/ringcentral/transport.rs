@@ -167,7 +167,7 @@ impl Transport {
 
     /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
     fn expected_size(&self) -> usize {
-        self.last_size + self.last_size / 8
+        (self.last_size + self.last_size / 8).min(body::MOST)
     }
 
     fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {

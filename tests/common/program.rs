@@ -18,9 +18,10 @@ pub struct Program {
     pub log: String,
 }
 
-/// The program that was compiled with the tests; or another one, such as the release of `make prometheus`.
+/// The program that was compiled with the tests; or another one: what the Makefile has tested as a release is the one that users build.
 fn binary() -> OsString {
-    std::env::var_os("EXPORTER").unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
+    std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
 }
 
 /// The program with an empty environment.

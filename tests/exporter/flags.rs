@@ -54,7 +54,7 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
         ),
         (
             "--ringcentral.server-url=https://bücher.example",
-            "--ringcentral.server-url: not a URL; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: not a URL in ASCII, with its name in Punycode; accepted is an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=https://xn--bcher-kva.example/in-ascii",

@@ -1,4 +1,4 @@
-//! The exporter in bad weather, for a minute and a half or for as long as is asked for: the release build, a real pair of
+//! The exporter in bad weather, for a minute and a half or for as long as is asked for: with `make` the release build, a real pair of
 //! Prometheus servers, and between it and the simulated API a network that loses, delays, tears and resets.
 //!
 //! `weather` draws from a seed what goes wrong and when; `stage` runs all programs and acts it out, through `proxy`;

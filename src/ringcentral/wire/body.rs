@@ -96,6 +96,7 @@ struct Link {
 /// When the body is no JSON in UTF-8, has no list of records, or names a next page without its address.
 pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
     let what = "a page of calls";
+    let body = text(what, body)?;
     let page = match object::<PageBody<'_, SoundCalls>>(what, body) {
         Ok(page) => page.map(|sound| sound.0),
         Err(_) => {
@@ -112,7 +113,8 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
 /// # Errors
 /// As for a page of calls.
 pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
-    let page: PageBody<'_, Vec<&RawValue>> = object("a page of extensions", body)?;
+    let what = "a page of extensions";
+    let page: PageBody<'_, Vec<&RawValue>> = object(what, text(what, body)?)?;
     let entries = page.records.iter().filter_map(|raw| entry(raw)).collect();
     Ok(ExtensionPage { entries, next: address(page.navigation) })
 }
@@ -131,7 +133,8 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
         #[serde(borrow, default)]
         owner_id: Text<'a>,
     }
-    let token: TokenBody<'_> = object("a token", body)?;
+    let body = String::from_utf8_lossy(body);
+    let token: TokenBody<'_> = object("a token", &body)?;
     let access_token = token.access_token.as_deref().filter(|token| is_header_safe(token));
     match access_token {
         Some(access_token) => Ok(GrantedToken {
@@ -168,7 +171,8 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
         #[serde(borrow)]
         permission_name: Text<'a>,
     }
-    let body: ErrorBody<'_> = object("an error", body).unwrap_or_default();
+    let body = String::from_utf8_lossy(body);
+    let body: ErrorBody<'_> = object("an error", &body).unwrap_or_default();
     let errors = body.errors.and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
     let first = errors.into_iter().flatten().next().unwrap_or_default().0;
     ApiError {
@@ -188,12 +192,15 @@ fn address(navigation: Option<Navigation>) -> Option<String> {
     navigation?.next_page.map(|link| link.uri)
 }
 
-fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a [u8]) -> Result<T, Malformed> {
-    let json = str::from_utf8(body).map_err(|_| Malformed(format!("not {what}: bytes that are no text")))?;
-    match json.trim_ascii_start().starts_with('[') {
+fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a str) -> Result<T, Malformed> {
+    match body.trim_ascii_start().starts_with('[') {
         true => Err(Malformed(format!("not {what}: a JSON array"))),
-        false => serde_json::from_str(json).map_err(|error| malformed(what, &error)),
+        false => serde_json::from_str(body).map_err(|error| malformed(what, &error)),
     }
+}
+
+fn text<'a>(what: &str, body: &'a [u8]) -> Result<&'a str, Malformed> {
+    str::from_utf8(body).map_err(|_| Malformed(format!("not {what}: bytes that are no text")))
 }
 
 /// A code or a name: short, and of characters that no secret and no sentence is made of alone.
@@ -251,9 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_no_page() {
+    fn bytes_that_are_no_text_are_no_page_and_hide_neither_code_nor_token() {
         let message = parse_page(b"{\"records\":[],\"paging\":\"\xff\"}", 1).unwrap_err().to_string();
         assert_eq!(message, "not a page of calls: bytes that are no text");
+        let error = parse_api_error(b"{\"errorCode\":\"OAU-140\",\"message\":\"Donn\xe9es\"}");
+        assert_eq!(error.code.as_deref(), Some("OAU-140"));
+        let token = parse_token(b"{\"access_token\":\"T\",\"scope\":\"\xe9\"}").unwrap();
+        assert_eq!(token.access_token.expose_secret(), "T");
+        assert!(parse_token(b"{\"access_token\":\"T\xe9\"}").is_err());
     }
 
     #[test]

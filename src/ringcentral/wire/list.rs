@@ -61,6 +61,7 @@ impl<'de> Visitor<'de> for SoundCallsVisitor {
             if !record.has_id() {
                 return Err(A::Error::custom("a record without an id"));
             }
+            // It has an id, so its place is not asked for.
             calls.take(&record, "");
         }
         Ok(SoundCalls(calls))
