@@ -50,7 +50,8 @@ pub fn noon() -> Moment {
 /// The exposition of an account, as text.
 pub fn exposed(observation: Observation, instruments: &Instruments, metrics: &Metrics, now: Moment) -> String {
     let account = account("fuzz");
-    let view = AccountView { account: &account, observation: Arc::new(observation), instruments, kept: &Kept::default() };
+    let view =
+        AccountView { account: &account, observation: Arc::new(observation), instruments, kept: &Kept::default() };
     render([view], None, &SCRAPE, metrics, now).expect("an exposition that can be encoded")
 }
 
