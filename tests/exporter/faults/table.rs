@@ -91,6 +91,7 @@ fn rows() -> Vec<Row> {
         row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "JSON of another form"),
         row("too large", FirstPage, too_large, "invalid_response", "larger than 32 MiB"),
         row("a body that does not unzip", FirstPage, Reply::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "cannot be unzipped"),
+        row("packed and too large", FirstPage, Reply { status: 200, headers: Vec::new(), body: vec![b' '; 5 * 1024 * 1024].into() }.with("Content-Encoding", "gzip"), "invalid_response", "larger than 4 MiB"),
         row("gzip bomb", FirstPage, FaultKind::GzipBomb(64 * 1024 * 1024), "invalid_response", "larger than 32 MiB"),
         row("next page that loops", FirstPage, FaultKind::NextPage("/restapi/v1.0/account/~/active-calls?perPage=1000".to_owned()), "invalid_response", "come round again"),
         row("next page elsewhere", FirstPage, FaultKind::NextPage(elsewhere.to_owned()), "invalid_response", "another origin"),
