@@ -92,31 +92,15 @@ const JWT_EXPIRY: Family = Family::gauge(
     "When the JWT ends, from its exp; absent if it has none. After that a login is refused: make a new JWT before.",
 );
 
-/// Adds all families of one account.
-///
-/// # Errors
-/// When the encoder finds a family without a name or a metric.
-pub fn add(
-    whole: &mut Whole,
-    view: &AccountView<'_>,
-    scrape: &Scrape,
-    metrics: &Metrics,
-    now: Moment,
-) -> prometheus::Result<()> {
+/// Adds all families of one account but those of its instruments.
+pub fn add(whole: &mut Whole, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
         let snapshot = &listing.snapshot;
-        whole.take_in(view.kept.of_snapshot(snapshot, |families| add_snapshot(families, account, snapshot))?);
+        whole.take_in(view.kept.of_snapshot(snapshot, |families| add_snapshot(families, account, snapshot)));
     }
-    whole.take_in(view.kept.of_instruments(view.instruments)?);
-    add_known(&mut whole.own, view, scrape, metrics, now);
-    Ok(())
-}
-
-fn add_known(families: &mut Families, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
-    let observation = &view.observation;
-    let account = ("account", view.account.name.as_str());
+    let families = &mut whole.own;
     families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
     if let Some(listing) = &observation.latest {
         families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));

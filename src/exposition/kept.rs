@@ -3,9 +3,7 @@
 //! Owns: when a text no longer holds: with the next snapshot, and with whatever is counted next. Nothing that depends on
 //! the time is kept. So a second Prometheus, which shares the fetch of the first, shares most of its text too.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use prometheus::Result;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::family::Families;
 use crate::calls::Snapshot;
@@ -20,13 +18,11 @@ pub struct Kept {
 
 impl Kept {
     /// The families of a snapshot, which nothing changes.
-    ///
-    /// # Errors
-    /// Those of `write`.
-    pub fn of_snapshot(&self, snapshot: &Arc<Snapshot>, write: impl FnOnce(&mut Families)) -> Result<Arc<Families>> {
-        self.snapshot.get(snapshot.clone(), Arc::ptr_eq, |families| {
-            write(families);
-            Ok(())
+    pub fn of_snapshot(&self, snapshot: &Arc<Snapshot>, write: impl FnOnce(&mut Families)) -> Arc<Families> {
+        self.snapshot.get(|of| Arc::ptr_eq(of, snapshot)).unwrap_or_else(|| {
+            let mut families = self.snapshot.spare();
+            write(&mut families);
+            self.snapshot.keep(snapshot.clone(), families)
         })
     }
 
@@ -34,10 +30,15 @@ impl Kept {
     ///
     /// # Errors
     /// When the encoder finds a family without a name or a metric.
-    pub fn of_instruments(&self, instruments: &Instruments) -> Result<Arc<Families>> {
+    pub fn of_instruments(&self, instruments: &Instruments) -> prometheus::Result<Arc<Families>> {
         // Read first: what is counted while the text is written makes it be written again.
         let revision = instruments.revision();
-        self.instruments.get(revision, PartialEq::eq, |families| families.write(instruments.collect()))
+        if let Some(families) = self.instruments.get(|of| *of == revision) {
+            return Ok(families);
+        }
+        let mut families = self.instruments.spare();
+        families.write(instruments.collect())?;
+        Ok(self.instruments.keep(revision, families))
     }
 }
 
@@ -52,21 +53,23 @@ impl<Of> Default for Text<Of> {
 }
 
 impl<Of> Text<Of> {
-    /// The text of this; written if the one that is kept is of another. One that fails is not kept.
-    fn get(
-        &self,
-        of: Of,
-        same: impl FnOnce(&Of, &Of) -> bool,
-        write: impl FnOnce(&mut Families) -> Result<()>,
-    ) -> Result<Arc<Families>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, families)) = kept.as_ref().filter(|(former, _)| same(former, &of)) {
-            return Ok(families.clone());
-        }
-        let mut families = kept.take().map(|(_, families)| Families::anew(families)).unwrap_or_default();
-        write(&mut families)?;
+    /// The text, if it is of this.
+    fn get(&self, is_it: impl FnOnce(&Of) -> bool) -> Option<Arc<Families>> {
+        self.lock().as_ref().filter(|(of, _)| is_it(of)).map(|(_, families)| families.clone())
+    }
+
+    /// Empty families, in the memory of the text.
+    fn spare(&self) -> Families {
+        self.lock().take().map(|(_, families)| Families::anew(families)).unwrap_or_default()
+    }
+
+    fn keep(&self, of: Of, families: Families) -> Arc<Families> {
         let families = Arc::new(families);
-        *kept = Some((of, families.clone()));
-        Ok(families)
+        *self.lock() = Some((of, families.clone()));
+        families
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Of, Arc<Families>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,7 +47,8 @@ pub fn render<'a>(
 ) -> prometheus::Result<String> {
     let mut whole = Whole::default();
     for view in accounts {
-        account::add(&mut whole, &view, scrape, metrics, now)?;
+        account::add(&mut whole, &view, scrape, metrics, now);
+        whole.take_in(view.kept.of_instruments(view.instruments)?);
     }
     if let Some(exporter) = exporter {
         exporter::add(&mut whole.own, exporter);

@@ -24,7 +24,7 @@
 //! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
 
 pub mod auth;
-mod body;
+pub mod body;
 pub mod breakage;
 pub mod budget;
 pub mod cause;

@@ -19,6 +19,19 @@ pub enum Operation {
     Extensions,
 }
 
+impl Operation {
+    /// The same as in the journal's JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::ActiveCalls => "active_calls",
+            Self::Extensions => "extensions",
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JournalEntry {

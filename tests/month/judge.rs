@@ -93,7 +93,7 @@ impl Judge {
                 self.wrong.push(format!("requests before {} went unseen", entry.sequence));
             }
             self.last_sequence = entry.sequence;
-            *self.statuses.entry((entry.operation.map(name), entry.status)).or_default() += 1;
+            *self.statuses.entry((entry.operation.map(Operation::as_str), entry.status)).or_default() += 1;
             self.keeps_the_limit(&entry);
         }
     }
@@ -167,15 +167,6 @@ impl Judge {
         {
             self.wrong.push(format!("memory grew from {early} to {late} KiB"));
         }
-    }
-}
-
-fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Token => "token",
-        Operation::Revoke => "revoke",
-        Operation::ActiveCalls => "active_calls",
-        Operation::Extensions => "extensions",
     }
 }
 

@@ -103,7 +103,7 @@ impl Requests {
 
     fn judge(&mut self, case: &Case, diary: &Diary) -> Vec<String> {
         let status = case.entry.status.unwrap_or(0);
-        *self.counts.entry((name(case.operation), status)).or_default() += 1;
+        *self.counts.entry((case.operation.as_str(), status)).or_default() += 1;
         if let Some(fault) = case.fault {
             *self.faults.entry(fault.kind).or_default() += 1;
         }
@@ -254,15 +254,6 @@ impl Session {
     fn refused(&mut self, at: i64) {
         self.quiet_until = at + (REFUSAL_FIRST_MS << self.refusals.min(8)).min(REFUSAL_MOST_MS);
         self.refusals += 1;
-    }
-}
-
-fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Token => "token",
-        Operation::Revoke => "revoke",
-        Operation::ActiveCalls => "active_calls",
-        Operation::Extensions => "extensions",
     }
 }
 
