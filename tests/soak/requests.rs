@@ -169,11 +169,9 @@ impl Requests {
 
     /// What the exporter has learned from the answer, if it reached it.
     fn hear(&mut self, case: &Case, status: u16) {
-        let wait = match (case.fault, status) {
-            (Some(fault), _) => fault.wait_ms,
-            (None, 429) => Some(PENALTY_MS),
-            _ => None,
-        };
+        // A fault may cut off the API's own answer, and that may be a refusal.
+        let own = (status == 429).then_some(PENALTY_MS);
+        let wait = case.fault.and_then(|fault| fault.wait_ms).or(own);
         let silenced =
             if case.fault.is_some_and(|fault| fault.account_wide) { "account" } else { group(case.operation) };
         match wait {
@@ -278,11 +276,19 @@ mod tests {
     /// Requests at these times with these statuses, each heard.
     fn findings(requests: &[(i64, Operation, u16)]) -> Vec<String> {
         let entries: Vec<_> = (1..).zip(requests).map(|(sequence, request)| entry(sequence, request)).collect();
+        judged(&entries, |_| true, &quiet_diary())
+    }
+
+    fn judged(entries: &[JournalEntry], is_heard: impl Fn(i64) -> bool, diary: &Diary) -> Vec<String> {
+        let exchange = |begun_ms| Exchange { begun_ms, fate: Fate::Pass, heard: is_heard(begun_ms) };
+        let exchanges: Vec<_> = entries.iter().map(|entry| exchange(entry.arrived_ms)).collect();
+        Requests::new(10).look_at(entries, i64::MAX, &exchanges, diary)
+    }
+
+    /// Nothing was done to the exporter.
+    fn quiet_diary() -> Diary {
         let hours = Duration::from_secs(36_000);
-        let diary = Diary::new(0, OtherTool { requests: 10, first: hours, every: hours });
-        let heard = |(at, ..): &(i64, Operation, u16)| Exchange { begun_ms: *at, fate: Fate::Pass, heard: true };
-        let exchanges: Vec<_> = requests.iter().map(heard).collect();
-        Requests::new(10).look_at(&entries, i64::MAX, &exchanges, &diary)
+        Diary::new(0, OtherTool { requests: 10, first: hours, every: hours })
     }
 
     fn entry(sequence: u64, (at, operation, status): &(i64, Operation, u16)) -> JournalEntry {
@@ -319,6 +325,19 @@ mod tests {
         let refused = [(0, Operation::ActiveCalls, 429), (MINUTE - 1, Operation::ActiveCalls, 200)];
         is_found(&refused, "a 429 of our own making");
         is_found(&refused, "1 ms before the end of a silence");
+    }
+
+    #[test]
+    fn a_refusal_that_a_fault_cut_off_excuses_what_follows_unless_it_was_heard() {
+        let operation = Operation::ActiveCalls;
+        let cut = Injection { kind: "body cut", operation, after: 0, until: None, wait_ms: None, account_wide: false };
+        let mut diary = quiet_diary();
+        diary.injections.push(cut);
+        let again = JournalEntry { in_penalty: true, ..entry(2, &(10_000, operation, 429)) };
+        let entries = [entry(1, &(0, operation, 429)), again];
+        assert_eq!(judged(&entries, |at| at > 0, &diary), Vec::<String>::new());
+        let found = judged(&entries, |_| true, &diary);
+        assert!(found.iter().any(|found| found.contains("50000 ms before the end of a silence")), "{found:?}");
     }
 
     #[test]
