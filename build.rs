@@ -8,19 +8,29 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     for name in ["HEAD", "logs/HEAD"] {
         // Where git keeps it: a worktree has it elsewhere, and an archive nowhere.
-        if let Some(path) =
-            first_line("git", &["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists())
+        if let Some(path) = first_line("git", &["rev-parse", "--git-path", name])
+            .filter(|path| Path::new(path).exists())
         {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let given = std::env::var("BUILD_REVISION").ok().filter(|revision| !revision.is_empty());
+    let given = std::env::var("BUILD_REVISION")
+        .ok()
+        .filter(|revision| !revision.is_empty());
     let revision = given.or_else(|| Path::new(".git").exists().then(revision)?);
-    println!("cargo::rustc-env=BUILD_REVISION={}", revision.as_deref().unwrap_or("unknown"));
+    println!(
+        "cargo::rustc-env=BUILD_REVISION={}",
+        revision.as_deref().unwrap_or("unknown")
+    );
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = first_line(&rustc, &["--version"]);
-    let number = version.as_deref().and_then(|version| version.split(' ').nth(1));
-    println!("cargo::rustc-env=BUILD_RUSTC={}", number.unwrap_or("unknown"));
+    let number = version
+        .as_deref()
+        .and_then(|version| version.split(' ').nth(1));
+    println!(
+        "cargo::rustc-env=BUILD_RUSTC={}",
+        number.unwrap_or("unknown")
+    );
 }
 
 /// The commit, if this is its checkout and not an archive that lies in another one.

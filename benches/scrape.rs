@@ -52,7 +52,11 @@ fn body(records: usize) -> Vec<u8> {
             )
         })
         .collect();
-    format!(r#"{{"uri":"{server}/active-calls?page=1","records":[{}],"navigation":{{}}}}"#, records.join(",")).into()
+    format!(
+        r#"{{"uri":"{server}/active-calls?page=1","records":[{}],"navigation":{{}}}}"#,
+        records.join(",")
+    )
+    .into()
 }
 
 fn account() -> Account {
@@ -74,24 +78,50 @@ fn labels() -> Labels {
     Labels::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
-fn exposed(snapshot: Arc<Snapshot>, account: &Account, instruments: &Instruments, kept: &Kept) -> String {
+fn exposed(
+    snapshot: Arc<Snapshot>,
+    account: &Account,
+    instruments: &Instruments,
+    kept: &Kept,
+) -> String {
     let now = Moment::now();
     let observation = Observation {
-        latest: Some(Listing { snapshot, taken: now }),
-        fetch: Some(FetchReport { failure: None, took: Duration::from_millis(200), pages: 1 }),
+        latest: Some(Listing {
+            snapshot,
+            taken: now,
+        }),
+        fetch: Some(FetchReport {
+            failure: None,
+            took: Duration::from_millis(200),
+            pages: 1,
+        }),
         ..Observation::default()
     };
-    let view = AccountView { account, observation: Arc::new(observation), instruments, kept };
+    let view = AccountView {
+        account,
+        observation: Arc::new(observation),
+        instruments,
+        kept,
+    };
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
 
 /// JSON, counting and text.
 #[divan::bench(args = RECORDS)]
 fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
-    let (body, account, instruments) = (body(records), account(), Instruments::new("default", false).unwrap());
+    let (body, account, instruments) = (
+        body(records),
+        account(),
+        Instruments::new("default", false).unwrap(),
+    );
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
-        exposed(Arc::new(Snapshot::of(&page.calls, &mut labels())), &account, &instruments, &Kept::default())
+        exposed(
+            Arc::new(Snapshot::of(&page.calls, &mut labels())),
+            &account,
+            &instruments,
+            &Kept::default(),
+        )
     });
 }
 
@@ -140,5 +170,9 @@ fn snapshot_to_text_again(bencher: Bencher<'_, '_>, records: usize) {
 
 fn known(records: usize) -> (Arc<Snapshot>, Account, Instruments) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
-    (Arc::new(Snapshot::of(&calls, &mut labels())), account(), Instruments::new("default", false).unwrap())
+    (
+        Arc::new(Snapshot::of(&calls, &mut labels())),
+        account(),
+        Instruments::new("default", false).unwrap(),
+    )
 }

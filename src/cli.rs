@@ -3,14 +3,24 @@
 //! Owns: names and help texts of commands and flags. Every value is kept as it was written: `config` turns it into
 //! what the program needs, and says what is wrong with it. Secrets have no flags, since a process list shows those.
 
-#![allow(rustdoc::bare_urls, reason = "these docs are help texts, read in a terminal")]
+#![allow(
+    rustdoc::bare_urls,
+    reason = "these docs are help texts, read in a terminal"
+)]
 
 use clap::{Args, Parser, Subcommand};
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
 #[derive(Debug, Parser)]
-#[command(name = "ringcentral-exporter", version, about, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Secrets come from files or from RC_CLIENT_SECRET and RC_JWT, never from flags.")]
+#[command(
+    name = "ringcentral-exporter",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+#[command(
+    after_help = "Secrets come from files or from RC_CLIENT_SECRET and RC_JWT, never from flags."
+)]
 pub struct Cli {
     /// What to do; `serve` if nothing is said.
     #[command(subcommand)]
@@ -82,7 +92,11 @@ pub struct DemoArgs {
     #[arg(long = "demo.seed", value_name = "NUMBER", default_value = "1")]
     pub seed: String,
     /// Where the simulated account listens.
-    #[arg(long = "demo.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(
+        long = "demo.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:0"
+    )]
     pub simulator_address: String,
     /// Everything else.
     #[command(flatten)]
@@ -128,7 +142,11 @@ pub struct CommonArgs {
     #[arg(long = "web.listen-address", value_name = "ADDRESS")]
     pub listen_address: Vec<String>,
     /// Path of the metrics
-    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics"
+    )]
     pub telemetry_path: String,
     /// File with TLS, login and headers, in the form of Prometheus' exporter-toolkit [default: plain HTTP, no login]
     #[arg(long = "web.config.file", value_name = "FILE")]
@@ -137,7 +155,11 @@ pub struct CommonArgs {
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
     /// What the label `extension` shows: number, id or off
-    #[arg(long = "metrics.extension-label", value_name = "WHAT", default_value = "number")]
+    #[arg(
+        long = "metrics.extension-label",
+        value_name = "WHAT",
+        default_value = "number"
+    )]
     pub extension_label: String,
     /// Show names, types and states of extensions: personal data
     #[arg(long = "metrics.extension-info")]
@@ -146,13 +168,25 @@ pub struct CommonArgs {
     #[arg(long = "metrics.extension-calls")]
     pub extension_calls: bool,
     /// Distinct values of the label `extension`; later ones are `other`
-    #[arg(long = "metrics.max-extensions", value_name = "NUMBER", default_value = "10000")]
+    #[arg(
+        long = "metrics.max-extensions",
+        value_name = "NUMBER",
+        default_value = "10000"
+    )]
     pub max_extensions: String,
     /// Least time between two fetches; auto is as short as the API's limit allows
-    #[arg(long = "scrape.min-interval", value_name = "DURATION", default_value = "auto")]
+    #[arg(
+        long = "scrape.min-interval",
+        value_name = "DURATION",
+        default_value = "auto"
+    )]
     pub min_interval: String,
     /// Answer this much before Prometheus gives up
-    #[arg(long = "scrape.timeout-offset", value_name = "DURATION", default_value = "500ms")]
+    #[arg(
+        long = "scrape.timeout-offset",
+        value_name = "DURATION",
+        default_value = "500ms"
+    )]
     pub timeout_offset: String,
     /// Show the last snapshot for at most this long while fetches fail
     #[arg(long = "scrape.max-age", value_name = "DURATION", default_value = "2m")]
@@ -170,7 +204,11 @@ pub struct CommonArgs {
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let what = lines
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     match tip {
         _ if error.kind() == clap::error::ErrorKind::ArgumentConflict => {
@@ -189,11 +227,24 @@ mod tests {
 
     #[test]
     fn no_flag_takes_a_secret() {
-        let is_secret = |flag: &&str| ["secret", "jwt", "password", "token"].iter().any(|word| flag.contains(word));
+        let is_secret = |flag: &&str| {
+            ["secret", "jwt", "password", "token"]
+                .iter()
+                .any(|word| flag.contains(word))
+        };
         let command = Cli::command();
-        let all = command.get_subcommands().chain([&command]).flat_map(|command| command.get_arguments());
-        let secrets: Vec<_> = all.filter_map(|argument| argument.get_long()).filter(is_secret).collect();
-        assert!(!secrets.is_empty() && secrets.iter().all(|flag| flag.ends_with("-file")), "{secrets:?}");
+        let all = command
+            .get_subcommands()
+            .chain([&command])
+            .flat_map(|command| command.get_arguments());
+        let secrets: Vec<_> = all
+            .filter_map(|argument| argument.get_long())
+            .filter(is_secret)
+            .collect();
+        assert!(
+            !secrets.is_empty() && secrets.iter().all(|flag| flag.ends_with("-file")),
+            "{secrets:?}"
+        );
     }
 
     #[test]
@@ -205,19 +256,27 @@ mod tests {
     fn serve_may_be_left_out() {
         let bare = Cli::try_parse_from(["x", "--ringcentral.level", "extension"]).unwrap();
         assert_eq!(bare.serve.account.level.as_deref(), Some("extension"));
-        let named = Cli::try_parse_from(["x", "serve", "--ringcentral.level", "extension"]).unwrap();
-        assert!(matches!(named.command, Some(Command::Serve(args)) if args.account.level.is_some()));
+        let named =
+            Cli::try_parse_from(["x", "serve", "--ringcentral.level", "extension"]).unwrap();
+        assert!(
+            matches!(named.command, Some(Command::Serve(args)) if args.account.level.is_some())
+        );
     }
 
     #[test]
     fn flags_stand_after_the_command() {
         let error = Cli::try_parse_from(["x", "--log.level=debug", "demo"]).unwrap_err();
-        assert!(one_line(&error).ends_with("; flags stand after the command"), "{}", one_line(&error));
+        assert!(
+            one_line(&error).ends_with("; flags stand after the command"),
+            "{}",
+            one_line(&error)
+        );
     }
 
     #[test]
     fn the_demo_knows_no_flags_about_the_account() {
-        let error = Cli::try_parse_from(["x", "demo", "--ringcentral.level", "extension"]).unwrap_err();
+        let error =
+            Cli::try_parse_from(["x", "demo", "--ringcentral.level", "extension"]).unwrap_err();
         assert!(one_line(&error).starts_with("unexpected argument '--ringcentral.level' found"));
     }
 }

@@ -24,19 +24,29 @@ impl Moment {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now() -> Self {
-        Self { instant: Instant::now(), wall: Timestamp::now() }
+        Self {
+            instant: Instant::now(),
+            wall: Timestamp::now(),
+        }
     }
 
     /// This moment and `wait` more. A wall clock at the end of its calendar stays there.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self { instant: self.instant + wait, wall: self.wall.saturating_add(wait).unwrap_or(Timestamp::MAX) }
+        Self {
+            instant: self.instant + wait,
+            wall: self.wall.saturating_add(wait).unwrap_or(Timestamp::MAX),
+        }
     }
 
     /// The later of the two, by the monotonic clock.
     #[must_use]
     pub fn or_later(self, other: Self) -> Self {
-        if other.instant > self.instant { other } else { self }
+        if other.instant > self.instant {
+            other
+        } else {
+            self
+        }
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.

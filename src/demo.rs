@@ -34,7 +34,10 @@ impl Demo {
     /// # Errors
     /// The first mistake that is found.
     pub fn new(args: &DemoArgs) -> Result<Self, ConfigError> {
-        let scenario = args.scenario.parse().map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
+        let scenario = args
+            .scenario
+            .parse()
+            .map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
         Ok(Self {
             scenario,
             seed: demo_seed(&args.seed)?,
@@ -46,10 +49,14 @@ impl Demo {
     ///
     /// # Errors
     /// When its address cannot be had.
-    pub async fn start(self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<RunningDemo> {
+    pub async fn start(
+        self,
+        exporter: &[TcpListener],
+        scheme: &str,
+    ) -> anyhow::Result<RunningDemo> {
         let address = &self.listen;
-        let listener =
-            listen::bind(address).with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
+        let listener = listen::bind(address)
+            .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
         let simulator = Simulator::start(listener, self.scenario, self.seed)?;
         let demo = RunningDemo { simulator };
         print!("{}", demo.greeting(exporter, scheme)?);
@@ -75,7 +82,11 @@ impl RunningDemo {
             concurrent_calls_limit: None,
             ca: None,
         };
-        Ok(Config { accounts: vec![account], accounts_file: None, common })
+        Ok(Config {
+            accounts: vec![account],
+            accounts_file: None,
+            common,
+        })
     }
 
     fn greeting(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {
@@ -83,7 +94,10 @@ impl RunningDemo {
         for listener in exporter {
             writeln!(text, "{scheme}://{}/", reachable(listener.local_addr()?))?;
         }
-        writeln!(text, "The simulated account, for another exporter or for curl:")?;
+        writeln!(
+            text,
+            "The simulated account, for another exporter or for curl:"
+        )?;
         writeln!(text, "RC_SERVER_URL={}", self.simulator.url())?;
         writeln!(text, "RC_CLIENT_ID={}", self.simulator.client_id())?;
         writeln!(text, "RC_CLIENT_SECRET={}", self.simulator.client_secret())?;
@@ -94,5 +108,9 @@ impl RunningDemo {
 
 /// An address that a browser can open: all interfaces include loopback.
 fn reachable(address: std::net::SocketAddr) -> String {
-    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+    if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
 }

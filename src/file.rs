@@ -33,11 +33,19 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     regular(&file.metadata()?)?;
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(FileError::TooLarge(most)) } else { Ok(bytes) }
+    if bytes.len() as u64 > most {
+        Err(FileError::TooLarge(most))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn regular(found: &std::fs::Metadata) -> Result<(), FileError> {
-    if found.is_file() { Ok(()) } else { Err(FileError::Irregular) }
+    if found.is_file() {
+        Ok(())
+    } else {
+        Err(FileError::Irregular)
+    }
 }
 
 #[cfg(test)]
@@ -55,11 +63,22 @@ mod tests {
     fn a_pipe_a_folder_and_a_device_are_no_files_and_are_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
         let link = folder.path().join("link");
         symlink(&pipe, &link).unwrap();
         for path in [pipe.as_path(), &link, folder.path(), Path::new("/dev/zero")] {
-            assert_eq!(complaint(path), "it is no regular file", "{}", path.display());
+            assert_eq!(
+                complaint(path),
+                "it is no regular file",
+                "{}",
+                path.display()
+            );
         }
     }
 
@@ -77,7 +96,10 @@ mod tests {
     fn a_missing_and_a_larger_file_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
-        assert_eq!(complaint(&file), "it cannot be read: No such file or directory (os error 2)");
+        assert_eq!(
+            complaint(&file),
+            "it cannot be read: No such file or directory (os error 2)"
+        );
         std::fs::write(&file, vec![b'x'; (1 << 20) + 1]).unwrap();
         assert_eq!(complaint(&file), "it is larger than 1 MiB");
     }

@@ -31,8 +31,14 @@ impl Health {
     pub fn new(args: &HealthArgs) -> Result<Self, ConfigError> {
         let first = args.listen_address.first().map_or(":10072", String::as_str);
         let address = reachable(&listen_address("--web.listen-address", first)?);
-        let may_speak_tls = args.web_config_file.as_deref().is_some_and(|file| !file.is_empty());
-        Ok(Self { address, may_speak_tls })
+        let may_speak_tls = args
+            .web_config_file
+            .as_deref()
+            .is_some_and(|file| !file.is_empty());
+        Ok(Self {
+            address,
+            may_speak_tls,
+        })
     }
 
     /// Asks, for three seconds at most. With a web configuration by https first: it says whether there is TLS, but the
@@ -44,13 +50,23 @@ impl Health {
         if !self.may_speak_tls {
             return self.ask("http").await;
         }
-        let Err(by_https) = self.ask("https").await else { return Ok(()) };
+        let Err(by_https) = self.ask("https").await else {
+            return Ok(());
+        };
         self.ask("http").await.map_err(|_| by_https)
     }
 
     async fn ask(&self, scheme: &str) -> anyhow::Result<()> {
         let url = format!("{scheme}://{}{PATH}", self.address);
-        let asked = async { client()?.get(&url).send().await?.error_for_status()?.text().await };
+        let asked = async {
+            client()?
+                .get(&url)
+                .send()
+                .await?
+                .error_for_status()?
+                .text()
+                .await
+        };
         match asked.await {
             Ok(text) if text == HEALTHY => Ok(()),
             Ok(_) => anyhow::bail!("{url}: another program answers there"),
@@ -72,8 +88,15 @@ fn reachable(address: &str) -> String {
 fn client() -> reqwest::Result<reqwest::Client> {
     // A second call finds the provider there already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
-    builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true).http1_only().build()
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(PATIENCE);
+    builder
+        .tls_certs_only([])
+        .tls_danger_accept_invalid_certs(true)
+        .http1_only()
+        .build()
 }
 
 fn why(error: &reqwest::Error) -> String {
@@ -87,7 +110,8 @@ fn why(error: &reqwest::Error) -> String {
 /// The one refusal that no flag of ours can mend.
 fn advised(what: String) -> String {
     if what.ends_with("CertificateRequired") {
-        return "clients need a certificate, and a health check has none: use a TCP probe".to_owned();
+        return "clients need a certificate, and a health check has none: use a TCP probe"
+            .to_owned();
     }
     what
 }

@@ -86,6 +86,12 @@ pub async fn run(
         last_call: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    roster.farewell(Moment::now().after(config.common.patience.revoke + LAST_WORDS).instant).await;
+    roster
+        .farewell(
+            Moment::now()
+                .after(config.common.patience.revoke + LAST_WORDS)
+                .instant,
+        )
+        .await;
     Ok(())
 }

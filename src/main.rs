@@ -57,7 +57,10 @@ fn plan(cli: Cli) -> Result<Plan, ConfigError> {
         Some(Command::Demo(args)) => {
             let common = Common::new(&args.common)?;
             let reloader = Reloader::new(&common, None)?;
-            Ok(Plan::Demo(Box::new((common, Demo::new(&args)?)), Arc::new(reloader)))
+            Ok(Plan::Demo(
+                Box::new((common, Demo::new(&args)?)),
+                Arc::new(reloader),
+            ))
         }
         Some(Command::Check(args)) => {
             let config = Config::new(&args.serve, &variable)?;
@@ -77,7 +80,9 @@ fn misused(line: &str) -> ExitCode {
 /// One thread is enough: nearly all time is spent waiting. A name that is still being looked up, on a thread of its own,
 /// is not waited for at the end. Says whether all went well.
 fn start(plan: Plan) -> anyhow::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(run(plan));
     runtime.shutdown_background();
     result
@@ -110,7 +115,11 @@ fn told(result: anyhow::Result<bool>) -> bool {
     })
 }
 
-async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListener>) -> anyhow::Result<bool> {
+async fn serve(
+    config: Config,
+    reloader: Arc<Reloader>,
+    listeners: Vec<TcpListener>,
+) -> anyhow::Result<bool> {
     let hung_up = reloader.clone();
     let signals = Signals::listen(move || drop(hung_up.reload("SIGHUP")))?;
     let door = reloader.door();
@@ -121,6 +130,11 @@ async fn serve(config: Config, reloader: Arc<Reloader>, listeners: Vec<TcpListen
         tracing::info!(%address, version, tls = door.has_tls(), login = door.has_login(), "listening");
     }
     let stopped = async { drop(stopped.await) };
-    signals.guard(stop, ringcentral_exporter::run(config, reloader, listeners, stopped)).await??;
+    signals
+        .guard(
+            stop,
+            ringcentral_exporter::run(config, reloader, listeners, stopped),
+        )
+        .await??;
     Ok(true)
 }

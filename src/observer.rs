@@ -74,7 +74,10 @@ pub fn start(
     predecessor: Option<Ended>,
 ) -> (Handle, Reins) {
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
-    let first = Observation { api: client.standing(), ..Observation::default() };
+    let first = Observation {
+        api: client.standing(),
+        ..Observation::default()
+    };
     let (latest, latest_receiver) = watch::channel(Arc::new(first));
     let (terms_sender, terms) = watch::channel(terms);
     let account = terms.borrow().account.clone();
@@ -92,9 +95,19 @@ pub fn start(
         metrics,
         owner: None,
     };
-    let handle = Handle { inbox: inbox_sender.downgrade(), latest: latest_receiver };
+    let handle = Handle {
+        inbox: inbox_sender.downgrade(),
+        latest: latest_receiver,
+    };
     let task = tokio::spawn(observer.run(predecessor));
-    (handle, Reins { _inbox: inbox_sender, terms: terms_sender, task })
+    (
+        handle,
+        Reins {
+            _inbox: inbox_sender,
+            terms: terms_sender,
+            task,
+        },
+    )
 }
 
 /// A user who is no admin may not read it, and where no extension is shown nobody needs it.
@@ -109,7 +122,10 @@ impl Handle {
     /// wait to the end takes the [`latest`](Self::latest).
     pub fn ask(&self) -> impl Future<Output = Arc<Observation>> + use<> {
         let (ask, answer) = oneshot::channel();
-        let asked = self.inbox.upgrade().is_some_and(|inbox| inbox.try_send(ask).is_ok());
+        let asked = self
+            .inbox
+            .upgrade()
+            .is_some_and(|inbox| inbox.try_send(ask).is_ok());
         let latest = self.latest.clone();
         async move {
             let answered = if asked { answer.await.ok() } else { None };
@@ -181,7 +197,10 @@ impl Observer {
         let fetch = gather(&mut self.inbox, asks, self.client.fetch()).await?;
         self.heed_owner();
         let now = Moment::now();
-        if fetch.outcome.is_ok() && self.book.is_due_at_start(now) && self.client.may_read_extensions(now) {
+        if fetch.outcome.is_ok()
+            && self.book.is_due_at_start(now)
+            && self.client.may_read_extensions(now)
+        {
             self.publish(&fetch, listing(&fetch, &mut self.labels.clone()));
             let read = gather(&mut self.inbox, asks, self.client.extensions()).await?;
             self.enter(read);
@@ -216,7 +235,8 @@ impl Observer {
         self.latest.send_modify(|latest| {
             let latest = Arc::make_mut(latest);
             latest.api = self.client.standing();
-            (latest.directory, latest.directory_failure) = (self.book.listed(), self.book.failure());
+            (latest.directory, latest.directory_failure) =
+                (self.book.listed(), self.book.failure());
         });
     }
 
@@ -231,7 +251,13 @@ impl Observer {
     /// A changed JWT may be another company's: what was learned of the former one does not hold for it, and what it lists
     /// as ended is a baseline.
     fn heed_owner(&mut self) {
-        let Some(owner) = self.client.owner().filter(|owner| self.owner.as_deref() != Some(owner)) else { return };
+        let Some(owner) = self
+            .client
+            .owner()
+            .filter(|owner| self.owner.as_deref() != Some(owner))
+        else {
+            return;
+        };
         if let Some(former) = self.owner.replace(owner.to_owned()) {
             let (account, metrics) = (&self.name, &self.metrics);
             tracing::warn!(
@@ -247,7 +273,8 @@ impl Observer {
     }
 
     fn take(&mut self, fetch: Fetch) {
-        self.report.fetched(&self.name, &fetch, &self.client.standing());
+        self.report
+            .fetched(&self.name, &fetch, &self.client.standing());
         if let Ok(calls) = &fetch.outcome {
             let news = self.ledger.enter(calls, fetch.taken);
             self.instruments.calls.count(&news, &mut self.labels);
@@ -266,7 +293,11 @@ impl Observer {
         let previous = self.latest.borrow().latest.clone();
         self.latest.send_replace(Arc::new(Observation {
             latest: listing.or(previous),
-            fetch: Some(FetchReport { failure, took: fetch.took, pages: fetch.pages }),
+            fetch: Some(FetchReport {
+                failure,
+                took: fetch.took,
+                pages: fetch.pages,
+            }),
             api: self.client.standing(),
             directory: self.book.listed(),
             directory_failure: self.book.failure(),
@@ -276,7 +307,10 @@ impl Observer {
 
 fn listing(fetch: &Fetch, labels: &mut Labels) -> Option<Listing> {
     let calls = fetch.outcome.as_ref().ok()?;
-    Some(Listing { snapshot: Arc::new(Snapshot::of(calls, labels)), taken: fetch.taken })
+    Some(Listing {
+        snapshot: Arc::new(Snapshot::of(calls, labels)),
+        taken: fetch.taken,
+    })
 }
 
 fn answer(latest: &watch::Sender<Arc<Observation>>, asks: impl IntoIterator<Item = Ask>) {
@@ -303,7 +337,11 @@ async fn beside<T>(
 }
 
 /// Does some work, and gathers who asks meanwhile; none if the reins are gone before it was done.
-async fn gather<T>(inbox: &mut mpsc::Receiver<Ask>, asks: &mut Vec<Ask>, work: impl Future<Output = T>) -> Option<T> {
+async fn gather<T>(
+    inbox: &mut mpsc::Receiver<Ask>,
+    asks: &mut Vec<Ask>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
     loop {
         tokio::select! {

@@ -98,7 +98,11 @@ impl Roster {
     /// Nobody runs yet.
     #[must_use]
     pub fn new(common: &Common) -> Self {
-        Self { common: common.clone(), users: Arc::default(), list: Mutex::default() }
+        Self {
+            common: common.clone(),
+            users: Arc::default(),
+            list: Mutex::default(),
+        }
     }
 
     /// The accounts as they are now, in their order.
@@ -113,21 +117,35 @@ impl Roster {
     pub fn install(&self, accounts: Vec<Account>) -> anyhow::Result<Exchange> {
         let mut list = self.list();
         let mut clients = Clients::default();
-        let hired = accounts.into_iter().map(|account| self.hire(account, &mut clients, &list.clients));
+        let hired = accounts
+            .into_iter()
+            .map(|account| self.hire(account, &mut clients, &list.clients));
         let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
         let (mut staying, leaving) = list.part(&hired);
         let (running, stayed) = (hired.len(), staying.len());
-        let exchange = Exchange { running, added: running - stayed, removed: leaving.len() };
+        let exchange = Exchange {
+            running,
+            added: running - stayed,
+            removed: leaving.len(),
+        };
         let now = Moment::now();
-        list.former.retain(|former| now.since(former.gone) < REMEMBERED);
-        list.former.extend(leaving.into_iter().map(|running| running.end(now)));
+        list.former
+            .retain(|former| now.since(former.gone) < REMEMBERED);
+        list.former
+            .extend(leaving.into_iter().map(|running| running.end(now)));
         let former = &mut list.former;
-        let running = hired.into_iter().map(|hired| match take(&mut staying, |it| it.is(&hired.terms.account)) {
-            Some(running) => running.steered(hired),
-            None => self.start(hired, former),
+        let running = hired.into_iter().map(|hired| {
+            match take(&mut staying, |it| it.is(&hired.terms.account)) {
+                Some(running) => running.steered(hired),
+                None => self.start(hired, former),
+            }
         });
         list.running = running.collect();
-        list.shown = list.running.iter().map(|running| running.observed.clone()).collect();
+        list.shown = list
+            .running
+            .iter()
+            .map(|running| running.observed.clone())
+            .collect();
         list.clients = clients;
         Ok(exchange)
     }
@@ -135,9 +153,15 @@ impl Roster {
     /// Ends all observers, and waits for them until then.
     pub async fn farewell(&self, until: Instant) {
         let ending = {
-            let List { running, former, .. } = std::mem::take(&mut *self.list());
+            let List {
+                running, former, ..
+            } = std::mem::take(&mut *self.list());
             let former = former.into_iter().map(|former| former.ended);
-            running.into_iter().map(|running| running.reins.end()).chain(former).collect::<Vec<_>>()
+            running
+                .into_iter()
+                .map(|running| running.reins.end())
+                .chain(former)
+                .collect::<Vec<_>>()
         };
         for ended in ending {
             let _ = timeout_at(until, ended).await;
@@ -145,27 +169,73 @@ impl Roster {
     }
 
     /// What may fail is done here, before anything changes.
-    fn hire(&self, account: Account, clients: &mut Clients, former: &Clients) -> anyhow::Result<Hired> {
-        let instruments = Arc::new(Instruments::new(&account.name, self.common.metrics.extension_calls)?);
+    fn hire(
+        &self,
+        account: Account,
+        clients: &mut Clients,
+        former: &Clients,
+    ) -> anyhow::Result<Hired> {
+        let instruments = Arc::new(Instruments::new(
+            &account.name,
+            self.common.metrics.extension_calls,
+        )?);
         let http = clients.of(&account, former)?;
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::of);
-        Ok(Hired { terms: Terms { account: Arc::new(account), http }, jwt, instruments })
+        Ok(Hired {
+            terms: Terms {
+                account: Arc::new(account),
+                http,
+            },
+            jwt,
+            instruments,
+        })
     }
 
     /// RingCentral counts by user and app: whoever had the same before has spent from the budget. A name tells it where the
     /// JWT has changed too.
     fn start(&self, hired: Hired, former: &mut Vec<Former>) -> Running {
-        let Hired { terms, jwt, instruments } = hired;
+        let Hired {
+            terms,
+            jwt,
+            instruments,
+        } = hired;
         let account = terms.account.clone();
-        let by_user = take(former, |it| it.account.has_app_of(&account) && jwt.is_some() && it.jwt == jwt);
-        let by_name = || take(former, |it| it.account.has_app_of(&account) && it.account.name == account.name);
+        let by_user = take(former, |it| {
+            it.account.has_app_of(&account) && jwt.is_some() && it.jwt == jwt
+        });
+        let by_name = || {
+            take(former, |it| {
+                it.account.has_app_of(&account) && it.account.name == account.name
+            })
+        };
         let predecessor = by_user.or_else(by_name).map(|it| it.ended);
         tell_of(&account);
         let common = &self.common;
         let budget = Budget::new(common.scrape.min_interval);
-        let client = Client::new(terms.clone(), common.patience, budget, instruments.clone(), self.users.clone());
-        let (observer, reins) = observer::start(terms, common.metrics, client, instruments.clone(), predecessor);
-        Running { observed: ObservedAccount { account, observer, instruments, kept: Arc::default() }, reins, jwt }
+        let client = Client::new(
+            terms.clone(),
+            common.patience,
+            budget,
+            instruments.clone(),
+            self.users.clone(),
+        );
+        let (observer, reins) = observer::start(
+            terms,
+            common.metrics,
+            client,
+            instruments.clone(),
+            predecessor,
+        );
+        Running {
+            observed: ObservedAccount {
+                account,
+                observer,
+                instruments,
+                kept: Arc::default(),
+            },
+            reins,
+            jwt,
+        }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -184,7 +254,10 @@ impl List {
     /// Those that go on, and those that do not.
     fn part(&mut self, hired: &[Hired]) -> (Vec<Running>, Vec<Running>) {
         let running = std::mem::take(&mut self.running);
-        let stays: Vec<_> = running.iter().map(|it| hired.iter().any(|hired| it.goes_on_as(hired, &running))).collect();
+        let stays: Vec<_> = running
+            .iter()
+            .map(|it| hired.iter().any(|hired| it.goes_on_as(hired, &running)))
+            .collect();
         let (mut staying, mut leaving) = (Vec::new(), Vec::new());
         for (it, stays) in running.into_iter().zip(stays) {
             if stays { &mut staying } else { &mut leaving }.push(it);
@@ -197,9 +270,11 @@ impl Running {
     /// Whether it is the same account, perhaps with other secrets; but not if its JWT was that of another until now: the
     /// two may have been mixed up, and a budget belongs to the user, not to the name.
     fn goes_on_as(&self, hired: &Hired, all: &[Self]) -> bool {
-        let has_been_anothers =
-            |other: &Self| other.observed.account.has_app_of(&hired.terms.account) && other.jwt == hired.jwt;
-        self.is(&hired.terms.account) && (self.jwt == hired.jwt || !all.iter().any(has_been_anothers))
+        let has_been_anothers = |other: &Self| {
+            other.observed.account.has_app_of(&hired.terms.account) && other.jwt == hired.jwt
+        };
+        self.is(&hired.terms.account)
+            && (self.jwt == hired.jwt || !all.iter().any(has_been_anothers))
     }
 
     fn is(&self, account: &Account) -> bool {
@@ -209,15 +284,27 @@ impl Running {
 
     fn steered(self, hired: Hired) -> Self {
         let Hired { terms, jwt, .. } = hired;
-        let observed = ObservedAccount { account: terms.account.clone(), ..self.observed };
+        let observed = ObservedAccount {
+            account: terms.account.clone(),
+            ..self.observed
+        };
         self.reins.steer(terms);
-        Self { observed, jwt, ..self }
+        Self {
+            observed,
+            jwt,
+            ..self
+        }
     }
 
     fn end(self, gone: Moment) -> Former {
         let account = self.observed.account;
         tracing::info!(account = account.name, "account removed");
-        Former { account, jwt: self.jwt, ended: self.reins.end(), gone }
+        Former {
+            account,
+            jwt: self.jwt,
+            ended: self.reins.end(),
+            gone,
+        }
     }
 }
 

@@ -133,9 +133,18 @@ mod tests {
         let (_folder, empty) = file_with(" \n");
         assert_eq!(complaint(&empty), "it is empty");
         let (_folder, huge) = file_with(&"x".repeat(70_000));
-        assert_eq!(complaint(&huge), "the file is larger than 64 KiB, which no secret is");
+        assert_eq!(
+            complaint(&huge),
+            "the file is larger than 64 KiB, which no secret is"
+        );
         let missing = SecretSource::File("sesame".into());
-        assert_eq!(complaint(&missing), "the file cannot be read: No such file or directory (os error 2)");
-        assert_eq!(complaint(&SecretSource::Value(SecretString::from("  "))), "it is empty");
+        assert_eq!(
+            complaint(&missing),
+            "the file cannot be read: No such file or directory (os error 2)"
+        );
+        assert_eq!(
+            complaint(&SecretSource::Value(SecretString::from("  "))),
+            "it is empty"
+        );
     }
 }

@@ -13,18 +13,25 @@ use crate::config::{Log, LogFormat};
 /// them print headers.
 pub fn start(log: Log) {
     let ours = LevelFilter::from_level(log.level);
-    let filter = Targets::new().with_target(env!("CARGO_CRATE_NAME"), ours).with_default(ours.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), ours)
+        .with_default(ours.min(LevelFilter::WARN));
     let layer = match log.format {
         LogFormat::Logfmt => logfmt(),
         LogFormat::Json => json(),
     };
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
 }
 
 type BoxedLayer = Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>;
 
 fn logfmt() -> BoxedLayer {
-    let lines = tracing_logfmt::builder().with_target(false).with_span_name(false).with_span_path(false);
+    let lines = tracing_logfmt::builder()
+        .with_target(false)
+        .with_span_name(false)
+        .with_span_path(false);
     lines.layer().with_writer(std::io::stderr).boxed()
 }
 

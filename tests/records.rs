@@ -1,6 +1,12 @@
 //! One bad record never spoils the page: a property over published payloads in which something is broken.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -60,7 +66,12 @@ fn places(value: &Value, path: &str, places: &mut Vec<String>) {
 
 /// The calls other than the one at `place`.
 fn others(calls: &[Call], place: usize) -> Vec<Call> {
-    calls.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, call)| call.clone()).collect()
+    calls
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != place)
+        .map(|(_, call)| call.clone())
+        .collect()
 }
 
 proptest! {

@@ -14,14 +14,32 @@ use crate::times::Times;
 use crate::usage::{memory_mib, process_cpu_ms};
 
 /// So that each scrape fetches; the accounts announce a limit of 1,000,000.
-const EAGER: Program = Program { arguments: &["--scrape.min-interval=1ms"], ..OURS };
+const EAGER: Program = Program {
+    arguments: &["--scrape.min-interval=1ms"],
+    ..OURS
+};
 const LEAST_INTERVAL: Duration = Duration::from_millis(2);
 const WARM_UP: usize = 20;
 
 const SIZES: [Size; 3] = [
-    Size { wanted: 100, calls_per_minute: 17.0, extensions: 200, scrapes: 1000 },
-    Size { wanted: 1000, calls_per_minute: 167.0, extensions: 500, scrapes: 500 },
-    Size { wanted: 10_000, calls_per_minute: 1670.0, extensions: 5000, scrapes: 100 },
+    Size {
+        wanted: 100,
+        calls_per_minute: 17.0,
+        extensions: 200,
+        scrapes: 1000,
+    },
+    Size {
+        wanted: 1000,
+        calls_per_minute: 167.0,
+        extensions: 500,
+        scrapes: 500,
+    },
+    Size {
+        wanted: 10_000,
+        calls_per_minute: 1670.0,
+        extensions: 5000,
+        scrapes: 100,
+    },
 ];
 
 pub async fn tables() {
@@ -58,7 +76,9 @@ async fn table(size: &Size) {
     );
     println!("|---|---|---|---|---|---|---|");
     let (median, late) = (times.median(), times.quantile(0.99));
-    println!("| floor: fetch, parse, count | {median:.2} ms | {late:.2} ms | {floor_cpu_ms:.2} ms | 1 | | |");
+    println!(
+        "| floor: fetch, parse, count | {median:.2} ms | {late:.2} ms | {floor_cpu_ms:.2} ms | 1 | | |"
+    );
     for contestant in &mut contestants {
         contestant.row(size.scrapes, floor_cpu_ms);
     }
@@ -81,8 +101,21 @@ impl Contestant {
         let (exporter, http) = (program.start(&account), http());
         let text = exporter.first_scrape(&http).await;
         let right = Shown::of_list(&account.listed_at(INSTANT_MS));
-        assert_eq!(Shown::of_text(&text), Some(right), "{} shows what is listed", program.name);
-        Contestant { program, account, exporter, http, times: Times::default(), cpu: 0.0, fetches: 0 }
+        assert_eq!(
+            Shown::of_text(&text),
+            Some(right),
+            "{} shows what is listed",
+            program.name
+        );
+        Contestant {
+            program,
+            account,
+            exporter,
+            http,
+            times: Times::default(),
+            cpu: 0.0,
+            fetches: 0,
+        }
     }
 
     /// Forgets the scrapes so far.
@@ -95,13 +128,22 @@ impl Contestant {
     async fn scrape(&mut self) {
         sleep(LEAST_INTERVAL).await;
         let text = self.times.measure(self.exporter.scrape(&self.http)).await;
-        assert!(text.is_some_and(|text| crate::program::is_up(&text)), "{} shows calls", self.program.name);
+        assert!(
+            text.is_some_and(|text| crate::program::is_up(&text)),
+            "{} shows calls",
+            self.program.name
+        );
     }
 
     fn row(&mut self, scrapes: usize, floor_cpu_ms: f64) {
         let pages = self.account.listed_at(INSTANT_MS).len().div_ceil(1000);
         let fetched = self.fetches() - self.fetches;
-        assert_eq!(fetched, scrapes * pages, "{} fetches at each scrape", self.program.name);
+        assert_eq!(
+            fetched,
+            scrapes * pages,
+            "{} fetches at each scrape",
+            self.program.name
+        );
         let cpu_ms = (process_cpu_ms(self.exporter.id()) - self.cpu) / scrapes as f64;
         let (resident, pss) = memory_mib(self.exporter.id());
         println!(
@@ -117,7 +159,10 @@ impl Contestant {
     fn fetches(&self) -> usize {
         let journal = self.account.journal();
         let last = journal.last().map_or(0, |entry| entry.sequence as usize);
-        let others = journal.iter().filter(|entry| entry.operation != Some(Operation::ActiveCalls)).count();
+        let others = journal
+            .iter()
+            .filter(|entry| entry.operation != Some(Operation::ActiveCalls))
+            .count();
         last - others
     }
 }

@@ -32,14 +32,21 @@ impl Floor {
         let (url, bearer) = (account.url(), log_in(account).await);
         thread::spawn(move || {
             told.send(thread_id()).unwrap();
-            Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                let http = http();
-                while let Some(done) = inbox.recv().await {
-                    done.send(walk(&http, &url, &bearer).await).unwrap();
-                }
-            });
+            Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let http = http();
+                    while let Some(done) = inbox.recv().await {
+                        done.send(walk(&http, &url, &bearer).await).unwrap();
+                    }
+                });
         });
-        Floor { thread_id: tell.await.unwrap(), orders }
+        Floor {
+            thread_id: tell.await.unwrap(),
+            orders,
+        }
     }
 
     /// Fetches and counts; gives the number of live sessions.
@@ -57,24 +64,46 @@ impl Floor {
 async fn log_in(account: &Simulator) -> String {
     let login = http().post(format!("{}/restapi/oauth/token", account.url()));
     let login = login.basic_auth(account.client_id(), Some(account.client_secret()));
-    let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &account.jwt())];
-    let reply = login.form(&form).send().await.unwrap().text().await.unwrap();
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ("assertion", &account.jwt()),
+    ];
+    let reply = login
+        .form(&form)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
     reply["access_token"].as_str().unwrap().to_owned()
 }
 
 async fn walk(http: &Client, url: &str, bearer: &str) -> usize {
-    let mut next = Some(format!("{url}/restapi/v1.0/account/~/active-calls?view=Simple&perPage=1000"));
+    let mut next = Some(format!(
+        "{url}/restapi/v1.0/account/~/active-calls?view=Simple&perPage=1000"
+    ));
     let mut counts = HashMap::new();
     let mut sessions = HashSet::new();
     while let Some(url) = next {
-        let request = http.get(url).bearer_auth(bearer).header("Accept-Encoding", "gzip");
+        let request = http
+            .get(url)
+            .bearer_auth(bearer)
+            .header("Accept-Encoding", "gzip");
         let zipped = request.send().await.unwrap().bytes().await.unwrap();
         let mut body = Vec::new();
-        MultiGzDecoder::new(&zipped[..]).read_to_end(&mut body).unwrap();
+        MultiGzDecoder::new(&zipped[..])
+            .read_to_end(&mut body)
+            .unwrap();
         let page: Page<'_> = serde_json::from_slice(&body).unwrap();
-        page.records.iter().for_each(|record| record.count(&mut counts, &mut sessions));
-        next = page.navigation.and_then(|navigation| navigation.next_page).map(|page| page.uri.to_owned());
+        page.records
+            .iter()
+            .for_each(|record| record.count(&mut counts, &mut sessions));
+        next = page
+            .navigation
+            .and_then(|navigation| navigation.next_page)
+            .map(|page| page.uri.to_owned());
     }
     sessions.len()
 }
@@ -114,11 +143,21 @@ struct Extension {
 }
 
 impl Record<'_> {
-    fn count(&self, counts: &mut HashMap<(String, String, u64), u32>, sessions: &mut HashSet<String>) {
+    fn count(
+        &self,
+        counts: &mut HashMap<(String, String, u64), u32>,
+        sessions: &mut HashSet<String>,
+    ) {
         let extension = self.extension.as_ref().map_or(0, |extension| extension.id);
-        *counts.entry((self.direction.to_owned(), self.result.to_owned(), extension)).or_default() += 1;
+        *counts
+            .entry((self.direction.to_owned(), self.result.to_owned(), extension))
+            .or_default() += 1;
         if self.result == "In Progress" {
-            sessions.insert(self.telephony_session_id.unwrap_or(self.session_id).to_owned());
+            sessions.insert(
+                self.telephony_session_id
+                    .unwrap_or(self.session_id)
+                    .to_owned(),
+            );
         }
     }
 }

@@ -22,7 +22,10 @@ const STEP_MS: i64 = 15_000;
 pub async fn line() {
     let clock = Arc::new(AtomicI64::new(INSTANT_MS));
     let account = huge(Arc::clone(&clock)).await;
-    let eager = Program { arguments: &["--scrape.min-interval=1ms"], ..OURS };
+    let eager = Program {
+        arguments: &["--scrape.min-interval=1ms"],
+        ..OURS
+    };
     let (exporter, http) = (eager.start(&account), http());
     exporter.first_scrape(&http).await;
     for _ in 0..SCRAPES {
@@ -31,7 +34,10 @@ pub async fn line() {
         exporter.scrape(&http).await.unwrap();
     }
     let (resident, pss) = memory_mib(exporter.id());
-    let (records, extensions) = (account.listed_at(account.now()).len(), account.switchboard().extensions().len());
+    let (records, extensions) = (
+        account.listed_at(account.now()).len(),
+        account.switchboard().extensions().len(),
+    );
     println!(
         "\nThe scenario `huge`, {records} records and {extensions} extensions, after {SCRAPES} scrapes of ten minutes: \
          {resident:.1} MiB resident, Pss {pss:.1} MiB."
@@ -39,9 +45,15 @@ pub async fn line() {
 }
 
 async fn huge(clock: Arc<AtomicI64>) -> Simulator {
-    let heavy = Limit { requests: 1_000_000, ..Limits::default().heavy };
+    let heavy = Limit {
+        requests: 1_000_000,
+        ..Limits::default().heavy
+    };
     let scenario = Scenario {
-        limits: Limits { heavy, ..Limits::default() },
+        limits: Limits {
+            heavy,
+            ..Limits::default()
+        },
         clock: Some(Arc::new(move || clock.load(Ordering::SeqCst))),
         ..Scenario::huge()
     };

@@ -30,12 +30,24 @@ const PROGRAMS: [Program; 5] = [
     OURS,
     PYTHON,
     JAVASCRIPT,
-    Program { name: "Python, with its cache of 8 s", variables: CACHE, ..PYTHON },
-    Program { name: "JavaScript, with its cache of 8 s", variables: CACHE, ..JAVASCRIPT },
+    Program {
+        name: "Python, with its cache of 8 s",
+        variables: CACHE,
+        ..PYTHON
+    },
+    Program {
+        name: "JavaScript, with its cache of 8 s",
+        variables: CACHE,
+        ..JAVASCRIPT
+    },
 ];
 
 pub async fn tables() {
-    let two_pages = Scenario { extensions: 1000, calls_per_minute: 290.0, ..Scenario::normal() };
+    let two_pages = Scenario {
+        extensions: 1000,
+        calls_per_minute: 290.0,
+        ..Scenario::normal()
+    };
     let companies = [("one page", Scenario::normal()), ("two pages", two_pages)];
     let mut contestants = Vec::new();
     for (list, scenario) in companies {
@@ -45,7 +57,9 @@ pub async fn tables() {
     }
     sleep(START).await;
     let start = Instant::now();
-    let runs = contestants.into_iter().map(|(list, contestant)| (list, tokio::spawn(contestant.run(start))));
+    let runs = contestants
+        .into_iter()
+        .map(|(list, contestant)| (list, tokio::spawn(contestant.run(start))));
     let runs: Vec<_> = runs.collect();
     println!(
         "\n| list | exporter | requests | refused (429) | inside a penalty | scrapes | right | stale | missing | zero | \
@@ -90,9 +104,17 @@ enum Verdict {
 impl Contestant {
     async fn start(program: Program, scenario: Scenario) -> Contestant {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scenario = Scenario { clock: Some(Arc::new(slow_clock)), ..scenario };
+        let scenario = Scenario {
+            clock: Some(Arc::new(slow_clock)),
+            ..scenario
+        };
         let account = Simulator::start(listener, scenario, 1).unwrap();
-        Contestant { program, exporter: program.start(&account), account, scrapes: Vec::new() }
+        Contestant {
+            program,
+            exporter: program.start(&account),
+            account,
+            scrapes: Vec::new(),
+        }
     }
 
     async fn run(mut self, start: Instant) -> Contestant {
@@ -109,27 +131,58 @@ impl Contestant {
     async fn scrape(&mut self, http: &Client) {
         let text = self.exporter.scrape(http).await;
         let shown = text.and_then(|text| Shown::of_text(&text));
-        self.scrapes.push(Scrape { at_ms: self.account.now(), shown });
+        self.scrapes.push(Scrape {
+            at_ms: self.account.now(),
+            shown,
+        });
     }
 
     fn row(&self, list: &str) {
         let journal = self.account.journal();
-        let asked: Vec<_> =
-            journal.iter().filter(|entry| entry.operation == Some(Operation::ActiveCalls)).cloned().collect();
-        let refused = asked.iter().filter(|entry| entry.status == Some(429)).count();
+        let asked: Vec<_> = journal
+            .iter()
+            .filter(|entry| entry.operation == Some(Operation::ActiveCalls))
+            .cloned()
+            .collect();
+        let refused = asked
+            .iter()
+            .filter(|entry| entry.status == Some(429))
+            .count();
         let in_penalty = asked.iter().filter(|entry| entry.in_penalty).count();
-        let verdicts: Vec<_> = self.scrapes.iter().map(|scrape| self.verdict(scrape, &asked)).collect();
-        print!("| {list} | {} | {} | {refused} | {in_penalty} | {} |", self.program.name, asked.len(), verdicts.len());
-        for kind in [Verdict::Right, Verdict::Stale, Verdict::Missing, Verdict::Zero, Verdict::Wrong] {
-            print!(" {} |", verdicts.iter().filter(|verdict| **verdict == kind).count());
+        let verdicts: Vec<_> = self
+            .scrapes
+            .iter()
+            .map(|scrape| self.verdict(scrape, &asked))
+            .collect();
+        print!(
+            "| {list} | {} | {} | {refused} | {in_penalty} | {} |",
+            self.program.name,
+            asked.len(),
+            verdicts.len()
+        );
+        for kind in [
+            Verdict::Right,
+            Verdict::Stale,
+            Verdict::Missing,
+            Verdict::Zero,
+            Verdict::Wrong,
+        ] {
+            print!(
+                " {} |",
+                verdicts.iter().filter(|verdict| **verdict == kind).count()
+            );
         }
         println!();
     }
 
     /// The newest list that it may be is taken for the one it is.
     fn verdict(&self, scrape: &Scrape, asked: &[JournalEntry]) -> Verdict {
-        let Some(shown) = &scrape.shown else { return Verdict::Missing };
-        let answered = asked.iter().filter(|entry| entry.answered_ms.is_some_and(|at| at <= scrape.at_ms));
+        let Some(shown) = &scrape.shown else {
+            return Verdict::Missing;
+        };
+        let answered = asked
+            .iter()
+            .filter(|entry| entry.answered_ms.is_some_and(|at| at <= scrape.at_ms));
         let mut lists = answered.rev().filter_map(|entry| entry.listed_at_ms);
         match lists.find(|listed| *shown == Shown::of_list(&self.account.listed_at(*listed))) {
             Some(listed) if scrape.at_ms - listed <= INTERVAL.as_millis() as i64 => Verdict::Right,

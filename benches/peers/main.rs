@@ -29,7 +29,10 @@ mod usage;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let named: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     if wants("start") {
         start::table().await;

@@ -36,7 +36,12 @@ pub const PYTHON: Program = plain("Python", Language::Python);
 pub const JAVASCRIPT: Program = plain("JavaScript", Language::JavaScript);
 
 const fn plain(name: &'static str, language: Language) -> Program {
-    Program { name, language, arguments: &[], variables: &[] }
+    Program {
+        name,
+        language,
+        arguments: &[],
+        variables: &[],
+    }
 }
 
 /// A running exporter; it is killed when this is dropped.
@@ -71,13 +76,22 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Exporter { url: format!("http://127.0.0.1:{port}/metrics"), child: command.spawn().unwrap() }
+        Exporter {
+            url: format!("http://127.0.0.1:{port}/metrics"),
+            child: command.spawn().unwrap(),
+        }
     }
 
     fn command(self, port: u16) -> Command {
         let (mut command, argument) = match self.language {
-            Language::Rust => (Command::new(BINARY), format!("--web.listen-address=127.0.0.1:{port}").into()),
-            Language::Python => (Command::new(self.installed().join("bin/python")), self.sources("exporter.py")),
+            Language::Rust => (
+                Command::new(BINARY),
+                format!("--web.listen-address=127.0.0.1:{port}").into(),
+            ),
+            Language::Python => (
+                Command::new(self.installed().join("bin/python")),
+                self.sources("exporter.py"),
+            ),
             Language::JavaScript => (Command::new("node"), self.sources("exporter.js")),
         };
         self.insist_on_libraries();
@@ -97,11 +111,32 @@ impl Program {
 
     /// pip and its like: they are there to install, and an image could go without.
     fn tools_of_installation(self) -> u64 {
-        let packages = self.installed().join("lib").read_dir().unwrap().next().unwrap().unwrap().path();
-        let entries = packages.join("site-packages").read_dir().unwrap().map(|entry| entry.unwrap());
-        let tools = ["pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils"];
+        let packages = self
+            .installed()
+            .join("lib")
+            .read_dir()
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let entries = packages
+            .join("site-packages")
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap());
+        let tools = [
+            "pip",
+            "setuptools",
+            "pkg_resources",
+            "_distutils_hack",
+            "distutils",
+        ];
         let is_tool = |name: &str| tools.iter().any(|tool| name.starts_with(tool));
-        entries.filter(|entry| is_tool(&entry.file_name().to_string_lossy())).map(|entry| size(&entry.path())).sum()
+        entries
+            .filter(|entry| is_tool(&entry.file_name().to_string_lossy()))
+            .map(|entry| size(&entry.path()))
+            .sum()
     }
 
     /// Libraries of other versions than are asked for would make another comparison.
@@ -113,16 +148,25 @@ impl Program {
         };
         let installed = fs::read(self.installed().join("installed"));
         let agrees = installed.is_ok_and(|installed| installed == fs::read(asked_for).unwrap());
-        assert!(agrees, "the libraries of {} are not installed as asked for: `make peers` does it", self.name);
+        assert!(
+            agrees,
+            "the libraries of {} are not installed as asked for: `make peers` does it",
+            self.name
+        );
     }
 
     fn sources(self, file: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(self.directory()).join(file)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("benches/peers")
+            .join(self.directory())
+            .join(file)
     }
 
     /// Where the Makefile puts the libraries, and beside them the list of their versions.
     fn installed(self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/peers").join(self.directory())
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(".cache/peers")
+            .join(self.directory())
     }
 
     fn directory(self) -> &'static str {
@@ -142,8 +186,18 @@ impl Exporter {
     /// What it shows; nothing if it does not answer well or in time. Asks for no gzip.
     pub async fn scrape(&self, http: &Client) -> Option<String> {
         let request = http.get(&self.url).header("Accept-Encoding", "identity");
-        let request = request.header("X-Prometheus-Scrape-Timeout-Seconds", PATIENCE.as_secs()).timeout(PATIENCE);
-        request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
+        let request = request
+            .header("X-Prometheus-Scrape-Timeout-Seconds", PATIENCE.as_secs())
+            .timeout(PATIENCE);
+        request
+            .send()
+            .await
+            .ok()?
+            .error_for_status()
+            .ok()?
+            .text()
+            .await
+            .ok()
     }
 
     /// Waits until it shows the account's calls.
@@ -156,16 +210,24 @@ impl Exporter {
                 }
             }
         };
-        timeout(PATIENCE, scrapes).await.expect("it shows calls soon after its start")
+        timeout(PATIENCE, scrapes)
+            .await
+            .expect("it shows calls soon after its start")
     }
 }
 
 pub fn is_up(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("ringcentral_up") && matches!(line.rsplit(' ').next(), Some("1" | "1.0")))
+    text.lines().any(|line| {
+        line.starts_with("ringcentral_up") && matches!(line.rsplit(' ').next(), Some("1" | "1.0"))
+    })
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Of a file, or of all files below a directory.
@@ -174,5 +236,8 @@ fn size(path: &Path) -> u64 {
     if !metadata.is_dir() {
         return metadata.len();
     }
-    path.read_dir().unwrap().map(|entry| size(&entry.unwrap().path())).sum()
+    path.read_dir()
+        .unwrap()
+        .map(|entry| size(&entry.unwrap().path()))
+        .sum()
 }

@@ -23,19 +23,40 @@ use crate::usage::{process_cpu_ms, thread_cpu_ms, thread_id};
 
 /// The peers can show a list again too, if they are told to.
 const PATIENT: [Program; 3] = [
-    Program { arguments: &["--scrape.min-interval=110s"], ..OURS },
-    Program { variables: &[("CACHE_SECONDS", "110")], ..PYTHON },
-    Program { variables: &[("CACHE_SECONDS", "110")], ..JAVASCRIPT },
+    Program {
+        arguments: &["--scrape.min-interval=110s"],
+        ..OURS
+    },
+    Program {
+        variables: &[("CACHE_SECONDS", "110")],
+        ..PYTHON
+    },
+    Program {
+        variables: &[("CACHE_SECONDS", "110")],
+        ..JAVASCRIPT
+    },
 ];
 const SCRAPES: usize = 2000;
 
 const SIZES: [Size; 2] = [
-    Size { wanted: 100, calls_per_minute: 17.0, extensions: 200, scrapes: SCRAPES },
-    Size { wanted: 1000, calls_per_minute: 167.0, extensions: 500, scrapes: SCRAPES },
+    Size {
+        wanted: 100,
+        calls_per_minute: 17.0,
+        extensions: 200,
+        scrapes: SCRAPES,
+    },
+    Size {
+        wanted: 1000,
+        calls_per_minute: 167.0,
+        extensions: 500,
+        scrapes: SCRAPES,
+    },
 ];
 
 pub async fn table() {
-    println!("\n| a scrape that fetches nothing | bytes | median | 99th | CPU |\n|---|---|---|---|---|");
+    println!(
+        "\n| a scrape that fetches nothing | bytes | median | 99th | CPU |\n|---|---|---|---|---|"
+    );
     for size in &SIZES {
         rows(size).await;
     }
@@ -47,7 +68,10 @@ async fn rows(size: &Size) {
         repeaters.push(Repeater::start(program, size).await);
     }
     let mut static_reply = Static::start(repeaters[0].text.clone()).await;
-    let mut cpu: Vec<_> = repeaters.iter().map(|repeater| -repeater.cpu_ms()).collect();
+    let mut cpu: Vec<_> = repeaters
+        .iter()
+        .map(|repeater| -repeater.cpu_ms())
+        .collect();
     let static_cpu = static_reply.cpu_ms();
     for _ in 0..size.scrapes {
         static_reply.scrape().await;
@@ -65,13 +89,27 @@ async fn rows(size: &Size) {
     );
     for (repeater, cpu) in repeaters.iter_mut().zip(&mut cpu) {
         *cpu += repeater.cpu_ms();
-        assert_eq!(repeater.fetches(), 1, "{} fetched once", repeater.program.name);
-        row(repeater.program.name, repeater.text.len(), &mut repeater.times, each(*cpu));
+        assert_eq!(
+            repeater.fetches(),
+            1,
+            "{} fetched once",
+            repeater.program.name
+        );
+        row(
+            repeater.program.name,
+            repeater.text.len(),
+            &mut repeater.times,
+            each(*cpu),
+        );
     }
 }
 
 fn row(name: &str, bytes: usize, times: &mut Times, cpu: f64) {
-    println!("| {name} | {bytes} | {:.2} ms | {:.2} ms | {cpu:.3} ms |", times.median(), times.quantile(0.99));
+    println!(
+        "| {name} | {bytes} | {:.2} ms | {:.2} ms | {cpu:.3} ms |",
+        times.median(),
+        times.quantile(0.99)
+    );
 }
 
 /// An exporter that has fetched and does not fetch again.
@@ -90,11 +128,21 @@ impl Repeater {
         let (exporter, http) = (program.start(&account), http());
         exporter.first_scrape(&http).await;
         let text = exporter.scrape(&http).await.unwrap();
-        Repeater { program, account, exporter, http, text, times: Times::default() }
+        Repeater {
+            program,
+            account,
+            exporter,
+            http,
+            text,
+            times: Times::default(),
+        }
     }
 
     async fn scrape(&mut self) {
-        self.times.measure(self.exporter.scrape(&self.http)).await.unwrap();
+        self.times
+            .measure(self.exporter.scrape(&self.http))
+            .await
+            .unwrap();
     }
 
     fn cpu_ms(&self) -> f64 {
@@ -102,7 +150,11 @@ impl Repeater {
     }
 
     fn fetches(&self) -> usize {
-        self.account.journal().iter().filter(|entry| entry.operation == Some(Operation::ActiveCalls)).count()
+        self.account
+            .journal()
+            .iter()
+            .filter(|entry| entry.operation == Some(Operation::ActiveCalls))
+            .count()
     }
 }
 
@@ -118,19 +170,34 @@ impl Static {
     async fn start(text: String) -> Static {
         let (told, tell) = oneshot::channel();
         thread::spawn(move || {
-            Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                told.send((thread_id(), listener.local_addr().unwrap())).unwrap();
-                serve(listener, text.into()).await;
-            });
+            Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    told.send((thread_id(), listener.local_addr().unwrap()))
+                        .unwrap();
+                    serve(listener, text.into()).await;
+                });
         });
         let (thread_id, address) = tell.await.unwrap();
-        Static { thread_id, url: format!("http://{address}"), http: http(), times: Times::default() }
+        Static {
+            thread_id,
+            url: format!("http://{address}"),
+            http: http(),
+            times: Times::default(),
+        }
     }
 
     async fn scrape(&mut self) {
-        let request = self.http.get(&self.url).header("Accept-Encoding", "identity");
-        self.times.measure(async { request.send().await.unwrap().text().await.unwrap() }).await;
+        let request = self
+            .http
+            .get(&self.url)
+            .header("Accept-Encoding", "identity");
+        self.times
+            .measure(async { request.send().await.unwrap().text().await.unwrap() })
+            .await;
     }
 
     fn cpu_ms(&self) -> f64 {

@@ -23,8 +23,16 @@ impl Shown {
         for record in records.iter().filter(|record| record.kind != "Fax") {
             shown.add(record.direction.name(), record.result, 1.0);
             if record.is_live() {
-                *shown.in_progress.entry(record.direction.name().to_owned()).or_default() += 1.0;
-                sessions.insert(record.telephony_session_id.as_ref().unwrap_or(&record.session_id));
+                *shown
+                    .in_progress
+                    .entry(record.direction.name().to_owned())
+                    .or_default() += 1.0;
+                sessions.insert(
+                    record
+                        .telephony_session_id
+                        .as_ref()
+                        .unwrap_or(&record.session_id),
+                );
             }
         }
         shown.sessions = sessions.len() as f64;
@@ -37,11 +45,17 @@ impl Shown {
         let mut has_sessions = false;
         for (series, value) in text.lines().filter_map(sample) {
             match series.split('{').next()? {
-                "ringcentral_active_calls" => shown.add(label(series, "direction")?, label(series, "result")?, value),
-                "ringcentral_calls_in_progress" => {
-                    shown.in_progress.insert(label(series, "direction")?.to_owned(), value);
+                "ringcentral_active_calls" => {
+                    shown.add(label(series, "direction")?, label(series, "result")?, value)
                 }
-                "ringcentral_call_sessions_in_progress" => (shown.sessions, has_sessions) = (value, true),
+                "ringcentral_calls_in_progress" => {
+                    shown
+                        .in_progress
+                        .insert(label(series, "direction")?.to_owned(), value);
+                }
+                "ringcentral_call_sessions_in_progress" => {
+                    (shown.sessions, has_sessions) = (value, true)
+                }
                 _ => {}
             }
         }
@@ -55,7 +69,10 @@ impl Shown {
 
     /// The list has `Hang up` and `Hang Up`.
     fn add(&mut self, direction: &str, result: &str, count: f64) {
-        *self.active.entry((direction.to_owned(), result.to_lowercase())).or_default() += count;
+        *self
+            .active
+            .entry((direction.to_owned(), result.to_lowercase()))
+            .or_default() += count;
     }
 }
 
@@ -65,5 +82,9 @@ fn sample(line: &str) -> Option<(&str, f64)> {
 }
 
 fn label<'a>(series: &'a str, name: &str) -> Option<&'a str> {
-    series.split_once(&format!("{name}=\""))?.1.split('"').next()
+    series
+        .split_once(&format!("{name}=\""))?
+        .1
+        .split('"')
+        .next()
 }

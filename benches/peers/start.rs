@@ -8,7 +8,12 @@ use crate::times::Times;
 const STARTS: usize = 20;
 
 pub async fn table() {
-    let size = Size { wanted: 100, calls_per_minute: 17.0, extensions: 200, scrapes: STARTS };
+    let size = Size {
+        wanted: 100,
+        calls_per_minute: 17.0,
+        extensions: 200,
+        scrapes: STARTS,
+    };
     let mut rows = [OURS, PYTHON, JAVASCRIPT].map(|program| (program, Times::default()));
     for _ in 0..STARTS {
         for (program, times) in &mut rows {
@@ -23,9 +28,15 @@ pub async fn table() {
             drop(times.measure(start).await);
         }
     }
-    println!("| exporter | start until calls are shown | the longest of {STARTS} | files |\n|---|---|---|---|");
+    println!(
+        "| exporter | start until calls are shown | the longest of {STARTS} | files |\n|---|---|---|---|"
+    );
     for (program, times) in &mut rows {
         let (median, longest) = (times.median(), times.quantile(1.0));
-        println!("| {} | {median:.0} ms | {longest:.0} ms | {:.1} MiB |", program.name, program.mebibytes_on_disk());
+        println!(
+            "| {} | {median:.0} ms | {longest:.0} ms | {:.1} MiB |",
+            program.name,
+            program.mebibytes_on_disk()
+        );
     }
 }

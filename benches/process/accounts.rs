@@ -31,8 +31,10 @@ pub async fn table(size: &Size) {
         simulators.push(simulator_of(size, true, seed).await);
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut fleets =
-        [Fleet::start(&simulators[..1], folder.path()).await, Fleet::start(&simulators, folder.path()).await];
+    let mut fleets = [
+        Fleet::start(&simulators[..1], folder.path()).await,
+        Fleet::start(&simulators, folder.path()).await,
+    ];
     for _ in 0..ROUNDS {
         for fleet in &mut fleets {
             fleet.round().await;
@@ -50,8 +52,17 @@ pub async fn table(size: &Size) {
 impl Fleet {
     async fn start(simulators: &[Simulator], folder: &Path) -> Self {
         let exporter = Exporter::of_file(&accounts_file(simulators, folder));
-        let records = simulators.iter().map(|simulator| simulator.listed_at(INSTANT_MS).len()).sum();
-        let mut fleet = Self { exporter, http: http(), records, rounds: Vec::new(), cpu: 0.0 };
+        let records = simulators
+            .iter()
+            .map(|simulator| simulator.listed_at(INSTANT_MS).len())
+            .sum();
+        let mut fleet = Self {
+            exporter,
+            http: http(),
+            records,
+            rounds: Vec::new(),
+            cpu: 0.0,
+        };
         // The first logs in and reads the directories.
         fleet.round().await;
         fleet.cpu = fleet.exporter.cpu_seconds(&fleet.http).await;
@@ -69,12 +80,19 @@ impl Fleet {
             let fetches = "ringcentral_api_requests_total{account=";
             line.starts_with(fetches) && line.contains("\"active_calls\"}")
         };
-        let mut fetches = text.lines().filter(fetched).map(|line| line.rsplit(' ').next().unwrap().parse::<usize>());
-        assert!(fetches.all(|fetches| fetches.unwrap() > before), "every scrape fetches every account");
+        let mut fetches = text
+            .lines()
+            .filter(fetched)
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<usize>());
+        assert!(
+            fetches.all(|fetches| fetches.unwrap() > before),
+            "every scrape fetches every account"
+        );
     }
 
     async fn row(&mut self, accounts: u64) {
-        let cpu = (self.exporter.cpu_seconds(&self.http).await - self.cpu) * 1000.0 / f64::from(ROUNDS);
+        let cpu =
+            (self.exporter.cpu_seconds(&self.http).await - self.cpu) * 1000.0 / f64::from(ROUNDS);
         println!(
             "| {accounts} | {} | {:.1} ms | {cpu:.2} ms | {:.2} ms | {:.1} MiB |",
             self.records,
@@ -89,11 +107,19 @@ impl Fleet {
 fn accounts_file(simulators: &[Simulator], folder: &Path) -> std::path::PathBuf {
     let mut text = "accounts:\n".to_owned();
     for (n, simulator) in simulators.iter().enumerate() {
-        std::fs::write(folder.join(format!("secret-{n}")), simulator.client_secret()).unwrap();
+        std::fs::write(
+            folder.join(format!("secret-{n}")),
+            simulator.client_secret(),
+        )
+        .unwrap();
         std::fs::write(folder.join(format!("jwt-{n}")), simulator.jwt()).unwrap();
         let (url, id) = (simulator.url(), simulator.client_id());
         let secrets = format!("client_secret_file: secret-{n}, jwt_file: jwt-{n}");
-        writeln!(text, "- {{name: company-{n}, server_url: \"{url}\", client_id: \"{id}\", {secrets}}}").unwrap();
+        writeln!(
+            text,
+            "- {{name: company-{n}, server_url: \"{url}\", client_id: \"{id}\", {secrets}}}"
+        )
+        .unwrap();
     }
     let file = folder.join(format!("accounts-{}.yml", simulators.len()));
     std::fs::write(&file, text).unwrap();

@@ -49,8 +49,18 @@ impl Exporter {
         log.read_line(&mut line).unwrap();
         // Its log is read to the end, since a full pipe would make it wait.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        Self { url: format!("http://{address}"), child }
+        let address = line
+            .split("address=")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap()
+            .to_owned();
+        Self {
+            url: format!("http://{address}"),
+            child,
+        }
     }
 
     pub async fn scrape(&self, http: &Client) -> String {
@@ -68,7 +78,10 @@ impl Exporter {
     }
 
     async fn own(&self, http: &Client, series: &str) -> f64 {
-        value(&get(http.clone(), format!("{}/-/metrics", self.url)).await, series)
+        value(
+            &get(http.clone(), format!("{}/-/metrics", self.url)).await,
+            series,
+        )
     }
 }
 
@@ -83,12 +96,25 @@ pub fn http() -> Client {
 }
 
 pub async fn get(http: Client, url: String) -> String {
-    http.get(url).header("Accept-Encoding", "identity").send().await.unwrap().text().await.unwrap()
+    http.get(url)
+        .header("Accept-Encoding", "identity")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap()
 }
 
 fn command() -> Command {
     let mut command = Command::new(BINARY);
-    command.args(["--web.listen-address=127.0.0.1:0", "--scrape.min-interval=1ms"]);
-    command.env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
+    command.args([
+        "--web.listen-address=127.0.0.1:0",
+        "--scrape.min-interval=1ms",
+    ]);
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }

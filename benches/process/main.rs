@@ -31,15 +31,38 @@ use tokio::time::{Instant, sleep};
 const LEAST_INTERVAL: Duration = Duration::from_millis(2);
 
 const SIZES: [Size; 4] = [
-    Size { wanted: 10, calls_per_minute: 2.0, extensions: 50, scrapes: 1000 },
-    Size { wanted: 100, calls_per_minute: 17.0, extensions: 200, scrapes: 1000 },
-    Size { wanted: 1000, calls_per_minute: 167.0, extensions: 500, scrapes: 1000 },
-    Size { wanted: 10_000, calls_per_minute: 1670.0, extensions: 5000, scrapes: 100 },
+    Size {
+        wanted: 10,
+        calls_per_minute: 2.0,
+        extensions: 50,
+        scrapes: 1000,
+    },
+    Size {
+        wanted: 100,
+        calls_per_minute: 17.0,
+        extensions: 200,
+        scrapes: 1000,
+    },
+    Size {
+        wanted: 1000,
+        calls_per_minute: 167.0,
+        extensions: 500,
+        scrapes: 1000,
+    },
+    Size {
+        wanted: 10_000,
+        calls_per_minute: 1670.0,
+        extensions: 5000,
+        scrapes: 100,
+    },
 ];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let named: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     if wants("records") {
         records().await;
@@ -56,8 +79,14 @@ async fn main() {
 }
 
 async fn records() {
-    println!("Binary: {:.1} MiB. Start to ready: {:.0} ms (median of 20).\n", binary_mib(), ready_ms().await);
-    println!("| records | pages | plain GET | scrape | ratio | difference | CPU a scrape | resident after |");
+    println!(
+        "Binary: {:.1} MiB. Start to ready: {:.0} ms (median of 20).\n",
+        binary_mib(),
+        ready_ms().await
+    );
+    println!(
+        "| records | pages | plain GET | scrape | ratio | difference | CPU a scrape | resident after |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for size in &SIZES {
         row(size).await;
@@ -109,7 +138,11 @@ async fn row(size: &Size) {
     }
     let fetched = pair.fetches().await - fetches;
     // The scrape that reads the counter fetches too.
-    assert_eq!(fetched, (size.scrapes + 1) as f64 * f64::from(pages), "every scrape fetched");
+    assert_eq!(
+        fetched,
+        (size.scrapes + 1) as f64 * f64::from(pages),
+        "every scrape fetched"
+    );
     let cpu_ms = (pair.cpu_seconds().await - cpu) * 1000.0 / (size.scrapes + 1) as f64;
     let listed = pair.simulator.listed_at(INSTANT_MS).len();
     let (plain, scrape) = (median(&mut plain), median(&mut scrapes));
@@ -126,7 +159,10 @@ async fn row(size: &Size) {
 async fn extensions() {
     let mut resident = Vec::new();
     for read_accounts in [false, true] {
-        let size = Size { extensions: 10_000, ..SIZES[2] };
+        let size = Size {
+            extensions: 10_000,
+            ..SIZES[2]
+        };
         let pair = Pair::of(simulator_of(&size, read_accounts, 1).await).await;
         for _ in 0..50 {
             pair.scrape().await;
@@ -148,7 +184,12 @@ async fn crowd(pair: &Pair, scrapers: usize) {
         sleep(LEAST_INTERVAL).await;
         let started = Instant::now();
         let scrapes: Vec<_> = (0..scrapers)
-            .map(|_| tokio::spawn(get(pair.http.clone(), format!("{}/metrics", pair.exporter.url))))
+            .map(|_| {
+                tokio::spawn(get(
+                    pair.http.clone(),
+                    format!("{}/metrics", pair.exporter.url),
+                ))
+            })
             .collect();
         for scrape in scrapes {
             scrape.await.unwrap();
@@ -156,7 +197,10 @@ async fn crowd(pair: &Pair, scrapers: usize) {
         rounds.push(started.elapsed().as_secs_f64() * 1000.0);
     }
     let fetched = (pair.fetches().await - fetches - 1.0) / 30.0;
-    println!("| {scrapers} | {:.1} ms | {fetched:.1} |", median(&mut rounds));
+    println!(
+        "| {scrapers} | {:.1} ms | {fetched:.1} |",
+        median(&mut rounds)
+    );
 }
 
 fn median(values: &mut [f64]) -> f64 {

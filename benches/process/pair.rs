@@ -24,19 +24,41 @@ impl Pair {
         let (exporter, http) = (Exporter::of(&simulator), http());
         let login = http.post(format!("{}/restapi/oauth/token", simulator.url()));
         let login = login.basic_auth(simulator.client_id(), Some(simulator.client_secret()));
-        let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &simulator.jwt())];
-        let reply = login.form(&form).send().await.unwrap().text().await.unwrap();
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &simulator.jwt()),
+        ];
+        let reply = login
+            .form(&form)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
         let bearer = reply["access_token"].as_str().unwrap().to_owned();
-        Self { simulator, exporter, http, bearer }
+        Self {
+            simulator,
+            exporter,
+            http,
+            bearer,
+        }
     }
 
     /// The plain GETs; gives their number.
     pub async fn walk(&self) -> u32 {
-        let mut next = Some(format!("{}/restapi/v1.0/account/~/active-calls?perPage=1000", self.simulator.url()));
+        let mut next = Some(format!(
+            "{}/restapi/v1.0/account/~/active-calls?perPage=1000",
+            self.simulator.url()
+        ));
         let mut pages = 0;
         while let Some(url) = next {
-            let request = self.http.get(url).bearer_auth(&self.bearer).header("Accept-Encoding", "identity");
+            let request = self
+                .http
+                .get(url)
+                .bearer_auth(&self.bearer)
+                .header("Accept-Encoding", "identity");
             let body = request.send().await.unwrap().bytes().await.unwrap();
             pages += 1;
             next = next_page(&body);
@@ -47,14 +69,20 @@ impl Pair {
     /// A scrape, which fetches if it comes the least interval after the last.
     pub async fn scrape(&self) -> String {
         let text = self.exporter.scrape(&self.http).await;
-        assert!(text.contains("\nringcentral_up{account=\"default\"} 1\n"), "{text}");
+        assert!(
+            text.contains("\nringcentral_up{account=\"default\"} 1\n"),
+            "{text}"
+        );
         text
     }
 
     /// Those so far; to ask for them is one more.
     pub async fn fetches(&self) -> f64 {
         sleep(LEAST_INTERVAL).await;
-        value(&self.scrape().await, "ringcentral_api_requests_total{account=\"default\",operation=\"active_calls\"}")
+        value(
+            &self.scrape().await,
+            "ringcentral_api_requests_total{account=\"default\",operation=\"active_calls\"}",
+        )
     }
 
     pub async fn cpu_seconds(&self) -> f64 {

@@ -25,11 +25,17 @@ pub async fn simulator(size: &Size) -> Simulator {
 
 /// Another seed is another company.
 pub async fn simulator_of(size: &Size, read_accounts: bool, seed: u64) -> Simulator {
-    let heavy = Limit { requests: 1_000_000, ..Limits::default().heavy };
+    let heavy = Limit {
+        requests: 1_000_000,
+        ..Limits::default().heavy
+    };
     let scenario = Scenario {
         extensions: size.extensions,
         calls_per_minute: size.calls_per_minute,
-        limits: Limits { heavy, ..Limits::default() },
+        limits: Limits {
+            heavy,
+            ..Limits::default()
+        },
         read_accounts,
         clock: Some(Arc::new(|| INSTANT_MS)),
         ..Scenario::normal()

@@ -27,8 +27,11 @@ const WINDOW: Duration = Duration::from_secs(60);
 const LATENCY_MS: std::ops::RangeInclusive<u64> = 60..=400;
 const JWT_LIFE_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// Within the fifth of the limit that the exporter leaves free: what remains moves, and nobody is refused.
-const OTHER_TOOL: OtherTool =
-    OtherTool { requests: 2, first: Duration::from_secs(90), every: Duration::from_secs(7 * 60 + 20) };
+const OTHER_TOOL: OtherTool = OtherTool {
+    requests: 2,
+    first: Duration::from_secs(90),
+    every: Duration::from_secs(7 * 60 + 20),
+};
 
 /// The account.
 pub struct Account {
@@ -43,12 +46,24 @@ pub struct Account {
 impl Account {
     /// A company of 200 that works by UTC.
     pub async fn open(seed: u64, timeline: Timeline) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
-        let scenario = Scenario { local_time_at_start: None, ..Scenario::normal() };
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("cannot listen on loopback")?;
+        let scenario = Scenario {
+            local_time_at_start: None,
+            ..Scenario::normal()
+        };
         let simulator = Simulator::start(listener, scenario, seed)?;
         let list: Url = format!("{}/simulator/listed", simulator.url()).parse()?;
         let http = http_client(&list, None)?;
-        Ok(Self { simulator, http, list, timeline, limiters: HashMap::new(), dice: Rng::with_seed(seed) })
+        Ok(Self {
+            simulator,
+            http,
+            list,
+            timeline,
+            limiters: HashMap::new(),
+            dice: Rng::with_seed(seed),
+        })
     }
 
     /// The account's id.
@@ -64,21 +79,34 @@ impl Account {
     /// The calls listed at an instant, without faxes.
     pub async fn calls(&self, at: Moment) -> anyhow::Result<Vec<Call>> {
         let mut list = self.list.clone();
-        list.query_pairs_mut().append_pair("at", &at.wall.as_millisecond().to_string());
-        let records = self.http.get(list).send().await?.error_for_status()?.text().await?;
+        list.query_pairs_mut()
+            .append_pair("at", &at.wall.as_millisecond().to_string());
+        let records = self
+            .http
+            .get(list)
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?;
         let page = parse_page(format!(r#"{{"records":{records}}}"#).as_bytes(), 1)?;
         Ok(page.calls)
     }
 
     /// The account's extensions.
     pub fn directory(&self) -> Directory {
-        let entries = self.simulator.switchboard().extensions().iter().map(|extension| Entry {
-            id: extension.id,
-            number: extension.number.as_deref().map(Into::into),
-            name: extension.name.as_str().into(),
-            kind: extension.kind.into(),
-            status: extension.status.unwrap_or_default().into(),
-        });
+        let entries = self
+            .simulator
+            .switchboard()
+            .extensions()
+            .iter()
+            .map(|extension| Entry {
+                id: extension.id,
+                number: extension.number.as_deref().map(Into::into),
+                name: extension.name.as_str().into(),
+                kind: extension.kind.into(),
+                status: extension.status.unwrap_or_default().into(),
+            });
         Directory::new(entries.collect())
     }
 
@@ -86,7 +114,10 @@ impl Account {
     pub fn answer(&mut self, operation: Operation, sent: Moment) -> (Notice, Duration) {
         let group = operation.group();
         let notice = match (self.timeline.weather(sent.wall.as_second()), group) {
-            (Weather::Outage, _) => Notice { status: 503, ..Notice::default() },
+            (Weather::Outage, _) => Notice {
+                status: 503,
+                ..Notice::default()
+            },
             (Weather::Penalty(seconds), Group::Heavy) => refused(group, seconds),
             _ => self.admit(group, sent),
         };
@@ -97,17 +128,31 @@ impl Account {
         let now = sent.wall.as_millisecond();
         let limit = Limit::per_minute(group.documented_limit());
         let other = (group == Group::Heavy).then_some(OTHER_TOOL);
-        let limiter = self.limiters.entry(group.as_str()).or_insert_with(|| Limiter::new(limit, other, now));
+        let limiter = self
+            .limiters
+            .entry(group.as_str())
+            .or_insert_with(|| Limiter::new(limit, other, now));
         match limiter.admit(now) {
-            Verdict::Admitted { remaining } => Notice { status: 200, remaining: Some(remaining), ..headers(group) },
-            Verdict::Refused { retry_after_seconds } => refused(group, retry_after_seconds),
+            Verdict::Admitted { remaining } => Notice {
+                status: 200,
+                remaining: Some(remaining),
+                ..headers(group)
+            },
+            Verdict::Refused {
+                retry_after_seconds,
+            } => refused(group, retry_after_seconds),
         }
     }
 }
 
 fn refused(group: Group, seconds: u64) -> Notice {
     let retry_after = Some(Duration::from_secs(seconds));
-    Notice { status: 429, remaining: Some(0), retry_after, ..headers(group) }
+    Notice {
+        status: 429,
+        remaining: Some(0),
+        retry_after,
+        ..headers(group)
+    }
 }
 
 fn headers(group: Group) -> Notice {

@@ -28,7 +28,12 @@ impl Blocks {
     pub fn new(folder: &Path, job: &str, instance: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let labels = format!(r#"instance="{}",job="{}""#, escaped(instance), escaped(job));
-        Ok(Self { folder: folder.to_owned(), labels, files: 0, open: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            labels,
+            files: 0,
+            open: None,
+        })
     }
 
     /// A scrape that was answered.
@@ -51,15 +56,26 @@ impl Blocks {
         Ok(self.files)
     }
 
-    fn prometheus(&mut self, at: i64, up: u8, took: Duration, samples: usize) -> anyhow::Result<()> {
+    fn prometheus(
+        &mut self,
+        at: i64,
+        up: u8,
+        took: Duration,
+        samples: usize,
+    ) -> anyhow::Result<()> {
         self.sample(at, &format!("up {up}"))?;
-        self.sample(at, &format!("scrape_duration_seconds {}", took.as_secs_f64()))?;
+        self.sample(
+            at,
+            &format!("scrape_duration_seconds {}", took.as_secs_f64()),
+        )?;
         self.sample(at, &format!("scrape_samples_scraped {samples}"))
     }
 
     /// A label value may hold spaces and braces, so the line is taken apart from its end.
     fn sample(&mut self, at: i64, line: &str) -> anyhow::Result<()> {
-        let (series, value) = line.rsplit_once(' ').with_context(|| format!("no sample: {line}"))?;
+        let (series, value) = line
+            .rsplit_once(' ')
+            .with_context(|| format!("no sample: {line}"))?;
         let (begun, comma) = match series.strip_suffix('}') {
             Some(begun) => (begun, ","),
             None => (series, "{"),
@@ -81,7 +97,9 @@ impl Blocks {
     }
 
     fn end_file(&mut self) -> anyhow::Result<()> {
-        let Some((_, mut file)) = self.open.take() else { return Ok(()) };
+        let Some((_, mut file)) = self.open.take() else {
+            return Ok(());
+        };
         writeln!(file, "# EOF")?;
         Ok(file.flush()?)
     }
@@ -95,5 +113,8 @@ fn create(folder: &Path, number: u32) -> anyhow::Result<BufWriter<File>> {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+    value
+        .replace('\\', r"\\")
+        .replace('"', r#"\""#)
+        .replace('\n', r"\n")
 }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcentral_exporter::calls::observation::{ApiStanding, Failure, FetchReport, Listed, Listing};
+use ringcentral_exporter::calls::observation::{
+    ApiStanding, Failure, FetchReport, Listed, Listing,
+};
 use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
@@ -58,7 +60,10 @@ impl Exporter {
     /// An exporter that starts now and has asked for nothing yet.
     pub fn new(limit: u64, jwt_expiry: f64, now: Moment) -> anyhow::Result<Self> {
         let config = account(limit)?;
-        let api = ApiStanding { jwt_expiry: Some(jwt_expiry), ..ApiStanding::default() };
+        let api = ApiStanding {
+            jwt_expiry: Some(jwt_expiry),
+            ..ApiStanding::default()
+        };
         Ok(Self {
             started: now,
             labels: Labels::new(METRICS.extension_label, METRICS.max_extensions),
@@ -68,14 +73,25 @@ impl Exporter {
             budget: Budget::new(SCRAPE.min_interval),
             auth: Auth::new(&Patience::default()),
             directory_due: now,
-            known: Observation { api, ..Observation::default() },
+            known: Observation {
+                api,
+                ..Observation::default()
+            },
             config,
         })
     }
 
     /// The answer to a scrape that comes at `now`, and when it leaves. What is done beside the scrapes is done then.
-    pub async fn scrape(&mut self, account: &mut Account, now: Moment) -> anyhow::Result<(String, Moment)> {
-        let answered = if self.may_fetch(now) { self.fetch(account, now).await? } else { now };
+    pub async fn scrape(
+        &mut self,
+        account: &mut Account,
+        now: Moment,
+    ) -> anyhow::Result<(String, Moment)> {
+        let answered = if self.may_fetch(now) {
+            self.fetch(account, now).await?
+        } else {
+            now
+        };
         self.renew_standing();
         let text = self.render(answered)?;
         self.tend(account, answered);
@@ -103,7 +119,11 @@ impl Exporter {
             return Ok(answered);
         }
         self.known.api.account_id = Some(account.id());
-        let ready = if self.known.directory.is_none() { self.read_directory(account, answered) } else { answered };
+        let ready = if self.known.directory.is_none() {
+            self.read_directory(account, answered)
+        } else {
+            answered
+        };
         self.take(&account.calls(taken).await?, taken);
         Ok(ready)
     }
@@ -111,7 +131,11 @@ impl Exporter {
     /// The list of this company never has a second page.
     fn walk(&mut self, account: &mut Account, taken: Moment) -> Answered {
         let (answered, outcome) = self.request(account, Operation::ActiveCalls, taken);
-        self.budget.walk_ended(if outcome.is_ok() { Walked::Whole(1) } else { Walked::Broken(1) });
+        self.budget.walk_ended(if outcome.is_ok() {
+            Walked::Whole(1)
+        } else {
+            Walked::Broken(1)
+        });
         (answered, outcome)
     }
 
@@ -119,7 +143,11 @@ impl Exporter {
         let failure = outcome.as_ref().err();
         let failure = failure.map(Failure::from);
         let pages = u32::from(failure.is_none());
-        self.known.fetch = Some(FetchReport { failure, took, pages });
+        self.known.fetch = Some(FetchReport {
+            failure,
+            took,
+            pages,
+        });
     }
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
@@ -127,7 +155,10 @@ impl Exporter {
         self.instruments.calls.count(&news, &mut self.labels);
         let snapshot = Snapshot::of(calls, &mut self.labels);
         self.instruments.calls.meet(snapshot.extensions());
-        self.known.latest = Some(Listing { snapshot: Arc::new(snapshot), taken });
+        self.known.latest = Some(Listing {
+            snapshot: Arc::new(snapshot),
+            taken,
+        });
     }
 
     fn tend(&mut self, account: &mut Account, mut now: Moment) {
@@ -139,7 +170,8 @@ impl Exporter {
             }
         }
         let has_token = self.auth.need(now) != Need::Login;
-        if has_token && self.directory_due.has_come(now) && self.may_ask(Operation::Extensions, now) {
+        if has_token && self.directory_due.has_come(now) && self.may_ask(Operation::Extensions, now)
+        {
             self.read_directory(account, now);
         }
     }
@@ -148,14 +180,25 @@ impl Exporter {
         let (answered, outcome) = self.request(account, Operation::Token, now);
         if outcome.is_ok() {
             let access_token = SecretString::from("simulated");
-            self.auth.granted(GrantedToken { access_token, expires_in: Some(TOKEN_SECONDS), user: None }, answered);
+            self.auth.granted(
+                GrantedToken {
+                    access_token,
+                    expires_in: Some(TOKEN_SECONDS),
+                    user: None,
+                },
+                answered,
+            );
         }
         (answered, outcome)
     }
 
     fn read_directory(&mut self, account: &mut Account, now: Moment) -> Moment {
         let (read, outcome) = self.request(account, Operation::Extensions, now);
-        self.directory_due = read.after(if outcome.is_ok() { DIRECTORY_EVERY } else { DIRECTORY_AGAIN });
+        self.directory_due = read.after(if outcome.is_ok() {
+            DIRECTORY_EVERY
+        } else {
+            DIRECTORY_AGAIN
+        });
         if outcome.is_ok() {
             let directory = Arc::new(account.directory());
             self.labels.consult(directory.clone());
@@ -185,7 +228,8 @@ impl Exporter {
     }
 
     fn renew_standing(&mut self) {
-        let blocked = |operation: Operation| (operation.as_str(), self.budget.silent_until(operation));
+        let blocked =
+            |operation: Operation| (operation.as_str(), self.budget.silent_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
         api.rate_limits = self.budget.announced();
@@ -194,8 +238,19 @@ impl Exporter {
 
     fn render(&self, now: Moment) -> anyhow::Result<String> {
         let observation = Arc::new(self.known.clone());
-        let view = AccountView { account: &self.config, observation, instruments: &self.instruments, kept: &self.kept };
-        Ok(render([view], Some(&self.exporter()), &SCRAPE, &METRICS, now)?)
+        let view = AccountView {
+            account: &self.config,
+            observation,
+            instruments: &self.instruments,
+            kept: &self.kept,
+        };
+        Ok(render(
+            [view],
+            Some(&self.exporter()),
+            &SCRAPE,
+            &METRICS,
+            now,
+        )?)
     }
 
     /// This tool's own process, but for its start.

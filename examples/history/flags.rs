@@ -10,7 +10,10 @@ use jiff::Timestamp;
 
 /// Write what Prometheus would have scraped from the exporter over some days of a simulated account.
 #[derive(Debug, Parser)]
-#[command(name = "history", after_help = "Each file is for `promtool tsdb create-blocks-from openmetrics FILE DATA`.")]
+#[command(
+    name = "history",
+    after_help = "Each file is for `promtool tsdb create-blocks-from openmetrics FILE DATA`."
+)]
 pub struct Flags {
     /// Folder for the files 0000.om and so on, one for two hours; made if need be, none is overwritten [required]
     #[arg(long, value_name = "DIR")]
@@ -46,11 +49,14 @@ const LATEST_END: i64 = 4_102_444_800;
 impl Flags {
     /// The folder. (A missing one, clap would tell of in several lines.)
     pub fn folder(&self) -> Result<&Path, &'static str> {
-        self.out.as_deref().ok_or("--out is required: the folder for the files")
+        self.out
+            .as_deref()
+            .ok_or("--out is required: the folder for the files")
     }
 
     /// When the last scrape is, in seconds since 1970.
     pub fn end(&self, now: Timestamp) -> i64 {
-        self.end.unwrap_or_else(|| now.as_second() - now.as_second().rem_euclid(self.step))
+        self.end
+            .unwrap_or_else(|| now.as_second() - now.as_second().rem_euclid(self.step))
     }
 }

@@ -89,12 +89,19 @@ async fn write(flags: &Flags, folder: &Path) -> anyhow::Result<()> {
         }
     }
     let files = blocks.finish()?;
-    println!("{} scrapes in {files} files: {}", timeline.steps().count(), folder.display());
+    println!(
+        "{} scrapes in {files} files: {}",
+        timeline.steps().count(),
+        folder.display()
+    );
     Ok(())
 }
 
 /// The first step by the wall clock; the monotonic one may begin anywhere.
 fn beginning(timeline: &Timeline) -> anyhow::Result<Moment> {
     let wall = Timestamp::from_second(timeline.first()).context("the first step is no time")?;
-    Ok(Moment { wall, ..Moment::now() })
+    Ok(Moment {
+        wall,
+        ..Moment::now()
+    })
 }

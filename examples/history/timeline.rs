@@ -37,7 +37,14 @@ impl Timeline {
     pub fn new(days: i64, step: i64, last: i64) -> Self {
         let count = (days * DAY / step).max(1);
         let never = last..last;
-        let mut timeline = Self { last, step, count, outage: never.clone(), penalty: never.clone(), restart: never };
+        let mut timeline = Self {
+            last,
+            step,
+            count,
+            outage: never.clone(),
+            penalty: never.clone(),
+            restart: never,
+        };
         timeline.penalty = timeline.event(3, 11 * HOUR, MINUTE);
         timeline.outage = timeline.event(5, 14 * HOUR + 10 * MINUTE, 25 * MINUTE);
         timeline.restart = timeline.event(6, 4 * HOUR + 30 * MINUTE, step);

@@ -13,8 +13,12 @@ use crate::web::assert_complaint;
 const SHOWN: [&str; 4] = ["name", "level", "concurrent_calls_limit", "ca_file"];
 
 /// Files that an input may name. Their content is what must not be shown.
-const FILES: [(&str, &str); 4] =
-    [("secret", "sesame-of-app"), ("jwt", "sesame-of-a"), ("jwt2", "sesame-of-b"), ("empty", "")];
+const FILES: [(&str, &str); 4] = [
+    ("secret", "sesame-of-app"),
+    ("jwt", "sesame-of-a"),
+    ("jwt2", "sesame-of-b"),
+    ("empty", ""),
+];
 
 thread_local! {
     static FOLDER: TempDir = folder();
@@ -26,7 +30,11 @@ pub fn check(data: &[u8]) {
     std::fs::write(&file, data).expect("a file");
     match read_accounts(&file) {
         Ok(accounts) => assert_sound(&accounts, &file),
-        Err(complaint) => assert_complaint(&complaint, &format!("--config.file: {}", file.display()), &SHOWN),
+        Err(complaint) => assert_complaint(
+            &complaint,
+            &format!("--config.file: {}", file.display()),
+            &SHOWN,
+        ),
     }
 }
 
@@ -45,10 +53,17 @@ fn assert_sound(accounts: &[Account], file: &Path) {
         let jwt = it.jwt.read().expect("a JWT").expose_secret().to_owned();
         (it.server.as_str(), it.client_id.as_str(), jwt)
     });
-    assert_eq!((names.len(), limits.collect::<HashSet<_>>().len()), (accounts.len(), accounts.len()));
+    assert_eq!(
+        (names.len(), limits.collect::<HashSet<_>>().len()),
+        (accounts.len(), accounts.len())
+    );
     let printed = format!("{accounts:?}");
     assert!(!printed.contains("sesame-of"), "a secret is printed");
-    assert_eq!(printed, format!("{:?}", read_accounts(file).expect("accounts")), "read twice");
+    assert_eq!(
+        printed,
+        format!("{:?}", read_accounts(file).expect("accounts")),
+        "read twice"
+    );
 }
 
 fn is_name(name: &str) -> bool {

@@ -23,8 +23,12 @@ pub const SCRAPE: Scrape = Scrape {
 };
 
 /// Few extensions, so that folding is met.
-pub const METRICS: Metrics =
-    Metrics { extension_label: ExtensionLabel::Number, extension_info: true, extension_calls: true, max_extensions: 5 };
+pub const METRICS: Metrics = Metrics {
+    extension_label: ExtensionLabel::Number,
+    extension_info: true,
+    extension_calls: true,
+    max_extensions: 5,
+};
 
 /// An account of this name, whose server nobody runs.
 pub fn account(name: &str) -> Account {
@@ -44,14 +48,26 @@ pub fn account(name: &str) -> Account {
 
 /// A moment that is the same in every run, as far as anything shows it.
 pub fn noon() -> Moment {
-    Moment { wall: Timestamp::UNIX_EPOCH + Duration::from_secs(1_795_521_600), ..Moment::now() }
+    Moment {
+        wall: Timestamp::UNIX_EPOCH + Duration::from_secs(1_795_521_600),
+        ..Moment::now()
+    }
 }
 
 /// The exposition of an account, as text.
-pub fn exposed(observation: Observation, instruments: &Instruments, metrics: &Metrics, now: Moment) -> String {
+pub fn exposed(
+    observation: Observation,
+    instruments: &Instruments,
+    metrics: &Metrics,
+    now: Moment,
+) -> String {
     let account = account("fuzz");
-    let view =
-        AccountView { account: &account, observation: Arc::new(observation), instruments, kept: &Kept::default() };
+    let view = AccountView {
+        account: &account,
+        observation: Arc::new(observation),
+        instruments,
+        kept: &Kept::default(),
+    };
     render([view], None, &SCRAPE, metrics, now).expect("an exposition that can be encoded")
 }
 

@@ -32,14 +32,18 @@ impl Exposition {
             return Err("the last line does not end".to_owned());
         }
         for line in text.split_terminator('\n') {
-            exposition.line(line).map_err(|why| format!("{why}: {line:?}"))?;
+            exposition
+                .line(line)
+                .map_err(|why| format!("{why}: {line:?}"))?;
         }
         Ok(exposition)
     }
 
     /// The samples of this name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
-        self.samples.iter().filter(move |sample| sample.name == name)
+        self.samples
+            .iter()
+            .filter(move |sample| sample.name == name)
     }
 
     /// The sum of the samples of this name.
@@ -70,7 +74,8 @@ impl Exposition {
 
     fn kind(&mut self, rest: &str) -> Result<(), &'static str> {
         let (name, kind) = rest.split_once(' ').ok_or("no type")?;
-        if name != self.family || self.is_open || !["counter", "gauge", "histogram"].contains(&kind) {
+        if name != self.family || self.is_open || !["counter", "gauge", "histogram"].contains(&kind)
+        {
             return Err("a type that is not its family's, comes twice, or is none");
         }
         (self.kind, self.is_open) = (kind.to_owned(), true);
@@ -91,7 +96,11 @@ impl Exposition {
         if !self.series.insert((name.to_owned(), labels.clone())) {
             return Err("a series twice");
         }
-        self.samples.push(Sample { name: name.to_owned(), labels, value });
+        self.samples.push(Sample {
+            name: name.to_owned(),
+            labels,
+            value,
+        });
         Ok(())
     }
 
@@ -113,12 +122,20 @@ fn labels(mut rest: &str) -> Result<(BTreeMap<String, String>, &str), &'static s
         if !is_name(name) || name.contains(':') || name.starts_with("__") {
             return Err("no name of a label");
         }
-        if labels.insert(name.to_owned(), unescaped(value, "\\n\"")?).is_some() {
+        if labels
+            .insert(name.to_owned(), unescaped(value, "\\n\"")?)
+            .is_some()
+        {
             return Err("a label twice");
         }
         match after.strip_prefix("\",") {
             Some(more) => rest = more,
-            None => return Ok((labels, after.strip_prefix("\"}").ok_or("labels without end")?)),
+            None => {
+                return Ok((
+                    labels,
+                    after.strip_prefix("\"}").ok_or("labels without end")?,
+                ));
+            }
         }
     }
 }
@@ -137,7 +154,11 @@ fn unescaped(text: &str, known: &str) -> Result<String, &'static str> {
     let (mut plain, mut chars) = (String::new(), text.chars());
     while let Some(c) = chars.next() {
         match c {
-            '\\' => match chars.next().filter(|c| known.contains(*c)).ok_or("an unknown escape")? {
+            '\\' => match chars
+                .next()
+                .filter(|c| known.contains(*c))
+                .ok_or("an unknown escape")?
+            {
                 'n' => plain.push('\n'),
                 c => plain.push(c),
             },
@@ -150,7 +171,11 @@ fn unescaped(text: &str, known: &str) -> Result<String, &'static str> {
 
 fn number(text: &str) -> Option<f64> {
     let plain = |byte: u8| byte.is_ascii_digit() || b"+-.e".contains(&byte);
-    text.bytes().all(plain).then(|| text.parse::<f64>().ok()).flatten().filter(|value| value.is_finite())
+    text.bytes()
+        .all(plain)
+        .then(|| text.parse::<f64>().ok())
+        .flatten()
+        .filter(|value| value.is_finite())
 }
 
 fn is_name(name: &str) -> bool {
@@ -166,11 +191,15 @@ mod tests {
 
     #[test]
     fn a_sound_text_is_read() {
-        let text =
-            format!("{HEAD}a{{b=\"x\\\"\\\\\\n,}}\",c=\"\"}} 1\na 2.5\n# HELP h \\\\\n# TYPE h histogram\nh_sum 1e3\n");
+        let text = format!(
+            "{HEAD}a{{b=\"x\\\"\\\\\\n,}}\",c=\"\"}} 1\na 2.5\n# HELP h \\\\\n# TYPE h histogram\nh_sum 1e3\n"
+        );
         let exposition = Exposition::read(&text).unwrap();
         assert_eq!(exposition.samples[0].labels["b"], "x\"\\\n,}");
-        assert_eq!((exposition.sum("a"), exposition.sum("h_sum")), (3.5, 1000.0));
+        assert_eq!(
+            (exposition.sum("a"), exposition.sum("h_sum")),
+            (3.5, 1000.0)
+        );
     }
 
     #[test]
@@ -196,7 +225,10 @@ mod tests {
             "a{1=\"1\"} 1\n",
         ];
         for sample in samples {
-            assert!(Exposition::read(&format!("{HEAD}{sample}")).is_err(), "{sample:?}");
+            assert!(
+                Exposition::read(&format!("{HEAD}{sample}")).is_err(),
+                "{sample:?}"
+            );
         }
     }
 }

@@ -6,7 +6,11 @@
 pub fn parts(container: &[u8]) -> Vec<&[u8]> {
     let container = container.trim_ascii();
     let inside = &container[1..container.len() - 1];
-    if inside.trim_ascii().is_empty() { Vec::new() } else { split(inside, b',') }
+    if inside.trim_ascii().is_empty() {
+        Vec::new()
+    } else {
+        split(inside, b',')
+    }
 }
 
 /// The members of an object: key and value. A key that is no text is none.
@@ -14,14 +18,20 @@ pub fn members(object: &[u8]) -> Vec<(Option<String>, &[u8])> {
     let member = |part| {
         let key: &[u8] = split(part, b':')[0];
         let value = &part[key.len() + 1..];
-        (serde_json::from_slice(key.trim_ascii()).ok(), value.trim_ascii())
+        (
+            serde_json::from_slice(key.trim_ascii()).ok(),
+            value.trim_ascii(),
+        )
     };
     parts(object).into_iter().map(member).collect()
 }
 
 /// The value of a key that stands there once.
 pub fn member<'a>(object: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
-    members(object).into_iter().find(|(key, _)| key.as_deref() == Some(wanted)).map(|(_, value)| value)
+    members(object)
+        .into_iter()
+        .find(|(key, _)| key.as_deref() == Some(wanted))
+        .map(|(_, value)| value)
 }
 
 /// Whether it is an object.
@@ -59,8 +69,14 @@ mod tests {
     #[test]
     fn parts_are_told_whatever_stands_in_strings() {
         let array = br#" [1, "a,]\"\\", {"b": [2, 3]} , [] ] "#;
-        let texts: Vec<_> = parts(array).into_iter().map(|part| part.trim_ascii()).collect();
-        assert_eq!(texts, [&b"1"[..], br#""a,]\"\\""#, br#"{"b": [2, 3]}"#, b"[]"]);
+        let texts: Vec<_> = parts(array)
+            .into_iter()
+            .map(|part| part.trim_ascii())
+            .collect();
+        assert_eq!(
+            texts,
+            [&b"1"[..], br#""a,]\"\\""#, br#"{"b": [2, 3]}"#, b"[]"]
+        );
         assert!(parts(b"{ }").is_empty());
     }
 

@@ -36,21 +36,35 @@ pub const TARGETS: [(&str, Target); 8] = [
 
 /// The target of this name.
 pub fn target(name: &str) -> Option<Target> {
-    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+    TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, target)| *target)
 }
 
 /// Asserts that a text is one line of visible characters.
 #[track_caller]
 fn assert_one_line(text: &str) {
-    assert!(!text.is_empty() && !text.contains(char::is_control), "not one line: {text:?}");
+    assert!(
+        !text.is_empty() && !text.contains(char::is_control),
+        "not one line: {text:?}"
+    );
 }
 
 /// Asserts that a complaint about a body is of the few that there are, and so repeats nothing of it.
 #[track_caller]
 fn assert_closed_words(complaint: &Malformed, what: &str) {
-    let words: String = complaint.0.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let words: String = complaint
+        .0
+        .chars()
+        .filter(|c| !c.is_ascii_digit())
+        .collect();
     let kinds = ["JSON of another form", "cut short or empty", "no JSON"];
     let known = kinds.map(|kind| format!("not {what}: {kind} at line  column "));
-    let whole = ["a JSON array", "bytes that are no text"].map(|kind| format!("not {what}: {kind}"));
-    assert!(known.contains(&words) || whole.contains(&words), "{complaint}");
+    let whole =
+        ["a JSON array", "bytes that are no text"].map(|kind| format!("not {what}: {kind}"));
+    assert!(
+        known.contains(&words) || whole.contains(&words),
+        "{complaint}"
+    );
 }

@@ -6,8 +6,17 @@
 use serde_json::{Map, Value, json};
 
 /// Fields of a record that may be read as they are.
-const READ: [&str; 9] =
-    ["uri", "startTime", "type", "direction", "result", "duration", "durationMs", "finished", "extension"];
+const READ: [&str; 9] = [
+    "uri",
+    "startTime",
+    "type",
+    "direction",
+    "result",
+    "duration",
+    "durationMs",
+    "finished",
+    "extension",
+];
 const IDS: [&str; 3] = ["id", "sessionId", "telephonySessionId"];
 
 /// The page with other names, numbers and ids; none if it cannot be told.
@@ -23,7 +32,9 @@ pub fn renamed(mut page: Value) -> Option<Value> {
 }
 
 fn rename_record(record: &mut Value) {
-    let Some(fields) = record.as_object_mut() else { return };
+    let Some(fields) = record.as_object_mut() else {
+        return;
+    };
     for (key, value) in fields {
         match key.as_str() {
             "from" | "to" => keep(value, &["extensionId", "extensionNumber"]),
@@ -37,13 +48,18 @@ fn rename_record(record: &mut Value) {
 
 fn keep(value: &mut Value, kept: &[&str]) {
     let fields = value.as_object_mut().into_iter().flat_map(Map::iter_mut);
-    fields.filter(|(key, _)| !kept.contains(&key.as_str())).for_each(|(_, value)| *value = stranger());
+    fields
+        .filter(|(key, _)| !kept.contains(&key.as_str()))
+        .for_each(|(_, value)| *value = stranger());
 }
 
 /// Distinct ones stay distinct. Those that look like the place of a record, which stands in for its id, stay as they
 /// are, and so does what is no id.
 fn rename_id(id: &mut Value) {
-    let text = id.as_str().map(|text| text.trim().to_owned()).or_else(|| id.as_u64().map(|id| id.to_string()));
+    let text = id
+        .as_str()
+        .map(|text| text.trim().to_owned())
+        .or_else(|| id.as_u64().map(|id| id.to_string()));
     if let Some(text) = text.filter(|text| !text.is_empty() && !text.starts_with('#')) {
         *id = format!("other-{text}").into();
     }

@@ -19,7 +19,16 @@ use crate::exporter::{METRICS, SCRAPE, account, readable};
 use crate::headers;
 
 const ACCOUNTS: [&str; 3] = ["default", "a.b", "c-d_e"];
-const FIXED: [&str; 8] = ["/", "/sd", "/metrics", "/-/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz"];
+const FIXED: [&str; 8] = [
+    "/",
+    "/sd",
+    "/metrics",
+    "/-/metrics",
+    "/-/healthy",
+    "/healthz",
+    "/-/ready",
+    "/readyz",
+];
 const PATIENCE: Duration = Duration::from_secs(15);
 
 thread_local! {
@@ -28,11 +37,18 @@ thread_local! {
 
 /// Every request has one well-formed answer, and it is that of its path, method and accounts.
 pub fn check(data: &[u8]) {
-    let lines: Vec<_> =
-        data.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
+    let lines: Vec<_> = data
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .collect();
     let time = time_for_scrape(&headers::map(&lines), SCRAPE.timeout_offset);
-    assert!(!time.is_zero() && time <= Duration::from_secs(60), "no time for a scrape");
-    let Some(bytes) = STAGE.with(|stage| stage.ask(&lines)) else { return };
+    assert!(
+        !time.is_zero() && time <= Duration::from_secs(60),
+        "no time for a scrape"
+    );
+    let Some(bytes) = STAGE.with(|stage| stage.ask(&lines)) else {
+        return;
+    };
     // An empty line ends a request, and what follows is another one.
     if lines.iter().any(|line| line.is_empty()) {
         return;
@@ -53,13 +69,21 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let address = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
             let address = listener.local_addr().expect("an address");
             let config = config();
             let reloader = Arc::new(Reloader::new(&config.common, None).expect("an open door"));
-            tokio::spawn(ringcentral_exporter::run(config, reloader, vec![listener], std::future::pending()));
+            tokio::spawn(ringcentral_exporter::run(
+                config,
+                reloader,
+                vec![listener],
+                std::future::pending(),
+            ));
             address
         });
         Self { runtime, address }
@@ -68,9 +92,15 @@ impl Stage {
     /// The bytes of the answer; none if the connection was torn down, as it is when more was sent than is read.
     fn ask(&self, lines: &[&[u8]]) -> Option<Vec<u8>> {
         let mut request = [lines[0], b" HTTP/1.1\r\n"].concat();
-        lines[1..].iter().for_each(|line| request.extend([line, &b"\r\n"[..]].concat()));
+        lines[1..]
+            .iter()
+            .for_each(|line| request.extend([line, &b"\r\n"[..]].concat()));
         request.extend(b"Connection: close\r\n\r\n");
-        let answer = async { timeout(PATIENCE, exchange(self.address, &request)).await.expect("an answer in time") };
+        let answer = async {
+            timeout(PATIENCE, exchange(self.address, &request))
+                .await
+                .expect("an answer in time")
+        };
         self.runtime.block_on(answer)
     }
 }
@@ -85,12 +115,32 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn config() -> Config {
-    let web =
-        Web { listen: Vec::new(), telemetry_path: "/metrics".to_owned(), config_file: None, enable_lifecycle: true };
-    let log = Log { level: tracing::Level::ERROR, format: LogFormat::Logfmt };
-    let metrics = Metrics { extension_info: false, ..METRICS };
-    let common = Common { web, scrape: SCRAPE, metrics, log, patience: Patience::default() };
-    Config { accounts: ACCOUNTS.map(account).into(), accounts_file: None, common }
+    let web = Web {
+        listen: Vec::new(),
+        telemetry_path: "/metrics".to_owned(),
+        config_file: None,
+        enable_lifecycle: true,
+    };
+    let log = Log {
+        level: tracing::Level::ERROR,
+        format: LogFormat::Logfmt,
+    };
+    let metrics = Metrics {
+        extension_info: false,
+        ..METRICS
+    };
+    let common = Common {
+        web,
+        scrape: SCRAPE,
+        metrics,
+        log,
+        patience: Patience::default(),
+    };
+    Config {
+        accounts: ACCOUNTS.map(account).into(),
+        accounts_file: None,
+        common,
+    }
 }
 
 /// A request line of the common form, taken apart.
@@ -105,7 +155,11 @@ impl<'a> Asked<'a> {
         let (method, target) = std::str::from_utf8(line).ok()?.split_once(' ')?;
         let target = target.split('#').next()?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        path.starts_with('/').then_some(Self { method, path, query })
+        path.starts_with('/').then_some(Self {
+            method,
+            path,
+            query,
+        })
     }
 
     fn assert(&self, answer: &Answer) {
@@ -132,14 +186,21 @@ impl<'a> Asked<'a> {
 
     /// The accounts that were asked for and no others; 404 if there is one that nobody knows.
     fn assert_metrics(&self, answer: &Answer) {
-        let asked: BTreeSet<_> = pairs(self.query).filter(|(key, _)| key == "account").map(|(_, name)| name).collect();
+        let asked: BTreeSet<_> = pairs(self.query)
+            .filter(|(key, _)| key == "account")
+            .map(|(_, name)| name)
+            .collect();
         if asked.iter().any(|name| !ACCOUNTS.contains(&name.as_str())) {
             crate::assert_one_line(answer.text.trim_end_matches('\n'));
             return assert_eq!(answer.status, 404);
         }
         assert_eq!(answer.status, 200);
         let exposition = readable(&answer.text);
-        let told: BTreeSet<_> = exposition.samples.iter().filter_map(|it| it.labels.get("account").cloned()).collect();
+        let told: BTreeSet<_> = exposition
+            .samples
+            .iter()
+            .filter_map(|it| it.labels.get("account").cloned())
+            .collect();
         let all = || ACCOUNTS.map(str::to_owned).into();
         assert_eq!(told, if asked.is_empty() { all() } else { asked });
     }
@@ -156,9 +217,13 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 fn decoded(text: &str) -> String {
     let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let coded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *byte == b'%');
+        let coded = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|_| *byte == b'%');
         plain.push(coded.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
         at += if coded.is_some() { 3 } else { 1 };
     }
@@ -173,7 +238,9 @@ fn assert_targets(text: &str) {
     for (group, account) in groups.iter().zip(ACCOUNTS) {
         let target = group["targets"][0].as_str().expect("a target");
         assert!(
-            !target.is_empty() && !target.contains(['/', '@', '?', '#', '"']) && !target.contains(char::is_whitespace)
+            !target.is_empty()
+                && !target.contains(['/', '@', '?', '#', '"'])
+                && !target.contains(char::is_whitespace)
         );
         assert_eq!(group["labels"]["instance"], format!("{target}/{account}"));
         assert_eq!(group["labels"]["__param_account"], account);
@@ -189,23 +256,40 @@ struct Answer {
 impl Answer {
     /// Asserts that there is one answer, and nothing more.
     fn read(bytes: &[u8], is_head: bool) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the end of a head");
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("the end of a head");
         let head = std::str::from_utf8(&bytes[..end]).expect("a head in UTF-8");
         let body = &bytes[end + 4..];
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+        let status = lines
+            .next()
+            .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
         let headers = headers::map(&lines.map(str::as_bytes).collect::<Vec<_>>());
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let length = header("content-length").and_then(|length| length.parse::<usize>().ok()).expect("a length");
-        assert_eq!(body.len(), if is_head { 0 } else { length }, "the length of an answer");
-        Self { status: status.expect("a status"), text: text(body, header("content-encoding") == Some("gzip")) }
+        let length = header("content-length")
+            .and_then(|length| length.parse::<usize>().ok())
+            .expect("a length");
+        assert_eq!(
+            body.len(),
+            if is_head { 0 } else { length },
+            "the length of an answer"
+        );
+        Self {
+            status: status.expect("a status"),
+            text: text(body, header("content-encoding") == Some("gzip")),
+        }
     }
 }
 
 fn text(body: &[u8], is_zipped: bool) -> String {
     let mut text = String::new();
     match is_zipped && !body.is_empty() {
-        true => GzDecoder::new(body).read_to_string(&mut text).map(|_| text).expect("gzip"),
+        true => GzDecoder::new(body)
+            .read_to_string(&mut text)
+            .map(|_| text)
+            .expect("gzip"),
         false => String::from_utf8(body.to_vec()).expect("UTF-8"),
     }
 }

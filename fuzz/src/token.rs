@@ -22,6 +22,9 @@ fn assert_sound(token: GrantedToken) {
     let user = token.user.as_deref().unwrap_or("1");
     assert!((1..=20).contains(&user.len()) && user.bytes().all(|byte| byte.is_ascii_digit()));
     let printed = format!("{token:?}");
-    let other = GrantedToken { access_token: SecretString::from("another"), ..token };
+    let other = GrantedToken {
+        access_token: SecretString::from("another"),
+        ..token
+    };
     assert_eq!(printed, format!("{other:?}"), "a token is printed");
 }

@@ -33,11 +33,17 @@ const SHOWN: [&str; 18] = [
 
 /// What is accepted is accepted again; a complaint is one line without a secret.
 pub fn check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let place = format!("--web.config.file: {FILE}");
     let parse = || WebConfig::parse(Path::new(FILE), text);
     let made = parse().and_then(|web| {
-        assert_eq!(format!("{web:?}"), format!("{:?}", parse().expect("accepted once")), "read twice");
+        assert_eq!(
+            format!("{web:?}"),
+            format!("{:?}", parse().expect("accepted once")),
+            "read twice"
+        );
         Door::new(Path::new(FILE), web, &Door::default()).map(drop)
     });
     if let Err(complaint) = made {
@@ -49,9 +55,15 @@ pub fn check(data: &[u8]) {
 #[track_caller]
 pub fn assert_complaint(complaint: &ConfigError, place: &str, shown: &[&str]) {
     crate::assert_one_line(&complaint.0);
-    let rest = complaint.0.strip_prefix(place).unwrap_or_else(|| panic!("another place: {complaint}"));
+    let rest = complaint
+        .0
+        .strip_prefix(place)
+        .unwrap_or_else(|| panic!("another place: {complaint}"));
     if rest.contains(SECRET) {
-        assert!(key(rest).is_some_and(|key| shown.contains(&key)), "a secret is shown: {complaint}");
+        assert!(
+            key(rest).is_some_and(|key| shown.contains(&key)),
+            "a secret is shown: {complaint}"
+        );
     }
 }
 

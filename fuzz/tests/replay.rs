@@ -12,7 +12,9 @@ fn folder(kind: &str) -> PathBuf {
 
 /// The inputs of a target; none if it has no folder there.
 fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder(kind).join(target)).into_iter().flatten();
+    let entries = fs::read_dir(folder(kind).join(target))
+        .into_iter()
+        .flatten();
     let mut inputs: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
     inputs
@@ -20,14 +22,19 @@ fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
 
 /// The inputs about which the claim does not hold.
 fn broken(check: Target, inputs: Vec<PathBuf>) -> Vec<PathBuf> {
-    let holds = |input: &PathBuf| catch_unwind(AssertUnwindSafe(|| check(&fs::read(input).unwrap()))).is_ok();
+    let holds = |input: &PathBuf| {
+        catch_unwind(AssertUnwindSafe(|| check(&fs::read(input).unwrap()))).is_ok()
+    };
     inputs.into_iter().filter(|input| !holds(input)).collect()
 }
 
 #[test]
 fn every_claim_holds_for_every_input_that_is_kept() {
     let kept = |name| [inputs("corpus", name), inputs("regressions", name)].concat();
-    let broken: Vec<_> = TARGETS.iter().flat_map(|(name, check)| broken(*check, kept(name))).collect();
+    let broken: Vec<_> = TARGETS
+        .iter()
+        .flat_map(|(name, check)| broken(*check, kept(name)))
+        .collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -35,7 +42,12 @@ fn every_claim_holds_for_every_input_that_is_kept() {
 fn every_target_has_a_corpus_and_a_dictionary() {
     for (name, _) in TARGETS {
         assert!(!inputs("corpus", name).is_empty(), "{name}");
-        assert!(folder("dictionaries").join(format!("{name}.dict")).is_file(), "{name}");
+        assert!(
+            folder("dictionaries")
+                .join(format!("{name}.dict"))
+                .is_file(),
+            "{name}"
+        );
     }
 }
 
@@ -44,7 +56,10 @@ fn every_folder_is_of_a_target() {
     for kind in ["corpus", "regressions"] {
         for entry in fs::read_dir(folder(kind)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(TARGETS.iter().any(|(target, _)| *target == name), "{kind}/{name}");
+            assert!(
+                TARGETS.iter().any(|(target, _)| *target == name),
+                "{kind}/{name}"
+            );
         }
     }
 }

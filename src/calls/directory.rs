@@ -36,8 +36,13 @@ impl Directory {
         entries.sort_by_key(|entry| entry.id);
         entries.dedup_by_key(|entry| entry.id);
         entries.shrink_to_fit();
-        let numbered = entries.iter().enumerate().filter(|(_, entry)| entry.number.is_some());
-        let mut by_number: Vec<_> = numbered.map(|(place, entry)| (rank(entry), place as u32)).collect();
+        let numbered = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.number.is_some());
+        let mut by_number: Vec<_> = numbered
+            .map(|(place, entry)| (rank(entry), place as u32))
+            .collect();
         by_number.sort_unstable();
         let by_number = by_number.into_iter().map(|(_, place)| place).collect();
         Self { entries, by_number }
@@ -47,14 +52,19 @@ impl Directory {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Entry> {
         let id: u64 = id.parse().ok()?;
-        let place = self.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        let place = self
+            .entries
+            .binary_search_by_key(&id, |entry| entry.id)
+            .ok()?;
         self.entries.get(place)
     }
 
     /// The extension that stands for this number: an enabled one before others, then the one with the lowest id.
     #[must_use]
     pub fn by_number(&self, number: &str) -> Option<&Entry> {
-        let place = self.by_number.partition_point(|place| self.number_at(*place) < Some(number));
+        let place = self
+            .by_number
+            .partition_point(|place| self.number_at(*place) < Some(number));
         let entry = self.entries.get(*self.by_number.get(place)? as usize)?;
         (entry.number.as_deref() == Some(number)).then_some(entry)
     }
@@ -72,7 +82,11 @@ impl Directory {
 
 /// The order among those with numbers.
 fn rank(entry: &Entry) -> (Option<&str>, bool, u64) {
-    (entry.number.as_deref(), &*entry.status != "Enabled", entry.id)
+    (
+        entry.number.as_deref(),
+        &*entry.status != "Enabled",
+        entry.id,
+    )
 }
 
 #[cfg(test)]
@@ -81,7 +95,13 @@ mod tests {
 
     fn entry(id: u64, number: &str, status: &str) -> Entry {
         let number = (!number.is_empty()).then(|| number.into());
-        Entry { id, number, name: "".into(), kind: "User".into(), status: status.into() }
+        Entry {
+            id,
+            number,
+            name: "".into(),
+            kind: "User".into(),
+            status: status.into(),
+        }
     }
 
     fn id_of(directory: &Directory, number: &str) -> Option<u64> {
@@ -90,25 +110,53 @@ mod tests {
 
     #[test]
     fn extensions_are_found_by_id_and_by_number() {
-        let directory =
-            Directory::new(vec![entry(62_264_425_016, "101", "Enabled"), entry(7, "1000", ""), entry(9, "", "")]);
-        assert_eq!(directory.by_id("62264425016").and_then(|entry| entry.number.as_deref()), Some("101"));
-        assert_eq!(directory.by_id("9").map(|entry| entry.number.is_none()), Some(true));
+        let directory = Directory::new(vec![
+            entry(62_264_425_016, "101", "Enabled"),
+            entry(7, "1000", ""),
+            entry(9, "", ""),
+        ]);
+        assert_eq!(
+            directory
+                .by_id("62264425016")
+                .and_then(|entry| entry.number.as_deref()),
+            Some("101")
+        );
+        assert_eq!(
+            directory.by_id("9").map(|entry| entry.number.is_none()),
+            Some(true)
+        );
         assert_eq!((directory.by_id("8"), directory.by_id("x")), (None, None));
-        assert_eq!((id_of(&directory, "1000"), id_of(&directory, "101")), (Some(7), Some(62_264_425_016)));
-        assert_eq!((id_of(&directory, "10"), id_of(&directory, "9999")), (None, None));
+        assert_eq!(
+            (id_of(&directory, "1000"), id_of(&directory, "101")),
+            (Some(7), Some(62_264_425_016))
+        );
+        assert_eq!(
+            (id_of(&directory, "10"), id_of(&directory, "9999")),
+            (None, None)
+        );
     }
 
     #[test]
     fn of_several_with_one_number_the_enabled_one_with_the_lowest_id_stands_for_it() {
-        let several = vec![entry(1, "101", "Disabled"), entry(3, "101", "Enabled"), entry(2, "101", "Enabled")];
+        let several = vec![
+            entry(1, "101", "Disabled"),
+            entry(3, "101", "Enabled"),
+            entry(2, "101", "Enabled"),
+        ];
         assert_eq!(id_of(&Directory::new(several), "101"), Some(2));
     }
 
     #[test]
     fn a_list_that_shifted_between_its_pages_has_no_extension_twice() {
-        let directory = Directory::new(vec![entry(1, "101", "Disabled"), entry(1, "101", "Enabled")]);
+        let directory = Directory::new(vec![
+            entry(1, "101", "Disabled"),
+            entry(1, "101", "Enabled"),
+        ]);
         assert_eq!(directory.entries().len(), 1);
-        assert_eq!(&*directory.entries()[0].status, "Enabled", "the later one is newer");
+        assert_eq!(
+            &*directory.entries()[0].status,
+            "Enabled",
+            "the later one is newer"
+        );
     }
 }

@@ -47,7 +47,14 @@ impl Labels {
     #[must_use]
     pub fn new(shown: ExtensionLabel, most: usize) -> Self {
         let (extensions, strangers) = (HashSet::new(), HashSet::new());
-        Self { shown, most, extensions, strangers, directory: None, misses_one: false }
+        Self {
+            shown,
+            most,
+            extensions,
+            strangers,
+            directory: None,
+            misses_one: false,
+        }
     }
 
     /// From now on names are taken from this directory.
@@ -84,7 +91,10 @@ impl Labels {
             ExtensionLabel::Number => number.or_else(id),
             ExtensionLabel::Id => id(),
         };
-        Some(shown.map_or_else(|| (SmolStr::new_static(NONE), false), |shown| self.bounded(shown)))
+        Some(shown.map_or_else(
+            || (SmolStr::new_static(NONE), false),
+            |shown| self.bounded(shown),
+        ))
     }
 
     /// What tells extensions apart, whatever is shown: the id, else the number.
@@ -119,7 +129,10 @@ impl Labels {
     /// The id as the record has it, else by the account's list.
     fn id(&self, extension: &Extension) -> Option<SmolStr> {
         let listed = || {
-            let entry = self.directory.as_ref()?.by_number(extension.number.as_deref()?)?;
+            let entry = self
+                .directory
+                .as_ref()?
+                .by_number(extension.number.as_deref()?)?;
             Some(entry.id.to_smolstr())
         };
         extension.id.clone().or_else(listed)
@@ -137,13 +150,21 @@ mod tests {
     }
 
     fn shown(labels: &mut Labels, id: &str, number: &str) -> String {
-        labels.extension(extension(id, number).as_ref()).map_or("off".to_owned(), |(value, _)| value.into())
+        labels
+            .extension(extension(id, number).as_ref())
+            .map_or("off".to_owned(), |(value, _)| value.into())
     }
 
     fn directory() -> Arc<Directory> {
         let entry = |id, number: &str| {
             let status = "Enabled".into();
-            Entry { id, number: Some(number.into()), name: "".into(), kind: "User".into(), status }
+            Entry {
+                id,
+                number: Some(number.into()),
+                name: "".into(),
+                kind: "User".into(),
+                status,
+            }
         };
         Arc::new(Directory::new(vec![entry(5, "101"), entry(6, "102")]))
     }
@@ -157,7 +178,10 @@ mod tests {
         let mut labels = Labels::new(ExtensionLabel::Id, 10);
         assert_eq!(shown(&mut labels, "5", "700"), "5");
         assert_eq!(shown(&mut labels, "", "700"), "none");
-        assert_eq!(shown(&mut Labels::new(ExtensionLabel::Off, 10), "5", "700"), "off");
+        assert_eq!(
+            shown(&mut Labels::new(ExtensionLabel::Off, 10), "5", "700"),
+            "off"
+        );
     }
 
     #[test]
@@ -188,9 +212,19 @@ mod tests {
         let mut labels = Labels::new(ExtensionLabel::Number, 2);
         assert_eq!(shown(&mut labels, "", "101"), "101");
         assert_eq!(shown(&mut labels, "", "102"), "102");
-        assert_eq!(labels.extension(extension("", "103").as_ref()), Some(("other".into(), true)));
-        assert_eq!(labels.extension(extension("", "101").as_ref()), Some(("101".into(), false)));
-        assert_eq!(labels.extension(None), Some(("none".into(), false)), "none is no extension");
+        assert_eq!(
+            labels.extension(extension("", "103").as_ref()),
+            Some(("other".into(), true))
+        );
+        assert_eq!(
+            labels.extension(extension("", "101").as_ref()),
+            Some(("101".into(), false))
+        );
+        assert_eq!(
+            labels.extension(None),
+            Some(("none".into(), false)),
+            "none is no extension"
+        );
     }
 
     #[test]
@@ -204,6 +238,9 @@ mod tests {
         assert_eq!(labels.result(&late), (CallResult::OTHER, true));
         let early = CallResult::from_wire("Strange 3").unwrap();
         assert_eq!(labels.result(&early), (early, false));
-        assert_eq!(labels.result(&CallResult::IN_PROGRESS), (CallResult::IN_PROGRESS, false));
+        assert_eq!(
+            labels.result(&CallResult::IN_PROGRESS),
+            (CallResult::IN_PROGRESS, false)
+        );
     }
 }

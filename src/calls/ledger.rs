@@ -77,7 +77,10 @@ impl Ledger {
     /// Takes a list in, whose calls are distinct by id; gives what is new.
     pub fn enter(&mut self, calls: &[Call], now: Moment) -> News {
         let is_baseline = self.last.is_none();
-        let mut news = News { gap: self.last.is_some_and(|last| now.since(last) > GAP), ..News::default() };
+        let mut news = News {
+            gap: self.last.is_some_and(|last| now.since(last) > GAP),
+            ..News::default()
+        };
         self.last = Some(now);
         for session in self.sessions.values_mut() {
             session.is_live = false;
@@ -92,8 +95,15 @@ impl Ledger {
     }
 
     fn enter_record(&mut self, call: &Call, now: Moment, news: &mut News) {
-        let unknown = Record { was_live: false, has_ended: false, seen: now.instant };
-        let record = self.records.entry(self.hasher.hash_one(&call.id)).or_insert(unknown);
+        let unknown = Record {
+            was_live: false,
+            has_ended: false,
+            seen: now.instant,
+        };
+        let record = self
+            .records
+            .entry(self.hasher.hash_one(&call.id))
+            .or_insert(unknown);
         record.seen = now.instant;
         record.was_live |= call.state == State::Live;
         if call.state == State::Ended && !record.has_ended {
@@ -112,10 +122,18 @@ impl Ledger {
         if call.state == State::Unknown {
             return;
         }
-        let session = self.sessions.entry(self.hasher.hash_one(&call.session)).or_insert_with(|| {
-            news.sessions_started += 1;
-            Session { is_live: false, outcome: None, has_ended: false, seen: now.instant }
-        });
+        let session = self
+            .sessions
+            .entry(self.hasher.hash_one(&call.session))
+            .or_insert_with(|| {
+                news.sessions_started += 1;
+                Session {
+                    is_live: false,
+                    outcome: None,
+                    has_ended: false,
+                    seen: now.instant,
+                }
+            });
         session.seen = now.instant;
         match call.state {
             State::Ended => {
@@ -128,7 +146,11 @@ impl Ledger {
 
     /// A session has ended when none of its records is live and one has ended; whatever joins later, it ended once.
     fn end_sessions(&mut self, news: &mut News) {
-        for session in self.sessions.values_mut().filter(|session| !session.has_ended && !session.is_live) {
+        for session in self
+            .sessions
+            .values_mut()
+            .filter(|session| !session.has_ended && !session.is_live)
+        {
             if let Some(outcome) = session.outcome {
                 session.has_ended = true;
                 news.sessions_ended.push(outcome);

@@ -108,13 +108,18 @@ impl Observation {
     /// The snapshot, unless it is as old as `max_age` or older: old is never shown as new.
     #[must_use]
     pub fn fresh(&self, now: Moment, max_age: Duration) -> Option<&Listing> {
-        self.latest.as_ref().filter(|listing| now.since(listing.taken) < max_age)
+        self.latest
+            .as_ref()
+            .filter(|listing| now.since(listing.taken) < max_age)
     }
 
     /// Whether the latest finished fetch succeeded and what it gave is still fresh.
     #[must_use]
     pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
-        let succeeded = self.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none());
+        let succeeded = self
+            .fetch
+            .as_ref()
+            .is_some_and(|fetch| fetch.failure.is_none());
         succeeded && self.fresh(now, max_age).is_some()
     }
 }

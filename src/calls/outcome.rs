@@ -22,7 +22,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Answered, Self::Voicemail, Self::Missed, Self::Busy, Self::Failed];
+    pub const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Voicemail,
+        Self::Missed,
+        Self::Busy,
+        Self::Failed,
+    ];
 
     /// The outcome of a record that ended with this result. What is not known to be better counts as missed.
     #[must_use]
@@ -91,6 +97,11 @@ mod tests {
     #[test]
     fn the_better_outcome_is_the_lesser() {
         assert!(Outcome::ALL.is_sorted());
-        assert_eq!([Outcome::Missed, Outcome::Answered, Outcome::Failed].into_iter().min(), Some(Outcome::Answered));
+        assert_eq!(
+            [Outcome::Missed, Outcome::Answered, Outcome::Failed]
+                .into_iter()
+                .min(),
+            Some(Outcome::Answered)
+        );
     }
 }

@@ -77,7 +77,9 @@ impl CallResult {
     #[must_use]
     pub fn from_wire(text: &str) -> Option<Self> {
         let text = text.trim();
-        let documented = DOCUMENTED.iter().find(|known| known.eq_ignore_ascii_case(text));
+        let documented = DOCUMENTED
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(text));
         match documented {
             Some(known) => Some(Self(Cow::Borrowed(known))),
             None => stranger(text),
@@ -122,13 +124,22 @@ mod tests {
     fn a_documented_value_gets_its_documented_spelling() {
         assert_eq!(read("Hang up").as_deref(), Some("Hang Up"));
         assert_eq!(read("IN PROGRESS").as_deref(), Some("In Progress"));
-        assert_eq!(read("Suspended Account").as_deref(), Some("Suspended account"));
+        assert_eq!(
+            read("Suspended Account").as_deref(),
+            Some("Suspended account")
+        );
     }
 
     #[test]
     fn a_stranger_is_kept_safe_and_short() {
-        assert_eq!(read("Ringing\n Elsewhere\u{7f}").as_deref(), Some("Ringing Elsewhere"));
-        assert_eq!(read(&"é".repeat(100)).map(|text| text.chars().count()), Some(64));
+        assert_eq!(
+            read("Ringing\n Elsewhere\u{7f}").as_deref(),
+            Some("Ringing Elsewhere")
+        );
+        assert_eq!(
+            read(&"é".repeat(100)).map(|text| text.chars().count()),
+            Some(64)
+        );
     }
 
     #[test]

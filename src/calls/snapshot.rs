@@ -62,16 +62,26 @@ impl Snapshot {
 
     /// The values of the label `extension` that it shows; one may come several times.
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        self.records.keys().filter_map(|labels| labels.extension.as_deref())
+        self.records
+            .keys()
+            .filter_map(|labels| labels.extension.as_deref())
     }
 
     fn list(&mut self, call: &Call, labels: &mut Labels) {
         let (result, result_folded) = labels.result(&call.result);
         let extension = labels.extension(call.extension.as_ref());
-        let (extension, extension_folded) = extension.map_or((None, false), |(value, folded)| (Some(value), folded));
+        let (extension, extension_folded) =
+            extension.map_or((None, false), |(value, folded)| (Some(value), folded));
         self.folded_results += u64::from(result_folded);
         self.folded_extensions += u64::from(extension_folded);
-        *self.records.entry(RecordLabels { direction: call.direction, result, extension }).or_default() += 1;
+        *self
+            .records
+            .entry(RecordLabels {
+                direction: call.direction,
+                result,
+                extension,
+            })
+            .or_default() += 1;
     }
 }
 
@@ -85,15 +95,24 @@ fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction,
 
 /// Some records name an extension by its id, some by its number alone: those that do both tell who is the same, and so
 /// does the directory.
-fn extensions<'a>(calls: &'a [Call], live: impl Iterator<Item = &'a Call>, labels: &mut Labels) -> u64 {
+fn extensions<'a>(
+    calls: &'a [Call],
+    live: impl Iterator<Item = &'a Call>,
+    labels: &mut Labels,
+) -> u64 {
     let named = || calls.iter().filter_map(|call| call.extension.as_ref());
-    let both = |extension: &'a Extension| Some((extension.number.as_ref()?, extension.id.as_ref()?));
+    let both =
+        |extension: &'a Extension| Some((extension.number.as_ref()?, extension.id.as_ref()?));
     // Nearly always each has an id, and nobody looks.
     let ids = LazyCell::new(|| named().filter_map(both).collect::<HashMap<_, _>>());
     let live = live.filter_map(|call| call.extension.as_ref());
     let identities = live.filter_map(|extension| {
         let identity = labels.identity(extension)?;
-        Some(if extension.id.is_some() { identity } else { ids.get(&identity).map_or(identity, |id| (*id).clone()) })
+        Some(if extension.id.is_some() {
+            identity
+        } else {
+            ids.get(&identity).map_or(identity, |id| (*id).clone())
+        })
     });
     identities.collect::<HashSet<_>>().len() as u64
 }
@@ -112,7 +131,11 @@ mod tests {
     }
 
     fn call(id: &str, session: &str, state: State, number: Option<&str>) -> Call {
-        let result = if state == State::Live { CallResult::IN_PROGRESS } else { CallResult::UNKNOWN };
+        let result = if state == State::Live {
+            CallResult::IN_PROGRESS
+        } else {
+            CallResult::UNKNOWN
+        };
         Call {
             id: id.into(),
             session: session.into(),
@@ -131,7 +154,9 @@ mod tests {
     fn series(snapshot: &Snapshot) -> Vec<(String, String, u64)> {
         let shown = |labels: &RecordLabels| labels.extension.clone().unwrap_or_default().into();
         let entries = snapshot.records.iter();
-        entries.map(|(labels, count)| (labels.result.as_str().to_owned(), shown(labels), *count)).collect()
+        entries
+            .map(|(labels, count)| (labels.result.as_str().to_owned(), shown(labels), *count))
+            .collect()
     }
 
     #[test]
@@ -140,13 +165,19 @@ mod tests {
         assert!(snapshot.records.is_empty());
         let zeros = BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]);
         assert_eq!(snapshot.in_progress, zeros);
-        assert_eq!((snapshot.sessions_in_progress, snapshot.extensions_in_call), (0, 0));
+        assert_eq!(
+            (snapshot.sessions_in_progress, snapshot.extensions_in_call),
+            (0, 0)
+        );
         assert_eq!(snapshot.oldest_start, None);
     }
 
     #[test]
     fn two_records_of_one_session_are_one_call() {
-        let calls = [call("a", "s-1", State::Live, Some("101")), call("b", "s-1", State::Live, Some("102"))];
+        let calls = [
+            call("a", "s-1", State::Live, Some("101")),
+            call("b", "s-1", State::Live, Some("102")),
+        ];
         let snapshot = snapshot(&calls, ExtensionLabel::Number);
         assert_eq!(snapshot.in_progress[&Direction::Inbound], 2);
         assert_eq!(snapshot.sessions_in_progress, 1);
@@ -155,7 +186,10 @@ mod tests {
 
     #[test]
     fn an_extension_is_one_whether_a_record_names_its_id_or_its_number_or_both() {
-        let named = |id: &str, extension| Call { extension, ..call(id, id, State::Live, None) };
+        let named = |id: &str, extension| Call {
+            extension,
+            ..call(id, id, State::Live, None)
+        };
         let text = |text: &str| Some(text.into());
         let calls = [
             named("a", Extension::new(text("5"), text("101"))),
@@ -164,26 +198,44 @@ mod tests {
             named("d", Extension::new(None, text("102"))),
             named("e", None),
         ];
-        assert_eq!(snapshot(&calls, ExtensionLabel::Number).extensions_in_call, 2);
+        assert_eq!(
+            snapshot(&calls, ExtensionLabel::Number).extensions_in_call,
+            2
+        );
     }
 
     #[test]
     fn ended_and_unknown_records_are_listed_but_not_live() {
-        let calls = [call("a", "s-1", State::Ended, None), call("b", "s-2", State::Unknown, None)];
+        let calls = [
+            call("a", "s-1", State::Ended, None),
+            call("b", "s-2", State::Unknown, None),
+        ];
         let snapshot = snapshot(&calls, ExtensionLabel::Number);
-        assert_eq!(series(&snapshot), [("Unknown".to_owned(), "62264425016".to_owned(), 2)]);
+        assert_eq!(
+            series(&snapshot),
+            [("Unknown".to_owned(), "62264425016".to_owned(), 2)]
+        );
         assert_eq!(snapshot.sessions_in_progress, 0);
         assert_eq!(snapshot.oldest_start, None);
     }
 
     #[test]
     fn without_the_label_the_counts_add_up() {
-        let calls = [call("a", "s-1", State::Live, Some("101")), call("b", "s-2", State::Live, Some("102"))];
+        let calls = [
+            call("a", "s-1", State::Live, Some("101")),
+            call("b", "s-2", State::Live, Some("102")),
+        ];
         let off = snapshot(&calls, ExtensionLabel::Off);
         assert_eq!(series(&off), [("In Progress".to_owned(), String::new(), 2)]);
         let id = snapshot(&calls, ExtensionLabel::Id);
         assert_eq!(series(&id).len(), 2);
-        assert_eq!(series(&id)[0], ("In Progress".to_owned(), "6226442501101".to_owned(), 1));
-        assert_eq!(off.extensions_in_call, 2, "the label does not change what is counted");
+        assert_eq!(
+            series(&id)[0],
+            ("In Progress".to_owned(), "6226442501101".to_owned(), 1)
+        );
+        assert_eq!(
+            off.extensions_in_call, 2,
+            "the label does not change what is counted"
+        );
     }
 }

@@ -46,14 +46,24 @@ impl Check {
     pub fn new(args: &CheckArgs, mut config: Config) -> Result<Self, ConfigError> {
         let reloader = Reloader::new(&config.common, None)?;
         if let Some(name) = &args.account {
-            let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
+            let names: Vec<_> = config
+                .accounts
+                .iter()
+                .map(|account| account.name.clone())
+                .collect();
             config.accounts.retain(|account| account.name == *name);
             if config.accounts.is_empty() {
                 let there = names.join(", ");
-                return Err(ConfigError(format!("--account: there is no account {name:?}; accepted is {there}")));
+                return Err(ConfigError(format!(
+                    "--account: there is no account {name:?}; accepted is {there}"
+                )));
             }
         }
-        Ok(Self { config, reloader, print_metrics: args.print_metrics })
+        Ok(Self {
+            config,
+            reloader,
+            print_metrics: args.print_metrics,
+        })
     }
 
     /// Checks one account after the other; says whether all is well.
@@ -67,14 +77,26 @@ impl Check {
         let mut signals = Signals::listen(|| {})?;
         let roster = self.reloader.roster();
         if let Err(error) = roster.install(self.config.accounts.clone()) {
-            self.say(&self.config.accounts.first().map_or(String::new(), words::opening));
+            self.say(
+                &self
+                    .config
+                    .accounts
+                    .first()
+                    .map_or(String::new(), words::opening),
+            );
             self.say(&words::no_tls_to_be_had(&error));
             return Ok(false);
         }
         let accounts = roster.accounts();
         let verdicts = self.ask_all(&accounts, &mut signals).await;
         let exposition = self.print_metrics.then(|| self.exposed(&accounts));
-        roster.farewell(Moment::now().after(self.config.common.patience.revoke + crate::LAST_WORDS).instant).await;
+        roster
+            .farewell(
+                Moment::now()
+                    .after(self.config.common.patience.revoke + crate::LAST_WORDS)
+                    .instant,
+            )
+            .await;
         if let Some(exposition) = exposition {
             put(&mut io::stdout(), &exposition?);
         }
@@ -108,17 +130,33 @@ impl Check {
             () = signals.next() => (it.observer.latest(), true),
         };
         self.say(&words::report(&it.account, &observation, Moment::now()));
-        (observation.fetch.as_ref().is_some_and(|fetch| fetch.failure.is_none()), stopped)
+        (
+            observation
+                .fetch
+                .as_ref()
+                .is_some_and(|fetch| fetch.failure.is_none()),
+            stopped,
+        )
     }
 
     fn exposed(&self, accounts: &[ObservedAccount]) -> anyhow::Result<String> {
         let (exporter, common) = (Exporter::now(self.reloader.state()), &self.config.common);
         let views = accounts.iter().map(ObservedAccount::view);
-        Ok(exposition::render(views, Some(&exporter), &common.scrape, &common.metrics, Moment::now())?)
+        Ok(exposition::render(
+            views,
+            Some(&exporter),
+            &common.scrape,
+            &common.metrics,
+            Moment::now(),
+        )?)
     }
 
     fn say(&self, text: &str) {
-        if self.print_metrics { put(&mut io::stderr(), text) } else { put(&mut io::stdout(), text) }
+        if self.print_metrics {
+            put(&mut io::stderr(), text)
+        } else {
+            put(&mut io::stdout(), text)
+        }
     }
 }
 

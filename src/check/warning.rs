@@ -27,8 +27,13 @@ pub enum Warning {
 
 impl Warning {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::PlainHttp, Self::OddJwt, Self::JwtEndsSoon, Self::ExtensionsUnread, Self::SameUser];
+    pub const ALL: [Self; 5] = [
+        Self::PlainHttp,
+        Self::OddJwt,
+        Self::JwtEndsSoon,
+        Self::ExtensionsUnread,
+        Self::SameUser,
+    ];
 
     /// Those that are due.
     #[must_use]
@@ -36,7 +41,10 @@ impl Warning {
         let plain = account.server.scheme() == "http" && !is_loopback(&account.server);
         let odd = account.jwt.read().is_ok_and(|jwt| !looks_like_a_jwt(&jwt));
         let (now, soon) = (unix_seconds(now.wall), unix_seconds(now.after(SOON).wall));
-        let ends_soon = observation.api.jwt_expiry.is_some_and(|end| now < end && end < soon);
+        let ends_soon = observation
+            .api
+            .jwt_expiry
+            .is_some_and(|end| now < end && end < soon);
         let due = |warning: &Self| match warning {
             Self::PlainHttp => plain,
             Self::OddJwt => odd,

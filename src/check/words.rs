@@ -27,24 +27,42 @@ pub fn opening(account: &Account) -> String {
         Level::Account => "account: the calls of all extensions",
         Level::Extension => "extension: the calls of the JWT's user alone",
     };
-    format!("Checking account {} at {server}\n{proxy}{}", account.name, fact("level", level))
+    format!(
+        "Checking account {} at {server}\n{proxy}{}",
+        account.name,
+        fact("level", level)
+    )
 }
 
 /// There is no client to ask with.
 pub fn no_tls_to_be_had(error: &anyhow::Error) -> String {
     let cause = Cause::NoRootCertificates;
     let why = error.root_cause().to_string();
-    let told = [fact("happened", why.trim_start_matches("unexpected error: ")), fact("to do", cause.advice())].concat();
-    format!("FAILED: {}: {}\n{told}{FAREWELL}", cause.as_str(), cause.meaning())
+    let told = [
+        fact("happened", why.trim_start_matches("unexpected error: ")),
+        fact("to do", cause.advice()),
+    ]
+    .concat();
+    format!(
+        "FAILED: {}: {}\n{told}{FAREWELL}",
+        cause.as_str(),
+        cause.meaning()
+    )
 }
 
 /// What came of it.
 pub fn report(account: &Account, observation: &Observation, now: Moment) -> String {
     let warnings = Warning::of(account, observation, now);
-    let told: String = warnings.iter().map(|warning| told_warning(*warning, observation)).collect();
+    let told: String = warnings
+        .iter()
+        .map(|warning| told_warning(*warning, observation))
+        .collect();
     let verdict = match &observation.fetch {
         None => "FAILED: stopped before there was an answer\n".to_owned(),
-        Some(FetchReport { failure: Some(failure), .. }) => failed(failure, observation, now),
+        Some(FetchReport {
+            failure: Some(failure),
+            ..
+        }) => failed(failure, observation, now),
         Some(_) => well(&account.name, warnings.len()),
     };
     format!("{}{told}{verdict}", facts(account, observation, now))
@@ -52,7 +70,11 @@ pub fn report(account: &Account, observation: &Observation, now: Moment) -> Stri
 
 /// What came of several, and a last word.
 pub fn closing(verdicts: &Verdicts) -> String {
-    let Verdicts { well, failed, unasked } = verdicts;
+    let Verdicts {
+        well,
+        failed,
+        unasked,
+    } = verdicts;
     let all = well.len() + failed.len() + unasked.len();
     let told = |what: &str, names: &[String]| match names.len() {
         0 => String::new(),
@@ -83,7 +105,9 @@ fn told_warning(warning: Warning, observation: &Observation) -> String {
         }
         _ if warning == Warning::SameUser => {
             let other = observation.api.namesake.as_deref().unwrap_or_default();
-            title + &fact("because", &format!("account {other} is logged in too")) + &fact("to do", warning.advice())
+            title
+                + &fact("because", &format!("account {other} is logged in too"))
+                + &fact("to do", warning.advice())
         }
         _ => title + &fact("to do", warning.advice()),
     }
@@ -91,20 +115,35 @@ fn told_warning(warning: Warning, observation: &Observation) -> String {
 
 fn failed(failure: &Failure, observation: &Observation, now: Moment) -> String {
     let title = format!("FAILED: {}: {}\n", failure.cause, failure.meaning);
-    let wait = penalty(failure, observation, now).map(|seconds| fact("wait", &format!("{seconds} s")));
+    let wait =
+        penalty(failure, observation, now).map(|seconds| fact("wait", &format!("{seconds} s")));
     title + &wait.unwrap_or_default() + &happened(failure)
 }
 
 fn happened(failure: &Failure) -> String {
-    let id = failure.request_id.as_ref().map_or(String::new(), |id| fact("request id", id));
-    [fact("happened", &failure.what), id, fact("to do", failure.advice)].concat()
+    let id = failure
+        .request_id
+        .as_ref()
+        .map_or(String::new(), |id| fact("request id", id));
+    [
+        fact("happened", &failure.what),
+        id,
+        fact("to do", failure.advice),
+    ]
+    .concat()
 }
 
 /// The seconds for which RingCentral wants to hear nothing. The exporter's own back-off is none of its penalties.
 fn penalty(failure: &Failure, observation: &Observation, now: Moment) -> Option<u64> {
     let causes = [Cause::RateLimited, Cause::ServerError];
-    causes.iter().find(|cause| cause.as_str() == failure.cause)?;
-    let blocked = observation.api.blocked_until.iter().find(|(operation, _)| *operation == failure.operation)?;
+    causes
+        .iter()
+        .find(|cause| cause.as_str() == failure.cause)?;
+    let blocked = observation
+        .api
+        .blocked_until
+        .iter()
+        .find(|(operation, _)| *operation == failure.operation)?;
     let until = blocked.1.filter(|until| !until.has_come(now))?;
     Some(until.since(now).as_secs_f64().ceil() as u64)
 }
@@ -114,14 +153,25 @@ fn penalty(failure: &Failure, observation: &Observation, now: Moment) -> Option<
 fn facts(account: &Account, observation: &Observation, now: Moment) -> String {
     let api = &observation.api;
     let fetched = observation.fetch.as_ref();
-    let logged_in = fetched.is_some_and(|fetch| fetch.failure.as_ref().is_none_or(|it| it.operation != "token"));
+    let logged_in = fetched.is_some_and(|fetch| {
+        fetch
+            .failure
+            .as_ref()
+            .is_none_or(|it| it.operation != "token")
+    });
     let known = [
         logged_in.then(|| fact("login", "accepted")),
         end_of_jwt(account, api.jwt_expiry, now).map(|end| fact("JWT", &end)),
         api.account_id.as_ref().map(|id| fact("account id", id)),
-        observation.latest.as_ref().map(|_| fact("calls", &calls(observation))),
+        observation
+            .latest
+            .as_ref()
+            .map(|_| fact("calls", &calls(observation))),
         limits(&api.rate_limits).map(|limits| fact("limit", &limits)),
-        observation.latest.as_ref().map(|_| fact("pace", &pace(observation))),
+        observation
+            .latest
+            .as_ref()
+            .map(|_| fact("pace", &pace(observation))),
         directory(account, observation).map(|extensions| fact("extensions", &extensions)),
     ];
     known.into_iter().flatten().collect()
@@ -131,7 +181,11 @@ fn facts(account: &Account, observation: &Observation, now: Moment) -> String {
 fn end_of_jwt(account: &Account, end: Option<f64>, now: Moment) -> Option<String> {
     match end {
         Some(end) => end_in_words(end, now),
-        None => account.jwt.read().is_ok_and(|jwt| looks_like_a_jwt(&jwt)).then(|| "names no end".to_owned()),
+        None => account
+            .jwt
+            .read()
+            .is_ok_and(|jwt| looks_like_a_jwt(&jwt))
+            .then(|| "names no end".to_owned()),
     }
 }
 
@@ -144,7 +198,10 @@ fn end_in_words(end: f64, now: Moment) -> Option<String> {
         () if days < 2.0 => format!("in {hours} hours"),
         () => format!("in {days} days"),
     };
-    Some(format!("ends on {}: {when}", wall.strftime("%Y-%m-%d at %H:%M UTC")))
+    Some(format!(
+        "ends on {}: {when}",
+        wall.strftime("%Y-%m-%d at %H:%M UTC")
+    ))
 }
 
 fn calls(observation: &Observation) -> String {
@@ -152,7 +209,9 @@ fn calls(observation: &Observation) -> String {
     let records: u64 = snapshot.map_or(0, |snapshot| snapshot.records.values().sum());
     let live = snapshot.map_or(0, |snapshot| snapshot.sessions_in_progress);
     let pages = observation.fetch.as_ref().map_or(0, |fetch| fetch.pages);
-    let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let count = |number: u64, one: &str, many: &str| {
+        format!("{number} {}", if number == 1 { one } else { many })
+    };
     format!(
         "{} in progress; {} on {}",
         count(live, "call", "calls"),
@@ -163,8 +222,15 @@ fn calls(observation: &Observation) -> String {
 
 fn limits(limits: &[RateLimit]) -> Option<String> {
     let told = limits.iter().map(|limit| {
-        let left = limit.remaining.map_or(String::new(), |remaining| format!(", {remaining} left"));
-        format!("group {}: {} requests in {} s{left}", limit.group, limit.limit, limit.window.as_secs())
+        let left = limit
+            .remaining
+            .map_or(String::new(), |remaining| format!(", {remaining} left"));
+        format!(
+            "group {}: {} requests in {} s{left}",
+            limit.group,
+            limit.limit,
+            limit.window.as_secs()
+        )
     });
     let told: Vec<_> = told.collect();
     (!told.is_empty()).then(|| told.join("; "))
@@ -179,7 +245,10 @@ fn pace(observation: &Observation) -> String {
 
 fn directory(account: &Account, observation: &Observation) -> Option<String> {
     match &observation.directory {
-        Some(listed) => Some(format!("{} in the account's list", listed.directory.entries().len())),
+        Some(listed) => Some(format!(
+            "{} in the account's list",
+            listed.directory.entries().len()
+        )),
         None if account.level == Level::Extension => Some("not asked for at this level".to_owned()),
         None if observation.latest.is_some() && observation.directory_failure.is_none() => {
             Some("not asked for, since no label shows them".to_owned())
@@ -201,7 +270,11 @@ fn fact(name: &str, value: &str) -> String {
             _ if wraps => text.push_str(&format!("\n{:INDENT$}", "")),
             _ => text.push(' '),
         }
-        column = if wraps { INDENT } else { column + usize::from(index > 0) } + word.chars().count();
+        column = if wraps {
+            INDENT
+        } else {
+            column + usize::from(index > 0)
+        } + word.chars().count();
         text.push_str(word);
     }
     text + "\n"
@@ -217,15 +290,28 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines.iter().all(|line| line.len() <= WIDTH), "{text}");
-        assert!(lines[0].starts_with("  to do       word") && lines[1].starts_with("              word"), "{text}");
+        assert!(
+            lines[0].starts_with("  to do       word")
+                && lines[1].starts_with("              word"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_end_of_a_jwt_is_told_in_days_then_hours() {
-        let now = Moment { wall: "2026-11-24T10:00:00Z".parse().unwrap(), ..Moment::now() };
+        let now = Moment {
+            wall: "2026-11-24T10:00:00Z".parse().unwrap(),
+            ..Moment::now()
+        };
         let told = |seconds: f64| end_in_words(unix_seconds(now.wall) + seconds, now).unwrap();
-        assert_eq!(told(30.0 * 86_400.0), "ends on 2026-12-24 at 10:00 UTC: in 30 days");
-        assert_eq!(told(90_000.0), "ends on 2026-11-25 at 11:00 UTC: in 25 hours");
+        assert_eq!(
+            told(30.0 * 86_400.0),
+            "ends on 2026-12-24 at 10:00 UTC: in 30 days"
+        );
+        assert_eq!(
+            told(90_000.0),
+            "ends on 2026-11-25 at 11:00 UTC: in 25 hours"
+        );
         assert_eq!(told(-60.0), "ends on 2026-11-24 at 09:59 UTC: is past");
     }
 }

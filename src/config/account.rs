@@ -86,10 +86,19 @@ pub(super) struct Credentials {
 impl Account {
     /// Validates what was given.
     pub(super) fn new(given: Given, credentials: Credentials) -> Result<Self, ConfigError> {
-        let Given { name, server, account_id: id, level, concurrent_calls_limit: limit, ca_file } = given;
+        let Given {
+            name,
+            server,
+            account_id: id,
+            level,
+            concurrent_calls_limit: limit,
+            ca_file,
+        } = given;
         Ok(Self {
             name: name.map_or(Ok("default".to_owned()), account_name)?,
-            server: server_url(server.unwrap_or_else(|| Setting::new("RC_SERVER_URL", DEFAULT_SERVER)))?,
+            server: server_url(
+                server.unwrap_or_else(|| Setting::new("RC_SERVER_URL", DEFAULT_SERVER)),
+            )?,
             client_id: client_id(credentials.client_id)?,
             client_secret: credentials.client_secret,
             jwt: credentials.jwt,
@@ -123,22 +132,37 @@ fn refused(setting: &Setting, accepted: &str) -> ConfigError {
 
 /// The value may be a secret that was pasted in the wrong place, so it is not repeated.
 fn client_id(setting: Setting) -> Result<String, ConfigError> {
-    let fits =
-        (1..=128).contains(&setting.value.len()) && setting.value.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    let fits = (1..=128).contains(&setting.value.len())
+        && setting
+            .value
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b':');
     let accepted = "the client id of an app: letters, digits and -_.";
-    if fits { Ok(setting.value) } else { Err(setting.wrong_unshown("not a client id", accepted)) }
+    if fits {
+        Ok(setting.value)
+    } else {
+        Err(setting.wrong_unshown("not a client id", accepted))
+    }
 }
 
 fn account_name(setting: Setting) -> Result<String, ConfigError> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let named = (1..=64).contains(&setting.value.len()) && setting.value.bytes().all(fits);
-    if named { Ok(setting.value) } else { Err(refused(&setting, "1 to 64 letters, digits and _.-")) }
+    if named {
+        Ok(setting.value)
+    } else {
+        Err(refused(&setting, "1 to 64 letters, digits and _.-"))
+    }
 }
 
 /// The value may hold a password, so it is not repeated.
 fn server_url(setting: Setting) -> Result<Url, ConfigError> {
     let accepted = "an origin such as https://platform.ringcentral.com";
-    let none = if setting.value.is_ascii() { "not a URL" } else { "not a URL in ASCII, with its name in Punycode" };
+    let none = if setting.value.is_ascii() {
+        "not a URL"
+    } else {
+        "not a URL in ASCII, with its name in Punycode"
+    };
     let url = Url::parse(&setting.value).map_err(|_| setting.wrong_unshown(none, accepted))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(setting.wrong_unshown("a URL with a user or password in it", accepted));
@@ -154,11 +178,15 @@ fn server_url(setting: Setting) -> Result<Url, ConfigError> {
 
 /// The value may be anything that was pasted by mistake, so it is not repeated.
 fn account_id(setting: Setting) -> Result<String, ConfigError> {
-    let digits = (1..=20).contains(&setting.value.len()) && setting.value.bytes().all(|b| b.is_ascii_digit());
+    let digits = (1..=20).contains(&setting.value.len())
+        && setting.value.bytes().all(|b| b.is_ascii_digit());
     match setting.value.as_str() {
         "~" => Ok(setting.value),
         _ if digits => Ok(setting.value),
-        _ => Err(setting.wrong_unshown("not an account id", "~ (the account of the JWT) or 1 to 20 digits")),
+        _ => Err(setting.wrong_unshown(
+            "not an account id",
+            "~ (the account of the JWT) or 1 to 20 digits",
+        )),
     }
 }
 
@@ -171,7 +199,11 @@ fn parse_level(setting: Setting) -> Result<Level, ConfigError> {
 }
 
 fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
-    let limit = setting.value.parse().ok().filter(|limit| (1..=1_000_000).contains(limit));
+    let limit = setting
+        .value
+        .parse()
+        .ok()
+        .filter(|limit| (1..=1_000_000).contains(limit));
     limit.ok_or_else(|| refused(&setting, "a whole number from 1 to 1000000"))
 }
 

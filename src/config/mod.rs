@@ -147,7 +147,10 @@ impl ConfigurationState {
     /// Read well at this moment.
     #[must_use]
     pub fn read_at(now: Moment) -> Self {
-        Self { successful: true, read_well: now.wall }
+        Self {
+            successful: true,
+            read_well: now.wall,
+        }
     }
 }
 
@@ -161,9 +164,19 @@ impl Config {
     ///
     /// # Errors
     /// The first mistake that is found.
-    pub fn new(args: &ServeArgs, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let flags = Flags { args: &args.account, variables: Variables(variable) };
-        let file = args.accounts_file.as_deref().filter(|file| !file.is_empty()).map(PathBuf::from);
+    pub fn new(
+        args: &ServeArgs,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, ConfigError> {
+        let flags = Flags {
+            args: &args.account,
+            variables: Variables(variable),
+        };
+        let file = args
+            .accounts_file
+            .as_deref()
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from);
         let accounts = match &file {
             None => vec![flags.account()?],
             Some(file) => {
@@ -171,7 +184,11 @@ impl Config {
                 read_accounts(file)?
             }
         };
-        Ok(Self { accounts, accounts_file: file, common: Common::new(&args.common)? })
+        Ok(Self {
+            accounts,
+            accounts_file: file,
+            common: Common::new(&args.common)?,
+        })
     }
 }
 
@@ -194,21 +211,33 @@ impl Common {
 impl Web {
     fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
         let path = Setting::new("--web.telemetry-path", &args.telemetry_path);
-        let accepted =
-            "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...";
-        let plain =
-            path.value.starts_with('/') && path.value.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
-        let taken = path.value.starts_with("/-/") || ["/", "/sd", "/healthz", "/readyz"].contains(&path.value.as_str());
+        let accepted = "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...";
+        let plain = path.value.starts_with('/')
+            && path
+                .value
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
+        let taken = path.value.starts_with("/-/")
+            || ["/", "/sd", "/healthz", "/readyz"].contains(&path.value.as_str());
         if !plain || taken {
             return Err(path.wrong(accepted));
         }
         let addresses = args.listen_address.iter();
-        let listen =
-            addresses.map(|address| listen_address("--web.listen-address", address)).collect::<Result<Vec<_>, _>>()?;
+        let listen = addresses
+            .map(|address| listen_address("--web.listen-address", address))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            listen: if listen.is_empty() { vec![":10072".to_owned()] } else { listen },
+            listen: if listen.is_empty() {
+                vec![":10072".to_owned()]
+            } else {
+                listen
+            },
             telemetry_path: path.value,
-            config_file: args.web_config_file.as_deref().filter(|file| !file.is_empty()).map(PathBuf::from),
+            config_file: args
+                .web_config_file
+                .as_deref()
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from),
             enable_lifecycle: args.enable_lifecycle,
         })
     }
@@ -220,14 +249,19 @@ impl Scrape {
         let scrape = Self {
             min_interval: match args.min_interval.as_str() {
                 "auto" => Duration::ZERO,
-                _ => min_interval.duration("auto, or a duration above 0 such as 500ms, 10s or 2m")?,
+                _ => {
+                    min_interval.duration("auto, or a duration above 0 such as 500ms, 10s or 2m")?
+                }
             },
             timeout_offset: Setting::new("--scrape.timeout-offset", &args.timeout_offset)
                 .any_duration("a duration such as 500ms or 1s")?,
             max_age: Setting::new("--scrape.max-age", &args.max_age).duration(DURATION)?,
         };
         if scrape.min_interval >= scrape.max_age {
-            return Err(min_interval.wrong(&format!("auto, or less than --scrape.max-age, which is {}", args.max_age)));
+            return Err(min_interval.wrong(&format!(
+                "auto, or less than --scrape.max-age, which is {}",
+                args.max_age
+            )));
         }
         Ok(scrape)
     }
@@ -237,16 +271,23 @@ impl Metrics {
     fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
         let label = Setting::new("--metrics.extension-label", &args.extension_label);
         let most = Setting::new("--metrics.max-extensions", &args.max_extensions);
-        let max_extensions = most.value.parse().ok().filter(|most| (1..=1_000_000).contains(most));
+        let max_extensions = most
+            .value
+            .parse()
+            .ok()
+            .filter(|most| (1..=1_000_000).contains(most));
         let metrics = Self {
             extension_label: extension_label(&label)?,
             extension_info: args.extension_info,
             extension_calls: args.extension_calls,
-            max_extensions: max_extensions.ok_or_else(|| most.wrong("a whole number from 1 to 1000000"))?,
+            max_extensions: max_extensions
+                .ok_or_else(|| most.wrong("a whole number from 1 to 1000000"))?,
         };
         let nameless = metrics.extension_label == ExtensionLabel::Off;
         if nameless && (metrics.extension_info || metrics.extension_calls) {
-            return Err(label.wrong("number or id beside --metrics.extension-info and --metrics.extension-calls"));
+            return Err(label.wrong(
+                "number or id beside --metrics.extension-info and --metrics.extension-calls",
+            ));
         }
         Ok(metrics)
     }
@@ -257,7 +298,10 @@ impl Log {
         let level = Setting::new("--log.level", &args.log_level);
         let format = Setting::new("--log.format", &args.log_format);
         Ok(Self {
-            level: level.value.parse().map_err(|_| level.wrong("error, warn, info, debug or trace"))?,
+            level: level
+                .value
+                .parse()
+                .map_err(|_| level.wrong("error, warn, info, debug or trace"))?,
             format: match format.value.as_str() {
                 "logfmt" => LogFormat::Logfmt,
                 "json" => LogFormat::Json,
@@ -287,7 +331,9 @@ pub fn listen_address(flag: &str, value: &str) -> Result<String, ConfigError> {
     });
     match port {
         Some(_) => Ok(value.to_owned()),
-        None => Err(Setting::new(flag, value).wrong("HOST:PORT or :PORT, an IPv6 host in brackets")),
+        None => {
+            Err(Setting::new(flag, value).wrong("HOST:PORT or :PORT, an IPv6 host in brackets"))
+        }
     }
 }
 
@@ -297,5 +343,7 @@ pub fn listen_address(flag: &str, value: &str) -> Result<String, ConfigError> {
 /// When it is no whole number.
 pub fn demo_seed(value: &str) -> Result<u64, ConfigError> {
     let seed = Setting::new("--demo.seed", value);
-    seed.value.parse().map_err(|_| seed.wrong("a whole number from 0 to 18446744073709551615"))
+    seed.value
+        .parse()
+        .map_err(|_| seed.wrong("a whole number from 0 to 18446744073709551615"))
 }

@@ -29,15 +29,24 @@ pub struct Setting {
 impl Variables<'_> {
     /// A variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Result<Option<Setting>, ConfigError> {
-        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
         match value.into_string() {
             Ok(value) => Ok(Some(Setting::new(name, &value))),
-            Err(_) => Err(ConfigError(format!("{name}: not UTF-8; accepted is text in UTF-8"))),
+            Err(_) => Err(ConfigError(format!(
+                "{name}: not UTF-8; accepted is text in UTF-8"
+            ))),
         }
     }
 
     /// The flag, else the variable.
-    pub fn or_flag(&self, flag: &str, value: Option<&String>, variable: &str) -> Result<Option<Setting>, ConfigError> {
+    pub fn or_flag(
+        &self,
+        flag: &str,
+        value: Option<&String>,
+        variable: &str,
+    ) -> Result<Option<Setting>, ConfigError> {
         match value {
             Some(value) => Ok(Some(Setting::new(flag, value))),
             None => self.get(variable),
@@ -47,7 +56,10 @@ impl Variables<'_> {
 
 impl Setting {
     pub fn new(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), value: value.to_owned() }
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
     }
 
     /// The complaint: where, what, and what is accepted. A long value is not repeated.
@@ -56,7 +68,10 @@ impl Setting {
             ..=LONGEST_SHOWN => format!("{:?}", self.value),
             length => format!("a value of {length} bytes"),
         };
-        ConfigError(format!("{}: {value} is not accepted; accepted is {accepted}", self.name))
+        ConfigError(format!(
+            "{}: {value} is not accepted; accepted is {accepted}",
+            self.name
+        ))
     }
 
     /// The same for a value that may hold a secret.
@@ -67,14 +82,24 @@ impl Setting {
     /// A duration above zero.
     pub fn duration(&self, accepted: &str) -> Result<Duration, ConfigError> {
         let duration = self.any_duration(accepted)?;
-        if duration.is_zero() { Err(self.wrong(accepted)) } else { Ok(duration) }
+        if duration.is_zero() {
+            Err(self.wrong(accepted))
+        } else {
+            Ok(duration)
+        }
     }
 
     /// A duration, zero included. A bare number has no unit, and so is none.
     pub fn any_duration(&self, accepted: &str) -> Result<Duration, ConfigError> {
         let has_unit = self.value.ends_with(|c: char| c.is_ascii_lowercase());
-        let parsed = self.value.parse::<SignedDuration>().ok().filter(|_| has_unit);
+        let parsed = self
+            .value
+            .parse::<SignedDuration>()
+            .ok()
+            .filter(|_| has_unit);
         let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
-        duration.filter(|duration| *duration <= DURATION_MOST).ok_or_else(|| self.wrong(accepted))
+        duration
+            .filter(|duration| *duration <= DURATION_MOST)
+            .ok_or_else(|| self.wrong(accepted))
     }
 }

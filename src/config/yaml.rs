@@ -42,8 +42,16 @@ enum Value {
 impl Section {
     /// Reads a document, which is a mapping or empty. `file` is what complaints begin with.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let place = Place { file: file.to_owned(), line: None, path: String::new() };
-        let section = |entries| Self { place, entries, known: Vec::new() };
+        let place = Place {
+            file: file.to_owned(),
+            line: None,
+            path: String::new(),
+        };
+        let section = |entries| Self {
+            place,
+            entries,
+            known: Vec::new(),
+        };
         let mut root: Spanned<Value> = match serde_saphyr::from_str(text) {
             Ok(root) => root,
             Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => {
@@ -55,9 +63,9 @@ impl Section {
         match root.value {
             Value::Nothing => Ok(section(Vec::new())),
             Value::Map(entries) => Ok(section(entries)),
-            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => {
-                Err(ConfigError(format!("{file}: no keys; accepted is a mapping in YAML")))
-            }
+            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(ConfigError(format!(
+                "{file}: no keys; accepted is a mapping in YAML"
+            ))),
         }
     }
 
@@ -68,10 +76,14 @@ impl Section {
 
     /// A text; without a value, or with an empty one, it counts as left out.
     pub fn text(&mut self, key: &'static str) -> Result<Option<Setting>, ConfigError> {
-        let Some((place, value)) = self.take(key) else { return Ok(None) };
+        let Some((place, value)) = self.take(key) else {
+            return Ok(None);
+        };
         match value.value {
             Value::Nothing => Ok(None),
-            Value::Scalar(value) => Ok(Some(place.setting(value)).filter(|setting| !setting.value.is_empty())),
+            Value::Scalar(value) => {
+                Ok(Some(place.setting(value)).filter(|setting| !setting.value.is_empty()))
+            }
             Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
         }
     }
@@ -80,7 +92,10 @@ impl Section {
     pub fn switch(&mut self, key: &'static str, unsaid: bool) -> Result<bool, ConfigError> {
         match self.text(key)? {
             None => Ok(unsaid),
-            Some(setting) => setting.value.parse().map_err(|_| setting.wrong("true or false")),
+            Some(setting) => setting
+                .value
+                .parse()
+                .map_err(|_| setting.wrong("true or false")),
         }
     }
 
@@ -88,15 +103,23 @@ impl Section {
     pub fn list(&mut self, key: &'static str) -> Result<Vec<Setting>, ConfigError> {
         self.items(key, |item, place| match item {
             Value::Scalar(value) => Ok(place.setting(value)),
-            Value::Nothing | Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
+            Value::Nothing | Value::Typed(_) | Value::List(_) | Value::Map(_) => {
+                Err(place.accepts("one value"))
+            }
         })
     }
 
     /// A list of mappings.
     pub fn sections(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
         self.items(key, |item, place| match item {
-            Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
-            Value::Nothing | Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(place.accepts("a mapping")),
+            Value::Map(entries) => Ok(Self {
+                place,
+                entries,
+                known: Vec::new(),
+            }),
+            Value::Nothing | Value::Scalar(_) | Value::Typed(_) | Value::List(_) => {
+                Err(place.accepts("a mapping"))
+            }
         })
     }
 
@@ -105,24 +128,45 @@ impl Section {
         key: &'static str,
         read: impl Fn(Value, Place) -> Result<T, ConfigError>,
     ) -> Result<Vec<T>, ConfigError> {
-        let Some((place, value)) = self.take(key) else { return Ok(Vec::new()) };
+        let Some((place, value)) = self.take(key) else {
+            return Ok(Vec::new());
+        };
         let items = match value.value {
             Value::Nothing => return Ok(Vec::new()),
             Value::List(items) => items,
-            Value::Scalar(_) | Value::Typed(_) | Value::Map(_) => return Err(place.accepts("a list")),
+            Value::Scalar(_) | Value::Typed(_) | Value::Map(_) => {
+                return Err(place.accepts("a list"));
+            }
         };
         let place = |n: usize, line| self.place.inner(&format!("{key}[{n}]"), line);
         let items = items.into_iter().enumerate();
-        items.map(|(n, item)| read(item.value, place(n, item.referenced.line()))).collect()
+        items
+            .map(|(n, item)| read(item.value, place(n, item.referenced.line())))
+            .collect()
     }
 
     /// A mapping inside; one that is left out is empty.
     pub fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
-        let absent = Place { line: None, ..self.place.inner(key, 0) };
-        let (place, value) = self.take(key).map_or((absent, Value::Nothing), |(place, value)| (place, value.value));
+        let absent = Place {
+            line: None,
+            ..self.place.inner(key, 0)
+        };
+        let (place, value) = self
+            .take(key)
+            .map_or((absent, Value::Nothing), |(place, value)| {
+                (place, value.value)
+            });
         match value {
-            Value::Nothing => Ok(Self { place, entries: Vec::new(), known: Vec::new() }),
-            Value::Map(entries) => Ok(Self { place, entries, known: Vec::new() }),
+            Value::Nothing => Ok(Self {
+                place,
+                entries: Vec::new(),
+                known: Vec::new(),
+            }),
+            Value::Map(entries) => Ok(Self {
+                place,
+                entries,
+                known: Vec::new(),
+            }),
             Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(place.accepts("a mapping")),
         }
     }
@@ -142,9 +186,13 @@ impl Section {
 
     /// Nothing more is asked for: a key that is left is a mistake.
     pub fn end(self) -> Result<(), ConfigError> {
-        let Some((key, _)) = self.entries.first() else { return Ok(()) };
+        let Some((key, _)) = self.entries.first() else {
+            return Ok(());
+        };
         let known = self.known.join(", ");
-        Err(self.place_of(key).wrong(&format!("there is no such key; accepted are {known}")))
+        Err(self
+            .place_of(key)
+            .wrong(&format!("there is no such key; accepted are {known}")))
     }
 
     /// A complaint about the whole.
@@ -159,7 +207,10 @@ impl Section {
 
     fn take(&mut self, key: &'static str) -> Option<(Place, Spanned<Value>)> {
         self.known.push(key);
-        let at = self.entries.iter().position(|(present, _)| present.value == key)?;
+        let at = self
+            .entries
+            .iter()
+            .position(|(present, _)| present.value == key)?;
         let (present, value) = self.entries.remove(at);
         Some((self.place_of(&present), value))
     }
@@ -177,16 +228,25 @@ impl Place {
 
     /// The place for somebody who knows which file it is.
     pub fn here(&self) -> String {
-        let line = self.line.map_or(String::new(), |line| format!(" on line {line}"));
+        let line = self
+            .line
+            .map_or(String::new(), |line| format!(" on line {line}"));
         format!("{}{line}", self.path.trim_end_matches('.'))
     }
 
     fn inner(&self, key: &str, line: u64) -> Self {
-        Self { file: self.file.clone(), line: Some(line), path: format!("{}{key}.", self.path) }
+        Self {
+            file: self.file.clone(),
+            line: Some(line),
+            path: format!("{}{key}.", self.path),
+        }
     }
 
     fn setting(&self, value: String) -> Setting {
-        Setting { name: self.to_string(), value }
+        Setting {
+            name: self.to_string(),
+            value,
+        }
     }
 
     fn accepts(&self, accepted: &str) -> ConfigError {
@@ -196,30 +256,48 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.line.map_or(String::new(), |line| format!(" line {line}"));
-        write!(f, "{}{line}: {}", self.file, self.path.trim_end_matches('.'))
+        let line = self
+            .line
+            .map_or(String::new(), |line| format!(" line {line}"));
+        write!(
+            f,
+            "{}{line}: {}",
+            self.file,
+            self.path.trim_end_matches('.')
+        )
     }
 }
 
 /// To YAML `0042` is 42 and `yes` is true. Here every value is a text, as it was written.
 fn as_written(value: &mut Spanned<Value>, text: &str) {
     let span = value.defined.span();
-    let source = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
-        let start = usize::try_from(start).ok()?;
-        text.get(start..start + usize::try_from(length).ok()?)
-    });
+    let source = span
+        .byte_offset()
+        .zip(span.byte_len())
+        .and_then(|(start, length)| {
+            let start = usize::try_from(start).ok()?;
+            text.get(start..start + usize::try_from(length).ok()?)
+        });
     match &mut value.value {
         Value::Nothing | Value::Scalar(_) => {}
-        Value::Typed(read) => value.value = Value::Scalar(source.map_or(std::mem::take(read), str::to_owned)),
+        Value::Typed(read) => {
+            value.value = Value::Scalar(source.map_or(std::mem::take(read), str::to_owned))
+        }
         Value::List(items) => items.iter_mut().for_each(|item| as_written(item, text)),
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, item)| as_written(item, text)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|(_, item)| as_written(item, text)),
     }
 }
 
 /// A key that is no name may be a secret in the wrong place.
 fn shown(key: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
-    if key.len() <= 64 && key.bytes().all(plain) { key } else { "(a key)" }
+    if key.len() <= 64 && key.bytes().all(plain) {
+        key
+    } else {
+        "(a key)"
+    }
 }
 
 /// The parser's own words are left out, since they may repeat what stands in the file.
@@ -320,13 +398,35 @@ mod tests {
 
     #[test]
     fn a_scalar_is_what_was_written_whatever_yaml_takes_it_for() {
-        let written =
-            ["0042", "1.10", "1e3", "1_000", "0x10", "yes", "True", "12345678901234567890123", "-0", ".5", "0o7"];
+        let written = [
+            "0042",
+            "1.10",
+            "1e3",
+            "1_000",
+            "0x10",
+            "yes",
+            "True",
+            "12345678901234567890123",
+            "-0",
+            ".5",
+            "0o7",
+        ];
         for text in written {
-            let mut section = parse(&format!("# ä\na: {text}  # b\nb: [{text}, {text}]\nc: &x {text}\nd: *x\n"));
+            let mut section = parse(&format!(
+                "# ä\na: {text}  # b\nb: [{text}, {text}]\nc: &x {text}\nd: *x\n"
+            ));
             let mut value = |key| section.text(key).unwrap().map(|setting| setting.value);
-            assert_eq!([value("a"), value("c"), value("d")], [(); 3].map(|()| Some(text.to_owned())), "{text}");
-            let listed: Vec<_> = section.list("b").unwrap().into_iter().map(|setting| setting.value).collect();
+            assert_eq!(
+                [value("a"), value("c"), value("d")],
+                [(); 3].map(|()| Some(text.to_owned())),
+                "{text}"
+            );
+            let listed: Vec<_> = section
+                .list("b")
+                .unwrap()
+                .into_iter()
+                .map(|setting| setting.value)
+                .collect();
             assert_eq!(listed, [text, text]);
         }
     }
@@ -343,13 +443,22 @@ mod tests {
         let mut section = parse("a: 1\ncolour: red\n");
         section.text("a").unwrap();
         section.text("b").unwrap();
-        assert_eq!(section.end().unwrap_err().0, "web.yml line 2: colour: there is no such key; accepted are a, b");
+        assert_eq!(
+            section.end().unwrap_err().0,
+            "web.yml line 2: colour: there is no such key; accepted are a, b"
+        );
     }
 
     #[test]
     fn a_key_that_may_be_a_secret_is_not_repeated() {
-        let complaint = parse("$2y$10$mDwo.lAisC94iLAyP81MC: alice\n").end().unwrap_err().0;
-        assert!(complaint.starts_with("web.yml line 1: (a key): there is no such key"), "{complaint}");
+        let complaint = parse("$2y$10$mDwo.lAisC94iLAyP81MC: alice\n")
+            .end()
+            .unwrap_err()
+            .0;
+        assert!(
+            complaint.starts_with("web.yml line 1: (a key): there is no such key"),
+            "{complaint}"
+        );
     }
 
     #[test]
@@ -361,16 +470,31 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_told_by_its_line_and_never_repeated() {
-        assert_eq!(complaint("a: 1\nb: [sesame\n\n"), "web.yml line 2: this is not YAML as we read it");
-        assert_eq!(complaint("a: 1\na: sesame\n"), "web.yml line 2: a key stands there twice");
-        assert_eq!(complaint("sesame\nsesame\n"), "web.yml: no keys; accepted is a mapping in YAML");
+        assert_eq!(
+            complaint("a: 1\nb: [sesame\n\n"),
+            "web.yml line 2: this is not YAML as we read it"
+        );
+        assert_eq!(
+            complaint("a: 1\na: sesame\n"),
+            "web.yml line 2: a key stands there twice"
+        );
+        assert_eq!(
+            complaint("sesame\nsesame\n"),
+            "web.yml: no keys; accepted is a mapping in YAML"
+        );
     }
 
     #[test]
     fn a_value_of_another_kind_is_told() {
         let mut section = parse("a: [1]\nb: 1\nc: {d: 1}\n");
-        assert_eq!(section.text("a").unwrap_err().0, "web.yml line 1: a: accepted is one value");
-        assert_eq!(section.list("b").unwrap_err().0, "web.yml line 2: b: accepted is a list");
+        assert_eq!(
+            section.text("a").unwrap_err().0,
+            "web.yml line 1: a: accepted is one value"
+        );
+        assert_eq!(
+            section.list("b").unwrap_err().0,
+            "web.yml line 2: b: accepted is a list"
+        );
         assert!(section.list("c").is_err());
     }
 }

@@ -25,8 +25,10 @@ const SESSIONS_IN_PROGRESS: Family = Family::gauge(
     "ringcentral_call_sessions_in_progress",
     "Calls in progress: distinct live telephony sessions, however many records each has.",
 );
-const EXTENSIONS_IN_CALL: Family =
-    Family::gauge("ringcentral_extensions_in_call", "Distinct extensions with a live record.");
+const EXTENSIONS_IN_CALL: Family = Family::gauge(
+    "ringcentral_extensions_in_call",
+    "Distinct extensions with a live record.",
+);
 const OLDEST_START: Family = Family::gauge(
     "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
     "Start of the longest-running live call; absent when there is none.",
@@ -57,8 +59,10 @@ const FETCH_DURATION: Family = Family::gauge(
     "ringcentral_fetch_duration_seconds",
     "Duration of the latest finished fetch, a login included; 0 before the first.",
 );
-const FETCH_PAGES: Family =
-    Family::gauge("ringcentral_fetch_pages", "Pages that the latest finished fetch read; 0 before the first.");
+const FETCH_PAGES: Family = Family::gauge(
+    "ringcentral_fetch_pages",
+    "Pages that the latest finished fetch read; 0 before the first.",
+);
 const CONCURRENT_CALLS_LIMIT: Family = Family::gauge(
     "ringcentral_concurrent_calls_limit",
     "Calls that the account can hold at once, as configured. Utilisation is sessions in progress by this.",
@@ -93,25 +97,53 @@ const JWT_EXPIRY: Family = Family::gauge(
 );
 
 /// Adds all families of one account but those of its instruments.
-pub fn add(whole: &mut Whole, view: &AccountView<'_>, scrape: &Scrape, metrics: &Metrics, now: Moment) {
+pub fn add(
+    whole: &mut Whole,
+    view: &AccountView<'_>,
+    scrape: &Scrape,
+    metrics: &Metrics,
+    now: Moment,
+) {
     let observation = &view.observation;
     let account = ("account", view.account.name.as_str());
     if let Some(listing) = observation.fresh(now, scrape.max_age) {
         let snapshot = &listing.snapshot;
-        whole.take_in(view.kept.of_snapshot(snapshot, |families| add_snapshot(families, account, snapshot)));
+        whole.take_in(view.kept.of_snapshot(snapshot, |families| {
+            add_snapshot(families, account, snapshot)
+        }));
     }
     let families = &mut whole.own;
-    families.add(&UP, &[account], f64::from(observation.is_up(now, scrape.max_age)));
+    families.add(
+        &UP,
+        &[account],
+        f64::from(observation.is_up(now, scrape.max_age)),
+    );
     if let Some(listing) = &observation.latest {
-        families.add(&SNAPSHOT_TIMESTAMP, &[account], unix_seconds(listing.taken.wall));
+        families.add(
+            &SNAPSHOT_TIMESTAMP,
+            &[account],
+            unix_seconds(listing.taken.wall),
+        );
     }
-    let (took, pages) = observation.fetch.as_ref().map_or((0.0, 0), |fetch| (fetch.took.as_secs_f64(), fetch.pages));
+    let (took, pages) = observation
+        .fetch
+        .as_ref()
+        .map_or((0.0, 0), |fetch| (fetch.took.as_secs_f64(), fetch.pages));
     families.add(&FETCH_DURATION, &[account], took);
     families.add(&FETCH_PAGES, &[account], f64::from(pages));
-    add_configured(families, account, view.account, observation.api.account_id.as_deref());
+    add_configured(
+        families,
+        account,
+        view.account,
+        observation.api.account_id.as_deref(),
+    );
     add_standing(families, account, &observation.api, now);
     if let Some(listed) = &observation.directory {
-        families.add(&DIRECTORY_TIMESTAMP, &[account], unix_seconds(listed.read.wall));
+        families.add(
+            &DIRECTORY_TIMESTAMP,
+            &[account],
+            unix_seconds(listed.read.wall),
+        );
         if metrics.extension_info {
             add_directory(families, account, &listed.directory, metrics);
         }
@@ -125,34 +157,65 @@ fn add_snapshot(families: &mut Families, account: (&str, &str), snapshot: &Snaps
         let result = ("result", labels.result.as_str());
         match &labels.extension {
             Some(extension) => {
-                families.add(&ACTIVE_CALLS, &[account, direction, result, ("extension", extension)], *count as f64);
+                families.add(
+                    &ACTIVE_CALLS,
+                    &[account, direction, result, ("extension", extension)],
+                    *count as f64,
+                );
             }
             None => families.add(&ACTIVE_CALLS, &[account, direction, result], *count as f64),
         }
     }
     for (direction, count) in &snapshot.in_progress {
-        families.add(&CALLS_IN_PROGRESS, &[account, ("direction", direction.as_str())], *count as f64);
+        families.add(
+            &CALLS_IN_PROGRESS,
+            &[account, ("direction", direction.as_str())],
+            *count as f64,
+        );
     }
-    families.add(&SESSIONS_IN_PROGRESS, &[account], snapshot.sessions_in_progress as f64);
-    families.add(&EXTENSIONS_IN_CALL, &[account], snapshot.extensions_in_call as f64);
+    families.add(
+        &SESSIONS_IN_PROGRESS,
+        &[account],
+        snapshot.sessions_in_progress as f64,
+    );
+    families.add(
+        &EXTENSIONS_IN_CALL,
+        &[account],
+        snapshot.extensions_in_call as f64,
+    );
     if let Some(start) = snapshot.oldest_start {
         families.add(&OLDEST_START, &[account], unix_seconds(start));
     }
-    let folded = [("extension", snapshot.folded_extensions), ("result", snapshot.folded_results)];
+    let folded = [
+        ("extension", snapshot.folded_extensions),
+        ("result", snapshot.folded_results),
+    ];
     for (label, count) in folded {
         families.add(&FOLDED, &[account, ("label", label)], count as f64);
     }
 }
 
 /// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.
-fn add_directory(families: &mut Families, account: (&str, &str), directory: &Directory, metrics: &Metrics) {
+fn add_directory(
+    families: &mut Families,
+    account: (&str, &str),
+    directory: &Directory,
+    metrics: &Metrics,
+) {
     let by_number = metrics.extension_label == ExtensionLabel::Number;
     let stands = |entry: &&Entry| match entry.number.as_deref() {
         _ if !by_number => true,
-        Some(number) => directory.by_number(number).is_some_and(|standing| standing.id == entry.id),
+        Some(number) => directory
+            .by_number(number)
+            .is_some_and(|standing| standing.id == entry.id),
         None => directory.by_number(&entry.id.to_string()).is_none(),
     };
-    for entry in directory.entries().iter().filter(stands).take(metrics.max_extensions) {
+    for entry in directory
+        .entries()
+        .iter()
+        .filter(stands)
+        .take(metrics.max_extensions)
+    {
         let id = entry.id.to_string();
         let shown = entry.number.as_deref().filter(|_| by_number).unwrap_or(&id);
         let labels = [
@@ -167,14 +230,23 @@ fn add_directory(families: &mut Families, account: (&str, &str), directory: &Dir
     }
 }
 
-fn add_configured(families: &mut Families, account: (&str, &str), config: &Account, id: Option<&str>) {
+fn add_configured(
+    families: &mut Families,
+    account: (&str, &str),
+    config: &Account,
+    id: Option<&str>,
+) {
     if let Some(limit) = config.concurrent_calls_limit {
         families.add(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
     }
     let id = ("account_id", id.unwrap_or_default());
     let level = ("level", config.level.as_str());
     let origin = config.server.origin().ascii_serialization();
-    families.add(&ACCOUNT_INFO, &[account, id, level, ("server", &origin)], 1.0);
+    families.add(
+        &ACCOUNT_INFO,
+        &[account, id, level, ("server", &origin)],
+        1.0,
+    );
 }
 
 fn add_standing(families: &mut Families, account: (&str, &str), api: &ApiStanding, now: Moment) {
@@ -186,7 +258,9 @@ fn add_standing(families: &mut Families, account: (&str, &str), api: &ApiStandin
         let end = present.map_or(0.0, |until| unix_seconds(until.wall));
         families.add(&BLOCKED_UNTIL, &[account, ("operation", operation)], end);
     }
-    let token_expiry = api.token_expiry.map_or(0.0, |expiry| unix_seconds(expiry.wall));
+    let token_expiry = api
+        .token_expiry
+        .map_or(0.0, |expiry| unix_seconds(expiry.wall));
     families.add(&TOKEN_EXPIRY, &[account], token_expiry);
     if let Some(expiry) = api.jwt_expiry {
         families.add(&JWT_EXPIRY, &[account], expiry);

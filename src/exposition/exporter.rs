@@ -4,8 +4,10 @@ use super::family::{Families, Family};
 use crate::clock::unix_seconds;
 use crate::config::ConfigurationState;
 
-const BUILD_INFO: Family =
-    Family::gauge("ringcentral_exporter_build_info", "The build: version, revision of the source, and compiler.");
+const BUILD_INFO: Family = Family::gauge(
+    "ringcentral_exporter_build_info",
+    "The build: version, revision of the source, and compiler.",
+);
 const RELOAD_SUCCESSFUL: Family = Family::gauge(
     "ringcentral_exporter_config_last_reload_successful",
     "1 if the configuration was read well the last time it was read, else 0.",
@@ -28,7 +30,10 @@ impl Exporter {
     /// As it is now.
     #[must_use]
     pub fn now(configuration: ConfigurationState) -> Self {
-        Self { configuration, process: process() }
+        Self {
+            configuration,
+            process: process(),
+        }
     }
 }
 
@@ -47,26 +52,64 @@ pub struct Process {
 
 /// Adds the exporter's own families.
 pub fn add(families: &mut Families, exporter: &Exporter) {
-    let build =
-        [("version", env!("CARGO_PKG_VERSION")), ("revision", env!("BUILD_REVISION")), ("rustc", env!("BUILD_RUSTC"))];
+    let build = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", env!("BUILD_REVISION")),
+        ("rustc", env!("BUILD_RUSTC")),
+    ];
     families.add(&BUILD_INFO, &build, 1.0);
-    families.add(&RELOAD_SUCCESSFUL, &[], f64::from(u8::from(exporter.configuration.successful)));
-    families.add(&RELOAD_TIMESTAMP, &[], unix_seconds(exporter.configuration.read_well));
+    families.add(
+        &RELOAD_SUCCESSFUL,
+        &[],
+        f64::from(u8::from(exporter.configuration.successful)),
+    );
+    families.add(
+        &RELOAD_TIMESTAMP,
+        &[],
+        unix_seconds(exporter.configuration.read_well),
+    );
     if let Some(process) = &exporter.process {
         add_process(families, process);
     }
 }
 
 fn add_process(families: &mut Families, process: &Process) {
-    let cpu = Family::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+    let cpu = Family::counter(
+        "process_cpu_seconds_total",
+        "Total user and system CPU time spent in seconds.",
+    );
     families.add(&cpu, &[], process.cpu_seconds);
     let gauges = [
-        ("process_resident_memory_bytes", "Resident memory size in bytes.", process.resident_bytes as f64),
-        ("process_virtual_memory_bytes", "Virtual memory size in bytes.", process.virtual_bytes as f64),
-        ("process_open_fds", "Number of open file descriptors.", process.open_fds as f64),
-        ("process_max_fds", "Maximum number of open file descriptors.", process.max_fds as f64),
-        ("process_threads", "Number of OS threads in the process.", process.threads as f64),
-        ("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", process.start),
+        (
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            process.resident_bytes as f64,
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            process.virtual_bytes as f64,
+        ),
+        (
+            "process_open_fds",
+            "Number of open file descriptors.",
+            process.open_fds as f64,
+        ),
+        (
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            process.max_fds as f64,
+        ),
+        (
+            "process_threads",
+            "Number of OS threads in the process.",
+            process.threads as f64,
+        ),
+        (
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            process.start,
+        ),
     ];
     for (name, help, value) in gauges {
         families.add(&Family::gauge(name, help), &[], value);

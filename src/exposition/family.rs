@@ -21,11 +21,19 @@ pub struct Family {
 
 impl Family {
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: "gauge" }
+        Self {
+            name,
+            help,
+            kind: "gauge",
+        }
     }
 
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: "counter" }
+        Self {
+            name,
+            help,
+            kind: "counter",
+        }
     }
 
     fn write_head(&self, text: &mut String) {
@@ -72,8 +80,13 @@ impl Families {
     /// When the encoder finds a family without a name or a metric.
     pub fn write(&mut self, made: Vec<MetricFamily>) -> prometheus::Result<()> {
         for mut family in made {
-            family.mut_metric().sort_by(|one, other| label_values(one).cmp(label_values(other)));
-            let text = self.0.entry(Cow::Owned(family.name().to_owned())).or_default();
+            family
+                .mut_metric()
+                .sort_by(|one, other| label_values(one).cmp(label_values(other)));
+            let text = self
+                .0
+                .entry(Cow::Owned(family.name().to_owned()))
+                .or_default();
             TextEncoder::new().encode_utf8(&[family], text)?;
         }
         Ok(())
@@ -99,7 +112,8 @@ impl Whole {
         for (name, text) in self.texts().filter(|(_, text)| !text.is_empty()) {
             texts.entry(name).or_default().push(text);
         }
-        let mut whole = String::with_capacity(texts.values().flatten().map(|text| text.len()).sum());
+        let mut whole =
+            String::with_capacity(texts.values().flatten().map(|text| text.len()).sum());
         for (first, others) in texts.values().filter_map(|texts| texts.split_first()) {
             whole.push_str(first);
             others.iter().for_each(|text| whole.push_str(samples(text)));
@@ -109,7 +123,12 @@ impl Whole {
 
     fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.kept.iter().map(Arc::as_ref).chain([&self.own]);
-        all.flat_map(|families| families.0.iter().map(|(name, text)| (name.as_ref(), text.as_str())))
+        all.flat_map(|families| {
+            families
+                .0
+                .iter()
+                .map(|(name, text)| (name.as_ref(), text.as_str()))
+        })
     }
 }
 
@@ -121,7 +140,12 @@ fn add_label(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
     if value.contains(['\\', '"', '\n']) {
-        text.push_str(&value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"));
+        text.push_str(
+            &value
+                .replace('\\', r"\\")
+                .replace('"', "\\\"")
+                .replace('\n', r"\n"),
+        );
     } else {
         text.push_str(value);
     }
@@ -162,13 +186,26 @@ mod tests {
     }
 
     fn text(own: Families) -> String {
-        Whole { own, ..Whole::default() }.text()
+        Whole {
+            own,
+            ..Whole::default()
+        }
+        .text()
     }
 
     #[test]
     fn a_sample_is_written_as_the_library_writes_it() {
         for value in ["101", "", "a \"b\"", "\\n\n", "\\\"", "é\t"] {
-            for number in [0.0, 1.0, -1.5, 1_795_514_400.123, 1e21, 1e-7, f64::NAN, f64::INFINITY] {
+            for number in [
+                0.0,
+                1.0,
+                -1.5,
+                1_795_514_400.123,
+                1e21,
+                1e-7,
+                f64::NAN,
+                f64::INFINITY,
+            ] {
                 let labels = [("account", "default"), ("extension", value)];
                 let mut families = Families::default();
                 families.add(&FAMILY, &labels, number);

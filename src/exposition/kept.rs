@@ -18,12 +18,18 @@ pub struct Kept {
 
 impl Kept {
     /// The families of a snapshot, which nothing changes.
-    pub fn of_snapshot(&self, snapshot: &Arc<Snapshot>, write: impl FnOnce(&mut Families)) -> Arc<Families> {
-        self.snapshot.get(|of| Arc::ptr_eq(of, snapshot)).unwrap_or_else(|| {
-            let mut families = self.snapshot.spare();
-            write(&mut families);
-            self.snapshot.keep(snapshot.clone(), families)
-        })
+    pub fn of_snapshot(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        write: impl FnOnce(&mut Families),
+    ) -> Arc<Families> {
+        self.snapshot
+            .get(|of| Arc::ptr_eq(of, snapshot))
+            .unwrap_or_else(|| {
+                let mut families = self.snapshot.spare();
+                write(&mut families);
+                self.snapshot.keep(snapshot.clone(), families)
+            })
     }
 
     /// The families of the account's instruments, always the same ones.
@@ -55,12 +61,18 @@ impl<Of> Default for Text<Of> {
 impl<Of> Text<Of> {
     /// The text, if it is of this.
     fn get(&self, is_it: impl FnOnce(&Of) -> bool) -> Option<Arc<Families>> {
-        self.lock().as_ref().filter(|(of, _)| is_it(of)).map(|(_, families)| families.clone())
+        self.lock()
+            .as_ref()
+            .filter(|(of, _)| is_it(of))
+            .map(|(_, families)| families.clone())
     }
 
     /// Empty families, in the memory of the text.
     fn spare(&self) -> Families {
-        self.lock().take().map(|(_, families)| Families::anew(families)).unwrap_or_default()
+        self.lock()
+            .take()
+            .map(|(_, families)| Families::anew(families))
+            .unwrap_or_default()
     }
 
     fn keep(&self, of: Of, families: Families) -> Arc<Families> {

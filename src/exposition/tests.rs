@@ -9,7 +9,9 @@ use super::*;
 use crate::calls::directory::Entry;
 use crate::calls::ledger::{Ended, News};
 use crate::calls::observation::{ApiStanding, FetchReport, Listed, Listing, RateLimit};
-use crate::calls::{CallResult, Direction, Directory, Extension, ExtensionLabel, Labels, Outcome, Snapshot};
+use crate::calls::{
+    CallResult, Direction, Directory, Extension, ExtensionLabel, Labels, Outcome, Snapshot,
+};
 use crate::config::Level;
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
@@ -20,8 +22,12 @@ const SCRAPE: Scrape = Scrape {
     timeout_offset: Duration::from_millis(500),
     max_age: Duration::from_secs(120),
 };
-const METRICS: Metrics =
-    Metrics { extension_label: ExtensionLabel::Number, extension_info: true, extension_calls: true, max_extensions: 3 };
+const METRICS: Metrics = Metrics {
+    extension_label: ExtensionLabel::Number,
+    extension_info: true,
+    extension_calls: true,
+    max_extensions: 3,
+};
 
 fn account(name: &str) -> Account {
     let secret = SecretSource::Value(SecretString::from("sesame"));
@@ -39,7 +45,10 @@ fn account(name: &str) -> Account {
 }
 
 fn moment(wall: &str) -> Moment {
-    Moment { wall: wall.parse().unwrap(), ..Moment::now() }
+    Moment {
+        wall: wall.parse().unwrap(),
+        ..Moment::now()
+    }
 }
 
 /// A fetch of two published payloads at ten o'clock, and a penalty that it earned.
@@ -48,22 +57,43 @@ fn observation(now: Moment) -> Observation {
         include_str!("../../tests/fixtures/active-calls-direct-ringing-detailed.json"),
         include_str!("../../tests/fixtures/active-calls-account-simple.json"),
     ];
-    let calls: Vec<_> = bodies.iter().flat_map(|body| parse_page(body.as_bytes(), 1).unwrap().calls).collect();
+    let calls: Vec<_> = bodies
+        .iter()
+        .flat_map(|body| parse_page(body.as_bytes(), 1).unwrap().calls)
+        .collect();
     let snapshot = Arc::new(Snapshot::of(&calls, &mut labels()));
-    let limit = RateLimit { group: "heavy".to_owned(), limit: 10, remaining: Some(7), window: Duration::from_secs(60) };
+    let limit = RateLimit {
+        group: "heavy".to_owned(),
+        limit: 10,
+        remaining: Some(7),
+        window: Duration::from_secs(60),
+    };
     Observation {
-        latest: Some(Listing { snapshot, taken: now }),
-        fetch: Some(FetchReport { failure: None, took: Duration::from_millis(250), pages: 1 }),
+        latest: Some(Listing {
+            snapshot,
+            taken: now,
+        }),
+        fetch: Some(FetchReport {
+            failure: None,
+            took: Duration::from_millis(250),
+            pages: 1,
+        }),
         api: ApiStanding {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
             pace: Duration::from_millis(7500),
-            blocked_until: vec![("token", None), ("active_calls", Some(now.after(Duration::from_secs(30))))],
+            blocked_until: vec![
+                ("token", None),
+                ("active_calls", Some(now.after(Duration::from_secs(30)))),
+            ],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
             namesake: None,
         },
-        directory: Some(Listed { directory: Arc::new(directory()), read: now }),
+        directory: Some(Listed {
+            directory: Arc::new(directory()),
+            read: now,
+        }),
         directory_failure: None,
     }
 }
@@ -96,25 +126,39 @@ fn news() -> News {
         duration: Some(25.5),
         extension: Extension::new(Some("234567".into()), None),
     };
-    News { ended: vec![ended], sessions_started: 2, sessions_ended: vec![Outcome::Voicemail], lost: 1, gap: true }
+    News {
+        ended: vec![ended],
+        sessions_started: 2,
+        sessions_ended: vec![Outcome::Voicemail],
+        lost: 1,
+        gap: true,
+    }
 }
 
 fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Duration) -> String {
     let start = moment("2026-11-24T10:00:00Z");
-    let accounts: Vec<_> = names.iter().map(|name| (account(name), Instruments::new(name, true).unwrap())).collect();
+    let accounts: Vec<_> = names
+        .iter()
+        .map(|name| (account(name), Instruments::new(name, true).unwrap()))
+        .collect();
     for (_, instruments) in &accounts {
         instruments.api.sent(Operation::ActiveCalls);
-        instruments.api.took(Operation::ActiveCalls, Duration::from_millis(240));
+        instruments
+            .api
+            .took(Operation::ActiveCalls, Duration::from_millis(240));
         instruments.api.failed(Operation::Token, Reason::Timeout);
         instruments.calls.count(&news(), &mut labels());
     }
     let kept: Vec<_> = names.iter().map(|_| Kept::default()).collect();
-    let views = accounts.iter().zip(&kept).map(|((account, instruments), kept)| AccountView {
-        account,
-        observation: Arc::new(observe(start)),
-        instruments,
-        kept,
-    });
+    let views = accounts
+        .iter()
+        .zip(&kept)
+        .map(|((account, instruments), kept)| AccountView {
+            account,
+            observation: Arc::new(observe(start)),
+            instruments,
+            kept,
+        });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
@@ -145,10 +189,15 @@ fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
         "oldest_call",
         "folded",
     ] {
-        assert!(!stale.contains(&format!("\nringcentral_{family}")), "{family}");
+        assert!(
+            !stale.contains(&format!("\nringcentral_{family}")),
+            "{family}"
+        );
     }
     assert!(stale.contains("ringcentral_up{account=\"default\"} 0"));
-    assert!(stale.contains("ringcentral_snapshot_timestamp_seconds{account=\"default\"} 1795514400"));
+    assert!(
+        stale.contains("ringcentral_snapshot_timestamp_seconds{account=\"default\"} 1795514400")
+    );
 }
 
 #[test]
@@ -171,7 +220,10 @@ fn a_penalty_that_is_over_reads_0() {
 #[test]
 fn the_families_of_several_accounts_are_merged() {
     let text = rendered(&["acme", "globex"], observation, Duration::ZERO);
-    let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let types: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("# TYPE"))
+        .collect();
     let mut distinct = types.clone();
     distinct.dedup();
     assert_eq!(types, distinct, "no family stands twice");
@@ -186,42 +238,93 @@ fn the_families_of_several_accounts_are_merged() {
 #[test]
 fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
     let start = moment("2026-11-24T10:00:00Z");
-    let (account, instruments) = (account("default"), Instruments::new("default", true).unwrap());
+    let (account, instruments) = (
+        account("default"),
+        Instruments::new("default", true).unwrap(),
+    );
     for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
         let observation = Arc::new(observation(start));
-        let view = AccountView { account: &account, observation, instruments: &instruments, kept: &Kept::default() };
-        let now = Moment { wall: wall.parse().unwrap(), ..start.after(Duration::from_secs(29)) };
+        let view = AccountView {
+            account: &account,
+            observation,
+            instruments: &instruments,
+            kept: &Kept::default(),
+        };
+        let now = Moment {
+            wall: wall.parse().unwrap(),
+            ..start.after(Duration::from_secs(29))
+        };
         let text = render([view], None, &SCRAPE, &METRICS, now).unwrap();
-        assert!(text.contains("ringcentral_up{account=\"default\"} 1") && text.contains("ringcentral_active_calls{"));
-        assert!(text.contains("operation=\"active_calls\"} 1795514430"), "the penalty goes on");
+        assert!(
+            text.contains("ringcentral_up{account=\"default\"} 1")
+                && text.contains("ringcentral_active_calls{")
+        );
+        assert!(
+            text.contains("operation=\"active_calls\"} 1795514430"),
+            "the penalty goes on"
+        );
     }
 }
 
 #[test]
 fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_between() {
     let start = moment("2026-11-24T10:00:00Z");
-    let (account, instruments) = (account("default"), Instruments::new("default", true).unwrap());
+    let (account, instruments) = (
+        account("default"),
+        Instruments::new("default", true).unwrap(),
+    );
     let full = Arc::new(observation(start));
-    let listing = Listing { snapshot: Arc::new(Snapshot::of(&[], &mut labels())), taken: start };
-    let empty = Arc::new(Observation { latest: Some(listing), ..observation(start) });
+    let listing = Listing {
+        snapshot: Arc::new(Snapshot::of(&[], &mut labels())),
+        taken: start,
+    };
+    let empty = Arc::new(Observation {
+        latest: Some(listing),
+        ..observation(start)
+    });
     let kept = Kept::default();
     let written = |observation: &Arc<Observation>, kept: &Kept, later: u64| {
         let observation = observation.clone();
-        let view = AccountView { account: &account, observation, instruments: &instruments, kept };
-        render([view], None, &SCRAPE, &METRICS, start.after(Duration::from_secs(later))).unwrap()
+        let view = AccountView {
+            account: &account,
+            observation,
+            instruments: &instruments,
+            kept,
+        };
+        render(
+            [view],
+            None,
+            &SCRAPE,
+            &METRICS,
+            start.after(Duration::from_secs(later)),
+        )
+        .unwrap()
     };
     let steps: [&dyn Fn(); 6] = [
         &|| {},
         &|| instruments.api.sent(Operation::ActiveCalls),
-        &|| instruments.api.took(Operation::ActiveCalls, Duration::from_secs(1)),
+        &|| {
+            instruments
+                .api
+                .took(Operation::ActiveCalls, Duration::from_secs(1))
+        },
         &|| instruments.api.failed(Operation::Token, Reason::Timeout),
         &|| instruments.calls.count(&news(), &mut labels()),
         &|| instruments.calls.meet(["777"].into_iter()),
     ];
     for step in steps {
         step();
-        for (observation, later) in [(&full, 0), (&full, 31), (&full, 121), (&empty, 0), (&full, 1)] {
-            assert_eq!(written(observation, &kept, later), written(observation, &Kept::default(), later));
+        for (observation, later) in [
+            (&full, 0),
+            (&full, 31),
+            (&full, 121),
+            (&empty, 0),
+            (&full, 1),
+        ] {
+            assert_eq!(
+                written(observation, &kept, later),
+                written(observation, &Kept::default(), later)
+            );
         }
     }
 }
@@ -229,7 +332,10 @@ fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_
 /// An id may look like another extension's number, since nothing says how long either is.
 #[test]
 fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
-    let metrics = Metrics { extension_label: ExtensionLabel::Id, ..METRICS };
+    let metrics = Metrics {
+        extension_label: ExtensionLabel::Id,
+        ..METRICS
+    };
     let entry = |id, number: Option<&str>| Entry {
         id,
         number: number.map(Into::into),
@@ -239,10 +345,26 @@ fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
     };
     let directory = Directory::new(vec![entry(101, Some("500")), entry(7, Some("101"))]);
     let now = moment("2026-11-24T10:00:00Z");
-    let directory = Some(Listed { directory: Arc::new(directory), read: now });
-    let observation = Arc::new(Observation { directory, ..Observation::default() });
+    let directory = Some(Listed {
+        directory: Arc::new(directory),
+        read: now,
+    });
+    let observation = Arc::new(Observation {
+        directory,
+        ..Observation::default()
+    });
     let (account, instruments) = (account("a"), Instruments::new("a", false).unwrap());
-    let view = AccountView { account: &account, observation, instruments: &instruments, kept: &Kept::default() };
+    let view = AccountView {
+        account: &account,
+        observation,
+        instruments: &instruments,
+        kept: &Kept::default(),
+    };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
-    assert!(["7", "101"].iter().all(|id| text.contains(&format!("extension=\"{id}\""))), "{text}");
+    assert!(
+        ["7", "101"]
+            .iter()
+            .all(|id| text.contains(&format!("extension=\"{id}\""))),
+        "{text}"
+    );
 }

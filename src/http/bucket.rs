@@ -20,7 +20,10 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn new(limit: RateLimit) -> Self {
-        Self { limit, full_again: None }
+        Self {
+            limit,
+            full_again: None,
+        }
     }
 
     /// What it was made for.
@@ -52,7 +55,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn bucket(burst: u32) -> (Bucket, Instant) {
-        (Bucket::new(RateLimit { interval: SECOND, burst }), Moment::now().instant)
+        (
+            Bucket::new(RateLimit {
+                interval: SECOND,
+                burst,
+            }),
+            Moment::now().instant,
+        )
     }
 
     #[test]
@@ -71,7 +80,10 @@ mod tests {
     fn a_long_silence_saves_up_no_more_than_a_burst() {
         let (mut bucket, start) = bucket(2);
         let later = start + 1000 * SECOND;
-        assert_eq!([bucket.take(later), bucket.take(later), bucket.take(later)], [Ok(()), Ok(()), Err(SECOND)]);
+        assert_eq!(
+            [bucket.take(later), bucket.take(later), bucket.take(later)],
+            [Ok(()), Ok(()), Err(SECOND)]
+        );
     }
 
     #[test]

@@ -35,11 +35,19 @@ impl ClientCertificates {
         allowed_names: Vec<String>,
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
-        Self { required, chain, allowed_names, algorithms }
+        Self {
+            required,
+            chain,
+            allowed_names,
+            algorithms,
+        }
     }
 
     fn allows(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.allowed_names.is_empty() || names(certificate).iter().any(|name| self.allowed_names.contains(name))
+        self.allowed_names.is_empty()
+            || names(certificate)
+                .iter()
+                .any(|name| self.allowed_names.contains(name))
     }
 }
 
@@ -49,7 +57,9 @@ impl ClientCertVerifier for ClientCertificates {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
+        self.chain
+            .as_ref()
+            .map_or(&[], |chain| chain.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -92,24 +102,35 @@ impl ClientCertVerifier for ClientCertificates {
 
 /// The alternative names of a certificate: DNS, e-mail, IP and URI, as text. The subject's common name is none.
 fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(certificate) = Certificate::from_der(certificate) else { return Vec::new() };
-    let names = certificate.tbs_certificate().get_extension::<SubjectAltName>().ok().flatten();
-    names.map_or_else(Vec::new, |(_, names)| names.0.iter().filter_map(name).collect())
+    let Ok(certificate) = Certificate::from_der(certificate) else {
+        return Vec::new();
+    };
+    let names = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>()
+        .ok()
+        .flatten();
+    names.map_or_else(Vec::new, |(_, names)| {
+        names.0.iter().filter_map(name).collect()
+    })
 }
 
 fn name(name: &GeneralName) -> Option<String> {
     match name {
-        GeneralName::DnsName(text) | GeneralName::Rfc822Name(text) | GeneralName::UniformResourceIdentifier(text) => {
-            Some(text.as_str().to_owned())
+        GeneralName::DnsName(text)
+        | GeneralName::Rfc822Name(text)
+        | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
+        GeneralName::IpAddress(bytes) => {
+            address(bytes.as_bytes()).map(|address| address.to_string())
         }
-        GeneralName::IpAddress(bytes) => address(bytes.as_bytes()).map(|address| address.to_string()),
         _ => None,
     }
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 #[cfg(test)]
@@ -121,7 +142,11 @@ mod tests {
     fn certificate(names: Vec<SanType>) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .der()
+            .clone()
     }
 
     #[test]
@@ -133,8 +158,13 @@ mod tests {
             SanType::IpAddress("2001:db8::1".parse().unwrap()),
             SanType::URI("spiffe://example/prometheus".try_into().unwrap()),
         ]);
-        let expected =
-            ["prometheus.example", "ops@example.com", "192.0.2.1", "2001:db8::1", "spiffe://example/prometheus"];
+        let expected = [
+            "prometheus.example",
+            "ops@example.com",
+            "192.0.2.1",
+            "2001:db8::1",
+            "spiffe://example/prometheus",
+        ];
         assert_eq!(names(&certificate), expected);
     }
 

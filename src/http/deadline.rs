@@ -22,8 +22,12 @@ pub fn time_for_scrape(headers: &HeaderMap, offset: Duration) -> Duration {
 }
 
 fn announced(headers: &HeaderMap) -> Option<Duration> {
-    let mut values = headers.get_all("x-prometheus-scrape-timeout-seconds").iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
+    let mut values = headers
+        .get_all("x-prometheus-scrape-timeout-seconds")
+        .iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
     let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
     (seconds > 0.0 && seconds <= MOST_SECONDS).then(|| Duration::from_secs_f64(seconds))
 }
@@ -36,7 +40,10 @@ mod tests {
 
     fn seconds(values: &[&str]) -> f64 {
         let name = hyper::header::HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
-        let headers = values.iter().map(|value| (name.clone(), value.parse().unwrap())).collect();
+        let headers = values
+            .iter()
+            .map(|value| (name.clone(), value.parse().unwrap()))
+            .collect();
         time_for_scrape(&headers, OFFSET).as_secs_f64()
     }
 
@@ -55,7 +62,17 @@ mod tests {
 
     #[test]
     fn an_absurd_header_counts_as_none() {
-        for values in [&[] as &[_], &["0"], &["-1"], &["NaN"], &["inf"], &["1e9"], &["60.1"], &["ten"], &["5", "5"]] {
+        for values in [
+            &[] as &[_],
+            &["0"],
+            &["-1"],
+            &["NaN"],
+            &["inf"],
+            &["1e9"],
+            &["60.1"],
+            &["ten"],
+            &["5", "5"],
+        ] {
             assert_eq!(seconds(values), 9.5, "{values:?}");
         }
     }

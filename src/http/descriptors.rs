@@ -16,7 +16,13 @@ pub fn for_connections() -> usize {
     let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
     if limit.current.is_some_and(|now| now < wanted) {
         // If it may not be raised, what is there has to do.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(wanted),
+                ..limit
+            },
+        );
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(WANTED);
     usize::try_from(CONNECTIONS_MOST.min(current / 4 * 3)).unwrap_or(usize::MAX)

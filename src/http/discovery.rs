@@ -29,24 +29,45 @@ struct Labels<'a> {
 }
 
 /// A group for each account, in their order. The address is the one by which we were asked: no other is known to be right.
-pub fn answer<B>(accounts: &[ObservedAccount], request: &Request<B>, scheme: &str, path: &str) -> Reply {
+pub fn answer<B>(
+    accounts: &[ObservedAccount],
+    request: &Request<B>,
+    scheme: &str,
+    path: &str,
+) -> Reply {
     let Some(host) = host(request) else {
-        return reply::line(StatusCode::BAD_REQUEST, "the request has no Host from which a target could be made");
+        return reply::line(
+            StatusCode::BAD_REQUEST,
+            "the request has no Host from which a target could be made",
+        );
     };
-    let groups: Vec<_> = accounts.iter().map(|it| group(&host, &it.account.name, scheme, path)).collect();
+    let groups: Vec<_> = accounts
+        .iter()
+        .map(|it| group(&host, &it.account.name, scheme, path))
+        .collect();
     reply::json(&groups)
 }
 
 fn group<'a>(host: &'a Authority, account: &'a str, scheme: &'a str, path: &'a str) -> Group<'a> {
     let instance = format!("{host}/{account}");
-    Group { targets: [host.as_str()], labels: Labels { account, scheme, path, instance } }
+    Group {
+        targets: [host.as_str()],
+        labels: Labels {
+            account,
+            scheme,
+            path,
+            instance,
+        },
+    }
 }
 
 /// From the address if it is a whole one, as HTTP asks for; else from the header.
 fn host<B>(request: &Request<B>) -> Option<Authority> {
     let header = || {
         let mut values = request.headers().get_all(HOST).iter();
-        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (value, None) = (values.next()?, values.next()) else {
+            return None;
+        };
         value.to_str().ok()?.parse().ok()
     };
     let host: Authority = request.uri().authority().cloned().or_else(header)?;

@@ -48,9 +48,15 @@ impl Door {
     pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
         let wrong = |what: &str| ConfigError(format!("{}: {what}", complaint_place(file)));
         before.refuse_to_open(&web).map_err(wrong)?;
-        let tls = web.tls.as_ref().map(|tls| tls::ready(tls, Moment::now())).transpose()?;
+        let tls = web
+            .tls
+            .as_ref()
+            .map(|tls| tls::ready(tls, Moment::now()))
+            .transpose()?;
         let warnings = warnings(&web, tls.as_ref());
-        let login = before.login_for(web.users).map_err(|_| wrong("the system has no random numbers"))?;
+        let login = before
+            .login_for(web.users)
+            .map_err(|_| wrong("the system has no random numbers"))?;
         let bucket = web.rate_limit.map(|limit| before.bucket_for(limit));
         Ok(Self {
             tls: tls.map(|tls| tls.config),
@@ -71,7 +77,9 @@ impl Door {
         } else if web.users.is_empty() && self.has_login() {
             Err("basic_auth_users is gone, and login ends with a restart alone")
         } else if asks_less(clients, self.clients.as_ref()) {
-            Err("client_auth_type or client_allowed_sans asks less of clients than before, and that needs a restart")
+            Err(
+                "client_auth_type or client_allowed_sans asks less of clients than before, and that needs a restart",
+            )
         } else {
             Ok(())
         }
@@ -89,7 +97,9 @@ impl Door {
     }
 
     fn bucket_for(&self, limit: RateLimit) -> Arc<Mutex<Bucket>> {
-        let same = |bucket: &&Arc<Mutex<Bucket>>| bucket.lock().is_ok_and(|bucket| bucket.limit() == limit);
+        let same = |bucket: &&Arc<Mutex<Bucket>>| {
+            bucket.lock().is_ok_and(|bucket| bucket.limit() == limit)
+        };
         let kept = self.bucket.as_ref().filter(same).cloned();
         kept.unwrap_or_else(|| Arc::new(Mutex::new(Bucket::new(limit))))
     }
@@ -128,9 +138,16 @@ impl Door {
     /// The answer to a request that is not let in.
     pub async fn refusal(&self, headers: &HeaderMap, from: IpAddr) -> Option<Reply> {
         if let Some(bucket) = &self.bucket {
-            let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Moment::now().instant);
+            let taken = bucket
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(Moment::now().instant);
             if let Err(wait) = taken {
-                return Some(reply::later(StatusCode::TOO_MANY_REQUESTS, "more requests than rate_limit allows", wait));
+                return Some(reply::later(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "more requests than rate_limit allows",
+                    wait,
+                ));
             }
         }
         match self.login.as_ref()?.check(headers, from).await {
@@ -138,7 +155,11 @@ impl Door {
             Verdict::Wrong => Some(unauthorized()),
             Verdict::Busy => {
                 let text = "too many passwords wait to be checked";
-                Some(reply::later(StatusCode::SERVICE_UNAVAILABLE, text, QUEUE_WAIT))
+                Some(reply::later(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    text,
+                    QUEUE_WAIT,
+                ))
             }
         }
     }
@@ -152,9 +173,14 @@ impl Door {
 }
 
 fn asks_less(now: Option<&Clients>, before: Option<&Clients>) -> bool {
-    let asked: [fn(&Clients) -> bool; 3] =
-        [|clients| clients.required, |clients| clients.ca.is_some(), |clients| !clients.allowed_names.is_empty()];
-    asked.into_iter().any(|asks| before.is_some_and(asks) && !now.is_some_and(asks))
+    let asked: [fn(&Clients) -> bool; 3] = [
+        |clients| clients.required,
+        |clients| clients.ca.is_some(),
+        |clients| !clients.allowed_names.is_empty(),
+    ];
+    asked
+        .into_iter()
+        .any(|asks| before.is_some_and(asks) && !now.is_some_and(asks))
 }
 
 fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
@@ -163,18 +189,28 @@ fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
         warnings.push("passwords come without TLS and can be read on the way".to_owned());
     }
     if tls.is_none() && web.users.is_empty() {
-        warnings.push("the web configuration asks for neither TLS nor login: whoever comes sees the calls".to_owned());
+        warnings.push(
+            "the web configuration asks for neither TLS nor login: whoever comes sees the calls"
+                .to_owned(),
+        );
     }
     warnings.extend(tls.and_then(|tls| tls.warning.clone()));
     warnings
 }
 
 fn unauthorized() -> Reply {
-    let mut reply = reply::line(StatusCode::UNAUTHORIZED, "name and password are needed, or wrong");
-    reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+    let mut reply = reply::line(
+        StatusCode::UNAUTHORIZED,
+        "name and password are needed, or wrong",
+    );
+    reply
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
     reply
 }
 
 fn slow_login(user: &str) -> String {
-    format!("the first login of {user:?} takes seconds, since the cost of the hash is high; 10 to 12 is usual")
+    format!(
+        "the first login of {user:?} takes seconds, since the cost of the hash is high; 10 to 12 is usual"
+    )
 }

@@ -21,8 +21,9 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// Names the address that cannot be had, and why.
 pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
-    let bind =
-        |address: &String| bind(address).with_context(|| format!("--web.listen-address: cannot listen on {address}"));
+    let bind = |address: &String| {
+        bind(address).with_context(|| format!("--web.listen-address: cannot listen on {address}"))
+    };
     addresses.iter().map(bind).collect()
 }
 
@@ -32,22 +33,32 @@ pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
 /// When the host is unknown, or the address is in use or not ours.
 pub fn bind(address: &str) -> io::Result<TcpListener> {
     if let Some(port) = address.strip_prefix(':') {
-        let port = port.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no port"))?;
+        let port = port
+            .parse()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no port"))?;
         return bind_everywhere(port);
     }
     let first = address.to_socket_addrs()?.next();
-    bind_socket(first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))?)
+    bind_socket(
+        first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))?,
+    )
 }
 
 fn bind_everywhere(port: u16) -> io::Result<TcpListener> {
     match bind_socket((Ipv6Addr::UNSPECIFIED, port).into()) {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => bind_socket((Ipv4Addr::UNSPECIFIED, port).into()),
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            bind_socket((Ipv4Addr::UNSPECIFIED, port).into())
+        }
         result => result,
     }
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         // The system's default may be IPv6 alone.
         socket.set_only_v6(!address.ip().is_unspecified())?;

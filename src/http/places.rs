@@ -71,7 +71,11 @@ impl Places {
     /// So many.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, tasks: JoinSet::new(), taken: HashMap::new() }
+        Self {
+            most,
+            tasks: JoinSet::new(),
+            taken: HashMap::new(),
+        }
     }
 
     /// Whether there is one for a newcomer. One more than all may be there: it is served while another has to go.
@@ -87,9 +91,21 @@ impl Places {
     }
 
     /// Runs a connection from this address.
-    pub fn enter(&mut self, from: IpAddr, turn: Turn, connection: impl Future<Output = ()> + Send + 'static) {
+    pub fn enter(
+        &mut self,
+        from: IpAddr,
+        turn: Turn,
+        connection: impl Future<Output = ()> + Send + 'static,
+    ) {
         let task = self.tasks.spawn(connection);
-        self.taken.insert(task.id(), Place { neighbour: neighbour(from), turn, task });
+        self.taken.insert(
+            task.id(),
+            Place {
+                neighbour: neighbour(from),
+                turn,
+                task,
+            },
+        );
     }
 
     /// Waits until a connection has ended, or ends some if there is no room.
@@ -118,7 +134,10 @@ impl Places {
     pub async fn drain(mut self, grace: Duration) {
         let answered = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(grace, answered).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "connections were cut off at the end");
+            tracing::warn!(
+                connections = self.tasks.len(),
+                "connections were cut off at the end"
+            );
             self.tasks.shutdown().await;
         }
     }
@@ -133,12 +152,21 @@ impl Places {
     /// Who have kept us waiting longest, among the crowd if there is one. A few at once, as a flood is seldom done with one.
     fn who_go(&self) -> Vec<Id> {
         let crowd = self.crowd();
-        let may_go = self.taken.iter().filter(|(_, place)| crowd.is_none_or(|crowd| crowd == place.neighbour));
+        let may_go = self
+            .taken
+            .iter()
+            .filter(|(_, place)| crowd.is_none_or(|crowd| crowd == place.neighbour));
         let since = may_go.filter_map(|(id, place)| Some((place.turn.of_client_since()?, *id)));
         let now = Moment::now().instant;
-        let mut waiting: Vec<_> = since.filter(|(since, _)| now.saturating_duration_since(*since) >= MOMENT).collect();
+        let mut waiting: Vec<_> = since
+            .filter(|(since, _)| now.saturating_duration_since(*since) >= MOMENT)
+            .collect();
         waiting.sort_unstable_by_key(|(since, _)| *since);
-        waiting.iter().take(self.most.div_ceil(A_FEW)).map(|(_, id)| *id).collect()
+        waiting
+            .iter()
+            .take(self.most.div_ceil(A_FEW))
+            .map(|(_, id)| *id)
+            .collect()
     }
 
     /// The neighbour that has more than half of the places. By the vote of Boyer and Moore, as this is asked often.
@@ -156,7 +184,11 @@ impl Places {
 
 /// Before somebody goes all others have their turn once: who has spoken already is heard, however busy we are.
 async fn breath(somebody_goes: bool) {
-    if somebody_goes { yield_now().await } else { sleep(LOOK).await }
+    if somebody_goes {
+        yield_now().await
+    } else {
+        sleep(LOOK).await
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +219,12 @@ mod tests {
 
     /// Which of them are still there, by how long they have been waited for.
     fn left(places: &Places, turns: &[Turn]) -> Vec<bool> {
-        let is_there = |turn: &Turn| places.taken.values().any(|place| Arc::ptr_eq(&place.turn.0, &turn.0));
+        let is_there = |turn: &Turn| {
+            places
+                .taken
+                .values()
+                .any(|place| Arc::ptr_eq(&place.turn.0, &turn.0))
+        };
         turns.iter().map(is_there).collect()
     }
 
@@ -215,15 +252,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_pushes_out_its_own() {
-        let addresses = ["192.0.2.9", "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.8"];
+        let addresses = [
+            "192.0.2.9",
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8::3",
+            "192.0.2.8",
+        ];
         let (mut places, turns) = taken_by(&addresses);
         make_room(&mut places).await;
-        assert_eq!(left(&places, &turns), [true, false, true, true, true], "a network of IPv6 is one neighbour");
+        assert_eq!(
+            left(&places, &turns),
+            [true, false, true, true, true],
+            "a network of IPv6 is one neighbour"
+        );
         turns[2].take();
         turns[3].take();
         places.enter("2001:db8::4".parse().unwrap(), Turn::of_client(), pending());
         places.change().await;
-        assert_eq!(left(&places, &turns), [true, false, true, true, true], "the crowd's own is too new to go");
+        assert_eq!(
+            left(&places, &turns),
+            [true, false, true, true, true],
+            "the crowd's own is too new to go"
+        );
     }
 
     #[tokio::test]

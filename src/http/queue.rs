@@ -33,7 +33,10 @@ pub struct Place {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { checks: Arc::new(Semaphore::new(CHECKS_MOST)), taken: Mutex::default() }
+        Self {
+            checks: Arc::new(Semaphore::new(CHECKS_MOST)),
+            taken: Mutex::default(),
+        }
     }
 }
 
@@ -48,7 +51,10 @@ impl Queue {
             return None;
         }
         taken.insert(neighbour, of_neighbour + 1);
-        Some(Place { queue: self.clone(), neighbour })
+        Some(Place {
+            queue: self.clone(),
+            neighbour,
+        })
     }
 }
 
@@ -62,8 +68,14 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.queue.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = taken.get(&self.neighbour).map_or(0, |count| count.saturating_sub(1));
+        let mut taken = self
+            .queue
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let left = taken
+            .get(&self.neighbour)
+            .map_or(0, |count| count.saturating_sub(1));
         if left == 0 {
             taken.remove(&self.neighbour);
         } else {
@@ -83,25 +95,37 @@ mod tests {
     #[test]
     fn one_neighbour_leaves_half_of_the_places_to_others() {
         let queue = Arc::new(Queue::default());
-        let flood: Vec<_> = (0..100).filter_map(|_| queue.enter(address("192.0.2.1"))).collect();
+        let flood: Vec<_> = (0..100)
+            .filter_map(|_| queue.enter(address("192.0.2.1")))
+            .collect();
         assert_eq!(flood.len(), PLACES_EACH);
-        assert!(queue.enter(address("::ffff:192.0.2.1")).is_none(), "it is the same");
+        assert!(
+            queue.enter(address("::ffff:192.0.2.1")).is_none(),
+            "it is the same"
+        );
         assert!(queue.enter(address("192.0.2.2")).is_some());
     }
 
     #[test]
     fn all_places_are_few() {
         let queue = Arc::new(Queue::default());
-        let many: Vec<_> = (0..100).filter_map(|n| queue.enter(address(&format!("192.0.2.{n}")))).collect();
+        let many: Vec<_> = (0..100)
+            .filter_map(|n| queue.enter(address(&format!("192.0.2.{n}"))))
+            .collect();
         assert_eq!(many.len(), PLACES);
         drop(many);
-        assert!(queue.taken.lock().unwrap().is_empty(), "nothing is left of them");
+        assert!(
+            queue.taken.lock().unwrap().is_empty(),
+            "nothing is left of them"
+        );
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_neighbour() {
         let queue = Arc::new(Queue::default());
-        let many: Vec<_> = (0..100).filter_map(|n| queue.enter(address(&format!("2001:db8::{n}")))).collect();
+        let many: Vec<_> = (0..100)
+            .filter_map(|n| queue.enter(address(&format!("2001:db8::{n}"))))
+            .collect();
         assert_eq!(many.len(), PLACES_EACH);
         assert!(queue.enter(address("2001:db8:0:1::1")).is_some());
     }
@@ -109,7 +133,9 @@ mod tests {
     #[tokio::test]
     async fn two_checks_run_and_the_third_waits() {
         let queue = Arc::new(Queue::default());
-        let places: Vec<_> = (0..3).filter_map(|_| queue.enter(address("192.0.2.1"))).collect();
+        let places: Vec<_> = (0..3)
+            .filter_map(|_| queue.enter(address("192.0.2.1")))
+            .collect();
         let first = places[0].turn().await.unwrap();
         let _second = places[1].turn().await.unwrap();
         let third = tokio::spawn(async move { places[2].turn().await.is_some() });

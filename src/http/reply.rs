@@ -10,7 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -20,7 +21,8 @@ use super::page;
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
 
-const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -36,7 +38,10 @@ pub fn line(status: StatusCode, text: &str) -> Reply {
 pub fn json(value: &impl Serialize) -> Reply {
     match serde_json::to_vec(value) {
         Ok(body) => with_type(StatusCode::OK, JSON, body.into()),
-        Err(_) => line(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be encoded"),
+        Err(_) => line(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer cannot be encoded",
+        ),
     }
 }
 
@@ -45,7 +50,9 @@ pub fn json(value: &impl Serialize) -> Reply {
 pub fn not_allowed(allowed: &'static str) -> Reply {
     let text = format!("only {} is accepted here", allowed.replace(", ", " or "));
     let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &text);
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    reply
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     reply
 }
 
@@ -54,7 +61,9 @@ pub fn not_allowed(allowed: &'static str) -> Reply {
 pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
     let mut reply = line(status, text);
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    reply
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     reply
 }
 
@@ -62,12 +71,19 @@ pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
 #[must_use]
 pub fn page(html: String) -> Reply {
     let mut reply = with_type(StatusCode::OK, HTML, html.into());
-    let headers =
-        [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cache-control", "no-store")];
+    let headers = [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ];
     for (name, value) in headers {
-        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+        reply
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
-    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
+    reply
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
     reply
 }
 
@@ -76,10 +92,18 @@ pub fn page(html: String) -> Reply {
 pub fn exposition(text: String, asked: &HeaderMap) -> Reply {
     let zipped = accepts_gzip(asked).then(|| gzip(text.as_bytes())).flatten();
     let is_zipped = zipped.is_some();
-    let mut reply = with_type(StatusCode::OK, EXPOSITION, zipped.unwrap_or_else(|| text.into()));
-    reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    let mut reply = with_type(
+        StatusCode::OK,
+        EXPOSITION,
+        zipped.unwrap_or_else(|| text.into()),
+    );
+    reply
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if is_zipped {
-        reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        reply
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     reply
 }
@@ -100,10 +124,23 @@ fn gzip(text: &[u8]) -> Option<Bytes> {
 
 /// `gzip` or `*` with a quality above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let offers: Vec<_> = values.flat_map(|value| value.split(',')).map(offer).collect();
-    let quality = |name| offers.iter().find(|(coding, _)| coding == name).map(|(_, quality)| *quality);
-    quality("gzip").or(quality("*")).is_some_and(|quality| quality > 0.0)
+    let values = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let offers: Vec<_> = values
+        .flat_map(|value| value.split(','))
+        .map(offer)
+        .collect();
+    let quality = |name| {
+        offers
+            .iter()
+            .find(|(coding, _)| coding == name)
+            .map(|(_, quality)| *quality)
+    };
+    quality("gzip")
+        .or(quality("*"))
+        .is_some_and(|quality| quality > 0.0)
 }
 
 fn offer(text: &str) -> (String, f32) {
@@ -118,7 +155,11 @@ mod tests {
     use super::*;
 
     fn accepts(value: &'static str) -> bool {
-        accepts_gzip(&[(ACCEPT_ENCODING, HeaderValue::from_static(value))].into_iter().collect())
+        accepts_gzip(
+            &[(ACCEPT_ENCODING, HeaderValue::from_static(value))]
+                .into_iter()
+                .collect(),
+        )
     }
 
     #[test]

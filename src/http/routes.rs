@@ -43,7 +43,10 @@ impl App {
     async fn end_of_scrape(&self, deadline: Instant) {
         let mut last_call = self.last_call.subscribe();
         let called = async {
-            let at = last_call.wait_for(Option::is_some).await.map_or(None, |at| *at);
+            let at = last_call
+                .wait_for(Option::is_some)
+                .await
+                .map_or(None, |at| *at);
             sleep_until(at.unwrap_or(deadline)).await;
         };
         tokio::select! {
@@ -73,9 +76,20 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
     if path == "/-/reload" {
         return reload(app, request.method());
     }
-    let fixed = ["/", "/sd", "/-/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz"];
+    let fixed = [
+        "/",
+        "/sd",
+        "/-/metrics",
+        "/-/healthy",
+        "/healthz",
+        "/-/ready",
+        "/readyz",
+    ];
     if path != app.telemetry_path && !fixed.contains(&path) {
-        return reply::line(StatusCode::NOT_FOUND, "there is nothing here; / has the links");
+        return reply::line(
+            StatusCode::NOT_FOUND,
+            "there is nothing here; / has the links",
+        );
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return reply::not_allowed("GET, HEAD");
@@ -85,7 +99,12 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
         "/-/healthy" | "/healthz" => reply::line(StatusCode::OK, "healthy"),
         "/-/ready" | "/readyz" => reply::line(StatusCode::OK, "ready"),
         "/-/metrics" => own_metrics(app, request.headers()),
-        "/sd" => discovery::answer(&app.roster.accounts(), request, app.reloader.door().scheme(), &app.telemetry_path),
+        "/sd" => discovery::answer(
+            &app.roster.accounts(),
+            request,
+            app.reloader.door().scheme(),
+            &app.telemetry_path,
+        ),
         _ => metrics(app, request).await,
     }
 }
@@ -115,7 +134,12 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     let running = app.roster.accounts();
     let asked = match asked_accounts(&running, request.uri().query()) {
         Ok(asked) => asked,
-        Err(unknown) => return reply::line(StatusCode::NOT_FOUND, &format!("there is no account {unknown:?}")),
+        Err(unknown) => {
+            return reply::line(
+                StatusCode::NOT_FOUND,
+                &format!("there is no account {unknown:?}"),
+            );
+        }
     };
     let exporter = asked.is_none().then(|| Exporter::now(app.reloader.state()));
     let accounts = asked.unwrap_or_else(|| running.iter().collect());
@@ -123,13 +147,31 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     let end = app.end_of_scrape(Moment::now().after(time).instant);
     scrape::ask(&accounts, time, end).await;
     let views = accounts.iter().map(|it| it.view());
-    exposed(exposition::render(views, exporter.as_ref(), &app.scrape, &app.metrics, Moment::now()), request.headers())
+    exposed(
+        exposition::render(
+            views,
+            exporter.as_ref(),
+            &app.scrape,
+            &app.metrics,
+            Moment::now(),
+        ),
+        request.headers(),
+    )
 }
 
 /// The exporter's own series alone, for whoever scrapes each account by itself.
 fn own_metrics(app: &App, headers: &HeaderMap) -> Reply {
     let exporter = Exporter::now(app.reloader.state());
-    exposed(exposition::render([], Some(&exporter), &app.scrape, &app.metrics, Moment::now()), headers)
+    exposed(
+        exposition::render(
+            [],
+            Some(&exporter),
+            &app.scrape,
+            &app.metrics,
+            Moment::now(),
+        ),
+        headers,
+    )
 }
 
 fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
@@ -137,7 +179,10 @@ fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
         Ok(text) => reply::exposition(text, headers),
         Err(error) => {
             tracing::error!(%error, "the exposition cannot be encoded");
-            reply::line(StatusCode::INTERNAL_SERVER_ERROR, "the exposition cannot be encoded")
+            reply::line(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the exposition cannot be encoded",
+            )
         }
     }
 }
@@ -150,7 +195,10 @@ fn asked_accounts<'a>(
     let mut asked: Vec<&ObservedAccount> = Vec::new();
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     for (_, name) in pairs.filter(|(key, _)| key == "account") {
-        let account = running.iter().find(|it| it.account.name == name).ok_or(name)?;
+        let account = running
+            .iter()
+            .find(|it| it.account.name == name)
+            .ok_or(name)?;
         if !asked.iter().any(|present| std::ptr::eq(*present, account)) {
             asked.push(account);
         }

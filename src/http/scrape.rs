@@ -28,9 +28,15 @@ const PLACE_SHARE: u32 = 8;
 pub async fn ask(accounts: &[&ObservedAccount], time: Duration, end: impl Future<Output = ()>) {
     let places = Semaphore::new(SIDE_BY_SIDE);
     let kept = PLACE_KEPT.min(time / PLACE_SHARE);
-    let mut observers: Vec<_> = accounts.iter().map(|account| account.observer.clone()).collect();
+    let mut observers: Vec<_> = accounts
+        .iter()
+        .map(|account| account.observer.clone())
+        .collect();
     fastrand::shuffle(&mut observers);
-    let asked: FuturesUnordered<_> = observers.into_iter().map(|observer| ask_one(observer, &places, kept)).collect();
+    let asked: FuturesUnordered<_> = observers
+        .into_iter()
+        .map(|observer| ask_one(observer, &places, kept))
+        .collect();
     let mut asked = pin!(asked.take_until(end));
     while asked.next().await.is_some() {}
 }

@@ -65,14 +65,17 @@ pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future
         }
     }
     drop(listeners);
-    app.last_call.send_replace(Some(Moment::now().after(LAST_CALL).instant));
+    app.last_call
+        .send_replace(Some(Moment::now().after(LAST_CALL).instant));
     stopping.send_replace(true);
     places.drain(GRACE).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
     let accepted = poll_fn(|context| {
-        let mut polls = listeners.iter().map(|listener| listener.poll_accept(context));
+        let mut polls = listeners
+            .iter()
+            .map(|listener| listener.poll_accept(context));
         polls.find(Poll::is_ready).unwrap_or(Poll::Pending)
     });
     accepted.await
@@ -108,14 +111,20 @@ impl Guest {
     }
 
     /// A stop does not wait for a handshake, since nothing has been asked yet. One that fails is the client's affair.
-    async fn shake_hands(&mut self, acceptor: TlsAcceptor, stream: BoundedStream) -> Option<TlsStream<BoundedStream>> {
+    async fn shake_hands(
+        &mut self,
+        acceptor: TlsAcceptor,
+        stream: BoundedStream,
+    ) -> Option<TlsStream<BoundedStream>> {
         let shaken = tokio::select! {
             shaken = timeout(HEAD_TIMEOUT, acceptor.accept(stream)) => shaken,
             _ = self.stopped.wait_for(|stopped| *stopped) => return None,
         };
         match shaken {
             Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => tracing::debug!(client = %self.from, %error, "a TLS handshake failed"),
+            Ok(Err(error)) => {
+                tracing::debug!(client = %self.from, %error, "a TLS handshake failed")
+            }
             Err(_) => tracing::debug!(client = %self.from, "a TLS handshake took too long"),
         }
         None

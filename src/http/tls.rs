@@ -46,22 +46,30 @@ pub fn ready(tls: &Tls, now: Moment) -> Result<Ready, ConfigError> {
     let chain = certificates(&tls.certificate)?;
     let warning = chain.first().and_then(|own| expired(own, now));
     let own = certified(tls, chain, &provider)?;
-    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&tls.versions);
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&tls.versions);
     let builder = builder.map_err(|error| {
-        tls.certificate
-            .wrong(&format!("cipher_suites do not serve: {error}"), "a suite of TLS 1.2 where TLS 1.3 is not spoken")
+        tls.certificate.wrong(
+            &format!("cipher_suites do not serve: {error}"),
+            "a suite of TLS 1.2 where TLS 1.3 is not spoken",
+        )
     })?;
     suites_serve(tls, &own)?;
     let builder = match &tls.clients {
         None => builder.with_no_client_auth(),
-        Some(clients) => builder.with_client_cert_verifier(Arc::new(client_certificates(clients, &provider)?)),
+        Some(clients) => {
+            builder.with_client_cert_verifier(Arc::new(client_certificates(clients, &provider)?))
+        }
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = tls.our_order;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Ready { config: Arc::new(config), warning: warning.map(|when| format!("{}: {when}", tls.certificate)) })
+    Ok(Ready {
+        config: Arc::new(config),
+        warning: warning.map(|when| format!("{}: {when}", tls.certificate)),
+    })
 }
 
 fn certified(
@@ -70,12 +78,16 @@ fn certified(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, ConfigError> {
     let pem = tls.key.read(KEY)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| tls.key.wrong("there is no such key in it", KEY))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| tls.key.wrong("there is no such key in it", KEY))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            tls.key.wrong("it does not belong to the certificate", &format!("the key of {}", tls.certificate))
-        }
-        Error::InvalidCertificate(_) => tls.certificate.wrong("the first certificate cannot be read", CERTIFICATES),
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.wrong(
+            "it does not belong to the certificate",
+            &format!("the key of {}", tls.certificate),
+        ),
+        Error::InvalidCertificate(_) => tls
+            .certificate
+            .wrong("the first certificate cannot be read", CERTIFICATES),
         _ => tls.key.wrong("the key cannot be read", KEY),
     })
 }
@@ -83,11 +95,20 @@ fn certified(
 /// A suite of TLS 1.2 names the kind of key, so that with none for ours each handshake would fail.
 fn suites_serve(tls: &Tls, own: &CertifiedKey) -> Result<(), ConfigError> {
     let kind = own.key.algorithm();
-    let spoken = tls.suites.iter().filter(|suite| tls.versions.contains(&suite.version()));
-    if spoken.into_iter().any(|suite| suite.usable_for_signature_algorithm(kind)) {
+    let spoken = tls
+        .suites
+        .iter()
+        .filter(|suite| tls.versions.contains(&suite.version()));
+    if spoken
+        .into_iter()
+        .any(|suite| suite.usable_for_signature_algorithm(kind))
+    {
         return Ok(());
     }
-    Err(tls.key.wrong("no suite in cipher_suites serves this kind of key", "ECDHE_RSA for RSA, ECDHE_ECDSA for others"))
+    Err(tls.key.wrong(
+        "no suite in cipher_suites serves this kind of key",
+        "ECDHE_RSA for RSA, ECDHE_ECDSA for others",
+    ))
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
@@ -108,30 +129,51 @@ fn expired(own: &CertificateDer<'_>, now: Moment) -> Option<String> {
     if validity.not_after.to_unix_duration() < now {
         Some(format!("this certificate ended at {}", validity.not_after))
     } else if validity.not_before.to_unix_duration() > now {
-        Some(format!("this certificate begins at {}", validity.not_before))
+        Some(format!(
+            "this certificate begins at {}",
+            validity.not_before
+        ))
     } else {
         None
     }
 }
 
-fn client_certificates(clients: &Clients, provider: &Arc<CryptoProvider>) -> Result<ClientCertificates, ConfigError> {
+fn client_certificates(
+    clients: &Clients,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ClientCertificates, ConfigError> {
     let chain = match &clients.ca {
         None => None,
         Some(ca) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone()).build();
-            Some(verifier.map_err(|error| ca.wrong(&format!("nobody can be verified by it: {error}"), CERTIFICATES))?)
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone())
+                    .build();
+            Some(verifier.map_err(|error| {
+                ca.wrong(
+                    &format!("nobody can be verified by it: {error}"),
+                    CERTIFICATES,
+                )
+            })?)
         }
     };
     let algorithms = provider.signature_verification_algorithms;
-    Ok(ClientCertificates::new(clients.required, chain, clients.allowed_names.clone(), algorithms))
+    Ok(ClientCertificates::new(
+        clients.required,
+        chain,
+        clients.allowed_names.clone(),
+        algorithms,
+    ))
 }
 
 fn roots(ca: &Pem) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| ca.wrong(&format!("a certificate cannot be read: {error}"), CERTIFICATES))?;
+        roots.add(certificate).map_err(|error| {
+            ca.wrong(
+                &format!("a certificate cannot be read: {error}"),
+                CERTIFICATES,
+            )
+        })?;
     }
     Ok(roots)
 }

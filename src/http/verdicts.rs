@@ -28,14 +28,27 @@ impl Verdicts {
     /// When the system has no random numbers.
     pub fn new() -> Result<Self, ring::error::Unspecified> {
         let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new())?;
-        Ok(Self { key, right: HashMap::new(), wrong: VecDeque::new() })
+        Ok(Self {
+            key,
+            right: HashMap::new(),
+            wrong: VecDeque::new(),
+        })
     }
 
     /// The right ones of some users. A wrong password may be right by now.
     #[must_use]
     pub fn kept(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let right = self.right.iter().filter(|(user, _)| keep(user)).map(|(user, tag)| (user.clone(), *tag)).collect();
-        Self { key: self.key.clone(), right, wrong: VecDeque::new() }
+        let right = self
+            .right
+            .iter()
+            .filter(|(user, _)| keep(user))
+            .map(|(user, tag)| (user.clone(), *tag))
+            .collect();
+        Self {
+            key: self.key.clone(),
+            right,
+            wrong: VecDeque::new(),
+        }
     }
 
     /// A name has no colon, so that no other pair has this tag.
@@ -46,21 +59,34 @@ impl Verdicts {
         context.update(b":");
         context.update(password);
         let mut tag = Tag::default();
-        tag.iter_mut().zip(context.sign().as_ref()).for_each(|(byte, signed)| *byte = *signed);
+        tag.iter_mut()
+            .zip(context.sign().as_ref())
+            .for_each(|(byte, signed)| *byte = *signed);
         tag
     }
 
     /// A number from 0 that is always the same for a name, and that nobody outside can foretell.
     #[must_use]
     pub fn lot(&self, name: &str, below: usize) -> usize {
-        let number = self.tag(name, b"").iter().take(7).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-        usize::try_from(number).unwrap_or_default().checked_rem(below).unwrap_or_default()
+        let number = self
+            .tag(name, b"")
+            .iter()
+            .take(7)
+            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        usize::try_from(number)
+            .unwrap_or_default()
+            .checked_rem(below)
+            .unwrap_or_default()
     }
 
     /// The verdict, if it is known.
     #[must_use]
     pub fn get(&self, user: &str, tag: &Tag) -> Option<bool> {
-        if self.right.get(user) == Some(tag) { Some(true) } else { self.wrong.contains(tag).then_some(false) }
+        if self.right.get(user) == Some(tag) {
+            Some(true)
+        } else {
+            self.wrong.contains(tag).then_some(false)
+        }
     }
 
     /// Keeps a verdict.
@@ -88,7 +114,10 @@ mod tests {
             verdicts.put("alice", tag, false);
         }
         assert_eq!(verdicts.get("alice", &right), Some(true));
-        assert_eq!((verdicts.right.len(), verdicts.wrong.len()), (1, WRONG_MOST));
+        assert_eq!(
+            (verdicts.right.len(), verdicts.wrong.len()),
+            (1, WRONG_MOST)
+        );
         let last = verdicts.tag("alice", &9_999_u32.to_le_bytes());
         assert_eq!(verdicts.get("alice", &last), Some(false));
     }
@@ -99,7 +128,11 @@ mod tests {
         let tag = verdicts.tag("alice", b"sesame");
         verdicts.put("alice", tag, true);
         assert_eq!(verdicts.get("bob", &verdicts.tag("bob", b"sesame")), None);
-        assert_ne!(tag, Verdicts::new().unwrap().tag("alice", b"sesame"), "each has a key of its own");
+        assert_ne!(
+            tag,
+            Verdicts::new().unwrap().tag("alice", b"sesame"),
+            "each has a key of its own"
+        );
     }
 
     #[test]

@@ -40,9 +40,14 @@ impl ApiInstruments {
         );
         let instruments = Self {
             requests: IntCounterVec::new(requests.const_label("account", account), &["operation"])?,
-            failures: IntCounterVec::new(failures.const_label("account", account), &["operation", "reason"])?,
+            failures: IntCounterVec::new(
+                failures.const_label("account", account),
+                &["operation", "reason"],
+            )?,
             durations: HistogramVec::new(
-                durations.const_label("account", account).buckets(BUCKETS.to_vec()),
+                durations
+                    .const_label("account", account)
+                    .buckets(BUCKETS.to_vec()),
                 &["operation"],
             )?,
             revision: Revision::default(),
@@ -59,13 +64,17 @@ impl ApiInstruments {
 
     /// An answer came, or its time ran out.
     pub fn took(&self, operation: Operation, duration: Duration) {
-        self.durations.with_label_values(&[operation.as_str()]).observe(duration.as_secs_f64());
+        self.durations
+            .with_label_values(&[operation.as_str()])
+            .observe(duration.as_secs_f64());
         self.revision.grow();
     }
 
     /// A request failed.
     pub fn failed(&self, operation: Operation, reason: Reason) {
-        self.failures.with_label_values(&[operation.as_str(), reason.as_str()]).inc();
+        self.failures
+            .with_label_values(&[operation.as_str(), reason.as_str()])
+            .inc();
         self.revision.grow();
     }
 
@@ -73,7 +82,10 @@ impl ApiInstruments {
     #[must_use]
     pub fn collect(&self) -> Vec<MetricFamily> {
         let collectors: [&dyn Collector; 3] = [&self.requests, &self.failures, &self.durations];
-        collectors.into_iter().flat_map(Collector::collect).collect()
+        collectors
+            .into_iter()
+            .flat_map(Collector::collect)
+            .collect()
     }
 
     /// A counter that begins with its first increment hides that increment from `rate()`.
@@ -82,7 +94,8 @@ impl ApiInstruments {
             self.requests.with_label_values(&[operation.as_str()]);
             self.durations.with_label_values(&[operation.as_str()]);
             for reason in Reason::ALL {
-                self.failures.with_label_values(&[operation.as_str(), reason.as_str()]);
+                self.failures
+                    .with_label_values(&[operation.as_str(), reason.as_str()]);
             }
         }
     }

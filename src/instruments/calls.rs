@@ -11,7 +11,9 @@ use super::Revision;
 use crate::calls::{CallResult, Direction, Labels, News, Outcome};
 
 /// Seconds, from a word to a conference.
-const BUCKETS: [f64; 10] = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
+const BUCKETS: [f64; 10] = [
+    10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
+];
 /// The results that inbound calls have every day.
 const INBOUND: [&str; 10] = [
     "Accepted",
@@ -40,7 +42,13 @@ const OUTBOUND: [&str; 11] = [
     "Internal Error",
 ];
 /// The results that every extension begins with.
-const OF_EXTENSION: [&str; 5] = ["Accepted", "Call connected", "Missed", "Voicemail", "No Answer"];
+const OF_EXTENSION: [&str; 5] = [
+    "Accepted",
+    "Call connected",
+    "Missed",
+    "Voicemail",
+    "No Answer",
+];
 
 /// Counted by the observer.
 pub struct CallInstruments {
@@ -63,7 +71,10 @@ impl CallInstruments {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_label("account", account);
         let by_extension = by_extension.then(|| {
             let help = "Call-log records that ended, each id once, by extension.";
-            IntCounterVec::new(opts("ringcentral_extension_calls_ended_total", help), &["extension", "result"])
+            IntCounterVec::new(
+                opts("ringcentral_extension_calls_ended_total", help),
+                &["extension", "result"],
+            )
         });
         let durations = HistogramOpts::new(
             "ringcentral_call_duration_seconds",
@@ -78,7 +89,9 @@ impl CallInstruments {
                 &["direction", "result"],
             )?,
             durations: HistogramVec::new(
-                durations.const_label("account", account).buckets(BUCKETS.to_vec()),
+                durations
+                    .const_label("account", account)
+                    .buckets(BUCKETS.to_vec()),
                 &["direction", "outcome"],
             )?,
             sessions_started: IntCounter::with_opts(opts(
@@ -112,19 +125,28 @@ impl CallInstruments {
         for ended in &news.ended {
             let direction = ended.direction.as_str();
             let (result, _) = labels.result(&ended.result);
-            self.ended.with_label_values(&[direction, result.as_str()]).inc();
+            self.ended
+                .with_label_values(&[direction, result.as_str()])
+                .inc();
             if let Some(duration) = ended.duration {
                 let outcome = Outcome::of(&ended.result).as_str();
-                self.durations.with_label_values(&[direction, outcome]).observe(duration);
+                self.durations
+                    .with_label_values(&[direction, outcome])
+                    .observe(duration);
             }
-            if let (Some(counters), Some((extension, _))) =
-                (&self.by_extension, labels.extension(ended.extension.as_ref()))
-            {
-                counters.with_label_values(&[&extension, result.as_str()]).inc();
+            if let (Some(counters), Some((extension, _))) = (
+                &self.by_extension,
+                labels.extension(ended.extension.as_ref()),
+            ) {
+                counters
+                    .with_label_values(&[&extension, result.as_str()])
+                    .inc();
             }
         }
         for outcome in &news.sessions_ended {
-            self.sessions_ended.with_label_values(&[outcome.as_str()]).inc();
+            self.sessions_ended
+                .with_label_values(&[outcome.as_str()])
+                .inc();
         }
         self.sessions_started.inc_by(news.sessions_started);
         self.lost.inc_by(news.lost);
@@ -134,7 +156,9 @@ impl CallInstruments {
 
     /// An extension that is there, ended calls or not, begins with zeros.
     pub fn meet<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
-        let Some(counters) = &self.by_extension else { return };
+        let Some(counters) = &self.by_extension else {
+            return;
+        };
         for extension in extensions {
             for result in OF_EXTENSION {
                 counters.with_label_values(&[extension, result]);
@@ -146,20 +170,40 @@ impl CallInstruments {
     /// The families as they are now; one without a series is left out.
     #[must_use]
     pub fn collect(&self) -> Vec<MetricFamily> {
-        let mut collectors: Vec<&dyn Collector> =
-            vec![&self.ended, &self.durations, &self.sessions_started, &self.sessions_ended, &self.lost, &self.gaps];
-        collectors.extend(self.by_extension.as_ref().map(|counters| counters as &dyn Collector));
+        let mut collectors: Vec<&dyn Collector> = vec![
+            &self.ended,
+            &self.durations,
+            &self.sessions_started,
+            &self.sessions_ended,
+            &self.lost,
+            &self.gaps,
+        ];
+        collectors.extend(
+            self.by_extension
+                .as_ref()
+                .map(|counters| counters as &dyn Collector),
+        );
         let families = collectors.into_iter().flat_map(Collector::collect);
-        families.filter(|family| !family.get_metric().is_empty()).collect()
+        families
+            .filter(|family| !family.get_metric().is_empty())
+            .collect()
     }
 
     fn start_at_zero(&self) {
-        for (direction, results) in [(Direction::Inbound, &INBOUND[..]), (Direction::Outbound, &OUTBOUND[..])] {
-            for result in results.iter().filter_map(|result| CallResult::from_wire(result)) {
-                self.ended.with_label_values(&[direction.as_str(), result.as_str()]);
+        for (direction, results) in [
+            (Direction::Inbound, &INBOUND[..]),
+            (Direction::Outbound, &OUTBOUND[..]),
+        ] {
+            for result in results
+                .iter()
+                .filter_map(|result| CallResult::from_wire(result))
+            {
+                self.ended
+                    .with_label_values(&[direction.as_str(), result.as_str()]);
             }
             for outcome in Outcome::ALL {
-                self.durations.with_label_values(&[direction.as_str(), outcome.as_str()]);
+                self.durations
+                    .with_label_values(&[direction.as_str(), outcome.as_str()]);
             }
         }
         for outcome in Outcome::ALL {

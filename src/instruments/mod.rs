@@ -28,7 +28,10 @@ impl Instruments {
     /// # Errors
     /// When the account's name is no label value, which the configuration has ruled out.
     pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
-        Ok(Self { api: ApiInstruments::new(account)?, calls: CallInstruments::new(account, by_extension)? })
+        Ok(Self {
+            api: ApiInstruments::new(account)?,
+            calls: CallInstruments::new(account, by_extension)?,
+        })
     }
 
     /// Grows with whatever is counted: a text of them holds until then.

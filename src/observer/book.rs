@@ -25,7 +25,12 @@ pub struct DirectoryBook {
 impl DirectoryBook {
     /// An empty book; at level `extension` it stays so, since that user may not read the list.
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, tried: None, failure: None, listed: None }
+        Self {
+            wanted,
+            tried: None,
+            failure: None,
+            listed: None,
+        }
     }
 
     /// One of the same kind in which nothing stands yet.
@@ -46,7 +51,12 @@ impl DirectoryBook {
     }
 
     /// Takes in what a reading gave; gives the directory if it is new. A failure is told once until it is over.
-    pub fn enter(&mut self, account: &str, read: Result<Directory, Error>, now: Moment) -> Option<Arc<Directory>> {
+    pub fn enter(
+        &mut self,
+        account: &str,
+        read: Result<Directory, Error>,
+        now: Moment,
+    ) -> Option<Arc<Directory>> {
         self.tried = Some(now);
         let was_failing = self.failure.is_some();
         self.failure = read.as_ref().err().map(Failure::from);
@@ -55,7 +65,10 @@ impl DirectoryBook {
                 let directory = Arc::new(directory);
                 let extensions = directory.entries().len();
                 tracing::info!(account, extensions, "the list of extensions was read");
-                self.listed = Some(Listed { directory: directory.clone(), read: now });
+                self.listed = Some(Listed {
+                    directory: directory.clone(),
+                    read: now,
+                });
                 Some(directory)
             }
             Err(error) if was_failing => {

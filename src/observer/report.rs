@@ -28,8 +28,13 @@ impl Report {
     fn failed(&mut self, account: &str, error: &Error, api: &ApiStanding) {
         self.failures += 1;
         let now = Moment::now();
-        let blocked = api.blocked_until.iter().filter_map(|(_, until)| until.filter(|until| !until.has_come(now)));
-        let silent = blocked.map(|until| until.since(now).as_secs_f64().ceil() as u64).max();
+        let blocked = api
+            .blocked_until
+            .iter()
+            .filter_map(|(_, until)| until.filter(|until| !until.has_come(now)));
+        let silent = blocked
+            .map(|until| until.since(now).as_secs_f64().ceil() as u64)
+            .max();
         tracing::warn!(
             account,
             operation = error.operation.as_str(),
@@ -45,15 +50,35 @@ impl Report {
     fn succeeded(&mut self, account: &str, fetch: &Fetch, calls: &[Call], api: &ApiStanding) {
         let (records, pages) = (calls.len(), fetch.pages);
         if !self.has_succeeded {
-            tracing::info!(account, account_id = api.account_id.as_deref(), records, pages, "first fetch succeeded");
+            tracing::info!(
+                account,
+                account_id = api.account_id.as_deref(),
+                records,
+                pages,
+                "first fetch succeeded"
+            );
         } else if self.failures > 0 {
             tracing::info!(account, failures = self.failures, "fetch succeeded again");
         }
         if fetch.unreadable > 0 && !self.unreadable {
             let records = fetch.unreadable;
-            tracing::warn!(account, records, "records that are no JSON objects were left out; said once until none is");
+            tracing::warn!(
+                account,
+                records,
+                "records that are no JSON objects were left out; said once until none is"
+            );
         }
-        *self = Self { has_succeeded: true, failures: 0, unreadable: fetch.unreadable > 0 };
-        tracing::debug!(account, records, pages, seconds = fetch.took.as_secs_f64(), "fetched");
+        *self = Self {
+            has_succeeded: true,
+            failures: 0,
+            unreadable: fetch.unreadable > 0,
+        };
+        tracing::debug!(
+            account,
+            records,
+            pages,
+            seconds = fetch.took.as_secs_f64(),
+            "fetched"
+        );
     }
 }

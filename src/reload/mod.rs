@@ -23,7 +23,10 @@ use crate::roster::{Exchange, Roster};
 use crate::secret::SecretSource;
 
 /// A request for a reload is obeyed once in this time.
-const REQUESTS: RateLimit = RateLimit { interval: Duration::from_secs(1), burst: 1 };
+const REQUESTS: RateLimit = RateLimit {
+    interval: Duration::from_secs(1),
+    burst: 1,
+};
 /// A larger file is a mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -59,7 +62,12 @@ impl Reloader {
             None => Door::default(),
             Some(file) => Door::new(file, parse(file, &mut watch)?, &Door::default())?,
         };
-        let kept = Kept { door: Arc::new(door), state: ConfigurationState::read_at(now), accounts_well: true, watch };
+        let kept = Kept {
+            door: Arc::new(door),
+            state: ConfigurationState::read_at(now),
+            accounts_well: true,
+            watch,
+        };
         Ok(Self {
             file: web.config_file.clone(),
             accounts_file,
@@ -95,7 +103,12 @@ impl Reloader {
     /// # Errors
     /// What is wrong; it has been logged.
     pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.read_anew(&mut self.kept(), cause, Some(&|| self.exchange_accounts()), Moment::now())
+        self.read_anew(
+            &mut self.kept(),
+            cause,
+            Some(&|| self.exchange_accounts()),
+            Moment::now(),
+        )
     }
 
     /// The same for those who may ask too often.
@@ -104,7 +117,10 @@ impl Reloader {
     /// How long to wait, if the last request is less than a second old.
     pub fn reload_if_due(&self, cause: &str) -> Result<Result<(), ConfigError>, Duration> {
         let now: Instant = Moment::now().instant;
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take(now)?;
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(now)?;
         Ok(self.reload(cause))
     }
 
@@ -118,11 +134,20 @@ impl Reloader {
         now: Moment,
     ) -> Result<(), ConfigError> {
         let former = kept.watch.clone();
-        let door = self.file.as_deref().map(|file| kept.read_door(file, now)).transpose();
+        let door = self
+            .file
+            .as_deref()
+            .map(|file| kept.read_door(file, now))
+            .transpose();
         let result = door.and_then(|door| {
             let read = accounts.map(|exchange| exchange()).transpose();
-            kept.accounts_well = if accounts.is_some() { read.is_ok() } else { kept.accounts_well };
-            read.inspect_err(|_| kept.watch = former).map(|exchange| (door, exchange))
+            kept.accounts_well = if accounts.is_some() {
+                read.is_ok()
+            } else {
+                kept.accounts_well
+            };
+            read.inspect_err(|_| kept.watch = former)
+                .map(|exchange| (door, exchange))
         });
         kept.state.successful = result.is_ok() && kept.accounts_well;
         match result {
@@ -139,12 +164,19 @@ impl Reloader {
     fn exchange_accounts(&self) -> Result<Exchange, ConfigError> {
         let accounts = match &self.accounts_file {
             Some(file) => read_accounts(file)?,
-            None => self.roster.accounts().iter().map(|it| Account::clone(&it.account)).collect(),
+            None => self
+                .roster
+                .accounts()
+                .iter()
+                .map(|it| Account::clone(&it.account))
+                .collect(),
         };
         if self.accounts_file.is_none() {
             accounts.iter().try_for_each(check_secrets)?;
         }
-        self.roster.install(accounts).map_err(|error| ConfigError(format!("{error:#}")))
+        self.roster
+            .install(accounts)
+            .map_err(|error| ConfigError(format!("{error:#}")))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -164,7 +196,13 @@ impl Kept {
         Ok(Arc::new(door))
     }
 
-    fn install(&mut self, door: Option<Arc<Door>>, exchange: Option<Exchange>, cause: &str, now: Moment) {
+    fn install(
+        &mut self,
+        door: Option<Arc<Door>>,
+        exchange: Option<Exchange>,
+        cause: &str,
+        now: Moment,
+    ) {
         self.door = door.unwrap_or_else(|| self.door.clone());
         if self.accounts_well {
             self.state.read_well = now.wall;
@@ -191,17 +229,29 @@ fn parse(file: &Path, watch: &mut Watch) -> Result<WebConfig, ConfigError> {
 }
 
 fn files(file: &Path, web: &WebConfig) -> Vec<PathBuf> {
-    let named = web.tls.iter().flat_map(|tls| tls.files()).map(Path::to_owned);
+    let named = web
+        .tls
+        .iter()
+        .flat_map(|tls| tls.files())
+        .map(Path::to_owned);
     [file.to_owned()].into_iter().chain(named).collect()
 }
 
 /// They are used at the next login; here it is only seen whether they could be.
 fn check_secrets(account: &Account) -> Result<(), ConfigError> {
-    let secrets = [("the app's client secret", &account.client_secret), ("the user's JWT", &account.jwt)];
-    secrets.into_iter().try_for_each(|(what, source): (_, &SecretSource)| match source.read() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(ConfigError(format!("account {}: {what}: {error}", account.name))),
-    })
+    let secrets = [
+        ("the app's client secret", &account.client_secret),
+        ("the user's JWT", &account.jwt),
+    ];
+    secrets
+        .into_iter()
+        .try_for_each(|(what, source): (_, &SecretSource)| match source.read() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError(format!(
+                "account {}: {what}: {error}",
+                account.name
+            ))),
+        })
 }
 
 /// The text of `--web.config.file`.
@@ -211,7 +261,10 @@ fn check_secrets(account: &Account) -> Result<(), ConfigError> {
 fn read(file: &Path) -> Result<String, ConfigError> {
     let wrong = |what: &str| {
         let accepted = "a file in the form of Prometheus' exporter-toolkit";
-        ConfigError(format!("{}: {what}; accepted is {accepted}", complaint_place(file)))
+        ConfigError(format!(
+            "{}: {what}; accepted is {accepted}",
+            complaint_place(file)
+        ))
     };
     let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
@@ -225,7 +278,11 @@ mod tests {
     fn a_named_file_that_changes_before_it_is_read_has_changed_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
-        std::fs::write(&file, "tls_server_config: {cert_file: a.crt, key_file: a.key}").unwrap();
+        std::fs::write(
+            &file,
+            "tls_server_config: {cert_file: a.crt, key_file: a.key}",
+        )
+        .unwrap();
         let now = Moment::now();
         let mut watch = Watch::new(vec![file.clone()], now);
         parse(&file, &mut watch).unwrap();

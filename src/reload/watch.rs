@@ -28,7 +28,11 @@ pub struct Watch {
 impl Watch {
     /// Looks at these files.
     pub fn new(files: Vec<PathBuf>, now: Moment) -> Self {
-        let mut watch = Self { files: Vec::new(), looked: now, seen: None };
+        let mut watch = Self {
+            files: Vec::new(),
+            looked: now,
+            seen: None,
+        };
         watch.also(&files);
         watch
     }
@@ -63,7 +67,8 @@ impl Watch {
             self.seen = None;
             return false;
         }
-        let left_alone = stamps.iter().flatten().all(|stamp| is_old(stamp, now)) || self.seen.as_ref() == Some(&stamps);
+        let left_alone = stamps.iter().flatten().all(|stamp| is_old(stamp, now))
+            || self.seen.as_ref() == Some(&stamps);
         self.seen = Some(stamps);
         left_alone
     }
@@ -72,9 +77,22 @@ impl Watch {
 fn stamp(file: &Path) -> Stamp {
     let data = std::fs::metadata(file).ok()?;
     let number = |value: u64| value.cast_signed();
-    let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
+    let times = [
+        data.mtime(),
+        data.mtime_nsec(),
+        data.ctime(),
+        data.ctime_nsec(),
+    ];
     let [written, written_ns, changed, changed_ns] = times;
-    Some([written, written_ns, changed, changed_ns, number(data.size()), number(data.ino()), number(data.dev())])
+    Some([
+        written,
+        written_ns,
+        changed,
+        changed_ns,
+        number(data.size()),
+        number(data.ino()),
+        number(data.dev()),
+    ])
 }
 
 /// By the time of writing, since a copy may keep the original's.
@@ -125,7 +143,10 @@ mod tests {
         let (mut watch, start) = folder.watch();
         folder.write("another");
         assert!(!watch.has_changed(start.after(SECOND)));
-        assert!(watch.has_changed(start.after(2 * SECOND)), "whatever the clocks say");
+        assert!(
+            watch.has_changed(start.after(2 * SECOND)),
+            "whatever the clocks say"
+        );
     }
 
     #[test]

@@ -100,7 +100,10 @@ impl Auth {
 
     /// A login was granted.
     pub fn granted(&mut self, granted: GrantedToken, now: Moment) {
-        let life = granted.expires_in.map_or(LIFE_UNSAID, Duration::from_secs).min(LIFE_MOST);
+        let life = granted
+            .expires_in
+            .map_or(LIFE_UNSAID, Duration::from_secs)
+            .min(LIFE_MOST);
         self.token = Some(Token {
             secret: granted.access_token,
             renew_at: now.after(life - RENEW_BEFORE.min(life / 2)),
@@ -134,7 +137,10 @@ impl Auth {
 
     /// A login, or what it permits, was refused.
     pub fn refused(&mut self, now: Moment) {
-        let wait = self.first.saturating_mul(1 << self.refusals.min(16)).min(self.most);
+        let wait = self
+            .first
+            .saturating_mul(1 << self.refusals.min(16))
+            .min(self.most);
         self.refusals += 1;
         self.refused_until = Some(now.after(wait));
     }
@@ -155,7 +161,12 @@ impl Auth {
 /// Whether a text has the form of a JWT: three parts of base64url, joined by dots.
 #[must_use]
 pub fn looks_like_a_jwt(jwt: &SecretString) -> bool {
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b))
+    };
     let parts: Vec<_> = jwt.expose_secret().split('.').collect();
     parts.len() == 3 && parts.into_iter().all(plain)
 }
@@ -172,7 +183,10 @@ pub fn jwt_expiry(jwt: &SecretString) -> Option<f64> {
     }
     let payload = jwt.expose_secret().split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    serde_json::from_slice::<Claims>(&claims).ok()?.exp.filter(|exp| exp.is_finite())
+    serde_json::from_slice::<Claims>(&claims)
+        .ok()?
+        .exp
+        .filter(|exp| exp.is_finite())
 }
 
 #[cfg(test)]
@@ -185,7 +199,14 @@ mod tests {
 
     fn grant(auth: &mut Auth, expires_in: Option<u64>, now: Moment) {
         let access_token = SecretString::from("T");
-        auth.granted(GrantedToken { access_token, expires_in, user: None }, now);
+        auth.granted(
+            GrantedToken {
+                access_token,
+                expires_in,
+                user: None,
+            },
+            now,
+        );
     }
 
     fn need_after(auth: &Auth, start: Moment, seconds: u64) -> Need {
@@ -265,13 +286,20 @@ mod tests {
         grant(&mut auth, None, start);
         auth.proved();
         auth.rejected(start);
-        assert_eq!((auth.need(start), auth.login_at(start)), (Need::Login, start));
+        assert_eq!(
+            (auth.need(start), auth.login_at(start)),
+            (Need::Login, start)
+        );
     }
 
     #[test]
     fn a_quoted_or_partial_jwt_does_not_look_like_one() {
-        for (text, looks) in [("e30.e30.c2ln", true), ("\"e30.e30.c2ln\"", false), ("e30.e30", false), ("hello", false)]
-        {
+        for (text, looks) in [
+            ("e30.e30.c2ln", true),
+            ("\"e30.e30.c2ln\"", false),
+            ("e30.e30", false),
+            ("hello", false),
+        ] {
             assert_eq!(looks_like_a_jwt(&SecretString::from(text)), looks, "{text}");
         }
     }
@@ -283,7 +311,10 @@ mod tests {
             let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
             SecretString::from(format!("e30.{payload}.sig"))
         };
-        assert_eq!(jwt_expiry(&jwt(r#"{"exp":1795514400,"sub":"1"}"#)), Some(1_795_514_400.0));
+        assert_eq!(
+            jwt_expiry(&jwt(r#"{"exp":1795514400,"sub":"1"}"#)),
+            Some(1_795_514_400.0)
+        );
         assert_eq!(jwt_expiry(&jwt(r#"{"sub":"1"}"#)), None);
         assert_eq!(jwt_expiry(&SecretString::from("no jwt at all")), None);
     }

@@ -31,12 +31,18 @@ pub async fn read(response: Response, expected: usize) -> Result<Bytes, Breakage
 }
 
 fn is_zipped(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"))
 }
 
 async fn receive(mut response: Response, expected: usize, most: usize) -> Result<Bytes, Breakage> {
     let mut body = Vec::with_capacity(expected);
-    while let Some(chunk) = response.chunk().await.map_err(|error| Breakage::of(&error, false))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Breakage::of(&error, false))?
+    {
         if body.len() + chunk.len() > most {
             return Err(too_large(most));
         }
@@ -51,7 +57,9 @@ fn unzip(mut zipped: &[u8], expected: usize) -> Result<Bytes, Breakage> {
     if zipped.is_empty() {
         return Ok(Bytes::new());
     }
-    let unzipped = GzDecoder::new(&mut zipped).take(MOST as u64 + 1).read_to_end(&mut body);
+    let unzipped = GzDecoder::new(&mut zipped)
+        .take(MOST as u64 + 1)
+        .read_to_end(&mut body);
     match unzipped {
         Ok(size) if size > MOST => Err(too_large(MOST)),
         Ok(_) if zipped.is_empty() => Ok(body.into()),
@@ -60,7 +68,10 @@ fn unzip(mut zipped: &[u8], expected: usize) -> Result<Bytes, Breakage> {
 }
 
 fn too_large(most: usize) -> Breakage {
-    Breakage::invalid(&format!("the reply is larger than {} MiB", most / 1024 / 1024))
+    Breakage::invalid(&format!(
+        "the reply is larger than {} MiB",
+        most / 1024 / 1024
+    ))
 }
 
 #[cfg(test)]
@@ -79,22 +90,34 @@ mod tests {
     }
 
     fn unzipped(zipped: &[u8]) -> Result<Vec<u8>, String> {
-        unzip(zipped, 0).map(|body| body.to_vec()).map_err(|breakage| breakage.what)
+        unzip(zipped, 0)
+            .map(|body| body.to_vec())
+            .map_err(|breakage| breakage.what)
     }
 
     #[test]
     fn a_body_is_of_one_part_or_of_none() {
-        assert_eq!(unzipped(&zip(b"{\"records\":[]}")).unwrap(), b"{\"records\":[]}");
+        assert_eq!(
+            unzipped(&zip(b"{\"records\":[]}")).unwrap(),
+            b"{\"records\":[]}"
+        );
         assert_eq!(unzipped(b"").unwrap(), b"");
         let parts = [zip(b"{\"records\":"), zip(b"[]}")].concat();
-        assert_eq!(unzipped(&parts).unwrap_err(), "the reply cannot be unzipped");
+        assert_eq!(
+            unzipped(&parts).unwrap_err(),
+            "the reply cannot be unzipped"
+        );
     }
 
     #[test]
     fn a_body_that_is_cut_or_changed_is_refused() {
         let whole = zip(&b"calls ".repeat(100));
         for cut in 1..whole.len() {
-            assert_eq!(unzipped(&whole[..cut]).unwrap_err(), "the reply cannot be unzipped", "at {cut}");
+            assert_eq!(
+                unzipped(&whole[..cut]).unwrap_err(),
+                "the reply cannot be unzipped",
+                "at {cut}"
+            );
         }
         let mut changed = whole.clone();
         let checksum = changed.len() - 8;
@@ -106,6 +129,9 @@ mod tests {
     #[test]
     fn as_much_as_is_allowed_is_read_and_no_byte_more() {
         assert_eq!(unzipped(&zip(&vec![b' '; MOST])).unwrap().len(), MOST);
-        assert_eq!(unzipped(&zip(&vec![b' '; MOST + 1])).unwrap_err(), "the reply is larger than 32 MiB");
+        assert_eq!(
+            unzipped(&zip(&vec![b' '; MOST + 1])).unwrap_err(),
+            "the reply is larger than 32 MiB"
+        );
     }
 }

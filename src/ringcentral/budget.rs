@@ -69,13 +69,18 @@ impl Budget {
         let window = &self.heavy.window;
         let pages = self.expected_pages();
         let paced = self.last_walk.map_or(now, |last| last.after(self.pace()));
-        self.audible_at(now).or_later(paced).or_later(window.open_at(pages, now))
+        self.audible_at(now)
+            .or_later(paced)
+            .or_later(window.open_at(pages, now))
     }
 
     /// The least time between the starts of two walks as long as the next is expected to be.
     #[must_use]
     pub fn pace(&self) -> Duration {
-        self.heavy.window.pace(self.expected_pages()).max(self.min_interval)
+        self.heavy
+            .window
+            .pace(self.expected_pages())
+            .max(self.min_interval)
     }
 
     /// When one request of this operation may leave.
@@ -157,10 +162,15 @@ impl Budget {
         let window = &mut self.bucket_mut(group).window;
         let least = window.length().max(SILENCE_LEAST);
         match (notice.status, notice.retry_after) {
-            (429, wait) if notice.group.is_some() => window.silence(now.after(wait.unwrap_or(least))),
+            (429, wait) if notice.group.is_some() => {
+                window.silence(now.after(wait.unwrap_or(least)))
+            }
             (429, wait) => {
                 let until = now.after(wait.unwrap_or(least));
-                self.silent_until = Some(self.silent_until.map_or(until, |present| present.or_later(until)));
+                self.silent_until = Some(
+                    self.silent_until
+                        .map_or(until, |present| present.or_later(until)),
+                );
             }
             (503, Some(wait)) => window.silence(now.after(wait)),
             _ => {}
@@ -196,7 +206,10 @@ impl Budget {
 
 impl Bucket {
     fn new(group: Group) -> Self {
-        Self { window: Window::new(group), announced: None }
+        Self {
+            window: Window::new(group),
+            announced: None,
+        }
     }
 
     /// Keeps what the answer said, for display; an answer without a limit says nothing new.
@@ -284,10 +297,18 @@ mod tests {
     #[test]
     fn a_refusal_without_a_group_silences_the_account() {
         let (mut budget, start) = fresh();
-        ask(&mut budget, Operation::Token, &refusal(None, Some(17)), start);
+        ask(
+            &mut budget,
+            Operation::Token,
+            &refusal(None, Some(17)),
+            start,
+        );
         assert_eq!(wait(&budget, start), 17.0);
         for operation in Operation::ALL {
-            assert_eq!(budget.request_at(operation, start).since(start).as_secs(), 17);
+            assert_eq!(
+                budget.request_at(operation, start).since(start).as_secs(),
+                17
+            );
         }
     }
 
@@ -297,7 +318,10 @@ mod tests {
         ask(&mut budget, HEAVY, &refusal(Some("heavy"), None), start);
         assert_eq!(wait(&budget, start), 60.0);
         let (mut budget, start) = fresh();
-        let short = Notice { window: Some(Duration::from_secs(5)), ..refusal(Some("heavy"), None) };
+        let short = Notice {
+            window: Some(Duration::from_secs(5)),
+            ..refusal(Some("heavy"), None)
+        };
         ask(&mut budget, HEAVY, &short, start);
         assert_eq!(wait(&budget, start), 30.0);
     }
@@ -305,11 +329,22 @@ mod tests {
     #[test]
     fn a_503_is_obeyed_where_it_names_a_wait() {
         let (mut budget, start) = fresh();
-        let unavailable = Notice { status: 503, ..refusal(None, Some(40)) };
+        let unavailable = Notice {
+            status: 503,
+            ..refusal(None, Some(40))
+        };
         ask(&mut budget, HEAVY, &unavailable, start);
         assert_eq!(wait(&budget, start), 40.0);
         let (mut budget, start) = fresh();
-        ask(&mut budget, HEAVY, &Notice { status: 503, ..Notice::default() }, start);
+        ask(
+            &mut budget,
+            HEAVY,
+            &Notice {
+                status: 503,
+                ..Notice::default()
+            },
+            start,
+        );
         assert_eq!(wait(&budget, start), 0.0);
     }
 
@@ -322,11 +357,18 @@ mod tests {
         for _ in 0..4 {
             ask(&mut budget, HEAVY, &Notice::default(), now);
         }
-        assert_eq!(budget.request_at(HEAVY, now).since(start).as_secs_f64(), 61.0);
+        assert_eq!(
+            budget.request_at(HEAVY, now).since(start).as_secs_f64(),
+            61.0
+        );
         budget.walk_ended(Walked::OverBudget);
         assert_eq!(budget.walk_at(now).since(start).as_secs_f64(), 91.0);
         walk(&mut budget, 5, at(start, 91.0));
-        assert_eq!(budget.walk_at(now).since(start).as_secs_f64(), 152.0, "the window holds five only once");
+        assert_eq!(
+            budget.walk_at(now).since(start).as_secs_f64(),
+            152.0,
+            "the window holds five only once"
+        );
     }
 
     #[test]
@@ -343,7 +385,12 @@ mod tests {
     fn the_silence_of_the_account_is_never_shortened() {
         let (mut budget, start) = fresh();
         ask(&mut budget, HEAVY, &refusal(None, Some(100)), start);
-        ask(&mut budget, Operation::Token, &refusal(None, Some(10)), start);
+        ask(
+            &mut budget,
+            Operation::Token,
+            &refusal(None, Some(10)),
+            start,
+        );
         assert_eq!(wait(&budget, start), 100.0);
     }
 
@@ -352,20 +399,41 @@ mod tests {
         let (mut budget, start) = fresh();
         for (operation, limit) in [(Operation::Token, 5), (HEAVY, 10)] {
             let group = Some("default".to_owned());
-            ask(&mut budget, operation, &Notice { group, limit: Some(limit), ..Notice::default() }, start);
+            ask(
+                &mut budget,
+                operation,
+                &Notice {
+                    group,
+                    limit: Some(limit),
+                    ..Notice::default()
+                },
+                start,
+            );
         }
-        let announced: Vec<_> = budget.announced().into_iter().map(|limit| (limit.group, limit.limit)).collect();
+        let announced: Vec<_> = budget
+            .announced()
+            .into_iter()
+            .map(|limit| (limit.group, limit.limit))
+            .collect();
         assert_eq!(announced, [("default".to_owned(), 10)]);
     }
 
     #[test]
     fn the_first_answer_is_taken_over_before_a_second_request_leaves() {
         let (mut budget, start) = fresh();
-        let small = Notice { status: 200, limit: Some(1), window: Some(Duration::from_secs(100)), ..Notice::default() };
+        let small = Notice {
+            status: 200,
+            limit: Some(1),
+            window: Some(Duration::from_secs(100)),
+            ..Notice::default()
+        };
         ask(&mut budget, HEAVY, &small, start);
         assert_eq!(budget.request_at(HEAVY, start).since(start).as_secs(), 101);
         let announced = budget.announced();
         assert_eq!(announced.len(), 1);
-        assert_eq!((announced[0].group.as_str(), announced[0].limit), ("heavy", 1));
+        assert_eq!(
+            (announced[0].group.as_str(), announced[0].limit),
+            ("heavy", 1)
+        );
     }
 }

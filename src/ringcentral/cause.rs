@@ -110,7 +110,9 @@ impl Cause {
             (_, 407) => Self::ProxyRefused,
             (_, 429) => Self::RateLimited,
             (Operation::Extensions, 403) => Self::ExtensionsForbidden,
-            _ => code.and_then(Self::of_code).unwrap_or_else(|| Self::of_status(operation, status, code.is_some())),
+            _ => code
+                .and_then(Self::of_code)
+                .unwrap_or_else(|| Self::of_status(operation, status, code.is_some())),
         }
     }
 
@@ -158,7 +160,9 @@ impl Cause {
     }
 
     fn row(self) -> Row {
-        self.on_the_way().or_else(|| self.at_the_login()).unwrap_or_else(|| self.at_the_list())
+        self.on_the_way()
+            .or_else(|| self.at_the_login())
+            .unwrap_or_else(|| self.at_the_list())
     }
 
     fn on_the_way(self) -> Option<Row> {
@@ -335,7 +339,10 @@ mod tests {
         let names: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
         let meanings: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.meaning()).collect();
         let advice: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.advice()).collect();
-        assert_eq!([names.len(), meanings.len(), advice.len()], [Cause::ALL.len(); 3]);
+        assert_eq!(
+            [names.len(), meanings.len(), advice.len()],
+            [Cause::ALL.len(); 3]
+        );
     }
 
     #[test]
@@ -361,7 +368,11 @@ mod tests {
             (Extensions, 403, Some("CMN-401"), Cause::ExtensionsForbidden),
         ];
         for (operation, status, code, cause) in cases {
-            assert_eq!(Cause::of_answer(operation, status, code), cause, "{operation:?} {status} {code:?}");
+            assert_eq!(
+                Cause::of_answer(operation, status, code),
+                cause,
+                "{operation:?} {status} {code:?}"
+            );
         }
     }
 }

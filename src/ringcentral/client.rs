@@ -74,7 +74,10 @@ impl Client {
         let transport = Transport::new(http, account.server.clone(), budget, instruments);
         Self {
             first_page: first_page(&account),
-            first_extensions: format!("/restapi/v1.0/account/{}/extension?perPage=1000", account.account_id),
+            first_extensions: format!(
+                "/restapi/v1.0/account/{}/extension?perPage=1000",
+                account.account_id
+            ),
             walk_patience: patience.walk,
             level: account.level,
             session: Session::new(account, patience, transport, users),
@@ -122,7 +125,10 @@ impl Client {
     pub async fn fetch(&mut self) -> Fetch {
         let started = Moment::now();
         self.session.budget_mut().walk_starts(started);
-        let mut walk = Walk { expected: self.session.budget().expected_pages(), ..Walk::default() };
+        let mut walk = Walk {
+            expected: self.session.budget().expected_pages(),
+            ..Walk::default()
+        };
         let outcome = match self.session.begin(started).await {
             Ok(()) => {
                 let taken = Moment::now();
@@ -161,7 +167,12 @@ impl Client {
     #[must_use]
     pub fn standing(&self) -> ApiStanding {
         let now = Moment::now();
-        let blocked = |operation: Operation| (operation.as_str(), self.session.blocked_until(operation, now));
+        let blocked = |operation: Operation| {
+            (
+                operation.as_str(),
+                self.session.blocked_until(operation, now),
+            )
+        };
         ApiStanding {
             account_id: self.account_id.clone(),
             rate_limits: self.session.budget().announced(),
@@ -179,8 +190,11 @@ impl Client {
         loop {
             let body = pages.next(&mut self.session).await;
             walk.asked = pages.asked();
-            let Some(body) = body.map_err(|error| self.explain_budget(error, walk))? else { return Ok(()) };
-            let page = parse_page(&body, walk.asked).map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
+            let Some(body) = body.map_err(|error| self.explain_budget(error, walk))? else {
+                return Ok(());
+            };
+            let page = parse_page(&body, walk.asked)
+                .map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
             pages.follow(&self.session, page.next.as_deref())?;
             self.account_id = page.account_id.clone().or(self.account_id.take());
             walk.take(page);
@@ -196,7 +210,8 @@ impl Client {
         let mut pages = Pages::new(Operation::Extensions, &self.first_extensions, deadline);
         let mut entries = Vec::new();
         while let Some(body) = pages.next(&mut self.session).await? {
-            let page = parse_extensions(&body).map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
+            let page = parse_extensions(&body)
+                .map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
             pages.follow(&self.session, page.next.as_deref())?;
             entries.extend(page.entries);
         }
@@ -218,9 +233,13 @@ impl Client {
         }
         error.what = if pages >= longest {
             error.cause = Cause::ListTooLong;
-            format!("the list has more than {longest} pages, the most that the limit allows in one window")
+            format!(
+                "the list has more than {longest} pages, the most that the limit allows in one window"
+            )
         } else {
-            format!("after {pages} pages the limit leaves no room for more: waiting until it holds them all")
+            format!(
+                "after {pages} pages the limit leaves no room for more: waiting until it holds them all"
+            )
         };
         error
     }
@@ -238,7 +257,9 @@ impl Walk {
     fn ended(&self, outcome: &Result<(), Error>) -> Walked {
         match outcome {
             Ok(()) => Walked::Whole(self.pages),
-            Err(error) if error.reason == Reason::Budget && self.has_outgrown() => Walked::OverBudget,
+            Err(error) if error.reason == Reason::Budget && self.has_outgrown() => {
+                Walked::OverBudget
+            }
             Err(_) => Walked::Broken(self.asked),
         }
     }
@@ -255,13 +276,20 @@ fn first_page(account: &Account) -> String {
         Level::Account => "",
         Level::Extension => "/extension/~",
     };
-    format!("/restapi/v1.0/account/{}{of_extension}/active-calls?perPage=1000", account.account_id)
+    format!(
+        "/restapi/v1.0/account/{}{of_extension}/active-calls?perPage=1000",
+        account.account_id
+    )
 }
 
 /// The list may shift between two pages, so a record can come twice: the later one is newer.
 fn distinct(mut calls: Vec<Call>) -> Vec<Call> {
     let mut seen = HashSet::with_capacity(calls.len());
-    let newest: Vec<_> = calls.iter().rev().map(|call| seen.insert(call.id.as_str())).collect();
+    let newest: Vec<_> = calls
+        .iter()
+        .rev()
+        .map(|call| seen.insert(call.id.as_str()))
+        .collect();
     let mut newest = newest.into_iter().rev();
     calls.retain(|_| newest.next().unwrap_or(true));
     calls
@@ -273,11 +301,23 @@ mod tests {
 
     #[test]
     fn of_a_record_that_comes_twice_the_later_one_is_kept() {
-        let page = |json: &str| parse_page(format!(r#"{{"records":[{json}]}}"#).as_bytes(), 1).unwrap().calls;
-        let listed =
-            [r#"{"id":"a","result":"In Progress"},{"id":"b"}"#, r#"{"id":"a","result":"Accepted"},{"id":"c"}"#];
+        let page = |json: &str| {
+            parse_page(format!(r#"{{"records":[{json}]}}"#).as_bytes(), 1)
+                .unwrap()
+                .calls
+        };
+        let listed = [
+            r#"{"id":"a","result":"In Progress"},{"id":"b"}"#,
+            r#"{"id":"a","result":"Accepted"},{"id":"c"}"#,
+        ];
         let calls = distinct(listed.into_iter().flat_map(page).collect());
-        let kept: Vec<_> = calls.iter().map(|call| (call.id.as_str(), call.result.as_str())).collect();
-        assert_eq!(kept, [("b", "Unknown"), ("a", "Accepted"), ("c", "Unknown")]);
+        let kept: Vec<_> = calls
+            .iter()
+            .map(|call| (call.id.as_str(), call.result.as_str()))
+            .collect();
+        assert_eq!(
+            kept,
+            [("b", "Unknown"), ("a", "Accepted"), ("c", "Unknown")]
+        );
     }
 }

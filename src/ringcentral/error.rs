@@ -113,12 +113,26 @@ impl Error {
     #[must_use]
     pub fn new(operation: Operation, reason: Reason, what: impl Into<String>) -> Self {
         let cause = Cause::of_reason(reason);
-        Self { operation, reason, cause, what: what.into(), status: None, code: None, about: None, request_id: None }
+        Self {
+            operation,
+            reason,
+            cause,
+            what: what.into(),
+            status: None,
+            code: None,
+            about: None,
+            request_id: None,
+        }
     }
 
     /// An answer with a status that is a failure.
     #[must_use]
-    pub fn of_answer(operation: Operation, status: u16, body: ApiError, request_id: Option<String>) -> Self {
+    pub fn of_answer(
+        operation: Operation,
+        status: u16,
+        body: ApiError,
+        request_id: Option<String>,
+    ) -> Self {
         let code = body.code.or(body.error);
         Self {
             status: Some(status),
@@ -126,7 +140,11 @@ impl Error {
             code,
             about: body.permission.or(body.parameter),
             request_id,
-            ..Self::new(operation, Reason::of_status(status), format!("the API answered {status}"))
+            ..Self::new(
+                operation,
+                Reason::of_status(status),
+                format!("the API answered {status}"),
+            )
         }
     }
 
@@ -186,8 +204,14 @@ mod tests {
     fn a_user_who_is_no_admin_is_told_both_ways_out() {
         let body = include_str!("../../tests/fixtures/error-403-user-permission-cmn-408.json");
         let error = answered(Operation::ActiveCalls, 403, body);
-        assert_eq!(error.to_string(), "active_calls: the API answered 403 CMN-408 (ReadCompanyCallLog)");
-        assert!(error.advice().contains("admin") && error.advice().contains("--ringcentral.level=extension"));
+        assert_eq!(
+            error.to_string(),
+            "active_calls: the API answered 403 CMN-408 (ReadCompanyCallLog)"
+        );
+        assert!(
+            error.advice().contains("admin")
+                && error.advice().contains("--ringcentral.level=extension")
+        );
     }
 
     #[test]
@@ -199,7 +223,8 @@ mod tests {
 
     #[test]
     fn an_app_without_the_grant_is_told_so() {
-        let body = include_str!("../../tests/fixtures/error-400-token-unauthorized-client-oau-251.json");
+        let body =
+            include_str!("../../tests/fixtures/error-400-token-unauthorized-client-oau-251.json");
         let error = answered(Operation::Token, 400, body);
         assert!(error.is_refused_login());
         assert!(error.advice().contains("JWT auth flow"));

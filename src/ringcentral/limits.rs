@@ -38,14 +38,16 @@ impl Notice {
     /// Reads what can be believed; `now` is our clock, for a date without the server's own.
     #[must_use]
     pub fn read(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
-        let window = number(headers, "x-rate-limit-window").filter(|window| WINDOWS.contains(window));
+        let window =
+            number(headers, "x-rate-limit-window").filter(|window| WINDOWS.contains(window));
         Self {
             status,
             group: text(headers, "x-rate-limit-group").and_then(group_name),
             limit: number(headers, "x-rate-limit-limit").filter(|limit| LIMITS.contains(limit)),
             remaining: number(headers, "x-rate-limit-remaining"),
             window: window.map(|seconds| Duration::from_secs(seconds.into())),
-            retry_after: text(headers, RETRY_AFTER.as_str()).and_then(|value| retry_after(value, headers, now)),
+            retry_after: text(headers, RETRY_AFTER.as_str())
+                .and_then(|value| retry_after(value, headers, now)),
         }
     }
 }
@@ -61,7 +63,12 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
 /// The name becomes a label, so it is made harmless first.
 fn group_name(value: &str) -> Option<String> {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let name: String = value.to_ascii_lowercase().chars().filter(allowed).take(GROUP_CHARS).collect();
+    let name: String = value
+        .to_ascii_lowercase()
+        .chars()
+        .filter(allowed)
+        .take(GROUP_CHARS)
+        .collect();
     (!name.is_empty()).then_some(name)
 }
 
@@ -71,9 +78,12 @@ fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durat
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = http_date(value)?;
-            let server_now = text(headers, DATE.as_str()).and_then(http_date).unwrap_or(now);
+            let server_now = text(headers, DATE.as_str())
+                .and_then(http_date)
+                .unwrap_or(now);
             // Dates have no fractions of a second.
-            Duration::try_from(until.duration_since(server_now)).unwrap_or(Duration::ZERO) + Duration::from_secs(1)
+            Duration::try_from(until.duration_since(server_now)).unwrap_or(Duration::ZERO)
+                + Duration::from_secs(1)
         }
     };
     Some(wait.clamp(Duration::from_secs(1), RETRY_AFTER_MOST))
@@ -88,9 +98,12 @@ mod tests {
     use super::*;
 
     fn read(headers: &[(&'static str, &str)]) -> Notice {
-        let entries = headers
-            .iter()
-            .map(|(name, value)| (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap()));
+        let entries = headers.iter().map(|(name, value)| {
+            (
+                name.parse::<reqwest::header::HeaderName>().unwrap(),
+                value.parse().unwrap(),
+            )
+        });
         let now = "2026-11-24T10:00:00Z".parse().unwrap();
         Notice::read(429, &entries.collect(), now)
     }
@@ -110,21 +123,43 @@ mod tests {
 
     #[test]
     fn absurd_limits_and_windows_are_not_believed() {
-        for (limit, window) in [("0", "0"), ("1000001", "3601"), ("-1", "-1"), ("many", "long"), ("", "")] {
-            let notice = read(&[("x-rate-limit-limit", limit), ("x-rate-limit-window", window)]);
-            assert_eq!((notice.limit, notice.window), (None, None), "{limit} {window}");
+        for (limit, window) in [
+            ("0", "0"),
+            ("1000001", "3601"),
+            ("-1", "-1"),
+            ("many", "long"),
+            ("", ""),
+        ] {
+            let notice = read(&[
+                ("x-rate-limit-limit", limit),
+                ("x-rate-limit-window", window),
+            ]);
+            assert_eq!(
+                (notice.limit, notice.window),
+                (None, None),
+                "{limit} {window}"
+            );
         }
     }
 
     #[test]
     fn a_group_name_is_made_harmless() {
-        assert_eq!(read(&[("x-rate-limit-group", "he\"avy {x}")]).group.as_deref(), Some("heavyx"));
+        assert_eq!(
+            read(&[("x-rate-limit-group", "he\"avy {x}")])
+                .group
+                .as_deref(),
+            Some("heavyx")
+        );
         assert_eq!(read(&[("x-rate-limit-group", "  ")]).group, None);
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_bounded() {
-        let wait = |value: &str| read(&[("retry-after", value)]).retry_after.map(|wait| wait.as_secs());
+        let wait = |value: &str| {
+            read(&[("retry-after", value)])
+                .retry_after
+                .map(|wait| wait.as_secs())
+        };
         assert_eq!(wait("17"), Some(17));
         assert_eq!(wait("0"), Some(1), "at once would restart the penalty");
         assert_eq!(wait("9999999"), Some(86_400));
@@ -136,8 +171,10 @@ mod tests {
 
     #[test]
     fn a_date_counts_from_the_servers_own_clock() {
-        let notice =
-            read(&[("date", "Tue, 24 Nov 2026 12:00:00 GMT"), ("retry-after", "Tue, 24 Nov 2026 12:00:45 GMT")]);
+        let notice = read(&[
+            ("date", "Tue, 24 Nov 2026 12:00:00 GMT"),
+            ("retry-after", "Tue, 24 Nov 2026 12:00:45 GMT"),
+        ]);
         assert_eq!(notice.retry_after, Some(Duration::from_secs(46)));
     }
 }

@@ -17,7 +17,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Token, Self::ActiveCalls, Self::Extensions, Self::Revoke];
+    pub const ALL: [Self; 4] = [
+        Self::Token,
+        Self::ActiveCalls,
+        Self::Extensions,
+        Self::Revoke,
+    ];
 
     /// The label value.
     #[must_use]

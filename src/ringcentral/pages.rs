@@ -30,7 +30,14 @@ impl Pages {
     /// A walk that begins at this path.
     #[must_use]
     pub fn new(operation: Operation, first: &str, deadline: Instant) -> Self {
-        Self { operation, first: Some(first.to_owned()), next: None, current: None, seen: HashSet::new(), deadline }
+        Self {
+            operation,
+            first: Some(first.to_owned()),
+            next: None,
+            current: None,
+            seen: HashSet::new(),
+            deadline,
+        }
     }
 
     /// The next page; none after the last.
@@ -41,12 +48,20 @@ impl Pages {
         if let Some(first) = self.first.take() {
             self.next = Some(session.address(self.operation, None, &first)?);
         }
-        let Some(url) = self.next.take() else { return Ok(None) };
+        let Some(url) = self.next.take() else {
+            return Ok(None);
+        };
         if self.seen.len() == PAGES_MOST || !self.seen.insert(url.clone()) {
-            return Err(self.invalid(session, "the pages of the list come round again or do not end"));
+            return Err(self.invalid(
+                session,
+                "the pages of the list come round again or do not end",
+            ));
         }
         self.current = Some(url.clone());
-        session.get(self.operation, url, self.deadline).await.map(Some)
+        session
+            .get(self.operation, url, self.deadline)
+            .await
+            .map(Some)
     }
 
     /// How many pages were asked for.

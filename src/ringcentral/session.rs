@@ -66,7 +66,12 @@ pub struct Session {
 impl Session {
     /// A session that has not begun.
     #[must_use]
-    pub fn new(account: Arc<Account>, patience: Patience, transport: Transport, users: Arc<Users>) -> Self {
+    pub fn new(
+        account: Arc<Account>,
+        patience: Patience,
+        transport: Transport,
+        users: Arc<Users>,
+    ) -> Self {
         let jwt = account.jwt.read().ok();
         if jwt.as_ref().is_some_and(|jwt| !looks_like_a_jwt(jwt)) {
             let doubt = "the JWT does not look like one: three parts joined by dots, unquoted";
@@ -114,11 +119,19 @@ impl Session {
     #[must_use]
     pub fn bequeath(mut self) -> Estate {
         self.budget_mut().settle(Moment::now());
-        Estate { account: self.account, budget: self.transport.budget, auth: self.auth, tried: self.tried }
+        Estate {
+            account: self.account,
+            budget: self.transport.budget,
+            auth: self.auth,
+            tried: self.tried,
+        }
     }
 
     fn secrets(&self) -> Option<[Fingerprint; 2]> {
-        let (client_secret, jwt) = (self.account.client_secret.read().ok()?, self.account.jwt.read().ok()?);
+        let (client_secret, jwt) = (
+            self.account.client_secret.read().ok()?,
+            self.account.jwt.read().ok()?,
+        );
         Some([Fingerprint::of(&client_secret), Fingerprint::of(&jwt)])
     }
 
@@ -146,7 +159,12 @@ impl Session {
     ///
     /// # Errors
     /// Whatever went wrong, counted by its reason; a refusal has been heeded.
-    pub async fn get(&mut self, operation: Operation, url: Url, deadline: Instant) -> Result<Bytes, Error> {
+    pub async fn get(
+        &mut self,
+        operation: Operation,
+        url: Url,
+        deadline: Instant,
+    ) -> Result<Bytes, Error> {
         let result = match self.get_once(operation, url.clone(), deadline).await {
             Err(error) if error.reason == Reason::Unauthorized && self.auth.is_proven() => {
                 self.log_in_again(error, deadline).await?;
@@ -186,13 +204,22 @@ impl Session {
 
     /// Gives back a token that has been replaced, if there is one.
     pub async fn revoke_former(&mut self) {
-        let Some((token, client_secret)) = self.former.take() else { return };
-        let Ok(url) = self.address(Operation::Revoke, None, REVOKE_PATH) else { return };
+        let Some((token, client_secret)) = self.former.take() else {
+            return;
+        };
+        let Ok(url) = self.address(Operation::Revoke, None, REVOKE_PATH) else {
+            return;
+        };
         let deadline = Moment::now().after(self.patience.revoke).instant;
         let client_id = &self.account.client_id;
         let form = [("token", token.expose_secret())];
-        let basic = |http: &reqwest::Client, url| as_app(http.post(url), client_id, &client_secret, &form);
-        if let Err(error) = self.transport.send(Operation::Revoke, url, deadline, basic).await {
+        let basic =
+            |http: &reqwest::Client, url| as_app(http.post(url), client_id, &client_secret, &form);
+        if let Err(error) = self
+            .transport
+            .send(Operation::Revoke, url, deadline, basic)
+            .await
+        {
             tracing::debug!(account = %self.account.name, %error, "the token was not revoked");
         }
     }
@@ -201,7 +228,12 @@ impl Session {
     ///
     /// # Errors
     /// When it leads elsewhere or nowhere.
-    pub fn address(&self, operation: Operation, base: Option<&Url>, path: &str) -> Result<Url, Error> {
+    pub fn address(
+        &self,
+        operation: Operation,
+        base: Option<&Url>,
+        path: &str,
+    ) -> Result<Url, Error> {
         self.transport.address(operation, base, path)
     }
 
@@ -225,8 +257,14 @@ impl Session {
     #[must_use]
     pub fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
         let silence = self.budget().silent_until(operation);
-        let refusal = self.auth.refused_until().filter(|_| self.needs_login(operation, now));
-        [silence, refusal].into_iter().flatten().reduce(Moment::or_later)
+        let refusal = self
+            .auth
+            .refused_until()
+            .filter(|_| self.needs_login(operation, now));
+        [silence, refusal]
+            .into_iter()
+            .flatten()
+            .reduce(Moment::or_later)
     }
 
     /// When the token ends.
@@ -241,7 +279,12 @@ impl Session {
         self.jwt_expiry
     }
 
-    async fn get_once(&mut self, operation: Operation, url: Url, deadline: Instant) -> Result<Bytes, Error> {
+    async fn get_once(
+        &mut self,
+        operation: Operation,
+        url: Url,
+        deadline: Instant,
+    ) -> Result<Bytes, Error> {
         let Some(token) = self.auth.token().cloned() else {
             return Err(self.fault(Operation::Token, Reason::Unauthorized, "there is no token"));
         };
@@ -255,7 +298,11 @@ impl Session {
     async fn log_in_again(&mut self, rejection: Error, deadline: Instant) -> Result<(), Error> {
         let now = Moment::now();
         self.auth.rejected(now);
-        if self.may_log_in(now) { self.log_in(deadline).await } else { Err(rejection) }
+        if self.may_log_in(now) {
+            self.log_in(deadline).await
+        } else {
+            Err(rejection)
+        }
     }
 
     /// After the last try a 401 can only be to a token fresh from its login. A 403 lacks a permission, and those are
@@ -312,7 +359,13 @@ impl Session {
             return;
         }
         let (account, server) = (self.account.name.clone(), self.account.server.clone());
-        self.user = id.map(|id| self.users.enter(User { account, server, id }));
+        self.user = id.map(|id| {
+            self.users.enter(User {
+                account,
+                server,
+                id,
+            })
+        });
         if let Some(other) = self.namesake() {
             tracing::warn!(
                 account = self.account.name,
@@ -336,7 +389,9 @@ impl Session {
 
     /// The API has one code for all that may be wrong with a JWT; its end we can see ourselves.
     fn explain(&self, mut error: Error, now: Moment) -> Error {
-        let has_ended = self.jwt_expiry.is_some_and(|expiry| expiry <= unix_seconds(now.wall));
+        let has_ended = self
+            .jwt_expiry
+            .is_some_and(|expiry| expiry <= unix_seconds(now.wall));
         if error.cause == Cause::JwtRefused && has_ended {
             error.cause = Cause::JwtExpired;
         }
@@ -351,29 +406,56 @@ impl Session {
         let url = self.address(Operation::Token, None, TOKEN_PATH)?;
         let deadline = deadline.min(Moment::now().after(self.patience.request).instant);
         let client_id = self.account.client_id.clone();
-        let form = [("grant_type", JWT_GRANT), ("assertion", jwt.expose_secret())];
+        let form = [
+            ("grant_type", JWT_GRANT),
+            ("assertion", jwt.expose_secret()),
+        ];
         let basic = |http: &reqwest::Client, url| {
             let request = http.post(url).header(ACCEPT, "application/json");
             as_app(request, &client_id, &client_secret, &form)
         };
-        let body = self.transport.send(Operation::Token, url, deadline, basic).await?;
+        let body = self
+            .transport
+            .send(Operation::Token, url, deadline, basic)
+            .await?;
         self.client_secret = Some(client_secret);
-        parse_token(&body).map_err(|why| self.fault(Operation::Token, Reason::InvalidResponse, why.to_string()))
+        parse_token(&body)
+            .map_err(|why| self.fault(Operation::Token, Reason::InvalidResponse, why.to_string()))
     }
 
-    fn secret(&self, what: &str, read: Result<SecretString, SecretError>) -> Result<SecretString, Error> {
+    fn secret(
+        &self,
+        what: &str,
+        read: Result<SecretString, SecretError>,
+    ) -> Result<SecretString, Error> {
         read.map_err(|error| {
-            let fault = self.fault(Operation::Token, Reason::Unauthorized, format!("the {what}: {error}"));
-            Error { cause: Cause::SecretUnreadable, ..fault }
+            let fault = self.fault(
+                Operation::Token,
+                Reason::Unauthorized,
+                format!("the {what}: {error}"),
+            );
+            Error {
+                cause: Cause::SecretUnreadable,
+                ..fault
+            }
         })
     }
 }
 
 /// A form that the app sends in its own name.
-fn as_app(request: RequestBuilder, id: &str, secret: &SecretString, form: &[(&str, &str)]) -> RequestBuilder {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+fn as_app(
+    request: RequestBuilder,
+    id: &str,
+    secret: &SecretString,
+    form: &[(&str, &str)],
+) -> RequestBuilder {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
     let request = request.basic_auth(id, Some(secret.expose_secret()));
-    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+    request
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body)
 }
 
 fn report_renewal(account: &str, error: &Error) {

@@ -24,7 +24,11 @@ use crate::clock::Moment;
 use crate::instruments::Instruments;
 
 /// What we call ourselves to RingCentral.
-const USER_AGENT: &str = concat!("ringcentral-exporter/", env!("CARGO_PKG_VERSION"), " (Prometheus exporter)");
+const USER_AGENT: &str = concat!(
+    "ringcentral-exporter/",
+    env!("CARGO_PKG_VERSION"),
+    " (Prometheus exporter)"
+);
 /// Load balancers close a silent connection after a minute or so; one that is closing must not meet a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
@@ -65,7 +69,9 @@ pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::C
         "http" => builder.tls_certs_only([]),
         _ => builder.tls_certs_merge(Certificate::from_pem_bundle(ca.unwrap_or_default())?),
     };
-    builder.build().context("cannot set up TLS: does the system have root certificates (package ca-certificates)?")
+    builder.build().context(
+        "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
+    )
 }
 
 /// Whether the server is on this machine.
@@ -73,7 +79,9 @@ pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::C
 pub fn is_loopback(server: &Url) -> bool {
     match server.host_str().map(|host| host.trim_matches(['[', ']'])) {
         Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(host) => host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback()),
         None => false,
     }
 }
@@ -82,32 +90,61 @@ pub fn is_loopback(server: &Url) -> bool {
 #[must_use]
 pub fn proxy_of(server: &Url) -> Option<String> {
     let matcher = Matcher::from_system();
-    let proxy = matcher.intercept(&server.as_str().parse().ok()?).filter(|_| !is_loopback(server))?;
+    let proxy = matcher
+        .intercept(&server.as_str().parse().ok()?)
+        .filter(|_| !is_loopback(server))?;
     let scheme = proxy.uri().scheme_str().unwrap_or("http");
-    let port = proxy.uri().port().map_or(String::new(), |port| format!(":{port}"));
+    let port = proxy
+        .uri()
+        .port()
+        .map_or(String::new(), |port| format!(":{port}"));
     Some(format!("{scheme}://{}{port}", proxy.uri().host()?))
 }
 
 impl Transport {
     /// A way to `server` within `budget`.
     #[must_use]
-    pub fn new(http: reqwest::Client, server: Url, budget: Budget, instruments: Arc<Instruments>) -> Self {
+    pub fn new(
+        http: reqwest::Client,
+        server: Url,
+        budget: Budget,
+        instruments: Arc<Instruments>,
+    ) -> Self {
         let proxied = proxy_of(&server).is_some();
-        Self { http, server, proxied, budget, instruments, request_id: None, last_size: 0 }
+        Self {
+            http,
+            server,
+            proxied,
+            budget,
+            instruments,
+            request_id: None,
+            last_size: 0,
+        }
     }
 
     /// An address on the server.
     ///
     /// # Errors
     /// `invalid_response` when `path`, which an answer may have given, leads off the configured origin or nowhere.
-    pub fn address(&self, operation: Operation, base: Option<&Url>, path: &str) -> Result<Url, Error> {
+    pub fn address(
+        &self,
+        operation: Operation,
+        base: Option<&Url>,
+        path: &str,
+    ) -> Result<Url, Error> {
         let url = base.unwrap_or(&self.server).join(path);
         match url {
             Ok(url) if url.origin() == self.server.origin() => Ok(url),
-            Ok(_) => {
-                Err(self.fault(operation, Reason::InvalidResponse, "the API points to another origin than configured"))
-            }
-            Err(_) => Err(self.fault(operation, Reason::InvalidResponse, "the API points to an address that is none")),
+            Ok(_) => Err(self.fault(
+                operation,
+                Reason::InvalidResponse,
+                "the API points to another origin than configured",
+            )),
+            Err(_) => Err(self.fault(
+                operation,
+                Reason::InvalidResponse,
+                "the API points to an address that is none",
+            )),
         }
     }
 
@@ -125,20 +162,29 @@ impl Transport {
     ) -> Result<Bytes, Error> {
         let mut url = url;
         for _ in 0..=REDIRECTS_MOST {
-            let reply = self.send_once(operation, build(&self.http, url.clone()), deadline).await?;
+            let reply = self
+                .send_once(operation, build(&self.http, url.clone()), deadline)
+                .await?;
             match reply.status {
                 200..=299 => return Ok(reply.body),
                 301 | 302 | 307 | 308 => url = self.redirected(operation, &url, &reply.headers)?,
                 _ => return Err(self.refused(operation, &reply)),
             }
         }
-        Err(self.fault(operation, Reason::InvalidResponse, "the API redirects more than three times"))
+        Err(self.fault(
+            operation,
+            Reason::InvalidResponse,
+            "the API redirects more than three times",
+        ))
     }
 
     /// A failure that is counted here and now, with the id of the request that was answered last.
     pub fn fault(&self, operation: Operation, reason: Reason, what: impl Into<String>) -> Error {
         self.instruments.api.failed(operation, reason);
-        Error { request_id: self.request_id.clone(), ..Error::new(operation, reason, what) }
+        Error {
+            request_id: self.request_id.clone(),
+            ..Error::new(operation, reason, what)
+        }
     }
 
     async fn send_once(
@@ -150,7 +196,11 @@ impl Transport {
         self.request_id = None;
         let sent = Moment::now();
         if !self.budget.request_at(operation, sent).has_come(sent) {
-            return Err(self.fault(operation, Reason::Budget, "the limit leaves no room for this request"));
+            return Err(self.fault(
+                operation,
+                Reason::Budget,
+                "the limit leaves no room for this request",
+            ));
         }
         self.budget.sent(operation, sent);
         self.instruments.api.sent(operation);
@@ -161,8 +211,13 @@ impl Transport {
         let notice = head.map(|answer| Notice::read(answer.status, &answer.headers, answered.wall));
         self.request_id = head.and_then(|answer| request_id(&answer.headers));
         self.budget.answered(operation, notice.as_ref(), answered);
-        let reply = answer.and_then(Answer::whole).inspect(|reply| self.last_size = reply.body.len());
-        reply.map_err(|broken| Error { cause: broken.cause, ..self.fault(operation, broken.reason, broken.what) })
+        let reply = answer
+            .and_then(Answer::whole)
+            .inspect(|reply| self.last_size = reply.body.len());
+        reply.map_err(|broken| Error {
+            cause: broken.cause,
+            ..self.fault(operation, broken.reason, broken.what)
+        })
     }
 
     /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
@@ -170,16 +225,32 @@ impl Transport {
         (self.last_size + self.last_size / 8).min(body::MOST)
     }
 
-    fn redirected(&self, operation: Operation, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
-        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    fn redirected(
+        &self,
+        operation: Operation,
+        from: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Url, Error> {
+        let location = headers
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
         match location {
             Some(location) => self.address(operation, Some(from), location),
-            None => Err(self.fault(operation, Reason::InvalidResponse, "the API redirects to nowhere")),
+            None => Err(self.fault(
+                operation,
+                Reason::InvalidResponse,
+                "the API redirects to nowhere",
+            )),
         }
     }
 
     fn refused(&self, operation: Operation, reply: &Reply) -> Error {
-        let error = Error::of_answer(operation, reply.status, parse_api_error(&reply.body), self.request_id.clone());
+        let error = Error::of_answer(
+            operation,
+            reply.status,
+            parse_api_error(&reply.body),
+            self.request_id.clone(),
+        );
         self.instruments.api.failed(operation, error.reason);
         error
     }
@@ -206,23 +277,43 @@ async fn exchange(
     expected_size: usize,
 ) -> Result<Answer, Breakage> {
     let request = request.header(ACCEPT_ENCODING, body::ENCODING);
-    let response = timeout_at(deadline, request.send()).await.map_err(|_| Breakage::late())?;
+    let response = timeout_at(deadline, request.send())
+        .await
+        .map_err(|_| Breakage::late())?;
     let response = response.map_err(|error| Breakage::of(&error, proxied))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, body::read(response, expected_size)).await.unwrap_or_else(|_| Err(Breakage::late())),
+        _ => timeout_at(deadline, body::read(response, expected_size))
+            .await
+            .unwrap_or_else(|_| Err(Breakage::late())),
     };
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 impl Answer {
     /// A refusal speaks by its status, whatever becomes of its body.
     fn whole(self) -> Result<Reply, Breakage> {
-        let Self { status, headers, body } = self;
+        let Self {
+            status,
+            headers,
+            body,
+        } = self;
         match body {
-            Ok(body) => Ok(Reply { status, headers, body }),
-            Err(_) if status >= 400 => Ok(Reply { status, headers, body: Bytes::new() }),
+            Ok(body) => Ok(Reply {
+                status,
+                headers,
+                body,
+            }),
+            Err(_) if status >= 400 => Ok(Reply {
+                status,
+                headers,
+                body: Bytes::new(),
+            }),
             Err(fault) => Err(fault),
         }
     }

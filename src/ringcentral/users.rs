@@ -37,9 +37,14 @@ impl Users {
     #[must_use]
     pub fn namesake(&self, user: &User) -> Option<String> {
         let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same =
-            |other: &Arc<User>| other.account != user.account && (&other.server, &other.id) == (&user.server, &user.id);
-        users.iter().filter_map(Weak::upgrade).find(same).map(|other| other.account.clone())
+        let same = |other: &Arc<User>| {
+            other.account != user.account && (&other.server, &other.id) == (&user.server, &user.id)
+        };
+        users
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(same)
+            .map(|other| other.account.clone())
     }
 }
 
@@ -48,15 +53,26 @@ mod tests {
     use super::*;
 
     fn user(account: &str, id: &str) -> User {
-        User { account: account.to_owned(), server: "https://one.test".parse().unwrap(), id: id.to_owned() }
+        User {
+            account: account.to_owned(),
+            server: "https://one.test".parse().unwrap(),
+            id: id.to_owned(),
+        }
     }
 
     #[test]
     fn two_accounts_of_one_user_are_found_for_as_long_as_both_are_logged_in() {
         let users = Users::default();
-        let (a, b, c) = (users.enter(user("a", "1")), users.enter(user("b", "1")), users.enter(user("c", "2")));
+        let (a, b, c) = (
+            users.enter(user("a", "1")),
+            users.enter(user("b", "1")),
+            users.enter(user("c", "2")),
+        );
         let namesakes = || [&a, &b, &c].map(|user| users.namesake(user));
-        assert_eq!(namesakes(), [Some("b".to_owned()), Some("a".to_owned()), None]);
+        assert_eq!(
+            namesakes(),
+            [Some("b".to_owned()), Some("a".to_owned()), None]
+        );
         drop(b);
         assert_eq!(users.namesake(&a), None);
     }
@@ -64,8 +80,15 @@ mod tests {
     #[test]
     fn an_account_that_logs_in_anew_and_a_user_of_another_server_are_nobodys_namesakes() {
         let users = Users::default();
-        let elsewhere = User { server: "https://two.test".parse().unwrap(), ..user("b", "1") };
-        let (old, _new, _other) = (users.enter(user("a", "1")), users.enter(user("a", "1")), users.enter(elsewhere));
+        let elsewhere = User {
+            server: "https://two.test".parse().unwrap(),
+            ..user("b", "1")
+        };
+        let (old, _new, _other) = (
+            users.enter(user("a", "1")),
+            users.enter(user("a", "1")),
+            users.enter(elsewhere),
+        );
         assert_eq!(users.namesake(&old), None);
     }
 }

@@ -75,7 +75,8 @@ impl Window {
     /// How far apart walks of this many pages must start so that the window never runs dry.
     #[must_use]
     pub fn pace(&self, pages: u32) -> Duration {
-        self.length.mul_f64(f64::from(pages) / f64::from(self.usable()))
+        self.length
+            .mul_f64(f64::from(pages) / f64::from(self.usable()))
     }
 
     /// When this many requests may leave, as far as is known now. More than is ever usable counts as all of it.
@@ -83,7 +84,9 @@ impl Window {
     pub fn open_at(&self, requests: u32, now: Moment) -> Moment {
         let requests = requests.min(self.usable());
         let silence = self.silent_until.unwrap_or(now);
-        now.or_later(silence).or_later(self.room_at(requests, now)).or_later(self.told_room_at(requests, now))
+        now.or_later(silence)
+            .or_later(self.room_at(requests, now))
+            .or_later(self.told_room_at(requests, now))
     }
 
     /// When the group's present silence ends, or its last one ended.
@@ -94,12 +97,19 @@ impl Window {
 
     /// Not one request until then; never shortens a silence.
     pub fn silence(&mut self, until: Moment) {
-        self.silent_until = Some(self.silent_until.map_or(until, |present| present.or_later(until)));
+        self.silent_until = Some(
+            self.silent_until
+                .map_or(until, |present| present.or_later(until)),
+        );
     }
 
     /// A request leaves.
     pub fn sent(&mut self, now: Moment) {
-        while self.answered.front().is_some_and(|oldest| self.left_at(oldest).has_come(now)) {
+        while self
+            .answered
+            .front()
+            .is_some_and(|oldest| self.left_at(oldest).has_come(now))
+        {
             self.answered.pop_front();
         }
         self.in_flight += 1;
@@ -117,7 +127,11 @@ impl Window {
                 latest.last = now;
                 latest.count += 1;
             }
-            _ => self.answered.push_back(Answered { first: now, last: now, count: 1 }),
+            _ => self.answered.push_back(Answered {
+                first: now,
+                last: now,
+                count: 1,
+            }),
         }
     }
 
@@ -139,7 +153,11 @@ impl Window {
 
     /// By our own count.
     fn room_at(&self, requests: u32, now: Moment) -> Moment {
-        let occupying = || self.answered.iter().filter(|entry| !self.left_at(entry).has_come(now));
+        let occupying = || {
+            self.answered
+                .iter()
+                .filter(|entry| !self.left_at(entry).has_come(now))
+        };
         let occupied: u32 = self.in_flight + occupying().map(|entry| entry.count).sum::<u32>();
         let mut too_many = (occupied + requests).saturating_sub(self.usable());
         let mut room = now;
@@ -150,7 +168,11 @@ impl Window {
             room = self.left_at(entry);
             too_many = too_many.saturating_sub(entry.count);
         }
-        if too_many == 0 { room } else { now.after(self.length + MARGIN) }
+        if too_many == 0 {
+            room
+        } else {
+            now.after(self.length + MARGIN)
+        }
     }
 
     /// By what the API said, for as long as the window lasts of which it spoke.
@@ -192,7 +214,13 @@ mod tests {
     fn one_fifth_is_left_to_others() {
         let (mut window, start) = heavy();
         for (limit, usable) in [(1, 1), (4, 4), (5, 4), (10, 8), (1_000_000, 800_000)] {
-            window.heed(&Notice { limit: Some(limit), ..Notice::default() }, start);
+            window.heed(
+                &Notice {
+                    limit: Some(limit),
+                    ..Notice::default()
+                },
+                start,
+            );
             assert_eq!(window.usable(), usable);
         }
     }
@@ -211,7 +239,11 @@ mod tests {
             ask(&mut window, start);
         }
         let soon = at(start, 1.0);
-        assert_eq!(wait(&window, 1, soon), 60.5, "0.5 s of latency, 60 s of window, 1 s of margin");
+        assert_eq!(
+            wait(&window, 1, soon),
+            60.5,
+            "0.5 s of latency, 60 s of window, 1 s of margin"
+        );
         assert_eq!(wait(&window, 1, at(start, 61.5)), 0.0);
     }
 
@@ -225,7 +257,11 @@ mod tests {
         assert_eq!(wait(&window, 1, now), 53.5);
         assert_eq!(wait(&window, 3, now), 55.5);
         assert_eq!(wait(&window, 8, now), 60.5);
-        assert_eq!(wait(&window, 12, now), 60.5, "more than is ever usable waits for the empty window");
+        assert_eq!(
+            wait(&window, 12, now),
+            60.5,
+            "more than is ever usable waits for the empty window"
+        );
     }
 
     #[test]
@@ -240,11 +276,21 @@ mod tests {
     #[test]
     fn what_the_api_says_is_left_holds_while_its_window_lasts() {
         let (mut window, start) = heavy();
-        window.heed(&Notice { remaining: Some(2), ..Notice::default() }, start);
+        window.heed(
+            &Notice {
+                remaining: Some(2),
+                ..Notice::default()
+            },
+            start,
+        );
         assert_eq!(wait(&window, 2, start), 0.0);
         assert_eq!(wait(&window, 3, start), 61.0);
         ask(&mut window, start);
-        assert_eq!(wait(&window, 2, at(start, 1.0)), 60.0, "what we send since is taken off");
+        assert_eq!(
+            wait(&window, 2, at(start, 1.0)),
+            60.0,
+            "what we send since is taken off"
+        );
         assert_eq!(wait(&window, 8, at(start, 62.0)), 0.0);
     }
 
@@ -254,7 +300,13 @@ mod tests {
         for _ in 0..8 {
             ask(&mut window, start);
         }
-        window.heed(&Notice { window: Some(Duration::from_secs(120)), ..Notice::default() }, start);
+        window.heed(
+            &Notice {
+                window: Some(Duration::from_secs(120)),
+                ..Notice::default()
+            },
+            start,
+        );
         assert_eq!(wait(&window, 1, at(start, 0.5)), 121.0);
     }
 
@@ -281,7 +333,13 @@ mod tests {
     #[test]
     fn a_million_requests_need_little_memory_and_are_all_counted() {
         let (mut window, start) = heavy();
-        window.heed(&Notice { limit: Some(100_000), ..Notice::default() }, start);
+        window.heed(
+            &Notice {
+                limit: Some(100_000),
+                ..Notice::default()
+            },
+            start,
+        );
         for millisecond in 0..50_000 {
             let sent = start.after(Duration::from_millis(millisecond));
             window.sent(sent);

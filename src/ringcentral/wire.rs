@@ -14,5 +14,6 @@ mod list;
 mod record;
 
 pub use body::{
-    ApiError, ExtensionPage, GrantedToken, Malformed, Page, parse_api_error, parse_extensions, parse_page, parse_token,
+    ApiError, ExtensionPage, GrantedToken, Malformed, Page, parse_api_error, parse_extensions,
+    parse_page, parse_token,
 };

@@ -37,7 +37,10 @@ impl Clients {
     }
 
     fn get(&self, wanted: &Purpose) -> Option<reqwest::Client> {
-        self.0.iter().find(|(purpose, _)| purpose == wanted).map(|(_, client)| client.clone())
+        self.0
+            .iter()
+            .find(|(purpose, _)| purpose == wanted)
+            .map(|(_, client)| client.clone())
     }
 }
 

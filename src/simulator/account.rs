@@ -67,10 +67,18 @@ impl Account {
     /// Gives the user a further JWT.
     pub(super) fn issue_jwt(&self) -> String {
         let issued = self.now() / 1000;
-        let expires = self.scenario.jwt_life.map(|life| issued + life.as_secs() as i64);
+        let expires = self
+            .scenario
+            .jwt_life
+            .map(|life| issued + life.as_secs() as i64);
         let mut desk = self.desk();
         desk.jwts_issued += 1;
-        let jwt = jwt::issue(self.switchboard.company().owner_id(), issued, expires, desk.jwts_issued);
+        let jwt = jwt::issue(
+            self.switchboard.company().owner_id(),
+            issued,
+            expires,
+            desk.jwts_issued,
+        );
         desk.jwts.push(jwt.clone());
         jwt
     }
@@ -84,19 +92,24 @@ impl Account {
             return (sequence, self.outage(sequence, now));
         };
         let in_penalty = desk.group(operation).1.in_penalty(now);
-        desk.journal.complete(sequence, |entry| entry.in_penalty = in_penalty);
-        let fault = self.outage(sequence, now).or_else(|| desk.faults.take(operation));
+        desk.journal
+            .complete(sequence, |entry| entry.in_penalty = in_penalty);
+        let fault = self
+            .outage(sequence, now)
+            .or_else(|| desk.faults.take(operation));
         (sequence, fault)
     }
 
     /// While the API is down, three ways of being so take turns.
     fn outage(&self, sequence: u64, now: i64) -> Option<FaultKind> {
         let outage = self.scenario.outage?;
-        outage.is_down(now - self.started_ms).then(|| match sequence % 3 {
-            0 => FaultKind::from(Reply::unavailable(503)),
-            1 => FaultKind::from(Reply::html(502, "502 Bad Gateway")),
-            _ => FaultKind::CloseBeforeAnswer,
-        })
+        outage
+            .is_down(now - self.started_ms)
+            .then(|| match sequence % 3 {
+                0 => FaultKind::from(Reply::unavailable(503)),
+                1 => FaultKind::from(Reply::html(502, "502 Bad Gateway")),
+                _ => FaultKind::CloseBeforeAnswer,
+            })
     }
 
     /// The right answer to a request of the API.
@@ -114,10 +127,15 @@ impl Account {
         }
         let verdict = self.desk().group(operation).1.admit(now);
         let answer = match verdict {
-            Verdict::Refused { retry_after_seconds } => Reply::too_many_requests(Some(retry_after_seconds)).into(),
+            Verdict::Refused {
+                retry_after_seconds,
+            } => Reply::too_many_requests(Some(retry_after_seconds)).into(),
             Verdict::Admitted { .. } => self.attend(route, ask, now).unwrap_or_else(Answer::from),
         };
-        Answer { reply: self.with_rate_limit(answer.reply, operation, verdict), ..answer }
+        Answer {
+            reply: self.with_rate_limit(answer.reply, operation, verdict),
+            ..answer
+        }
     }
 
     fn with_rate_limit(&self, reply: Reply, operation: Operation, verdict: Verdict) -> Reply {
@@ -131,7 +149,12 @@ impl Account {
         let mut desk = self.desk();
         let (group, limiter) = desk.group(operation);
         let limit = limiter.limit();
-        reply.with_rate_limit(group, limit.requests, remaining, limit.window.as_millis().div_ceil(1000) as u64)
+        reply.with_rate_limit(
+            group,
+            limit.requests,
+            remaining,
+            limit.window.as_millis().div_ceil(1000) as u64,
+        )
     }
 
     fn bearer_flaw(&self, ask: &Ask, now: i64) -> Option<Reply> {
@@ -151,7 +174,9 @@ impl Account {
             Route::Revoke => self.revoke(ask).map(Answer::from),
             Route::ActiveCalls { account, extension } => {
                 self.check_account(account)?;
-                let extension = extension.map(|given| self.extension_id(given)).transpose()?;
+                let extension = extension
+                    .map(|given| self.extension_id(given))
+                    .transpose()?;
                 self.check_call_log(extension)?;
                 lists::active_calls(ask, &self.scenario, &self.switchboard, extension, now)
             }
@@ -168,15 +193,23 @@ impl Account {
 
     fn check_account(&self, given: &str) -> Result<(), Reply> {
         let known = given == "~" || given == self.switchboard.company().account_id.to_string();
-        if known { Ok(()) } else { Err(Reply::not_found("accountId", given)) }
+        if known {
+            Ok(())
+        } else {
+            Err(Reply::not_found("accountId", given))
+        }
     }
 
     fn extension_id(&self, given: &str) -> Result<u64, Reply> {
         if given == "~" {
             return Ok(self.switchboard.company().owner_id());
         }
-        let id =
-            given.parse().ok().filter(|id| self.switchboard.extensions().iter().any(|extension| extension.id == *id));
+        let id = given.parse().ok().filter(|id| {
+            self.switchboard
+                .extensions()
+                .iter()
+                .any(|extension| extension.id == *id)
+        });
         id.ok_or_else(|| Reply::not_found("extensionId", given))
     }
 
@@ -196,7 +229,10 @@ fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
     let curve = Curve {
         calls_per_minute: scenario.calls_per_minute,
         day_shift_ms: local.map_or(0, |local| Curve::shift_to(now, local.as_millis() as i64)),
-        surge: scenario.surge_factor.map(|factor| Surge { started_ms: now, factor }),
+        surge: scenario.surge_factor.map(|factor| Surge {
+            started_ms: now,
+            factor,
+        }),
     };
     Switchboard::new(Company::new(scenario.extensions, seed), curve, seed)
 }

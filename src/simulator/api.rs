@@ -22,11 +22,16 @@ use super::lists::{self, Answer};
 use super::reply::Reply;
 
 /// Answers one request, or closes its connection.
-pub(super) async fn serve(account: Arc<Account>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
+pub(super) async fn serve(
+    account: Arc<Account>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Closed> {
     let ask = Ask::read(request).await.ok_or(Closed)?;
     let reply = match ask.route() {
         Route::Journal => Reply::json(200, &account.desk().journal.entries()),
-        Route::Listed => lists::listed(&ask, &account.scenario, &account.switchboard, account.now()),
+        Route::Listed => {
+            lists::listed(&ask, &account.scenario, &account.switchboard, account.now())
+        }
         _ => return serve_api(&account, &ask).await,
     };
     respond(reply, &ask, Manner::Whole)
@@ -52,17 +57,34 @@ async fn serve_api(account: &Account, ask: &Ask) -> Result<Response<Body>, Close
     });
     let (answer, manner) = outcome?;
     let request_id = format!("{:016x}-{sequence}", mix(sequence, 0x1D));
-    let reply = answer.reply.with("RCRequestId", request_id).with("RoutingKey", "SIM01P01");
+    let reply = answer
+        .reply
+        .with("RCRequestId", request_id)
+        .with("RoutingKey", "SIM01P01");
     respond(reply, ask, manner)
 }
 
 /// The answer to a request that has come at `arrived`, with its fault, if any, acted out.
-async fn act(account: &Account, ask: &Ask, arrived: i64, fault: Option<FaultKind>) -> Result<(Answer, Manner), Closed> {
+async fn act(
+    account: &Account,
+    ask: &Ask,
+    arrived: i64,
+    fault: Option<FaultKind>,
+) -> Result<(Answer, Manner), Closed> {
     wait(account.scenario.latency).await;
     let right = || account.answer(ask, arrived);
     let answer = match fault {
         None => right(),
-        Some(FaultKind::Status { status, body, headers }) => Reply { status, body, headers }.into(),
+        Some(FaultKind::Status {
+            status,
+            body,
+            headers,
+        }) => Reply {
+            status,
+            body,
+            headers,
+        }
+        .into(),
         Some(FaultKind::Body(body)) => as_json(body).into(),
         Some(FaultKind::Hang) => std::future::pending().await,
         Some(FaultKind::Drip { pieces, pause }) => {
@@ -75,10 +97,16 @@ async fn act(account: &Account, ask: &Ask, arrived: i64, fault: Option<FaultKind
             right()
         }
         Some(FaultKind::NextPage(uri)) => with_next_page(right(), &uri),
-        Some(FaultKind::GzipBomb(size)) => as_json(bomb(size)).with("Content-Encoding", "gzip").into(),
-        Some(FaultKind::Redirect { status, location }) => {
-            Reply { status, body: Bytes::new(), headers: Vec::new() }.with("Location", location).into()
+        Some(FaultKind::GzipBomb(size)) => {
+            as_json(bomb(size)).with("Content-Encoding", "gzip").into()
         }
+        Some(FaultKind::Redirect { status, location }) => Reply {
+            status,
+            body: Bytes::new(),
+            headers: Vec::new(),
+        }
+        .with("Location", location)
+        .into(),
     };
     Ok((answer, Manner::Whole))
 }
@@ -90,7 +118,12 @@ async fn wait(duration: Duration) {
 }
 
 fn as_json(body: Bytes) -> Reply {
-    Reply { status: 200, headers: Vec::new(), body }.with("Content-Type", "application/json;charset=utf-8")
+    Reply {
+        status: 200,
+        headers: Vec::new(),
+        body,
+    }
+    .with("Content-Type", "application/json;charset=utf-8")
 }
 
 fn with_next_page(mut answer: Answer, uri: &str) -> Answer {
@@ -109,7 +142,10 @@ fn bomb(size: usize) -> Bytes {
     let chunk = [b' '; 64 * 1024];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut left = size;
-    while let Some(piece) = chunk.get(..left.min(chunk.len())).filter(|piece| !piece.is_empty()) {
+    while let Some(piece) = chunk
+        .get(..left.min(chunk.len()))
+        .filter(|piece| !piece.is_empty())
+    {
         if encoder.write_all(piece).is_err() {
             break;
         }
@@ -119,23 +155,40 @@ fn bomb(size: usize) -> Bytes {
 }
 
 fn respond(reply: Reply, ask: &Ask, manner: Manner) -> Result<Response<Body>, Closed> {
-    let reply = if ask.accepts_gzip { compressed(reply) } else { reply };
-    let mut response = Response::builder().status(reply.status).header("Vary", "Accept-Encoding");
+    let reply = if ask.accepts_gzip {
+        compressed(reply)
+    } else {
+        reply
+    };
+    let mut response = Response::builder()
+        .status(reply.status)
+        .header("Vary", "Accept-Encoding");
     for (name, value) in &reply.headers {
         response = response.header(name, value);
     }
-    response.body(Body::new(reply.body, manner)).map_err(|_| Closed)
+    response
+        .body(Body::new(reply.body, manner))
+        .map_err(|_| Closed)
 }
 
 fn compressed(reply: Reply) -> Reply {
-    let is_packed = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
+    let is_packed = reply
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
     if is_packed || reply.body.is_empty() {
         return reply;
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let packed = encoder.write_all(&reply.body).and_then(|()| encoder.finish());
+    let packed = encoder
+        .write_all(&reply.body)
+        .and_then(|()| encoder.finish());
     match packed {
-        Ok(packed) => Reply { body: packed.into(), ..reply }.with("Content-Encoding", "gzip"),
+        Ok(packed) => Reply {
+            body: packed.into(),
+            ..reply
+        }
+        .with("Content-Encoding", "gzip"),
         Err(_) => reply,
     }
 }

@@ -37,10 +37,22 @@ impl Route<'_> {
         match segments.as_slice() {
             ["restapi", "oauth", "token"] => Route::Token,
             ["restapi", "oauth", "revoke"] => Route::Revoke,
-            ["restapi", "v1.0", "account", account, "active-calls"] => Route::ActiveCalls { account, extension: None },
-            ["restapi", "v1.0", "account", account, "extension", extension, "active-calls"] => {
-                Route::ActiveCalls { account, extension: Some(extension) }
-            }
+            ["restapi", "v1.0", "account", account, "active-calls"] => Route::ActiveCalls {
+                account,
+                extension: None,
+            },
+            [
+                "restapi",
+                "v1.0",
+                "account",
+                account,
+                "extension",
+                extension,
+                "active-calls",
+            ] => Route::ActiveCalls {
+                account,
+                extension: Some(extension),
+            },
             ["restapi", "v1.0", "account", account, "extension"] => Route::Extensions { account },
             ["simulator", "journal"] => Route::Journal,
             ["simulator", "listed"] => Route::Listed,
@@ -82,7 +94,11 @@ impl Ask {
     /// Reads a request; `None` if its body breaks off or is larger than any form.
     pub(super) async fn read(request: Request<Incoming>) -> Option<Ask> {
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, LARGEST_FORM).collect().await.ok()?.to_bytes();
+        let body = Limited::new(body, LARGEST_FORM)
+            .collect()
+            .await
+            .ok()?
+            .to_bytes();
         let encodings = header(&head.headers, ACCEPT_ENCODING).unwrap_or_default();
         Some(Ask {
             method: head.method,
@@ -102,18 +118,27 @@ impl Ask {
     /// Path and query, fit for the journal.
     pub(super) fn target(&self) -> String {
         let query = self.query.without_secrets();
-        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
+        if query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{query}", self.path)
+        }
     }
 
     /// The credentials of an `Authorization` of this scheme.
     pub(super) fn credentials(&self, scheme: &str) -> Option<&str> {
         let (given, credentials) = self.authorization.as_deref()?.split_once(' ')?;
-        given.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
+        given
+            .eq_ignore_ascii_case(scheme)
+            .then_some(credentials.trim())
     }
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -123,10 +148,19 @@ mod tests {
     #[test]
     fn paths_of_the_api_are_told_from_others() {
         let calls = Route::of("/restapi/v1.0/account/~/extension/62/active-calls");
-        assert_eq!(calls, Route::ActiveCalls { account: "~", extension: Some("62") });
+        assert_eq!(
+            calls,
+            Route::ActiveCalls {
+                account: "~",
+                extension: Some("62")
+            }
+        );
         let list = Route::of("/restapi/v1.0/account/7/extension");
         assert_eq!(list, Route::Extensions { account: "7" });
-        assert_eq!(Route::of("/restapi/v1.0/account/~/call-log"), Route::Unknown);
+        assert_eq!(
+            Route::of("/restapi/v1.0/account/~/call-log"),
+            Route::Unknown
+        );
         assert_eq!(Route::of("/restapi/oauth/token").method(), Method::POST);
     }
 }

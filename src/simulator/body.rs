@@ -41,16 +41,35 @@ pub(super) struct Body {
 impl Body {
     pub(super) fn new(bytes: Bytes, manner: Manner) -> Body {
         let promised = bytes.len() as u64;
-        let body = Body { promised, pieces: VecDeque::new(), pause: None, nap: None, breaks: false };
+        let body = Body {
+            promised,
+            pieces: VecDeque::new(),
+            pause: None,
+            nap: None,
+            breaks: false,
+        };
         match manner {
-            Manner::Whole => Body { pieces: pieces(bytes, 1), ..body },
+            Manner::Whole => Body {
+                pieces: pieces(bytes, 1),
+                ..body
+            },
             Manner::Drip(count, pause) => {
                 let nap = Some(Box::pin(sleep(pause)));
-                Body { pieces: pieces(bytes, count), pause: Some(pause), nap, ..body }
+                Body {
+                    pieces: pieces(bytes, count),
+                    pause: Some(pause),
+                    nap,
+                    ..body
+                }
             }
             Manner::Cut => {
                 let half = pieces(bytes, 2).into_iter().take(1).collect();
-                Body { pieces: half, pause: Some(BEFORE_THE_BREAK), breaks: true, ..body }
+                Body {
+                    pieces: half,
+                    pause: Some(BEFORE_THE_BREAK),
+                    breaks: true,
+                    ..body
+                }
             }
         }
     }
@@ -69,7 +88,10 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Closed;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
         if let Some(nap) = &mut self.nap {
             ready!(nap.as_mut().poll(context));
             self.nap = None;

@@ -56,13 +56,26 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     fn new(company: &'a Company, seed: u64, number: u64, at: i64) -> Call<'a> {
         let mut rng = Rng::with_seed(mix(mix(seed, 0xCA11), number));
-        let session = Session { number, has_telephony_id: pick(&mut rng, true, &[(60, false)]) };
-        Call { company, rng, at, session }
+        let session = Session {
+            number,
+            has_telephony_id: pick(&mut rng, true, &[(60, false)]),
+        };
+        Call {
+            company,
+            rng,
+            at,
+            session,
+        }
     }
 
     fn place(mut self, lives: &mut Vec<Life>) {
-        let others =
-            [(300, Kind::Direct), (150, Kind::Internal), (200, Kind::Queue), (60, Kind::CompanyLevel), (10, Kind::Fax)];
+        let others = [
+            (300, Kind::Direct),
+            (150, Kind::Internal),
+            (200, Kind::Queue),
+            (60, Kind::CompanyLevel),
+            (10, Kind::Fax),
+        ];
         match pick(&mut self.rng, Kind::Outgoing, &others) {
             Kind::Direct => lives.push(self.direct()),
             Kind::Outgoing => lives.push(self.outgoing()),
@@ -106,7 +119,11 @@ impl<'a> Call<'a> {
             (4, "Internal Error"),
         ];
         let result = pick(&mut self.rng, "Call connected", &others);
-        let actions = [(150, "RingOut Web"), (50, "RingOut Mobile"), (100, "Phone Call")];
+        let actions = [
+            (150, "RingOut Web"),
+            (50, "RingOut Mobile"),
+            (100, "Phone Call"),
+        ];
         let action = pick(&mut self.rng, "VoIP Call", &actions);
         let caller = self.user();
         let face = Face::outbound(action, Side::Inside(caller), self.outsider());
@@ -127,14 +144,24 @@ impl<'a> Call<'a> {
         let (from, to) = (Side::Inside(caller), Side::Inside(callee));
         let span = self.span(back);
         [
-            self.record(Some(caller), Face::outbound("VoIP Call", from, to), span, out),
+            self.record(
+                Some(caller),
+                Face::outbound("VoIP Call", from, to),
+                span,
+                out,
+            ),
             self.record(Some(callee), Face::inbound(from, to), span, back),
         ]
     }
 
     /// To the main number or the menu: nobody's extension.
     fn company_level(&mut self) -> Life {
-        let others = [(250, "Hang Up"), (200, "Abandoned"), (150, "Missed"), (100, "Voicemail")];
+        let others = [
+            (250, "Hang Up"),
+            (200, "Abandoned"),
+            (150, "Missed"),
+            (100, "Voicemail"),
+        ];
         let result = pick(&mut self.rng, "Accepted", &others);
         let face = Face::inbound(self.outsider(), Side::MainNumber);
         self.life(None, face, result)
@@ -143,11 +170,17 @@ impl<'a> Call<'a> {
     fn fax(&mut self) -> Life {
         let user = self.user();
         let (outside, inside) = (self.outsider(), Side::Inside(user));
-        let arriving = Face { action: "Incoming Fax", ..Face::inbound(outside, inside) };
+        let arriving = Face {
+            action: "Incoming Fax",
+            ..Face::inbound(outside, inside)
+        };
         let leaving = Face::outbound("Outgoing Fax", inside, outside);
         let others = [(400, (leaving, "Sent")), (60, (leaving, "Fax Not Sent"))];
         let (face, result) = pick(&mut self.rng, (arriving, "Received"), &others);
-        Life { kind: "Fax", ..self.life(Some(user), face, result) }
+        Life {
+            kind: "Fax",
+            ..self.life(Some(user), face, result)
+        }
     }
 
     /// One record of a call that takes as long as calls with its result do.
@@ -156,7 +189,13 @@ impl<'a> Call<'a> {
         self.record(owner, face, span, result)
     }
 
-    pub(super) fn record(&mut self, owner: Option<usize>, face: Face, span: Span, result: &'static str) -> Life {
+    pub(super) fn record(
+        &mut self,
+        owner: Option<usize>,
+        face: Face,
+        span: Span,
+        result: &'static str,
+    ) -> Life {
         Life {
             id: self.rng.u64(..),
             session: self.session,
@@ -190,7 +229,11 @@ impl<'a> Call<'a> {
             _ => (self.rng.i64(6_000..45_000), 0),
         };
         let answered = (talk > 0).then_some(self.at + ring);
-        Span { start: self.at, answered, end: self.at + ring + talk }
+        Span {
+            start: self.at,
+            answered,
+            end: self.at + ring + talk,
+        }
     }
 
     fn talk(&mut self) -> i64 {
@@ -212,7 +255,16 @@ impl<'a> Call<'a> {
 
     fn user_but(&mut self, other: usize) -> usize {
         let wanted = self.user();
-        let mut candidates = self.company.users.iter().copied().filter(|user| *user != other);
-        if wanted != other { wanted } else { candidates.next().unwrap_or(other) }
+        let mut candidates = self
+            .company
+            .users
+            .iter()
+            .copied()
+            .filter(|user| *user != other);
+        if wanted != other {
+            wanted
+        } else {
+            candidates.next().unwrap_or(other)
+        }
     }
 }

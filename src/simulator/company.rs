@@ -9,14 +9,21 @@ use fastrand::Rng;
 use super::dice::{self, pick};
 
 const FIRST_NAMES: [&str; 16] = [
-    "Ada", "Bela", "Carmen", "Dario", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya", "Lars", "Mina",
-    "Noor", "Olga", "Pavel",
+    "Ada", "Bela", "Carmen", "Dario", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya",
+    "Lars", "Mina", "Noor", "Olga", "Pavel",
 ];
 const LAST_NAMES: [&str; 13] = [
-    "Abel", "Brook", "Costa", "Dahl", "Ekholm", "Fink", "Garcia", "Holm", "Ivanov", "Jansen", "Keller", "Lund",
-    "Moreau",
+    "Abel", "Brook", "Costa", "Dahl", "Ekholm", "Fink", "Garcia", "Holm", "Ivanov", "Jansen",
+    "Keller", "Lund", "Moreau",
 ];
-const QUEUE_NAMES: [&str; 6] = ["Sales", "Support", "Billing", "Orders", "Returns", "Front Desk"];
+const QUEUE_NAMES: [&str; 6] = [
+    "Sales",
+    "Support",
+    "Billing",
+    "Orders",
+    "Returns",
+    "Front Desk",
+];
 const AGENTS_PER_QUEUE: usize = 9;
 
 /// One extension, as the account's list of extensions knows it.
@@ -57,7 +64,12 @@ impl Company {
     pub fn new(size: usize, seed: u64) -> Company {
         let mut rng = Rng::with_seed(dice::mix(seed, 0xC0));
         let account_id = 62_000_000_004 + rng.u64(0..100_000_000) * 4;
-        let mut company = Company { account_id, extensions: Vec::new(), users: Vec::new(), queues: Vec::new() };
+        let mut company = Company {
+            account_id,
+            extensions: Vec::new(),
+            users: Vec::new(),
+            queues: Vec::new(),
+        };
         company.hire_the_fixtures();
         company.hire_the_users(size, &mut rng);
         company.staff_the_queues(&mut rng);
@@ -66,11 +78,20 @@ impl Company {
 
     /// The person whose JWT the simulated app uses: the first user.
     pub fn owner_id(&self) -> u64 {
-        let owner = self.users.first().and_then(|user| self.extensions.get(*user));
+        let owner = self
+            .users
+            .first()
+            .and_then(|user| self.extensions.get(*user));
         owner.map_or(self.account_id, |extension| extension.id)
     }
 
-    fn add(&mut self, number: Option<u32>, name: &str, kind: &'static str, status: Option<&'static str>) {
+    fn add(
+        &mut self,
+        number: Option<u32>,
+        name: &str,
+        kind: &'static str,
+        status: Option<&'static str>,
+    ) {
         let position = self.extensions.len() as u64;
         self.extensions.push(Extension {
             id: self.account_id + position * 12,
@@ -84,7 +105,10 @@ impl Company {
     fn hire_the_fixtures(&mut self) {
         self.add(Some(101), "Main Line", "User", Some("Enabled"));
         for (number, name) in (9001..).zip(QUEUE_NAMES) {
-            self.queues.push(Queue { extension: self.extensions.len(), agents: Vec::new() });
+            self.queues.push(Queue {
+                extension: self.extensions.len(),
+                agents: Vec::new(),
+            });
             self.add(Some(number), name, "Department", Some("Enabled"));
         }
         self.add(Some(9101), "Welcome Menu", "IvrMenu", Some("Enabled"));
@@ -97,7 +121,11 @@ impl Company {
         let numbers = (102..221).chain(2001..9000).chain(10_000..);
         for (position, number) in numbers.take(wanted).enumerate() {
             let others = [(35, "Disabled"), (25, "NotActivated"), (20, "Unassigned")];
-            let status = if position < 3 { "Enabled" } else { pick(rng, "Enabled", &others) };
+            let status = if position < 3 {
+                "Enabled"
+            } else {
+                pick(rng, "Enabled", &others)
+            };
             if status == "Enabled" {
                 self.users.push(self.extensions.len());
             }
@@ -111,7 +139,10 @@ impl Company {
         for queue in &mut self.queues {
             let offset = rng.usize(0..users.len());
             let circle = users.iter().cycle().skip(offset);
-            queue.agents = circle.take(AGENTS_PER_QUEUE.min(users.len())).copied().collect();
+            queue.agents = circle
+                .take(AGENTS_PER_QUEUE.min(users.len()))
+                .copied()
+                .collect();
         }
     }
 }
@@ -135,7 +166,11 @@ mod tests {
             assert_eq!(company.extensions.len(), size);
             let ids: HashSet<u64> = company.extensions.iter().map(|e| e.id).collect();
             assert_eq!(ids.len(), size);
-            let numbers: Vec<&String> = company.extensions.iter().filter_map(|e| e.number.as_ref()).collect();
+            let numbers: Vec<&String> = company
+                .extensions
+                .iter()
+                .filter_map(|e| e.number.as_ref())
+                .collect();
             assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), numbers.len());
             assert!(numbers.iter().all(|number| (3..=5).contains(&number.len())));
         }
@@ -152,12 +187,25 @@ mod tests {
     fn a_company_has_queues_a_menu_an_announcement_and_people_who_left() {
         let company = Company::new(200, 1);
         let count = |kind| company.extensions.iter().filter(|e| e.kind == kind).count();
-        assert_eq!((count("Department"), count("IvrMenu"), count("Announcement")), (6, 1, 1));
+        assert_eq!(
+            (count("Department"), count("IvrMenu"), count("Announcement")),
+            (6, 1, 1)
+        );
         for status in ["Disabled", "NotActivated", "Unassigned"] {
-            assert!(company.extensions.iter().any(|e| e.status == Some(status)), "{status}");
+            assert!(
+                company.extensions.iter().any(|e| e.status == Some(status)),
+                "{status}"
+            );
         }
-        let unassigned = company.extensions.iter().filter(|e| e.status == Some("Unassigned"));
-        assert!(unassigned.into_iter().all(|extension| extension.number.is_none()));
+        let unassigned = company
+            .extensions
+            .iter()
+            .filter(|e| e.status == Some("Unassigned"));
+        assert!(
+            unassigned
+                .into_iter()
+                .all(|extension| extension.number.is_none())
+        );
     }
 
     #[test]

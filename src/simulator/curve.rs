@@ -11,8 +11,8 @@ const WEEKEND_SHARE: f64 = 0.12;
 
 /// Share of the peak at each full hour of a working day; straight lines between them.
 const HOURS: [f64; 24] = [
-    0.02, 0.02, 0.02, 0.02, 0.03, 0.05, 0.12, 0.32, 0.70, 0.95, 1.00, 0.96, 0.74, 0.80, 0.92, 0.90, 0.80, 0.52, 0.28,
-    0.16, 0.10, 0.07, 0.04, 0.03,
+    0.02, 0.02, 0.02, 0.02, 0.03, 0.05, 0.12, 0.32, 0.70, 0.95, 1.00, 0.96, 0.74, 0.80, 0.92, 0.90,
+    0.80, 0.52, 0.28, 0.16, 0.10, 0.07, 0.04, 0.03,
 ];
 
 /// Arrivals as a function of time.
@@ -40,7 +40,10 @@ impl Curve {
 
     /// No instant is ever busier than this many calls a minute.
     pub(super) fn highest_rate(&self) -> f64 {
-        let factor = self.surge.as_ref().map_or(1.0, |surge| surge.factor.max(1.0));
+        let factor = self
+            .surge
+            .as_ref()
+            .map_or(1.0, |surge| surge.factor.max(1.0));
         self.calls_per_minute * factor
     }
 }
@@ -53,7 +56,11 @@ fn day_share(local: i64) -> f64 {
     let at = |hour: usize| HOURS.get(hour % HOURS.len()).copied().unwrap_or(0.0);
     let share = at(hour) + (at(hour + 1) - at(hour)) * past_hour;
     // 1970-01-01 was a Thursday, so day 2 of each such week is a Saturday.
-    if matches!(weekday, 2 | 3) { share * WEEKEND_SHARE } else { share }
+    if matches!(weekday, 2 | 3) {
+        share * WEEKEND_SHARE
+    } else {
+        share
+    }
 }
 
 /// Traffic that multiplies soon after `started_ms`, stays so for minutes, falls back, and repeats.
@@ -68,8 +75,14 @@ pub struct Surge {
 impl Surge {
     const CYCLE_MS: i64 = 12 * MINUTE_MS;
     /// (time into the cycle, share of the height): straight lines between the knots.
-    const KNOTS: [(i64, f64); 6] =
-        [(0, 0.0), (10_000, 0.0), (50_000, 1.0), (6 * MINUTE_MS, 1.0), (7 * MINUTE_MS, 0.0), (Self::CYCLE_MS, 0.0)];
+    const KNOTS: [(i64, f64); 6] = [
+        (0, 0.0),
+        (10_000, 0.0),
+        (50_000, 1.0),
+        (6 * MINUTE_MS, 1.0),
+        (7 * MINUTE_MS, 0.0),
+        (Self::CYCLE_MS, 0.0),
+    ];
 
     fn factor_at(&self, at: i64) -> f64 {
         if at < self.started_ms {
@@ -91,7 +104,11 @@ mod tests {
     use super::*;
 
     fn curve(surge: Option<Surge>) -> Curve {
-        Curve { calls_per_minute: 10.0, day_shift_ms: 0, surge }
+        Curve {
+            calls_per_minute: 10.0,
+            day_shift_ms: 0,
+            surge,
+        }
     }
 
     #[test]
@@ -106,13 +123,19 @@ mod tests {
     fn the_shift_turns_any_start_into_mid_morning() {
         let now = 1_790_000_000_000;
         let shift = Curve::shift_to(now, 10 * HOUR_MS);
-        let shifted = Curve { day_shift_ms: shift, ..curve(None) };
+        let shifted = Curve {
+            day_shift_ms: shift,
+            ..curve(None)
+        };
         assert!((shifted.rate(now) - 10.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_surge_rises_within_a_minute_stays_for_minutes_falls_and_repeats() {
-        let surge = Surge { started_ms: 1_000, factor: 6.0 };
+        let surge = Surge {
+            started_ms: 1_000,
+            factor: 6.0,
+        };
         let at = |seconds: i64| surge.factor_at(1_000 + seconds * 1_000);
         assert!((at(-5) - 1.0).abs() < 1e-9);
         assert!((at(5) - 1.0).abs() < 1e-9);
@@ -123,7 +146,10 @@ mod tests {
 
     #[test]
     fn no_instant_is_busier_than_the_highest_rate() {
-        let curve = curve(Some(Surge { started_ms: 5 * DAY_MS, factor: 6.0 }));
+        let curve = curve(Some(Surge {
+            started_ms: 5 * DAY_MS,
+            factor: 6.0,
+        }));
         let busiest = (0..24 * 60).map(|m| curve.rate(5 * DAY_MS + m * MINUTE_MS));
         assert!(busiest.fold(0.0, f64::max) <= curve.highest_rate());
     }

@@ -72,7 +72,9 @@ mod tests {
     #[test]
     fn a_share_is_in_thousandths_and_the_rest_is_usual() {
         let mut rng = Rng::with_seed(3);
-        let rare = (0..10_000).filter(|_| pick(&mut rng, 'a', &[(100, 'b')]) == 'b').count();
+        let rare = (0..10_000)
+            .filter(|_| pick(&mut rng, 'a', &[(100, 'b')]) == 'b')
+            .count();
         assert!((900..1100).contains(&rare), "{rare}");
     }
 

@@ -15,7 +15,11 @@ use super::reply::Reply;
 #[allow(missing_docs)]
 pub enum FaultKind {
     /// Another answer than the right one; neither token nor rate limit is looked at.
-    Status { status: u16, body: Bytes, headers: Vec<(String, String)> },
+    Status {
+        status: u16,
+        body: Bytes,
+        headers: Vec<(String, String)>,
+    },
     /// 200 and this body, said to be JSON, whatever it is.
     Body(Bytes),
     /// Never answers, and holds the connection.
@@ -38,7 +42,11 @@ pub enum FaultKind {
 
 impl From<Reply> for FaultKind {
     fn from(reply: Reply) -> FaultKind {
-        FaultKind::Status { status: reply.status, body: reply.body, headers: reply.headers }
+        FaultKind::Status {
+            status: reply.status,
+            body: reply.body,
+            headers: reply.headers,
+        }
     }
 }
 
@@ -67,12 +75,20 @@ pub struct Fault {
 impl Fault {
     /// A fault that meets one request.
     pub fn once(operation: Operation, kind: impl Into<FaultKind>) -> Fault {
-        Fault { operation, kind: kind.into(), times: Times::Once }
+        Fault {
+            operation,
+            kind: kind.into(),
+            times: Times::Once,
+        }
     }
 
     /// A fault that lasts until it is cleared.
     pub fn always(operation: Operation, kind: impl Into<FaultKind>) -> Fault {
-        Fault { operation, kind: kind.into(), times: Times::Always }
+        Fault {
+            operation,
+            kind: kind.into(),
+            times: Times::Always,
+        }
     }
 }
 
@@ -92,7 +108,10 @@ impl Faults {
     /// The fault that meets the next request of `operation`.
     pub(super) fn take(&mut self, operation: Operation) -> Option<FaultKind> {
         self.0.retain(|fault| fault.times != Times::N(0));
-        let position = self.0.iter().position(|fault| fault.operation == operation)?;
+        let position = self
+            .0
+            .iter()
+            .position(|fault| fault.operation == operation)?;
         let fault = self.0.get_mut(position)?;
         let kind = fault.kind.clone();
         match &mut fault.times {
@@ -113,17 +132,26 @@ mod tests {
             Some(FaultKind::Status { status, .. }) => status,
             _ => 200,
         };
-        (0..requests).map(|_| status(faults.take(operation))).collect()
+        (0..requests)
+            .map(|_| status(faults.take(operation)))
+            .collect()
     }
 
     #[test]
     fn faults_meet_their_operation_in_order_and_as_often_as_said() {
         let mut faults = Faults::default();
         let kind = FaultKind::from(Reply::unavailable(500));
-        faults.inject(Fault { operation: Operation::ActiveCalls, kind, times: Times::N(2) });
+        faults.inject(Fault {
+            operation: Operation::ActiveCalls,
+            kind,
+            times: Times::N(2),
+        });
         faults.inject(Fault::once(Operation::ActiveCalls, Reply::unavailable(503)));
         assert_eq!(statuses(&mut faults, Operation::Token, 1), [200]);
-        assert_eq!(statuses(&mut faults, Operation::ActiveCalls, 4), [500, 500, 503, 200]);
+        assert_eq!(
+            statuses(&mut faults, Operation::ActiveCalls, 4),
+            [500, 500, 503, 200]
+        );
     }
 
     #[test]
@@ -139,7 +167,11 @@ mod tests {
     fn a_fault_for_no_request_meets_none() {
         let mut faults = Faults::default();
         let kind = FaultKind::Hang;
-        faults.inject(Fault { operation: Operation::Token, kind, times: Times::N(0) });
+        faults.inject(Fault {
+            operation: Operation::Token,
+            kind,
+            times: Times::N(0),
+        });
         assert!(faults.take(Operation::Token).is_none());
     }
 }

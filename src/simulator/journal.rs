@@ -64,7 +64,12 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Notes a request that has come; gives its sequence.
-    pub(super) fn open(&mut self, arrived_ms: i64, operation: Option<Operation>, target: String) -> u64 {
+    pub(super) fn open(
+        &mut self,
+        arrived_ms: i64,
+        operation: Option<Operation>,
+        target: String,
+    ) -> u64 {
         self.last += 1;
         self.entries.push_back(JournalEntry {
             sequence: self.last,
@@ -86,7 +91,9 @@ impl Journal {
     /// Lets `note` complete what is known of a request, if it is still held.
     pub(super) fn complete(&mut self, sequence: u64, note: impl FnOnce(&mut JournalEntry)) {
         let first = self.entries.front().map_or(0, |entry| entry.sequence);
-        let position = sequence.checked_sub(first).map(|position| position as usize);
+        let position = sequence
+            .checked_sub(first)
+            .map(|position| position as usize);
         if let Some(entry) = position.and_then(|position| self.entries.get_mut(position)) {
             note(entry);
         }
@@ -113,6 +120,12 @@ mod tests {
         assert_eq!(entries.len(), KEPT);
         assert_eq!(entries.first().unwrap().sequence, 6);
         assert_eq!(entries.last().unwrap().status, Some(429));
-        assert_eq!(entries.iter().filter(|entry| entry.status.is_some()).count(), 1);
+        assert_eq!(
+            entries
+                .iter()
+                .filter(|entry| entry.status.is_some())
+                .count(),
+            1
+        );
     }
 }

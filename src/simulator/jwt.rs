@@ -20,16 +20,24 @@ pub(super) fn issue(owner_id: u64, issued_s: i64, expires_s: Option<i64>, serial
     if let (Some(expires), Some(claims)) = (expires_s, claims.as_object_mut()) {
         claims.insert("exp".to_owned(), Value::from(expires));
     }
-    let seal: Vec<u8> = (0..8).flat_map(|part| mix(serial, part).to_be_bytes()).collect();
+    let seal: Vec<u8> = (0..8)
+        .flat_map(|part| mix(serial, part).to_be_bytes())
+        .collect();
     let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
-    let parts = [encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes())];
+    let parts = [
+        encode(header.to_string().as_bytes()),
+        encode(claims.to_string().as_bytes()),
+    ];
     format!("{}.{}", parts.join("."), encode(&seal))
 }
 
 /// The second at which the JWT expires, if it says so.
 pub(super) fn expiry_s(jwt: &str) -> Option<i64> {
     let claims = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
-    serde_json::from_slice::<Value>(&claims).ok()?.get("exp")?.as_i64()
+    serde_json::from_slice::<Value>(&claims)
+        .ok()?
+        .get("exp")?
+        .as_i64()
 }
 
 #[cfg(test)]

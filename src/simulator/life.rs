@@ -12,7 +12,13 @@ use super::record::{Direction, Party, Record};
 /// For how long the list still shows a call that has ended.
 pub(super) const LINGER_MS: i64 = 120_000;
 
-const PLACES: [&str; 5] = ["San Mateo, CA", "Boise, ID", "Palo Alto, CA", "Rochester, NY", ", CO"];
+const PLACES: [&str; 5] = [
+    "San Mateo, CA",
+    "Boise, ID",
+    "Palo Alto, CA",
+    "Rochester, NY",
+    ", CO",
+];
 
 /// One end of a call.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +38,10 @@ impl Side {
         match self {
             Side::Outside(who) => outsider(who),
             Side::Inside(position) => insider(company, position),
-            Side::NumberOnly(position) => {
-                Party { extension_number: insider(company, position).extension_number, ..Party::default() }
-            }
+            Side::NumberOnly(position) => Party {
+                extension_number: insider(company, position).extension_number,
+                ..Party::default()
+            },
             Side::MainNumber => Party {
                 phone_number: Some("+16505550100".to_owned()),
                 name: Some("Main Line".to_owned()),
@@ -76,11 +83,21 @@ pub(super) struct Face {
 
 impl Face {
     pub(super) fn inbound(from: Side, to: Side) -> Face {
-        Face { direction: Direction::Inbound, action: "Phone Call", from, to }
+        Face {
+            direction: Direction::Inbound,
+            action: "Phone Call",
+            from,
+            to,
+        }
     }
 
     pub(super) fn outbound(action: &'static str, from: Side, to: Side) -> Face {
-        Face { direction: Direction::Outbound, action, from, to }
+        Face {
+            direction: Direction::Outbound,
+            action,
+            from,
+            to,
+        }
     }
 }
 
@@ -147,7 +164,11 @@ impl Life {
             kind: self.kind,
             direction: face.direction,
             action: face.action,
-            result: if has_ended { self.result } else { "In Progress" },
+            result: if has_ended {
+                self.result
+            } else {
+                "In Progress"
+            },
             reason: self.reason(at),
             from: face.from.party(company),
             to: face.to.party(company),
@@ -156,14 +177,19 @@ impl Life {
     }
 
     pub(super) fn owner_id(&self, company: &Company) -> Option<u64> {
-        self.owner.and_then(|owner| company.extensions.get(owner)).map(|owner| owner.id)
+        self.owner
+            .and_then(|owner| company.extensions.get(owner))
+            .map(|owner| owner.id)
     }
 
     /// A live direct call does not tell that it was answered; a live queue call does.
     fn reason(&self, at: i64) -> Option<&'static str> {
         let is_queue_call = self.live.direction != self.ended.direction;
         let tells = is_queue_call || self.end_shows <= at;
-        self.span.answered.filter(|answered| tells && *answered <= at).map(|_| "Accepted")
+        self.span
+            .answered
+            .filter(|answered| tells && *answered <= at)
+            .map(|_| "Accepted")
     }
 
     fn id_text(&self) -> String {
@@ -173,6 +199,8 @@ impl Life {
     fn telephony_session_id(&self) -> Option<String> {
         let number = self.session.number;
         let halves = (mix(number, 1), mix(number, 2));
-        self.session.has_telephony_id.then(|| format!("s-{:016x}{:016x}", halves.0, halves.1))
+        self.session
+            .has_telephony_id
+            .then(|| format!("s-{:016x}{:016x}", halves.0, halves.1))
     }
 }

@@ -31,7 +31,12 @@ impl Limit {
     /// So many requests in a sliding window of a minute, else a penalty of a minute.
     pub const fn per_minute(requests: u32) -> Limit {
         let minute = Duration::from_secs(60);
-        Limit { requests, window: minute, kind: Window::Sliding, penalty: minute }
+        Limit {
+            requests,
+            window: minute,
+            kind: Window::Sliding,
+            penalty: minute,
+        }
     }
 }
 
@@ -76,7 +81,13 @@ impl Limiter {
     /// A full bucket at `start`.
     pub fn new(limit: Limit, other: Option<OtherTool>, start: i64) -> Limiter {
         let next_stroke = other.map_or(i64::MAX, |other| start + millis(other.first));
-        Limiter { limit, other, next_stroke, spent: VecDeque::new(), penalty_until: None }
+        Limiter {
+            limit,
+            other,
+            next_stroke,
+            spent: VecDeque::new(),
+            penalty_until: None,
+        }
     }
 
     /// The rule it follows.
@@ -95,10 +106,14 @@ impl Limiter {
         let refused = self.in_penalty(now) || self.free(now) == 0;
         if refused {
             self.penalty_until = Some(now + millis(self.limit.penalty));
-            return Verdict::Refused { retry_after_seconds: self.limit.penalty.as_millis().div_ceil(1000) as u64 };
+            return Verdict::Refused {
+                retry_after_seconds: self.limit.penalty.as_millis().div_ceil(1000) as u64,
+            };
         }
         self.spent.push_back(now);
-        Verdict::Admitted { remaining: self.free(now) }
+        Verdict::Admitted {
+            remaining: self.free(now),
+        }
     }
 
     fn let_others_spend(&mut self, now: i64) {
@@ -138,10 +153,19 @@ fn millis(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    const REFUSED: Verdict = Verdict::Refused { retry_after_seconds: 60 };
+    const REFUSED: Verdict = Verdict::Refused {
+        retry_after_seconds: 60,
+    };
 
     fn limiter(requests: u32, kind: Window) -> Limiter {
-        Limiter::new(Limit { kind, ..Limit::per_minute(requests) }, None, 0)
+        Limiter::new(
+            Limit {
+                kind,
+                ..Limit::per_minute(requests)
+            },
+            None,
+            0,
+        )
     }
 
     fn admitted(remaining: u32) -> Verdict {
@@ -190,23 +214,39 @@ mod tests {
     #[test]
     fn after_a_penalty_shorter_than_the_window_the_bucket_is_full() {
         let short = Duration::from_millis(200);
-        let limit = Limit { penalty: short, ..Limit::per_minute(1) };
+        let limit = Limit {
+            penalty: short,
+            ..Limit::per_minute(1)
+        };
         let mut limiter = Limiter::new(limit, None, 0);
         limiter.admit(0);
-        assert_eq!(limiter.admit(1), Verdict::Refused { retry_after_seconds: 1 });
+        assert_eq!(
+            limiter.admit(1),
+            Verdict::Refused {
+                retry_after_seconds: 1
+            }
+        );
         assert_eq!(limiter.admit(201), admitted(0));
     }
 
     #[test]
     fn another_tool_takes_what_is_free_and_never_starts_a_penalty() {
         let seconds = Duration::from_secs;
-        let other = OtherTool { requests: 10, first: seconds(30), every: seconds(150) };
+        let other = OtherTool {
+            requests: 10,
+            first: seconds(30),
+            every: seconds(150),
+        };
         let mut limiter = Limiter::new(Limit::per_minute(10), Some(other), 0);
         assert_eq!(limiter.admit(29_999), admitted(9));
         assert!(!limiter.in_penalty(30_001));
         assert_eq!(limiter.admit(30_001), REFUSED);
         assert_eq!(limiter.admit(95_000), admitted(9));
-        assert_eq!(limiter.admit(179_999), admitted(9), "the stroke at 180 s is yet to come");
+        assert_eq!(
+            limiter.admit(179_999),
+            admitted(9),
+            "the stroke at 180 s is yet to come"
+        );
         assert_eq!(limiter.admit(180_000), REFUSED);
     }
 }

@@ -23,7 +23,11 @@ pub(super) struct Answer {
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Answer {
-        Answer { reply, records: None, listed_at_ms: None }
+        Answer {
+            reply,
+            records: None,
+            listed_at_ms: None,
+        }
     }
 }
 
@@ -42,18 +46,32 @@ pub(super) fn active_calls(
         None => switchboard.listed_at(now),
     };
     list.retain(|record| !obeys || passes(&ask.query, record));
-    let view =
-        View { detailed: obeys && ask.query.get("view") == Some("Detailed"), finished_field: scenario.finished_field };
-    let place = Place { total: list.len(), ..place };
+    let view = View {
+        detailed: obeys && ask.query.get("view") == Some("Detailed"),
+        finished_field: scenario.finished_field,
+    };
+    let place = Place {
+        total: list.len(),
+        ..place
+    };
     let owner = extension.map_or_else(|| links.account(), |id| links.extension(id));
     let address = address(format!("{owner}/active-calls"), &ask.query, place.per_page);
-    let records = cut(&list, &place).map(|record| wire::record(record, &links, view)).collect();
+    let records = cut(&list, &place)
+        .map(|record| wire::record(record, &links, view))
+        .collect();
     let answer = paged(records, &place, address, scenario.envelope);
-    Ok(Answer { listed_at_ms: Some(now), ..answer })
+    Ok(Answer {
+        listed_at_ms: Some(now),
+        ..answer
+    })
 }
 
 /// A page of the account's extensions, with totals.
-pub(super) fn extensions(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard) -> Result<Answer, Reply> {
+pub(super) fn extensions(
+    ask: &Ask,
+    scenario: &Scenario,
+    switchboard: &Switchboard,
+) -> Result<Answer, Reply> {
     let links = links(ask, switchboard);
     let wanted = switchboard.extensions().iter().filter(|extension| {
         let status = extension.status.unwrap_or("Enabled");
@@ -61,9 +79,19 @@ pub(super) fn extensions(ask: &Ask, scenario: &Scenario, switchboard: &Switchboa
     });
     let list: Vec<_> = wanted.collect();
     let place = place(&ask.query, scenario)?;
-    let place = Place { total: list.len(), tells_total: true, ..place };
-    let address = address(format!("{}/extension", links.account()), &ask.query, place.per_page);
-    let records = cut(&list, &place).map(|extension| wire::extension(extension, &links)).collect();
+    let place = Place {
+        total: list.len(),
+        tells_total: true,
+        ..place
+    };
+    let address = address(
+        format!("{}/extension", links.account()),
+        &ask.query,
+        place.per_page,
+    );
+    let records = cut(&list, &place)
+        .map(|extension| wire::extension(extension, &links))
+        .collect();
     Ok(paged(records, &place, address, Envelope::Full))
 }
 
@@ -74,14 +102,23 @@ pub(super) fn listed(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard, 
         return Reply::bad_parameter("at", given.unwrap_or_default());
     };
     let links = links(ask, switchboard);
-    let view = View { detailed: false, finished_field: scenario.finished_field };
+    let view = View {
+        detailed: false,
+        finished_field: scenario.finished_field,
+    };
     let list = switchboard.listed_at(at);
-    let records: Vec<Value> = list.iter().map(|record| wire::record(record, &links, view)).collect();
+    let records: Vec<Value> = list
+        .iter()
+        .map(|record| wire::record(record, &links, view))
+        .collect();
     Reply::json(200, &records)
 }
 
 fn links(ask: &Ask, switchboard: &Switchboard) -> Links {
-    Links { host: ask.host.clone(), account_id: switchboard.company().account_id }
+    Links {
+        host: ask.host.clone(),
+        account_id: switchboard.company().account_id,
+    }
 }
 
 /// Which page was asked for, of a list yet to be counted.
@@ -93,7 +130,12 @@ fn place(query: &Query, scenario: &Scenario) -> Result<Place, Reply> {
         _ => at_least_one(query, "perPage", USUAL_PER_PAGE)?,
     };
     let page = at_least_one(query, "page", 1)?;
-    Ok(Place { page, per_page: per_page.min(most), total: 0, tells_total: false })
+    Ok(Place {
+        page,
+        per_page: per_page.min(most),
+        total: 0,
+        tells_total: false,
+    })
 }
 
 fn at_least_one(query: &Query, name: &str, usual: usize) -> Result<usize, Reply> {
@@ -125,11 +167,19 @@ fn address(list: String, query: &Query, per_page: usize) -> impl Fn(usize) -> St
     move |page| format!("{list}?{others}page={page}&perPage={per_page}")
 }
 
-fn paged(records: Vec<Value>, place: &Place, address: impl Fn(usize) -> String, envelope: Envelope) -> Answer {
+fn paged(
+    records: Vec<Value>,
+    place: &Place,
+    address: impl Fn(usize) -> String,
+    envelope: Envelope,
+) -> Answer {
     let count = records.len();
     let body = match envelope {
         Envelope::Bare => json!({"uri": address(place.page), "records": records}),
         Envelope::Full => wire::page(records, place, address),
     };
-    Answer { records: Some(count), ..Reply::json(200, &body).into() }
+    Answer {
+        records: Some(count),
+        ..Reply::json(200, &body).into()
+    }
 }

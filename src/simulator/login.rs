@@ -15,10 +15,16 @@ const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 impl Account {
     fn check_client(&self, ask: &Ask) -> Result<(), Reply> {
-        let given = ask.credentials("Basic").ok_or_else(|| Reply::invalid_client(401))?;
+        let given = ask
+            .credentials("Basic")
+            .ok_or_else(|| Reply::invalid_client(401))?;
         let expected = format!("{}:{}", self.client_id, self.client_secret);
         let given = BASE64_STANDARD.decode(given).unwrap_or_default();
-        if given == expected.as_bytes() { Ok(()) } else { Err(Reply::invalid_client(400)) }
+        if given == expected.as_bytes() {
+            Ok(())
+        } else {
+            Err(Reply::invalid_client(400))
+        }
     }
 
     pub(super) fn log_in(&self, ask: &Ask, now: i64) -> Result<Reply, Reply> {
@@ -30,7 +36,10 @@ impl Account {
             return Err(Reply::grant_not_allowed());
         }
         let mut desk = self.desk();
-        let given = ask.form.get("assertion").filter(|given| desk.jwts.iter().any(|jwt| jwt == given));
+        let given = ask
+            .form
+            .get("assertion")
+            .filter(|given| desk.jwts.iter().any(|jwt| jwt == given));
         let Some(jwt) = given else {
             return Err(Reply::invalid_grant("Invalid assertion"));
         };
@@ -43,9 +52,19 @@ impl Account {
     }
 
     fn token_reply(&self, token: &str) -> Reply {
-        let said = self.scenario.said_token_life.unwrap_or(self.scenario.token_life);
-        let scopes = [(self.scenario.read_accounts, "ReadAccounts"), (self.scenario.read_call_log, "ReadCallLog")];
-        let scopes: Vec<&str> = scopes.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
+        let said = self
+            .scenario
+            .said_token_life
+            .unwrap_or(self.scenario.token_life);
+        let scopes = [
+            (self.scenario.read_accounts, "ReadAccounts"),
+            (self.scenario.read_call_log, "ReadCallLog"),
+        ];
+        let scopes: Vec<&str> = scopes
+            .iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, name)| *name)
+            .collect();
         let body = json!({
             "access_token": token,
             "token_type": "bearer",
@@ -59,7 +78,13 @@ impl Account {
 
     pub(super) fn revoke(&self, ask: &Ask) -> Result<Reply, Reply> {
         self.check_client(ask)?;
-        self.desk().tokens.revoke(ask.form.get("token").unwrap_or_default());
-        Ok(Reply { status: 200, headers: Vec::new(), body: Bytes::new() })
+        self.desk()
+            .tokens
+            .revoke(ask.form.get("token").unwrap_or_default());
+        Ok(Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        })
     }
 }

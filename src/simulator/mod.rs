@@ -75,10 +75,17 @@ impl Simulator {
     /// When the listener does not know its own address.
     pub fn start(listener: TcpListener, scenario: Scenario, seed: u64) -> io::Result<Simulator> {
         let address = listener.local_addr()?;
-        let clock = scenario.clock.clone().unwrap_or_else(scenario::system_clock);
+        let clock = scenario
+            .clock
+            .clone()
+            .unwrap_or_else(scenario::system_clock);
         let account = Arc::new(Account::open(scenario, seed, clock));
         let server = tokio::spawn(server::run(listener, Arc::clone(&account)));
-        Ok(Simulator { address, account, server })
+        Ok(Simulator {
+            address,
+            account,
+            server,
+        })
     }
 
     /// Where the API is: what the client takes for RingCentral's server.

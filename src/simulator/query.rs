@@ -7,13 +7,23 @@
 pub(super) struct Query(Vec<(String, String)>);
 
 /// Parameters that hold secrets and never reach the journal.
-const SECRETS: [&str; 5] = ["access_token", "assertion", "token", "refresh_token", "client_secret"];
+const SECRETS: [&str; 5] = [
+    "access_token",
+    "assertion",
+    "token",
+    "refresh_token",
+    "client_secret",
+];
 
 impl Query {
     pub(super) fn parse(text: &str) -> Query {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        Query(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
+        Query(
+            pairs
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
     }
 
     /// The first value of `name`.
@@ -24,20 +34,35 @@ impl Query {
 
     /// All values of a repeatable `name`.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The pairs but those called `names`, in writing and each followed by `&`.
     pub(super) fn written_without(&self, names: &[&str]) -> String {
-        let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
-        kept.map(|(name, value)| format!("{}={}&", encode(name), encode(value))).collect()
+        let kept = self
+            .0
+            .iter()
+            .filter(|(name, _)| !names.contains(&name.as_str()));
+        kept.map(|(name, value)| format!("{}={}&", encode(name), encode(value)))
+            .collect()
     }
 
     /// All pairs in writing, with secrets blackened.
     pub(super) fn without_secrets(&self) -> String {
         let pairs = self.0.iter().map(|(name, value)| {
             let secret = SECRETS.contains(&name.as_str());
-            format!("{}={}", encode(name), if secret { "SECRET".into() } else { encode(value) })
+            format!(
+                "{}={}",
+                encode(name),
+                if secret {
+                    "SECRET".into()
+                } else {
+                    encode(value)
+                }
+            )
         });
         pairs.collect::<Vec<_>>().join("&")
     }
@@ -82,7 +107,10 @@ mod tests {
     #[test]
     fn pairs_are_decoded_and_repeated_names_keep_all_values() {
         let query = Query::parse("direction=Inbound&direction=Outbound&grant=urn%3Aa+b&flag");
-        assert_eq!(query.all("direction").collect::<Vec<_>>(), ["Inbound", "Outbound"]);
+        assert_eq!(
+            query.all("direction").collect::<Vec<_>>(),
+            ["Inbound", "Outbound"]
+        );
         assert_eq!(query.get("grant"), Some("urn:a b"));
         assert_eq!(query.get("flag"), Some(""));
         assert_eq!(query.get("absent"), None);

@@ -27,7 +27,11 @@ impl Call<'_> {
         let at_once = pick(&mut self.rng, 1, &[(150, 2), (100, 3), (50, 4)]).min(agents.len());
         let first = self.rng.usize(0..agents.len().max(1));
         let accepted = self.span("Accepted");
-        let missed = Span { answered: None, end: accepted.answered.unwrap_or(accepted.end), ..accepted };
+        let missed = Span {
+            answered: None,
+            end: accepted.answered.unwrap_or(accepted.end),
+            ..accepted
+        };
         let mut ringing = agents.iter().cycle().skip(first).take(at_once);
         if let Some(agent) = ringing.next() {
             lives.push(self.agents_record(*agent, caller, accepted, "Accepted"));
@@ -35,18 +39,34 @@ impl Call<'_> {
         lives.extend(ringing.map(|agent| self.agents_record(*agent, caller, missed, "Missed")));
     }
 
-    fn agents_record(&mut self, agent: usize, caller: Side, span: Span, result: &'static str) -> Life {
+    fn agents_record(
+        &mut self,
+        agent: usize,
+        caller: Side,
+        span: Span,
+        result: &'static str,
+    ) -> Life {
         let oneself = Side::NumberOnly(agent);
         let ended = Face::inbound(caller, Side::Inside(agent));
         let live = Face::outbound("VoIP Call", oneself, oneself);
-        Life { live, ..self.record(Some(agent), ended, span, result) }
+        Life {
+            live,
+            ..self.record(Some(agent), ended, span, result)
+        }
     }
 
     /// Nobody rang, so nothing was listed: the record turns up when all is over.
     fn unanswered(&mut self, queue: usize, caller: Side) -> Life {
         let others = [(400, "Voicemail"), (100, "Callback requested")];
         let result = pick(&mut self.rng, "Abandoned", &others);
-        let life = self.life(Some(queue), Face::inbound(caller, Side::Inside(queue)), result);
-        Life { appears: life.end_shows, ..life }
+        let life = self.life(
+            Some(queue),
+            Face::inbound(caller, Side::Inside(queue)),
+            result,
+        );
+        Life {
+            appears: life.end_shows,
+            ..life
+        }
     }
 }

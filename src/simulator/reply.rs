@@ -20,13 +20,25 @@ impl Reply {
     /// A status with a JSON body.
     pub fn json(status: u16, body: &impl serde::Serialize) -> Reply {
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Reply { status, headers: Vec::new(), body: body.into() }.with("Content-Type", "application/json;charset=utf-8")
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+        .with("Content-Type", "application/json;charset=utf-8")
     }
 
     /// A status with the page of a gateway that knows no JSON.
     pub fn html(status: u16, title: &str) -> Reply {
-        let body = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>");
-        Reply { status, headers: Vec::new(), body: body.into() }.with("Content-Type", "text/html")
+        let body = format!(
+            "<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+        );
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+        .with("Content-Type", "text/html")
     }
 
     /// The same with one more header.
@@ -37,7 +49,12 @@ impl Reply {
 
     /// 400 of the token endpoint: the app may not use the JWT grant.
     pub fn grant_not_allowed() -> Reply {
-        token_error(400, "unauthorized_client", "OAU-251", "Unauthorized for this grant type")
+        token_error(
+            400,
+            "unauthorized_client",
+            "OAU-251",
+            "Unauthorized for this grant type",
+        )
     }
 
     /// 400 of the token endpoint: a grant type that it does not know.
@@ -47,7 +64,12 @@ impl Reply {
 
     /// 400 of the token endpoint, 401 without any credentials: no such client.
     pub fn invalid_client(status: u16) -> Reply {
-        token_error(status, "invalid_client", "OAU-153", "Invalid client credentials")
+        token_error(
+            status,
+            "invalid_client",
+            "OAU-153",
+            "Invalid client credentials",
+        )
     }
 
     /// 400 of the token endpoint: the JWT is not the user's, or its time is over.
@@ -62,19 +84,32 @@ impl Reply {
 
     /// 401: its time is over.
     pub fn token_expired() -> Reply {
-        api_error(401, "TokenExpired", "OAU-128", "Access token expired", json!({}))
+        api_error(
+            401,
+            "TokenExpired",
+            "OAU-128",
+            "Access token expired",
+            json!({}),
+        )
     }
 
     /// 401: no `Authorization` that can be read.
     pub fn no_token() -> Reply {
         let message = "Authorization header is not specified";
-        api_error(401, "InvalidAuthorizationHeader", "OAU-123", message, json!({}))
+        api_error(
+            401,
+            "InvalidAuthorizationHeader",
+            "OAU-123",
+            message,
+            json!({}),
+        )
     }
 
     /// 403: the app lacks a scope.
     pub fn app_lacks(permission: &str) -> Reply {
-        let message =
-            format!("In order to call this API endpoint, application needs to have [{permission}] permission");
+        let message = format!(
+            "In order to call this API endpoint, application needs to have [{permission}] permission"
+        );
         let extra = json!({"permissionName": permission});
         api_error(403, "InsufficientPermissions", "CMN-401", &message, extra)
     }
@@ -112,7 +147,13 @@ impl Reply {
 
     /// 429, with `Retry-After` if given.
     pub fn too_many_requests(retry_after_seconds: Option<u64>) -> Reply {
-        let reply = api_error(429, "CMN-301", "CMN-301", "Request rate exceeded", json!({}));
+        let reply = api_error(
+            429,
+            "CMN-301",
+            "CMN-301",
+            "Request rate exceeded",
+            json!({}),
+        );
         match retry_after_seconds {
             Some(seconds) => reply.with("Retry-After", seconds),
             None => reply,
@@ -121,11 +162,23 @@ impl Reply {
 
     /// 503 (or 500): out of order for now.
     pub fn unavailable(status: u16) -> Reply {
-        api_error(status, "CMN-201", "CMN-201", "Service Temporary Unavailable", json!({}))
+        api_error(
+            status,
+            "CMN-201",
+            "CMN-201",
+            "Service Temporary Unavailable",
+            json!({}),
+        )
     }
 
     /// The same with the headers of a rate-limit group, whose name is written in lower case.
-    pub fn with_rate_limit(self, group: &str, limit: u32, remaining: u32, window_seconds: u64) -> Reply {
+    pub fn with_rate_limit(
+        self,
+        group: &str,
+        limit: u32,
+        remaining: u32,
+        window_seconds: u64,
+    ) -> Reply {
         self.with("X-Rate-Limit-Group", group)
             .with("X-Rate-Limit-Limit", limit)
             .with("X-Rate-Limit-Remaining", remaining)

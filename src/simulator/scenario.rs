@@ -15,7 +15,10 @@ use super::limiter::{Limit, OtherTool};
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The system's clock: the only one that the simulator reads.
-#[expect(clippy::disallowed_methods, reason = "the simulator's door: it uses nothing of the exporter's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator's door: it uses nothing of the exporter's"
+)]
 pub(super) fn system_clock() -> Clock {
     Arc::new(|| Timestamp::now().as_millisecond())
 }
@@ -158,31 +161,57 @@ impl Scenario {
 
     /// Storms of calls, the first within a minute of the start.
     pub fn surge() -> Scenario {
-        Scenario { name: "surge", surge_factor: Some(6.0), ..Scenario::default() }
+        Scenario {
+            name: "surge",
+            surge_factor: Some(6.0),
+            ..Scenario::default()
+        }
     }
 
     /// A minute in order, a minute and a half out of order, and so on.
     pub fn outage() -> Scenario {
-        let outage = Outage { up: Duration::from_secs(60), down: Duration::from_secs(90) };
-        Scenario { name: "outage", outage: Some(outage), ..Scenario::default() }
+        let outage = Outage {
+            up: Duration::from_secs(60),
+            down: Duration::from_secs(90),
+        };
+        Scenario {
+            name: "outage",
+            outage: Some(outage),
+            ..Scenario::default()
+        }
     }
 
     /// Another tool empties the heavy bucket every few minutes.
     pub fn throttled() -> Scenario {
-        let other = OtherTool { requests: 10, first: Duration::from_secs(30), every: Duration::from_secs(150) };
-        Scenario { name: "throttled", other_tool: Some(other), ..Scenario::default() }
+        let other = OtherTool {
+            requests: 10,
+            first: Duration::from_secs(30),
+            every: Duration::from_secs(150),
+        };
+        Scenario {
+            name: "throttled",
+            other_tool: Some(other),
+            ..Scenario::default()
+        }
     }
 
     /// 10,000 extensions and nearly 5,000 listed records: five full-size pages at the busiest hour, seldom six.
     pub fn huge() -> Scenario {
-        Scenario { name: "huge", extensions: 10_000, calls_per_minute: 800.0, ..Scenario::default() }
+        Scenario {
+            name: "huge",
+            extensions: 10_000,
+            calls_per_minute: 800.0,
+            ..Scenario::default()
+        }
     }
 }
 
 /// By name: a clock cannot be shown, and the name says most of the rest.
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Scenario")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -209,7 +238,9 @@ impl FromStr for Scenario {
             "outage" => Ok(Scenario::outage()),
             "throttled" => Ok(Scenario::throttled()),
             "huge" => Ok(Scenario::huge()),
-            other => Err(UnknownScenario { name: other.to_owned() }),
+            other => Err(UnknownScenario {
+                name: other.to_owned(),
+            }),
         }
     }
 }
@@ -228,13 +259,19 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_what_is_accepted() {
         let error = "hugh".parse::<Scenario>().err().unwrap().to_string();
-        assert_eq!(error, "unknown scenario \"hugh\": accepted are normal, surge, outage, throttled, huge");
+        assert_eq!(
+            error,
+            "unknown scenario \"hugh\": accepted are normal, surge, outage, throttled, huge"
+        );
     }
 
     #[test]
     fn an_outage_begins_after_the_good_time_and_repeats() {
         let outage = Scenario::outage().outage.unwrap();
-        let down: Vec<bool> = [0, 59, 60, 149, 150, 209, 210].iter().map(|s| outage.is_down(s * 1_000)).collect();
+        let down: Vec<bool> = [0, 59, 60, 149, 150, 209, 210]
+            .iter()
+            .map(|s| outage.is_down(s * 1_000))
+            .collect();
         assert_eq!(down, [false, false, true, true, false, false, true]);
     }
 }

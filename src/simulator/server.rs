@@ -36,7 +36,9 @@ async fn connection(stream: TcpStream, account: Arc<Account>) {
     // Answers are small and awaited: holding them back for more would only cost time.
     let _unsupported = stream.set_nodelay(true);
     let service = service_fn(move |request| api::serve(Arc::clone(&account), request));
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let served = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the simulated account ended early");
     }

@@ -29,7 +29,12 @@ pub struct Switchboard {
 impl Switchboard {
     /// The phone system of `company`, with calls arriving by `curve`.
     pub fn new(company: Company, curve: Curve, seed: u64) -> Switchboard {
-        Switchboard { company, curve, seed, minutes: Mutex::default() }
+        Switchboard {
+            company,
+            curve,
+            seed,
+            minutes: Mutex::default(),
+        }
     }
 
     /// Whose phone system it is.
@@ -49,7 +54,9 @@ impl Switchboard {
 
     /// What the list of one extension holds at `at`.
     pub fn listed_for(&self, extension_id: u64, at: i64) -> Vec<Record> {
-        self.listed_where(at, |life| life.owner_id(&self.company) == Some(extension_id))
+        self.listed_where(at, |life| {
+            life.owner_id(&self.company) == Some(extension_id)
+        })
     }
 
     /// The records whose end the list first tells of after `after` and not after `until`, in the
@@ -64,18 +71,23 @@ impl Switchboard {
                 }
             }
         }
-        ended.sort_by(|(at, record), (other_at, other)| (at, &record.id).cmp(&(other_at, &other.id)));
+        ended.sort_by(|(at, record), (other_at, other)| {
+            (at, &record.id).cmp(&(other_at, &other.id))
+        });
         ended.into_iter().map(|(_, record)| record).collect()
     }
 
     fn listed_where(&self, at: i64, wanted: impl Fn(&Life) -> bool) -> Vec<Record> {
         let mut records = Vec::new();
         for minute in self.lives_that_matter(at, at) {
-            let listed = minute.iter().filter(|life| life.is_listed(at) && wanted(life));
+            let listed = minute
+                .iter()
+                .filter(|life| life.is_listed(at) && wanted(life));
             records.extend(listed.map(|life| life.at(at, &self.company)));
         }
-        records
-            .sort_by(|one: &Record, other| (Reverse(one.start_ms), &one.id).cmp(&(Reverse(other.start_ms), &other.id)));
+        records.sort_by(|one: &Record, other| {
+            (Reverse(one.start_ms), &one.id).cmp(&(Reverse(other.start_ms), &other.id))
+        });
         records
     }
 
@@ -90,7 +102,8 @@ impl Switchboard {
         if let Some(known) = minutes.get(&minute) {
             return Arc::clone(known);
         }
-        let made: Arc<[Life]> = calls::of_minute(&self.company, &self.curve, self.seed, minute).into();
+        let made: Arc<[Life]> =
+            calls::of_minute(&self.company, &self.curve, self.seed, minute).into();
         minutes.insert(minute, Arc::clone(&made));
         if minutes.len() > KEPT_MINUTES {
             forget_the_farthest(&mut minutes, minute);

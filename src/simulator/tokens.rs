@@ -30,7 +30,12 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(most: usize, seed: u64) -> Tokens {
-        Tokens { sessions: VecDeque::new(), most, issued: 0, seed }
+        Tokens {
+            sessions: VecDeque::new(),
+            most,
+            issued: 0,
+            seed,
+        }
     }
 
     /// Opens a session; one too many puts the oldest to death.
@@ -38,7 +43,10 @@ impl Tokens {
         self.issued += 1;
         let secret = mix(mix(self.seed, 0x70CE), self.issued);
         let token = format!("U0pDMTFQMDFQQVMwMHx{secret:016x}{:04}", self.issued);
-        self.sessions.push_back(Session { token: token.clone(), expires_ms });
+        self.sessions.push_back(Session {
+            token: token.clone(),
+            expires_ms,
+        });
         while self.sessions.len() > self.most {
             self.sessions.pop_front();
         }

@@ -17,7 +17,10 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn account(&self) -> String {
-        format!("http://{}/restapi/v1.0/account/{}", self.host, self.account_id)
+        format!(
+            "http://{}/restapi/v1.0/account/{}",
+            self.host, self.account_id
+        )
     }
 
     pub(super) fn extension(&self, id: u64) -> String {
@@ -40,7 +43,10 @@ pub(super) fn record(record: &Record, links: &Links, view: View) -> Value {
     let owner = links.extension(record.extension_id.unwrap_or(links.account_id));
     let name = if view.detailed { "Detailed" } else { "Simple" };
     let mut whole = common(record, links);
-    whole.insert("uri".into(), format!("{owner}/call-log/{}?view={name}", record.id).into());
+    whole.insert(
+        "uri".into(),
+        format!("{owner}/call-log/{}?view={name}", record.id).into(),
+    );
     whole.insert("id".into(), record.id.as_str().into());
     whole.insert("sessionId".into(), record.session_id.as_str().into());
     if view.finished_field {
@@ -51,7 +57,10 @@ pub(super) fn record(record: &Record, links: &Links, view: View) -> Value {
     }
     if view.detailed {
         let mut leg = common(record, links);
-        leg.extend([("legType".into(), "Accept".into()), ("master".into(), true.into())]);
+        leg.extend([
+            ("legType".into(), "Accept".into()),
+            ("master".into(), true.into()),
+        ]);
         whole.insert("legs".into(), json!([leg]));
     }
     whole.into()
@@ -126,7 +135,9 @@ pub(super) fn page(records: Vec<Value>, place: &Place, address: impl Fn(usize) -
     let link = |page: usize| json!({"uri": address(page)});
     let start = (place.page - 1).saturating_mul(place.per_page);
     // An empty page has no ends.
-    let end = (start + records.len()).checked_sub(1).filter(|_| !records.is_empty());
+    let end = (start + records.len())
+        .checked_sub(1)
+        .filter(|_| !records.is_empty());
     let paging = without_nulls(json!({
         "page": place.page,
         "perPage": place.per_page,
@@ -160,7 +171,10 @@ mod tests {
     const HERE: &str = "http://127.0.0.1:1/restapi/v1.0/account/123456";
 
     fn links() -> Links {
-        Links { host: "127.0.0.1:1".into(), account_id: 123_456 }
+        Links {
+            host: "127.0.0.1:1".into(),
+            account_id: 123_456,
+        }
     }
 
     /// The ended direct call of the published samples, but for its device and second leg.
@@ -177,8 +191,14 @@ mod tests {
             action: "Phone Call",
             result: "Accepted",
             reason: Some("Accepted"),
-            from: Party { name: Some("WIRELESS CALLER".into()), ..Party::default() },
-            to: Party { extension_number: Some("11115".into()), ..Party::default() },
+            from: Party {
+                name: Some("WIRELESS CALLER".into()),
+                ..Party::default()
+            },
+            to: Party {
+                extension_number: Some("11115".into()),
+                ..Party::default()
+            },
             extension_id: Some(234_567),
         }
     }
@@ -204,7 +224,10 @@ mod tests {
             whole.extend(more.as_object().cloned().unwrap_or_default());
             Value::from(whole)
         };
-        let detailed = View { detailed: true, finished_field: false };
+        let detailed = View {
+            detailed: true,
+            finished_field: false,
+        };
         let leg = with(json!({"legType": "Accept", "master": true}));
         let uri = format!("{HERE}/extension/234567/call-log/LIef14l8Nt_1zUA?view=Detailed");
         let whole = with(json!({
@@ -215,9 +238,21 @@ mod tests {
 
     #[test]
     fn a_live_call_has_no_duration_and_a_company_level_call_no_extension() {
-        let live =
-            Record { duration_ms: None, result: "In Progress", shows_duration_ms: true, extension_id: None, ..ended() };
-        let shown = record(&live, &links(), View { finished_field: true, ..View::default() });
+        let live = Record {
+            duration_ms: None,
+            result: "In Progress",
+            shows_duration_ms: true,
+            extension_id: None,
+            ..ended()
+        };
+        let shown = record(
+            &live,
+            &links(),
+            View {
+                finished_field: true,
+                ..View::default()
+            },
+        );
         for absent in ["duration", "durationMs", "extension", "legs"] {
             assert!(shown.get(absent).is_none(), "{absent}");
         }
@@ -228,7 +263,11 @@ mod tests {
 
     #[test]
     fn a_fax_has_a_message_and_exact_milliseconds_where_told() {
-        let fax = Record { kind: "Fax", shows_duration_ms: true, ..ended() };
+        let fax = Record {
+            kind: "Fax",
+            shows_duration_ms: true,
+            ..ended()
+        };
         let shown = record(&fax, &links(), View::default());
         assert_eq!(shown.pointer("/message/type"), Some(&json!("Fax")));
         assert_eq!(shown.get("durationMs"), Some(&json!(10_400)));

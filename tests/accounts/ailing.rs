@@ -18,16 +18,34 @@ const TIMEOUT: u32 = 8;
 /// Faults that an API may have, by the account that has them.
 fn faults() -> [(&'static str, Fault); 8] {
     use Operation::{ActiveCalls, Token};
-    let drip = FaultKind::Drip { pieces: 40, pause: Duration::from_millis(500) };
+    let drip = FaultKind::Drip {
+        pieces: 40,
+        pause: Duration::from_millis(500),
+    };
     [
         ("list-hangs", Fault::always(ActiveCalls, FaultKind::Hang)),
         ("login-hangs", Fault::always(Token, FaultKind::Hang)),
-        ("all-silenced", Fault::always(ActiveCalls, Reply::too_many_requests(Some(60)))),
-        ("broken", Fault::always(ActiveCalls, Reply::unavailable(500))),
-        ("hotspot", Fault::always(ActiveCalls, FaultKind::Body("<html>Log in here</html>".into()))),
+        (
+            "all-silenced",
+            Fault::always(ActiveCalls, Reply::too_many_requests(Some(60))),
+        ),
+        (
+            "broken",
+            Fault::always(ActiveCalls, Reply::unavailable(500)),
+        ),
+        (
+            "hotspot",
+            Fault::always(
+                ActiveCalls,
+                FaultKind::Body("<html>Log in here</html>".into()),
+            ),
+        ),
         ("cut", Fault::always(ActiveCalls, FaultKind::Cut)),
         ("drips", Fault::always(ActiveCalls, drip)),
-        ("floods", Fault::always(ActiveCalls, FaultKind::GzipBomb(64 * 1024 * 1024))),
+        (
+            "floods",
+            Fault::always(ActiveCalls, FaultKind::GzipBomb(64 * 1024 * 1024)),
+        ),
     ]
 }
 
@@ -39,17 +57,29 @@ async fn ailing(clock: &StandingClock) -> Vec<Member> {
         member.inject(fault);
         members.push(member);
     }
-    let other_tool = Some(OtherTool { requests: 1_000_000, first: Duration::ZERO, every: Duration::from_secs(3600) });
-    let emptied = clock.scenario(Scenario { other_tool, ..company(8) });
+    let other_tool = Some(OtherTool {
+        requests: 1_000_000,
+        first: Duration::ZERO,
+        every: Duration::from_secs(3600),
+    });
+    let emptied = clock.scenario(Scenario {
+        other_tool,
+        ..company(8)
+    });
     members.push(Member::new("group-silenced", emptied, 108).await);
     let refused = Member::new("login-refused", clock.scenario(company(9)), 109).await;
-    members.push(Member { secret: "not-the-secret".to_owned(), ..refused });
+    members.push(Member {
+        secret: "not-the-secret".to_owned(),
+        ..refused
+    });
     members
 }
 
 /// Healthy accounts of this many companies.
 async fn healthy(count: usize, clock: &StandingClock) -> Vec<Member> {
-    let names: Vec<_> = (0..count).map(|place| format!("healthy-{place:02}")).collect();
+    let names: Vec<_> = (0..count)
+        .map(|place| format!("healthy-{place:02}"))
+        .collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     Member::several(&names, |place| clock.scenario(company(place))).await
 }
@@ -78,19 +108,33 @@ async fn tells_them_apart(fleet: &Fleet, scraped: &Scraped, timeout: u32) {
         if member.name.starts_with("healthy") {
             fleet.is_exact(&member.name, scraped).await;
         } else {
-            assert_eq!((up(scraped, &member.name), scraped.calls_of(&member.name)), (0.0, Default::default()));
+            assert_eq!(
+                (up(scraped, &member.name), scraped.calls_of(&member.name)),
+                (0.0, Default::default())
+            );
         }
     }
-    assert!(scraped.took < deadline(timeout) + ALLOWANCE, "{:?}", scraped.took);
+    assert!(
+        scraped.took < deadline(timeout) + ALLOWANCE,
+        "{:?}",
+        scraped.took
+    );
 }
 
 /// One login in all, one list of extensions at most, and a list of calls for each scrape until it is silenced. A login
 /// that ran out of time may be tried again.
 fn asked_no_more_than_needed(member: &Member, scrapes: usize) {
     let (name, journal) = (&member.name, member.simulator.journal());
-    assert!(journal.iter().all(|entry| !entry.in_penalty), "{name}: {journal:?}");
-    let [logins, lists, extensions] =
-        [Operation::Token, Operation::ActiveCalls, Operation::Extensions].map(|it| member.count(it));
+    assert!(
+        journal.iter().all(|entry| !entry.in_penalty),
+        "{name}: {journal:?}"
+    );
+    let [logins, lists, extensions] = [
+        Operation::Token,
+        Operation::ActiveCalls,
+        Operation::Extensions,
+    ]
+    .map(|it| member.count(it));
     let as_needed = match name.as_str() {
         "login-refused" => lists == 0 && extensions == 0,
         "login-hangs" => logins <= scrapes && lists == 0 && extensions == 0,
@@ -99,7 +143,10 @@ fn asked_no_more_than_needed(member: &Member, scrapes: usize) {
         name if name.starts_with("healthy") => lists == scrapes && extensions == 1,
         _ => (1..=scrapes).contains(&lists) && extensions <= 1,
     };
-    assert!(as_needed && (logins == 1 || name == "login-hangs"), "{name}: {journal:?}");
+    assert!(
+        as_needed && (logins == 1 || name == "login-hangs"),
+        "{name}: {journal:?}"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +157,10 @@ async fn ten_of_fifty_fail_each_in_its_own_way_and_forty_are_exact() {
     let fleet = Fleet::start(members).await;
     for scrape in 1..=2 {
         tells_them_apart(&fleet, &fleet.scrape_within(TIMEOUT).await, TIMEOUT).await;
-        fleet.members.iter().for_each(|member| asked_no_more_than_needed(member, scrape));
+        fleet
+            .members
+            .iter()
+            .for_each(|member| asked_no_more_than_needed(member, scrape));
         clock.advance(Duration::from_secs(35));
     }
 }
@@ -147,7 +197,10 @@ async fn so_it_is_where_scrapes_are_shorter_than_a_request_may_take() {
 /// Thirty-nine that take two seconds each fill a scrape of three and a half, whoever else is there.
 #[tokio::test]
 async fn a_new_account_gets_its_turn_beside_many_that_are_slow() {
-    let slow = |place| Scenario { latency: Duration::from_secs(2), ..company(place) };
+    let slow = |place| Scenario {
+        latency: Duration::from_secs(2),
+        ..company(place)
+    };
     let names: Vec<_> = (0..40).map(|n| format!("slow-{n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut members = Member::several(&names, slow).await;

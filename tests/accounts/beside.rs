@@ -32,8 +32,16 @@ async fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(arguments);
     command.envs(variables.iter().copied());
     let (code, printed, error) = output(command).await;
-    assert_eq!((code, printed.as_str(), error.lines().count()), (Some(2), "", 1), "{error}");
-    error.strip_prefix("ringcentral-exporter: ").unwrap().trim_end().to_owned()
+    assert_eq!(
+        (code, printed.as_str(), error.lines().count()),
+        (Some(2), "", 1),
+        "{error}"
+    );
+    error
+        .strip_prefix("ringcentral-exporter: ")
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }
 
 /// The file is not even read.
@@ -43,7 +51,10 @@ async fn a_flag_of_an_account_beside_the_file_is_one_too_many() {
         for flag in FLAGS.into_iter().chain(["--ringcentral.ca-file=ca.pem"]) {
             let complaint = complaint(&[subcommand, "--config.file=accounts.yml", flag], &[]).await;
             let name = flag.split('=').next().unwrap();
-            assert!(complaint.contains("--config.file") && complaint.contains(name), "{complaint}");
+            assert!(
+                complaint.contains("--config.file") && complaint.contains(name),
+                "{complaint}"
+            );
         }
     }
 }
@@ -52,8 +63,15 @@ async fn a_flag_of_an_account_beside_the_file_is_one_too_many() {
 async fn a_variable_of_an_account_beside_the_file_is_one_too_many_and_not_repeated() {
     for subcommand in ["serve", "check"] {
         for name in VARIABLES {
-            let complaint = complaint(&[subcommand, "--config.file=accounts.yml"], &[(name, "sesame")]).await;
-            assert!(complaint.contains("--config.file") && complaint.contains(name), "{complaint}");
+            let complaint = complaint(
+                &[subcommand, "--config.file=accounts.yml"],
+                &[(name, "sesame")],
+            )
+            .await;
+            assert!(
+                complaint.contains("--config.file") && complaint.contains(name),
+                "{complaint}"
+            );
             assert!(!complaint.contains("sesame"), "{complaint}");
         }
     }
@@ -70,7 +88,11 @@ async fn an_empty_variable_counts_as_unset() {
     let folder = tempfile::tempdir().unwrap();
     let members = Member::several(&["a"], company).await;
     let file = write(folder.path(), &members);
-    let mut command = command(&["--config.file", file.to_str().unwrap(), "--web.listen-address=127.0.0.1:0"]);
+    let mut command = command(&[
+        "--config.file",
+        file.to_str().unwrap(),
+        "--web.listen-address=127.0.0.1:0",
+    ]);
     command.envs(VARIABLES.map(|name| (name, "")));
     Program::start(command).url().await;
 }
@@ -82,7 +104,10 @@ async fn paths_are_those_beside_the_file_wherever_the_program_is_started() {
     let members = Member::several(&["a"], company).await;
     write(folder.path(), &members);
     std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
-    let mut command = command(&["--config.file=../accounts.yml", "--web.listen-address=127.0.0.1:0"]);
+    let mut command = command(&[
+        "--config.file=../accounts.yml",
+        "--web.listen-address=127.0.0.1:0",
+    ]);
     command.current_dir(folder.path().join("elsewhere"));
     let mut program = Program::start(command);
     let url = program.url().await;

@@ -37,16 +37,27 @@ struct Churn {
 impl Churn {
     async fn start(seed: u64) -> Self {
         let clock = StandingClock::new();
-        let busy = |place| Scenario { calls_per_minute: 15.0, ..company(place) };
+        let busy = |place| Scenario {
+            calls_per_minute: 15.0,
+            ..company(place)
+        };
         let names = [STEADY.as_slice(), &GUESTS].concat();
-        let mut members = Member::several(&names, |place| clock.scenario(busy(place + seed as usize))).await;
+        let mut members =
+            Member::several(&names, |place| clock.scenario(busy(place + seed as usize))).await;
         let away = members.split_off(STEADY.len() + 2);
-        Self { dice: Rng::with_seed(seed), clock, fleet: Fleet::start(members).await, away, rotations: 0 }
+        Self {
+            dice: Rng::with_seed(seed),
+            clock,
+            fleet: Fleet::start(members).await,
+            away,
+            rotations: 0,
+        }
     }
 
     /// The clocks move, a scrape begins, and the file changes some time into it.
     async fn step(&mut self) {
-        self.clock.advance(Duration::from_millis(self.dice.i64(STEP_MS) as u64));
+        self.clock
+            .advance(Duration::from_millis(self.dice.i64(STEP_MS) as u64));
         for member in &self.fleet.members {
             let delay = Duration::from_millis(self.dice.u64(0..FETCH_MS));
             member.simulator.clear_faults();
@@ -68,7 +79,10 @@ impl Churn {
             1 => self.leaves(),
             2 => self.changes_level(),
             3 => self.rotates(),
-            4 => self.fleet.member_mut("limited").more = format!(", concurrent_calls_limit: {}", self.dice.u32(1..100)),
+            4 => {
+                self.fleet.member_mut("limited").more =
+                    format!(", concurrent_calls_limit: {}", self.dice.u32(1..100))
+            }
             5 => self.dice.shuffle(&mut self.fleet.members),
             _ => drop(self.fleet.refuses("accounts: [").await),
         }
@@ -77,7 +91,9 @@ impl Churn {
 
     fn arrives(&mut self) {
         if let Some(guest) = self.away.pop() {
-            self.fleet.members.insert(self.dice.usize(0..=self.fleet.members.len()), guest);
+            self.fleet
+                .members
+                .insert(self.dice.usize(0..=self.fleet.members.len()), guest);
         }
     }
 
@@ -90,7 +106,11 @@ impl Churn {
     fn changes_level(&mut self) {
         let Some(name) = self.guest() else { return };
         let member = self.fleet.member_mut(&name);
-        member.more = if member.more.is_empty() { ", level: extension".to_owned() } else { String::new() };
+        member.more = if member.more.is_empty() {
+            ", level: extension".to_owned()
+        } else {
+            String::new()
+        };
     }
 
     fn rotates(&mut self) {
@@ -102,7 +122,9 @@ impl Churn {
     /// One of the guests that are there.
     fn guest(&mut self) -> Option<String> {
         let there = self.fleet.members.iter().map(|member| member.name.clone());
-        let there: Vec<_> = there.filter(|name| GUESTS.contains(&name.as_str())).collect();
+        let there: Vec<_> = there
+            .filter(|name| GUESTS.contains(&name.as_str()))
+            .collect();
         self.dice.choice(there)
     }
 
@@ -112,29 +134,50 @@ impl Churn {
         for member in &self.fleet.members {
             let (truth, counted) = (ended(member), counted(&scraped, &member.name));
             if STEADY.contains(&member.name.as_str()) {
-                assert!(truth.values().sum::<f64>() > 50.0, "hardly anything ended: {truth:?}");
+                assert!(
+                    truth.values().sum::<f64>() > 50.0,
+                    "hardly anything ended: {truth:?}"
+                );
                 assert_eq!(counted, truth, "seed {seed}, {}", member.name);
             } else {
-                let within = |(series, count): (&String, &f64)| truth.get(series).is_some_and(|truth| count <= truth);
-                assert!(counted.iter().all(within), "seed {seed}, {}: {counted:?} of {truth:?}", member.name);
+                let within = |(series, count): (&String, &f64)| {
+                    truth.get(series).is_some_and(|truth| count <= truth)
+                };
+                assert!(
+                    counted.iter().all(within),
+                    "seed {seed}, {}: {counted:?} of {truth:?}",
+                    member.name
+                );
             }
         }
         let logins = STEADY.map(|name| self.fleet.member(name).count(Operation::Token));
-        assert!(logins[0] == 1 && logins[1] <= self.rotations + 1 && logins[2] == 1, "seed {seed}: {logins:?}");
+        assert!(
+            logins[0] == 1 && logins[1] <= self.rotations + 1 && logins[2] == 1,
+            "seed {seed}: {logins:?}"
+        );
     }
 }
 
 /// What ended from the first list that was answered to the last.
 fn ended(member: &Member) -> BTreeMap<String, f64> {
-    let lists: Vec<_> = member.requests(Operation::ActiveCalls).iter().filter_map(|entry| entry.listed_at_ms).collect();
+    let lists: Vec<_> = member
+        .requests(Operation::ActiveCalls)
+        .iter()
+        .filter_map(|entry| entry.listed_at_ms)
+        .collect();
     let (first, last) = (lists[0], lists[lists.len() - 1]);
-    truth::ended(&member.name, &member.simulator.switchboard().ended_between(first, last))
+    truth::ended(
+        &member.name,
+        &member.simulator.switchboard().ended_between(first, last),
+    )
 }
 
 /// The counts above zero.
 fn counted(scraped: &Scraped, name: &str) -> BTreeMap<String, f64> {
     let mut samples = scraped.about(name);
-    samples.retain(|series, value| series.starts_with("ringcentral_calls_ended_total{") && *value > 0.0);
+    samples.retain(|series, value| {
+        series.starts_with("ringcentral_calls_ended_total{") && *value > 0.0
+    });
     samples
 }
 

@@ -49,7 +49,10 @@ pub struct Fleet {
 
 /// Limits under which every scrape may fetch, and every reload log in.
 pub fn unlimited() -> Limits {
-    let many = |limit: Limit| Limit { requests: 1_000_000, ..limit };
+    let many = |limit: Limit| Limit {
+        requests: 1_000_000,
+        ..limit
+    };
     let limits = Limits::default();
     Limits {
         light: many(limits.light),
@@ -97,7 +100,9 @@ pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(SOON, wait).await.unwrap_or_else(|_| panic!("it never came to that: {what}"));
+    tokio::time::timeout(SOON, wait)
+        .await
+        .unwrap_or_else(|_| panic!("it never came to that: {what}"));
 }
 
 // === impl Member ===
@@ -105,13 +110,23 @@ pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
 impl Member {
     pub async fn new(name: &str, scenario: Scenario, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::of(name, Arc::new(Simulator::start(listener, scenario, seed).unwrap()))
+        Self::of(
+            name,
+            Arc::new(Simulator::start(listener, scenario, seed).unwrap()),
+        )
     }
 
     /// An account by the newest JWT of its user.
     pub fn of(name: &str, simulator: Arc<Simulator>) -> Self {
         let (secret, jwt) = (simulator.client_secret(), simulator.jwt());
-        Self { name: name.to_owned(), simulator, secret, jwt, files: name.to_owned(), more: String::new() }
+        Self {
+            name: name.to_owned(),
+            simulator,
+            secret,
+            jwt,
+            files: name.to_owned(),
+            more: String::new(),
+        }
     }
 
     /// Companies of these names, each another one.
@@ -124,7 +139,9 @@ impl Member {
     }
 
     fn entry(&self) -> String {
-        let Self { name, files, more, .. } = self;
+        let Self {
+            name, files, more, ..
+        } = self;
         let (url, id) = (self.simulator.url(), self.simulator.client_id());
         let secrets = format!("client_secret_file: {files}/secret, jwt_file: {files}/jwt");
         format!("- {{name: {name}, server_url: \"{url}\", client_id: {id}, {secrets}{more}}}\n")
@@ -137,7 +154,9 @@ impl Member {
     /// The requests that its API saw.
     pub fn requests(&self, operation: Operation) -> Vec<JournalEntry> {
         let journal = self.simulator.journal().into_iter();
-        journal.filter(|entry| entry.operation == Some(operation)).collect()
+        journal
+            .filter(|entry| entry.operation == Some(operation))
+            .collect()
     }
 
     pub fn count(&self, operation: Operation) -> usize {
@@ -170,24 +189,45 @@ impl Fleet {
     /// In a folder that has other files already.
     pub async fn within(folder: TempDir, members: Vec<Member>, flags: &[&str]) -> Self {
         let file = write(folder.path(), &members);
-        let own = ["--config.file", file.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
+        let own = [
+            "--config.file",
+            file.to_str().unwrap(),
+            "--web.listen-address",
+            "127.0.0.1:0",
+        ];
         let mut program = Program::start(command(&[own.as_slice(), flags].concat()));
         let url = program.url().await;
-        Self { members, program, url, http: crate::common::http(), folder }
+        Self {
+            members,
+            program,
+            url,
+            http: crate::common::http(),
+            folder,
+        }
     }
 
     /// The account of this name.
     pub fn member(&self, name: &str) -> &Member {
-        self.members.iter().find(|member| member.name == name).unwrap()
+        self.members
+            .iter()
+            .find(|member| member.name == name)
+            .unwrap()
     }
 
     pub fn member_mut(&mut self, name: &str) -> &mut Member {
-        self.members.iter_mut().find(|member| member.name == name).unwrap()
+        self.members
+            .iter_mut()
+            .find(|member| member.name == name)
+            .unwrap()
     }
 
     /// Takes an account out of the file that is written next.
     pub fn remove(&mut self, name: &str) -> Member {
-        let place = self.members.iter().position(|member| member.name == name).unwrap();
+        let place = self
+            .members
+            .iter()
+            .position(|member| member.name == name)
+            .unwrap();
         self.members.remove(place)
     }
 
@@ -217,7 +257,9 @@ impl Fleet {
     pub async fn refuses(&mut self, text: &str) -> String {
         std::fs::write(self.file(), text).unwrap();
         self.program.signal("HUP").await;
-        self.program.logs("the configuration was not read anew").await
+        self.program
+            .logs("the configuration was not read anew")
+            .await
     }
 
     pub async fn scrape(&self) -> Scraped {
@@ -232,7 +274,9 @@ impl Fleet {
     /// The same, under way.
     pub fn scraping(&self, path: &str, seconds: u32) -> JoinHandle<Scraped> {
         let (http, url) = (self.http.clone(), format!("{}{path}", self.url));
-        tokio::spawn(async move { Scraped::get(&http, &url, &[(TIMEOUT, &seconds.to_string())]).await })
+        tokio::spawn(
+            async move { Scraped::get(&http, &url, &[(TIMEOUT, &seconds.to_string())]).await },
+        )
     }
 
     pub async fn get(&self, path: &str) -> Scraped {
@@ -241,14 +285,18 @@ impl Fleet {
 
     /// Status and body of a request by this method.
     pub async fn request(&self, method: &str, path: &str) -> (u16, String) {
-        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
+        let request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.url));
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// What comes back to a request with these lines for a head.
     pub async fn raw(&self, lines: &[&str]) -> String {
-        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap())
+            .await
+            .unwrap();
         let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut reply = String::new();
@@ -279,14 +327,21 @@ pub fn up(scraped: &Scraped, account: &str) -> f64 {
 #[track_caller]
 pub fn are_up(scraped: &Scraped, accounts: &[&str]) {
     for account in accounts {
-        assert_eq!(up(scraped, account), 1.0, "{account}: {:?}", failures(scraped, account));
+        assert_eq!(
+            up(scraped, account),
+            1.0,
+            "{account}: {:?}",
+            failures(scraped, account)
+        );
     }
 }
 
 /// What has failed so far.
 fn failures(scraped: &Scraped, account: &str) -> BTreeMap<String, f64> {
     let mut samples = scraped.about(account);
-    samples.retain(|series, value| series.starts_with("ringcentral_api_request_failures_total{") && *value > 0.0);
+    samples.retain(|series, value| {
+        series.starts_with("ringcentral_api_request_failures_total{") && *value > 0.0
+    });
     samples
 }
 
@@ -299,5 +354,7 @@ pub fn requests_total(scraped: &Scraped, account: &str, operation: &str) -> f64 
 #[track_caller]
 pub fn blocked_until(scraped: &Scraped, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
-    scraped.value(&format!("ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"))
+    scraped.value(&format!(
+        "ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"
+    ))
 }

@@ -18,11 +18,11 @@ accounts:
   client_secret_file: secret
   jwt_file: jwt
 ";
-const KEYS: &str =
-    "name, server_url, client_id, client_secret_file, jwt_file, account_id, level, concurrent_calls_limit, ca_file";
+const KEYS: &str = "name, server_url, client_id, client_secret_file, jwt_file, account_id, level, concurrent_calls_limit, ca_file";
 const ORIGIN: &str = "an origin such as https://platform.ringcentral.com";
 /// What a JWT looks like, in a place where none belongs.
-const SESAME: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzZXNhbWUifQ.c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l";
+const SESAME: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzZXNhbWUifQ.c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l";
 
 /// A folder with two secrets, and files that are none.
 fn folder() -> tempfile::TempDir {
@@ -31,7 +31,10 @@ fn folder() -> tempfile::TempDir {
     put("secret", "the-secret\n");
     put("jwt", "e30.e30.b25l\n");
     put("same-jwt", "  e30.e30.b25l");
-    put("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    put(
+        "junk.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
     put("empty", " \n");
     put("large", &"x".repeat(70_000));
     folder
@@ -41,14 +44,27 @@ fn folder() -> tempfile::TempDir {
 async fn complaint(file: &Path) -> String {
     let mut complaints = Vec::new();
     for subcommand in ["serve", "check"] {
-        let arguments = [subcommand, "--config.file", file.to_str().unwrap(), "--web.listen-address=127.0.0.1:0"];
+        let arguments = [
+            subcommand,
+            "--config.file",
+            file.to_str().unwrap(),
+            "--web.listen-address=127.0.0.1:0",
+        ];
         let (code, printed, error) = output(command(&arguments)).await;
-        assert_eq!((code, printed.as_str(), error.lines().count()), (Some(2), "", 1), "{error}");
+        assert_eq!(
+            (code, printed.as_str(), error.lines().count()),
+            (Some(2), "", 1),
+            "{error}"
+        );
         complaints.push(error);
     }
     assert_eq!(complaints[0], complaints[1]);
     let place = format!("ringcentral-exporter: --config.file: {}", file.display());
-    complaints[0].strip_prefix(&place).unwrap_or_else(|| panic!("{place} in {}", complaints[0])).trim_end().to_owned()
+    complaints[0]
+        .strip_prefix(&place)
+        .unwrap_or_else(|| panic!("{place} in {}", complaints[0]))
+        .trim_end()
+        .to_owned()
 }
 
 async fn complaint_of(text: &str) -> String {
@@ -98,9 +114,18 @@ async fn a_file_without_a_list_of_accounts_is_refused() {
         ("\naccounts: []\n", none),
         ("accounts: {name: berlin}\n", list),
         ("accounts: berlin\n", list),
-        ("- name: berlin\n", ": no keys; accepted is a mapping in YAML"),
-        ("accounts:\n- berlin\n", " line 2: accounts[0]: accepted is a mapping"),
-        (&with(6, "-\n- name: paris"), " line 6: accounts[1]: accepted is a mapping"),
+        (
+            "- name: berlin\n",
+            ": no keys; accepted is a mapping in YAML",
+        ),
+        (
+            "accounts:\n- berlin\n",
+            " line 2: accounts[0]: accepted is a mapping",
+        ),
+        (
+            &with(6, "-\n- name: paris"),
+            " line 6: accounts[1]: accepted is a mapping",
+        ),
     ];
     are_told(&cases.map(|(text, expected)| (text.to_owned(), expected.to_owned()))).await;
 }
@@ -108,9 +133,18 @@ async fn a_file_without_a_list_of_accounts_is_refused() {
 #[tokio::test]
 async fn what_is_no_yaml_is_refused_by_its_line() {
     are_told(&[
-        (with(7, "  client_id: [id"), " line 8: this is not YAML as we read it".to_owned()),
-        (with(7, "  name: lyon"), " line 7: a key stands there twice".to_owned()),
-        (format!("{GOOD}accounts: []\n"), " line 10: a key stands there twice".to_owned()),
+        (
+            with(7, "  client_id: [id"),
+            " line 8: this is not YAML as we read it".to_owned(),
+        ),
+        (
+            with(7, "  name: lyon"),
+            " line 7: a key stands there twice".to_owned(),
+        ),
+        (
+            format!("{GOOD}accounts: []\n"),
+            " line 10: a key stands there twice".to_owned(),
+        ),
     ])
     .await;
 }
@@ -120,7 +154,9 @@ async fn a_key_that_there_is_not_is_refused_with_those_that_there_are() {
     are_told(&[
         (
             and("client_secret: x"),
-            format!(" line 10: accounts[1].client_secret: there is no such key; accepted are {KEYS}"),
+            format!(
+                " line 10: accounts[1].client_secret: there is no such key; accepted are {KEYS}"
+            ),
         ),
         (
             format!("{GOOD}defaults: {{}}\n"),
@@ -136,10 +172,23 @@ async fn what_an_account_must_have_is_asked_for() {
     let cases = [
         (nameless, "name", "a name of its own"),
         (without(7), "client_id", "the client id of an app"),
-        (without(8), "client_secret_file", "the path of a file with the app's client secret"),
-        (without(9), "jwt_file", "the path of a file with the user's JWT"),
+        (
+            without(8),
+            "client_secret_file",
+            "the path of a file with the app's client secret",
+        ),
+        (
+            without(9),
+            "jwt_file",
+            "the path of a file with the user's JWT",
+        ),
     ];
-    let told = |(text, key, what)| (text, format!(" line 6: accounts[1]: {key} is missing; accepted is {what}"));
+    let told = |(text, key, what)| {
+        (
+            text,
+            format!(" line 6: accounts[1]: {key} is missing; accepted is {what}"),
+        )
+    };
     are_told(&cases.map(told)).await;
 }
 
@@ -149,15 +198,25 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
     let client = "accepted is the client id of an app: letters, digits and -_.";
     let id = "accepted is ~ (the account of the JWT) or 1 to 20 digits";
     let url = |text: &str, what: &str| {
-        (and(&format!("server_url: {text}")), format!(" line 10: accounts[1].server_url: {what}; accepted is {ORIGIN}"))
+        (
+            and(&format!("server_url: {text}")),
+            format!(" line 10: accounts[1].server_url: {what}; accepted is {ORIGIN}"),
+        )
     };
     let limit = "accepted is a whole number from 1 to 1000000";
     are_told(&[
-        (with(6, "- name: 'a b'"), format!(" line 6: accounts[1].name: \"a b\" is not accepted; {name}")),
-        (with(7, "  client_id: two words"), format!(" line 7: accounts[1].client_id: not a client id; {client}")),
+        (
+            with(6, "- name: 'a b'"),
+            format!(" line 6: accounts[1].name: \"a b\" is not accepted; {name}"),
+        ),
+        (
+            with(7, "  client_id: two words"),
+            format!(" line 7: accounts[1].client_id: not a client id; {client}"),
+        ),
         (
             and("level: x"),
-            " line 10: accounts[1].level: \"x\" is not accepted; accepted is account or extension".to_owned(),
+            " line 10: accounts[1].level: \"x\" is not accepted; accepted is account or extension"
+                .to_owned(),
         ),
         (
             and("concurrent_calls_limit: 0"),
@@ -165,14 +224,28 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
         ),
         (
             and("concurrent_calls_limit: many"),
-            format!(" line 10: accounts[1].concurrent_calls_limit: \"many\" is not accepted; {limit}"),
+            format!(
+                " line 10: accounts[1].concurrent_calls_limit: \"many\" is not accepted; {limit}"
+            ),
         ),
-        (and("account_id: me@example.com"), format!(" line 10: accounts[1].account_id: not an account id; {id}")),
-        (and("level: [account]"), " line 10: accounts[1].level: accepted is one value".to_owned()),
+        (
+            and("account_id: me@example.com"),
+            format!(" line 10: accounts[1].account_id: not an account id; {id}"),
+        ),
+        (
+            and("level: [account]"),
+            " line 10: accounts[1].level: accepted is one value".to_owned(),
+        ),
         url("platform.ringcentral.com", "not a URL"),
         url("ftp://platform.ringcentral.com", "neither http nor https"),
-        url("https://user:sesame@platform.ringcentral.com", "a URL with a user or password in it"),
-        url("https://platform.ringcentral.com/restapi", "a URL with a path, query or fragment"),
+        url(
+            "https://user:sesame@platform.ringcentral.com",
+            "a URL with a user or password in it",
+        ),
+        url(
+            "https://platform.ringcentral.com/restapi",
+            "a URL with a path, query or fragment",
+        ),
     ])
     .await;
 }
@@ -204,13 +277,23 @@ async fn one_user_and_app_twice_is_told_by_both_places() {
 async fn a_secret_file_that_is_of_no_use_is_told() {
     let missing = "the file cannot be read: No such file or directory (os error 2)";
     let large = "the file is larger than 64 KiB, which no secret is";
-    let cases = [("missing", missing), ("empty", "it is empty"), (".", "it is no regular file"), ("large", large)];
-    for (line, key, secret) in [(8, "client_secret_file", "the app's client secret"), (9, "jwt_file", "the user's JWT")]
-    {
+    let cases = [
+        ("missing", missing),
+        ("empty", "it is empty"),
+        (".", "it is no regular file"),
+        ("large", large),
+    ];
+    for (line, key, secret) in [
+        (8, "client_secret_file", "the app's client secret"),
+        (9, "jwt_file", "the user's JWT"),
+    ] {
         for (file, what) in cases {
             let complaint = complaint_of(&with(line, &format!("  {key}: {file}"))).await;
             let accepted = format!("accepted is the path of a file with {secret}");
-            assert_eq!(complaint, format!(" line {line}: accounts[1].{key}: {what}; {accepted}"));
+            assert_eq!(
+                complaint,
+                format!(" line {line}: accounts[1].{key}: {what}; {accepted}")
+            );
         }
     }
 }
@@ -225,8 +308,14 @@ async fn a_file_of_certificates_that_holds_none_is_told() {
     ];
     for (file, what) in cases {
         let complaint = complaint_of(&and(&format!("ca_file: {file}"))).await;
-        assert!(complaint.starts_with(" line 10: accounts[1].ca_file: "), "{complaint}");
-        assert!(complaint.contains(accepted) && complaint.contains(what), "{complaint}");
+        assert!(
+            complaint.starts_with(" line 10: accounts[1].ca_file: "),
+            "{complaint}"
+        );
+        assert!(
+            complaint.contains(accepted) && complaint.contains(what),
+            "{complaint}"
+        );
     }
 }
 
@@ -237,34 +326,61 @@ async fn a_file_that_cannot_be_read_is_told() {
     std::fs::write(&large, format!("{GOOD}{}", "# a comment\n".repeat(400_000))).unwrap();
     std::fs::write(folder.path().join("binary.yml"), [0xff, 0xfe, 0x00]).unwrap();
     let cases = [
-        ("missing.yml", "it cannot be read: No such file or directory (os error 2)"),
+        (
+            "missing.yml",
+            "it cannot be read: No such file or directory (os error 2)",
+        ),
         (".", "it is no regular file"),
         ("large.yml", "it is larger than 4 MiB"),
         ("binary.yml", "it is not UTF-8"),
     ];
     for (name, what) in cases {
         let complaint = complaint(&folder.path().join(name)).await;
-        assert!(complaint.starts_with(&format!(": {what}; accepted is ")), "{complaint}");
+        assert!(
+            complaint.starts_with(&format!(": {what}; accepted is ")),
+            "{complaint}"
+        );
     }
 }
 
 /// Lines are swapped and values pasted one place too far.
 #[tokio::test]
 async fn a_secret_in_the_wrong_place_is_not_repeated() {
-    let mut texts = vec![SESAME.to_owned(), format!("accounts: {SESAME}\n"), format!("accounts: [{SESAME}]\n")];
-    let required = [(6, "- name"), (7, "  client_id"), (8, "  client_secret_file"), (9, "  jwt_file")];
+    let mut texts = vec![
+        SESAME.to_owned(),
+        format!("accounts: {SESAME}\n"),
+        format!("accounts: [{SESAME}]\n"),
+    ];
+    let required = [
+        (6, "- name"),
+        (7, "  client_id"),
+        (8, "  client_secret_file"),
+        (9, "  jwt_file"),
+    ];
     texts.extend(required.map(|(line, key)| with(line, &format!("{key}: {SESAME}{SESAME}"))));
-    let others = ["server_url", "account_id", "level", "concurrent_calls_limit", "ca_file", "jwt", "client_secret"];
+    let others = [
+        "server_url",
+        "account_id",
+        "level",
+        "concurrent_calls_limit",
+        "ca_file",
+        "jwt",
+        "client_secret",
+    ];
     texts.extend(others.map(|key| and(&format!("{key}: {SESAME}"))));
-    texts.push(and(&format!("server_url: https://user:{SESAME}@platform.ringcentral.com")));
+    texts.push(and(&format!(
+        "server_url: https://user:{SESAME}@platform.ringcentral.com"
+    )));
     texts.push(and(&format!("{SESAME}: account")));
     texts.push(format!("{GOOD}{SESAME}: account\n"));
     texts.push(and(&format!("level: [{SESAME}")));
     let mut repeated = Vec::new();
     for text in texts {
         let complaint = complaint_of(&text).await;
-        repeated
-            .extend(Some(complaint).filter(|complaint| complaint.contains("eyJ") || complaint.contains("c2VzYW1l")));
+        repeated.extend(
+            Some(complaint)
+                .filter(|complaint| complaint.contains("eyJ") || complaint.contains("c2VzYW1l")),
+        );
     }
     assert!(repeated.is_empty(), "{}", repeated.join("\n"));
 }

@@ -14,12 +14,24 @@ const ATTEMPTS: usize = 3;
 
 /// Small companies, so that it is the API that takes the time.
 fn far_away(_place: usize) -> Scenario {
-    Scenario { extensions: 15, calls_per_minute: 1.0, latency: LATENCY, ..company(0) }
+    Scenario {
+        extensions: 15,
+        calls_per_minute: 1.0,
+        latency: LATENCY,
+        ..company(0)
+    }
 }
 
 async fn far_fleet(count: usize) -> Fleet {
     let names: Vec<_> = (0..count).map(|place| format!("a{place:02}")).collect();
-    Fleet::start(Member::several(&names.iter().map(String::as_str).collect::<Vec<_>>(), far_away).await).await
+    Fleet::start(
+        Member::several(
+            &names.iter().map(String::as_str).collect::<Vec<_>>(),
+            far_away,
+        )
+        .await,
+    )
+    .await
 }
 
 /// How many times as long as one account all the others take, each from login to the list of extensions.
@@ -27,10 +39,19 @@ async fn ratio() -> f64 {
     let fleet = far_fleet(51).await;
     let alone = fleet.get("/metrics?account=a00").await;
     assert_eq!(up(&alone, "a00"), 1.0);
-    assert!(alone.took >= 3 * LATENCY, "login, list and extensions: {:?}", alone.took);
-    let others: Vec<_> = fleet.members[1..].iter().map(|member| format!("account={}", member.name)).collect();
+    assert!(
+        alone.took >= 3 * LATENCY,
+        "login, list and extensions: {:?}",
+        alone.took
+    );
+    let others: Vec<_> = fleet.members[1..]
+        .iter()
+        .map(|member| format!("account={}", member.name))
+        .collect();
     let whole = fleet.get(&format!("/metrics?{}", others.join("&"))).await;
-    fleet.members[1..].iter().for_each(|member| assert_eq!(up(&whole, &member.name), 1.0, "{}", member.name));
+    fleet.members[1..]
+        .iter()
+        .for_each(|member| assert_eq!(up(&whole, &member.name), 1.0, "{}", member.name));
     println!("alone {:?}, fifty {:?}", alone.took, whole.took);
     whole.took.as_secs_f64() / alone.took.as_secs_f64()
 }
@@ -49,9 +70,13 @@ async fn fifty_accounts_take_at_most_six_times_as_long_as_one() {
 
 /// The most requests that the accounts together had in hand at one time, by their journals.
 fn most_at_once(fleet: &Fleet) -> usize {
-    let journals = fleet.members.iter().flat_map(|member| member.simulator.journal());
-    let mut steps: Vec<_> =
-        journals.flat_map(|entry| [(entry.arrived_ms, 1), (entry.answered_ms.unwrap(), -1)]).collect();
+    let journals = fleet
+        .members
+        .iter()
+        .flat_map(|member| member.simulator.journal());
+    let mut steps: Vec<_> = journals
+        .flat_map(|entry| [(entry.arrived_ms, 1), (entry.answered_ms.unwrap(), -1)])
+        .collect();
     // An end comes before a beginning of the same millisecond.
     steps.sort_unstable();
     let mut now = 0;
@@ -69,7 +94,13 @@ fn most_at_once(fleet: &Fleet) -> usize {
 async fn sixteen_accounts_are_asked_at_once_and_no_more() {
     let fleet = far_fleet(50).await;
     let scraped = fleet.scrape().await;
-    fleet.members.iter().for_each(|member| assert_eq!(up(&scraped, &member.name), 1.0, "{}", member.name));
+    fleet
+        .members
+        .iter()
+        .for_each(|member| assert_eq!(up(&scraped, &member.name), 1.0, "{}", member.name));
     let most = most_at_once(&fleet);
-    assert!((AT_ONCE * 3 / 4..=AT_ONCE).contains(&most), "{most} at once");
+    assert!(
+        (AT_ONCE * 3 / 4..=AT_ONCE).contains(&most),
+        "{most} at once"
+    );
 }

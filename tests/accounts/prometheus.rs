@@ -15,12 +15,18 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const SOON: Duration = Duration::from_secs(30);
 
 fn discovery(fleet: &Fleet) -> String {
-    format!("http_sd_configs: [{{url: \"{}/sd\", refresh_interval: 1s}}]", fleet.url)
+    format!(
+        "http_sd_configs: [{{url: \"{}/sd\", refresh_interval: 1s}}]",
+        fleet.url
+    )
 }
 
 /// Scrapes once a second what `/sd` tells.
 async fn prometheus(fleet: &Fleet) -> Server {
-    Setup::new(&[], Duration::from_secs(1)).job(&discovery(fleet)).start().await
+    Setup::new(&[], Duration::from_secs(1))
+        .job(&discovery(fleet))
+        .start()
+        .await
 }
 
 /// An exporter's address without a scheme.
@@ -29,13 +35,19 @@ fn host(fleet: &Fleet) -> &str {
 }
 
 fn instances(fleet: &Fleet, names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| format!("{}/{name}", host(fleet))).collect()
+    names
+        .iter()
+        .map(|name| format!("{}/{name}", host(fleet)))
+        .collect()
 }
 
 /// The values of an expression by `instance`.
 async fn by_instance(server: &Server, expression: &str) -> BTreeMap<String, f64> {
     let values = server.by_labels(expression, ["instance", "job"]).await;
-    values.into_iter().map(|((instance, _), value)| (instance, value)).collect()
+    values
+        .into_iter()
+        .map(|((instance, _), value)| (instance, value))
+        .collect()
 }
 
 /// Waits until the targets that are up are these.
@@ -56,11 +68,21 @@ async fn sees(server: &Server, wanted: &BTreeSet<String>) {
 async fn targets(server: &Server) -> Vec<(String, String)> {
     let data = server.api("targets", &[("state", "active")]).await;
     let targets = data["activeTargets"].as_array().unwrap().iter();
-    targets.map(|target| (parameter(target), target["scrapeUrl"].as_str().unwrap().to_owned())).collect()
+    targets
+        .map(|target| {
+            (
+                parameter(target),
+                target["scrapeUrl"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect()
 }
 
 fn parameter(target: &Value) -> String {
-    target["discoveredLabels"]["__param_account"].as_str().unwrap().to_owned()
+    target["discoveredLabels"]["__param_account"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -68,9 +90,13 @@ async fn each_account_is_a_target_with_an_up_of_its_own_and_its_series_alone() {
     let fleet = Fleet::start(Member::several(&NAMES, company).await).await;
     let server = prometheus(&fleet).await;
     sees(&server, &instances(&fleet, &NAMES)).await;
-    let accounts = server.by_labels("ringcentral_up", ["instance", "account"]).await;
-    let expected: BTreeSet<_> =
-        NAMES.iter().map(|name| (format!("{}/{name}", host(&fleet)), (*name).to_owned())).collect();
+    let accounts = server
+        .by_labels("ringcentral_up", ["instance", "account"])
+        .await;
+    let expected: BTreeSet<_> = NAMES
+        .iter()
+        .map(|name| (format!("{}/{name}", host(&fleet)), (*name).to_owned()))
+        .collect();
     assert_eq!(accounts.into_keys().collect::<BTreeSet<_>>(), expected);
     for (name, url) in targets(&server).await {
         assert_eq!(url, format!("{}/metrics?account={name}", fleet.url));
@@ -97,13 +123,24 @@ async fn an_account_that_hangs_and_one_whose_server_has_gone_leave_the_others_up
     let mut fleet = Fleet::start(Member::several(&NAMES, company).await).await;
     let server = prometheus(&fleet).await;
     sees(&server, &instances(&fleet, &NAMES)).await;
-    fleet.member("a").inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+    fleet
+        .member("a")
+        .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     drop(fleet.remove("b"));
     let asked = fleet.member("a").count(Operation::ActiveCalls);
-    crate::fleet::eventually("one hangs", || fleet.member("a").count(Operation::ActiveCalls) > asked).await;
+    crate::fleet::eventually("one hangs", || {
+        fleet.member("a").count(Operation::ActiveCalls) > asked
+    })
+    .await;
     sleep(Duration::from_secs(4)).await;
     let up = by_instance(&server, "min_over_time(up[10m])").await;
-    assert_eq!(up, instances(&fleet, &NAMES).into_iter().map(|instance| (instance, 1.0)).collect());
+    assert_eq!(
+        up,
+        instances(&fleet, &NAMES)
+            .into_iter()
+            .map(|instance| (instance, 1.0))
+            .collect()
+    );
     let fresh = "timestamp(ringcentral_up) - ringcentral_snapshot_timestamp_seconds < 3";
     let fresh: BTreeSet<_> = by_instance(&server, fresh).await.into_keys().collect();
     assert_eq!(fresh, instances(&fleet, &NAMES[2..]));
@@ -118,7 +155,11 @@ fn shards(exporters: &[&Fleet; 2]) -> String {
             "{{source_labels: [__tmp_shard], regex: \"{shard}\", target_label: __address__, replacement: \"{host}\"}}"
         )
     };
-    format!("relabel_configs: [{choose}, {}, {}]", address(0), address(1))
+    format!(
+        "relabel_configs: [{choose}, {}, {}]",
+        address(0),
+        address(1)
+    )
 }
 
 #[tokio::test]
@@ -126,15 +167,34 @@ async fn two_exporters_share_the_accounts_by_hashmod_and_each_is_asked_by_one() 
     let first = Fleet::start(Member::several(&NAMES, company).await).await;
     let second = Fleet::start(first.members.clone()).await;
     let job = format!("{}, {}", discovery(&first), shards(&[&first, &second]));
-    let server = Setup::new(&[], Duration::from_secs(1)).job(&job).start().await;
+    let server = Setup::new(&[], Duration::from_secs(1))
+        .job(&job)
+        .start()
+        .await;
     sees(&server, &instances(&first, &NAMES)).await;
     let targets = targets(&server).await;
     let names: Vec<_> = targets.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!((names.len(), names.into_iter().collect::<BTreeSet<_>>()), (NAMES.len(), BTreeSet::from(NAMES)));
-    let of = |fleet: &Fleet| targets.iter().filter(|(_, url)| url.starts_with(&fleet.url)).count();
-    assert!(of(&first) > 0 && of(&second) > 0 && of(&first) + of(&second) == NAMES.len(), "{targets:?}");
+    assert_eq!(
+        (names.len(), names.into_iter().collect::<BTreeSet<_>>()),
+        (NAMES.len(), BTreeSet::from(NAMES))
+    );
+    let of = |fleet: &Fleet| {
+        targets
+            .iter()
+            .filter(|(_, url)| url.starts_with(&fleet.url))
+            .count()
+    };
+    assert!(
+        of(&first) > 0 && of(&second) > 0 && of(&first) + of(&second) == NAMES.len(),
+        "{targets:?}"
+    );
     for member in &first.members {
-        assert_eq!(member.count(Operation::Token), 1, "{}: each exporter would log in by itself", member.name);
+        assert_eq!(
+            member.count(Operation::Token),
+            1,
+            "{}: each exporter would log in by itself",
+            member.name
+        );
     }
 }
 
@@ -142,8 +202,16 @@ async fn two_exporters_share_the_accounts_by_hashmod_and_each_is_asked_by_one() 
 async fn what_all_accounts_together_show_is_to_promtools_liking() {
     let fleet = Fleet::start(Member::several(&NAMES, company).await).await;
     let folder = tempfile::tempdir().unwrap();
-    for (file, path) in [("all", "/metrics"), ("some", "/metrics?account=a&account=b"), ("own", "/-/metrics")] {
+    for (file, path) in [
+        ("all", "/metrics"),
+        ("some", "/metrics?account=a&account=b"),
+        ("own", "/-/metrics"),
+    ] {
         std::fs::write(folder.path().join(file), fleet.get(path).await.text).unwrap();
-        assert_eq!(shell(folder.path(), &format!("promtool check metrics < {file}")), "", "{path}");
+        assert_eq!(
+            shell(folder.path(), &format!("promtool check metrics < {file}")),
+            "",
+            "{path}"
+        );
     }
 }

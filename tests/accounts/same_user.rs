@@ -43,7 +43,11 @@ async fn two_accounts_of_one_user_are_told_again_if_a_reload_brings_them() {
     fleet.scrape().await;
     fleet.members.push(paris);
     fleet.reload().await;
-    assert!(warnings(&fleet.program.log).is_empty(), "{}", fleet.program.log);
+    assert!(
+        warnings(&fleet.program.log).is_empty(),
+        "{}",
+        fleet.program.log
+    );
     fleet.scrape().await;
     fleet.program.logs(WARNING).await;
 }

@@ -27,10 +27,20 @@ impl Alertmanager {
         let mut command = Command::new("prometheus-alertmanager");
         command
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.path={}", folder.path().join("data").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
+            .arg(format!(
+                "--storage.path={}",
+                folder.path().join("data").display()
+            ))
+            .args([
+                "--web.listen-address=127.0.0.1:0",
+                "--cluster.listen-address=",
+            ]);
         let daemon = Daemon::start(&mut command);
-        Self { address: daemon.address().await, daemon, _folder: folder }
+        Self {
+            address: daemon.address().await,
+            daemon,
+            _folder: folder,
+        }
     }
 
     /// Its address, as Prometheus wants it.

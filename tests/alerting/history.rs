@@ -16,8 +16,13 @@ pub fn of(folder: &Path, name: &str, calls: f64) -> PathBuf {
     std::fs::write(&text, samples(calls)).unwrap();
     let data = folder.join(name);
     let mut promtool = Command::new("promtool");
-    promtool.args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"]).arg(text).arg(&data);
-    let output = promtool.output().expect("promtool is installed: `make tools` does it");
+    promtool
+        .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
+        .arg(text)
+        .arg(&data);
+    let output = promtool
+        .output()
+        .expect("promtool is installed: `make tools` does it");
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{said}");
     data
@@ -29,7 +34,8 @@ fn samples(calls: f64) -> String {
     let mut text = String::new();
     for week in [3, 2, 1] {
         for minute in -60..180 {
-            let at = now - SignedDuration::from_hours(week * 7 * 24) + SignedDuration::from_mins(minute);
+            let at =
+                now - SignedDuration::from_hours(week * 7 * 24) + SignedDuration::from_mins(minute);
             writeln!(text, "{SERIES} {calls} {}", at.as_second()).unwrap();
         }
     }

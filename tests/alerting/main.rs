@@ -8,7 +8,13 @@
 //! clock: the surge has to rise, and the outage to last.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod alertmanager;
 #[path = "../common/mod.rs"]
@@ -44,7 +50,11 @@ async fn a_surge_and_an_outage_are_told_to_a_person_and_so_is_their_end() {
     surge_rises(&url).await;
     let stage = Stage::set(&url, &history::of(folder.path(), "usual", USUAL), &rules).await;
     let busy = history::of(folder.path(), "busy", USUAL_WHERE_MANY_CALL);
-    let busy = Setup::new(&[&url], INTERVAL).rules(&rules).data(&busy).start().await;
+    let busy = Setup::new(&[&url], INTERVAL)
+        .rules(&rules)
+        .data(&busy)
+        .start()
+        .await;
 
     a_surge_is_told(&stage).await;
     the_same_calls_are_nothing_to_where_they_are_usual(&busy).await;
@@ -63,7 +73,10 @@ async fn a_surge_and_an_outage_are_told_to_a_person_and_so_is_their_end() {
 fn tell(alert: &Value) {
     let [status, summary] = [&alert["status"], &alert["annotations"]["summary"]];
     let [status, summary] = [status, summary].map(|text| text.as_str().unwrap_or_default());
-    println!("{status:>8}: {} {summary}", alert["labels"]["alertname"].as_str().unwrap());
+    println!(
+        "{status:>8}: {} {summary}",
+        alert["labels"]["alertname"].as_str().unwrap()
+    );
 }
 
 /// Prometheus begins when there are clearly more than twice the usual calls: so the average of ten minutes need not rise
@@ -71,7 +84,10 @@ fn tell(alert: &Value) {
 async fn surge_rises(url: &str) {
     let many = async || {
         let text = get(&format!("{url}/metrics")).await;
-        let line = text.lines().find(|line| line.starts_with(CALLS)).map(str::to_owned);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(CALLS))
+            .map(str::to_owned);
         line.filter(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 2.2 * USUAL)
     };
     let rises = async {
@@ -92,12 +108,26 @@ async fn a_surge_is_told(stage: &Stage) {
 }
 
 async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
-    let usual = busy.values(&format!("job_account:{CALLS}:median_max_avg1h")).await;
-    assert_eq!(usual.into_values().collect::<Vec<_>>(), [USUAL_WHERE_MANY_CALL]);
-    let present = busy.values(&format!("job_account:{CALLS}:avg10m > {}", 1.5 * USUAL)).await;
+    let usual = busy
+        .values(&format!("job_account:{CALLS}:median_max_avg1h"))
+        .await;
+    assert_eq!(
+        usual.into_values().collect::<Vec<_>>(),
+        [USUAL_WHERE_MANY_CALL]
+    );
+    let present = busy
+        .values(&format!("job_account:{CALLS}:avg10m > {}", 1.5 * USUAL))
+        .await;
     assert_eq!(present.len(), 1, "it sees the surge too");
     let alerts = busy.api("alerts", &[]).await;
-    assert!(alerts["alerts"].as_array().unwrap().iter().all(|alert| !is(alert, VOLUME)), "{alerts:#}");
+    assert!(
+        alerts["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|alert| !is(alert, VOLUME)),
+        "{alerts:#}"
+    );
 }
 
 /// Another scenario at the same address: to Prometheus it is the same exporter, started again.
@@ -113,10 +143,31 @@ async fn an_outage_and_its_end_are_told(stage: &Stage) {
     stage.alert(FAILING, "pending").await;
     stage.alert(FAILING, "firing").await;
     let told = stage.arrives(FAILING, "firing").await;
-    assert_eq!(stage.up().await, [0.0], "it is told while the outage lasts\n{}", stage.seen().await);
+    assert_eq!(
+        stage.up().await,
+        [0.0],
+        "it is told while the outage lasts\n{}",
+        stage.seen().await
+    );
     let reason = told["labels"]["reason"].as_str().unwrap();
-    assert!(told["annotations"]["summary"].as_str().unwrap().contains(reason), "{told:#}");
-    assert!(numbers(&told["annotations"]["description"]).iter().any(|failures| *failures >= 1.0), "{told:#}");
+    assert!(
+        told["annotations"]["summary"]
+            .as_str()
+            .unwrap()
+            .contains(reason),
+        "{told:#}"
+    );
+    assert!(
+        numbers(&told["annotations"]["description"])
+            .iter()
+            .any(|failures| *failures >= 1.0),
+        "{told:#}"
+    );
     stage.ends(FAILING).await;
-    assert_eq!(stage.up().await, [1.0], "it ends when RingCentral answers again\n{}", stage.seen().await);
+    assert_eq!(
+        stage.up().await,
+        [1.0],
+        "it ends when RingCentral answers again\n{}",
+        stage.seen().await
+    );
 }

@@ -24,7 +24,9 @@ pub fn same(one: &Value, other: &Value) -> bool {
 /// The numbers in a text.
 pub fn numbers(text: &Value) -> Vec<f64> {
     let words = text.as_str().unwrap().split_whitespace();
-    words.filter_map(|word| word.trim_end_matches(['.', ',']).parse().ok()).collect()
+    words
+        .filter_map(|word| word.trim_end_matches(['.', ',']).parse().ok())
+        .collect()
 }
 
 /// What is wrong with one about the account `default`.
@@ -37,35 +39,64 @@ pub fn complaints(alert: &Value) -> Vec<String> {
             wrong.push(format!("{what}: {alert:#}"))
         }
     };
-    demand(texts.iter().all(|text| !text.is_empty()), "a text is missing");
+    demand(
+        texts.iter().all(|text| !text.is_empty()),
+        "a text is missing",
+    );
     for leftover in LEFTOVERS {
-        demand(texts.iter().all(|text| !text.contains(leftover)), &format!("a text has {leftover:?}"));
+        demand(
+            texts.iter().all(|text| !text.contains(leftover)),
+            &format!("a text has {leftover:?}"),
+        );
     }
-    demand(text("description").contains("default"), "the account is not named");
-    demand(has_section(text("runbook_url")), "the link leads to no section");
+    demand(
+        text("description").contains("default"),
+        "the account is not named",
+    );
+    demand(
+        has_section(text("runbook_url")),
+        "the link leads to no section",
+    );
     wrong
 }
 
 /// Whether a link leads to a section of the runbook.
 fn has_section(url: &str) -> bool {
-    let anchor = url.split_once(&format!("/{RUNBOOK}#")).map(|(_, anchor)| anchor);
+    let anchor = url
+        .split_once(&format!("/{RUNBOOK}#"))
+        .map(|(_, anchor)| anchor);
     let mut sections = documents::sections(&documents::read(RUNBOOK)).into_iter();
     anchor.is_some_and(|anchor| sections.any(|(head, _)| head.to_lowercase() == anchor))
 }
 
 #[test]
 fn what_is_not_filled_in_or_leads_nowhere_is_complained_of() {
-    let link = format!("https://github.com/owner/name/blob/main/{RUNBOOK}#ringcentralcallvolumehigh");
+    let link =
+        format!("https://github.com/owner/name/blob/main/{RUNBOOK}#ringcentralcallvolumehigh");
     let alert = |summary: &str, description: &str, link: &str| {
-        let annotations = json!({"summary": summary, "description": description, "runbook_url": link});
+        let annotations =
+            json!({"summary": summary, "description": description, "runbook_url": link});
         complaints(&json!({ "annotations": annotations })).len()
     };
     assert_eq!(alert("Calls.", "Account default has 3.", &link), 0);
     assert_eq!(alert("", "Account default has 3.", &link), 1);
     assert_eq!(alert("{{ $value.", "Account default has 3.", &link), 1);
     assert_eq!(alert("Calls.", "Account default has <no value>.", &link), 1);
-    assert_eq!(alert("Calls.", "Account default has %!f(string=3).", &link), 1);
+    assert_eq!(
+        alert("Calls.", "Account default has %!f(string=3).", &link),
+        1
+    );
     assert_eq!(alert("Calls.", "Account  has 3.", &link), 1);
-    assert_eq!(alert("Calls.", "Account default has 3.", &format!("{link}x")), 1);
-    assert_eq!(alert("Calls.", "Account default has 3.", &link.replace("RUNBOOK", "RUNBOOKS")), 1);
+    assert_eq!(
+        alert("Calls.", "Account default has 3.", &format!("{link}x")),
+        1
+    );
+    assert_eq!(
+        alert(
+            "Calls.",
+            "Account default has 3.",
+            &link.replace("RUNBOOK", "RUNBOOKS")
+        ),
+        1
+    );
 }

@@ -14,13 +14,21 @@ const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
 /// Copies all files of rules into this folder.
 pub fn hurried(folder: &Path) -> Vec<PathBuf> {
-    documents::files(SHIPPED, ".yml").iter().map(|file| copy(file, folder)).collect()
+    documents::files(SHIPPED, ".yml")
+        .iter()
+        .map(|file| copy(file, folder))
+        .collect()
 }
 
 fn copy(file: &Path, folder: &Path) -> PathBuf {
     let shipped = std::fs::read_to_string(file).unwrap();
     let copied = shipped.split_inclusive('\n').map(hurry).collect::<String>();
-    assert_eq!(lasting(&copied), lasting(&shipped), "nothing else differs in {}", file.display());
+    assert_eq!(
+        lasting(&copied),
+        lasting(&shipped),
+        "nothing else differs in {}",
+        file.display()
+    );
     let copy = folder.join(file.file_name().unwrap());
     std::fs::write(&copy, copied).unwrap();
     copy
@@ -40,7 +48,13 @@ fn waits(line: &str) -> Option<&str> {
     if !KEYS.contains(&key) {
         return None;
     }
-    assert!(duration.trim_end_matches(['s', 'm', 'h', 'd']).parse::<u32>().is_ok(), "no duration: {line}");
+    assert!(
+        duration
+            .trim_end_matches(['s', 'm', 'h', 'd'])
+            .parse::<u32>()
+            .is_ok(),
+        "no duration: {line}"
+    );
     Some(duration)
 }
 
@@ -53,5 +67,9 @@ fn lasting(text: &str) -> Vec<&str> {
 fn two_durations_are_replaced_and_nothing_else() {
     let rule = "- alert: A5m\n  expr: a[5m] offset 5m\n  for: 5m\n  keep_firing_for: 10m\n  labels: { for: 5m }\n";
     let hurried = rule.split_inclusive('\n').map(hurry).collect::<String>();
-    assert_eq!(hurried, rule.replace(" for: 5m\n", " for: 5s\n").replace("for: 10m", "for: 5s"));
+    assert_eq!(
+        hurried,
+        rule.replace(" for: 5m\n", " for: 5s\n")
+            .replace("for: 10m", "for: 5s")
+    );
 }

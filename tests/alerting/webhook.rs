@@ -38,7 +38,10 @@ impl Webhook {
 
     /// What was posted so far, alert by alert.
     pub fn alerts(&self) -> Vec<Value> {
-        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.alerts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -50,10 +53,16 @@ async fn serve(listener: TcpListener, alerts: Alerts) {
     }
 }
 
-async fn take(request: Request<Incoming>, alerts: Alerts) -> Result<Response<Empty<Bytes>>, Infallible> {
+async fn take(
+    request: Request<Incoming>,
+    alerts: Alerts,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let posted: Value = serde_json::from_slice(&body).unwrap();
     let posted = posted["alerts"].as_array().unwrap();
-    alerts.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(posted);
+    alerts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend_from_slice(posted);
     Ok(Response::new(Empty::new()))
 }

@@ -93,22 +93,37 @@ impl<'a> Exporter<'a> {
         let mut now = start;
         for asked in 1.. {
             let moment = self.moment(now);
-            if !self.budget.request_at(Operation::ActiveCalls, moment).has_come(moment) {
-                let walked = if asked > expected { Walked::OverBudget } else { Walked::Broken(asked) };
+            if !self
+                .budget
+                .request_at(Operation::ActiveCalls, moment)
+                .has_come(moment)
+            {
+                let walked = if asked > expected {
+                    Walked::OverBudget
+                } else {
+                    Walked::Broken(asked)
+                };
                 return (now, walked, Failure::Budget);
             }
             self.budget.sent(Operation::ActiveCalls, moment);
             let answer = world.request(now);
             let notice = answer.verdict.map(|verdict| self.notice(verdict));
-            let heard = if self.mutation == Mutation::WindowFromStart { now } else { answer.at };
-            self.budget.answered(Operation::ActiveCalls, notice.as_ref(), self.moment(heard));
+            let heard = if self.mutation == Mutation::WindowFromStart {
+                now
+            } else {
+                answer.at
+            };
+            self.budget
+                .answered(Operation::ActiveCalls, notice.as_ref(), self.moment(heard));
             now = answer.at;
             match answer.verdict {
                 Some(Verdict::Admitted { .. }) if asked >= self.day.pages(now) => {
                     return (now, Walked::Whole(asked), Failure::None);
                 }
                 Some(Verdict::Admitted { .. }) if now - start < WALK_MS => {}
-                Some(Verdict::Refused { .. }) => return (now, Walked::Broken(asked), Failure::Refused),
+                Some(Verdict::Refused { .. }) => {
+                    return (now, Walked::Broken(asked), Failure::Refused);
+                }
                 _ => return (now, Walked::Broken(asked), Failure::Network),
             }
         }
@@ -129,12 +144,28 @@ impl<'a> Exporter<'a> {
             ..Notice::default()
         };
         match verdict {
-            Verdict::Admitted { .. } if self.mutation == Mutation::NoReserve || !self.day.tells_remaining => told,
-            Verdict::Admitted { remaining } => Notice { remaining: Some(remaining), ..told },
-            Verdict::Refused { .. } if self.mutation == Mutation::DeafToPenalties => Notice { status: 500, ..told },
-            Verdict::Refused { retry_after_seconds } => {
+            Verdict::Admitted { .. }
+                if self.mutation == Mutation::NoReserve || !self.day.tells_remaining =>
+            {
+                told
+            }
+            Verdict::Admitted { remaining } => Notice {
+                remaining: Some(remaining),
+                ..told
+            },
+            Verdict::Refused { .. } if self.mutation == Mutation::DeafToPenalties => Notice {
+                status: 500,
+                ..told
+            },
+            Verdict::Refused {
+                retry_after_seconds,
+            } => {
                 let wait = Some(Duration::from_secs(retry_after_seconds));
-                Notice { status: 429, retry_after: wait, ..told }
+                Notice {
+                    status: 429,
+                    retry_after: wait,
+                    ..told
+                }
             }
         }
     }
@@ -146,10 +177,20 @@ impl<'a> Exporter<'a> {
         }
         let window = self.day.window_s as i64 * 1000;
         let round = window + 1000 + self.longest_walk_ms + self.day.interval_ms();
-        let most = if self.failure == Failure::Refused { round + window * i64::from(self.day.penalty) } else { round };
+        let most = if self.failure == Failure::Refused {
+            round + window * i64::from(self.day.penalty)
+        } else {
+            round
+        };
         let age = now - self.walking_until;
-        prop_assert!(age <= most, "the last walk is {age} ms old at {now} ms, and at most {most} are allowed");
-        prop_assert!(!self.gave_up_in_vain, "a list that fits was given up twice running before {now} ms");
+        prop_assert!(
+            age <= most,
+            "the last walk is {age} ms old at {now} ms, and at most {most} are allowed"
+        );
+        prop_assert!(
+            !self.gave_up_in_vain,
+            "a list that fits was given up twice running before {now} ms"
+        );
         Ok(())
     }
 

@@ -36,8 +36,20 @@ impl Day {
         let kind = prop_oneof![Just(Window::Fixed), Just(Window::Sliding)];
         let scraper = (1_000_i64..=60_000, 0_i64..60_000);
         (
-            (1_u32..=50, prop_oneof![Just(60_u64), 5_u64..=300], kind, 1_u32..=12, 60_i64..=7200),
-            (prop_oneof![Just(0_i64), 0_i64..=12_000], 0_u32..=10, prop::bool::weighted(0.3), 1_u32..=5, any::<bool>()),
+            (
+                1_u32..=50,
+                prop_oneof![Just(60_u64), 5_u64..=300],
+                kind,
+                1_u32..=12,
+                60_i64..=7200,
+            ),
+            (
+                prop_oneof![Just(0_i64), 0_i64..=12_000],
+                0_u32..=10,
+                prop::bool::weighted(0.3),
+                1_u32..=5,
+                any::<bool>(),
+            ),
             (prop::collection::vec(scraper, 1..=4), any::<u64>()),
         )
             .prop_map(
@@ -68,7 +80,10 @@ impl Day {
     /// When somebody scrapes, in order.
     pub fn scrapes(&self) -> Vec<i64> {
         let of = |(interval, phase): &(i64, i64)| {
-            (0..).map(|n| phase + n * interval).take_while(|at| *at < DAY_MS).collect::<Vec<_>>()
+            (0..)
+                .map(|n| phase + n * interval)
+                .take_while(|at| *at < DAY_MS)
+                .collect::<Vec<_>>()
         };
         let mut scrapes: Vec<_> = self.scrapers.iter().flat_map(of).collect();
         scrapes.sort_unstable();
@@ -77,7 +92,11 @@ impl Day {
 
     /// The longest time between two scrapes.
     pub fn interval_ms(&self) -> i64 {
-        self.scrapers.iter().map(|(interval, _)| *interval).min().unwrap()
+        self.scrapers
+            .iter()
+            .map(|(interval, _)| *interval)
+            .min()
+            .unwrap()
     }
 
     /// The length of the list: a staircase up and down.
@@ -114,9 +133,22 @@ pub struct World {
 impl World {
     pub fn new(day: &Day) -> Self {
         let window = Duration::from_secs(day.window_s);
-        let limit = Limit { requests: day.limit, window, kind: day.kind, penalty: window * day.penalty };
-        let every = if day.other_is_greedy { 20 * window } else { window };
-        let other = (day.other > 0).then_some(OtherTool { requests: day.other, first: window / 3, every });
+        let limit = Limit {
+            requests: day.limit,
+            window,
+            kind: day.kind,
+            penalty: window * day.penalty,
+        };
+        let every = if day.other_is_greedy {
+            20 * window
+        } else {
+            window
+        };
+        let other = (day.other > 0).then_some(OtherTool {
+            requests: day.other,
+            first: window / 3,
+            every,
+        });
         Self {
             limiter: Limiter::new(limit, other, 0),
             slowest_ms: day.slowest_ms,
@@ -139,6 +171,9 @@ impl World {
             self.refused += 1;
             self.told_of_penalty = in_time;
         }
-        Answer { at: sent + took.min(PATIENCE_MS), verdict: in_time.then_some(verdict) }
+        Answer {
+            at: sent + took.min(PATIENCE_MS),
+            verdict: in_time.then_some(verdict),
+        }
     }
 }

@@ -17,7 +17,8 @@ impl StandingClock {
     }
 
     pub fn advance(&self, duration: Duration) {
-        self.0.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
+        self.0
+            .fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
     }
 
     pub fn jump(&self, milliseconds: i64) {
@@ -26,6 +27,9 @@ impl StandingClock {
 
     pub fn scenario(&self, scenario: Scenario) -> Scenario {
         let clock = self.0.clone();
-        Scenario { clock: Some(Arc::new(move || clock.load(Ordering::Relaxed))), ..scenario }
+        Scenario {
+            clock: Some(Arc::new(move || clock.load(Ordering::Relaxed))),
+            ..scenario
+        }
     }
 }

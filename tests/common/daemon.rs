@@ -23,16 +23,29 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it; `make tools` installs what it needs.
     pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("it is installed: `make tools` does it");
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .expect("it is installed: `make tools` does it");
         let log = Log::default();
         let reading = tokio::spawn(read(child.stderr.take().unwrap(), log.clone()));
-        Self { log, reading, child }
+        Self {
+            log,
+            reading,
+            child,
+        }
     }
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits for a line that holds this, and gives the line.
@@ -58,13 +71,22 @@ impl Daemon {
 
     /// Waits for its end.
     pub async fn ends(&mut self) -> ExitStatus {
-        timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap()
+        timeout(Duration::from_secs(20), self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
     }
 
     /// Waits until it listens, and gives its address as the exporter logs it.
     pub async fn says_where(&self) -> String {
         let line = self.logs("message=listening").await;
-        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+        let address = line
+            .split("address=")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
         format!("http://{}", address.trim_matches('"'))
     }
 

@@ -14,7 +14,10 @@ pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, Str
 }
 
 /// A running demo whose exporter has this address.
-pub async fn start_at(address: &str, arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
+pub async fn start_at(
+    address: &str,
+    arguments: &[&str],
+) -> (Program, String, BTreeMap<String, String>) {
     let all = [&["demo", "--web.listen-address", address], arguments].concat();
     let mut program = Program::start(command(&all));
     let variables = variables(&mut program).await;
@@ -27,7 +30,10 @@ pub async fn variables(program: &mut Program) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
         let mut line = String::new();
-        let read = timeout(Duration::from_secs(20), program.stdout.read_line(&mut line)).await.unwrap().unwrap();
+        let read = timeout(Duration::from_secs(20), program.stdout.read_line(&mut line))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(read > 0, "the demo ended");
         if let Some((name, value)) = line.trim().split_once('=') {
             variables.insert(name.to_owned(), value.to_owned());

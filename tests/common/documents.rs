@@ -19,9 +19,12 @@ pub fn read(path: &str) -> String {
 /// The files of a folder with this ending, by name.
 pub fn files(folder: impl AsRef<Path>, ending: &str) -> Vec<PathBuf> {
     let folder = folder.as_ref();
-    let files = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let files = files.map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|file| file.to_str().unwrap().ends_with(ending)).collect();
+    let mut files: Vec<_> = files
+        .filter(|file| file.to_str().unwrap().ends_with(ending))
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "no {ending} in {}", folder.display());
     files
@@ -31,14 +34,23 @@ pub fn files(folder: impl AsRef<Path>, ending: &str) -> Vec<PathBuf> {
 pub fn families(part: &str) -> BTreeSet<String> {
     let sections = sections(&read("docs/METRICS.md"));
     let (_, text) = sections.into_iter().find(|(head, _)| head == part).unwrap();
-    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let headings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     headings.map(str::to_owned).collect()
 }
 
 /// What stands in fences of this kind.
 pub fn blocks(text: &str, kind: &str) -> Vec<String> {
-    let parts = text.split(&format!("```{kind}\n")).skip(1).map(str::to_owned).collect::<Vec<_>>();
-    parts.iter().map(|part| part.split("```").next().unwrap().to_owned()).collect()
+    let parts = text
+        .split(&format!("```{kind}\n"))
+        .skip(1)
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    parts
+        .iter()
+        .map(|part| part.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 /// The queries: those in fences, and those after the word in a list.
@@ -54,13 +66,20 @@ pub fn commands(text: &str) -> Vec<String> {
     let code = |line: &&str| line.starts_with("    ");
     let outside = text.split("```").step_by(2).collect::<String>();
     let lines: Vec<_> = outside.lines().collect();
-    let runs = lines.chunk_by(|one, next| code(one) == code(next)).filter(|run| code(&run[0]));
-    runs.map(|run| run.iter().map(|line| format!("{}\n", &line[4..])).collect()).collect()
+    let runs = lines
+        .chunk_by(|one, next| code(one) == code(next))
+        .filter(|run| code(&run[0]));
+    runs.map(|run| run.iter().map(|line| format!("{}\n", &line[4..])).collect())
+        .collect()
 }
 
 /// Code within a line.
 pub fn codes(line: &str) -> Vec<String> {
-    line.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    line.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The text below each heading of the second level, by the heading.
@@ -74,13 +93,31 @@ pub fn sections(text: &str) -> Vec<(String, String)> {
 
 /// The table whose head begins with this word.
 pub fn table(text: &str, first: &str) -> Table {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(&format!("| {first} |")));
-    let head = cells(lines.next().unwrap_or_else(|| panic!("no table of {first}")));
-    let rows: Vec<_> = lines.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
-    assert!(rows.iter().all(|row| row.len() == head.len()), "the table of {first} has rows of {} cells", head.len());
+    let mut lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("| {first} |")));
+    let head = cells(
+        lines
+            .next()
+            .unwrap_or_else(|| panic!("no table of {first}")),
+    );
+    let rows: Vec<_> = lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(cells)
+        .collect();
+    assert!(
+        rows.iter().all(|row| row.len() == head.len()),
+        "the table of {first} has rows of {} cells",
+        head.len()
+    );
     Table { head, rows }
 }
 
 fn cells(line: &str) -> Vec<String> {
-    line.trim().trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    line.trim()
+        .trim_matches('|')
+        .split('|')
+        .map(|cell| cell.trim().to_owned())
+        .collect()
 }

@@ -12,10 +12,17 @@ pub struct Exposition {
 
 impl Exposition {
     pub fn read(text: &str) -> Self {
-        let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-        let kinds = kinds.map(|(family, kind)| (family.to_owned(), kind.to_owned())).collect();
+        let kinds = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let kinds = kinds
+            .map(|(family, kind)| (family.to_owned(), kind.to_owned()))
+            .collect();
         let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        for line in text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+        {
             let (series, named) = sample(line);
             labels.entry(series.to_owned()).or_default().extend(named);
         }

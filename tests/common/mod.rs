@@ -18,8 +18,14 @@ pub mod truth;
 pub fn http() -> reqwest::Client {
     // A second call finds the provider there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().tls_certs_only([]).no_proxy().pool_max_idle_per_host(0);
-    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    let builder = reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .pool_max_idle_per_host(0);
+    builder
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// The body at an address.

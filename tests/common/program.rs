@@ -27,7 +27,11 @@ fn binary() -> OsString {
 /// The program with an empty environment.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     command
 }
 
@@ -44,17 +48,33 @@ pub fn pointed_at(simulator: &Simulator, arguments: &[&str]) -> Command {
 
 /// Runs it to its end: exit code, standard output, standard error.
 pub async fn output(mut command: Command) -> (Option<i32>, String, String) {
-    let output = timeout(Duration::from_secs(20), command.output()).await.expect("it ends").unwrap();
+    let output = timeout(Duration::from_secs(20), command.output())
+        .await
+        .expect("it ends")
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 impl Program {
     pub fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stderr, stdout, log: String::new() }
+        Self {
+            child,
+            stderr,
+            stdout,
+            log: String::new(),
+        }
     }
 
     /// Reads the log up to a line that holds this, and gives the line.
@@ -70,13 +90,21 @@ impl Program {
                 }
             }
         };
-        timeout(Duration::from_secs(20), search).await.unwrap_or_else(|_| panic!("it never said {wanted:?}"))
+        timeout(Duration::from_secs(20), search)
+            .await
+            .unwrap_or_else(|_| panic!("it never said {wanted:?}"))
     }
 
     /// Waits until it listens, and gives its address.
     pub async fn url(&mut self) -> String {
         let line = self.logs("message=listening").await;
-        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+        let address = line
+            .split("address=")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
         format!("http://{}", address.trim_matches('"'))
     }
 
@@ -87,12 +115,18 @@ impl Program {
 
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
-        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let status = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
     pub async fn ends(&mut self) -> ExitStatus {
-        let status = timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap();
+        let status = timeout(Duration::from_secs(20), self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap();
         self.stderr.read_to_string(&mut self.log).await.unwrap();
         status
     }

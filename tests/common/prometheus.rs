@@ -37,12 +37,24 @@ impl Setup {
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
         let targets = addresses(exporters);
         let (job, others, rules) = (String::new(), Vec::new(), Vec::new());
-        Self { targets, job, others, interval, rules, alertmanager: None, data: None, whole: None }
+        Self {
+            targets,
+            job,
+            others,
+            interval,
+            rules,
+            alertmanager: None,
+            data: None,
+            whole: None,
+        }
     }
 
     /// Does what this configuration says, and nothing else.
     pub fn configured(whole: &str) -> Self {
-        Self { whole: Some(whole.to_owned()), ..Self::new(&[], Duration::from_secs(60)) }
+        Self {
+            whole: Some(whole.to_owned()),
+            ..Self::new(&[], Duration::from_secs(60))
+        }
     }
 
     /// Scrapes these programs too, as the job `other`.
@@ -85,11 +97,19 @@ impl Setup {
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
-            .args(["--storage.tsdb.retention.time=30d", "--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]);
+            .args([
+                "--storage.tsdb.retention.time=30d",
+                "--web.listen-address=127.0.0.1:0",
+                "--web.enable-lifecycle",
+            ]);
         let daemon = Daemon::start(&mut command);
         let url = format!("http://{}", daemon.address().await);
         daemon.logs("Server is ready").await;
-        Server { url, daemon, _folder: folder }
+        Server {
+            url,
+            daemon,
+            _folder: folder,
+        }
     }
 
     fn config(&self) -> String {
@@ -97,7 +117,12 @@ impl Setup {
     }
 
     fn put_together(&self) -> String {
-        let (targets, rules, seconds, job) = (&self.targets, &self.rules, self.interval.as_secs(), &self.job);
+        let (targets, rules, seconds, job) = (
+            &self.targets,
+            &self.rules,
+            self.interval.as_secs(),
+            &self.job,
+        );
         let others = &self.others;
         let mut config = format!(
             "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s, evaluation_interval: {seconds}s}}\n\
@@ -114,7 +139,9 @@ impl Setup {
 }
 
 fn addresses(urls: &[&str]) -> Vec<String> {
-    urls.iter().map(|url| url.split_once("://").unwrap().1.to_owned()).collect()
+    urls.iter()
+        .map(|url| url.split_once("://").unwrap().1.to_owned())
+        .collect()
 }
 
 impl Server {
@@ -144,36 +171,61 @@ impl Server {
     }
 
     /// The values of an expression by two of its labels.
-    pub async fn by_labels(&self, expression: &str, names: [&str; 2]) -> BTreeMap<(String, String), f64> {
+    pub async fn by_labels(
+        &self,
+        expression: &str,
+        names: [&str; 2],
+    ) -> BTreeMap<(String, String), f64> {
         let result = self.query(expression, &[]).await;
         let series = result.as_array().unwrap().iter();
-        let label = |series: &Value, name: &str| series["metric"][name].as_str().unwrap_or_default().to_owned();
-        series.map(|series| ((label(series, names[0]), label(series, names[1])), number(&series["value"][1]))).collect()
+        let label = |series: &Value, name: &str| {
+            series["metric"][name]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        series
+            .map(|series| {
+                (
+                    (label(series, names[0]), label(series, names[1])),
+                    number(&series["value"][1]),
+                )
+            })
+            .collect()
     }
 
     /// When a family of one series was scraped, and what its value was.
     pub async fn scrapes(&self, family: &str) -> Vec<(f64, f64)> {
         let result = self.query(&format!("{family}[10m]"), &[]).await;
         let samples = result[0]["values"].as_array().unwrap().iter();
-        samples.map(|sample| (sample[0].as_f64().unwrap(), number(&sample[1]))).collect()
+        samples
+            .map(|sample| (sample[0].as_f64().unwrap(), number(&sample[1])))
+            .collect()
     }
 
     async fn instant(&self, expression: &str, more: &[(&str, &str)]) -> BTreeMap<String, f64> {
         let result = self.query(expression, more).await;
         let series = result.as_array().unwrap().iter();
-        series.map(|series| (written(&series["metric"]), number(&series["value"][1]))).collect()
+        series
+            .map(|series| (written(&series["metric"]), number(&series["value"][1])))
+            .collect()
     }
 
     /// The result of an expression.
     pub async fn query(&self, expression: &str, more: &[(&str, &str)]) -> Value {
-        self.api("query", &[&[("query", expression)], more].concat()).await["result"].clone()
+        self.api("query", &[&[("query", expression)], more].concat())
+            .await["result"]
+            .clone()
     }
 
     /// The data that it answers at a path of its API, such as `alerts`.
     pub async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
-        let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let parameters = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
         let reply = super::get(&format!("{}/api/v1/{path}?{parameters}", self.url)).await;
-        let reply: Value = serde_json::from_str(&reply).unwrap_or_else(|_| panic!("{path}?{parameters}: {reply}"));
+        let reply: Value =
+            serde_json::from_str(&reply).unwrap_or_else(|_| panic!("{path}?{parameters}: {reply}"));
         assert_eq!(reply["status"], "success", "{path}?{parameters}: {reply}");
         reply["data"].clone()
     }
@@ -186,7 +238,15 @@ fn number(value: &Value) -> f64 {
 /// The series with the labels that the exporter gave, in its order.
 fn written(metric: &Value) -> String {
     let order = ["account", "direction", "result", "extension"];
-    let label = |name: &&str| metric[*name].as_str().map(|value| format!("{name}=\"{value}\""));
+    let label = |name: &&str| {
+        metric[*name]
+            .as_str()
+            .map(|value| format!("{name}=\"{value}\""))
+    };
     let labels: Vec<_> = order.iter().filter_map(label).collect();
-    format!("{}{{{}}}", metric["__name__"].as_str().unwrap_or_default(), labels.join(","))
+    format!(
+        "{}{{{}}}",
+        metric["__name__"].as_str().unwrap_or_default(),
+        labels.join(",")
+    )
 }

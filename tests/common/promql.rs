@@ -45,7 +45,9 @@ pub struct Selector {
 impl Selector {
     /// Whether it has this matcher.
     pub fn has(&self, label: &str, compare: Compare, value: &str) -> bool {
-        self.matchers.iter().any(|one| one.label == label && one.compare == compare && one.value == value)
+        self.matchers
+            .iter()
+            .any(|one| one.label == label && one.compare == compare && one.value == value)
     }
 }
 
@@ -73,15 +75,23 @@ pub fn parse(text: &str) -> Result<Expr, String> {
 pub fn with_variables(text: &str, variables: &[(&str, &str)]) -> String {
     let mut variables = variables.to_vec();
     variables.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    variables.iter().fold(text.to_owned(), |text, (name, value)| {
-        text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
-    })
+    variables
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+                .replace(&format!("${name}"), value)
+        })
 }
 
 /// The expressions of which one is made.
 pub fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr {
-        Expr::Aggregate(aggregate) => aggregate.param.iter().map(|param| &**param).chain([&*aggregate.expr]).collect(),
+        Expr::Aggregate(aggregate) => aggregate
+            .param
+            .iter()
+            .map(|param| &**param)
+            .chain([&*aggregate.expr])
+            .collect(),
         Expr::Unary(unary) => vec![&unary.expr],
         Expr::Binary(binary) => vec![&binary.lhs, &binary.rhs],
         Expr::Paren(paren) => vec![&paren.expr],
@@ -93,7 +103,11 @@ pub fn parts(expr: &Expr) -> Vec<&Expr> {
 
 /// Shows every expression within one, itself first, each with the one that it is part of.
 pub fn walk<'a>(expr: &'a Expr, seen: &mut dyn FnMut(&'a Expr, Option<&'a Expr>)) {
-    fn inner<'a>(expr: &'a Expr, of: Option<&'a Expr>, seen: &mut dyn FnMut(&'a Expr, Option<&'a Expr>)) {
+    fn inner<'a>(
+        expr: &'a Expr,
+        of: Option<&'a Expr>,
+        seen: &mut dyn FnMut(&'a Expr, Option<&'a Expr>),
+    ) {
         seen(expr, of);
         for part in parts(expr) {
             inner(part, Some(expr), seen);
@@ -120,17 +134,31 @@ fn selector(expr: &Expr, of: Option<&Expr>) -> Option<Selector> {
         Some(Expr::Call(call)) => Some(call.func.name),
         _ => None,
     };
-    Some(Selector { metric: metric(selected), matchers: matchers(&selected.matchers), range, function })
+    Some(Selector {
+        metric: metric(selected),
+        matchers: matchers(&selected.matchers),
+        range,
+        function,
+    })
 }
 
 /// The name, whether it stands before the braces or within.
 fn metric(selected: &VectorSelector) -> String {
-    let within = || selected.matchers.find_matchers("__name__").pop().map(|matcher| matcher.value);
+    let within = || {
+        selected
+            .matchers
+            .find_matchers("__name__")
+            .pop()
+            .map(|matcher| matcher.value)
+    };
     selected.name.clone().or_else(within).unwrap_or_default()
 }
 
 fn matchers(all: &Matchers) -> Vec<Matcher> {
-    assert!(all.or_matchers.is_empty(), "Prometheus knows no `or` between matchers: {all}");
+    assert!(
+        all.or_matchers.is_empty(),
+        "Prometheus knows no `or` between matchers: {all}"
+    );
     let compare = |op: &MatchOp| match op {
         MatchOp::Equal => Compare::Equal,
         MatchOp::NotEqual => Compare::NotEqual,
@@ -138,5 +166,11 @@ fn matchers(all: &Matchers) -> Vec<Matcher> {
         MatchOp::NotRe(_) => Compare::NotRegex,
     };
     let named = all.matchers.iter().filter(|one| one.name != "__name__");
-    named.map(|one| Matcher { label: one.name.clone(), compare: compare(&one.op), value: one.value.clone() }).collect()
+    named
+        .map(|one| Matcher {
+            label: one.name.clone(),
+            compare: compare(&one.op),
+            value: one.value.clone(),
+        })
+        .collect()
 }

@@ -5,12 +5,20 @@ use std::process::Command;
 
 /// Runs a line of the shell in a folder, and gives what it printed; panics with that if it fails.
 pub fn shell(folder: &Path, line: &str) -> String {
-    finish(line, Command::new("sh").args(["-e", "-c", line]).current_dir(folder))
+    finish(
+        line,
+        Command::new("sh")
+            .args(["-e", "-c", line])
+            .current_dir(folder),
+    )
 }
 
 /// Has promtool look at files; panics with what it says if it dislikes them.
 pub fn promtool(arguments: &[&str]) -> String {
-    finish(&arguments.join(" "), Command::new("promtool").args(arguments))
+    finish(
+        &arguments.join(" "),
+        Command::new("promtool").args(arguments),
+    )
 }
 
 /// Whether promtool understands these queries.
@@ -27,7 +35,9 @@ pub fn understands(queries: &[String]) {
 }
 
 fn finish(what: &str, command: &mut Command) -> String {
-    let output = command.output().expect("it is installed: `make tools` does it");
+    let output = command
+        .output()
+        .expect("it is installed: `make tools` does it");
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{what}\n{said}");
     said

@@ -29,7 +29,12 @@ impl Scraped {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        Self { status, headers, text: response.text().await.unwrap(), took: started.elapsed() }
+        Self {
+            status,
+            headers,
+            text: response.text().await.unwrap(),
+            took: started.elapsed(),
+        }
     }
 
     /// All samples, by name and labels as written.
@@ -37,7 +42,9 @@ impl Scraped {
         let lines = self.text.lines().filter(|line| !line.starts_with('#'));
         lines
             .map(|line| {
-                line.rsplit_once(' ').map(|(series, value)| (series.to_owned(), value.parse().unwrap())).unwrap()
+                line.rsplit_once(' ')
+                    .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
+                    .unwrap()
             })
             .collect()
     }
@@ -45,7 +52,10 @@ impl Scraped {
     /// The one sample whose series reads like this.
     #[track_caller]
     pub fn value(&self, series: &str) -> f64 {
-        self.samples().get(series).copied().unwrap_or_else(|| panic!("no {series} in\n{}", self.text))
+        self.samples()
+            .get(series)
+            .copied()
+            .unwrap_or_else(|| panic!("no {series} in\n{}", self.text))
     }
 
     /// The samples of one account.
@@ -68,6 +78,7 @@ impl Scraped {
 }
 
 fn of_calls(mut samples: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    samples.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap_or_default()));
+    samples
+        .retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap_or_default()));
     samples
 }

@@ -18,8 +18,11 @@ pub struct Account {
 impl Account {
     /// Many calls, and everything that can be asked for.
     pub async fn busy() -> Self {
-        let flags =
-            ["--metrics.extension-info", "--metrics.extension-calls", "--ringcentral.concurrent-calls-limit=100"];
+        let flags = [
+            "--metrics.extension-info",
+            "--metrics.extension-calls",
+            "--ringcentral.concurrent-calls-limit=100",
+        ];
         Self::start("busy", 60.0, &flags).await
     }
 
@@ -30,23 +33,45 @@ impl Account {
 
     /// One whose calls are soon forgotten when it [fails](Self::fails).
     pub async fn failing() -> Self {
-        Self::start("failing", 60.0, &["--scrape.max-age=15s", "--scrape.min-interval=7s"]).await
+        Self::start(
+            "failing",
+            60.0,
+            &["--scrape.max-age=15s", "--scrape.min-interval=7s"],
+        )
+        .await
     }
 
     async fn start(name: &'static str, calls_per_minute: f64, flags: &[&str]) -> Self {
-        let scenario = Scenario { calls_per_minute, ..Scenario::normal() };
+        let scenario = Scenario {
+            calls_per_minute,
+            ..Scenario::normal()
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 1).unwrap();
-        let named = ["--web.listen-address=127.0.0.1:0", "--ringcentral.account-name", name];
+        let named = [
+            "--web.listen-address=127.0.0.1:0",
+            "--ringcentral.account-name",
+            name,
+        ];
         let mut exporter = Program::start(pointed_at(&simulator, &[&named, flags].concat()));
         let url = exporter.url().await;
-        Self { name, url, simulator, _exporter: exporter }
+        Self {
+            name,
+            url,
+            simulator,
+            _exporter: exporter,
+        }
     }
 
     /// From now on it breaks every connection.
     pub fn fails(&self) {
-        for operation in [Operation::ActiveCalls, Operation::Token, Operation::Extensions] {
-            self.simulator.inject(Fault::always(operation, FaultKind::CloseBeforeAnswer));
+        for operation in [
+            Operation::ActiveCalls,
+            Operation::Token,
+            Operation::Extensions,
+        ] {
+            self.simulator
+                .inject(Fault::always(operation, FaultKind::CloseBeforeAnswer));
         }
     }
 
@@ -58,5 +83,9 @@ impl Account {
 
 /// Does this on a runtime of its own: what several tests share belongs to none of theirs.
 pub fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }

@@ -79,12 +79,22 @@ const ALL: &str = ".+";
 impl Choice {
     fn of(chosen: Chosen, account: &Account) -> Self {
         let instance = escaped(account.instance());
-        Self { chosen, instance, account: account.name.to_owned(), extension: ALL.to_owned() }
+        Self {
+            chosen,
+            instance,
+            account: account.name.to_owned(),
+            extension: ALL.to_owned(),
+        }
     }
 
     fn all() -> Self {
         let all = || ALL.to_owned();
-        Self { chosen: Chosen::All, instance: all(), account: all(), extension: all() }
+        Self {
+            chosen: Chosen::All,
+            instance: all(),
+            account: all(),
+            extension: all(),
+        }
     }
 
     fn fill(&self, text: &str, step: u32) -> String {
@@ -107,15 +117,26 @@ impl Choice {
 /// Grafana escapes for the expression, and once more for the string in which it stands.
 fn escaped(value: &str) -> String {
     let special = |c: char| "\\^$.*+?()[]{}|'".contains(c);
-    value.chars().flat_map(|c| special(c).then_some("\\\\").into_iter().flat_map(str::chars).chain([c])).collect()
+    value
+        .chars()
+        .flat_map(|c| {
+            special(c)
+                .then_some("\\\\")
+                .into_iter()
+                .flat_map(str::chars)
+                .chain([c])
+        })
+        .collect()
 }
 
 async fn watch_and_ask() -> Vec<Answer> {
-    let (busy, quiet, failing) = tokio::join!(Account::busy(), Account::quiet(), Account::failing());
+    let (busy, quiet, failing) =
+        tokio::join!(Account::busy(), Account::quiet(), Account::failing());
     let exporters = [&busy, &quiet, &failing].map(|account| account.url.as_str());
     // Whoever runs Prometheus scrapes other programs with it, and one of them is always down.
     let other = Server::start(&[], Duration::from_secs(5)).await;
-    let setup = Setup::new(&exporters, Duration::from_secs(5)).others(&[other.url(), "http://127.0.0.1:9"]);
+    let setup =
+        Setup::new(&exporters, Duration::from_secs(5)).others(&[other.url(), "http://127.0.0.1:9"]);
     let prometheus = setup.rules(&rules()).start().await;
     sleep(GOOD).await;
     failing.fails();
@@ -127,7 +148,10 @@ async fn watch_and_ask() -> Vec<Answer> {
         Choice::of(Chosen::Quiet, &quiet),
         Choice::of(Chosen::Failing, &failing),
         Choice::all(),
-        Choice { extension, ..Choice::of(Chosen::Extension, &busy) },
+        Choice {
+            extension,
+            ..Choice::of(Chosen::Extension, &busy)
+        },
     ];
     asker.all(&choices).await
 }
@@ -135,7 +159,10 @@ async fn watch_and_ask() -> Vec<Answer> {
 /// Those that are shipped.
 fn rules() -> Vec<PathBuf> {
     // Prometheus has another working folder.
-    documents::files("deploy/prometheus/rules", ".yml").iter().map(|file| file.canonicalize().unwrap()).collect()
+    documents::files("deploy/prometheus/rules", ".yml")
+        .iter()
+        .map(|file| file.canonicalize().unwrap())
+        .collect()
 }
 
 /// Asks all about the same instant.
@@ -148,7 +175,11 @@ struct Asker<'a> {
 impl<'a> Asker<'a> {
     fn new(prometheus: &'a Server) -> Self {
         let at = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
-        Self { prometheus, http: common::http(), at }
+        Self {
+            prometheus,
+            http: common::http(),
+            at,
+        }
     }
 
     async fn all(&self, choices: &[Choice]) -> Vec<Answer> {
@@ -173,14 +204,35 @@ impl<'a> Asker<'a> {
         answers
     }
 
-    async fn target(&self, dashboard: &Dashboard, panel: &Panel, target: &Target, choice: &Choice) -> Answer {
+    async fn target(
+        &self,
+        dashboard: &Dashboard,
+        panel: &Panel,
+        target: &Target,
+        choice: &Choice,
+    ) -> Answer {
         let step = step(panel, target);
         let text = choice.fill(&target.expr, step);
         let has_no_value = panel.field_config.defaults.no_value.is_some();
-        let kind = Kind::Panel { kind: panel.kind.clone(), has_no_value };
-        let ranged = if target.range { Some(self.over_the_range(&text, step).await) } else { None };
+        let kind = Kind::Panel {
+            kind: panel.kind.clone(),
+            has_no_value,
+        };
+        let ranged = if target.range {
+            Some(self.over_the_range(&text, step).await)
+        } else {
+            None
+        };
         let now = self.now(&text).await;
-        answer(choice, dashboard, kind, [&panel.title, &target.ref_id], &text, now, ranged)
+        answer(
+            choice,
+            dashboard,
+            kind,
+            [&panel.title, &target.ref_id],
+            &text,
+            now,
+            ranged,
+        )
     }
 
     async fn annotations(&self, dashboard: &Dashboard, choice: &Choice) -> Vec<Answer> {
@@ -189,7 +241,15 @@ impl<'a> Asker<'a> {
             let text = choice.fill(&annotation.expr, SCRAPE);
             let ranged = Some(self.over_the_range(&text, 60).await);
             let now = self.now(&text).await;
-            answers.push(answer(choice, dashboard, Kind::Annotation, [&annotation.name, ""], &text, now, ranged));
+            answers.push(answer(
+                choice,
+                dashboard,
+                Kind::Annotation,
+                [&annotation.name, ""],
+                &text,
+                now,
+                ranged,
+            ));
         }
         answers
     }
@@ -200,44 +260,91 @@ impl<'a> Asker<'a> {
             let (selector, label) = variable.label_values().unwrap();
             let text = choice.fill(selector, SCRAPE);
             let values = self.values(&text, label).await;
-            answers.push(answer(choice, dashboard, Kind::Variable, [&variable.name, ""], &text, values, None));
+            answers.push(answer(
+                choice,
+                dashboard,
+                Kind::Variable,
+                [&variable.name, ""],
+                &text,
+                values,
+                None,
+            ));
         }
         answers
     }
 
     async fn now(&self, text: &str) -> Result<Vec<f64>, String> {
-        Ok(numbers(&self.ask("query", &[("query", text), ("time", &self.at.to_string())]).await?["result"]))
+        Ok(numbers(
+            &self
+                .ask("query", &[("query", text), ("time", &self.at.to_string())])
+                .await?["result"],
+        ))
     }
 
     /// The last step is now. Grafana's is the last whole one: at steps of an hour, up to an hour ago.
     async fn over_the_range(&self, text: &str, step: u32) -> Result<Vec<f64>, String> {
         let start = (self.at - f64::from(RANGE.max(step))).to_string();
-        let parameters =
-            [("query", text), ("start", &start), ("end", &self.at.to_string()), ("step", &step.to_string())];
-        Ok(numbers(&self.ask("query_range", &parameters).await?["result"]))
+        let parameters = [
+            ("query", text),
+            ("start", &start),
+            ("end", &self.at.to_string()),
+            ("step", &step.to_string()),
+        ];
+        Ok(numbers(
+            &self.ask("query_range", &parameters).await?["result"],
+        ))
     }
 
     async fn values(&self, selector: &str, label: &str) -> Result<Vec<f64>, String> {
         let start = (self.at - f64::from(RANGE)).to_string();
-        let parameters = [("match[]", selector), ("start", &start), ("end", &self.at.to_string())];
-        let values = self.ask(&format!("label/{label}/values"), &parameters).await?;
+        let parameters = [
+            ("match[]", selector),
+            ("start", &start),
+            ("end", &self.at.to_string()),
+        ];
+        let values = self
+            .ask(&format!("label/{label}/values"), &parameters)
+            .await?;
         Ok(values.as_array().unwrap().iter().map(|_| 1.0).collect())
     }
 
     /// One that has a live record, and whose ended calls have been counted for a while: one sample is no increase.
     async fn extension_in_a_call(&self) -> String {
-        let calls = r#"ringcentral_active_calls{account="busy",result="In Progress",extension=~"[0-9]+"}"#;
-        let text = format!("{calls} and on (extension) ringcentral_extension_calls_ended_total offset 30s");
-        let reply = self.ask("query", &[("query", &text), ("time", &self.at.to_string())]).await.unwrap();
-        reply["result"][0]["metric"]["extension"].as_str().expect("a busy account has a call").to_owned()
+        let calls =
+            r#"ringcentral_active_calls{account="busy",result="In Progress",extension=~"[0-9]+"}"#;
+        let text = format!(
+            "{calls} and on (extension) ringcentral_extension_calls_ended_total offset 30s"
+        );
+        let reply = self
+            .ask("query", &[("query", &text), ("time", &self.at.to_string())])
+            .await
+            .unwrap();
+        reply["result"][0]["metric"]["extension"]
+            .as_str()
+            .expect("a busy account has a call")
+            .to_owned()
     }
 
     async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let url = format!("{}/api/v1/{path}", self.prometheus.url());
-        let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        let text = self.http.get(format!("{url}?{parameters}")).send().await.unwrap().text().await.unwrap();
+        let parameters = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        let text = self
+            .http
+            .get(format!("{url}?{parameters}"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         let mut reply: Value = serde_json::from_str(&text).map_err(|_| text.clone())?;
-        if reply["status"] == "success" { Ok(reply["data"].take()) } else { Err(text) }
+        if reply["status"] == "success" {
+            Ok(reply["data"].take())
+        } else {
+            Err(text)
+        }
     }
 }
 
@@ -250,15 +357,29 @@ fn answer(
     now: Result<Vec<f64>, String>,
     ranged: Option<Result<Vec<f64>, String>>,
 ) -> Answer {
-    let selectors = promql::parse(text).map(|expr| promql::selectors(&expr)).unwrap_or_default();
+    let selectors = promql::parse(text)
+        .map(|expr| promql::selectors(&expr))
+        .unwrap_or_default();
     let (dashboard, panel, query) = (dashboard.stem.clone(), panel.to_owned(), query.to_owned());
-    Answer { chosen: choice.chosen, dashboard, kind, panel, query, selectors, now, ranged }
+    Answer {
+        chosen: choice.chosen,
+        dashboard,
+        kind,
+        panel,
+        query,
+        selectors,
+        now,
+        ranged,
+    }
 }
 
 /// Seconds from point to point: Grafana's, on a screen that is wide enough.
 fn step(panel: &Panel, target: &Target) -> u32 {
     let least = target.interval.as_ref().or(panel.interval.as_ref());
-    least.map(|text| text.trim_start_matches('>')).map_or(SCRAPE, seconds).max(SCRAPE)
+    least
+        .map(|text| text.trim_start_matches('>'))
+        .map_or(SCRAPE, seconds)
+        .max(SCRAPE)
 }
 
 fn seconds(duration: &str) -> u32 {
@@ -278,7 +399,9 @@ fn numbers(result: &Value) -> Vec<f64> {
     let series = result.as_array().into_iter().flatten();
     let samples = series.flat_map(|series| {
         let many = series["values"].as_array().into_iter().flatten();
-        many.chain(series.get("value")).filter_map(|sample| sample[1].as_str()?.parse::<f64>().ok()).collect::<Vec<_>>()
+        many.chain(series.get("value"))
+            .filter_map(|sample| sample[1].as_str()?.parse::<f64>().ok())
+            .collect::<Vec<_>>()
     });
     samples.filter(|number| !number.is_nan()).collect()
 }
@@ -286,7 +409,10 @@ fn numbers(result: &Value) -> Vec<f64> {
 impl Answer {
     /// Where it stands.
     pub fn place(&self) -> String {
-        format!("{}, {:?} {}, {:?} chosen", self.dashboard, self.panel, self.query, self.chosen)
+        format!(
+            "{}, {:?} {}, {:?} chosen",
+            self.dashboard, self.panel, self.query, self.chosen
+        )
     }
 
     /// The numbers at the instant; none if there was an error.
@@ -296,7 +422,10 @@ impl Answer {
 
     /// Whether a panel draws something.
     pub fn has_data(&self) -> bool {
-        let ranged = self.ranged.as_ref().is_none_or(|ranged| ranged.as_ref().is_ok_and(|numbers| !numbers.is_empty()));
+        let ranged = self
+            .ranged
+            .as_ref()
+            .is_none_or(|ranged| ranged.as_ref().is_ok_and(|numbers| !numbers.is_empty()));
         !self.numbers().is_empty() && ranged
     }
 

@@ -21,7 +21,10 @@ const WITH_OVERVIEW: [&str; 2] = ["ringcentral-calls", "ringcentral-exporter"];
 
 fn holds(check: fn(&Dashboard) -> Vec<String>) {
     let wrong = |dashboard: &Dashboard| {
-        check(dashboard).into_iter().map(|what| format!("{}: {what}", dashboard.stem)).collect::<Vec<_>>()
+        check(dashboard)
+            .into_iter()
+            .map(|what| format!("{}: {what}", dashboard.stem))
+            .collect::<Vec<_>>()
     };
     let wrong: Vec<_> = model::all().iter().flat_map(wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -29,23 +32,32 @@ fn holds(check: fn(&Dashboard) -> Vec<String>) {
 
 /// Queries that draw something for each account, or each target, without an end.
 pub fn lines(dashboard: &Dashboard) -> Vec<String> {
-    let drawing =
-        dashboard.panels().filter(|panel| ["timeseries", "state-timeline", "bargauge"].contains(&&*panel.kind));
+    let drawing = dashboard
+        .panels()
+        .filter(|panel| ["timeseries", "state-timeline", "bargauge"].contains(&&*panel.kind));
     let queries = drawing.flat_map(|panel| panel.targets.iter().map(move |target| (panel, target)));
     let endless = queries.filter(|(_, target)| is_by_account(target) && !is_limited(target));
     endless
-        .map(|(panel, target)| format!("panel {:?}, query {}: a line for each account", panel.title, target.ref_id))
+        .map(|(panel, target)| {
+            format!(
+                "panel {:?}, query {}: a line for each account",
+                panel.title, target.ref_id
+            )
+        })
         .collect()
 }
 
 /// Exporters are few; targets are as many as accounts.
 fn is_by_account(target: &Target) -> bool {
     let labels = exists::outcome(&target.expr).labels;
-    labels.contains("account") || labels.contains("instance") && !target.expr.contains("ringcentral_exporter_")
+    labels.contains("account")
+        || labels.contains("instance") && !target.expr.contains("ringcentral_exporter_")
 }
 
 fn is_limited(target: &Target) -> bool {
-    let Ok(expr) = exists::parsed(&target.expr) else { return false };
+    let Ok(expr) = exists::parsed(&target.expr) else {
+        return false;
+    };
     let mut found = false;
     promql::walk(&expr, &mut |part, _| {
         if let Expr::Aggregate(aggregate) = part {
@@ -63,7 +75,9 @@ fn no_panel_draws_a_line_for_each_of_fifty_accounts() {
 }
 
 fn table(dashboard: &Dashboard) -> Option<&Panel> {
-    dashboard.panels().find(|panel| panel.kind == "table" && panel.title == OVERVIEW)
+    dashboard
+        .panels()
+        .find(|panel| panel.kind == "table" && panel.title == OVERVIEW)
 }
 
 /// What keeps the table from being an overview.
@@ -71,22 +85,46 @@ pub fn overview(dashboard: &Dashboard) -> Vec<String> {
     if !WITH_OVERVIEW.contains(&&*dashboard.stem) {
         return Vec::new();
     }
-    let Some(table) = table(dashboard) else { return vec![format!("no table {OVERVIEW:?}")] };
+    let Some(table) = table(dashboard) else {
+        return vec![format!("no table {OVERVIEW:?}")];
+    };
     let worst_first = json!({ "desc": true, "displayName": "State" });
-    let leads = |url: &str| url.contains("&var-account=${__value.raw}&") && url.contains("${__url_time_range}");
+    let leads = |url: &str| {
+        url.contains("&var-account=${__value.raw}&") && url.contains("${__url_time_range}")
+    };
     let checks = [
-        (table.options["sortBy"][0] == worst_first, "the worst is not first"),
-        (links(table, "Account").iter().any(|url| leads(url)), "no click chooses the account"),
+        (
+            table.options["sortBy"][0] == worst_first,
+            "the worst is not first",
+        ),
+        (
+            links(table, "Account").iter().any(|url| leads(url)),
+            "no click chooses the account",
+        ),
     ];
-    checks.into_iter().filter(|(right, _)| !right).map(|(_, what)| what.to_owned()).collect()
+    checks
+        .into_iter()
+        .filter(|(right, _)| !right)
+        .map(|(_, what)| what.to_owned())
+        .collect()
 }
 
 /// Where a column leads to.
 fn links(table: &Panel, column: &str) -> Vec<String> {
-    let of_column = table.field_config.overrides.iter().filter(|one| one.matcher["options"] == column);
-    let links = of_column.flat_map(|one| &one.properties).filter(|property| property.id == "links");
-    let links = links.filter_map(|property| property.value.as_array()).flatten();
-    links.filter_map(|link| link["url"].as_str().map(str::to_owned)).collect()
+    let of_column = table
+        .field_config
+        .overrides
+        .iter()
+        .filter(|one| one.matcher["options"] == column);
+    let links = of_column
+        .flat_map(|one| &one.properties)
+        .filter(|property| property.id == "links");
+    let links = links
+        .filter_map(|property| property.value.as_array())
+        .flatten();
+    links
+        .filter_map(|link| link["url"].as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -117,10 +155,20 @@ struct Fleet {
 
 impl Fleet {
     fn scraped(way: Way) -> Self {
-        let mut fleet = Self { way, series: Vec::new() };
-        fleet.series(&format!(r#"up{{job="ringcentral",instance="{EXPORTER}"}}"#), "1x200");
-        fleet
-            .series(&format!(r#"ringcentral_exporter_build_info{{job="ringcentral",instance="{EXPORTER}"}}"#), "1x200");
+        let mut fleet = Self {
+            way,
+            series: Vec::new(),
+        };
+        fleet.series(
+            &format!(r#"up{{job="ringcentral",instance="{EXPORTER}"}}"#),
+            "1x200",
+        );
+        fleet.series(
+            &format!(
+                r#"ringcentral_exporter_build_info{{job="ringcentral",instance="{EXPORTER}"}}"#
+            ),
+            "1x200",
+        );
         (1..=50).for_each(|n| fleet.account(n));
         fleet
     }
@@ -129,7 +177,14 @@ impl Fleet {
         let (up, sessions) = self.samples(n);
         if self.way == Way::TargetsOfTheirOwn && !GONE.contains(&n) {
             let target = format!(r#"up{{job="ringcentral",instance="{}"}}"#, self.instance(n));
-            self.series(&target, if n == UNANSWERED { "1x60 0x140" } else { "1x200" });
+            self.series(
+                &target,
+                if n == UNANSWERED {
+                    "1x60 0x140"
+                } else {
+                    "1x200"
+                },
+            );
         }
         self.of(n, "ringcentral_up", "", up);
         self.of(n, "ringcentral_call_sessions_in_progress", "", sessions);
@@ -163,7 +218,12 @@ impl Fleet {
             _ => return,
         };
         let labels = format!(r#",operation="{operation}""#);
-        self.of(n, "ringcentral_api_blocked_until_timestamp_seconds", &labels, "11400x200");
+        self.of(
+            n,
+            "ringcentral_api_blocked_until_timestamp_seconds",
+            &labels,
+            "11400x200",
+        );
     }
 
     /// The seventh misses half of its calls; the ninth all, and has few.
@@ -174,7 +234,12 @@ impl Fleet {
             _ => ("0+2x200", "0+1x200"),
         };
         for (outcome, values) in [("answered", answered), ("missed", missed)] {
-            self.of(n, "ringcentral_call_sessions_ended_total", &format!(r#",outcome="{outcome}""#), values);
+            self.of(
+                n,
+                "ringcentral_call_sessions_ended_total",
+                &format!(r#",outcome="{outcome}""#),
+                values,
+            );
         }
     }
 
@@ -187,12 +252,15 @@ impl Fleet {
 
     fn of(&mut self, n: u32, metric: &str, labels: &str, values: &str) {
         let (instance, account) = (self.instance(n), name(n));
-        let series = format!(r#"{metric}{{job="ringcentral",instance="{instance}",account="{account}"{labels}}}"#);
+        let series = format!(
+            r#"{metric}{{job="ringcentral",instance="{instance}",account="{account}"{labels}}}"#
+        );
         self.series(&series, values);
     }
 
     fn series(&mut self, series: &str, values: &str) {
-        self.series.push(json!({ "series": series, "values": values }));
+        self.series
+            .push(json!({ "series": series, "values": values }));
     }
 }
 
@@ -215,34 +283,76 @@ fn states(way: Way, with_calls: bool) -> BTreeMap<u32, u32> {
 
 /// A query with these accounts chosen, as promtool is to ask it, and what it should find.
 fn asked(query: &str, account: &str, expected: Vec<(String, u32)>) -> Value {
-    let variables = [("job", ".+"), ("instance", ".+"), ("account", account), ("__range", "3h"), ("__interval", "1m")];
-    let samples: Vec<_> =
-        expected.into_iter().map(|(labels, value)| json!({ "labels": labels, "value": value })).collect();
+    let variables = [
+        ("job", ".+"),
+        ("instance", ".+"),
+        ("account", account),
+        ("__range", "3h"),
+        ("__interval", "1m"),
+    ];
+    let samples: Vec<_> = expected
+        .into_iter()
+        .map(|(labels, value)| json!({ "labels": labels, "value": value }))
+        .collect();
     json!({ "expr": promql::with_variables(query, &variables), "eval_time": format!("{NOW}m"), "exp_samples": samples })
 }
 
 fn query<'a>(dashboard: &'a Dashboard, kind: &str, title: &str, letter: &str) -> &'a str {
-    let panel = dashboard.panels().find(|panel| panel.kind == kind && panel.title == title).unwrap();
-    &panel.targets.iter().find(|target| target.ref_id == letter).unwrap().expr
+    let panel = dashboard
+        .panels()
+        .find(|panel| panel.kind == kind && panel.title == title)
+        .unwrap();
+    &panel
+        .targets
+        .iter()
+        .find(|target| target.ref_id == letter)
+        .unwrap()
+        .expr
 }
 
 /// What is asked of a dashboard's queries.
 fn questions(dashboard: &Dashboard, way: Way) -> Vec<Value> {
     let with_calls = dashboard.stem == "ringcentral-calls";
     let states = states(way, with_calls);
-    let rows = states.iter().map(|(n, state)| (format!(r#"{{job="ringcentral",account="{}"}}"#, name(*n)), *state));
-    let failing = states.values().filter(|state| **state >= 5).count().try_into().unwrap();
+    let rows = states.iter().map(|(n, state)| {
+        (
+            format!(r#"{{job="ringcentral",account="{}"}}"#, name(*n)),
+            *state,
+        )
+    });
+    let failing = states
+        .values()
+        .filter(|state| **state >= 5)
+        .count()
+        .try_into()
+        .unwrap();
     let mut questions = vec![
-        asked(query(dashboard, "table", OVERVIEW, "A"), ".+", rows.collect()),
-        asked(query(dashboard, "stat", "RingCentral", "A"), ".+", vec![("{}".to_owned(), failing)]),
-        asked(query(dashboard, "stat", "RingCentral", "A"), "c20", vec![("{}".to_owned(), 0)]),
+        asked(
+            query(dashboard, "table", OVERVIEW, "A"),
+            ".+",
+            rows.collect(),
+        ),
+        asked(
+            query(dashboard, "stat", "RingCentral", "A"),
+            ".+",
+            vec![("{}".to_owned(), failing)],
+        ),
+        asked(
+            query(dashboard, "stat", "RingCentral", "A"),
+            "c20",
+            vec![("{}".to_owned(), 0)],
+        ),
     ];
     if with_calls {
         let limit = query(dashboard, "timeseries", "Calls in progress", "C");
         questions.push(asked(limit, ".+", Vec::new()));
         questions.push(asked(limit, "c20", vec![("{}".to_owned(), 100)]));
     } else {
-        questions.push(asked(query(dashboard, "stat", "Exporter", "A"), ".+", vec![("{}".to_owned(), 1)]));
+        questions.push(asked(
+            query(dashboard, "stat", "Exporter", "A"),
+            ".+",
+            vec![("{}".to_owned(), 1)],
+        ));
     }
     questions
 }
@@ -252,7 +362,10 @@ pub fn said(dashboard: &Dashboard) -> Vec<String> {
     if !WITH_OVERVIEW.contains(&&*dashboard.stem) {
         return Vec::new();
     }
-    [Way::OneTarget, Way::TargetsOfTheirOwn].into_iter().filter_map(|way| disagreed(dashboard, way)).collect()
+    [Way::OneTarget, Way::TargetsOfTheirOwn]
+        .into_iter()
+        .filter_map(|way| disagreed(dashboard, way))
+        .collect()
 }
 
 fn disagreed(dashboard: &Dashboard, way: Way) -> Option<String> {
@@ -261,8 +374,16 @@ fn disagreed(dashboard: &Dashboard, way: Way) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fleet.test.yml");
     // JSON is YAML.
-    std::fs::write(&file, json!({ "evaluation_interval": "1m", "tests": [test] }).to_string()).unwrap();
-    let output = Command::new("promtool").args(["test", "rules"]).arg(&file).output().unwrap();
+    std::fs::write(
+        &file,
+        json!({ "evaluation_interval": "1m", "tests": [test] }).to_string(),
+    )
+    .unwrap();
+    let output = Command::new("promtool")
+        .args(["test", "rules"])
+        .arg(&file)
+        .output()
+        .unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (!output.status.success()).then(|| format!("{way:?}: {said}"))
 }

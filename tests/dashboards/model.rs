@@ -202,35 +202,52 @@ fn yes() -> bool {
 impl Dashboard {
     fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap();
-        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let json = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         Self::of(&file.file_stem().unwrap().to_string_lossy(), json)
     }
 
     /// The dashboard that this is.
     pub fn of(stem: &str, json: Value) -> Self {
         let read = Self::deserialize(&json).unwrap_or_else(|error| panic!("{stem}: {error}"));
-        Self { stem: stem.to_owned(), json, ..read }
+        Self {
+            stem: stem.to_owned(),
+            json,
+            ..read
+        }
     }
 
     /// All panels that are no rows, those in collapsed rows included.
     pub fn panels(&self) -> impl Iterator<Item = &Panel> {
-        let all = self.panels.iter().flat_map(|panel| [panel].into_iter().chain(&panel.panels));
+        let all = self
+            .panels
+            .iter()
+            .flat_map(|panel| [panel].into_iter().chain(&panel.panels));
         all.filter(|panel| !panel.is_row())
     }
 
     /// The variable of this name.
     pub fn variable(&self, name: &str) -> Option<&Variable> {
-        self.templating.list.iter().find(|variable| variable.name == name)
+        self.templating
+            .list
+            .iter()
+            .find(|variable| variable.name == name)
     }
 
     /// The variables that ask Prometheus.
     pub fn queried(&self) -> impl Iterator<Item = &Variable> {
-        self.templating.list.iter().filter(|variable| variable.kind == "query")
+        self.templating
+            .list
+            .iter()
+            .filter(|variable| variable.kind == "query")
     }
 
     /// The annotations that ask Prometheus, not Grafana itself.
     pub fn asked(&self) -> impl Iterator<Item = &Annotation> {
-        self.annotations.list.iter().filter(|annotation| annotation.built_in == 0)
+        self.annotations
+            .list
+            .iter()
+            .filter(|annotation| annotation.built_in == 0)
     }
 }
 
@@ -250,7 +267,10 @@ impl Place {
 impl Variable {
     /// What `label_values(selector, label)` asks for.
     pub fn label_values(&self) -> Option<(&str, &str)> {
-        let within = self.query.strip_prefix("label_values(")?.strip_suffix(')')?;
+        let within = self
+            .query
+            .strip_prefix("label_values(")?
+            .strip_suffix(')')?;
         let (selector, label) = within.rsplit_once(',')?;
         Some((selector.trim(), label.trim()))
     }
@@ -258,8 +278,12 @@ impl Variable {
 
 /// All dashboards, by the names of their files.
 pub fn all() -> Vec<Dashboard> {
-    let files = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "json")).collect();
+    let files = std::fs::read_dir(FOLDER)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|ending| ending == "json"))
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "no dashboards in {FOLDER}");
     files.iter().map(|file| Dashboard::read(file)).collect()

@@ -37,7 +37,8 @@ impl Root {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path(CERTIFICATES).parent().unwrap()).unwrap();
-        fs::copy(Path::new("/").join(CERTIFICATES), path(CERTIFICATES)).expect("ca-certificates is installed");
+        fs::copy(Path::new("/").join(CERTIFICATES), path(CERTIFICATES))
+            .expect("ca-certificates is installed");
         fs::copy(PROGRAM, path("ringcentral-exporter")).expect("`make static` builds it");
         // Others than its owner come in.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -53,7 +54,10 @@ impl Root {
         );
         let mut command = Command::new("sh");
         let script = format!("{first}\nexec unshare --mount sh -ec '{enter}' - \"$@\"");
-        command.args(["-e", "-c", &script, "-"]).args(arguments).kill_on_drop(true);
+        command
+            .args(["-e", "-c", &script, "-"])
+            .args(arguments)
+            .kill_on_drop(true);
         command
     }
 }
@@ -68,15 +72,30 @@ impl Cgroup {
     fn limited(bytes: u64) -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap();
         let of = |mark: &str| {
-            own.lines().find_map(|line| line.split_once(mark)).map(|(_, path)| path.trim_start_matches('/'))
+            own.lines()
+                .find_map(|line| line.split_once(mark))
+                .map(|(_, path)| path.trim_start_matches('/'))
         };
         let name = format!("ringcentral-exporter-{}-{bytes}", std::process::id());
-        let first = of(":memory:").map(|path| Path::new("/sys/fs/cgroup/memory").join(path).join(&name));
-        let second = || Path::new("/sys/fs/cgroup").join(of("0::").expect("a cgroup")).join(&name);
-        let group = Self { second: first.is_none(), folder: first.unwrap_or_else(second) };
+        let first =
+            of(":memory:").map(|path| Path::new("/sys/fs/cgroup/memory").join(path).join(&name));
+        let second = || {
+            Path::new("/sys/fs/cgroup")
+                .join(of("0::").expect("a cgroup"))
+                .join(&name)
+        };
+        let group = Self {
+            second: first.is_none(),
+            folder: first.unwrap_or_else(second),
+        };
         fs::create_dir(&group.folder).expect("root may make a cgroup");
-        let limit = if group.second { "memory.max" } else { "memory.limit_in_bytes" };
-        fs::write(group.folder.join(limit), bytes.to_string()).expect("memory can be limited in this cgroup");
+        let limit = if group.second {
+            "memory.max"
+        } else {
+            "memory.limit_in_bytes"
+        };
+        fs::write(group.folder.join(limit), bytes.to_string())
+            .expect("memory can be limited in this cgroup");
         group
     }
 
@@ -87,10 +106,18 @@ impl Cgroup {
 
     /// How often the limit was met.
     fn met(&self) -> String {
-        let counts = if self.second { "memory.events" } else { "memory.failcnt" };
+        let counts = if self.second {
+            "memory.events"
+        } else {
+            "memory.failcnt"
+        };
         let counts = text(self.folder.join(counts));
-        let events = counts.lines().filter(|line| !line.starts_with("low ") && !line.starts_with("high "));
-        let numbers: u64 = events.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+        let events = counts
+            .lines()
+            .filter(|line| !line.starts_with("low ") && !line.starts_with("high "));
+        let numbers: u64 = events
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum();
         numbers.to_string()
     }
 }
@@ -110,20 +137,40 @@ impl Drop for Cgroup {
 
 /// The limit that the manifest sets, in bytes.
 fn limit() -> u64 {
-    let limit = Overlay::of("minimal").container()["resources"]["limits"]["memory"].as_str().unwrap();
+    let limit = Overlay::of("minimal").container()["resources"]["limits"]["memory"]
+        .as_str()
+        .unwrap();
     limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * 1024 * 1024
 }
 
 /// The most memory that the process ever had, in bytes.
 fn peak(process: u32) -> u64 {
     let status = text(format!("/proc/{process}/status"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim()
+        .strip_suffix(" kB")
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }
 
 /// A demo in it, and how to let others in.
-async fn demo(root: &Root, first: &str, scenario: &str) -> (Program, String, BTreeMap<String, String>) {
-    let arguments = ["demo", "--demo.scenario", scenario, "--web.listen-address", "127.0.0.1:0"];
+async fn demo(
+    root: &Root,
+    first: &str,
+    scenario: &str,
+) -> (Program, String, BTreeMap<String, String>) {
+    let arguments = [
+        "demo",
+        "--demo.scenario",
+        scenario,
+        "--web.listen-address",
+        "127.0.0.1:0",
+    ];
     let mut program = Program::start(root.command(first, &arguments));
     let variables = variables(&mut program).await;
     let url = program.url().await;
@@ -139,7 +186,11 @@ async fn in_an_empty_read_only_root_it_serves_the_largest_demo_within_the_memory
     let mut snapshots = Vec::new();
     while started.elapsed() < RUN {
         let metrics = get(&format!("{url}/metrics")).await;
-        assert!(metrics.contains("\nringcentral_up{account=\"default\"} 1\n"), "{}", program.log);
+        assert!(
+            metrics.contains("\nringcentral_up{account=\"default\"} 1\n"),
+            "{}",
+            program.log
+        );
         snapshots.push(number(&metrics, "ringcentral_snapshot_timestamp_seconds"));
         assert!(number(&metrics, "ringcentral_fetch_pages") >= 5.0);
         sleep(INTERVAL).await;
@@ -147,9 +198,14 @@ async fn in_an_empty_read_only_root_it_serves_the_largest_demo_within_the_memory
     snapshots.dedup();
     assert!(snapshots.len() >= 2, "it has fetched again");
     let status = text(format!("/proc/{}/status", program.id()));
-    assert!(status.contains("\nUid:\t65532\t65532\t65532\t65532\n"), "{status}");
+    assert!(
+        status.contains("\nUid:\t65532\t65532\t65532\t65532\n"),
+        "{status}"
+    );
     let peak = peak(program.id());
-    println!("{peak} bytes at most, with the simulated account in the same process; the limit is {limit}");
+    println!(
+        "{peak} bytes at most, with the simulated account in the same process; the limit is {limit}"
+    );
     assert!(peak < limit * 3 / 4, "{peak} bytes");
     program.signal("TERM").await;
     assert_eq!(program.ends().await.code(), Some(0));
@@ -167,7 +223,10 @@ async fn a_limit_that_is_too_small_would_be_met() {
 
 /// The value of a family of one series.
 fn number(metrics: &str, family: &str) -> f64 {
-    let line = metrics.lines().find(|line| line.starts_with(&format!("{family}{{"))).expect(family);
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with(&format!("{family}{{")))
+        .expect(family);
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
@@ -185,7 +244,16 @@ async fn an_account_is_checked_in_it_too() {
 async fn its_health_is_asked_as_the_image_asks_it() {
     let root = Root::new();
     let (mut program, url, _) = demo(&root, "", "normal").await;
-    let health = || output(root.command("", &["health", "--web.listen-address", url.strip_prefix("http://").unwrap()]));
+    let health = || {
+        output(root.command(
+            "",
+            &[
+                "health",
+                "--web.listen-address",
+                url.strip_prefix("http://").unwrap(),
+            ],
+        ))
+    };
     let answer = health().await;
     assert_eq!(answer.0, Some(0), "{answer:?}");
     program.signal("TERM").await;
@@ -199,13 +267,27 @@ async fn the_root_certificates_are_found_where_the_image_has_them() {
     let root = Root::new();
     let serve = |root: &Root| {
         let mut command = root.command("", &["serve", "--web.listen-address", "127.0.0.1:0"]);
-        let account = [("RC_CLIENT_ID", "x"), ("RC_CLIENT_SECRET", "x"), ("RC_JWT", "x.x.x")];
-        command.envs(account).env("RC_SERVER_URL", "https://127.0.0.1:1");
+        let account = [
+            ("RC_CLIENT_ID", "x"),
+            ("RC_CLIENT_SECRET", "x"),
+            ("RC_JWT", "x.x.x"),
+        ];
+        command
+            .envs(account)
+            .env("RC_SERVER_URL", "https://127.0.0.1:1");
         command
     };
     let mut program = Program::start(serve(&root));
     let url = program.url().await;
-    assert_eq!(http().get(format!("{url}/-/ready")).send().await.unwrap().status(), 200);
+    assert_eq!(
+        http()
+            .get(format!("{url}/-/ready"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     drop(program);
     fs::remove_file(root.folder.path().join(CERTIFICATES)).unwrap();
     let (code, _, log) = output(serve(&root)).await;

@@ -5,7 +5,13 @@
 //! and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `empty_root` and `systemd` must be run by root.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -22,13 +22,18 @@ pub struct Overlay {
 }
 
 /// All of them, by the older kubectl.
-pub static ALL: LazyLock<Vec<Overlay>> = LazyLock::new(|| NAMES.into_iter().map(Overlay::render).collect());
+pub static ALL: LazyLock<Vec<Overlay>> =
+    LazyLock::new(|| NAMES.into_iter().map(Overlay::render).collect());
 
 impl Overlay {
     fn render(name: &'static str) -> Self {
         let text = rendered(RELEASES[0], &format!("{FOLDER}/{name}"));
         let objects = objects(&text);
-        Self { name, text, objects }
+        Self {
+            name,
+            text,
+            objects,
+        }
     }
 
     /// The overlay of this name.
@@ -45,7 +50,9 @@ impl Overlay {
 
     /// Its objects of this kind.
     pub fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
-        self.objects.iter().filter(move |object| object["kind"] == kind)
+        self.objects
+            .iter()
+            .filter(move |object| object["kind"] == kind)
     }
 
     /// The pod of its only Deployment.
@@ -93,7 +100,9 @@ pub fn objects(text: &str) -> Vec<Value> {
 
 #[test]
 fn every_overlay_is_known_here() {
-    let folders = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let folders = std::fs::read_dir(FOLDER)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut folders: Vec<_> = folders.collect();
     folders.sort();
     assert_eq!(folders, NAMES);
@@ -102,14 +111,21 @@ fn every_overlay_is_known_here() {
 #[test]
 fn the_oldest_kubectl_and_a_new_one_render_the_same() {
     for overlay in ALL.iter() {
-        assert_eq!(rendered(RELEASES[1], &format!("{FOLDER}/{}", overlay.name)), overlay.text, "{}", overlay.name);
+        assert_eq!(
+            rendered(RELEASES[1], &format!("{FOLDER}/{}", overlay.name)),
+            overlay.text,
+            "{}",
+            overlay.name
+        );
     }
 }
 
 #[test]
 fn every_component_is_in_an_overlay() {
-    let used: String =
-        NAMES.iter().map(|name| yaml(format!("{FOLDER}/{name}/kustomization.yaml")).to_string()).collect();
+    let used: String = NAMES
+        .iter()
+        .map(|name| yaml(format!("{FOLDER}/{name}/kustomization.yaml")).to_string())
+        .collect();
     for entry in std::fs::read_dir("deploy/kubernetes/components").unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(used.contains(&format!("components/{name}\"")), "{name}");

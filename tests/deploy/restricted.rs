@@ -8,8 +8,16 @@ use serde_json::{Value, json};
 use crate::overlays::ALL;
 
 /// The kinds of volumes that the profile allows.
-const VOLUMES: [&str; 8] =
-    ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"];
+const VOLUMES: [&str; 8] = [
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
 
 /// Where a pod breaks the rules.
 fn violations(pod: &Value) -> Vec<String> {
@@ -30,47 +38,136 @@ fn of_pod(spec: &Value) -> Vec<String> {
         expect(&mut found, host, !is_true(&spec[host]));
     }
     let context = &spec["securityContext"];
-    expect(&mut found, "automountServiceAccountToken", spec["automountServiceAccountToken"] == false);
-    expect(&mut found, "pod runAsUser", context["runAsUser"].as_u64() != Some(0));
-    expect(&mut found, "supplementalGroups", !names(&context["supplementalGroups"], 0));
-    expect(&mut found, "sysctls", context["sysctls"].as_array().is_none_or(Vec::is_empty));
-    found.extend(of_any(context).into_iter().map(|what| format!("pod {what}")));
+    expect(
+        &mut found,
+        "automountServiceAccountToken",
+        spec["automountServiceAccountToken"] == false,
+    );
+    expect(
+        &mut found,
+        "pod runAsUser",
+        context["runAsUser"].as_u64() != Some(0),
+    );
+    expect(
+        &mut found,
+        "supplementalGroups",
+        !names(&context["supplementalGroups"], 0),
+    );
+    expect(
+        &mut found,
+        "sysctls",
+        context["sysctls"].as_array().is_none_or(Vec::is_empty),
+    );
+    found.extend(
+        of_any(context)
+            .into_iter()
+            .map(|what| format!("pod {what}")),
+    );
     found
 }
 
 /// The rules that hold for a pod and a container alike.
 fn of_any(context: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    expect(&mut found, "seLinuxOptions", context["seLinuxOptions"].is_null());
-    expect(&mut found, "hostProcess", !is_true(&context["windowsOptions"]["hostProcess"]));
-    expect(&mut found, "appArmorProfile", context["appArmorProfile"]["type"] != "Unconfined");
-    expect(&mut found, "seccompProfile", context["seccompProfile"]["type"] != "Unconfined");
+    expect(
+        &mut found,
+        "seLinuxOptions",
+        context["seLinuxOptions"].is_null(),
+    );
+    expect(
+        &mut found,
+        "hostProcess",
+        !is_true(&context["windowsOptions"]["hostProcess"]),
+    );
+    expect(
+        &mut found,
+        "appArmorProfile",
+        context["appArmorProfile"]["type"] != "Unconfined",
+    );
+    expect(
+        &mut found,
+        "seccompProfile",
+        context["seccompProfile"]["type"] != "Unconfined",
+    );
     found
 }
 
 fn of_container(spec: &Value, container: &Value) -> Vec<String> {
     let (own, pod) = (&container["securityContext"], &spec["securityContext"]);
-    let inherited = |field: &str| if own[field].is_null() { &pod[field] } else { &own[field] };
+    let inherited = |field: &str| {
+        if own[field].is_null() {
+            &pod[field]
+        } else {
+            &own[field]
+        }
+    };
     let mut found = of_any(own);
     expect(&mut found, "privileged", !is_true(&own["privileged"]));
-    expect(&mut found, "allowPrivilegeEscalation", own["allowPrivilegeEscalation"] == false);
-    expect(&mut found, "drop ALL", names(&own["capabilities"]["drop"], "ALL"));
-    expect(&mut found, "add", added(own).iter().all(|capability| *capability == "NET_BIND_SERVICE"));
-    expect(&mut found, "procMount", matches!(own["procMount"].as_str(), None | Some("Default")));
-    expect(&mut found, "runAsNonRoot", *inherited("runAsNonRoot") == true);
-    expect(&mut found, "runAsUser", inherited("runAsUser").as_u64().is_some_and(|user| user > 0));
+    expect(
+        &mut found,
+        "allowPrivilegeEscalation",
+        own["allowPrivilegeEscalation"] == false,
+    );
+    expect(
+        &mut found,
+        "drop ALL",
+        names(&own["capabilities"]["drop"], "ALL"),
+    );
+    expect(
+        &mut found,
+        "add",
+        added(own)
+            .iter()
+            .all(|capability| *capability == "NET_BIND_SERVICE"),
+    );
+    expect(
+        &mut found,
+        "procMount",
+        matches!(own["procMount"].as_str(), None | Some("Default")),
+    );
+    expect(
+        &mut found,
+        "runAsNonRoot",
+        *inherited("runAsNonRoot") == true,
+    );
+    expect(
+        &mut found,
+        "runAsUser",
+        inherited("runAsUser").as_u64().is_some_and(|user| user > 0),
+    );
     let seccomp = inherited("seccompProfile")["type"].as_str();
-    expect(&mut found, "seccomp type", matches!(seccomp, Some("RuntimeDefault" | "Localhost")));
-    expect(&mut found, "hostPort", ports(container).all(|port| port["hostPort"].as_u64().unwrap_or(0) == 0));
-    expect(&mut found, "readOnlyRootFilesystem", own["readOnlyRootFilesystem"] == true);
-    expect(&mut found, "probe host", probes(container).all(|probe| probe["host"].is_null()));
+    expect(
+        &mut found,
+        "seccomp type",
+        matches!(seccomp, Some("RuntimeDefault" | "Localhost")),
+    );
+    expect(
+        &mut found,
+        "hostPort",
+        ports(container).all(|port| port["hostPort"].as_u64().unwrap_or(0) == 0),
+    );
+    expect(
+        &mut found,
+        "readOnlyRootFilesystem",
+        own["readOnlyRootFilesystem"] == true,
+    );
+    expect(
+        &mut found,
+        "probe host",
+        probes(container).all(|probe| probe["host"].is_null()),
+    );
     found
 }
 
 fn volumes(spec: &Value) -> Vec<String> {
     let volumes = spec["volumes"].as_array().into_iter().flatten();
-    let kinds = volumes.flat_map(|volume| volume.as_object().unwrap().keys()).filter(|key| *key != "name");
-    kinds.filter(|kind| !VOLUMES.contains(&kind.as_str())).map(|kind| format!("volume {kind}")).collect()
+    let kinds = volumes
+        .flat_map(|volume| volume.as_object().unwrap().keys())
+        .filter(|key| *key != "name");
+    kinds
+        .filter(|kind| !VOLUMES.contains(&kind.as_str()))
+        .map(|kind| format!("volume {kind}"))
+        .collect()
 }
 
 fn expect(found: &mut Vec<String>, what: &str, holds: bool) {
@@ -84,11 +181,16 @@ fn is_true(value: &Value) -> bool {
 }
 
 fn names(list: &Value, wanted: impl Into<Value>) -> bool {
-    list.as_array().is_some_and(|list| list.contains(&wanted.into()))
+    list.as_array()
+        .is_some_and(|list| list.contains(&wanted.into()))
 }
 
 fn added(context: &Value) -> Vec<&Value> {
-    context["capabilities"]["add"].as_array().into_iter().flatten().collect()
+    context["capabilities"]["add"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn ports(container: &Value) -> impl Iterator<Item = &Value> {
@@ -97,7 +199,9 @@ fn ports(container: &Value) -> impl Iterator<Item = &Value> {
 
 fn probes(container: &Value) -> impl Iterator<Item = &Value> {
     let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|name| &container[name]);
-    probes.into_iter().flat_map(|probe| [&probe["httpGet"], &probe["tcpSocket"]])
+    probes
+        .into_iter()
+        .flat_map(|probe| [&probe["httpGet"], &probe["tcpSocket"]])
 }
 
 #[test]
@@ -109,36 +213,125 @@ fn every_pod_keeps_the_restricted_profile() {
 
 /// A place in the pod, what is written there, and the rule that this breaks.
 fn mutations() -> Vec<(&'static str, Value, &'static str)> {
-    let container = |rest| -> &'static str { Box::leak(format!("/spec/containers/0/{rest}").into_boxed_str()) };
+    let container =
+        |rest| -> &'static str { Box::leak(format!("/spec/containers/0/{rest}").into_boxed_str()) };
     vec![
         ("/spec/hostNetwork", json!(true), "hostNetwork"),
         ("/spec/hostPID", json!(true), "hostPID"),
         ("/spec/hostIPC", json!(true), "hostIPC"),
-        ("/spec/automountServiceAccountToken", json!(true), "automountServiceAccountToken"),
-        ("/spec/automountServiceAccountToken", json!(null), "automountServiceAccountToken"),
+        (
+            "/spec/automountServiceAccountToken",
+            json!(true),
+            "automountServiceAccountToken",
+        ),
+        (
+            "/spec/automountServiceAccountToken",
+            json!(null),
+            "automountServiceAccountToken",
+        ),
         ("/spec/securityContext/runAsUser", json!(0), "pod runAsUser"),
         ("/spec/securityContext/runAsUser", json!(null), "runAsUser"),
-        ("/spec/securityContext/runAsNonRoot", json!(null), "runAsNonRoot"),
-        ("/spec/securityContext/supplementalGroups", json!([0]), "supplementalGroups"),
-        ("/spec/securityContext/sysctls", json!([{"name": "a", "value": "b"}]), "sysctls"),
-        ("/spec/securityContext/seLinuxOptions", json!({"user": "system_u"}), "pod seLinuxOptions"),
-        ("/spec/securityContext/windowsOptions", json!({"hostProcess": true}), "pod hostProcess"),
-        ("/spec/securityContext/appArmorProfile", json!({"type": "Unconfined"}), "pod appArmorProfile"),
-        ("/spec/securityContext/seccompProfile", json!({"type": "Unconfined"}), "pod seccompProfile"),
-        ("/spec/securityContext/seccompProfile", json!(null), "seccomp type"),
-        (container("securityContext/privileged"), json!(true), "privileged"),
-        (container("securityContext/allowPrivilegeEscalation"), json!(null), "allowPrivilegeEscalation"),
-        (container("securityContext/capabilities"), json!({"drop": ["NET_RAW"]}), "drop ALL"),
-        (container("securityContext/capabilities"), json!({"drop": ["ALL"], "add": ["SYS_TIME"]}), "add"),
-        (container("securityContext/procMount"), json!("Unmasked"), "procMount"),
-        (container("securityContext/runAsNonRoot"), json!(false), "runAsNonRoot"),
-        (container("securityContext/runAsUser"), json!(0), "runAsUser"),
-        (container("securityContext/seccompProfile"), json!({"type": "Unconfined"}), "seccomp type"),
-        (container("securityContext/readOnlyRootFilesystem"), json!(false), "readOnlyRootFilesystem"),
+        (
+            "/spec/securityContext/runAsNonRoot",
+            json!(null),
+            "runAsNonRoot",
+        ),
+        (
+            "/spec/securityContext/supplementalGroups",
+            json!([0]),
+            "supplementalGroups",
+        ),
+        (
+            "/spec/securityContext/sysctls",
+            json!([{"name": "a", "value": "b"}]),
+            "sysctls",
+        ),
+        (
+            "/spec/securityContext/seLinuxOptions",
+            json!({"user": "system_u"}),
+            "pod seLinuxOptions",
+        ),
+        (
+            "/spec/securityContext/windowsOptions",
+            json!({"hostProcess": true}),
+            "pod hostProcess",
+        ),
+        (
+            "/spec/securityContext/appArmorProfile",
+            json!({"type": "Unconfined"}),
+            "pod appArmorProfile",
+        ),
+        (
+            "/spec/securityContext/seccompProfile",
+            json!({"type": "Unconfined"}),
+            "pod seccompProfile",
+        ),
+        (
+            "/spec/securityContext/seccompProfile",
+            json!(null),
+            "seccomp type",
+        ),
+        (
+            container("securityContext/privileged"),
+            json!(true),
+            "privileged",
+        ),
+        (
+            container("securityContext/allowPrivilegeEscalation"),
+            json!(null),
+            "allowPrivilegeEscalation",
+        ),
+        (
+            container("securityContext/capabilities"),
+            json!({"drop": ["NET_RAW"]}),
+            "drop ALL",
+        ),
+        (
+            container("securityContext/capabilities"),
+            json!({"drop": ["ALL"], "add": ["SYS_TIME"]}),
+            "add",
+        ),
+        (
+            container("securityContext/procMount"),
+            json!("Unmasked"),
+            "procMount",
+        ),
+        (
+            container("securityContext/runAsNonRoot"),
+            json!(false),
+            "runAsNonRoot",
+        ),
+        (
+            container("securityContext/runAsUser"),
+            json!(0),
+            "runAsUser",
+        ),
+        (
+            container("securityContext/seccompProfile"),
+            json!({"type": "Unconfined"}),
+            "seccomp type",
+        ),
+        (
+            container("securityContext/readOnlyRootFilesystem"),
+            json!(false),
+            "readOnlyRootFilesystem",
+        ),
         (container("ports/0/hostPort"), json!(10072), "hostPort"),
-        (container("readinessProbe/httpGet/host"), json!("169.254.169.254"), "probe host"),
-        ("/spec/volumes/0/hostPath", json!({"path": "/"}), "volume hostPath"),
-        ("/spec/initContainers", json!([{"name": "root"}]), "allowPrivilegeEscalation"),
+        (
+            container("readinessProbe/httpGet/host"),
+            json!("169.254.169.254"),
+            "probe host",
+        ),
+        (
+            "/spec/volumes/0/hostPath",
+            json!({"path": "/"}),
+            "volume hostPath",
+        ),
+        (
+            "/spec/initContainers",
+            json!([{"name": "root"}]),
+            "allowPrivilegeEscalation",
+        ),
     ]
 }
 
@@ -148,7 +341,15 @@ fn each_rule_of_the_profile_can_be_broken() {
     for (path, value, rule) in mutations() {
         let mut broken = pod.clone();
         let (parent, field) = path.rsplit_once('/').unwrap();
-        broken.pointer_mut(parent).unwrap_or_else(|| panic!("{path}"))[field] = value;
-        assert!(violations(&broken).iter().any(|violation| violation == rule), "{path}: {:?}", violations(&broken));
+        broken
+            .pointer_mut(parent)
+            .unwrap_or_else(|| panic!("{path}"))[field] = value;
+        assert!(
+            violations(&broken)
+                .iter()
+                .any(|violation| violation == rule),
+            "{path}: {:?}",
+            violations(&broken)
+        );
     }
 }

@@ -15,7 +15,9 @@ const OPERATOR: &str = "monitoring.coreos.com/";
 
 /// What the validator says of a file, line by line, and whether it is content.
 fn verdict(file: &Path, release: &str) -> (bool, String) {
-    let output = run(installed("kubernetes-validate").args(["--strict", "-k", release]).arg(file));
+    let output = run(installed("kubernetes-validate")
+        .args(["--strict", "-k", release])
+        .arg(file));
     (output.status.success(), said(&output))
 }
 
@@ -28,16 +30,28 @@ fn validate(overlay: &Overlay, release: &str) {
     let is_foreign = |object: &&Value| object["apiVersion"].as_str().unwrap().starts_with(OPERATOR);
     let (foreign, own): (Vec<_>, Vec<_>) = overlay.objects.iter().partition(is_foreign);
     let passed = format!(" against version {release}");
-    assert_eq!(said.lines().filter(|line| line.ends_with(&passed)).count(), own.len(), "{said}");
-    let unknown = said.lines().filter(|line| line.contains("Couldn't find schema"));
-    assert_eq!(unknown.filter(|line| line.contains(OPERATOR)).count(), foreign.len(), "{said}");
+    assert_eq!(
+        said.lines().filter(|line| line.ends_with(&passed)).count(),
+        own.len(),
+        "{said}"
+    );
+    let unknown = said
+        .lines()
+        .filter(|line| line.contains("Couldn't find schema"));
+    assert_eq!(
+        unknown.filter(|line| line.contains(OPERATOR)).count(),
+        foreign.len(),
+        "{said}"
+    );
     assert_eq!(said.lines().count(), overlay.objects.len(), "{said}");
 }
 
 #[test]
 fn every_object_is_what_three_releases_of_kubernetes_expect() {
     for overlay in ALL.iter() {
-        RELEASES.iter().for_each(|release| validate(overlay, release));
+        RELEASES
+            .iter()
+            .for_each(|release| validate(overlay, release));
     }
 }
 

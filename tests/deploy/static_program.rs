@@ -9,7 +9,12 @@ pub const PROGRAM: &str = "target/static/x86_64-unknown-linux-musl/release/ringc
 
 #[test]
 fn it_asks_for_no_interpreter_and_no_library() {
-    let headers = printed(Command::new("readelf").args(["--program-headers", "--dynamic", "--wide", PROGRAM]));
+    let headers = printed(Command::new("readelf").args([
+        "--program-headers",
+        "--dynamic",
+        "--wide",
+        PROGRAM,
+    ]));
     assert!(!headers.contains("INTERP"), "{headers}");
     assert!(!headers.contains("(NEEDED)"), "{headers}");
     // What is dynamic in it is its own address, which the kernel chooses at each start.
@@ -21,6 +26,14 @@ fn it_asks_for_no_interpreter_and_no_library() {
 #[test]
 fn the_ordinary_program_does_so_the_look_is_sharp() {
     let ordinary = env!("CARGO_BIN_EXE_ringcentral-exporter");
-    let headers = printed(Command::new("readelf").args(["--program-headers", "--dynamic", "--wide", ordinary]));
-    assert!(headers.contains("INTERP") && headers.contains("(NEEDED)"), "{headers}");
+    let headers = printed(Command::new("readelf").args([
+        "--program-headers",
+        "--dynamic",
+        "--wide",
+        ordinary,
+    ]));
+    assert!(
+        headers.contains("INTERP") && headers.contains("(NEEDED)"),
+        "{headers}"
+    );
 }

@@ -29,16 +29,27 @@ const LEFT: [&str; 6] = [
 
 fn security(arguments: &[&str], unit: &Path) -> Command {
     let mut command = Command::new("systemd-analyze");
-    command.args(["security", "--offline=true", "--no-pager"]).args(arguments).arg(unit);
+    command
+        .args(["security", "--offline=true", "--no-pager"])
+        .args(arguments)
+        .arg(unit);
     command
 }
 
 #[test]
 fn the_exposure_is_as_low_as_it_gets() {
     let said = printed(&mut security(&["--threshold=11"], Path::new(UNIT)));
-    assert!(said.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"), "{said}");
-    let table: Value = serde_json::from_str(&printed(&mut security(&["--json=short"], Path::new(UNIT)))).unwrap();
-    let exposed = table.as_array().unwrap().iter().filter(|row| row["exposure"].is_string());
+    assert!(
+        said.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
+        "{said}"
+    );
+    let table: Value =
+        serde_json::from_str(&printed(&mut security(&["--json=short"], Path::new(UNIT)))).unwrap();
+    let exposed = table
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["exposure"].is_string());
     let names: BTreeSet<_> = exposed.map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, BTreeSet::from(LEFT), "{table:#}");
     assert!(text(README).contains("says 1.1, of 10"));
@@ -48,8 +59,16 @@ fn the_exposure_is_as_low_as_it_gets() {
 fn a_unit_that_exposes_more_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let worse = folder.path().join("ringcentral-exporter.service");
-    std::fs::write(&worse, text(UNIT).replace("ProtectKernelTunables=yes\n", "")).unwrap();
-    assert!(!run(&mut security(&["--threshold=11"], &worse)).status.success());
+    std::fs::write(
+        &worse,
+        text(UNIT).replace("ProtectKernelTunables=yes\n", ""),
+    )
+    .unwrap();
+    assert!(
+        !run(&mut security(&["--threshold=11"], &worse))
+            .status
+            .success()
+    );
 }
 
 #[test]
@@ -58,10 +77,15 @@ fn systemd_understands_every_line_of_the_unit() {
     let unit = folder.path().join("ringcentral-exporter.service");
     let verdict = |text: &str| {
         std::fs::write(&unit, text).unwrap();
-        said(&run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit)))
+        said(&run(Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(&unit)))
     };
     // It looks whether the program is there.
-    let here = text(UNIT).replace(INSTALLED, std::fs::canonicalize(PROGRAM).unwrap().to_str().unwrap());
+    let here = text(UNIT).replace(
+        INSTALLED,
+        std::fs::canonicalize(PROGRAM).unwrap().to_str().unwrap(),
+    );
     assert_eq!(verdict(&here), "");
     assert!(verdict(&here.replace("ProtectHome=", "ProtectHomes=")).contains("ProtectHomes"));
 }
@@ -69,7 +93,9 @@ fn systemd_understands_every_line_of_the_unit() {
 /// The sections of the README: those for one account, and the one for many.
 fn sections() -> (String, String) {
     let readme = text(README);
-    let (many, others): (Vec<_>, Vec<_>) = readme.split("\n## ").partition(|part| part.starts_with("Many accounts\n"));
+    let (many, others): (Vec<_>, Vec<_>) = readme
+        .split("\n## ")
+        .partition(|part| part.starts_with("Many accounts\n"));
     assert_eq!(many.len(), 1);
     (others.join("\n"), many[0].to_owned())
 }
@@ -77,7 +103,10 @@ fn sections() -> (String, String) {
 /// The commands of a text, in their order.
 fn commands_in(text: &str) -> Vec<String> {
     let outside: Vec<_> = text.split("```").step_by(2).collect();
-    let lines = outside.iter().flat_map(|part| part.lines()).filter(|line| line.starts_with("    "));
+    let lines = outside
+        .iter()
+        .flat_map(|part| part.lines())
+        .filter(|line| line.starts_with("    "));
     lines.map(|line| line.trim().to_owned()).collect()
 }
 
@@ -88,9 +117,14 @@ fn commands() -> Vec<String> {
 
 /// The commands for many accounts, after those that install program and unit.
 fn commands_for_accounts() -> Vec<String> {
-    let install = commands().into_iter().filter(|line| line.ends_with("/usr/local/bin/") || line.ends_with("/system/"));
+    let install = commands()
+        .into_iter()
+        .filter(|line| line.ends_with("/usr/local/bin/") || line.ends_with("/system/"));
     let commands: Vec<_> = install.chain(commands_in(&sections().1)).collect();
-    assert!(commands[0].contains(PROGRAM) && commands[1].contains(UNIT), "{commands:#?}");
+    assert!(
+        commands[0].contains(PROGRAM) && commands[1].contains(UNIT),
+        "{commands:#?}"
+    );
     commands
 }
 
@@ -111,15 +145,17 @@ const ACCOUNT: &str = "\
 fn steps(commands: &[String]) -> String {
     let mut steps = ACCOUNT.replace("PROGRAM", PROGRAM);
     for command in commands {
-        steps.push_str(&match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
-            Some((_, "client-secret" | "accounts/acme.client-secret")) => {
-                format!("value RC_CLIENT_SECRET | {command}\n")
-            }
-            Some((_, "jwt" | "accounts/acme.jwt")) => format!("value RC_JWT | {command}\n"),
-            Some((_, "environment")) => format!("id | {command}\n"),
-            Some((_, "accounts/accounts.yml")) => format!("file | {command}\n"),
-            _ => format!("{command}\n"),
-        });
+        steps.push_str(
+            &match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
+                Some((_, "client-secret" | "accounts/acme.client-secret")) => {
+                    format!("value RC_CLIENT_SECRET | {command}\n")
+                }
+                Some((_, "jwt" | "accounts/acme.jwt")) => format!("value RC_JWT | {command}\n"),
+                Some((_, "environment")) => format!("id | {command}\n"),
+                Some((_, "accounts/accounts.yml")) => format!("file | {command}\n"),
+                _ => format!("{command}\n"),
+            },
+        );
         // A started unit of this kind has forked, and listens a moment later.
         if command.starts_with("systemctl enable") || command.starts_with("systemctl re") {
             steps.push_str("sleep 1\n");
@@ -132,9 +168,16 @@ fn steps(commands: &[String]) -> String {
 fn boot(shared: &Path, steps: &str) -> String {
     std::fs::write(shared.join("steps"), steps).unwrap();
     std::fs::write(shared.join("drop-in.conf"), STRICTER).unwrap();
-    let output = run(Command::new("sh").arg("tests/deploy/tools/systemd.sh").arg(shared));
+    let output = run(Command::new("sh")
+        .arg("tests/deploy/tools/systemd.sh")
+        .arg(shared));
     let log = std::fs::read_to_string(shared.join("said")).unwrap_or_default();
-    assert_eq!(std::fs::read_to_string(shared.join("status")).unwrap_or_default(), "0\n", "{}\n{log}", said(&output));
+    assert_eq!(
+        std::fs::read_to_string(shared.join("status")).unwrap_or_default(),
+        "0\n",
+        "{}\n{log}",
+        said(&output)
+    );
     log
 }
 
@@ -154,11 +197,21 @@ fn unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
 fn systemd_understands_the_drop_in_for_accounts_and_exposes_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit_with(&text(ACCOUNTS), folder.path());
-    let verdict = |unit: &Path| said(&run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit)));
+    let verdict = |unit: &Path| {
+        said(&run(Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(unit)))
+    };
     assert_eq!(verdict(&unit), "");
     let exposed = printed(&mut security(&["--threshold=11"], &unit));
-    assert!(exposed.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"), "{exposed}");
-    unit_with(&text(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="), folder.path());
+    assert!(
+        exposed.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
+        "{exposed}"
+    );
+    unit_with(
+        &text(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="),
+        folder.path(),
+    );
     assert!(verdict(&unit).contains("SupplementaryGroup"));
 }
 
@@ -171,16 +224,31 @@ const LEFT_OVER: &str = "\
 fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
     must_be_root();
     let commands = commands_for_accounts();
-    let install = commands.into_iter().filter(|line| line.starts_with("install") && !line.contains("/dev/stdin"));
-    let install: Vec<_> = install.map(|line| line.replace("-g ringcentral-accounts ", "")).collect();
+    let install = commands
+        .into_iter()
+        .filter(|line| line.starts_with("install") && !line.contains("/dev/stdin"));
+    let install: Vec<_> = install
+        .map(|line| line.replace("-g ringcentral-accounts ", ""))
+        .collect();
     let show = |install: &[String]| {
         let folder = tempfile::tempdir().unwrap();
-        boot(folder.path(), &(steps(install) + "systemctl daemon-reload\n" + LEFT_OVER));
+        boot(
+            folder.path(),
+            &(steps(install) + "systemctl daemon-reload\n" + LEFT_OVER),
+        );
         text(folder.path().join("before"))
     };
-    let left = |shown: &str| ["RC_", "environment", "client-secret"].iter().any(|word| shown.contains(word));
+    let left = |shown: &str| {
+        ["RC_", "environment", "client-secret"]
+            .iter()
+            .any(|word| shown.contains(word))
+    };
     let with = show(&install);
-    assert!(!left(&with) && with.contains("--config.file=/etc/ringcentral-exporter/accounts/accounts.yml"), "{with}");
+    assert!(
+        !left(&with)
+            && with.contains("--config.file=/etc/ringcentral-exporter/accounts/accounts.yml"),
+        "{with}"
+    );
     let without = show(&install[..2]);
     assert!(left(&without), "the unit alone has an account: {without}");
 }
@@ -190,11 +258,23 @@ fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
     must_be_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
-    let log = boot(folder.path(), &(steps(&commands_for_accounts()) + AFTERWARDS));
-    assert!(log.contains("\nringcentral_up{account=\"acme\"} 1\n"), "{log}");
-    assert!(text(shared("journal")).contains("the configuration was read anew"), "{log}");
+    let log = boot(
+        folder.path(),
+        &(steps(&commands_for_accounts()) + AFTERWARDS),
+    );
+    assert!(
+        log.contains("\nringcentral_up{account=\"acme\"} 1\n"),
+        "{log}"
+    );
+    assert!(
+        text(shared("journal")).contains("the configuration was read anew"),
+        "{log}"
+    );
     confined(&text(shared("process")));
-    assert!(text(shared("before")).contains("\nNRestarts=0\n") && text(shared("after")).contains("\nResult=success\n"));
+    assert!(
+        text(shared("before")).contains("\nNRestarts=0\n")
+            && text(shared("after")).contains("\nResult=success\n")
+    );
 }
 
 /// What the unit promises, seen from beside it; then its end.
@@ -215,25 +295,58 @@ fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
     let log = boot(folder.path(), &(steps(&commands()) + AFTERWARDS));
-    assert!(log.contains("\nringcentral_up{account=\"default\"} 1\n"), "{log}");
-    assert!(text(shared("metrics")).contains("\nprocess_start_time_seconds "), "{log}");
+    assert!(
+        log.contains("\nringcentral_up{account=\"default\"} 1\n"),
+        "{log}"
+    );
+    assert!(
+        text(shared("metrics")).contains("\nprocess_start_time_seconds "),
+        "{log}"
+    );
     let journal = text(shared("journal"));
-    for message in ["first fetch succeeded", "the configuration was read anew", "stopping"] {
+    for message in [
+        "first fetch succeeded",
+        "the configuration was read anew",
+        "stopping",
+    ] {
         assert!(journal.contains(message), "{message} in {journal}");
     }
     confined(&text(shared("process")));
     let before = text(shared("before"));
-    assert!(before.contains("\nActiveState=active\n") && before.contains("\nNRestarts=0\n"), "{before}");
+    assert!(
+        before.contains("\nActiveState=active\n") && before.contains("\nNRestarts=0\n"),
+        "{before}"
+    );
     let after = text(shared("after"));
-    assert!(after.contains("\nResult=success\n") && after.contains("\nExecMainStatus=0\n"), "{after}");
+    assert!(
+        after.contains("\nResult=success\n") && after.contains("\nExecMainStatus=0\n"),
+        "{after}"
+    );
 }
 
 /// What the kernel says of a process that is nobody, has no rights and gets none.
 fn confined(status: &str) {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
-    let user: u32 = field("Uid:").split_whitespace().next().unwrap().parse().unwrap();
-    assert!((61_184..=65_519).contains(&user), "a user of systemd's own: {user}");
-    assert_eq!([field("CapEff:"), field("CapBnd:"), field("CapAmb:")], ["0000000000000000"; 3]);
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+            .trim()
+    };
+    let user: u32 = field("Uid:")
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        (61_184..=65_519).contains(&user),
+        "a user of systemd's own: {user}"
+    );
+    assert_eq!(
+        [field("CapEff:"), field("CapBnd:"), field("CapAmb:")],
+        ["0000000000000000"; 3]
+    );
     assert_eq!([field("NoNewPrivs:"), field("Seccomp:")], ["1", "2"]);
 }
 
@@ -271,8 +384,16 @@ fn with_the_drop_in_of_the_readme_it_speaks_tls_with_certificates_that_only_root
         ("web.yml", web),
         ("tls.conf", drop_in()),
     ];
-    files.into_iter().for_each(|(name, content)| std::fs::write(folder.path().join(name), content).unwrap());
-    let install: Vec<_> = commands().into_iter().filter(|command| command.starts_with("install")).collect();
+    files
+        .into_iter()
+        .for_each(|(name, content)| std::fs::write(folder.path().join(name), content).unwrap());
+    let install: Vec<_> = commands()
+        .into_iter()
+        .filter(|command| command.starts_with("install"))
+        .collect();
     let log = boot(folder.path(), &(steps(&install) + TLS));
-    assert!(log.contains("\nringcentral_up{account=\"default\"} 1\n"), "{log}");
+    assert!(
+        log.contains("\nringcentral_up{account=\"default\"} 1\n"),
+        "{log}"
+    );
 }

@@ -12,7 +12,11 @@ const INSTALLED: &str = ".cache/deploy/python/bin";
 /// A program of `make deploy`.
 pub fn installed(program: &str) -> Command {
     let path = Path::new(INSTALLED).join(program);
-    assert!(path.exists(), "{} is missing: `make deploy` installs it", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: `make deploy` installs it",
+        path.display()
+    );
     Command::new(path)
 }
 
@@ -20,7 +24,8 @@ pub fn installed(program: &str) -> Command {
 pub fn run(command: &mut Command) -> Output {
     let program = command.get_program().to_owned();
     let output = command.stdin(Stdio::null()).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}; `make tools` installs it", program.display()))
+    output
+        .unwrap_or_else(|error| panic!("{}: {error}; `make tools` installs it", program.display()))
 }
 
 /// What it prints; panics with what it says if it fails.
@@ -45,7 +50,10 @@ pub fn shell(line: &str) -> Command {
 /// Ends the test with a clear line where it cannot work.
 pub fn must_be_root() {
     let user = std::fs::metadata("/proc/self").unwrap().uid();
-    assert_eq!(user, 0, "it mounts, and makes cgroups: run `make deploy` as root");
+    assert_eq!(
+        user, 0,
+        "it mounts, and makes cgroups: run `make deploy` as root"
+    );
 }
 
 /// The text of a file of this package.
@@ -56,13 +64,18 @@ pub fn text(path: impl AsRef<Path>) -> String {
 
 /// The file's YAML.
 pub fn yaml(path: impl AsRef<Path>) -> Value {
-    serde_saphyr::from_str(&text(path.as_ref())).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+    serde_saphyr::from_str(&text(path.as_ref()))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
 }
 
 /// The files of a folder whose names end so, in order.
 pub fn files(folder: &str, end: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.to_str().unwrap().ends_with(end)).collect();
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.to_str().unwrap().ends_with(end))
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "no {end} in {folder}");
     files

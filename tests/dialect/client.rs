@@ -28,11 +28,21 @@ impl Language {
         let mut child = self.spawn(scene, account);
         let mut stderr = child.stderr.take().unwrap();
         let mut complaint = String::new();
-        let both = async { tokio::join!(converse(&mut child, pause), stderr.read_to_string(&mut complaint)) };
+        let both = async {
+            tokio::join!(
+                converse(&mut child, pause),
+                stderr.read_to_string(&mut complaint)
+            )
+        };
         let ended = timeout(PATIENCE, both).await;
-        let (said, _) = ended.unwrap_or_else(|_| panic!("{self:?} does not come to an end of {scene}: {complaint}"));
+        let (said, _) = ended
+            .unwrap_or_else(|_| panic!("{self:?} does not come to an end of {scene}: {complaint}"));
         let status = child.wait().await.unwrap();
-        assert!(status.success(), "{self:?} fails at {scene}: {status}\n{}\n{complaint}", said.join("\n"));
+        assert!(
+            status.success(),
+            "{self:?} fails at {scene}: {status}\n{}\n{complaint}",
+            said.join("\n")
+        );
         serde_json::from_str(said.last().expect("it says what it saw")).unwrap()
     }
 
@@ -58,7 +68,9 @@ impl Language {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command.spawn().unwrap_or_else(|error| match error.kind() {
-            ErrorKind::NotFound => panic!("{} is missing: `make tools` installs it", program.display()),
+            ErrorKind::NotFound => {
+                panic!("{} is missing: `make tools` installs it", program.display())
+            }
             _ => panic!("{} cannot be run: {error}", program.display()),
         })
     }
@@ -68,16 +80,23 @@ impl Language {
         let asked_for = fs::read(self.sources().join(self.versions())).unwrap();
         let installed = fs::read(self.installed().join("installed"));
         let agrees = installed.is_ok_and(|installed| installed == asked_for);
-        assert!(agrees, "RingCentral's library for {self:?} is not installed as asked for: `make dialect` does it");
+        assert!(
+            agrees,
+            "RingCentral's library for {self:?} is not installed as asked for: `make dialect` does it"
+        );
     }
 
     fn sources(self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialect").join(self.directory())
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/dialect")
+            .join(self.directory())
     }
 
     /// Where the Makefile puts the libraries, and beside them the list of their versions.
     fn installed(self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/dialect").join(self.directory())
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(".cache/dialect")
+            .join(self.directory())
     }
 
     fn directory(self) -> &'static str {

@@ -5,7 +5,13 @@
 //! tell what they saw; whether that was right is decided here, by the account's own records. So are the exporters of
 //! `benches/peers`, which are built on the same libraries. `make dialect` installs what they need.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod client;
 #[path = "../common/mod.rs"]

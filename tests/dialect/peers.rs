@@ -14,8 +14,17 @@ use crate::shown::Shown;
 /// All of several pages, and calls of each kind.
 pub async fn shows_what_is_listed(peer: Program) {
     let heavy = Limit::per_minute(1_000);
-    let limits = Limits { heavy, ..Limits::default() };
-    let rig = Rig::start(Scenario { calls_per_minute: 40.0, max_per_page: 20, limits, ..Scenario::normal() }).await;
+    let limits = Limits {
+        heavy,
+        ..Limits::default()
+    };
+    let rig = Rig::start(Scenario {
+        calls_per_minute: 40.0,
+        max_per_page: 20,
+        limits,
+        ..Scenario::normal()
+    })
+    .await;
 
     let text = peer.start(&rig.simulator).first_scrape(&http()).await;
 
@@ -27,9 +36,21 @@ pub async fn shows_what_is_listed(peer: Program) {
 /// Refused, it shows no calls, asks nothing as long as it was told to, and goes on.
 pub async fn waits_out_a_penalty(peer: Program) {
     let penalty = Duration::from_millis(1_500);
-    let heavy = Limit { requests: 1, window: Duration::from_secs(600), kind: Window::Sliding, penalty };
-    let limits = Limits { heavy, ..Limits::default() };
-    let account = rig::start(Scenario { limits, ..Scenario::normal() }).await;
+    let heavy = Limit {
+        requests: 1,
+        window: Duration::from_secs(600),
+        kind: Window::Sliding,
+        penalty,
+    };
+    let limits = Limits {
+        heavy,
+        ..Limits::default()
+    };
+    let account = rig::start(Scenario {
+        limits,
+        ..Scenario::normal()
+    })
+    .await;
     let (exporter, http) = (peer.start(&account), http());
     exporter.first_scrape(&http).await;
 
@@ -41,6 +62,12 @@ pub async fn waits_out_a_penalty(peer: Program) {
 
     let calls = [200, 429, 200].map(|status| (Operation::ActiveCalls, status));
     let journal = account.journal();
-    assert_eq!(visit(&journal), [&[(Operation::Token, 200)], &calls[..]].concat());
-    assert!(journal.iter().all(|entry| !entry.in_penalty), "{journal:#?}");
+    assert_eq!(
+        visit(&journal),
+        [&[(Operation::Token, 200)], &calls[..]].concat()
+    );
+    assert!(
+        journal.iter().all(|entry| !entry.in_penalty),
+        "{journal:#?}"
+    );
 }

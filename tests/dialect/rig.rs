@@ -19,8 +19,14 @@ impl Rig {
     pub async fn start(scenario: Scenario) -> Rig {
         let clock = Arc::new(AtomicI64::new(MORNING));
         let hands = Arc::clone(&clock);
-        let scenario = Scenario { clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))), ..scenario };
-        Rig { simulator: start(scenario).await, clock }
+        let scenario = Scenario {
+            clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))),
+            ..scenario
+        };
+        Rig {
+            simulator: start(scenario).await,
+            clock,
+        }
     }
 
     pub fn pass_seconds(&self, seconds: i64) {
@@ -36,5 +42,13 @@ pub async fn start(scenario: Scenario) -> Simulator {
 
 /// The journal in short: what was asked, and the status of the answer.
 pub fn visit(journal: &[JournalEntry]) -> Vec<(Operation, u16)> {
-    journal.iter().map(|entry| (entry.operation.expect(&entry.target), entry.status.expect(&entry.target))).collect()
+    journal
+        .iter()
+        .map(|entry| {
+            (
+                entry.operation.expect(&entry.target),
+                entry.status.expect(&entry.target),
+            )
+        })
+        .collect()
 }

@@ -19,7 +19,14 @@ async fn a_thousand_scrapers_at_once_get_a_right_answer_each() {
     let answers = crowd.join_all().await;
     answers.iter().for_each(|answer| answer.is_right());
     let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
-    println!("{} scrapers, the last is answered after {slowest:?}", answers.len());
-    let fetches = stage.simulator.journal().into_iter().filter(|it| it.operation == Some(Operation::ActiveCalls));
+    println!(
+        "{} scrapers, the last is answered after {slowest:?}",
+        answers.len()
+    );
+    let fetches = stage
+        .simulator
+        .journal()
+        .into_iter()
+        .filter(|it| it.operation == Some(Operation::ActiveCalls));
     assert_eq!(fetches.count(), 1, "a crowd costs what one does");
 }

@@ -19,7 +19,12 @@ pub struct Flood(JoinSet<()>);
 
 impl Flood {
     /// So many; what each does once it is there, `act` says. Whatever comes back is read only if `act` reads it.
-    pub async fn start<F, Act>(stage: &Stage, wanted: usize, from: fn(usize) -> Ipv4Addr, act: F) -> Self
+    pub async fn start<F, Act>(
+        stage: &Stage,
+        wanted: usize,
+        from: fn(usize) -> Ipv4Addr,
+        act: F,
+    ) -> Self
     where
         F: Fn(TcpStream) -> Act + Copy + Send + 'static,
         Act: Future<Output = ()> + Send,
@@ -54,14 +59,28 @@ pub async fn silence(mut stream: TcpStream) {
 pub fn affordable(wanted: usize) -> usize {
     static RAISED: Once = Once::new();
     let limits = Process::myself().unwrap().limits().unwrap();
-    let LimitValue::Value(most) = limits.max_open_files.hard_limit else { return wanted };
+    let LimitValue::Value(most) = limits.max_open_files.hard_limit else {
+        return wanted;
+    };
     RAISED.call_once(|| {
-        let own = ["--pid", &std::process::id().to_string(), &format!("--nofile={most}:")];
-        assert!(Command::new("prlimit").args(own).status().unwrap().success());
+        let own = [
+            "--pid",
+            &std::process::id().to_string(),
+            &format!("--nofile={most}:"),
+        ];
+        assert!(
+            Command::new("prlimit")
+                .args(own)
+                .status()
+                .unwrap()
+                .success()
+        );
     });
     let count = wanted.min(usize::try_from(most).unwrap().saturating_sub(200) / 2);
     if count < wanted {
-        println!("{count} connections instead of {wanted}: this process may have {most} descriptors");
+        println!(
+            "{count} connections instead of {wanted}: this process may have {most} descriptors"
+        );
     }
     count
 }

@@ -20,7 +20,10 @@ fn many(number: usize) -> Ipv4Addr {
 
 /// Most of a head, then a byte each second.
 async fn half_a_head(mut stream: TcpStream) {
-    let begun = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Filler: {}", "a".repeat(15_000));
+    let begun = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Filler: {}",
+        "a".repeat(15_000)
+    );
     let mut sent = stream.write_all(begun.as_bytes()).await;
     while sent.is_ok() {
         sleep(Duration::from_secs(1)).await;
@@ -58,14 +61,18 @@ async fn idle_connections_from_one_address_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_800, one, silence).await;
-    stage.is_well(&format!("{} idle connections", flood.len()), before).await;
+    stage
+        .is_well(&format!("{} idle connections", flood.len()), before)
+        .await;
 }
 
 #[tokio::test]
 async fn a_crowd_does_not_hurry_a_slow_client_from_elsewhere() {
     let stage = Stage::start().await;
     let _flood = Flood::start(&stage, 1_800, one, silence).await;
-    let answer = stage.ask_after(Duration::from_secs(2), HONEST, SCRAPE.as_bytes()).await;
+    let answer = stage
+        .ask_after(Duration::from_secs(2), HONEST, SCRAPE.as_bytes())
+        .await;
     answer.is_right();
 }
 
@@ -74,7 +81,9 @@ async fn handshakes_that_never_end_keep_nobody_out() {
     let stage = Stage::with_tls().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_800, many, half_a_handshake).await;
-    stage.is_well(&format!("{} half handshakes", flood.len()), before).await;
+    stage
+        .is_well(&format!("{} half handshakes", flood.len()), before)
+        .await;
 }
 
 #[tokio::test]
@@ -82,7 +91,12 @@ async fn idle_connections_from_as_many_addresses_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 3_000, many, silence).await;
-    stage.is_well(&format!("{} idle connections from as many addresses", flood.len()), before).await;
+    stage
+        .is_well(
+            &format!("{} idle connections from as many addresses", flood.len()),
+            before,
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -90,7 +104,9 @@ async fn heads_that_never_end_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 3_000, one, half_a_head).await;
-    stage.is_well(&format!("{} half heads", flood.len()), before).await;
+    stage
+        .is_well(&format!("{} half heads", flood.len()), before)
+        .await;
 }
 
 #[tokio::test]
@@ -98,7 +114,9 @@ async fn readers_that_take_a_byte_a_second_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_200, many, a_byte_a_second).await;
-    stage.is_well(&format!("{} slow readers", flood.len()), before).await;
+    stage
+        .is_well(&format!("{} slow readers", flood.len()), before)
+        .await;
 }
 
 #[tokio::test]
@@ -106,7 +124,12 @@ async fn requests_without_end_whose_answers_nobody_takes_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 1_200, one, asking_without_end).await;
-    stage.is_well(&format!("{} that ask and take nothing", flood.len()), before).await;
+    stage
+        .is_well(
+            &format!("{} that ask and take nothing", flood.len()),
+            before,
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -114,7 +137,9 @@ async fn ten_thousand_connections_that_are_held_keep_nobody_out() {
     let stage = Stage::start().await;
     let before = stage.memory().await;
     let flood = Flood::start(&stage, 10_000, one, silence).await;
-    stage.is_well(&format!("{} held connections", flood.len()), before).await;
+    stage
+        .is_well(&format!("{} held connections", flood.len()), before)
+        .await;
 }
 
 #[tokio::test]
@@ -123,11 +148,17 @@ async fn ten_thousand_connections_that_come_and_go_leave_nothing_behind() {
     let before = stage.memory().await;
     let started = Instant::now();
     for number in 0..10_000 {
-        let from = if number % 2 == 0 { ATTACKER } else { many(number) };
+        let from = if number % 2 == 0 {
+            ATTACKER
+        } else {
+            many(number)
+        };
         drop(connect(stage.address, from).await.unwrap());
     }
     println!("10,000 came and went in {:?}", started.elapsed());
-    stage.is_well("after 10,000 that came and went", before).await;
+    stage
+        .is_well("after 10,000 that came and went", before)
+        .await;
     assert!(stage.scrape(HONEST).await.value("process_open_fds") < 50.0);
 }
 
@@ -143,5 +174,8 @@ async fn what_a_reader_does_not_take_is_kept_for_ten_seconds_alone() {
     sleep(Duration::from_secs(16)).await;
     let mut taken = Vec::new();
     let ended = reader.read_to_end(&mut taken).await;
-    assert!(ended.is_err() || taken.len() < whole, "all {whole} bytes came after all");
+    assert!(
+        ended.is_err() || taken.len() < whole,
+        "all {whole} bytes came after all"
+    );
 }

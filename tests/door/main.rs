@@ -4,7 +4,13 @@
 //! flood, an honest scrape has three seconds, and memory and descriptors have bounds.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -66,14 +66,31 @@ impl Stage {
         let simulator = Simulator::start(listener, Scenario::normal(), 1).unwrap();
         let all = [&["--web.listen-address", "127.0.0.1:0"], flags].concat();
         let mut program = Program::start(limited(&pointed_at(&simulator, &all)));
-        let address = program.url().await.rsplit("//").next().unwrap().parse().unwrap();
-        Self { address, simulator, tls, _program: program }
+        let address = program
+            .url()
+            .await
+            .rsplit("//")
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self {
+            address,
+            simulator,
+            tls,
+            _program: program,
+        }
     }
 
     pub async fn connect(&self, from: Ipv4Addr) -> std::io::Result<Box<dyn Stream>> {
         let stream = connect(self.address, from).await?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        Ok(Box::new(tls.connect(ServerName::try_from("localhost").unwrap(), stream).await?))
+        let Some(tls) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        Ok(Box::new(
+            tls.connect(ServerName::try_from("localhost").unwrap(), stream)
+                .await?,
+        ))
     }
 
     /// Sends this on a new connection, and reads to the end; at most for ten seconds.
@@ -92,9 +109,17 @@ impl Stage {
             stream.read_to_end(&mut bytes).await.expect("an answer");
             String::from_utf8(bytes).unwrap()
         };
-        let text = timeout(Duration::from_secs(10), asked).await.expect("an answer within ten seconds");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        Answer { head: head.to_owned(), body: body.to_owned(), took: started.elapsed() }
+        let text = timeout(Duration::from_secs(10), asked)
+            .await
+            .expect("an answer within ten seconds");
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text:?}"));
+        Answer {
+            head: head.to_owned(),
+            body: body.to_owned(),
+            took: started.elapsed(),
+        }
     }
 
     pub async fn scrape(&self, from: Ipv4Addr) -> Answer {
@@ -115,14 +140,21 @@ impl Stage {
             sleep(Duration::from_millis(500)).await;
         }
         let grown = (memory - memory_before) / MIB;
-        println!("{flood}: slowest {slowest:.3?} s, {grown:.1} MiB more, {descriptors} descriptors");
-        assert!(slowest.iter().all(|seconds| *seconds < 3.0), "elsewhere and from the same address: {slowest:?}");
+        println!(
+            "{flood}: slowest {slowest:.3?} s, {grown:.1} MiB more, {descriptors} descriptors"
+        );
+        assert!(
+            slowest.iter().all(|seconds| *seconds < 3.0),
+            "elsewhere and from the same address: {slowest:?}"
+        );
         assert!(descriptors < MOST_DESCRIPTORS, "{descriptors}");
         assert!(grown < MOST_MIB, "{grown}");
     }
 
     pub async fn memory(&self) -> f64 {
-        self.scrape(HONEST).await.value("process_resident_memory_bytes")
+        self.scrape(HONEST)
+            .await
+            .value("process_resident_memory_bytes")
     }
 }
 
@@ -135,15 +167,29 @@ impl Answer {
     #[track_caller]
     pub fn is_right(&self) {
         assert!(self.is(200), "{}", self.head);
-        let length = self.head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let length = self
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap();
         assert_eq!(length.parse::<usize>().unwrap(), self.body.len());
-        assert!(self.body.contains("\nringcentral_up{account=\"default\"} 1\n"), "{}", self.body);
+        assert!(
+            self.body
+                .contains("\nringcentral_up{account=\"default\"} 1\n"),
+            "{}",
+            self.body
+        );
     }
 
     #[track_caller]
     pub fn value(&self, name: &str) -> f64 {
-        let line = self.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in {}", self.body)).parse().unwrap()
+        let line = self
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {}", self.body))
+            .parse()
+            .unwrap()
     }
 }
 
@@ -157,8 +203,16 @@ pub async fn connect(to: SocketAddr, from: Ipv4Addr) -> std::io::Result<TcpStrea
 fn limited(command: &Command) -> Command {
     let plain = command.as_std();
     let mut limited = Command::new("prlimit");
-    limited.arg(format!("--nofile={DESCRIPTORS}:")).arg(plain.get_program()).args(plain.get_args()).env_clear();
-    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+        .arg(format!("--nofile={DESCRIPTORS}:"))
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env_clear();
+    limited.envs(
+        plain
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     limited.stdin(Stdio::null()).kill_on_drop(true);
     limited
 }
@@ -170,10 +224,15 @@ fn web_configuration() -> (TempDir, TlsConnector) {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("server.crt", &own.cert.pem());
     write("server.key", &own.signing_key.serialize_pem());
-    write("web.yml", "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n");
+    write(
+        "web.yml",
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n",
+    );
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let client = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     (folder, TlsConnector::from(Arc::new(client)))
 }

@@ -21,7 +21,9 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
     let (code, _, log) = output(pointed_at(&simulator, &["--web.listen-address", &address])).await;
     assert_eq!(code, Some(1));
     assert!(
-        log.contains(&format!("--web.listen-address: cannot listen on {address}: Address already in use")),
+        log.contains(&format!(
+            "--web.listen-address: cannot listen on {address}: Address already in use"
+        )),
         "{log}"
     );
 }
@@ -29,14 +31,33 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
 #[tokio::test]
 async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &["--web.listen-address", "127.0.0.1:0"],
+    ));
     let url = program.url().await;
-    let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("\nringcentral_up{account=\"default\"} 1\n"), "{text}");
+    let text = http()
+        .get(format!("{url}/metrics"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        text.contains("\nringcentral_up{account=\"default\"} 1\n"),
+        "{text}"
+    );
     program.signal("TERM").await;
     assert_eq!(program.ends().await.code(), Some(0));
-    let revoked = simulator.journal().into_iter().filter(|entry| entry.operation == Some(Operation::Revoke));
-    assert_eq!(revoked.map(|entry| entry.status).collect::<Vec<_>>(), [Some(200)]);
+    let revoked = simulator
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.operation == Some(Operation::Revoke));
+    assert_eq!(
+        revoked.map(|entry| entry.status).collect::<Vec<_>>(),
+        [Some(200)]
+    );
 }
 
 #[tokio::test]
@@ -46,7 +67,11 @@ async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() 
     let url = program.url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["127.0.0.1", "[::1]"] {
-        let reply = http().get(format!("http://{host}:{port}/-/healthy")).send().await.unwrap();
+        let reply = http()
+            .get(format!("http://{host}:{port}/-/healthy"))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(reply.status(), 200, "{host}");
     }
 }
@@ -56,16 +81,26 @@ async fn a_stop_answers_the_scrape_in_flight() {
     let simulator = simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &["--web.listen-address", "127.0.0.1:0"],
+    ));
     let url = program.url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
     sleep(Duration::from_millis(300)).await;
     program.signal("INT").await;
     program.logs("stopping").await;
     sleep(Duration::from_millis(100)).await;
-    http().get(format!("{url}/-/healthy")).send().await.expect_err("it accepts nobody any more");
+    http()
+        .get(format!("{url}/-/healthy"))
+        .send()
+        .await
+        .expect_err("it accepts nobody any more");
     let text = scrape.await.unwrap().unwrap().text().await.unwrap();
-    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+    assert!(
+        text.contains("ringcentral_up{account=\"default\"} 1"),
+        "{text}"
+    );
     assert_eq!(program.ends().await.code(), Some(0));
 }
 
@@ -73,7 +108,10 @@ async fn a_stop_answers_the_scrape_in_flight() {
 async fn a_second_signal_ends_at_once() {
     let simulator = simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &["--web.listen-address", "127.0.0.1:0"],
+    ));
     let url = program.url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
     sleep(Duration::from_millis(300)).await;
@@ -82,7 +120,11 @@ async fn a_second_signal_ends_at_once() {
     program.logs("stopping").await;
     program.signal("TERM").await;
     assert_eq!(program.ends().await.code(), Some(1));
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
     scrape.await.unwrap().expect_err("nobody waited for it");
 }
 
@@ -92,8 +134,15 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
     let refusal = Reply::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
     simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
-    let mut program =
-        Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0", "--log.level", "trace"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &[
+            "--web.listen-address",
+            "127.0.0.1:0",
+            "--log.level",
+            "trace",
+        ],
+    ));
     let url = program.url().await;
     http().get(format!("{url}/metrics")).send().await.unwrap();
     let line = program.logs("fetch failed").await;
@@ -115,55 +164,101 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
         assert!(!program.log.contains(&secret) && !page.contains(&secret));
     }
     // Every simulated access token begins like this.
-    assert!(!program.log.contains("U0pDMTFQ") && !program.log.contains("Basic "), "{}", program.log);
+    assert!(
+        !program.log.contains("U0pDMTFQ") && !program.log.contains("Basic "),
+        "{}",
+        program.log
+    );
 }
 
 #[tokio::test]
 async fn a_hangup_ends_nothing() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &["--web.listen-address", "127.0.0.1:0"],
+    ));
     let url = program.url().await;
     program.signal("HUP").await;
     program.logs("read anew").await;
-    assert_eq!(http().get(format!("{url}/-/healthy")).send().await.unwrap().status(), 200);
+    assert_eq!(
+        http()
+            .get(format!("{url}/-/healthy"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]
 async fn the_first_good_fetch_is_told() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]));
+    let mut program = Program::start(pointed_at(
+        &simulator,
+        &["--web.listen-address", "127.0.0.1:0"],
+    ));
     let url = program.url().await;
     http().get(format!("{url}/metrics")).send().await.unwrap();
     let line = program.logs("first fetch succeeded").await;
-    assert!(line.contains(&format!("account_id={}", simulator.account_id())), "{line}");
+    assert!(
+        line.contains(&format!("account_id={}", simulator.account_id())),
+        "{line}"
+    );
 }
 
 #[tokio::test]
 async fn json_lines_are_json() {
     let simulator = simulator().await;
-    let arguments = ["--web.listen-address", "127.0.0.1:0", "--log.format", "json"];
+    let arguments = [
+        "--web.listen-address",
+        "127.0.0.1:0",
+        "--log.format",
+        "json",
+    ];
     let mut program = Program::start(pointed_at(&simulator, &arguments));
     let line = program.logs("listening").await;
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("INFO"), Some("listening")));
+    assert_eq!(
+        (line["level"].as_str(), line["message"].as_str()),
+        (Some("INFO"), Some("listening"))
+    );
 }
 
 #[tokio::test]
 async fn a_server_without_tls_needs_no_root_certificates() {
     let simulator = simulator().await;
     let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
-    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    command
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent");
     let mut program = Program::start(command);
     let url = program.url().await;
-    let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+    let text = http()
+        .get(format!("{url}/metrics"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        text.contains("ringcentral_up{account=\"default\"} 1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_with_tls_and_no_root_certificates_is_a_clear_error_and_exit_1() {
     let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
-    command.env("RC_CLIENT_ID", "x").env("RC_CLIENT_SECRET", "x").env("RC_JWT", "x");
-    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    command
+        .env("RC_CLIENT_ID", "x")
+        .env("RC_CLIENT_SECRET", "x")
+        .env("RC_JWT", "x");
+    command
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent");
     let (code, _, log) = output(command).await;
     assert_eq!(code, Some(1));
     assert!(log.contains("ca-certificates"), "{log}");

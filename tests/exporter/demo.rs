@@ -8,9 +8,22 @@ use crate::common::program::{Program, command, output};
 async fn every_scenario_shows_calls() {
     for scenario in ["normal", "surge", "outage", "throttled", "huge"] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
-        let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
-        assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{scenario}: {text}");
-        let records = text.lines().filter(|line| line.starts_with("ringcentral_active_calls{")).count();
+        let text = http()
+            .get(format!("{url}/metrics"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        assert!(
+            text.contains("ringcentral_up{account=\"default\"} 1"),
+            "{scenario}: {text}"
+        );
+        let records = text
+            .lines()
+            .filter(|line| line.starts_with("ringcentral_active_calls{"))
+            .count();
         assert!(records > 10, "{scenario}: {records} series");
         program.signal("TERM").await;
         assert_eq!(program.ends().await.code(), Some(0), "{scenario}");
@@ -20,23 +33,52 @@ async fn every_scenario_shows_calls() {
 #[tokio::test]
 async fn what_it_prints_lets_another_exporter_in() {
     let (_demo, _, variables) = start(&["--demo.seed", "7"]).await;
-    let names = ["RC_CLIENT_ID", "RC_CLIENT_SECRET", "RC_JWT", "RC_SERVER_URL"];
-    assert_eq!(variables.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    let names = [
+        "RC_CLIENT_ID",
+        "RC_CLIENT_SECRET",
+        "RC_JWT",
+        "RC_SERVER_URL",
+    ];
+    assert_eq!(
+        variables.keys().map(String::as_str).collect::<Vec<_>>(),
+        names
+    );
     let mut second = command(&["--web.listen-address", "127.0.0.1:0"]);
     second.envs(&variables);
     let mut program = Program::start(second);
     let url = program.url().await;
-    let text = http().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+    let text = http()
+        .get(format!("{url}/metrics"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        text.contains("ringcentral_up{account=\"default\"} 1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn variables_about_an_account_do_not_disturb_it() {
     let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
-    command.env("RC_LEVEL", "nonsense").env("RC_JWT", "x").env("RC_JWT_FILE", "/nonexistent");
+    command
+        .env("RC_LEVEL", "nonsense")
+        .env("RC_JWT", "x")
+        .env("RC_JWT_FILE", "/nonexistent");
     let mut program = Program::start(command);
     let url = program.url().await;
-    assert_eq!(http().get(format!("{url}/-/ready")).send().await.unwrap().status(), 200);
+    assert_eq!(
+        http()
+            .get(format!("{url}/-/ready"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]
@@ -57,6 +99,9 @@ async fn bad_flags_name_themselves() {
     ];
     for ([flag, value], message) in cases {
         let (code, _, error) = output(command(&["demo", &format!("{flag}={value}")])).await;
-        assert_eq!((code, error), (Some(2), format!("ringcentral-exporter: {message}\n")));
+        assert_eq!(
+            (code, error),
+            (Some(2), format!("ringcentral-exporter: {message}\n"))
+        );
     }
 }

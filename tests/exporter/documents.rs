@@ -11,20 +11,28 @@ use crate::rig::loopback;
 /// The families of an exposition.
 fn exposed(text: &str) -> BTreeSet<String> {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    types.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    types
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect()
 }
 
 /// The families that have a heading of their own in `docs/METRICS.md`.
 fn documented() -> BTreeSet<String> {
     let text = include_str!("../../docs/METRICS.md");
-    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let headings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     headings.map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn every_metric_is_documented_and_every_documented_metric_exists() {
-    let busy = Scenario { calls_per_minute: 60.0, ..Scenario::normal() };
-    let simulator = ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
+    let busy = Scenario {
+        calls_per_minute: 60.0,
+        ..Scenario::normal()
+    };
+    let simulator =
+        ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
     let mut program = Program::start(pointed_at(
         &simulator,
         &[
@@ -43,8 +51,13 @@ fn the_readme_names_no_metric_that_does_not_exist() {
     let known = documented();
     let readme = include_str!("../../README.md");
     let names = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    for name in names.filter(|name| name.starts_with("ringcentral_") && *name != "ringcentral_exporter") {
-        let is_known = known.contains(name) || known.iter().any(|known| name.ends_with('_') && known.starts_with(name));
+    for name in
+        names.filter(|name| name.starts_with("ringcentral_") && *name != "ringcentral_exporter")
+    {
+        let is_known = known.contains(name)
+            || known
+                .iter()
+                .any(|known| name.ends_with('_') && known.starts_with(name));
         assert!(is_known, "{name}");
     }
 }
@@ -57,7 +70,9 @@ fn every_test_that_the_threat_model_names_exists() {
         let mut source = None;
         for word in line.split('`').skip(1).step_by(2) {
             if word.ends_with(".rs") {
-                source = Some(std::fs::read_to_string(word).unwrap_or_else(|_| panic!("{word} is not there")));
+                source = Some(
+                    std::fs::read_to_string(word).unwrap_or_else(|_| panic!("{word} is not there")),
+                );
             } else if let Some(source) = &source {
                 assert!(source.contains(&format!("fn {word}(")), "{word} in {line}");
                 named += 1;
@@ -69,10 +84,28 @@ fn every_test_that_the_threat_model_names_exists() {
 
 #[test]
 fn every_dependency_that_ships_has_its_row_in_the_list_of_what_each_brings() {
-    let (ships, _) = include_str!("../../Cargo.toml").split_once("[dev-dependencies]").unwrap();
-    let ships = ships.split_once("[dependencies]").unwrap().1.lines().filter(|line| !line.starts_with('['));
-    let asked: BTreeSet<_> = ships.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
-    let list = include_str!("../../docs/PERFORMANCE.md").split("| dependency |").nth(1).unwrap().split("\n\n").next();
-    let rows = list.unwrap().lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let (ships, _) = include_str!("../../Cargo.toml")
+        .split_once("[dev-dependencies]")
+        .unwrap();
+    let ships = ships
+        .split_once("[dependencies]")
+        .unwrap()
+        .1
+        .lines()
+        .filter(|line| !line.starts_with('['));
+    let asked: BTreeSet<_> = ships
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .collect();
+    let list = include_str!("../../docs/PERFORMANCE.md")
+        .split("| dependency |")
+        .nth(1)
+        .unwrap()
+        .split("\n\n")
+        .next();
+    let rows = list
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     assert_eq!(rows.collect::<BTreeSet<_>>(), asked);
 }

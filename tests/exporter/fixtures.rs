@@ -24,7 +24,12 @@ fn series(calls: &[Call]) -> Vec<(Direction, String, String, u64)> {
     let entries = snapshot.records.into_iter();
     entries
         .map(|(labels, count)| {
-            (labels.direction, labels.result.as_str().to_owned(), labels.extension.unwrap_or_default().into(), count)
+            (
+                labels.direction,
+                labels.result.as_str().to_owned(),
+                labels.extension.unwrap_or_default().into(),
+                count,
+            )
         })
         .collect()
 }
@@ -35,33 +40,63 @@ fn one(direction: Direction, result: &str, extension: &str) -> (Direction, Strin
 
 #[test]
 fn a_call_that_rings_is_live() {
-    let page = page(include_str!("../fixtures/active-calls-direct-ringing-detailed.json"));
-    assert_eq!(series(&page.calls), [one(Direction::Inbound, "In Progress", "234567")]);
+    let page = page(include_str!(
+        "../fixtures/active-calls-direct-ringing-detailed.json"
+    ));
+    assert_eq!(
+        series(&page.calls),
+        [one(Direction::Inbound, "In Progress", "234567")]
+    );
     let snapshot = snapshot(&page.calls);
-    assert_eq!((snapshot.sessions_in_progress, snapshot.extensions_in_call), (1, 1), "legs are no records");
-    assert_eq!(snapshot.oldest_start.map(|start| start.as_second()), Some(1_611_100_737));
+    assert_eq!(
+        (snapshot.sessions_in_progress, snapshot.extensions_in_call),
+        (1, 1),
+        "legs are no records"
+    );
+    assert_eq!(
+        snapshot.oldest_start.map(|start| start.as_second()),
+        Some(1_611_100_737)
+    );
     assert_eq!(page.calls[0].session, "s-8f8125f1aeb944f486531c351a2f520e");
-    assert_eq!((page.next, page.account_id.as_deref()), (None, Some("123456")));
+    assert_eq!(
+        (page.next, page.account_id.as_deref()),
+        (None, Some("123456"))
+    );
 }
 
 #[test]
 fn the_same_call_ended_is_listed_and_not_live() {
-    let ringing = page(include_str!("../fixtures/active-calls-direct-ringing-detailed.json"));
-    let ended = page(include_str!("../fixtures/active-calls-direct-ended-detailed.json"));
-    assert_eq!(series(&ended.calls), [one(Direction::Inbound, "Accepted", "234567")]);
+    let ringing = page(include_str!(
+        "../fixtures/active-calls-direct-ringing-detailed.json"
+    ));
+    let ended = page(include_str!(
+        "../fixtures/active-calls-direct-ended-detailed.json"
+    ));
+    assert_eq!(
+        series(&ended.calls),
+        [one(Direction::Inbound, "Accepted", "234567")]
+    );
     assert_eq!(ended.calls[0].state, State::Ended);
     assert_eq!(ended.calls[0].id, ringing.calls[0].id);
     let snapshot = snapshot(&ended.calls);
-    assert_eq!((snapshot.sessions_in_progress, snapshot.oldest_start), (0, None));
+    assert_eq!(
+        (snapshot.sessions_in_progress, snapshot.oldest_start),
+        (0, None)
+    );
 }
 
 #[test]
 fn old_records_without_extension_take_it_from_their_address() {
     let page = page(include_str!("../fixtures/active-calls-account-simple.json"));
-    let expected =
-        [one(Direction::Inbound, "Accepted", "131192004"), one(Direction::Outbound, "Call connected", "131192004")];
+    let expected = [
+        one(Direction::Inbound, "Accepted", "131192004"),
+        one(Direction::Outbound, "Call connected", "131192004"),
+    ];
     assert_eq!(series(&page.calls), expected);
-    assert_eq!((page.next, page.account_id.as_deref()), (None, Some("131192004")));
+    assert_eq!(
+        (page.next, page.account_id.as_deref()),
+        (None, Some("131192004"))
+    );
 }
 
 #[test]
@@ -74,7 +109,10 @@ fn an_account_without_calls_has_zero_and_no_series() {
 #[test]
 fn a_fax_is_left_out_and_the_next_page_is_followed() {
     let page = page(include_str!("../fixtures/call-log-page-with-next.json"));
-    assert_eq!(series(&page.calls), [one(Direction::Outbound, "Call connected", "401494647008")]);
+    assert_eq!(
+        series(&page.calls),
+        [one(Direction::Outbound, "Call connected", "401494647008")]
+    );
     assert!(page.next.unwrap().ends_with("&page=2&perPage=2"));
 }
 
@@ -84,7 +122,15 @@ fn a_list_of_extensions_gives_ids_numbers_and_names() {
     let read: Vec<_> = page
         .entries
         .iter()
-        .map(|entry| (entry.id, entry.number.as_deref(), &*entry.name, &*entry.kind, &*entry.status))
+        .map(|entry| {
+            (
+                entry.id,
+                entry.number.as_deref(),
+                &*entry.name,
+                &*entry.kind,
+                &*entry.status,
+            )
+        })
         .collect();
     let expected = [
         (159_048_008, Some("101"), "John Smith", "User", "Enabled"),
@@ -96,21 +142,37 @@ fn a_list_of_extensions_gives_ids_numbers_and_names() {
 #[test]
 fn a_token_is_granted_for_as_long_as_it_says() {
     let token = parse_token(include_bytes!("../fixtures/token-jwt-response.json")).unwrap();
-    assert_eq!((token.access_token.expose_secret(), token.expires_in), ("EXAMPLEACCESSTOKEN", Some(7199)));
+    assert_eq!(
+        (token.access_token.expose_secret(), token.expires_in),
+        ("EXAMPLEACCESSTOKEN", Some(7199))
+    );
 }
 
 #[test]
 fn errors_give_their_codes() {
     let read = |body: &str| {
-        let ApiError { code, error, permission, parameter } = parse_api_error(body.as_bytes());
+        let ApiError {
+            code,
+            error,
+            permission,
+            parameter,
+        } = parse_api_error(body.as_bytes());
         [code, error, permission, parameter].map(Option::unwrap_or_default)
     };
-    let grant = read(include_str!("../fixtures/error-400-token-unauthorized-client-oau-251.json"));
+    let grant = read(include_str!(
+        "../fixtures/error-400-token-unauthorized-client-oau-251.json"
+    ));
     assert_eq!(grant, ["OAU-251", "unauthorized_client", "", ""]);
-    let app = read(include_str!("../fixtures/error-403-app-permission-cmn-401.json"));
+    let app = read(include_str!(
+        "../fixtures/error-403-app-permission-cmn-401.json"
+    ));
     assert_eq!(app, ["CMN-401", "", "ReadCallLog", ""]);
-    let user = read(include_str!("../fixtures/error-403-user-permission-cmn-408.json"));
+    let user = read(include_str!(
+        "../fixtures/error-403-user-permission-cmn-408.json"
+    ));
     assert_eq!(user, ["CMN-408", "", "ReadCompanyCallLog", ""]);
-    let unavailable = read(include_str!("../fixtures/error-service-unavailable-cmn-201.json"));
+    let unavailable = read(include_str!(
+        "../fixtures/error-service-unavailable-cmn-201.json"
+    ));
     assert_eq!(unavailable, ["CMN-201", "", "", ""]);
 }

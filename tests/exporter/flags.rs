@@ -5,12 +5,19 @@ use crate::common::program::{command, output};
 /// The line that the program ends with, given these flags and variables beside the three required ones.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(flags);
-    command.env("RC_CLIENT_ID", "id").env("RC_CLIENT_SECRET", "secret").env("RC_JWT", "jwt");
+    command
+        .env("RC_CLIENT_ID", "id")
+        .env("RC_CLIENT_SECRET", "secret")
+        .env("RC_JWT", "jwt");
     command.envs(variables.iter().copied());
     let (code, printed, error) = output(command).await;
     assert_eq!((code, printed.as_str()), (Some(2), ""), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
-    error.trim_end().strip_prefix("ringcentral-exporter: ").unwrap().to_owned()
+    error
+        .trim_end()
+        .strip_prefix("ringcentral-exporter: ")
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -100,10 +107,22 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
             "--scrape.max-age=0s",
             r#"--scrape.max-age: "0s" is not accepted; accepted is a duration above 0 such as 500ms, 10s or 2m"#,
         ),
-        ("--log.level=loud", r#"--log.level: "loud" is not accepted; accepted is error, warn, info, debug or trace"#),
-        ("--log.format=xml", r#"--log.format: "xml" is not accepted; accepted is logfmt or json"#),
-        ("--log.leval=info", "unexpected argument '--log.leval' found; a similar argument exists: '--log.level'"),
-        ("server", "unrecognized subcommand 'server'; a similar subcommand exists: 'serve'"),
+        (
+            "--log.level=loud",
+            r#"--log.level: "loud" is not accepted; accepted is error, warn, info, debug or trace"#,
+        ),
+        (
+            "--log.format=xml",
+            r#"--log.format: "xml" is not accepted; accepted is logfmt or json"#,
+        ),
+        (
+            "--log.leval=info",
+            "unexpected argument '--log.leval' found; a similar argument exists: '--log.level'",
+        ),
+        (
+            "server",
+            "unrecognized subcommand 'server'; a similar subcommand exists: 'serve'",
+        ),
     ];
     for (flag, message) in cases {
         assert_eq!(complaint(&[flag], &[]).await, message);
@@ -122,7 +141,11 @@ async fn what_needs_the_label_extension_is_an_error_without_it() {
 #[tokio::test]
 async fn a_variable_is_named_where_the_value_came_from_it() {
     let cases = [
-        ("RC_LEVEL", "all", r#"RC_LEVEL: "all" is not accepted; accepted is account or extension"#),
+        (
+            "RC_LEVEL",
+            "all",
+            r#"RC_LEVEL: "all" is not accepted; accepted is account or extension"#,
+        ),
         (
             "RC_ACCOUNT_NAME",
             "ä",
@@ -157,12 +180,18 @@ async fn a_variable_is_named_where_the_value_came_from_it() {
 #[tokio::test]
 async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
     let cases = [
-        ("RC_CLIENT_ID", "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id"),
+        (
+            "RC_CLIENT_ID",
+            "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id",
+        ),
         (
             "RC_CLIENT_SECRET",
             "the app's client secret is required: RC_CLIENT_SECRET, or RC_CLIENT_SECRET_FILE, or --ringcentral.client-secret-file",
         ),
-        ("RC_JWT", "the user's JWT is required: RC_JWT, or RC_JWT_FILE, or --ringcentral.jwt-file"),
+        (
+            "RC_JWT",
+            "the user's JWT is required: RC_JWT, or RC_JWT_FILE, or --ringcentral.jwt-file",
+        ),
     ];
     for (variable, message) in cases {
         assert_eq!(complaint(&[], &[(variable, "")]).await, message);
@@ -172,9 +201,19 @@ async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
 #[tokio::test]
 async fn a_secret_and_its_file_together_are_one_too_many() {
     let both = complaint(&[], &[("RC_JWT_FILE", "/run/secrets/jwt")]).await;
-    assert_eq!(both, "RC_JWT and RC_JWT_FILE are both given; give one of them");
-    let both = complaint(&["--ringcentral.client-secret-file=/run/secrets/secret"], &[]).await;
-    assert_eq!(both, "RC_CLIENT_SECRET and --ringcentral.client-secret-file are both given; give one of them");
+    assert_eq!(
+        both,
+        "RC_JWT and RC_JWT_FILE are both given; give one of them"
+    );
+    let both = complaint(
+        &["--ringcentral.client-secret-file=/run/secrets/secret"],
+        &[],
+    )
+    .await;
+    assert_eq!(
+        both,
+        "RC_CLIENT_SECRET and --ringcentral.client-secret-file are both given; give one of them"
+    );
 }
 
 #[tokio::test]
@@ -188,20 +227,27 @@ async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
     std::fs::write(&path, "\n").unwrap();
     let flag = format!("--ringcentral.client-secret-file={}", path.display());
     let empty = complaint(&[&flag], &[("RC_CLIENT_SECRET", "")]).await;
-    let expected =
-        "--ringcentral.client-secret-file: it is empty; accepted is the path of a file with the app's client secret";
+    let expected = "--ringcentral.client-secret-file: it is empty; accepted is the path of a file with the app's client secret";
     assert_eq!(empty, expected);
-    assert_eq!(complaint(&[], &[("RC_JWT", "  ")]).await, "RC_JWT: it is empty; accepted is the user's JWT");
+    assert_eq!(
+        complaint(&[], &[("RC_JWT", "  ")]).await,
+        "RC_JWT: it is empty; accepted is the user's JWT"
+    );
 }
 
 #[tokio::test]
 async fn a_secret_in_the_wrong_variable_is_not_repeated() {
     let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1l".repeat(8);
-    for (variable, instead_of) in
-        [("RC_JWT_FILE", "RC_JWT"), ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"), ("RC_CLIENT_ID", "RC_X")]
-    {
+    for (variable, instead_of) in [
+        ("RC_JWT_FILE", "RC_JWT"),
+        ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"),
+        ("RC_CLIENT_ID", "RC_X"),
+    ] {
         let complaint = complaint(&[], &[(instead_of, ""), (variable, &secret)]).await;
-        assert!(complaint.starts_with(variable) && !complaint.contains("eyJ"), "{complaint}");
+        assert!(
+            complaint.starts_with(variable) && !complaint.contains("eyJ"),
+            "{complaint}"
+        );
     }
 }
 
@@ -221,10 +267,25 @@ async fn a_file_without_certificates_is_found_at_the_start() {
 async fn help_and_version_end_well() {
     let (code, help, _) = output(command(&["--help"])).await;
     assert_eq!(code, Some(0));
-    for word in ["demo", "--ringcentral.jwt-file", "RC_JWT_FILE", "--scrape.max-age", "2m"] {
+    for word in [
+        "demo",
+        "--ringcentral.jwt-file",
+        "RC_JWT_FILE",
+        "--scrape.max-age",
+        "2m",
+    ] {
         assert!(help.contains(word), "{word} in {help}");
     }
-    assert!(!help.contains("--ringcentral.client-secret "), "a secret has no flag");
+    assert!(
+        !help.contains("--ringcentral.client-secret "),
+        "a secret has no flag"
+    );
     let (code, version, _) = output(command(&["--version"])).await;
-    assert_eq!((code, version), (Some(0), format!("ringcentral-exporter {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (code, version),
+        (
+            Some(0),
+            format!("ringcentral-exporter {}\n", env!("CARGO_PKG_VERSION"))
+        )
+    );
 }

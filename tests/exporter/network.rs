@@ -22,7 +22,9 @@ pub async fn tls_relay(simulator: &Simulator, name: &str) -> (u16, String) {
     let key = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = key.cert.pem();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private);
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private);
     let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
     let listener = loopback().await;
     let port = listener.local_addr().unwrap().port();
@@ -86,7 +88,11 @@ async fn resetting_relay(simulator: &Simulator, bytes: usize) -> u16 {
     port
 }
 
-async fn pass_and_reset(mut client: TcpStream, upstream: String, left: Arc<AtomicUsize>) -> std::io::Result<()> {
+async fn pass_and_reset(
+    mut client: TcpStream,
+    upstream: String,
+    left: Arc<AtomicUsize>,
+) -> std::io::Result<()> {
     let mut server = TcpStream::connect(upstream).await?;
     let (mut said, mut asked) = (vec![0; 512], vec![0; 4096]);
     while left.load(Ordering::Relaxed) > 0 {
@@ -113,8 +119,14 @@ async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
         })
         .await;
         let scraped = rig.scrape().await;
-        let failures = scraped.failures("token", "connect") + scraped.failures("active_calls", "connect");
-        assert_eq!((scraped.status, scraped.up(), failures), (200, 0.0, 1.0), "after {bytes} bytes:\n{}", scraped.text);
+        let failures =
+            scraped.failures("token", "connect") + scraped.failures("active_calls", "connect");
+        assert_eq!(
+            (scraped.status, scraped.up(), failures),
+            (200, 0.0, 1.0),
+            "after {bytes} bytes:\n{}",
+            scraped.text
+        );
         assert!(scraped.calls().is_empty());
     }
 }
@@ -123,13 +135,26 @@ async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
 async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let proxy = simulator.url().replace("http://", "http://user:sesame@");
-    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0", "--log.level", "trace"]);
-    command.env("RC_SERVER_URL", "http://platform.ringcentral.invalid").env("HTTP_PROXY", &proxy);
+    let mut command = pointed_at(
+        &simulator,
+        &[
+            "--web.listen-address",
+            "127.0.0.1:0",
+            "--log.level",
+            "trace",
+        ],
+    );
+    command
+        .env("RC_SERVER_URL", "http://platform.ringcentral.invalid")
+        .env("HTTP_PROXY", &proxy);
     command.env("http_proxy", &proxy);
     let mut program = Program::start(command);
     let url = program.url().await;
     let text = get(&format!("{url}/metrics")).await;
-    assert!(text.contains("\nringcentral_up{account=\"default\"} 1\n"), "{text}");
+    assert!(
+        text.contains("\nringcentral_up{account=\"default\"} 1\n"),
+        "{text}"
+    );
     program.signal("TERM").await;
     program.ends().await;
     assert!(!program.log.contains("sesame"), "{}", program.log);
@@ -145,15 +170,34 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
     }
     let mut program = Program::start(command);
     let url = program.url().await;
-    assert!(get(&format!("{url}/metrics")).await.contains("\nringcentral_up{account=\"default\"} 1\n"));
+    assert!(
+        get(&format!("{url}/metrics"))
+            .await
+            .contains("\nringcentral_up{account=\"default\"} 1\n")
+    );
 
     let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
-    command.env("RC_SERVER_URL", "http://platform.ringcentral.invalid").env("NO_PROXY", "ringcentral.invalid");
-    command.env("HTTP_PROXY", simulator.url()).env("http_proxy", simulator.url());
+    command
+        .env("RC_SERVER_URL", "http://platform.ringcentral.invalid")
+        .env("NO_PROXY", "ringcentral.invalid");
+    command
+        .env("HTTP_PROXY", simulator.url())
+        .env("http_proxy", simulator.url());
     let mut program = Program::start(command);
     let url = program.url().await;
-    assert!(get(&format!("{url}/metrics")).await.contains("\nringcentral_up{account=\"default\"} 0\n"));
-    assert_eq!(simulator.journal().iter().filter(|entry| entry.operation == Some(Operation::Token)).count(), 1);
+    assert!(
+        get(&format!("{url}/metrics"))
+            .await
+            .contains("\nringcentral_up{account=\"default\"} 0\n")
+    );
+    assert_eq!(
+        simulator
+            .journal()
+            .iter()
+            .filter(|entry| entry.operation == Some(Operation::Token))
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -166,5 +210,9 @@ async fn a_name_that_does_not_resolve_is_a_failed_connection() {
     assert_eq!((scraped.status, scraped.up()), (200, 0.0));
     // A resolver that is silent for ten seconds makes it a time-out.
     let failed = scraped.failures("token", "connect") + scraped.failures("token", "timeout");
-    assert!(failed == 1.0 || scraped.took > Duration::from_secs(9), "{}", scraped.text);
+    assert!(
+        failed == 1.0 || scraped.took > Duration::from_secs(9),
+        "{}",
+        scraped.text
+    );
 }

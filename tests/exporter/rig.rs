@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
-use ringcentral_exporter::config::{Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web};
+use ringcentral_exporter::config::{
+    Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web,
+};
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulator};
@@ -52,8 +54,14 @@ pub fn common() -> Common {
             extension_calls: false,
             max_extensions: 10_000,
         },
-        log: Log { level: tracing::Level::DEBUG, format: LogFormat::Logfmt },
-        patience: Patience { refusal_first: Duration::from_millis(500), ..Patience::default() },
+        log: Log {
+            level: tracing::Level::DEBUG,
+            format: LogFormat::Logfmt,
+        },
+        patience: Patience {
+            refusal_first: Duration::from_millis(500),
+            ..Patience::default()
+        },
     }
 }
 
@@ -79,20 +87,36 @@ impl Rig {
 
     /// A pair whose configuration is changed first.
     pub async fn configured(scenario: Scenario, change: impl FnOnce(&mut Config)) -> Self {
-        Self::around(Simulator::start(loopback().await, scenario, 1).unwrap(), change).await
+        Self::around(
+            Simulator::start(loopback().await, scenario, 1).unwrap(),
+            change,
+        )
+        .await
     }
 
     /// An exporter for a simulated account that is there already.
     pub async fn around(simulator: Simulator, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { accounts: vec![account(&simulator)], accounts_file: None, common: common() };
+        let mut config = Config {
+            accounts: vec![account(&simulator)],
+            accounts_file: None,
+            common: common(),
+        };
         change(&mut config);
         let listener = loopback().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let reloader = Arc::new(Reloader::new(&config.common, None).unwrap());
-        let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async { drop(stopped.await) });
+        let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async {
+            drop(stopped.await)
+        });
         let http = crate::common::http();
-        Self { simulator, url, http, exporter: tokio::spawn(exporter), stop: Some(stop) }
+        Self {
+            simulator,
+            url,
+            http,
+            exporter: tokio::spawn(exporter),
+            stop: Some(stop),
+        }
     }
 
     pub async fn scrape(&self) -> Scraped {
@@ -101,7 +125,11 @@ impl Rig {
 
     /// A scrape that Prometheus would wait for so many seconds.
     pub async fn scrape_within(&self, seconds: &str) -> Scraped {
-        self.get("/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)]).await
+        self.get(
+            "/metrics",
+            &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)],
+        )
+        .await
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Scraped {
@@ -114,13 +142,19 @@ impl Rig {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut reply = Vec::new();
         stream.read_to_end(&mut reply).await.unwrap();
-        let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let end = reply
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap()
+            + 4;
         let body = reply.split_off(end);
         (String::from_utf8(reply).unwrap(), body)
     }
 
     pub async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap()
+        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
+            .await
+            .unwrap()
     }
 
     /// Scrapes until a fetch has succeeded, for at most `patience`.
@@ -131,7 +165,11 @@ impl Rig {
             if scraped.up() == 1.0 {
                 return scraped;
             }
-            assert!(Instant::now() < deadline, "no recovery within {patience:?}: {}", scraped.text);
+            assert!(
+                Instant::now() < deadline,
+                "no recovery within {patience:?}: {}",
+                scraped.text
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -149,7 +187,9 @@ impl Rig {
     /// The requests that the simulated account saw.
     pub fn requests(&self, operation: Operation) -> Vec<JournalEntry> {
         let journal = self.simulator.journal().into_iter();
-        journal.filter(|entry| entry.operation == Some(operation)).collect()
+        journal
+            .filter(|entry| entry.operation == Some(operation))
+            .collect()
     }
 
     pub fn count(&self, operation: Operation) -> usize {
@@ -175,13 +215,16 @@ impl Scraped {
 
     #[track_caller]
     pub fn failures(&self, operation: &str, reason: &str) -> f64 {
-        let labels = format!("{{account=\"default\",operation=\"{operation}\",reason=\"{reason}\"}}");
+        let labels =
+            format!("{{account=\"default\",operation=\"{operation}\",reason=\"{reason}\"}}");
         self.value(&format!("ringcentral_api_request_failures_total{labels}"))
     }
 
     #[track_caller]
     pub fn blocked_until(&self, operation: &str) -> f64 {
         let labels = format!("{{account=\"default\",operation=\"{operation}\"}}");
-        self.value(&format!("ringcentral_api_blocked_until_timestamp_seconds{labels}"))
+        self.value(&format!(
+            "ringcentral_api_blocked_until_timestamp_seconds{labels}"
+        ))
     }
 }

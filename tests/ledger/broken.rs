@@ -36,7 +36,10 @@ impl Counting for CountsReturners {
     fn enter(&mut self, calls: &[Call], now: Moment) -> News {
         let falsify = |call: &mut Call| {
             let was_there = self.last.contains(&call.id);
-            let seen = self.returns.entry(call.id.clone()).and_modify(|returns| *returns += u32::from(!was_there));
+            let seen = self
+                .returns
+                .entry(call.id.clone())
+                .and_modify(|returns| *returns += u32::from(!was_there));
             let returns = seen.or_default();
             call.id = format_smolstr!("{} {returns}", call.id);
         };
@@ -76,7 +79,8 @@ impl Counting for ForgetsTooEarly {
             if call.state == State::Ended {
                 let ended = *self.ended.entry(call.id.clone()).or_insert(now);
                 let is_forgotten = now.since(ended) > Duration::from_secs(90);
-                call.id = format_smolstr!("{}{}", call.id, if is_forgotten { " again" } else { "" });
+                call.id =
+                    format_smolstr!("{}{}", call.id, if is_forgotten { " again" } else { "" });
             }
         };
         let listed = falsified(calls, falsify);
@@ -92,7 +96,10 @@ pub struct SessionPerRecord {
 
 impl Counting for SessionPerRecord {
     fn enter(&mut self, calls: &[Call], now: Moment) -> News {
-        self.ledger.enter(&falsified(calls, |call| call.session.clone_from(&call.id)), now)
+        self.ledger.enter(
+            &falsified(calls, |call| call.session.clone_from(&call.id)),
+            now,
+        )
     }
 }
 
@@ -104,7 +111,8 @@ pub struct LiveIsEnded {
 
 impl Counting for LiveIsEnded {
     fn enter(&mut self, calls: &[Call], now: Moment) -> News {
-        self.ledger.enter(&falsified(calls, |call| call.state = State::Ended), now)
+        self.ledger
+            .enter(&falsified(calls, |call| call.state = State::Ended), now)
     }
 }
 
@@ -120,11 +128,20 @@ impl Counting for LastOutcome {
         let ended = calls.iter().filter(|call| call.state == State::Ended);
         let last: HashMap<_, _> = ended.map(|call| (&call.session, &call.result)).collect();
         let falsify = |call: &mut Call| {
-            if let Some(result) = last.get(&call.session).filter(|_| call.state == State::Ended) {
+            if let Some(result) = last
+                .get(&call.session)
+                .filter(|_| call.state == State::Ended)
+            {
                 call.result = (*result).clone();
             }
         };
-        let sessions_ended: Vec<Outcome> = self.sessions.enter(&falsified(calls, falsify), now).sessions_ended;
-        News { sessions_ended, ..self.ledger.enter(calls, now) }
+        let sessions_ended: Vec<Outcome> = self
+            .sessions
+            .enter(&falsified(calls, falsify), now)
+            .sessions_ended;
+        News {
+            sessions_ended,
+            ..self.ledger.enter(calls, now)
+        }
     }
 }

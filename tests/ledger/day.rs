@@ -60,9 +60,17 @@ impl Day {
     }
 
     fn of(extensions: usize, calls_per_minute: f64, from: i64) -> Self {
-        let curve = Curve { calls_per_minute, day_shift_ms: 0, surge: None };
+        let curve = Curve {
+            calls_per_minute,
+            day_shift_ms: 0,
+            surge: None,
+        };
         let switchboard = Switchboard::new(Company::new(extensions, 1), curve, 1);
-        Self { switchboard, from, start: Moment::now() }
+        Self {
+            switchboard,
+            from,
+            start: Moment::now(),
+        }
     }
 
     /// The calls that a full list holds.
@@ -90,7 +98,8 @@ impl Day {
         let count = DAY_MS / interval_ms;
         let places = (0..scrapers).flat_map(|scraper| (0..count).map(move |n| (scraper, n)));
         let phase = |scraper| scraper * interval_ms * 2 / 5;
-        let at = |(scraper, n)| self.from + phase(scraper) + n * interval_ms + dice.i64(0..=JITTER_MS);
+        let at =
+            |(scraper, n)| self.from + phase(scraper) + n * interval_ms + dice.i64(0..=JITTER_MS);
         let mut scrapes: Vec<_> = places.map(at).collect();
         scrapes.sort_unstable();
         scrapes
@@ -145,7 +154,11 @@ impl Iterator for Fetches<'_> {
             }
             let records = self.day.switchboard.listed_at(at);
             if self.walk(at, records.len().div_ceil(PER_PAGE).max(1)) {
-                return Some(Fetch { at, moment, records });
+                return Some(Fetch {
+                    at,
+                    moment,
+                    records,
+                });
             }
         }
     }
@@ -159,7 +172,11 @@ impl Fetches<'_> {
             let now = start + page * PAGE_MS;
             let moment = self.moment(now);
             self.walking_until = now;
-            if !self.budget.request_at(Operation::ActiveCalls, moment).has_come(moment) {
+            if !self
+                .budget
+                .request_at(Operation::ActiveCalls, moment)
+                .has_come(moment)
+            {
                 self.budget.walk_ended(Walked::OverBudget);
                 return false;
             }
@@ -172,7 +189,9 @@ impl Fetches<'_> {
 
     fn ask(&mut self, now: i64) {
         self.budget.sent(Operation::ActiveCalls, self.moment(now));
-        let Verdict::Admitted { remaining } = self.limiter.admit(now) else { panic!("a 429") };
+        let Verdict::Admitted { remaining } = self.limiter.admit(now) else {
+            panic!("a 429")
+        };
         let notice = Notice {
             status: 200,
             group: Some("heavy".to_owned()),
@@ -181,16 +200,25 @@ impl Fetches<'_> {
             window: Some(Duration::from_secs(60)),
             ..Notice::default()
         };
-        self.budget.answered(Operation::ActiveCalls, Some(&notice), self.moment(now + PAGE_MS));
+        self.budget.answered(
+            Operation::ActiveCalls,
+            Some(&notice),
+            self.moment(now + PAGE_MS),
+        );
     }
 
     fn moment(&self, at: i64) -> Moment {
-        self.start.after(Duration::from_millis((at - self.day.from) as u64))
+        self.start
+            .after(Duration::from_millis((at - self.day.from) as u64))
     }
 }
 
 fn calls(records: &[Record]) -> Vec<Call> {
-    records.iter().filter(|record| record.kind != "Fax").map(call).collect()
+    records
+        .iter()
+        .filter(|record| record.kind != "Fax")
+        .map(call)
+        .collect()
 }
 
 /// A record, read by the rules of the contract.
@@ -199,16 +227,26 @@ fn call(record: &Record) -> Call {
         record::Direction::Inbound => (Direction::Inbound, &record.to),
         record::Direction::Outbound => (Direction::Outbound, &record.from),
     };
-    let state = if record.is_live() { State::Live } else { State::Ended };
+    let state = if record.is_live() {
+        State::Live
+    } else {
+        State::Ended
+    };
     Call {
         id: record.id.as_str().into(),
-        session: record.telephony_session_id.as_ref().unwrap_or(&record.session_id).into(),
+        session: record
+            .telephony_session_id
+            .as_ref()
+            .unwrap_or(&record.session_id)
+            .into(),
         direction,
         state,
         result: CallResult::from_wire(record.result).unwrap(),
         extension: extension(record, own_side),
         start: jiff::Timestamp::from_millisecond(record.start_ms).ok(),
-        duration: record.duration_ms.map(|ms| seconds(ms, record.shows_duration_ms)),
+        duration: record
+            .duration_ms
+            .map(|ms| seconds(ms, record.shows_duration_ms)),
     }
 }
 
@@ -218,5 +256,9 @@ fn extension(record: &Record, own_side: &Party) -> Option<Extension> {
 }
 
 fn seconds(ms: i64, shows_ms: bool) -> f64 {
-    if shows_ms { ms as f64 / 1000.0 } else { (ms / 1000) as f64 }
+    if shows_ms {
+        ms as f64 / 1000.0
+    } else {
+        (ms / 1000) as f64
+    }
 }

@@ -4,7 +4,13 @@
 //! `truth` counts by the contract's rules written a second time; `tally` compares the two; `memory` asks what a ledger
 //! holds. The ledgers in `broken` must fail: they test the test.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod broken;
 mod day;
@@ -15,7 +21,8 @@ mod truth;
 use std::ops::RangeInclusive;
 
 use broken::{
-    Counting, CountsReturners, CountsTheBaseline, ForgetsTooEarly, LastOutcome, LiveIsEnded, SessionPerRecord,
+    Counting, CountsReturners, CountsTheBaseline, ForgetsTooEarly, LastOutcome, LiveIsEnded,
+    SessionPerRecord,
 };
 use day::{Day, Fetch, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
 use ringcentral_exporter::calls::{ExtensionLabel, Labels, Ledger, Snapshot};
@@ -23,8 +30,18 @@ use tally::Tally;
 use truth::History;
 
 /// The families that the switchboard knows the truth of, and those that tell of the lists.
-const OF_CALLS: [&str; 4] = ["calls_ended", "extension_calls_ended", "duration_count", "duration_ms"];
-const OF_LISTS: [&str; 4] = ["sessions_started", "sessions_ended", "calls_lost", "coverage_gaps"];
+const OF_CALLS: [&str; 4] = [
+    "calls_ended",
+    "extension_calls_ended",
+    "duration_count",
+    "duration_ms",
+];
+const OF_LISTS: [&str; 4] = [
+    "sessions_started",
+    "sessions_ended",
+    "calls_lost",
+    "coverage_gaps",
+];
 
 /// One life of the exporter: what it counted, and what it got to see.
 struct Life {
@@ -34,9 +51,13 @@ struct Life {
 
 impl Life {
     fn live(ledger: &mut dyn Counting, fetches: impl Iterator<Item = Fetch>) -> Self {
-        let mut life = Self { counted: Tally::default(), history: History::default() };
+        let mut life = Self {
+            counted: Tally::default(),
+            history: History::default(),
+        };
         for fetch in fetches {
-            life.counted.take(&ledger.enter(&fetch.calls(), fetch.moment));
+            life.counted
+                .take(&ledger.enter(&fetch.calls(), fetch.moment));
             life.history.see(fetch.at, &fetch.records);
         }
         life
@@ -56,20 +77,39 @@ impl Life {
 
 /// Whether the gauges are what was listed at that instant.
 fn gauges_are_true(fetch: &Fetch) {
-    let gauges = Tally::of(&Snapshot::of(&fetch.calls(), &mut Labels::new(ExtensionLabel::Number, 10_000)));
+    let gauges = Tally::of(&Snapshot::of(
+        &fetch.calls(),
+        &mut Labels::new(ExtensionLabel::Number, 10_000),
+    ));
     gauges.agrees_with(&truth::gauges(&fetch.records)).unwrap();
 }
 
 /// A usual day, exact to the last call; the budget makes so many fetches of the scrapes.
 fn is_exact(scrapers: i64, interval_s: i64, fetches: RangeInclusive<usize>) {
     let day = Day::usual();
-    let fetched = day.fetches(scrapers, interval_s, day.all()).inspect(gauges_are_true);
+    let fetched = day
+        .fetches(scrapers, interval_s, day.all())
+        .inspect(gauges_are_true);
     let life = Life::live(&mut Ledger::default(), fetched);
-    println!("{} fetches: {:?}", life.history.len(), life.counted.families());
+    println!(
+        "{} fetches: {:?}",
+        life.history.len(),
+        life.counted.families()
+    );
     life.is_true(&day).unwrap();
-    assert!(fetches.contains(&life.history.len()), "{} fetches", life.history.len());
+    assert!(
+        fetches.contains(&life.history.len()),
+        "{} fetches",
+        life.history.len()
+    );
     assert!((19_000..=21_000).contains(&life.counted.total("calls_ended")));
-    assert_eq!((life.counted.total("calls_lost"), life.counted.total("coverage_gaps")), (0, 0));
+    assert_eq!(
+        (
+            life.counted.total("calls_lost"),
+            life.counted.total("coverage_gaps")
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -122,10 +162,20 @@ fn a_day_of_500_000_calls_is_counted_exactly() {
         }
     });
     let life = Life::live(&mut Ledger::default(), looked_at.map(|(_, fetch)| fetch));
-    println!("{} fetches: {:?}", life.history.len(), life.counted.families());
+    println!(
+        "{} fetches: {:?}",
+        life.history.len(),
+        life.counted.families()
+    );
     life.is_true(&day).unwrap();
     assert!((490_000..=510_000).contains(&life.counted.total("calls_ended")));
-    assert_eq!((life.counted.total("calls_lost"), life.counted.total("coverage_gaps")), (0, 0));
+    assert_eq!(
+        (
+            life.counted.total("calls_lost"),
+            life.counted.total("coverage_gaps")
+        ),
+        (0, 0)
+    );
 }
 
 /// The window holds four pages twice and five pages once, so a list that grows in between costs a walk, and a window.
@@ -135,7 +185,11 @@ fn a_list_that_outgrows_half_the_window_is_counted_exactly_at_5_seconds() {
     let day = Day::huge_from_morning();
     let fetched = day.fetches(1, 5, day.from..day.from + 3 * HOUR_MS);
     let life = Life::live(&mut Ledger::default(), fetched);
-    println!("{} fetches: {:?}", life.history.len(), life.counted.families());
+    println!(
+        "{} fetches: {:?}",
+        life.history.len(),
+        life.counted.families()
+    );
     life.is_true(&day).unwrap();
     assert_eq!(life.counted.total("calls_lost"), 0);
 }
@@ -153,18 +207,32 @@ fn scrapes_at_five_minutes_say_that_calls_went_unseen() {
     let day = Day::usual();
     let life = Life::live(&mut Ledger::default(), day.fetches(1, 300, day.all()));
     says_that_calls_went_unseen(&day, &life);
-    assert_eq!(life.counted.total("coverage_gaps"), life.history.len() as i64 - 1);
+    assert_eq!(
+        life.counted.total("coverage_gaps"),
+        life.history.len() as i64 - 1
+    );
 }
 
 /// Calls may have ended unseen; none is counted that did not end, and none twice.
 fn says_that_calls_went_unseen(day: &Day, life: &Life) {
     let (first, last) = (life.history.first(), life.history.last());
     let ended = truth::ended(&day.switchboard, first, last);
-    println!("{} fetches: {:?} of {:?}", life.history.len(), life.counted.families(), ended.families());
+    println!(
+        "{} fetches: {:?} of {:?}",
+        life.history.len(),
+        life.counted.families(),
+        ended.families()
+    );
     life.counted.only(&OF_CALLS).is_within(&ended).unwrap();
-    life.counted.only(&OF_LISTS).agrees_with(&life.history.told()).unwrap();
+    life.counted
+        .only(&OF_LISTS)
+        .agrees_with(&life.history.told())
+        .unwrap();
     let sessions = truth::sessions_ended(&day.switchboard, first, last);
-    life.counted.only(&["sessions_ended"]).is_within(&sessions).unwrap();
+    life.counted
+        .only(&["sessions_ended"])
+        .is_within(&sessions)
+        .unwrap();
     assert!(life.counted.total("calls_ended") < ended.total("calls_ended"));
     assert!(life.counted.total("coverage_gaps") > 0 && life.counted.total("calls_lost") > 0);
 }
@@ -174,7 +242,11 @@ fn three_lives_count_the_day_but_for_what_ended_between_them() {
     let day = Day::usual();
     let restart = day.from + 77 * MINUTE_MS;
     let outage = day.from + 4 * HOUR_MS;
-    let lives = [day.from..restart, restart + 40_000..outage, outage + 20 * MINUTE_MS..day.all().end];
+    let lives = [
+        day.from..restart,
+        restart + 40_000..outage,
+        outage + 20 * MINUTE_MS..day.all().end,
+    ];
     let lives = lives.map(|during| Life::live(&mut Ledger::default(), day.fetches(1, 15, during)));
     let (first, last) = (lives[0].history.first(), lives[2].history.last());
     let mut counted = Tally::default();
@@ -184,25 +256,38 @@ fn three_lives_count_the_day_but_for_what_ended_between_them() {
         counted.add_all(&life.counted, 1);
     }
     for pair in lives.windows(2) {
-        let between = truth::ended(&day.switchboard, pair[0].history.last(), pair[1].history.first());
+        let between = truth::ended(
+            &day.switchboard,
+            pair[0].history.last(),
+            pair[1].history.first(),
+        );
         assert!(between.total("calls_ended") > 0);
         truth.add_all(&between, -1);
     }
     println!("{:?}", counted.families());
     counted.only(&OF_CALLS).agrees_with(&truth).unwrap();
     let sessions = truth::sessions_ended(&day.switchboard, first, last);
-    counted.only(&["sessions_ended"]).is_within(&sessions).unwrap();
+    counted
+        .only(&["sessions_ended"])
+        .is_within(&sessions)
+        .unwrap();
 }
 
 /// A usual day whose records are missing from a list here and there.
 fn flickering(day: &Day, ledger: &mut dyn Counting) -> Life {
-    Life::live(ledger, day.fetches(1, 30, day.all()).map(|fetch| fetch.flicker(day)))
+    Life::live(
+        ledger,
+        day.fetches(1, 30, day.all())
+            .map(|fetch| fetch.flicker(day)),
+    )
 }
 
 #[test]
 fn a_record_that_vanishes_and_returns_is_counted_once() {
     let day = Day::usual();
-    flickering(&day, &mut Ledger::default()).is_true(&day).unwrap();
+    flickering(&day, &mut Ledger::default())
+        .is_true(&day)
+        .unwrap();
 }
 
 /// A broken ledger must fail, and for what is broken in it.

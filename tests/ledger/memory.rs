@@ -20,21 +20,36 @@ fn a_day_of_500_000_calls_ends_with_no_more_memory_than_at_noon() {
         return ends_with_no_more_than_at_noon();
     }
     let mut alone = Command::new(std::env::current_exe().unwrap());
-    let output = alone.args(["--exact", NAME, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let output = alone
+        .args(["--exact", NAME, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
-    assert!(output.status.success() && said.contains("1 passed"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn ends_with_no_more_than_at_noon() {
-    let mut day = Walked { day: Day::huge(), ledger: Ledger::default(), fetched: Vec::new() };
+    let mut day = Walked {
+        day: Day::huge(),
+        ledger: Ledger::default(),
+        fetched: Vec::new(),
+    };
     let noon = day.until(12 * HOUR_MS);
     let midnight = day.until(24 * HOUR_MS);
     println!("at noon {noon:?}, at midnight {midnight:?}");
     assert!(midnight.entries <= noon.entries);
     // Where the system tells it.
     if let (Some(noon), Some(midnight)) = (noon.resident_kib, midnight.resident_kib) {
-        assert!(midnight <= noon + NOISE_KIB, "{noon} KiB at noon, {midnight} KiB at midnight");
+        assert!(
+            midnight <= noon + NOISE_KIB,
+            "{noon} KiB at noon, {midnight} KiB at midnight"
+        );
     }
 }
 
@@ -54,12 +69,18 @@ struct Walked {
 impl Walked {
     /// Goes on until so late in the day; gives what is held then, which is what the last ten minutes have shown.
     fn until(&mut self, ms: i64) -> Held {
-        let (from, until) = (self.fetched.last().map_or(0, |last| last + 1), self.day.from + ms);
+        let (from, until) = (
+            self.fetched.last().map_or(0, |last| last + 1),
+            self.day.from + ms,
+        );
         for fetch in self.day.fetches(1, WINDOWFUL_S, from..until) {
             self.ledger.enter(&fetch.calls(), fetch.moment);
             self.fetched.push(fetch.at);
         }
-        let held = Held { resident_kib: resident_kib(), entries: entries(&self.ledger) };
+        let held = Held {
+            resident_kib: resident_kib(),
+            entries: entries(&self.ledger),
+        };
         assert_eq!(held.entries, self.shown_of_late());
         held
     }

@@ -32,8 +32,15 @@ impl Tally {
 
     /// The numbers of these families.
     pub fn only(&self, families: &[&str]) -> Self {
-        let numbers = self.0.iter().filter(|(name, _)| families.contains(&family(name)));
-        Self(numbers.map(|(name, value)| (name.clone(), *value)).collect())
+        let numbers = self
+            .0
+            .iter()
+            .filter(|(name, _)| families.contains(&family(name)));
+        Self(
+            numbers
+                .map(|(name, value)| (name.clone(), *value))
+                .collect(),
+        )
     }
 
     /// What each family adds up to.
@@ -49,13 +56,24 @@ impl Tally {
     pub fn take(&mut self, news: &News) {
         for ended in &news.ended {
             let (direction, result) = (ended.direction.as_str(), ended.result.as_str());
-            let extension = ended.extension.as_ref().map_or("none", |extension| extension.number_or_id());
+            let extension = ended
+                .extension
+                .as_ref()
+                .map_or("none", |extension| extension.number_or_id());
             self.add(format_args!("calls_ended {direction} {result}"), 1);
-            self.add(format_args!("extension_calls_ended {extension} {result}"), 1);
-            let Some(seconds) = ended.duration else { continue };
+            self.add(
+                format_args!("extension_calls_ended {extension} {result}"),
+                1,
+            );
+            let Some(seconds) = ended.duration else {
+                continue;
+            };
             let outcome = Outcome::of(&ended.result).as_str();
             self.add(format_args!("duration_count {direction} {outcome}"), 1);
-            self.add(format_args!("duration_ms {direction} {outcome}"), (seconds * 1000.0).round() as i64);
+            self.add(
+                format_args!("duration_ms {direction} {outcome}"),
+                (seconds * 1000.0).round() as i64,
+            );
         }
         for outcome in &news.sessions_ended {
             self.add(format_args!("sessions_ended {}", outcome.as_str()), 1);
@@ -68,17 +86,36 @@ impl Tally {
     /// A snapshot's gauges.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut gauges = Self::default();
-        for (RecordLabels { direction, result, extension }, count) in &snapshot.records {
+        for (
+            RecordLabels {
+                direction,
+                result,
+                extension,
+            },
+            count,
+        ) in &snapshot.records
+        {
             let (direction, result) = (direction.as_str(), result.as_str());
             let extension = extension.as_deref().unwrap_or_default();
-            gauges.add(format_args!("active_calls {direction} {result} {extension}"), *count as i64);
+            gauges.add(
+                format_args!("active_calls {direction} {result} {extension}"),
+                *count as i64,
+            );
         }
         for (direction, count) in &snapshot.in_progress {
-            gauges.add(format_args!("calls_in_progress {}", direction.as_str()), *count as i64);
+            gauges.add(
+                format_args!("calls_in_progress {}", direction.as_str()),
+                *count as i64,
+            );
         }
         gauges.add("sessions_in_progress", snapshot.sessions_in_progress as i64);
         gauges.add("extensions_in_call", snapshot.extensions_in_call as i64);
-        gauges.add("oldest_start_ms", snapshot.oldest_start.map_or(0, |start| start.as_millisecond()));
+        gauges.add(
+            "oldest_start_ms",
+            snapshot
+                .oldest_start
+                .map_or(0, |start| start.as_millisecond()),
+        );
         gauges
     }
 

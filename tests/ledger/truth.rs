@@ -22,7 +22,11 @@ fn is_call(record: &&Record) -> bool {
 }
 
 fn result(record: &Record) -> &'static str {
-    if record.result == "Hang up" { "Hang Up" } else { record.result }
+    if record.result == "Hang up" {
+        "Hang Up"
+    } else {
+        record.result
+    }
 }
 
 /// A place in [`OUTCOMES`].
@@ -37,31 +41,58 @@ fn outcome(record: &Record) -> usize {
         | "International Disabled"
         | "IP Phone Offline"
         | "Wrong Number" => "failed",
-        "Abandoned" | "Callback requested" | "Hang Up" | "Hang up" | "Missed" | "No Answer" | "Rejected" => "missed",
+        "Abandoned" | "Callback requested" | "Hang Up" | "Hang up" | "Missed" | "No Answer"
+        | "Rejected" => "missed",
         other => panic!("the simulator has a new result: {other}"),
     };
     OUTCOMES.iter().position(|known| *known == name).unwrap()
 }
 
 fn session(record: &Record) -> &str {
-    record.telephony_session_id.as_deref().unwrap_or(&record.session_id)
+    record
+        .telephony_session_id
+        .as_deref()
+        .unwrap_or(&record.session_id)
 }
 
 fn extension(record: &Record) -> String {
-    let own_side = if record.direction.name() == "Inbound" { &record.to } else { &record.from };
+    let own_side = if record.direction.name() == "Inbound" {
+        &record.to
+    } else {
+        &record.from
+    };
     let id = record.extension_id.map(|id| id.to_string());
-    own_side.extension_number.clone().or(id).unwrap_or_else(|| "none".to_owned())
+    own_side
+        .extension_number
+        .clone()
+        .or(id)
+        .unwrap_or_else(|| "none".to_owned())
 }
 
 /// The calls whose end the list first tells of after `after` and not after `until`.
 pub fn ended(switchboard: &Switchboard, after: i64, until: i64) -> Tally {
     let mut tally = Tally::default();
-    for record in switchboard.ended_between(after, until).iter().filter(is_call) {
-        let (direction, result, outcome) = (record.direction.name(), result(record), OUTCOMES[outcome(record)]);
+    for record in switchboard
+        .ended_between(after, until)
+        .iter()
+        .filter(is_call)
+    {
+        let (direction, result, outcome) = (
+            record.direction.name(),
+            result(record),
+            OUTCOMES[outcome(record)],
+        );
         let ms = record.duration_ms.unwrap();
-        let told_ms = if record.shows_duration_ms { ms } else { ms - ms % 1000 };
+        let told_ms = if record.shows_duration_ms {
+            ms
+        } else {
+            ms - ms % 1000
+        };
         tally.add(format_args!("calls_ended {direction} {result}"), 1);
-        tally.add(format_args!("extension_calls_ended {} {result}", extension(record)), 1);
+        tally.add(
+            format_args!("extension_calls_ended {} {result}", extension(record)),
+            1,
+        );
         tally.add(format_args!("duration_count {direction} {outcome}"), 1);
         tally.add(format_args!("duration_ms {direction} {outcome}"), told_ms);
     }
@@ -74,7 +105,9 @@ pub fn sessions_ended(switchboard: &Switchboard, after: i64, until: i64) -> Tall
     let mut best = HashMap::new();
     for record in ended.iter().filter(is_call) {
         let outcome = outcome(record);
-        best.entry(session(record)).and_modify(|best| *best = outcome.min(*best)).or_insert(outcome);
+        best.entry(session(record))
+            .and_modify(|best| *best = outcome.min(*best))
+            .or_insert(outcome);
     }
     let mut tally = Tally::default();
     for outcome in best.into_values() {
@@ -90,14 +123,36 @@ pub fn gauges(records: &[Record]) -> Tally {
     let mut tally = Tally::default();
     for record in calls() {
         let direction = record.direction.name();
-        tally.add(format_args!("active_calls {direction} {} {}", result(record), extension(record)), 1);
+        tally.add(
+            format_args!(
+                "active_calls {direction} {} {}",
+                result(record),
+                extension(record)
+            ),
+            1,
+        );
     }
     for record in live() {
-        tally.add(format_args!("calls_in_progress {}", record.direction.name()), 1);
+        tally.add(
+            format_args!("calls_in_progress {}", record.direction.name()),
+            1,
+        );
     }
-    tally.add("sessions_in_progress", live().map(session).collect::<BTreeSet<_>>().len() as i64);
-    tally.add("extensions_in_call", live().filter_map(|r| r.extension_id).collect::<BTreeSet<_>>().len() as i64);
-    tally.add("oldest_start_ms", live().map(|record| record.start_ms).min().unwrap_or(0));
+    tally.add(
+        "sessions_in_progress",
+        live().map(session).collect::<BTreeSet<_>>().len() as i64,
+    );
+    tally.add(
+        "extensions_in_call",
+        live()
+            .filter_map(|r| r.extension_id)
+            .collect::<BTreeSet<_>>()
+            .len() as i64,
+    );
+    tally.add(
+        "oldest_start_ms",
+        live().map(|record| record.start_ms).min().unwrap_or(0),
+    );
     tally
 }
 
@@ -132,7 +187,10 @@ impl History {
         let fetch = self.fetches.len();
         self.fetches.push(at);
         for record in records.iter().filter(is_call) {
-            self.records.entry(record.id.clone()).or_default().note(fetch, record);
+            self.records
+                .entry(record.id.clone())
+                .or_default()
+                .note(fetch, record);
             let sights = self.sessions.entry(session(record).to_owned()).or_default();
             if sights.last().is_none_or(|sight| sight.fetch != fetch) {
                 sights.push(Sight::default());
@@ -162,10 +220,17 @@ impl History {
                 tally.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
             }
         }
-        let gaps = self.fetches.windows(2).filter(|pair| pair[1] - pair[0] > GAP_MS).count();
+        let gaps = self
+            .fetches
+            .windows(2)
+            .filter(|pair| pair[1] - pair[0] > GAP_MS)
+            .count();
         tally.add("coverage_gaps", gaps as i64);
         let given_up = |sight: &&Sight| self.fetches[sight.fetch] + FORGOTTEN_MS <= self.last();
-        let lost = self.records.values().filter(|sight| sight.live && sight.best.is_none());
+        let lost = self
+            .records
+            .values()
+            .filter(|sight| sight.live && sight.best.is_none());
         tally.add("calls_lost", lost.filter(given_up).count() as i64);
         tally
     }
@@ -173,15 +238,25 @@ impl History {
     /// The outcome of a session that ended after the first list: at the first list that shows none of its records live
     /// when one has been seen ended. A list that does not show the session at all shows none of it live.
     fn end(&self, sights: &[Sight]) -> Option<usize> {
-        let lists = sights.iter().flat_map(|sight| [sight.fetch, sight.fetch + 1]);
-        let over = lists.filter(|list| *list < self.fetches.len()).find(|list| {
-            let is_live = sights.iter().any(|sight| sight.fetch == *list && sight.live);
-            !is_live && best_until(sights, *list).is_some()
-        })?;
+        let lists = sights
+            .iter()
+            .flat_map(|sight| [sight.fetch, sight.fetch + 1]);
+        let over = lists
+            .filter(|list| *list < self.fetches.len())
+            .find(|list| {
+                let is_live = sights
+                    .iter()
+                    .any(|sight| sight.fetch == *list && sight.live);
+                !is_live && best_until(sights, *list).is_some()
+            })?;
         best_until(sights, over).filter(|_| over > 0)
     }
 }
 
 fn best_until(sights: &[Sight], list: usize) -> Option<usize> {
-    sights.iter().filter(|sight| sight.fetch <= list).filter_map(|sight| sight.best).min()
+    sights
+        .iter()
+        .filter(|sight| sight.fetch <= list)
+        .filter_map(|sight| sight.best)
+        .min()
 }

@@ -73,14 +73,17 @@ impl Judge {
 
     /// Whether the calls shown are those that were listed last.
     async fn shows_the_truth(&mut self, world: &World, seen: &Seen, second: i64) {
-        let Some(listed_at) = seen.listed_at else { return };
+        let Some(listed_at) = seen.listed_at else {
+            return;
+        };
         let listed = truth::listed(&world.simulator().url(), listed_at).await;
         let truth = truth::samples("default", &listed, &world.rig.numbers());
         let mut shown = seen.samples.clone();
         shown.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap()));
         self.compared += 1;
         if shown != truth {
-            self.wrong.push(format!("after {second} s: {shown:?} and not {truth:?}"));
+            self.wrong
+                .push(format!("after {second} s: {shown:?} and not {truth:?}"));
         }
     }
 
@@ -90,10 +93,14 @@ impl Judge {
                 continue;
             }
             if entry.sequence > self.last_sequence + 1 {
-                self.wrong.push(format!("requests before {} went unseen", entry.sequence));
+                self.wrong
+                    .push(format!("requests before {} went unseen", entry.sequence));
             }
             self.last_sequence = entry.sequence;
-            *self.statuses.entry((entry.operation.map(Operation::as_str), entry.status)).or_default() += 1;
+            *self
+                .statuses
+                .entry((entry.operation.map(Operation::as_str), entry.status))
+                .or_default() += 1;
             self.keeps_the_limit(&entry);
         }
     }
@@ -106,14 +113,19 @@ impl Judge {
             self.lists.retain(|at| entry.arrived_ms - at < WINDOW_MS);
             self.lists.push(entry.arrived_ms);
             if self.lists.len() > USABLE {
-                self.wrong.push(format!("{} lists within a minute: {entry:?}", self.lists.len()));
+                self.wrong.push(format!(
+                    "{} lists within a minute: {entry:?}",
+                    self.lists.len()
+                ));
             }
         }
     }
 
     /// From hour to hour, as many calls are counted as ended; where a gap was told, no more than did.
     fn look_at_counters(&mut self, world: &World, seen: &Seen, is_up: bool) {
-        let Some(listed_at) = seen.listed_at else { return };
+        let Some(listed_at) = seen.listed_at else {
+            return;
+        };
         if !is_up {
             return self.wrong.push("not well half past the hour".to_owned());
         }
@@ -121,18 +133,37 @@ impl Judge {
             sum(&seen.samples, "ringcentral_calls_ended_total"),
             sum(&seen.samples, "ringcentral_coverage_gaps_total"),
         );
-        let now = Mark { listed_at, ended, gaps };
-        let Some(before) = self.before.replace(now) else { return };
-        let truth = world.simulator().switchboard().ended_between(before.listed_at, now.listed_at);
+        let now = Mark {
+            listed_at,
+            ended,
+            gaps,
+        };
+        let Some(before) = self.before.replace(now) else {
+            return;
+        };
+        let truth = world
+            .simulator()
+            .switchboard()
+            .ended_between(before.listed_at, now.listed_at);
         let truth = truth.iter().filter(|record| record.kind != "Fax").count() as f64;
         let counted = now.ended - before.ended;
         self.ended += counted;
         self.ended_truly += truth;
         let has_gap = now.gaps > before.gaps;
-        *(if has_gap { &mut self.hours_with_gaps } else { &mut self.hours_exact }) += 1;
-        let is_well = if has_gap { counted <= truth } else { counted == truth };
+        *(if has_gap {
+            &mut self.hours_with_gaps
+        } else {
+            &mut self.hours_exact
+        }) += 1;
+        let is_well = if has_gap {
+            counted <= truth
+        } else {
+            counted == truth
+        };
         if !is_well {
-            self.wrong.push(format!("until {listed_at} {counted} calls ended, and in truth {truth}, gap {has_gap}"));
+            self.wrong.push(format!(
+                "until {listed_at} {counted} calls ended, and in truth {truth}, gap {has_gap}"
+            ));
         }
     }
 
@@ -141,7 +172,11 @@ impl Judge {
         self.look_at_requests(world);
         self.is_flat();
         let written = |((operation, status), count): (&(Option<&str>, Option<u16>), &u64)| {
-            format!("{} {} {count}", operation.unwrap_or("?"), status.unwrap_or(0))
+            format!(
+                "{} {} {count}",
+                operation.unwrap_or("?"),
+                status.unwrap_or(0)
+            )
         };
         let statuses: Vec<_> = self.statuses.iter().map(written).collect();
         format!(
@@ -162,10 +197,13 @@ impl Judge {
     }
 
     fn is_flat(&mut self) {
-        if let (Some(early), Some(late)) = (self.resident_kib.get(GROWN_UP - 1), self.resident_kib.last())
-            && *late > early + MEMORY_TOLERANCE_KIB
+        if let (Some(early), Some(late)) = (
+            self.resident_kib.get(GROWN_UP - 1),
+            self.resident_kib.last(),
+        ) && *late > early + MEMORY_TOLERANCE_KIB
         {
-            self.wrong.push(format!("memory grew from {early} to {late} KiB"));
+            self.wrong
+                .push(format!("memory grew from {early} to {late} KiB"));
         }
     }
 }

@@ -9,7 +9,13 @@
 //! `SOAK_DAYS=30` is the long form; else it is a day. Needs the feature `moved-clock`: `make month`.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -28,7 +34,9 @@ const INTERVAL_S: i64 = 15;
 
 #[tokio::test]
 async fn a_month_is_counted_exactly_and_breaks_no_limit() {
-    let days = std::env::var("SOAK_DAYS").ok().map_or(1, |days| days.parse::<i64>().unwrap());
+    let days = std::env::var("SOAK_DAYS")
+        .ok()
+        .map_or(1, |days| days.parse::<i64>().unwrap());
     let began = std::time::SystemTime::now();
     let mut world = World::start().await;
     let mut judge = Judge::default();

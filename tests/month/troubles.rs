@@ -13,9 +13,10 @@ pub fn befall(world: &mut World, second: i64) {
     let of_day = second % DAY;
     match of_day {
         // An outage of forty minutes each night; calls that end meanwhile go unseen, and a gap says so.
-        s if s == 3 * HOUR + 40 * MINUTE => {
-            world.simulator().inject(Fault::always(Operation::ActiveCalls, Reply::unavailable(503)))
-        }
+        s if s == 3 * HOUR + 40 * MINUTE => world.simulator().inject(Fault::always(
+            Operation::ActiveCalls,
+            Reply::unavailable(503),
+        )),
         s if s == 4 * HOUR + 20 * MINUTE => world.simulator().clear_faults(),
         // A request that is never answered, and one that is torn.
         s if s == 7 * HOUR => hurt(world, FaultKind::Hang),
@@ -32,11 +33,17 @@ pub fn befall(world: &mut World, second: i64) {
 }
 
 fn hurt(world: &World, kind: FaultKind) {
-    world.simulator().inject(Fault::once(Operation::ActiveCalls, kind));
+    world
+        .simulator()
+        .inject(Fault::once(Operation::ActiveCalls, kind));
 }
 
 fn refuse_logins(world: &World) {
     let kind = FaultKind::from(Reply::grant_not_allowed());
-    world.simulator().inject(Fault { operation: Operation::Token, kind, times: Times::N(3) });
+    world.simulator().inject(Fault {
+        operation: Operation::Token,
+        kind,
+        times: Times::N(3),
+    });
     world.simulator().evict_tokens();
 }

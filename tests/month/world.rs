@@ -53,7 +53,12 @@ impl World {
             config.accounts[0].jwt = SecretSource::File(jwt);
             config.common.patience = Patience::default();
         });
-        Self { rig: rig.await, clock, folder, _standstill: standstill }
+        Self {
+            rig: rig.await,
+            clock,
+            folder,
+            _standstill: standstill,
+        }
     }
 
     pub fn simulator(&self) -> &Simulator {
@@ -62,16 +67,27 @@ impl World {
 
     /// The JWT changes, and so does its file; the sessions end.
     pub fn rotate_jwt(&self) {
-        std::fs::write(self.folder.path().join("jwt"), self.simulator().rotate_jwt()).unwrap();
+        std::fs::write(
+            self.folder.path().join("jwt"),
+            self.simulator().rotate_jwt(),
+        )
+        .unwrap();
         self.simulator().evict_tokens();
     }
 
     /// A scrape, and all that the exporter does beside it. The journal is looked at only on request: it is long.
     pub async fn scrape(&self, looks: bool) -> Seen {
         let samples = self.get().await;
-        let journal = if looks { self.simulator().journal() } else { Vec::new() };
+        let journal = if looks {
+            self.simulator().journal()
+        } else {
+            Vec::new()
+        };
         self.settle().await;
-        Seen { samples, listed_at: journal.iter().rev().find_map(|entry| entry.listed_at_ms) }
+        Seen {
+            samples,
+            listed_at: journal.iter().rev().find_map(|entry| entry.listed_at_ms),
+        }
     }
 
     /// Lets time go by.
@@ -110,7 +126,9 @@ impl World {
 
     async fn push(&self) {
         loop {
-            tokio::task::spawn_blocking(|| std::thread::sleep(REAL_PATIENCE)).await.unwrap();
+            tokio::task::spawn_blocking(|| std::thread::sleep(REAL_PATIENCE))
+                .await
+                .unwrap();
             self.pass(STEP).await;
         }
     }
@@ -124,8 +142,15 @@ impl World {
 /// Another tool empties the limit every three hours.
 fn scenario() -> Scenario {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let other_tool = Some(OtherTool { requests: 10, first: hours(1), every: hours(3) });
-    Scenario { other_tool, ..Scenario::normal() }
+    let other_tool = Some(OtherTool {
+        requests: 10,
+        first: hours(1),
+        every: hours(3),
+    });
+    Scenario {
+        other_tool,
+        ..Scenario::normal()
+    }
 }
 
 fn read(text: &str) -> Samples {
@@ -138,6 +163,8 @@ fn read(text: &str) -> Samples {
 
 /// The sum over a family.
 pub fn sum(samples: &Samples, family: &str) -> f64 {
-    let of_family = samples.iter().filter(|(series, _)| series.split('{').next() == Some(family));
+    let of_family = samples
+        .iter()
+        .filter(|(series, _)| series.split('{').next() == Some(family));
     of_family.map(|(_, value)| value).sum()
 }

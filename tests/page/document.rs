@@ -9,8 +9,16 @@ fn opened(dom: &str, tag: &str) -> usize {
 
 /// The opening tags of a document, with what stands in them.
 fn tags(dom: &str) -> impl Iterator<Item = (String, &str)> {
-    let pieces = dom.split('<').skip(1).filter_map(|piece| piece.split('>').next());
-    pieces.map(|tag| (tag.split(' ').next().unwrap_or_default().to_lowercase(), tag))
+    let pieces = dom
+        .split('<')
+        .skip(1)
+        .filter_map(|piece| piece.split('>').next());
+    pieces.map(|tag| {
+        (
+            tag.split(' ').next().unwrap_or_default().to_lowercase(),
+            tag,
+        )
+    })
 }
 
 /// A document that loads nothing, runs nothing, and can be found one's way in.
@@ -23,14 +31,22 @@ pub fn is_sound(visit: &Visit, origin: &str) {
     for tag in ["script", "img", "link", "iframe", "form", "object"] {
         assert_eq!(opened(dom, tag), 0, "{tag} in {dom}");
     }
-    let active = |tag: &str| [" on", " style=", "http-equiv"].iter().any(|word| tag.contains(word));
+    let active = |tag: &str| {
+        [" on", " style=", "http-equiv"]
+            .iter()
+            .any(|word| tag.contains(word))
+    };
     assert!(!tags(dom).any(|(_, tag)| active(tag)), "{dom}");
     let bare = tags(dom).find(|(name, tag)| name == "th" && !tag.contains("scope="));
     assert!(bare.is_none(), "{bare:?}");
     headings_go_down_step_by_step(dom);
     every_reference_leads_somewhere(dom);
     assert!(visit.console.is_empty(), "{:?}", visit.console);
-    assert!(!visit.asked.is_empty() && visit.asked.iter().all(|url| url.starts_with(origin)), "{:?}", visit.asked);
+    assert!(
+        !visit.asked.is_empty() && visit.asked.iter().all(|url| url.starts_with(origin)),
+        "{:?}",
+        visit.asked
+    );
 }
 
 fn headings_go_down_step_by_step(dom: &str) {
@@ -45,7 +61,11 @@ fn headings_go_down_step_by_step(dom: &str) {
 /// Of links within the page and of labels.
 fn every_reference_leads_somewhere(dom: &str) {
     for start in ["href=\"#", "aria-labelledby=\""] {
-        for id in dom.split(start).skip(1).filter_map(|piece| piece.split('"').next()) {
+        for id in dom
+            .split(start)
+            .skip(1)
+            .filter_map(|piece| piece.split('"').next())
+        {
             assert!(dom.contains(&format!(" id=\"{id}\"")), "{id} in {dom}");
         }
     }

@@ -14,22 +14,42 @@ use crate::rig::{Rig, loopback};
 
 /// Of one simulated company; every tenth has a wrong secret or none, one has the longest name.
 async fn fifty() -> Rig {
-    let many = Limit { requests: 1000, ..Limits::default().auth };
-    let limits = Limits { auth: many, heavy: many, medium: many, light: many };
-    let scenario = Scenario { limits, max_sessions: 100, ..Scenario::normal() };
+    let many = Limit {
+        requests: 1000,
+        ..Limits::default().auth
+    };
+    let limits = Limits {
+        auth: many,
+        heavy: many,
+        medium: many,
+        light: many,
+    };
+    let scenario = Scenario {
+        limits,
+        max_sessions: 100,
+        ..Scenario::normal()
+    };
     Rig::configured(scenario, |config: &mut Config| {
         let first = config.accounts[0].clone();
-        config.accounts = (0..50).map(|number| first_with_name(&first, number)).collect();
+        config.accounts = (0..50)
+            .map(|number| first_with_name(&first, number))
+            .collect();
     })
     .await
 }
 
 fn first_with_name(first: &Account, number: u32) -> Account {
     let mut account = first.clone();
-    account.name = if number == 7 { "n".repeat(64) } else { format!("branch-{number:02}") };
+    account.name = if number == 7 {
+        "n".repeat(64)
+    } else {
+        format!("branch-{number:02}")
+    };
     match number {
         13 => account.jwt = SecretSource::File("/nonexistent/jwt".into()),
-        _ if number % 10 == 3 => account.client_secret = SecretSource::Value(SecretString::from("wrong")),
+        _ if number % 10 == 3 => {
+            account.client_secret = SecretSource::Value(SecretString::from("wrong"))
+        }
         _ => {}
     }
     account
@@ -46,15 +66,25 @@ async fn measured(html: &str) -> (u32, u32) {
          <script>onload=()=>{{{measure}}}</script>"
     );
     let visit = visit(&serve("", &frame).await, 1200).await;
-    let title = visit.dom.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
-    let (page, frame) = title.split_once(" of ").unwrap_or_else(|| panic!("{}", visit.dom));
+    let title = visit
+        .dom
+        .split("<title>")
+        .nth(1)
+        .unwrap()
+        .split("</title>")
+        .next()
+        .unwrap();
+    let (page, frame) = title
+        .split_once(" of ")
+        .unwrap_or_else(|| panic!("{}", visit.dom));
     (page.parse().unwrap(), frame.parse().unwrap())
 }
 
 async fn serve(header: &str, html: &str) -> String {
     let length = html.len();
-    let answer =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {length}\r\n\r\n{html}");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {length}\r\n\r\n{html}"
+    );
     let listener = loopback().await;
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -73,25 +103,55 @@ async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone()
     rig.scrape().await;
     let wide = visit(&url, 1200).await;
     is_sound(&wide, &rig.url);
-    let names = wide.dom.split("<section class=\"account ").skip(1).map(|section| section.split('"').next().unwrap());
+    let names = wide
+        .dom
+        .split("<section class=\"account ")
+        .skip(1)
+        .map(|section| section.split('"').next().unwrap());
     let states: Vec<_> = names.collect();
     assert_eq!(states.len(), 50);
     let first_well = states.iter().position(|state| *state != "failing").unwrap();
-    assert!(first_well == 5 && states[first_well..].iter().all(|state| *state != "failing"), "{states:?}");
-    assert!(wide.dom.contains("50 accounts: 5 failing, 45 fine."), "{}", wide.dom);
-    let causes = |cause: &str| overview(&wide.dom).matches(&format!("<code>{cause}</code>")).count();
-    assert_eq!([causes("bad_client"), causes("secret_unreadable")], [4, 1], "{}", wide.dom);
+    assert!(
+        first_well == 5 && states[first_well..].iter().all(|state| *state != "failing"),
+        "{states:?}"
+    );
+    assert!(
+        wide.dom.contains("50 accounts: 5 failing, 45 fine."),
+        "{}",
+        wide.dom
+    );
+    let causes = |cause: &str| {
+        overview(&wide.dom)
+            .matches(&format!("<code>{cause}</code>"))
+            .count()
+    };
+    assert_eq!(
+        [causes("bad_client"), causes("secret_unreadable")],
+        [4, 1],
+        "{}",
+        wide.dom
+    );
     assert_eq!(measured(&rig.get("/", &[]).await.text).await, (390, 390));
     pictures(&url, "fifty").await;
 }
 
 fn overview(dom: &str) -> &str {
-    dom.split("<table class=\"overview\">").nth(1).unwrap().split("</table>").next().unwrap()
+    dom.split("<table class=\"overview\">")
+        .nth(1)
+        .unwrap()
+        .split("</table>")
+        .next()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn one_account_that_fails_fits_a_phone() {
-    let rig = Rig::start(Scenario { admin: false, read_accounts: false, ..Scenario::normal() }).await;
+    let rig = Rig::start(Scenario {
+        admin: false,
+        read_accounts: false,
+        ..Scenario::normal()
+    })
+    .await;
     rig.scrape().await;
     assert_eq!(measured(&rig.get("/", &[]).await.text).await, (390, 390));
 }
@@ -103,8 +163,20 @@ async fn a_page_that_is_unsound_is_seen_to_be() {
     assert_eq!(measured(wide).await, (1000, 390));
     let body = "<style>p{color:red}</style><script src='http://127.0.0.1:9/elsewhere.js'></script><p>text</p>";
     let open = visit(&serve("", body).await, 390).await;
-    assert!(open.asked.iter().any(|url| url.contains("elsewhere")), "{:?}", open.asked);
-    let shut = visit(&serve("Content-Security-Policy: default-src 'none'\r\n", body).await, 390).await;
+    assert!(
+        open.asked.iter().any(|url| url.contains("elsewhere")),
+        "{:?}",
+        open.asked
+    );
+    let shut = visit(
+        &serve("Content-Security-Policy: default-src 'none'\r\n", body).await,
+        390,
+    )
+    .await;
     assert!(!shut.console.is_empty(), "the policy is broken twice");
-    assert!(!shut.asked.iter().any(|url| url.contains("elsewhere")), "{:?}", shut.asked);
+    assert!(
+        !shut.asked.iter().any(|url| url.contains("elsewhere")),
+        "{:?}",
+        shut.asked
+    );
 }

@@ -17,7 +17,11 @@ async fn shows(rig: &Rig, name: &str, words: &[&str]) {
     for word in words {
         assert!(visit.dom.contains(word), "{name}: {word} in {}", visit.dom);
     }
-    for secret in ["U0pDMTFQ", &rig.simulator.client_secret(), &rig.simulator.jwt()] {
+    for secret in [
+        "U0pDMTFQ",
+        &rig.simulator.client_secret(),
+        &rig.simulator.jwt(),
+    ] {
         assert!(!visit.dom.contains(secret), "{name}");
     }
     pictures(&url, name).await;
@@ -40,22 +44,40 @@ async fn fine() {
         "<title>Fine: ",
     ];
     shows(&rig, "fine", &words).await;
-    assert_eq!(rig.count(Operation::ActiveCalls), 1, "the page fetches nothing");
+    assert_eq!(
+        rig.count(Operation::ActiveCalls),
+        1,
+        "the page fetches nothing"
+    );
 }
 
 #[tokio::test]
 async fn not_yet_fetched() {
     let rig = Rig::start(Scenario::normal()).await;
-    let words = ["1 account: not yet fetched.", "the first scrape does it", "Calls unknown", "none so far"];
+    let words = [
+        "1 account: not yet fetched.",
+        "the first scrape does it",
+        "Calls unknown",
+        "none so far",
+    ];
     shows(&rig, "unfetched", &words).await;
-    assert!(rig.simulator.journal().is_empty(), "the page asks RingCentral for nothing");
+    assert!(
+        rig.simulator.journal().is_empty(),
+        "the page asks RingCentral for nothing"
+    );
 }
 
 #[tokio::test]
 async fn failing() {
-    let rig = Rig::configured(Scenario { admin: false, ..Scenario::normal() }, |config: &mut Config| {
-        config.common.patience.refusal_first = Duration::from_secs(60);
-    })
+    let rig = Rig::configured(
+        Scenario {
+            admin: false,
+            ..Scenario::normal()
+        },
+        |config: &mut Config| {
+            config.common.patience.refusal_first = Duration::from_secs(60);
+        },
+    )
     .await;
     rig.scrape().await;
     let words = [
@@ -75,10 +97,17 @@ async fn blocked() {
     let rig = Rig::start(Scenario::normal()).await;
     rig.scrape().await;
     let refusal = Reply::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
-    rig.simulator.inject(Fault::always(Operation::ActiveCalls, refusal));
+    rig.simulator
+        .inject(Fault::always(Operation::ActiveCalls, refusal));
     tokio::time::sleep(Duration::from_millis(7600)).await;
     rig.scrape().await;
-    let words = [">Blocked<", "This passes by itself", "rate_limited", "The next try is in 9 min", "an app of its own"];
+    let words = [
+        ">Blocked<",
+        "This passes by itself",
+        "rate_limited",
+        "The next try is in 9 min",
+        "an app of its own",
+    ];
     shows(&rig, "blocked", &words).await;
 }
 
@@ -90,7 +119,17 @@ async fn stale() {
     .await;
     rig.scrape().await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    shows(&rig, "stale", &[">Stale<", "Calls unknown", "last seen", "does Prometheus scrape?"]).await;
+    shows(
+        &rig,
+        "stale",
+        &[
+            ">Stale<",
+            "Calls unknown",
+            "last seen",
+            "does Prometheus scrape?",
+        ],
+    )
+    .await;
 }
 
 /// A file with a secret has gone, and the token serves on.
@@ -106,14 +145,41 @@ async fn a_reload_that_failed() {
     std::fs::write(&jwt, rig.simulator.jwt()).unwrap();
     rig.scrape().await;
     std::fs::remove_file(&jwt).unwrap();
-    assert_eq!(rig.http.post(format!("{}/-/reload", rig.url)).send().await.unwrap().status(), 500);
-    shows(&rig, "reload", &[">Fine<", "The last reload failed", "A restart would not come up", "correct it"]).await;
+    assert_eq!(
+        rig.http
+            .post(format!("{}/-/reload", rig.url))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        500
+    );
+    shows(
+        &rig,
+        "reload",
+        &[
+            ">Fine<",
+            "The last reload failed",
+            "A restart would not come up",
+            "correct it",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn without_the_list_of_extensions() {
-    let rig = Rig::start(Scenario { read_accounts: false, ..Scenario::normal() }).await;
+    let rig = Rig::start(Scenario {
+        read_accounts: false,
+        ..Scenario::normal()
+    })
+    .await;
     rig.scrape().await;
-    let words = [">Fine<", "The list of extensions was not read", "extensions_forbidden", "Read Accounts"];
+    let words = [
+        ">Fine<",
+        "The list of extensions was not read",
+        "extensions_forbidden",
+        "Read Accounts",
+    ];
     shows(&rig, "unread", &words).await;
 }

@@ -4,7 +4,13 @@
 //! since the API's limit is counted in minutes.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -30,8 +36,13 @@ async fn journal(simulator: &str) -> Vec<Value> {
 /// The list that the account answered to the fetch of this snapshot.
 async fn listed_for(simulator: &str, journal: &[Value], taken: f64) -> Vec<Value> {
     let arrived = |entry: &Value| entry["arrived_ms"].as_f64().unwrap() / 1000.0;
-    let fetches = journal.iter().filter(|entry| entry["operation"] == "active_calls");
-    let fetch = fetches.into_iter().find(|entry| (-0.002..1.0).contains(&(arrived(entry) - taken))).unwrap();
+    let fetches = journal
+        .iter()
+        .filter(|entry| entry["operation"] == "active_calls");
+    let fetch = fetches
+        .into_iter()
+        .find(|entry| (-0.002..1.0).contains(&(arrived(entry) - taken)))
+        .unwrap();
     truth::listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
 }
 
@@ -41,14 +52,23 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
     let simulator = &variables["RC_SERVER_URL"];
     let prometheus = Server::start(&[&url], Duration::from_secs(5)).await;
     sleep(Duration::from_secs(65)).await;
-    assert_eq!(prometheus.values("up").await.values().collect::<Vec<_>>(), [&1.0]);
+    assert_eq!(
+        prometheus.values("up").await.values().collect::<Vec<_>>(),
+        [&1.0]
+    );
     let journal = journal(simulator).await;
     let numbers = truth::numbers(&variables).await;
-    let scrapes = prometheus.scrapes("ringcentral_snapshot_timestamp_seconds").await;
+    let scrapes = prometheus
+        .scrapes("ringcentral_snapshot_timestamp_seconds")
+        .await;
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
     let mut ever = BTreeSet::new();
     for (at, taken) in &scrapes {
-        let truth = truth::samples("default", &listed_for(simulator, &journal, *taken).await, &numbers);
+        let truth = truth::samples(
+            "default",
+            &listed_for(simulator, &journal, *taken).await,
+            &numbers,
+        );
         let mut kept = BTreeMap::new();
         for family in CALL_FAMILIES {
             kept.extend(prometheus.values_at(family, *at).await);
@@ -61,18 +81,38 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
     for family in CALL_FAMILIES {
         left.extend(prometheus.values_at(family, *last).await.into_keys());
     }
-    assert!(left.len() < ever.len(), "calls went, and so did their series");
-    let snapshots: BTreeSet<_> = scrapes.iter().map(|(_, taken)| (taken * 1000.0) as i64).collect();
-    assert!((6..=8).contains(&snapshots.len()), "every second scrape at 5 s may fetch: {snapshots:?}");
+    assert!(
+        left.len() < ever.len(),
+        "calls went, and so did their series"
+    );
+    let snapshots: BTreeSet<_> = scrapes
+        .iter()
+        .map(|(_, taken)| (taken * 1000.0) as i64)
+        .collect();
+    assert!(
+        (6..=8).contains(&snapshots.len()),
+        "every second scrape at 5 s may fetch: {snapshots:?}"
+    );
     promtool_is_silent(&common::get(&format!("{url}/metrics")).await);
 }
 
 /// `promtool check metrics` prints what it dislikes and ends with an error.
 fn promtool_is_silent(exposition: &str) {
     let mut command = Command::new("promtool");
-    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut promtool = command.spawn().expect("promtool is installed: `make tools` does it");
-    promtool.stdin.take().unwrap().write_all(exposition.as_bytes()).unwrap();
+    command
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut promtool = command
+        .spawn()
+        .expect("promtool is installed: `make tools` does it");
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(exposition.as_bytes())
+        .unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success() && said.is_empty(), "{said}");
@@ -81,12 +121,20 @@ fn promtool_is_silent(exposition: &str) {
 #[tokio::test]
 async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
     let (_demo, url, variables) = demo::start(&["--demo.seed", "2"]).await;
-    let pair =
-        [Server::start(&[&url], Duration::from_secs(5)).await, Server::start(&[&url], Duration::from_secs(5)).await];
+    let pair = [
+        Server::start(&[&url], Duration::from_secs(5)).await,
+        Server::start(&[&url], Duration::from_secs(5)).await,
+    ];
     sleep(Duration::from_secs(180)).await;
     let journal = journal(&variables["RC_SERVER_URL"]).await;
-    assert!(journal.iter().all(|entry| entry["status"] == 200), "{journal:?}");
-    let fetches: Vec<_> = journal.iter().filter(|entry| entry["operation"] == "active_calls").collect();
+    assert!(
+        journal.iter().all(|entry| entry["status"] == 200),
+        "{journal:?}"
+    );
+    let fetches: Vec<_> = journal
+        .iter()
+        .filter(|entry| entry["operation"] == "active_calls")
+        .collect();
     assert!(
         (17..=25).contains(&fetches.len()),
         "{} fetches: at most one every 7.5 s, at least one every 10",
@@ -94,6 +142,9 @@ async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
     );
     for server in &pair {
         let ups = server.scrapes("ringcentral_up").await;
-        assert!(ups.len() >= 34 && ups.iter().all(|(_, up)| *up == 1.0), "{ups:?}");
+        assert!(
+            ups.len() >= 34 && ups.iter().all(|(_, up)| *up == 1.0),
+            "{ups:?}"
+        );
     }
 }

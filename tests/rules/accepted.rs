@@ -27,13 +27,24 @@ fn promtool_s_unit_tests_of_the_rules_pass() {
 }
 
 /// The configurations to start from.
-const CONFIGURATIONS: [&str; 3] = ["prometheus.accounts.yml", "prometheus.sharded.yml", "prometheus.yml"];
+const CONFIGURATIONS: [&str; 3] = [
+    "prometheus.accounts.yml",
+    "prometheus.sharded.yml",
+    "prometheus.yml",
+];
 
 #[test]
 fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
     let shipped = documents::files(FOLDER, ".yml");
-    let names = shipped.iter().map(|file| file.file_name().unwrap().to_str().unwrap());
-    assert_eq!(names.filter(|name| name.starts_with("prometheus")).collect::<Vec<_>>(), CONFIGURATIONS);
+    let names = shipped
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap());
+    assert_eq!(
+        names
+            .filter(|name| name.starts_with("prometheus"))
+            .collect::<Vec<_>>(),
+        CONFIGURATIONS
+    );
     for file in CONFIGURATIONS {
         let said = promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
         assert!(said.contains("2 rule files found"), "{file}: {said}");
@@ -48,12 +59,23 @@ fn a_mistake_in_a_configuration_is_found() {
         ("prometheus.accounts.yml", "url: http:", "url: "),
         ("prometheus.sharded.yml", "modulus: 3", "modulus: three"),
         ("prometheus.sharded.yml", "        modulus: 3\n", ""),
-        ("prometheus.yml", "scrape_timeout: 10s", "scrape_timeout: 20s"),
+        (
+            "prometheus.yml",
+            "scrape_timeout: 10s",
+            "scrape_timeout: 20s",
+        ),
     ] {
-        let (text, broken) = (documents::read(&format!("{FOLDER}/{file}")), folder.path().join("broken.yml"));
+        let (text, broken) = (
+            documents::read(&format!("{FOLDER}/{file}")),
+            folder.path().join("broken.yml"),
+        );
         assert!(text.contains(right), "{right} in {file}");
         std::fs::write(&broken, text.replacen(right, wrong, 1)).unwrap();
-        let verdict = Command::new("promtool").args(["check", "config"]).arg(&broken).output().unwrap();
+        let verdict = Command::new("promtool")
+            .args(["check", "config"])
+            .arg(&broken)
+            .output()
+            .unwrap();
         assert!(!verdict.status.success(), "{wrong} in {file}");
     }
 }

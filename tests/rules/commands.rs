@@ -17,15 +17,17 @@ use crate::shipped::{self, FOLDER};
 use crate::zones::{edited, edits};
 
 const MEDIAN: &str = "job_account:ringcentral_call_sessions_in_progress:median_max_avg1h";
-const CALLS: &str =
-    "ringcentral_call_sessions_in_progress{job=\"ringcentral\",instance=\"localhost:10072\",account=\"default\"}";
+const CALLS: &str = "ringcentral_call_sessions_in_progress{job=\"ringcentral\",instance=\"localhost:10072\",account=\"default\"}";
 /// Prometheus looks for new blocks every minute.
 const SOON: Duration = Duration::from_secs(150);
 
 /// A copy of all that is shipped.
 fn copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    shell(Path::new(FOLDER), &format!("cp -r . {}", folder.path().display()));
+    shell(
+        Path::new(FOLDER),
+        &format!("cp -r . {}", folder.path().display()),
+    );
     folder
 }
 
@@ -37,24 +39,45 @@ async fn beside(folder: &Path, line: String) -> String {
 
 /// The commands that hold this.
 fn command(holds: &str) -> String {
-    commands(&shipped::readme()).into_iter().find(|command| command.contains(holds)).unwrap()
+    commands(&shipped::readme())
+        .into_iter()
+        .find(|command| command.contains(holds))
+        .unwrap()
 }
 
 #[test]
 fn every_command_is_run_by_a_test() {
-    let known = ["promtool check config", "create-blocks-from", "sed -i 's/time()", "RUNBOOK.md|"];
+    let known = [
+        "promtool check config",
+        "create-blocks-from",
+        "sed -i 's/time()",
+        "RUNBOOK.md|",
+    ];
     let all = commands(&shipped::readme());
-    assert!(all.iter().all(|command| known.iter().any(|known| command.contains(known))), "{all:#?}");
+    assert!(
+        all.iter()
+            .all(|command| known.iter().any(|known| command.contains(known))),
+        "{all:#?}"
+    );
     assert_eq!(all.len(), known.len());
 }
 
 #[tokio::test]
 async fn the_rules_are_installed_as_documented() {
     let (shipped, installed) = (copy(), tempfile::tempdir().unwrap());
-    std::fs::copy(format!("{FOLDER}/prometheus.yml"), installed.path().join("prometheus.yml")).unwrap();
+    std::fs::copy(
+        format!("{FOLDER}/prometheus.yml"),
+        installed.path().join("prometheus.yml"),
+    )
+    .unwrap();
     let server = Setup::new(&[], Duration::from_secs(60)).start().await;
-    let lines = command("promtool check config").replace("/etc/prometheus", installed.path().to_str().unwrap());
-    let said = beside(shipped.path(), lines.replace("http://localhost:9090", server.url())).await;
+    let lines = command("promtool check config")
+        .replace("/etc/prometheus", installed.path().to_str().unwrap());
+    let said = beside(
+        shipped.path(),
+        lines.replace("http://localhost:9090", server.url()),
+    )
+    .await;
     assert!(said.contains("2 rule files found"), "{said}");
 }
 
@@ -62,21 +85,42 @@ async fn the_rules_are_installed_as_documented() {
 fn the_commands_for_chicago_do_what_its_row_says() {
     let folder = copy();
     shell(folder.path(), &command("sed -i 's/time()"));
-    let rules = std::fs::read_to_string(folder.path().join("rules/ringcentral.recording.yml")).unwrap();
+    let rules =
+        std::fs::read_to_string(folder.path().join("rules/ringcentral.recording.yml")).unwrap();
     let rows = edits(&table(&shipped::readme(), "zone"));
-    let (_, chicago) = rows.iter().find(|(zone, _)| zone == "America/Chicago").unwrap();
-    assert_eq!(shipped::rules_in(&rules)[0].expr, edited(&shipped::business_hours(), chicago));
-    let others = |rules: Vec<shipped::Rule>| rules.into_iter().skip(1).map(|rule| rule.expr).collect::<Vec<_>>();
-    assert_eq!(others(shipped::rules_in(&rules)), others(shipped::records()), "no other rule is touched");
+    let (_, chicago) = rows
+        .iter()
+        .find(|(zone, _)| zone == "America/Chicago")
+        .unwrap();
+    assert_eq!(
+        shipped::rules_in(&rules)[0].expr,
+        edited(&shipped::business_hours(), chicago)
+    );
+    let others = |rules: Vec<shipped::Rule>| {
+        rules
+            .into_iter()
+            .skip(1)
+            .map(|rule| rule.expr)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        others(shipped::rules_in(&rules)),
+        others(shipped::records()),
+        "no other rule is touched"
+    );
 }
 
 #[test]
 fn one_command_turns_all_links_to_another_runbook_and_the_unit_tests_too() {
     let folder = copy();
     shell(folder.path(), &command("RUNBOOK.md|"));
-    let alerts = std::fs::read_to_string(folder.path().join("rules/ringcentral.alerts.yml")).unwrap();
+    let alerts =
+        std::fs::read_to_string(folder.path().join("rules/ringcentral.alerts.yml")).unwrap();
     for alert in shipped::rules_in(&alerts) {
-        let link = format!("https://wiki.example.com/ringcentral#{}", alert.name().to_lowercase());
+        let link = format!(
+            "https://wiki.example.com/ringcentral#{}",
+            alert.name().to_lowercase()
+        );
         assert_eq!(alert.annotation("runbook_url"), link);
     }
     shell(folder.path(), "promtool test rules tests/platform.test.yml");
@@ -95,18 +139,32 @@ fn scrapes(now: i64) -> String {
 async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
     let (shipped, folder) = (copy(), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
-    std::fs::write(folder.path().join("scrapes.om"), scrapes(Timestamp::now().as_second())).unwrap();
+    std::fs::write(
+        folder.path().join("scrapes.om"),
+        scrapes(Timestamp::now().as_second()),
+    )
+    .unwrap();
     shell(
         folder.path(),
         "promtool tsdb create-blocks-from openmetrics --quiet --max-block-duration=384h scrapes.om data",
     );
     let rules = files(shipped.path().join("rules"), ".yml");
-    let server = Setup::new(&[], Duration::from_secs(5)).rules(&rules).data(&data).start().await;
+    let server = Setup::new(&[], Duration::from_secs(5))
+        .rules(&rules)
+        .data(&data)
+        .start()
+        .await;
     sleep(Duration::from_secs(12)).await;
-    assert!(server.values(MEDIAN).await.is_empty(), "two weeks are not recorded yet");
+    assert!(
+        server.values(MEDIAN).await.is_empty(),
+        "two weeks are not recorded yet"
+    );
 
-    let lines = command("create-blocks-from").replace("/var/lib/prometheus", folder.path().to_str().unwrap());
-    let lines = lines.replace("http://localhost:9090", server.url()).replace("22 days ago", "15 days ago");
+    let lines = command("create-blocks-from")
+        .replace("/var/lib/prometheus", folder.path().to_str().unwrap());
+    let lines = lines
+        .replace("http://localhost:9090", server.url())
+        .replace("22 days ago", "15 days ago");
     beside(shipped.path(), lines).await;
     let deadline = Instant::now() + SOON;
     while server.values(MEDIAN).await.is_empty() {
@@ -114,5 +172,8 @@ async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
         sleep(Duration::from_secs(1)).await;
     }
     let usual: Vec<_> = server.values(MEDIAN).await.into_values().collect();
-    assert!(usual.len() == 1 && (usual[0] - 27.0).abs() < 1e-6, "{usual:?}");
+    assert!(
+        usual.len() == 1 && (usual[0] - 27.0).abs() < 1e-6,
+        "{usual:?}"
+    );
 }

@@ -31,7 +31,9 @@ tests:
 /// The rules that stand in the document, by what they begin with.
 fn documented(begins: &str) -> Rule {
     let blocks = blocks(&shipped::readme(), "yaml");
-    let mut rules = blocks.iter().flat_map(|block| shipped::yaml::<Vec<Rule>>(block));
+    let mut rules = blocks
+        .iter()
+        .flat_map(|block| shipped::yaml::<Vec<Rule>>(block));
     rules.find(|rule| rule.expr.starts_with(begins)).unwrap()
 }
 
@@ -44,15 +46,30 @@ fn bare(expr: &str) -> String {
 /// Has promtool evaluate rules of business hours on the cases; the values in the order in which they stand there.
 fn assert_evaluate(exprs: &[&str], values: [u8; 4]) {
     let folder = tempfile::tempdir().unwrap();
-    let rules: Vec<_> =
-        exprs.iter().map(|expr| BTreeMap::from([("record", BUSINESS_HOURS), ("expr", *expr)])).collect();
+    let rules: Vec<_> = exprs
+        .iter()
+        .map(|expr| BTreeMap::from([("record", BUSINESS_HOURS), ("expr", *expr)]))
+        .collect();
     // JSON is YAML.
     let rules = serde_json::json!({ "groups": [{ "name": "edited", "rules": rules }] });
     std::fs::write(folder.path().join("rules.yml"), rules.to_string()).unwrap();
-    let names = ["THURSDAY_NIGHT", "FRIDAY_NOON", "FRIDAY_MORNING", "SATURDAY_NIGHT"];
-    let cases =
-        names.iter().zip(values).fold(CASES.to_owned(), |cases, (name, value)| cases.replace(name, &value.to_string()));
-    std::fs::write(folder.path().join("cases.yml"), cases.replace("RECORD", BUSINESS_HOURS)).unwrap();
+    let names = [
+        "THURSDAY_NIGHT",
+        "FRIDAY_NOON",
+        "FRIDAY_MORNING",
+        "SATURDAY_NIGHT",
+    ];
+    let cases = names
+        .iter()
+        .zip(values)
+        .fold(CASES.to_owned(), |cases, (name, value)| {
+            cases.replace(name, &value.to_string())
+        });
+    std::fs::write(
+        folder.path().join("cases.yml"),
+        cases.replace("RECORD", BUSINESS_HOURS),
+    )
+    .unwrap();
     shell(folder.path(), "promtool test rules cases.yml");
 }
 
@@ -65,7 +82,13 @@ async fn other_days_and_hours_are_as_the_table_says() {
     for ((what, edits), (days, hours)) in rows.iter().zip(calendars) {
         let mut calendar = Calendar::of("America/New_York");
         (calendar.days, calendar.hours) = (days, hours);
-        assert_two_years(&server, &edited(&shipped::business_hours(), edits), &calendar, what).await;
+        assert_two_years(
+            &server,
+            &edited(&shipped::business_hours(), edits),
+            &calendar,
+            what,
+        )
+        .await;
     }
 }
 
@@ -73,26 +96,49 @@ async fn other_days_and_hours_are_as_the_table_says() {
 async fn a_floating_holiday_and_one_of_a_single_year_are_as_documented() {
     let lines = blocks(&shipped::readme(), "promql").concat();
     let shipped = shipped::business_hours();
-    let last = shipped.lines().find(|line| line.contains("== 12 ")).unwrap();
+    let last = shipped
+        .lines()
+        .find(|line| line.contains("== 12 "))
+        .unwrap();
     let rule = shipped.replace(last, &format!("{last}\n{lines}"));
     let mut calendar = Calendar::of("America/New_York");
-    let memorial_day = |year| date(year, 5, 1).nth_weekday_of_month(-1, Weekday::Monday).unwrap();
-    calendar.holidays = (2026..2055).map(memorial_day).chain([date(2027, 3, 26)]).collect();
-    assert_a_cycle(&idle().await, &rule, &calendar, "Memorial Day and a Good Friday").await;
+    let memorial_day = |year| {
+        date(year, 5, 1)
+            .nth_weekday_of_month(-1, Weekday::Monday)
+            .unwrap()
+    };
+    calendar.holidays = (2026..2055)
+        .map(memorial_day)
+        .chain([date(2027, 3, 26)])
+        .collect();
+    assert_a_cycle(
+        &idle().await,
+        &rule,
+        &calendar,
+        "Memorial Day and a Good Friday",
+    )
+    .await;
 }
 
 #[test]
 fn the_copy_for_sydney_is_the_shipped_rule_after_the_edits_of_its_row() {
     let rows = edits(&table(&shipped::readme(), "zone"));
-    let (_, edits) = rows.iter().find(|(zone, _)| zone == "Australia/Sydney").unwrap();
-    let copy =
-        edited(&shipped::business_hours(), edits).replace("ringcentral_up", "ringcentral_up{account=~\"sydney-.*\"}");
-    assert_eq!(bare(&documented("group by (job, account) (ringcentral_up{").expr), bare(&copy));
+    let (_, edits) = rows
+        .iter()
+        .find(|(zone, _)| zone == "Australia/Sydney")
+        .unwrap();
+    let copy = edited(&shipped::business_hours(), edits)
+        .replace("ringcentral_up", "ringcentral_up{account=~\"sydney-.*\"}");
+    assert_eq!(
+        bare(&documented("group by (job, account) (ringcentral_up{").expr),
+        bare(&copy)
+    );
 }
 
 #[test]
 fn two_rules_serve_accounts_in_two_time_zones() {
-    let others = shipped::business_hours().replace("ringcentral_up", "ringcentral_up{account!~\"sydney-.*\"}");
+    let others = shipped::business_hours()
+        .replace("ringcentral_up", "ringcentral_up{account!~\"sydney-.*\"}");
     assert!(shipped::readme().contains("`ringcentral_up{account!~\"sydney-.*\"}`"));
     let sydney = documented("group by (job, account) (ringcentral_up{").expr;
     assert_evaluate(&[&others, &sydney], [0, 1, 1, 0]);
@@ -100,5 +146,8 @@ fn two_rules_serve_accounts_in_two_time_zones() {
 
 #[test]
 fn a_company_that_never_closes_is_always_open() {
-    assert_evaluate(&[&documented("group by (job, account) (ringcentral_up)").expr], [1; 4]);
+    assert_evaluate(
+        &[&documented("group by (job, account) (ringcentral_up)").expr],
+        [1; 4],
+    );
 }

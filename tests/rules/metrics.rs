@@ -28,19 +28,30 @@ pub struct Metrics {
 impl Metrics {
     /// Asks an exporter whose account is busy, so that it has a series of every family.
     pub async fn of_the_exporter() -> Self {
-        let busy = Scenario { calls_per_minute: 60.0, ..Scenario::normal() };
+        let busy = Scenario {
+            calls_per_minute: 60.0,
+            ..Scenario::normal()
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, busy, 1).unwrap();
         let mut program = Program::start(pointed_at(&simulator, &FLAGS));
         let url = program.url().await;
         let exposed = Exposition::read(&get(&format!("{url}/metrics")).await);
-        Self { exposed, records: shipped::records() }
+        Self {
+            exposed,
+            records: shipped::records(),
+        }
     }
 
     /// The labels of what is selected; `None` if there is no such series. A name may be several with bars between.
     pub fn selected(&self, selector: &Selector) -> Option<Labels> {
         let each = selector.metric.split('|').map(|name| self.series(name));
-        Some(each.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+        Some(
+            each.collect::<Option<Vec<_>>>()?
+                .into_iter()
+                .flatten()
+                .collect(),
+        )
     }
 
     fn series(&self, name: &str) -> Option<Labels> {
@@ -48,18 +59,35 @@ impl Metrics {
         if name == "up" {
             return Some(by_prometheus);
         }
-        let recorded: Vec<_> = self.records.iter().filter(|record| record.name() == name).collect();
+        let recorded: Vec<_> = self
+            .records
+            .iter()
+            .filter(|record| record.name() == name)
+            .collect();
         match (self.exposed.labels(name), recorded.is_empty()) {
             (Some(exposed), _) => Some(exposed | &by_prometheus),
-            (None, false) => Some(recorded.into_iter().flat_map(|record| self.labels_of(record)).collect()),
+            (None, false) => Some(
+                recorded
+                    .into_iter()
+                    .flat_map(|record| self.labels_of(record))
+                    .collect(),
+            ),
             (None, true) => None,
         }
     }
 
     /// The labels that the result of a rule has, those that the rule itself gives included, but for the severity.
     pub fn labels_of(&self, rule: &Rule) -> Labels {
-        let own = rule.labels.keys().filter(|label| *label != "severity").cloned();
-        self.looked_at(&rule.parsed()).labels.into_iter().chain(own).collect()
+        let own = rule
+            .labels
+            .keys()
+            .filter(|label| *label != "severity")
+            .cloned();
+        self.looked_at(&rule.parsed())
+            .labels
+            .into_iter()
+            .chain(own)
+            .collect()
     }
 
     /// What an expression gives, and what it names that is not there.
@@ -76,8 +104,12 @@ impl Metrics {
 
 /// The queries within a text, with some label in the place of each that is filled in.
 fn queries_within(text: &str) -> Vec<String> {
-    let queries = templates(text).into_iter().filter(|template| template.contains("| query"));
-    queries.map(|template| template.split('"').nth(1).unwrap().replace("%q", "\"x\"")).collect()
+    let queries = templates(text)
+        .into_iter()
+        .filter(|template| template.contains("| query"));
+    queries
+        .map(|template| template.split('"').nth(1).unwrap().replace("%q", "\"x\""))
+        .collect()
 }
 
 #[tokio::test]
@@ -87,11 +119,18 @@ async fn no_rule_and_no_text_uses_a_metric_or_label_that_does_not_exist() {
     assert!(rules.len() > 35, "{}", rules.len());
     for rule in &rules {
         metrics.assert_has(&rule.expr, rule.name());
-        for query in rule.annotations.values().flat_map(|text| queries_within(text)) {
+        for query in rule
+            .annotations
+            .values()
+            .flat_map(|text| queries_within(text))
+        {
             metrics.assert_has(&query, rule.name());
         }
     }
-    let in_texts = rules.iter().flat_map(|rule| rule.annotations.values()).flat_map(|text| queries_within(text));
+    let in_texts = rules
+        .iter()
+        .flat_map(|rule| rule.annotations.values())
+        .flat_map(|text| queries_within(text));
     assert!(in_texts.count() >= 5, "queries in texts are found");
 }
 
@@ -106,7 +145,11 @@ async fn no_query_of_the_runbook_uses_a_metric_or_label_that_does_not_exist() {
 #[tokio::test]
 async fn a_metric_or_label_that_does_not_exist_is_found() {
     let metrics = Metrics::of_the_exporter().await;
-    for wrong in ["ringcentral_calls", "sum by (queue) (ringcentral_up)", "ringcentral_up{state=\"ok\"}"] {
+    for wrong in [
+        "ringcentral_calls",
+        "sum by (queue) (ringcentral_up)",
+        "ringcentral_up{state=\"ok\"}",
+    ] {
         let mistakes = metrics.looked_at(&promql::parse(wrong).unwrap()).mistakes;
         assert_eq!(mistakes.len(), 1, "{wrong}: {mistakes:?}");
     }

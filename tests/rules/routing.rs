@@ -17,7 +17,10 @@ fn amtool_accepts_the_example_and_routes_by_severity() {
     shell(folder, "amtool check-config alertmanager.yml");
     for (severity, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "chat")] {
         let routes = "amtool config routes test --config.file=alertmanager.yml";
-        let said = shell(folder, &format!("{routes} --verify.receivers={receiver} severity={severity}"));
+        let said = shell(
+            folder,
+            &format!("{routes} --verify.receivers={receiver} severity={severity}"),
+        );
         assert!(said.contains(receiver), "{said}");
     }
 }
@@ -25,9 +28,16 @@ fn amtool_accepts_the_example_and_routes_by_severity() {
 /// An outage that all accounts have is one message.
 #[test]
 fn alerts_are_grouped_by_what_all_accounts_have() {
-    for file in ["deploy/prometheus/alertmanager.yml", "deploy/compose/alertmanager.yml"] {
+    for file in [
+        "deploy/prometheus/alertmanager.yml",
+        "deploy/compose/alertmanager.yml",
+    ] {
         let config: Value = yaml(&documents::read(file));
-        assert_eq!(config["route"]["group_by"], json!(["alertname", "job"]), "{file}");
+        assert_eq!(
+            config["route"]["group_by"],
+            json!(["alertname", "job"]),
+            "{file}"
+        );
     }
 }
 
@@ -66,10 +76,14 @@ fn alerts() -> Vec<Value> {
 
 /// The name, severity and account of each alert that is inhibited.
 async fn inhibited(address: &str) -> Vec<String> {
-    let reply = get(&format!("http://{address}/api/v2/alerts?active=false&silenced=false")).await;
+    let reply = get(&format!(
+        "http://{address}/api/v2/alerts?active=false&silenced=false"
+    ))
+    .await;
     let alerts: Vec<Value> = serde_json::from_str(&reply).unwrap();
     let told = |alert: &Value| {
-        ["alertname", "severity", "account"].map(|name| alert["labels"][name].as_str().unwrap().to_owned())
+        ["alertname", "severity", "account"]
+            .map(|name| alert["labels"][name].as_str().unwrap().to_owned())
     };
     let mut told: Vec<_> = alerts.iter().map(|alert| told(alert).join(" ")).collect();
     told.sort();
@@ -81,14 +95,26 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("prometheus-alertmanager");
     command
-        .args([&format!("--config.file={FOLDER}/alertmanager.yml"), "--web.listen-address=127.0.0.1:0"])
-        .args([&format!("--storage.path={}", folder.path().display()), "--cluster.listen-address="]);
+        .args([
+            &format!("--config.file={FOLDER}/alertmanager.yml"),
+            "--web.listen-address=127.0.0.1:0",
+        ])
+        .args([
+            &format!("--storage.path={}", folder.path().display()),
+            "--cluster.listen-address=",
+        ]);
     let daemon = Daemon::start(&mut command);
     let address = daemon.address().await;
     let body = serde_json::to_string(&alerts()).unwrap();
-    let sent =
-        http().post(format!("http://{address}/api/v2/alerts")).header("Content-Type", "application/json").body(body);
-    assert!(sent.send().await.unwrap().status().is_success(), "{}", daemon.log());
+    let sent = http()
+        .post(format!("http://{address}/api/v2/alerts"))
+        .header("Content-Type", "application/json")
+        .body(body);
+    assert!(
+        sent.send().await.unwrap().status().is_success(),
+        "{}",
+        daemon.log()
+    );
     let expected = [
         "RingCentralAPIFailing warning four",
         "RingCentralAPIFailing warning one",

@@ -104,26 +104,40 @@ struct Cases {
 
 /// All rules, in the order in which they stand.
 pub fn rules() -> Vec<Rule> {
-    let texts = documents::files(Path::new(FOLDER).join("rules"), ".yml").into_iter().map(|file| read(&file));
+    let texts = documents::files(Path::new(FOLDER).join("rules"), ".yml")
+        .into_iter()
+        .map(|file| read(&file));
     texts.flat_map(|text| rules_in(&text)).collect()
 }
 
 /// The rules of a file.
 pub fn rules_in(text: &str) -> Vec<Rule> {
-    yaml::<Rules>(text).groups.into_iter().flat_map(|group| group.rules).collect()
+    yaml::<Rules>(text)
+        .groups
+        .into_iter()
+        .flat_map(|group| group.rules)
+        .collect()
 }
 
 pub fn alerts() -> Vec<Rule> {
-    rules().into_iter().filter(|rule| rule.alert.is_some()).collect()
+    rules()
+        .into_iter()
+        .filter(|rule| rule.alert.is_some())
+        .collect()
 }
 
 pub fn records() -> Vec<Rule> {
-    rules().into_iter().filter(|rule| rule.record.is_some()).collect()
+    rules()
+        .into_iter()
+        .filter(|rule| rule.record.is_some())
+        .collect()
 }
 
 /// All blocks of the unit tests.
 pub fn cases() -> Vec<Case> {
-    let texts = documents::files(Path::new(FOLDER).join("tests"), ".test.yml").into_iter().map(|file| read(&file));
+    let texts = documents::files(Path::new(FOLDER).join("tests"), ".test.yml")
+        .into_iter()
+        .map(|file| read(&file));
     texts.flat_map(|text| yaml::<Cases>(&text).tests).collect()
 }
 
@@ -134,7 +148,9 @@ pub fn chain(expr: Expr) -> Vec<Expr> {
     let mut next = 0;
     while next < chain.len() {
         let selected = promql::selectors(&chain[next]);
-        let below = records.iter().filter(|record| selected.iter().any(|one| one.metric == record.name()));
+        let below = records
+            .iter()
+            .filter(|record| selected.iter().any(|one| one.metric == record.name()));
         chain.extend(below.map(Rule::parsed).collect::<Vec<_>>());
         next += 1;
     }
@@ -143,7 +159,11 @@ pub fn chain(expr: Expr) -> Vec<Expr> {
 
 /// The expression of business hours, as it is shipped.
 pub fn business_hours() -> String {
-    records().into_iter().find(|record| record.name() == BUSINESS_HOURS).unwrap().expr
+    records()
+        .into_iter()
+        .find(|record| record.name() == BUSINESS_HOURS)
+        .unwrap()
+        .expr
 }
 
 /// The document beside the rules.

@@ -23,10 +23,18 @@ const SHORT: SignedDuration = SignedDuration::from_mins(5);
 
 /// A row of a table of edits: its name, and what to write for what.
 pub fn edits(table: &Table) -> Vec<(String, Vec<(String, String)>)> {
-    let heads: Vec<_> = table.head.iter().skip(1).map(|head| codes(head).concat()).collect();
+    let heads: Vec<_> = table
+        .head
+        .iter()
+        .skip(1)
+        .map(|head| codes(head).concat())
+        .collect();
     let edit = |(head, cell): (&String, &String)| Some((head.clone(), codes(cell).pop()?));
     let row = |row: &Vec<String>| {
-        (row[0].trim_matches('`').to_owned(), heads.iter().zip(&row[1..]).filter_map(edit).collect())
+        (
+            row[0].trim_matches('`').to_owned(),
+            heads.iter().zip(&row[1..]).filter_map(edit).collect(),
+        )
     };
     table.rows.iter().map(row).collect()
 }
@@ -58,17 +66,28 @@ async fn evaluated(
     for start in (from..until).step_by((POINTS * step) as usize) {
         let end = until.min(start + POINTS * step) - step;
         let [start, end, step] = [start, end, step].map(|number| number.to_string());
-        let range = [("query", query.as_str()), ("start", &start), ("end", &end), ("step", &step)];
+        let range = [
+            ("query", query.as_str()),
+            ("start", &start),
+            ("end", &end),
+            ("step", &step),
+        ];
         all.extend(opens(&server.api("query_range", &range).await));
     }
-    assert_eq!(all.len() as i64, (until - from) / step, "it has a value at all times");
+    assert_eq!(
+        all.len() as i64,
+        (until - from) / step,
+        "it has a value at all times"
+    );
     all
 }
 
 /// The samples of the one series.
 fn opens(data: &serde_json::Value) -> Vec<(i64, bool)> {
     let samples = data["result"][0]["values"].as_array().unwrap().iter();
-    samples.map(|sample| (sample[0].as_f64().unwrap() as i64, is_one(&sample[1]))).collect()
+    samples
+        .map(|sample| (sample[0].as_f64().unwrap() as i64, is_one(&sample[1])))
+        .collect()
 }
 
 fn is_one(value: &serde_json::Value) -> bool {
@@ -80,25 +99,43 @@ fn is_one(value: &serde_json::Value) -> bool {
 /// Compares each half hour of 2026 and 2027.
 pub async fn assert_two_years(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
     let (from, until) = (new_year(2026), new_year(2028));
-    calendar.assert_is(&evaluated(server, rule, from, until, HALF_AN_HOUR).await, what);
+    calendar.assert_is(
+        &evaluated(server, rule, from, until, HALF_AN_HOUR).await,
+        what,
+    );
 }
 
 /// Compares two times of each day for 28 years, in which each date has been each day of the week. In winter and in
 /// summer one of the two is open and the other one is not, in the north as in the south.
 pub async fn assert_a_cycle(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
-    for from in [calendar.first_opening(), calendar.first_opening() - HALF_AN_HOUR] {
-        calendar.assert_is(&evaluated(server, rule, from, from + DAY * CYCLE, DAY).await, what);
+    for from in [
+        calendar.first_opening(),
+        calendar.first_opening() - HALF_AN_HOUR,
+    ] {
+        calendar.assert_is(
+            &evaluated(server, rule, from, from + DAY * CYCLE, DAY).await,
+            what,
+        );
     }
 }
 
 /// Compares the nights in which clocks change. Business hours hide them, so the rule is given others.
 async fn assert_changes(server: &Server, rule: &str, zone: &str) {
-    let always = [(">= 1 * 24 < 6 * 24", ">= 0 * 24 < 7 * 24"), (">= 8 < 18", ">= 4 < 23")];
-    let rule = edited(rule, &always.map(|(old, new)| (old.to_owned(), new.to_owned())));
+    let always = [
+        (">= 1 * 24 < 6 * 24", ">= 0 * 24 < 7 * 24"),
+        (">= 8 < 18", ">= 4 < 23"),
+    ];
+    let rule = edited(
+        rule,
+        &always.map(|(old, new)| (old.to_owned(), new.to_owned())),
+    );
     let mut calendar = Calendar::of(zone);
     (calendar.days, calendar.hours) = (0..7, 4.0..23.0);
     for change in calendar.changes(new_year(2026), new_year(2028)) {
-        calendar.assert_is(&evaluated(server, &rule, change - DAY, change + DAY, SHORT).await, zone);
+        calendar.assert_is(
+            &evaluated(server, &rule, change - DAY, change + DAY, SHORT).await,
+            zone,
+        );
     }
 }
 
@@ -118,7 +155,10 @@ async fn business_hours_as_shipped_are_those_of_new_york() {
 async fn business_hours_of_each_time_zone_of_the_document_are_those_of_its_clocks() {
     let server = idle().await;
     let zones = edits(&table(&shipped::readme(), "zone"));
-    assert!(zones.len() >= 10 && zones[0] == ("America/New_York".to_owned(), Vec::new()), "{zones:?}");
+    assert!(
+        zones.len() >= 10 && zones[0] == ("America/New_York".to_owned(), Vec::new()),
+        "{zones:?}"
+    );
     for (zone, edits) in &zones[1..] {
         assert_zone(&server, &edited(&shipped::business_hours(), edits), zone).await;
     }
@@ -128,6 +168,16 @@ async fn business_hours_of_each_time_zone_of_the_document_are_those_of_its_clock
 async fn an_hour_too_late_would_be_noticed() {
     let rule = shipped::business_hours().replace("- 5 * 3600", "- 6 * 3600");
     let (server, calendar) = (idle().await, Calendar::of("America/New_York"));
-    let week = evaluated(&server, &rule, new_year(2026), new_year(2026) + DAY * 7, HALF_AN_HOUR).await;
-    assert!(week.iter().any(|(second, open)| calendar.is_open(*second) != *open));
+    let week = evaluated(
+        &server,
+        &rule,
+        new_year(2026),
+        new_year(2026) + DAY * 7,
+        HALF_AN_HOUR,
+    )
+    .await;
+    assert!(
+        week.iter()
+            .any(|(second, open)| calendar.is_open(*second) != *open)
+    );
 }

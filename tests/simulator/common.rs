@@ -26,10 +26,17 @@ impl Rig {
     pub async fn start(scenario: Scenario) -> Rig {
         let clock = Arc::new(AtomicI64::new(MORNING));
         let hands = Arc::clone(&clock);
-        let scenario = Scenario { clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))), ..scenario };
+        let scenario = Scenario {
+            clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))),
+            ..scenario
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 7).unwrap();
-        Rig { simulator, http: client(), clock }
+        Rig {
+            simulator,
+            http: client(),
+            clock,
+        }
     }
 
     pub async fn normal() -> Rig {
@@ -47,12 +54,29 @@ impl Rig {
     /// A login with these credentials.
     pub async fn log_in_with(&self, id: &str, secret: &str, jwt: &str) -> Response {
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        self.form(id, secret, "token", &[("grant_type", grant), ("assertion", jwt)]).await
+        self.form(
+            id,
+            secret,
+            "token",
+            &[("grant_type", grant), ("assertion", jwt)],
+        )
+        .await
     }
 
-    pub async fn form(&self, id: &str, secret: &str, name: &str, form: &[(&str, &str)]) -> Response {
+    pub async fn form(
+        &self,
+        id: &str,
+        secret: &str,
+        name: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
         let request = self.http.post(self.url(&format!("/restapi/oauth/{name}")));
-        request.basic_auth(id, Some(secret)).form(form).send().await.unwrap()
+        request
+            .basic_auth(id, Some(secret))
+            .form(form)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// A login with the right credentials.
@@ -79,7 +103,12 @@ impl Rig {
 pub fn client() -> Client {
     // Every test asks for it and the first one gets it: the others are refused, which is as well.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().tls_certs_only([]).no_proxy().redirect(redirect::Policy::none()).build().unwrap()
+    Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 pub async fn json(response: Response) -> Value {
@@ -90,11 +119,17 @@ pub async fn json(response: Response) -> Value {
 pub async fn error(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let body = json(response).await;
-    (status, body["errors"][0]["errorCode"].as_str().unwrap().to_owned())
+    (
+        status,
+        body["errors"][0]["errorCode"].as_str().unwrap().to_owned(),
+    )
 }
 
 pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-    response.headers().get(name).map(|value| value.to_str().unwrap())
+    response
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap())
 }
 
 pub fn unpacked(gzip: &[u8]) -> Vec<u8> {

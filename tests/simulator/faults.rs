@@ -10,7 +10,8 @@ use crate::common::{CALLS, Rig, error, header, json, unpacked};
 
 /// The answer, or its absence, that the list gives while `kind` is in front of it once.
 async fn met(rig: &Rig, token: &str, kind: impl Into<FaultKind>) -> reqwest::Result<Response> {
-    rig.simulator.inject(Fault::once(Operation::ActiveCalls, kind));
+    rig.simulator
+        .inject(Fault::once(Operation::ActiveCalls, kind));
     let met = rig.request(token, CALLS).send().await;
     assert!(rig.simulator.journal().len() > 1);
     met
@@ -29,7 +30,11 @@ async fn every_documented_error_can_be_had() {
         (Reply::not_found("accountId", "1"), 404, "CMN-102"),
         (Reply::too_many_requests(None), 429, "CMN-301"),
         (Reply::unavailable(500), 500, "CMN-201"),
-        (Reply::unavailable(503).with("Retry-After", 3), 503, "CMN-201"),
+        (
+            Reply::unavailable(503).with("Retry-After", 3),
+            503,
+            "CMN-201",
+        ),
     ];
     for (reply, status, code) in errors {
         let response = met(&rig, &token, reply).await.unwrap();
@@ -42,7 +47,9 @@ async fn every_documented_error_can_be_had() {
 async fn a_429_comes_with_or_without_the_headers_of_a_group() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    let bare = met(&rig, &token, Reply::too_many_requests(Some(7))).await.unwrap();
+    let bare = met(&rig, &token, Reply::too_many_requests(Some(7)))
+        .await
+        .unwrap();
     assert_eq!(header(&bare, "retry-after"), Some("7"));
     assert_eq!(header(&bare, "x-rate-limit-group"), None);
     let group = Reply::too_many_requests(None).with_rate_limit("heavy", 10, 0, 60);
@@ -56,13 +63,18 @@ async fn faults_meet_their_operation_so_often_and_can_be_cleared() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
     let kind = FaultKind::from(Reply::html(502, "Bad Gateway"));
-    let fault = Fault { operation: Operation::ActiveCalls, kind, times: Times::N(2) };
+    let fault = Fault {
+        operation: Operation::ActiveCalls,
+        kind,
+        times: Times::N(2),
+    };
     rig.simulator.inject(fault);
     assert_eq!(rig.log_in().await.status(), 200);
     assert_eq!(rig.get(&token, CALLS).await.status(), 502);
     assert_eq!(rig.get(&token, CALLS).await.status(), 502);
     assert_eq!(rig.get(&token, CALLS).await.status(), 200);
-    rig.simulator.inject(Fault::always(Operation::Token, Reply::grant_not_allowed()));
+    rig.simulator
+        .inject(Fault::always(Operation::Token, Reply::grant_not_allowed()));
     assert_eq!(error(rig.log_in().await).await, (400, "OAU-251".to_owned()));
     rig.simulator.clear_faults();
     assert_eq!(rig.log_in().await.status(), 200);
@@ -84,7 +96,11 @@ async fn a_body_can_be_anything() {
 async fn a_connection_can_be_closed_before_or_in_the_middle_of_an_answer() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    assert!(met(&rig, &token, FaultKind::CloseBeforeAnswer).await.is_err());
+    assert!(
+        met(&rig, &token, FaultKind::CloseBeforeAnswer)
+            .await
+            .is_err()
+    );
     assert_eq!(rig.simulator.journal().last().unwrap().status, None);
     let cut = met(&rig, &token, FaultKind::Cut).await.unwrap();
     assert_eq!(cut.status(), 200);
@@ -95,8 +111,12 @@ async fn a_connection_can_be_closed_before_or_in_the_middle_of_an_answer() {
 async fn a_request_can_hang_and_the_others_go_on() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    rig.simulator.inject(Fault::once(Operation::ActiveCalls, FaultKind::Hang));
-    let hanging = rig.request(&token, CALLS).timeout(Duration::from_millis(100)).send();
+    rig.simulator
+        .inject(Fault::once(Operation::ActiveCalls, FaultKind::Hang));
+    let hanging = rig
+        .request(&token, CALLS)
+        .timeout(Duration::from_millis(100))
+        .send();
     assert!(hanging.await.unwrap_err().is_timeout());
     let journal = rig.simulator.journal();
     assert_eq!((journal[1].answered_ms, journal[1].status), (None, None));
@@ -108,9 +128,16 @@ async fn answers_can_be_late_or_drip() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
     let pause = Duration::from_millis(20);
-    for kind in [FaultKind::Delay(pause * 4), FaultKind::Drip { pieces: 4, pause }] {
+    for kind in [
+        FaultKind::Delay(pause * 4),
+        FaultKind::Drip { pieces: 4, pause },
+    ] {
         let whole = async |kind| json(met(&rig, &token, kind).await.unwrap()).await;
-        assert!(tokio::time::timeout(pause * 3, whole(kind.clone())).await.is_err());
+        assert!(
+            tokio::time::timeout(pause * 3, whole(kind.clone()))
+                .await
+                .is_err()
+        );
         assert!(whole(kind).await["records"].is_array());
     }
 }
@@ -121,7 +148,10 @@ async fn the_next_page_can_lead_anywhere() {
     let token = rig.token().await;
     let kind = FaultKind::NextPage("http://elsewhere.example/".to_owned());
     let page = json(met(&rig, &token, kind).await.unwrap()).await;
-    assert_eq!(page["navigation"]["nextPage"]["uri"], "http://elsewhere.example/");
+    assert_eq!(
+        page["navigation"]["nextPage"]["uri"],
+        "http://elsewhere.example/"
+    );
     assert!(page["navigation"]["firstPage"]["uri"].is_string());
     assert!(!page["records"].as_array().unwrap().is_empty());
 }
@@ -131,7 +161,12 @@ async fn a_bomb_is_small_on_the_wire_and_large_when_unpacked() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
     let size = 5_000_000;
-    let packed = met(&rig, &token, FaultKind::GzipBomb(size)).await.unwrap().bytes().await.unwrap();
+    let packed = met(&rig, &token, FaultKind::GzipBomb(size))
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
     assert!(packed.len() < size / 100);
     assert_eq!(unpacked(&packed).len(), size);
 }
@@ -141,7 +176,10 @@ async fn a_request_can_be_sent_elsewhere() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
     let location = rig.url("/elsewhere");
-    let kind = FaultKind::Redirect { status: 307, location: location.clone() };
+    let kind = FaultKind::Redirect {
+        status: 307,
+        location: location.clone(),
+    };
     let response = met(&rig, &token, kind).await.unwrap();
     assert_eq!(response.status(), 307);
     assert_eq!(header(&response, "location"), Some(location.as_str()));

@@ -25,14 +25,25 @@ async fn the_eleventh_heavy_request_of_a_minute_starts_a_penalty() {
     assert_eq!(header(&refused, "retry-after"), Some("60"));
     assert_eq!(header(&refused, "x-rate-limit-remaining"), Some("0"));
     assert_eq!(error(refused).await, (429, "CMN-301".to_owned()));
-    assert_eq!(rig.get(&token, EXTENSIONS).await.status(), 200, "another group");
+    assert_eq!(
+        rig.get(&token, EXTENSIONS).await.status(),
+        200,
+        "another group"
+    );
 }
 
 #[tokio::test]
 async fn a_request_inside_the_penalty_starts_it_again_and_the_journal_tells() {
     let heavy = Limit::per_minute(1);
-    let limits = Limits { heavy, ..Limits::default() };
-    let rig = Rig::start(Scenario { limits, ..Scenario::default() }).await;
+    let limits = Limits {
+        heavy,
+        ..Limits::default()
+    };
+    let rig = Rig::start(Scenario {
+        limits,
+        ..Scenario::default()
+    })
+    .await;
     let token = rig.token().await;
     let mut statuses = Vec::new();
     for seconds in [0, 1, 59, 59, 60] {
@@ -47,12 +58,26 @@ async fn a_request_inside_the_penalty_starts_it_again_and_the_journal_tells() {
 
 #[tokio::test]
 async fn without_headers_a_limit_is_kept_all_the_same() {
-    let limits = Limits { heavy: Limit::per_minute(1), ..Limits::default() };
-    let rig = Rig::start(Scenario { limits, rate_limit_headers: false, ..Scenario::default() }).await;
+    let limits = Limits {
+        heavy: Limit::per_minute(1),
+        ..Limits::default()
+    };
+    let rig = Rig::start(Scenario {
+        limits,
+        rate_limit_headers: false,
+        ..Scenario::default()
+    })
+    .await;
     let token = rig.token().await;
-    assert_eq!(header(&rig.get(&token, CALLS).await, "x-rate-limit-limit"), None);
+    assert_eq!(
+        header(&rig.get(&token, CALLS).await, "x-rate-limit-limit"),
+        None
+    );
     let refused = rig.get(&token, CALLS).await;
-    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, Some("60")));
+    assert_eq!(
+        (refused.status().as_u16(), header(&refused, "retry-after")),
+        (429, Some("60"))
+    );
 }
 
 #[tokio::test]
@@ -87,13 +112,21 @@ async fn an_outage_has_three_faces_and_passes() {
 async fn the_journal_tells_everything_but_secrets() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    rig.get(&token, &format!("{CALLS}?perPage=5&access_token={token}")).await;
+    rig.get(&token, &format!("{CALLS}?perPage=5&access_token={token}"))
+        .await;
     rig.get("nobody", "/restapi/v1.0/nothing").await;
     let url = rig.url("/simulator/journal");
     let journal = json(rig.http.get(url).send().await.unwrap()).await;
-    assert_eq!(journal.as_array().unwrap().len(), 3, "asking for the journal is not in it");
+    assert_eq!(
+        journal.as_array().unwrap().len(),
+        3,
+        "asking for the journal is not in it"
+    );
     assert_eq!(journal[0]["operation"], "token");
-    assert_eq!(journal[1]["target"], format!("{CALLS}?perPage=5&access_token=SECRET"));
+    assert_eq!(
+        journal[1]["target"],
+        format!("{CALLS}?perPage=5&access_token=SECRET")
+    );
     assert_eq!(journal[1]["operation"], "active_calls");
     assert_eq!(journal[1]["records"], 5);
     assert_eq!(journal[1]["arrived_ms"], MORNING);
@@ -105,8 +138,16 @@ async fn the_journal_tells_everything_but_secrets() {
 
 #[tokio::test]
 async fn answers_take_as_long_as_the_scenario_says() {
-    let rig = Rig::start(Scenario { latency: Duration::from_millis(80), ..Scenario::default() }).await;
-    assert!(tokio::time::timeout(Duration::from_millis(70), rig.log_in()).await.is_err());
+    let rig = Rig::start(Scenario {
+        latency: Duration::from_millis(80),
+        ..Scenario::default()
+    })
+    .await;
+    assert!(
+        tokio::time::timeout(Duration::from_millis(70), rig.log_in())
+            .await
+            .is_err()
+    );
     assert_eq!(rig.log_in().await.status(), 200);
 }
 
@@ -116,7 +157,9 @@ async fn a_huge_account_takes_several_pages_each_quick_once_warm() {
     let token = rig.token().await;
     let mut listed = 0;
     for page in 1..=6 {
-        let response = rig.get(&token, &format!("{CALLS}?perPage=1000&page={page}")).await;
+        let response = rig
+            .get(&token, &format!("{CALLS}?perPage=1000&page={page}"))
+            .await;
         listed += json(response).await["records"].as_array().unwrap().len();
     }
     assert!((4_200..6_000).contains(&listed), "{listed}");

@@ -26,20 +26,35 @@ async fn wrong_credentials_are_refused_by_what_is_wrong_with_them() {
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let jwt = rig.simulator.jwt();
     let refused = |status, code: &str| (status, code.to_owned());
-    assert_eq!(error(rig.log_in_with(&id, "x", &jwt).await).await, refused(400, "OAU-153"));
-    assert_eq!(error(rig.log_in_with("x", &secret, &jwt).await).await, refused(400, "OAU-153"));
+    assert_eq!(
+        error(rig.log_in_with(&id, "x", &jwt).await).await,
+        refused(400, "OAU-153")
+    );
+    assert_eq!(
+        error(rig.log_in_with("x", &secret, &jwt).await).await,
+        refused(400, "OAU-153")
+    );
     let response = rig.log_in_with(&id, &secret, "a.b.c").await;
     assert_eq!(error(response).await, refused(400, "OAU-140"));
     let form = [("grant_type", "password")];
     let response = rig.form(&id, &secret, "token", &form).await;
     assert_eq!(error(response).await, refused(400, "OAU-250"));
-    let anonymous = rig.http.post(rig.url("/restapi/oauth/token")).send().await.unwrap();
+    let anonymous = rig
+        .http
+        .post(rig.url("/restapi/oauth/token"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(error(anonymous).await, refused(401, "OAU-153"));
 }
 
 #[tokio::test]
 async fn an_app_without_the_jwt_grant_is_told_so() {
-    let rig = Rig::start(Scenario { jwt_allowed: false, ..Scenario::default() }).await;
+    let rig = Rig::start(Scenario {
+        jwt_allowed: false,
+        ..Scenario::default()
+    })
+    .await;
     let body = json(rig.log_in().await).await;
     assert_eq!(body["error"], "unauthorized_client");
     assert_eq!(body["errors"][0]["errorCode"], "OAU-251");
@@ -48,7 +63,11 @@ async fn an_app_without_the_jwt_grant_is_told_so() {
 #[tokio::test]
 async fn a_jwt_is_good_until_its_time_is_over_or_another_takes_its_place() {
     let life = Some(Duration::from_secs(100));
-    let rig = Rig::start(Scenario { jwt_life: life, ..Scenario::default() }).await;
+    let rig = Rig::start(Scenario {
+        jwt_life: life,
+        ..Scenario::default()
+    })
+    .await;
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let first = rig.simulator.jwt();
     assert_eq!(rig.simulator.rotate_jwt(), rig.simulator.jwt());
@@ -91,7 +110,10 @@ async fn a_token_ends_when_its_life_does_whatever_was_said_of_it() {
     rig.pass_seconds(29);
     assert_eq!(rig.get(token, CALLS).await.status(), 200);
     rig.pass_seconds(1);
-    assert_eq!(error(rig.get(token, CALLS).await).await, (401, "OAU-128".to_owned()));
+    assert_eq!(
+        error(rig.get(token, CALLS).await).await,
+        (401, "OAU-128".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -104,7 +126,10 @@ async fn the_sixth_session_evicts_the_first() {
     assert_eq!(rig.get(&first, CALLS).await.status(), 200);
     rig.pass_seconds(61);
     let sixth = rig.token().await;
-    assert_eq!(error(rig.get(&first, CALLS).await).await, (401, "OAU-213".to_owned()));
+    assert_eq!(
+        error(rig.get(&first, CALLS).await).await,
+        (401, "OAU-213".to_owned())
+    );
     assert_eq!(rig.get(&sixth, CALLS).await.status(), 200);
 }
 
@@ -113,13 +138,32 @@ async fn revoked_and_evicted_tokens_are_not_found() {
     let rig = Rig::normal().await;
     let (id, secret) = (rig.simulator.client_id(), rig.simulator.client_secret());
     let (one, other) = (rig.token().await, rig.token().await);
-    assert_eq!(rig.form(&id, "x", "revoke", &[("token", &one)]).await.status(), 400);
-    assert_eq!(rig.form(&id, &secret, "revoke", &[("token", &one)]).await.status(), 200);
-    assert_eq!(error(rig.get(&one, CALLS).await).await, (401, "OAU-213".to_owned()));
+    assert_eq!(
+        rig.form(&id, "x", "revoke", &[("token", &one)])
+            .await
+            .status(),
+        400
+    );
+    assert_eq!(
+        rig.form(&id, &secret, "revoke", &[("token", &one)])
+            .await
+            .status(),
+        200
+    );
+    assert_eq!(
+        error(rig.get(&one, CALLS).await).await,
+        (401, "OAU-213".to_owned())
+    );
     assert_eq!(rig.get(&other, CALLS).await.status(), 200);
     rig.simulator.evict_tokens();
-    assert_eq!(error(rig.get(&other, CALLS).await).await, (401, "OAU-213".to_owned()));
-    assert_eq!(rig.simulator.journal()[2].operation, Some(Operation::Revoke));
+    assert_eq!(
+        error(rig.get(&other, CALLS).await).await,
+        (401, "OAU-213".to_owned())
+    );
+    assert_eq!(
+        rig.simulator.journal()[2].operation,
+        Some(Operation::Revoke)
+    );
 }
 
 #[tokio::test]
@@ -130,26 +174,48 @@ async fn no_token_and_no_such_path_are_told_apart() {
     let token = rig.token().await;
     let no_such_path = rig.get(&token, "/restapi/v1.0/account/~/nothing").await;
     assert_eq!(error(no_such_path).await, (404, "CMN-120".to_owned()));
-    for path in ["/restapi/v1.0/account/1/active-calls", "/restapi/v1.0/account/1/extension"] {
-        assert_eq!(error(rig.get(&token, path).await).await, (404, "CMN-102".to_owned()));
+    for path in [
+        "/restapi/v1.0/account/1/active-calls",
+        "/restapi/v1.0/account/1/extension",
+    ] {
+        assert_eq!(
+            error(rig.get(&token, path).await).await,
+            (404, "CMN-102".to_owned())
+        );
     }
-    let stranger = rig.get(&token, "/restapi/v1.0/account/~/extension/1/active-calls").await;
+    let stranger = rig
+        .get(&token, "/restapi/v1.0/account/~/extension/1/active-calls")
+        .await;
     assert_eq!(error(stranger).await, (404, "CMN-102".to_owned()));
-    let explicit = format!("/restapi/v1.0/account/{}/active-calls", rig.simulator.account_id());
+    let explicit = format!(
+        "/restapi/v1.0/account/{}/active-calls",
+        rig.simulator.account_id()
+    );
     assert_eq!(rig.get(&token, &explicit).await.status(), 200);
 }
 
 #[tokio::test]
 async fn a_user_who_is_no_admin_sees_his_own_calls_only() {
-    let rig = Rig::start(Scenario { admin: false, ..Scenario::default() }).await;
+    let rig = Rig::start(Scenario {
+        admin: false,
+        ..Scenario::default()
+    })
+    .await;
     let token = rig.token().await;
-    assert_eq!(error(rig.get(&token, CALLS).await).await, (403, "CMN-408".to_owned()));
+    assert_eq!(
+        error(rig.get(&token, CALLS).await).await,
+        (403, "CMN-408".to_owned())
+    );
     assert_eq!(rig.get(&token, OWN_CALLS).await.status(), 200);
 }
 
 #[tokio::test]
 async fn an_app_without_scopes_is_told_which_it_lacks() {
-    let scenario = Scenario { read_call_log: false, read_accounts: false, ..Scenario::default() };
+    let scenario = Scenario {
+        read_call_log: false,
+        read_accounts: false,
+        ..Scenario::default()
+    };
     let rig = Rig::start(scenario).await;
     let token = rig.token().await;
     for (path, permission) in [(CALLS, "ReadCallLog"), (EXTENSIONS, "ReadAccounts")] {

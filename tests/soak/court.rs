@@ -32,7 +32,10 @@ pub struct Court {
 impl Court {
     /// Judges that have seen nothing yet, of an API with this limit of the list.
     pub fn new(lists_a_minute: u32) -> Self {
-        Self { requests: Requests::new(lists_a_minute), ..Self::default() }
+        Self {
+            requests: Requests::new(lists_a_minute),
+            ..Self::default()
+        }
     }
 
     /// Looks at what happens, for as long as it is let.
@@ -52,14 +55,22 @@ impl Court {
 
     async fn look(&mut self, stage: &Stage, before_ms: i64) {
         let (journal, diary) = (stage.simulator.journal(), stage.diary().clone());
-        let wrong = self.requests.look_at(&journal, before_ms, &stage.proxy.exchanges(), &diary);
+        let wrong = self
+            .requests
+            .look_at(&journal, before_ms, &stage.proxy.exchanges(), &diary);
         self.find(wrong);
-        let evidence = Evidence { simulator: &stage.simulator, journal: &journal, diary: &diary };
+        let evidence = Evidence {
+            simulator: &stage.simulator,
+            journal: &journal,
+            diary: &diary,
+        };
         let stopped = diary.stopped_ms.unwrap_or(i64::MAX).min(before_ms);
         for scrape in self.new_scrapes(stage, stopped).await {
             self.vitals.look_at(&scrape);
             let failures = scrape.family("ringcentral_api_request_failures_total");
-            self.failures = failures.map(|(series, count)| (series.clone(), count)).collect();
+            self.failures = failures
+                .map(|(series, count)| (series.clone(), count))
+                .collect();
             let wrong = self.numbers.look_at(&scrape, &evidence).await;
             self.find(wrong);
         }
@@ -70,8 +81,14 @@ impl Court {
         let mut new = Vec::new();
         for (server, seen) in self.seen.iter_mut().enumerate() {
             let scrapes = scrapes::of_late(&stage.pair, server, 120).await.into_iter();
-            new.extend(scrapes.filter(|scrape| scrape.at_ms > *seen && scrape.answered_ms() < before_ms));
-            *seen = new.iter().rev().find(|scrape| scrape.server == server).map_or(*seen, |scrape| scrape.at_ms);
+            new.extend(
+                scrapes.filter(|scrape| scrape.at_ms > *seen && scrape.answered_ms() < before_ms),
+            );
+            *seen = new
+                .iter()
+                .rev()
+                .find(|scrape| scrape.server == server)
+                .map_or(*seen, |scrape| scrape.at_ms);
         }
         new.sort_by_key(|scrape| scrape.at_ms);
         new

@@ -61,14 +61,18 @@ impl Diary {
 
     /// The phase of an instant, and when it began.
     pub fn phase_at(&self, at_ms: i64) -> Option<(i64, Phase)> {
-        self.phases.iter().rev().find(|(from, _)| *from <= at_ms).copied()
+        self.phases
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= at_ms)
+            .copied()
     }
 
     /// The fault that met this request, given those that met the requests before it.
     pub fn fault_of(&self, entry: &JournalEntry, taken: &mut Vec<usize>) -> Option<&Injection> {
         let fits = |(n, injection): &(usize, &Injection)| {
-            let is_there =
-                injection.after < entry.sequence && injection.until.is_none_or(|until| entry.sequence <= until);
+            let is_there = injection.after < entry.sequence
+                && injection.until.is_none_or(|until| entry.sequence <= until);
             is_there && Some(injection.operation) == entry.operation && !taken.contains(n)
         };
         let (n, injection) = self.injections.iter().enumerate().find(fits)?;
@@ -78,19 +82,23 @@ impl Diary {
 
     /// Whether the API did not know the JWT that the file had at this time. The file is read a moment before.
     pub fn jwt_was_wrong(&self, at_ms: i64) -> bool {
-        self.rotations
-            .iter()
-            .any(|one| one.at_ms <= at_ms && one.written_ms.is_none_or(|written| at_ms < written + 3000))
+        self.rotations.iter().any(|one| {
+            one.at_ms <= at_ms && one.written_ms.is_none_or(|written| at_ms < written + 3000)
+        })
     }
 
     /// Whether sessions were ended between the two.
     pub fn evicted_between(&self, after_ms: i64, until_ms: i64) -> bool {
-        self.evictions.iter().any(|at| after_ms <= *at && *at <= until_ms)
+        self.evictions
+            .iter()
+            .any(|at| after_ms <= *at && *at <= until_ms)
     }
 
     /// Whether a changed JWT was announced between the two.
     pub fn reloaded_between(&self, after_ms: i64, until_ms: i64) -> bool {
-        self.reloads.iter().any(|at| after_ms <= *at && *at <= until_ms)
+        self.reloads
+            .iter()
+            .any(|at| after_ms <= *at && *at <= until_ms)
     }
 
     /// Whether the other tool spent the limit within this time before an instant.

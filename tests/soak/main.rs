@@ -8,7 +8,13 @@
 //! Needs `prometheus` on the path; `make tools` sees to it.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -36,14 +42,21 @@ fn now_ms() -> i64 {
 }
 
 fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    let text = std::env::var(variable)
+        .ok()
+        .filter(|text| !text.is_empty())?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+    )
 }
 
 #[tokio::test]
 async fn in_bad_weather_no_number_is_wrong_no_limit_is_broken_and_no_scrape_is_unanswered() {
     let seed = number("SOAK_SEED").unwrap_or(1);
-    let duration = number("SOAK_MINUTES").map_or(Duration::from_secs(90), |minutes| Duration::from_secs(60 * minutes));
+    let duration = number("SOAK_MINUTES").map_or(Duration::from_secs(90), |minutes| {
+        Duration::from_secs(60 * minutes)
+    });
     let mut stage = Stage::start(seed, duration).await;
     let mut court = Court::new(stage::lists_a_minute(duration));
     let phases = weather::phases(seed, duration);
@@ -55,8 +68,15 @@ async fn in_bad_weather_no_number_is_wrong_no_limit_is_broken_and_no_scrape_is_u
     }
     let code = stage.stop().await;
     court.close(&stage).await;
-    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/soak.log"), stage.exporter.log()).unwrap();
-    println!("{}", report::report(seed, &court, &stage.diary(), &stage.proxy.exchanges()));
+    std::fs::write(
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/soak.log"),
+        stage.exporter.log(),
+    )
+    .unwrap();
+    println!(
+        "{}",
+        report::report(seed, &court, &stage.diary(), &stage.proxy.exchanges())
+    );
     assert_eq!(code, Some(0));
     assert!(court.wrong.is_empty(), "{:#?}", court.wrong);
 }

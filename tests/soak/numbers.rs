@@ -82,7 +82,10 @@ impl Numbers {
             (None, true) => wrong.push("calls are shown, and no snapshot".to_owned()),
             (taken, false) => wrong.extend(self.is_rightly_absent(scrape, taken)),
         }
-        wrong.into_iter().map(|what| format!("server {} at {}: {what}", scrape.server, scrape.at_ms)).collect()
+        wrong
+            .into_iter()
+            .map(|what| format!("server {} at {}: {what}", scrape.server, scrape.at_ms))
+            .collect()
     }
 
     fn is_answered(&mut self, scrape: &Scrape) -> Option<String> {
@@ -91,7 +94,10 @@ impl Numbers {
         let before = self.last_at.insert(scrape.server, scrape.at_ms);
         let interval = INTERVAL.as_millis() as i64;
         if before.is_some_and(|before| scrape.at_ms - before > interval * 3 / 2) {
-            return Some(format!("{} ms after the scrape before", scrape.at_ms - before.unwrap()));
+            return Some(format!(
+                "{} ms after the scrape before",
+                scrape.at_ms - before.unwrap()
+            ));
         }
         let is_well = scrape.value("up") == Some(1.0) && took <= interval;
         (!is_well).then(|| format!("no answer: up {:?} after {took} ms", scrape.value("up")))
@@ -103,8 +109,13 @@ impl Numbers {
         self.down += u64::from(up == 0.0);
         let (from, phase) = diary.phase_at(scrape.at_ms)?;
         let blocked = scrape.family("ringcentral_api_blocked_until_timestamp_seconds");
-        let blocked = blocked.map(|(_, until)| (until * 1000.0) as i64).max().unwrap_or(0);
-        if !phase.is_calm() || scrape.at_ms < from.max(blocked) + RECOVERY_MS || self.other_tool_is_busy(scrape, diary)
+        let blocked = blocked
+            .map(|(_, until)| (until * 1000.0) as i64)
+            .max()
+            .unwrap_or(0);
+        if !phase.is_calm()
+            || scrape.at_ms < from.max(blocked) + RECOVERY_MS
+            || self.other_tool_is_busy(scrape, diary)
         {
             return None;
         }
@@ -121,19 +132,30 @@ impl Numbers {
         self.absent += 1;
         let age = scrape.answered_ms() - taken?;
         let is_up = scrape.value("ringcentral_up") == Some(1.0);
-        (is_up || age < MAX_AGE_MS).then(|| format!("calls are absent, though the snapshot is {age} ms old"))
+        (is_up || age < MAX_AGE_MS)
+            .then(|| format!("calls are absent, though the snapshot is {age} ms old"))
     }
 
-    async fn is_true(&mut self, scrape: &Scrape, taken: i64, evidence: &Evidence<'_>) -> Option<String> {
+    async fn is_true(
+        &mut self,
+        scrape: &Scrape,
+        taken: i64,
+        evidence: &Evidence<'_>,
+    ) -> Option<String> {
         self.shown += 1;
         let age = scrape.at_ms - taken;
         self.oldest_shown_ms = self.oldest_shown_ms.max(age);
         if age > MAX_AGE_MS + GRAIN_MS {
             return Some(format!("a snapshot of {age} ms ago is shown"));
         }
-        let shown: Samples = CALL_FAMILIES.iter().flat_map(|family| scrape.family(family)).map(owned).collect();
+        let shown: Samples = CALL_FAMILIES
+            .iter()
+            .flat_map(|family| scrape.family(family))
+            .map(owned)
+            .collect();
         if let Some(known) = self.known.get(&taken) {
-            return (known.calls != shown).then(|| format!("the snapshot of {taken} is shown in two ways"));
+            return (known.calls != shown)
+                .then(|| format!("the snapshot of {taken} is shown in two ways"));
         }
         self.is_new_and_true(scrape, taken, shown, evidence).await
     }
@@ -153,7 +175,12 @@ impl Numbers {
             let listed = truth::listed(&evidence.simulator.url(), listed_at).await;
             let calls = truth::samples(ACCOUNT, &listed, &numbers);
             if calls == shown {
-                return self.is_counted(scrape, taken, Known::of(listed_at, calls, scrape), evidence);
+                return self.is_counted(
+                    scrape,
+                    taken,
+                    Known::of(listed_at, calls, scrape),
+                    evidence,
+                );
             }
             nearest = Some((listed_at, calls));
         }
@@ -164,23 +191,49 @@ impl Numbers {
     }
 
     /// Since the snapshot before, as many calls must have been counted as ended; fewer are allowed where a gap is told.
-    fn is_counted(&mut self, scrape: &Scrape, taken: i64, new: Known, evidence: &Evidence<'_>) -> Option<String> {
+    fn is_counted(
+        &mut self,
+        scrape: &Scrape,
+        taken: i64,
+        new: Known,
+        evidence: &Evidence<'_>,
+    ) -> Option<String> {
         self.snapshots += 1;
         self.lost = scrape.value("ringcentral_calls_lost_total").unwrap_or(0.0);
-        let before = self.known.range(..taken).next_back().map(|(_, known)| known.clone());
+        let before = self
+            .known
+            .range(..taken)
+            .next_back()
+            .map(|(_, known)| known.clone());
         self.known.insert(taken, new.clone());
         let Some(before) = before else {
             self.stretch_from = new.listed_at;
-            return new.counters.values().any(|count| *count > 0.0).then(|| "the baseline was counted".to_owned());
+            return new
+                .counters
+                .values()
+                .any(|count| *count > 0.0)
+                .then(|| "the baseline was counted".to_owned());
         };
         let switchboard = evidence.simulator.switchboard();
-        let truth = truth::ended(ACCOUNT, &switchboard.ended_between(before.listed_at, new.listed_at));
+        let truth = truth::ended(
+            ACCOUNT,
+            &switchboard.ended_between(before.listed_at, new.listed_at),
+        );
         let counted = minus(&new.counters, &before.counters);
         self.add_up(&before, &new, total(&counted), total(&truth));
         let is_gap = new.gaps > before.gaps;
-        let is_well = if is_gap { is_within(&counted, &truth) } else { counted == truth };
+        let is_well = if is_gap {
+            is_within(&counted, &truth)
+        } else {
+            counted == truth
+        };
         let (from, until) = (before.listed_at, new.listed_at);
-        (!is_well).then(|| format!("from {from} to {until}, gap {is_gap}: {:?}", difference(&truth, &counted)))
+        (!is_well).then(|| {
+            format!(
+                "from {from} to {until}, gap {is_gap}: {:?}",
+                difference(&truth, &counted)
+            )
+        })
     }
 
     fn add_up(&mut self, before: &Known, new: &Known, counted: f64, truth: f64) {
@@ -192,16 +245,28 @@ impl Numbers {
         } else {
             self.ended_outside_gaps += counted;
         }
-        self.longest_stretch_ms = self.longest_stretch_ms.max(new.listed_at - self.stretch_from);
+        self.longest_stretch_ms = self
+            .longest_stretch_ms
+            .max(new.listed_at - self.stretch_from);
     }
 }
 
 impl Known {
     fn of(listed_at: i64, calls: Samples, scrape: &Scrape) -> Self {
-        let counters =
-            scrape.family("ringcentral_calls_ended_total").filter(|(_, count)| *count > 0.0).map(owned).collect();
-        let gaps = scrape.value("ringcentral_coverage_gaps_total").unwrap_or(0.0);
-        Self { listed_at, calls, counters, gaps }
+        let counters = scrape
+            .family("ringcentral_calls_ended_total")
+            .filter(|(_, count)| *count > 0.0)
+            .map(owned)
+            .collect();
+        let gaps = scrape
+            .value("ringcentral_coverage_gaps_total")
+            .unwrap_or(0.0);
+        Self {
+            listed_at,
+            calls,
+            counters,
+            gaps,
+        }
     }
 }
 
@@ -211,12 +276,19 @@ fn owned((series, value): (&String, f64)) -> (String, f64) {
 
 /// The instants of the lists that were answered between the two.
 fn lists_between(journal: &[JournalEntry], from: i64, until: i64) -> Vec<i64> {
-    let lists = journal.iter().filter(|entry| entry.operation == Some(Operation::ActiveCalls));
-    lists.filter_map(|entry| entry.listed_at_ms).filter(|at| (from..=until).contains(at)).collect()
+    let lists = journal
+        .iter()
+        .filter(|entry| entry.operation == Some(Operation::ActiveCalls));
+    lists
+        .filter_map(|entry| entry.listed_at_ms)
+        .filter(|at| (from..=until).contains(at))
+        .collect()
 }
 
 fn minus(later: &Samples, earlier: &Samples) -> Samples {
-    let grown = later.iter().map(|(name, count)| (name.clone(), count - earlier.get(name).unwrap_or(&0.0)));
+    let grown = later
+        .iter()
+        .map(|(name, count)| (name.clone(), count - earlier.get(name).unwrap_or(&0.0)));
     grown.filter(|(_, count)| *count != 0.0).collect()
 }
 
@@ -225,13 +297,20 @@ fn total(samples: &Samples) -> f64 {
 }
 
 fn is_within(counted: &Samples, truth: &Samples) -> bool {
-    counted.iter().all(|(name, count)| *count >= 0.0 && *count <= *truth.get(name).unwrap_or(&0.0))
+    counted
+        .iter()
+        .all(|(name, count)| *count >= 0.0 && *count <= *truth.get(name).unwrap_or(&0.0))
 }
 
 /// Where the two differ: what it should be, and what it is.
 fn difference(truth: &Samples, shown: &Samples) -> BTreeMap<String, (Option<f64>, Option<f64>)> {
     let names = truth.keys().chain(shown.keys());
-    let pairs = names.map(|name| (name.clone(), (truth.get(name).copied(), shown.get(name).copied())));
+    let pairs = names.map(|name| {
+        (
+            name.clone(),
+            (truth.get(name).copied(), shown.get(name).copied()),
+        )
+    });
     pairs.filter(|(_, (truth, shown))| truth != shown).collect()
 }
 
@@ -251,13 +330,27 @@ mod tests {
         let clock = StandingClock::new();
         let simulator = Simulator::start(listener, clock.scenario(Scenario::normal()), 1).unwrap();
         let hours = Duration::from_secs(36_000);
-        let diary = Diary::new(simulator.now(), OtherTool { requests: 10, first: hours, every: hours });
-        let (first, started) = (true_scrape(0, &simulator, simulator.now()).await, simulator.now());
+        let diary = Diary::new(
+            simulator.now(),
+            OtherTool {
+                requests: 10,
+                first: hours,
+                every: hours,
+            },
+        );
+        let (first, started) = (
+            true_scrape(0, &simulator, simulator.now()).await,
+            simulator.now(),
+        );
         clock.advance(Duration::from_secs(60));
         let mut second = true_scrape(1, &simulator, started).await;
         change(&mut second);
         let journal = [started, simulator.now()].map(list);
-        let evidence = Evidence { simulator: &simulator, journal: &journal, diary: &diary };
+        let evidence = Evidence {
+            simulator: &simulator,
+            journal: &journal,
+            diary: &diary,
+        };
         let mut judge = Numbers::default();
         assert!(judge.look_at(&first, &evidence).await.is_empty());
         judge.look_at(&second, &evidence).await
@@ -266,11 +359,29 @@ mod tests {
     async fn true_scrape(server: usize, simulator: &Simulator, started: i64) -> Scrape {
         let at_ms = simulator.now();
         let mut samples = truth::of(simulator, ACCOUNT).await;
-        samples.extend(truth::ended(ACCOUNT, &simulator.switchboard().ended_between(started, at_ms)));
-        let ours = [("ringcentral_up", 1.0), ("ringcentral_snapshot_timestamp_seconds", at_ms as f64 / 1000.0)];
-        samples.extend(ours.map(|(family, value)| (format!("{family}{{account=\"{ACCOUNT}\"}}"), value)));
-        samples.extend([("up{}".to_owned(), 1.0), ("scrape_duration_seconds{}".to_owned(), 0.1)]);
-        Scrape { server, at_ms, samples }
+        samples.extend(truth::ended(
+            ACCOUNT,
+            &simulator.switchboard().ended_between(started, at_ms),
+        ));
+        let ours = [
+            ("ringcentral_up", 1.0),
+            (
+                "ringcentral_snapshot_timestamp_seconds",
+                at_ms as f64 / 1000.0,
+            ),
+        ];
+        samples.extend(
+            ours.map(|(family, value)| (format!("{family}{{account=\"{ACCOUNT}\"}}"), value)),
+        );
+        samples.extend([
+            ("up{}".to_owned(), 1.0),
+            ("scrape_duration_seconds{}".to_owned(), 0.1),
+        ]);
+        Scrape {
+            server,
+            at_ms,
+            samples,
+        }
     }
 
     fn list(at: i64) -> JournalEntry {
@@ -288,7 +399,12 @@ mod tests {
     }
 
     fn of<'a>(scrape: &'a mut Scrape, family: &str) -> &'a mut f64 {
-        scrape.samples.iter_mut().find(|(series, _)| series.split('{').next() == Some(family)).unwrap().1
+        scrape
+            .samples
+            .iter_mut()
+            .find(|(series, _)| series.split('{').next() == Some(family))
+            .unwrap()
+            .1
     }
 
     async fn is_found(what: &str, change: impl FnOnce(&mut Scrape)) {
@@ -299,21 +415,39 @@ mod tests {
     #[tokio::test]
     async fn the_truth_is_well_and_one_call_more_or_less_is_found() {
         assert!(findings(|_| {}).await.is_empty());
-        is_found("is no list's", |scrape| *of(scrape, CALL_FAMILIES[0]) += 1.0).await;
-        is_found("is no list's", |scrape| *of(scrape, CALL_FAMILIES[2]) -= 1.0).await;
-        is_found("gap false", |scrape| *of(scrape, "ringcentral_calls_ended_total") += 1.0).await;
-        is_found("gap false", |scrape| *of(scrape, "ringcentral_calls_ended_total") -= 1.0).await;
+        is_found("is no list's", |scrape| {
+            *of(scrape, CALL_FAMILIES[0]) += 1.0
+        })
+        .await;
+        is_found("is no list's", |scrape| {
+            *of(scrape, CALL_FAMILIES[2]) -= 1.0
+        })
+        .await;
+        is_found("gap false", |scrape| {
+            *of(scrape, "ringcentral_calls_ended_total") += 1.0
+        })
+        .await;
+        is_found("gap false", |scrape| {
+            *of(scrape, "ringcentral_calls_ended_total") -= 1.0
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn calls_that_are_too_old_or_gone_without_reason_are_found() {
         is_found("is shown", |scrape| scrape.at_ms += 121_000).await;
-        is_found("calls are absent", |scrape| scrape.samples.retain(|series, _| !series.contains("_in_"))).await;
+        is_found("calls are absent", |scrape| {
+            scrape.samples.retain(|series, _| !series.contains("_in_"))
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_scrape_that_is_not_answered_is_found() {
         is_found("no answer", |scrape| *of(scrape, "up") = 0.0).await;
-        is_found("no answer", |scrape| *of(scrape, "scrape_duration_seconds") = 5.1).await;
+        is_found("no answer", |scrape| {
+            *of(scrape, "scrape_duration_seconds") = 5.1
+        })
+        .await;
     }
 }

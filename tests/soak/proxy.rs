@@ -50,10 +50,21 @@ impl Proxy {
     pub async fn start(server: SocketAddr, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { network: Network::Clear, dice: Rng::with_seed(seed), exchanges: Vec::new() };
-        let shared = Arc::new(Shared { server, state: Mutex::new(state) });
+        let state = State {
+            network: Network::Clear,
+            dice: Rng::with_seed(seed),
+            exchanges: Vec::new(),
+        };
+        let shared = Arc::new(Shared {
+            server,
+            state: Mutex::new(state),
+        });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
-        Self { address, shared, accepting }
+        Self {
+            address,
+            shared,
+            accepting,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -87,7 +98,11 @@ impl Shared {
         let mut state = self.state();
         let network = state.network;
         let fate = network.fate(&mut state.dice);
-        state.exchanges.push(Exchange { begun_ms: now_ms(), fate, heard: false });
+        state.exchanges.push(Exchange {
+            begun_ms: now_ms(),
+            fate,
+            heard: false,
+        });
         (state.exchanges.len() - 1, fate)
     }
 
@@ -126,7 +141,15 @@ impl Connection {
         let server = TcpStream::connect(shared.server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let mut connection = Self { shared, client, server, exchange: 0, fate: Fate::Pass, asked: 0, told: 1 };
+        let mut connection = Self {
+            shared,
+            client,
+            server,
+            exchange: 0,
+            fate: Fate::Pass,
+            asked: 0,
+            told: 1,
+        };
         while connection.pump().await? {}
         Ok(())
     }
@@ -156,7 +179,9 @@ impl Connection {
             Fate::RequestLost => return Ok(true),
             Fate::Closed => return Ok(false),
             Fate::RequestReset(at) if self.asked > at => {
-                self.server.write_all(&bytes[..at.saturating_sub(before)]).await?;
+                self.server
+                    .write_all(&bytes[..at.saturating_sub(before)])
+                    .await?;
                 return self.reset();
             }
             Fate::Late(there, _) if before == 0 => sleep(there).await,
@@ -172,7 +197,9 @@ impl Connection {
         match self.fate {
             Fate::ReplyLost => return Ok(true),
             Fate::ReplyReset(at) if self.told > at => {
-                self.client.write_all(&bytes[..at.saturating_sub(before)]).await?;
+                self.client
+                    .write_all(&bytes[..at.saturating_sub(before)])
+                    .await?;
                 return self.reset();
             }
             Fate::Late(_, back) if before == 0 => sleep(back).await,

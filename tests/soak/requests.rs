@@ -73,7 +73,10 @@ struct Case<'a> {
 impl Requests {
     /// Nothing was seen yet of an API with this limit of the list.
     pub fn new(lists_a_minute: u32) -> Self {
-        Self { usable_lists: (lists_a_minute - lists_a_minute / 5) as usize, ..Self::default() }
+        Self {
+            usable_lists: (lists_a_minute - lists_a_minute / 5) as usize,
+            ..Self::default()
+        }
     }
 
     /// Looks at the requests that came before this instant and were not looked at yet; gives what is wrong with them.
@@ -85,16 +88,33 @@ impl Requests {
         diary: &Diary,
     ) -> Vec<String> {
         let last = self.last;
-        let new = journal.iter().filter(|entry| entry.sequence > last && entry.arrived_ms < before_ms);
+        let new = journal
+            .iter()
+            .filter(|entry| entry.sequence > last && entry.arrived_ms < before_ms);
         let mut wrong = Vec::new();
         for entry in new {
             self.last = entry.sequence;
-            let Some(operation) = entry.operation else { continue };
+            let Some(operation) = entry.operation else {
+                continue;
+            };
             let fault = diary.fault_of(entry, &mut self.taken);
-            let exchange = exchanges.iter().rev().find(|exchange| exchange.begun_ms <= entry.arrived_ms);
+            let exchange = exchanges
+                .iter()
+                .rev()
+                .find(|exchange| exchange.begun_ms <= entry.arrived_ms);
             let heard = exchange.is_some_and(|exchange| exchange.heard);
-            let (at, answered) = (entry.arrived_ms, entry.answered_ms.unwrap_or(entry.arrived_ms));
-            let case = Case { entry, operation, fault, heard, at, answered };
+            let (at, answered) = (
+                entry.arrived_ms,
+                entry.answered_ms.unwrap_or(entry.arrived_ms),
+            );
+            let case = Case {
+                entry,
+                operation,
+                fault,
+                heard,
+                at,
+                answered,
+            };
             let found = self.judge(&case, diary);
             wrong.extend(found.into_iter().map(|what| format!("{what}: {entry:?}")));
         }
@@ -103,7 +123,10 @@ impl Requests {
 
     fn judge(&mut self, case: &Case, diary: &Diary) -> Vec<String> {
         let status = case.entry.status.unwrap_or(0);
-        *self.counts.entry((case.operation.as_str(), status)).or_default() += 1;
+        *self
+            .counts
+            .entry((case.operation.as_str(), status))
+            .or_default() += 1;
         if let Some(fault) = case.fault {
             *self.faults.entry(fault.kind).or_default() += 1;
         }
@@ -122,7 +145,10 @@ impl Requests {
         let group = group(case.operation);
         let window = self.windows.entry(group).or_default();
         window.push_back(case.at);
-        while window.front().is_some_and(|first| case.at - first >= WINDOW_MS) {
+        while window
+            .front()
+            .is_some_and(|first| case.at - first >= WINDOW_MS)
+        {
             window.pop_front();
         }
         let (now, most) = (window.len(), self.most.entry(group).or_default());
@@ -139,7 +165,10 @@ impl Requests {
         let until = |group| self.silent_until.get(group).copied().unwrap_or(0);
         let until = until(group(case.operation)).max(until("account"));
         if case.at < until {
-            return Some(format!("{} ms before the end of a silence", until - case.at));
+            return Some(format!(
+                "{} ms before the end of a silence",
+                until - case.at
+            ));
         }
         if !case.entry.in_penalty {
             return None;
@@ -157,11 +186,14 @@ impl Requests {
             (_, 200 | 0) => true,
             (_, 429) => {
                 self.refused_by_other_tool += 1;
-                let is_spent = diary.other_tool_spent(case.at, Duration::from_millis(WINDOW_MS as u64));
+                let is_spent =
+                    diary.other_tool_spent(case.at, Duration::from_millis(WINDOW_MS as u64));
                 group(case.operation) == "heavy" && (is_spent || case.entry.in_penalty)
             }
             (Operation::Token, 400) => diary.jwt_was_wrong(case.at),
-            (Operation::ActiveCalls | Operation::Extensions, 401) => self.session.may_be_over(case.at, diary),
+            (Operation::ActiveCalls | Operation::Extensions, 401) => {
+                self.session.may_be_over(case.at, diary)
+            }
             _ => false,
         };
         (!is_explained).then(|| format!("a {status} of our own making"))
@@ -172,8 +204,11 @@ impl Requests {
         // A fault may cut off the API's own answer, and that may be a refusal.
         let own = (status == 429).then_some(PENALTY_MS);
         let wait = case.fault.and_then(|fault| fault.wait_ms).or(own);
-        let silenced =
-            if case.fault.is_some_and(|fault| fault.account_wide) { "account" } else { group(case.operation) };
+        let silenced = if case.fault.is_some_and(|fault| fault.account_wide) {
+            "account"
+        } else {
+            group(case.operation)
+        };
         match wait {
             Some(wait) if case.heard => {
                 let until = self.silent_until.entry(silenced).or_default();
@@ -193,11 +228,18 @@ impl Session {
     fn may_be_over(&self, at: i64, diary: &Diary) -> bool {
         let granted = self.granted_ms.unwrap_or(0);
         let life = TOKEN_LIFE.as_millis() as i64;
-        diary.evicted_between(granted - 1000, at) || at >= granted + life || self.unheard_grants >= SESSIONS
+        diary.evicted_between(granted - 1000, at)
+            || at >= granted + life
+            || self.unheard_grants >= SESSIONS
     }
 
     /// Notes a login; gives what is wrong with it.
-    fn has_a_reason(&mut self, case: &Case, diary: &Diary, logins: &mut BTreeMap<&'static str, u64>) -> Option<String> {
+    fn has_a_reason(
+        &mut self,
+        case: &Case,
+        diary: &Diary,
+        logins: &mut BTreeMap<&'static str, u64>,
+    ) -> Option<String> {
         let is_announced = diary.reloaded_between(self.last_login_ms.unwrap_or(0), case.at);
         let quiet_until = if is_announced { 0 } else { self.quiet_until };
         let half_a_life = TOKEN_LIFE.as_millis() as i64 / 2;
@@ -206,7 +248,9 @@ impl Session {
             _ if is_announced => "the JWT was replaced",
             _ if !self.is_whole => "the login before had failed",
             _ if self.was_rejected => "the token was rejected",
-            (_, Some(granted)) if case.at >= granted + half_a_life => "the token was half way to its end",
+            (_, Some(granted)) if case.at >= granted + half_a_life => {
+                "the token was half way to its end"
+            }
             _ => "none",
         };
         *logins.entry(reason).or_default() += 1;
@@ -215,7 +259,10 @@ impl Session {
             (self.refusals, self.quiet_until) = (0, 0);
         }
         if case.at < quiet_until {
-            return Some(format!("a login {} ms before the end of the back-off", quiet_until - case.at));
+            return Some(format!(
+                "a login {} ms before the end of the back-off",
+                quiet_until - case.at
+            ));
         }
         (reason == "none").then(|| "a login without reason".to_owned())
     }
@@ -223,7 +270,9 @@ impl Session {
     fn hear(&mut self, case: &Case, status: u16) {
         match (case.operation, status) {
             (Operation::Token, 200) if case.heard => self.granted(case.answered),
-            (Operation::Token, 200) => (self.is_whole, self.unheard_grants) = (false, self.unheard_grants + 1),
+            (Operation::Token, 200) => {
+                (self.is_whole, self.unheard_grants) = (false, self.unheard_grants + 1)
+            }
             (Operation::Token, status) => {
                 self.is_whole = false;
                 if case.heard && (400..=403).contains(&status) {
@@ -275,20 +324,41 @@ mod tests {
 
     /// Requests at these times with these statuses, each heard.
     fn findings(requests: &[(i64, Operation, u16)]) -> Vec<String> {
-        let entries: Vec<_> = (1..).zip(requests).map(|(sequence, request)| entry(sequence, request)).collect();
+        let entries: Vec<_> = (1..)
+            .zip(requests)
+            .map(|(sequence, request)| entry(sequence, request))
+            .collect();
         judged(&entries, |_| true, &quiet_diary())
     }
 
-    fn judged(entries: &[JournalEntry], is_heard: impl Fn(i64) -> bool, diary: &Diary) -> Vec<String> {
-        let exchange = |begun_ms| Exchange { begun_ms, fate: Fate::Pass, heard: is_heard(begun_ms) };
-        let exchanges: Vec<_> = entries.iter().map(|entry| exchange(entry.arrived_ms)).collect();
+    fn judged(
+        entries: &[JournalEntry],
+        is_heard: impl Fn(i64) -> bool,
+        diary: &Diary,
+    ) -> Vec<String> {
+        let exchange = |begun_ms| Exchange {
+            begun_ms,
+            fate: Fate::Pass,
+            heard: is_heard(begun_ms),
+        };
+        let exchanges: Vec<_> = entries
+            .iter()
+            .map(|entry| exchange(entry.arrived_ms))
+            .collect();
         Requests::new(10).look_at(entries, i64::MAX, &exchanges, diary)
     }
 
     /// Nothing was done to the exporter.
     fn quiet_diary() -> Diary {
         let hours = Duration::from_secs(36_000);
-        Diary::new(0, OtherTool { requests: 10, first: hours, every: hours })
+        Diary::new(
+            0,
+            OtherTool {
+                requests: 10,
+                first: hours,
+                every: hours,
+            },
+        )
     }
 
     fn entry(sequence: u64, (at, operation, status): &(i64, Operation, u16)) -> JournalEntry {
@@ -306,7 +376,9 @@ mod tests {
     }
 
     fn lists(count: i64, apart: i64) -> Vec<(i64, Operation, u16)> {
-        (0..count).map(|n| (n * apart, Operation::ActiveCalls, 200)).collect()
+        (0..count)
+            .map(|n| (n * apart, Operation::ActiveCalls, 200))
+            .collect()
     }
 
     fn is_found(requests: &[(i64, Operation, u16)], what: &str) {
@@ -322,7 +394,10 @@ mod tests {
 
     #[test]
     fn a_429_that_nobody_made_and_a_request_in_its_silence_are_found() {
-        let refused = [(0, Operation::ActiveCalls, 429), (MINUTE - 1, Operation::ActiveCalls, 200)];
+        let refused = [
+            (0, Operation::ActiveCalls, 429),
+            (MINUTE - 1, Operation::ActiveCalls, 200),
+        ];
         is_found(&refused, "a 429 of our own making");
         is_found(&refused, "1 ms before the end of a silence");
     }
@@ -330,27 +405,51 @@ mod tests {
     #[test]
     fn a_refusal_that_a_fault_cut_off_excuses_what_follows_unless_it_was_heard() {
         let operation = Operation::ActiveCalls;
-        let cut = Injection { kind: "body cut", operation, after: 0, until: None, wait_ms: None, account_wide: false };
+        let cut = Injection {
+            kind: "body cut",
+            operation,
+            after: 0,
+            until: None,
+            wait_ms: None,
+            account_wide: false,
+        };
         let mut diary = quiet_diary();
         diary.injections.push(cut);
-        let again = JournalEntry { in_penalty: true, ..entry(2, &(10_000, operation, 429)) };
+        let again = JournalEntry {
+            in_penalty: true,
+            ..entry(2, &(10_000, operation, 429))
+        };
         let entries = [entry(1, &(0, operation, 429)), again];
         assert_eq!(judged(&entries, |at| at > 0, &diary), Vec::<String>::new());
         let found = judged(&entries, |_| true, &diary);
-        assert!(found.iter().any(|found| found.contains("50000 ms before the end of a silence")), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .any(|found| found.contains("50000 ms before the end of a silence")),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn a_login_without_reason_or_within_the_back_off_is_found() {
         let granted = [(0, Operation::Token, 200), (1_000, Operation::Token, 200)];
         is_found(&granted, "a login without reason");
-        let refused =
-            [(0, Operation::Token, 400), (MINUTE, Operation::Token, 400), (2 * MINUTE, Operation::Token, 200)];
+        let refused = [
+            (0, Operation::Token, 400),
+            (MINUTE, Operation::Token, 400),
+            (2 * MINUTE, Operation::Token, 200),
+        ];
         is_found(&refused, "60000 ms before the end of the back-off");
     }
 
     #[test]
     fn a_401_to_a_token_that_is_good_is_found() {
-        is_found(&[(0, Operation::Token, 200), (10, Operation::ActiveCalls, 401)], "a 401 of our own making");
+        is_found(
+            &[
+                (0, Operation::Token, 200),
+                (10, Operation::ActiveCalls, 401),
+            ],
+            "a 401 of our own making",
+        );
     }
 }

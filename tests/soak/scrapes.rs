@@ -18,7 +18,15 @@ const WANTED: &str = "up|scrape_duration_seconds|process_resident_memory_bytes|p
     ringcentral_api_request_failures_total";
 
 /// The order in which the exporter writes labels.
-const LABELS: [&str; 7] = ["account", "direction", "result", "outcome", "extension", "operation", "reason"];
+const LABELS: [&str; 7] = [
+    "account",
+    "direction",
+    "result",
+    "outcome",
+    "extension",
+    "operation",
+    "reason",
+];
 
 /// One scrape by one server.
 #[derive(Clone, Debug)]
@@ -37,7 +45,10 @@ impl Scrape {
     /// The samples of a family, by series.
     pub fn family(&self, family: &str) -> impl Iterator<Item = (&String, f64)> {
         let is_of = move |series: &&String| series.split('{').next() == Some(family);
-        self.samples.keys().filter(is_of).map(|series| (series, self.samples[series]))
+        self.samples
+            .keys()
+            .filter(is_of)
+            .map(|series| (series, self.samples[series]))
     }
 
     /// When it was answered, and rounded up.
@@ -56,14 +67,32 @@ pub async fn of_late(pair: &[Server], server: usize, seconds: u64) -> Vec<Scrape
         for sample in series["values"].as_array().unwrap() {
             let at_ms = (sample[0].as_f64().unwrap() * 1000.0).round() as i64;
             let value = sample[1].as_str().unwrap().parse().unwrap();
-            scrapes.entry(at_ms).or_default().insert(name.clone(), value);
+            scrapes
+                .entry(at_ms)
+                .or_default()
+                .insert(name.clone(), value);
         }
     }
-    scrapes.into_iter().map(|(at_ms, samples)| Scrape { server, at_ms, samples }).collect()
+    scrapes
+        .into_iter()
+        .map(|(at_ms, samples)| Scrape {
+            server,
+            at_ms,
+            samples,
+        })
+        .collect()
 }
 
 fn written(metric: &Value) -> String {
-    let label = |name: &&str| metric[*name].as_str().map(|value| format!("{name}=\"{value}\""));
+    let label = |name: &&str| {
+        metric[*name]
+            .as_str()
+            .map(|value| format!("{name}=\"{value}\""))
+    };
     let labels: Vec<_> = LABELS.iter().filter_map(label).collect();
-    format!("{}{{{}}}", metric["__name__"].as_str().unwrap(), labels.join(","))
+    format!(
+        "{}{{{}}}",
+        metric["__name__"].as_str().unwrap(),
+        labels.join(",")
+    )
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use ringcentral_exporter::simulator::limiter::{Limit, OtherTool};
 use ringcentral_exporter::simulator::scenario::Limits;
-use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation, Reply, Scenario, Simulator};
+use ringcentral_exporter::simulator::{
+    Fault, FaultKind, JournalEntry, Operation, Reply, Scenario, Simulator,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -43,15 +45,31 @@ impl Stage {
         let other_tool = other_tool(duration);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let simulator = Simulator::start(listener, scenario(other_tool, lists_a_minute(duration)), seed).unwrap();
+        let simulator = Simulator::start(
+            listener,
+            scenario(other_tool, lists_a_minute(duration)),
+            seed,
+        )
+        .unwrap();
         let diary = Diary::new(now_ms(), other_tool);
         let proxy = Proxy::start(address, seed).await;
         let folder = tempfile::tempdir().unwrap();
         let exporter = exporter(&simulator, &proxy, &folder);
         let url = exporter.says_where().await;
-        let pair = [Server::start(&[&url], INTERVAL).await, Server::start(&[&url], INTERVAL).await];
+        let pair = [
+            Server::start(&[&url], INTERVAL).await,
+            Server::start(&[&url], INTERVAL).await,
+        ];
         let (diary, dice) = (Mutex::new(diary), Mutex::new(Rng::with_seed(seed)));
-        Self { simulator, proxy, exporter, pair, folder, diary, dice }
+        Self {
+            simulator,
+            proxy,
+            exporter,
+            pair,
+            folder,
+            diary,
+            dice,
+        }
     }
 
     pub fn diary(&self) -> MutexGuard<'_, Diary> {
@@ -83,9 +101,15 @@ impl Stage {
                 Api::Evicting => self.evict(),
                 Api::Rotating => self.rotate().await,
                 Api::RefusingLogins => self.refuse_login(),
-                Api::Unavailable | Api::TooMany | Api::Html | Api::Broken | Api::Forbidding => self.fail_list(api),
+                Api::Unavailable | Api::TooMany | Api::Html | Api::Broken | Api::Forbidding => {
+                    self.fail_list(api)
+                }
             }
-            let (least, most) = if api == Api::Forbidding { (60_000, 60_001) } else { (5_000, 12_000) };
+            let (least, most) = if api == Api::Forbidding {
+                (60_000, 60_001)
+            } else {
+                (5_000, 12_000)
+            };
             let pause = self.dice(|dice| dice.u64(least..most));
             sleep(Duration::from_millis(pause)).await;
         }
@@ -95,10 +119,20 @@ impl Stage {
     fn settle(&self) {
         self.simulator.clear_faults();
         let last = self.last_sequence();
-        for injection in self.diary().injections.iter_mut().filter(|injection| injection.until.is_none()) {
+        for injection in self
+            .diary()
+            .injections
+            .iter_mut()
+            .filter(|injection| injection.until.is_none())
+        {
             injection.until = Some(last);
         }
-        if self.diary().rotations.last().is_some_and(|rotation| rotation.written_ms.is_none()) {
+        if self
+            .diary()
+            .rotations
+            .last()
+            .is_some_and(|rotation| rotation.written_ms.is_none())
+        {
             self.write_jwt();
         }
     }
@@ -110,13 +144,23 @@ impl Stage {
 
     /// The JWT changes and all sessions end; the file follows some seconds later, half of the time with a SIGHUP.
     async fn rotate(&self) {
-        let pending = self.diary().rotations.last().is_some_and(|rotation| rotation.written_ms.is_none());
+        let pending = self
+            .diary()
+            .rotations
+            .last()
+            .is_some_and(|rotation| rotation.written_ms.is_none());
         if !pending {
-            self.diary().rotations.push(Rotation { at_ms: now_ms(), written_ms: None });
+            self.diary().rotations.push(Rotation {
+                at_ms: now_ms(),
+                written_ms: None,
+            });
             self.simulator.rotate_jwt();
             self.evict();
         }
-        sleep(Duration::from_millis(self.dice(|dice| dice.u64(3_000..7_000)))).await;
+        sleep(Duration::from_millis(
+            self.dice(|dice| dice.u64(3_000..7_000)),
+        ))
+        .await;
         self.write_jwt();
         if self.dice(Rng::bool) {
             self.diary().reloads.push(now_ms());
@@ -134,8 +178,18 @@ impl Stage {
     }
 
     fn refuse_login(&self) {
-        let refusal = if self.dice(Rng::bool) { Reply::invalid_client(401) } else { Reply::grant_not_allowed() };
-        self.inject("login refused", Operation::Token, refusal.into(), None, false);
+        let refusal = if self.dice(Rng::bool) {
+            Reply::invalid_client(401)
+        } else {
+            Reply::grant_not_allowed()
+        };
+        self.inject(
+            "login refused",
+            Operation::Token,
+            refusal.into(),
+            None,
+            false,
+        );
         self.evict();
     }
 
@@ -143,23 +197,49 @@ impl Stage {
     fn fail_list(&self, api: Api) {
         let (wait, pick) = self.dice(|dice| (dice.i64(5..25), dice.usize(0..5)));
         let (kind, fault, silences) = match (api, pick) {
-            (Api::Unavailable, 0 | 1) => ("503 with Retry-After", later(Reply::unavailable(503), wait), true),
+            (Api::Unavailable, 0 | 1) => (
+                "503 with Retry-After",
+                later(Reply::unavailable(503), wait),
+                true,
+            ),
             (Api::Unavailable, _) => ("503", Reply::unavailable(503).into(), false),
-            (Api::TooMany, 0) => ("429 for the account", later(Reply::too_many_requests(None), wait), true),
+            (Api::TooMany, 0) => (
+                "429 for the account",
+                later(Reply::too_many_requests(None), wait),
+                true,
+            ),
             (Api::TooMany, _) => {
                 let reply = Reply::too_many_requests(None).with("X-Rate-Limit-Group", "heavy");
                 ("429 for the group", later(reply, wait), true)
             }
             (Api::Html, 0..3) => ("HTML with 200", Reply::html(200, "Sign in").into(), false),
-            (Api::Html, _) => ("HTML with 502", Reply::html(502, "Bad Gateway").into(), false),
+            (Api::Html, _) => (
+                "HTML with 502",
+                Reply::html(502, "Bad Gateway").into(),
+                false,
+            ),
             (Api::Forbidding, _) => ("403", Reply::user_lacks("ReadCompanyCallLog").into(), false),
             (_, 0) => ("body cut", FaultKind::Cut, false),
-            (_, 1) => ("closed before the answer", FaultKind::CloseBeforeAnswer, false),
-            (_, 2) => ("answer after 12 s", FaultKind::Delay(Duration::from_secs(12)), false),
+            (_, 1) => (
+                "closed before the answer",
+                FaultKind::CloseBeforeAnswer,
+                false,
+            ),
+            (_, 2) => (
+                "answer after 12 s",
+                FaultKind::Delay(Duration::from_secs(12)),
+                false,
+            ),
             (_, 3) => ("no answer at all", FaultKind::Hang, false),
             _ => ("no JSON", FaultKind::Body("{\"records\":[".into()), false),
         };
-        self.inject(kind, Operation::ActiveCalls, fault, silences.then_some(wait * 1000), kind.ends_with("account"));
+        self.inject(
+            kind,
+            Operation::ActiveCalls,
+            fault,
+            silences.then_some(wait * 1000),
+            kind.ends_with("account"),
+        );
     }
 
     fn inject(
@@ -171,16 +251,28 @@ impl Stage {
         account_wide: bool,
     ) {
         let after = self.last_sequence();
-        self.diary().injections.push(Injection { kind, operation, after, until: None, wait_ms, account_wide });
+        self.diary().injections.push(Injection {
+            kind,
+            operation,
+            after,
+            until: None,
+            wait_ms,
+            account_wide,
+        });
         self.simulator.inject(Fault::once(operation, fault));
     }
 
     fn last_sequence(&self) -> u64 {
-        self.simulator.journal().last().map_or(0, |entry: &JournalEntry| entry.sequence)
+        self.simulator
+            .journal()
+            .last()
+            .map_or(0, |entry: &JournalEntry| entry.sequence)
     }
 
     fn signal(&self, name: &str) {
-        let status = std::process::Command::new("kill").args(["-s", name, &self.exporter.id().to_string()]).status();
+        let status = std::process::Command::new("kill")
+            .args(["-s", name, &self.exporter.id().to_string()])
+            .status();
         assert!(status.unwrap().success());
     }
 
@@ -201,7 +293,11 @@ fn later(reply: Reply, seconds: i64) -> FaultKind {
 /// It empties the bucket once towards the end of a short run, and every eight minutes of a long one.
 fn other_tool(duration: Duration) -> OtherTool {
     let first = duration.mul_f64(0.75).min(Duration::from_secs(240));
-    OtherTool { requests: lists_a_minute(duration), first, every: Duration::from_secs(480) }
+    OtherTool {
+        requests: lists_a_minute(duration),
+        first,
+        every: Duration::from_secs(480),
+    }
 }
 
 /// A company whose list stays within one page: a list of several is of several instants, and no single truth is its.
@@ -209,7 +305,10 @@ fn scenario(other_tool: OtherTool, lists_a_minute: u32) -> Scenario {
     Scenario {
         calls_per_minute: 40.0,
         other_tool: Some(other_tool),
-        limits: Limits { heavy: Limit::per_minute(lists_a_minute), ..Limits::default() },
+        limits: Limits {
+            heavy: Limit::per_minute(lists_a_minute),
+            ..Limits::default()
+        },
         token_life: TOKEN_LIFE,
         ..Scenario::normal()
     }

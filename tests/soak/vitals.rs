@@ -26,7 +26,11 @@ impl Vitals {
     pub fn look_at(&mut self, scrape: &Scrape) {
         let memory = scrape.value("process_resident_memory_bytes");
         let fds = scrape.value("process_open_fds");
-        self.samples.extend(memory.zip(fds).map(|(memory, fds)| (scrape.at_ms, memory, fds)));
+        self.samples.extend(
+            memory
+                .zip(fds)
+                .map(|(memory, fds)| (scrape.at_ms, memory, fds)),
+        );
     }
 
     /// The run in four parts of the same length.
@@ -38,9 +42,18 @@ impl Vitals {
     }
 
     fn quarter(&self, from: i64, until: i64) -> Quarter {
-        let within: Vec<_> = self.samples.iter().filter(|(at, ..)| (from..=until).contains(at)).collect();
+        let within: Vec<_> = self
+            .samples
+            .iter()
+            .filter(|(at, ..)| (from..=until).contains(at))
+            .collect();
         let count = within.len().max(1) as f64;
-        let most = |value: fn(&(i64, f64, f64)) -> f64| within.iter().map(|sample| value(sample)).fold(0.0, f64::max);
+        let most = |value: fn(&(i64, f64, f64)) -> f64| {
+            within
+                .iter()
+                .map(|sample| value(sample))
+                .fold(0.0, f64::max)
+        };
         Quarter {
             mean_memory: within.iter().map(|sample| sample.1).sum::<f64>() / count,
             most_memory: most(|sample| sample.1),
@@ -54,10 +67,16 @@ impl Vitals {
         let [_, second, _, last] = self.quarters();
         let mut wrong = Vec::new();
         if last.mean_memory > second.mean_memory + MEMORY_TOLERANCE {
-            wrong.push(format!("memory grew from {} to {} bytes", second.mean_memory, last.mean_memory));
+            wrong.push(format!(
+                "memory grew from {} to {} bytes",
+                second.mean_memory, last.mean_memory
+            ));
         }
         if last.most_fds > second.most_fds + FDS_TOLERANCE {
-            wrong.push(format!("open file descriptors grew from {} to {}", second.most_fds, last.most_fds));
+            wrong.push(format!(
+                "open file descriptors grew from {} to {}",
+                second.most_fds, last.most_fds
+            ));
         }
         wrong
     }
@@ -65,8 +84,11 @@ impl Vitals {
 
 #[test]
 fn a_process_that_grows_is_found_out() {
-    let grows =
-        |by: f64| Vitals { samples: (0..100).map(|n| (n, 8e6 + by * n as f64, 16.0 + by * n as f64)).collect() };
+    let grows = |by: f64| Vitals {
+        samples: (0..100)
+            .map(|n| (n, 8e6 + by * n as f64, 16.0 + by * n as f64))
+            .collect(),
+    };
     assert!(grows(0.0).judge().is_empty());
     assert_eq!(grows(100_000.0).judge().len(), 2);
 }

@@ -141,7 +141,11 @@ impl Phase {
     }
 
     fn calm(seconds: u64) -> Phase {
-        Phase { network: Network::Clear, api: Api::Well, lasts: Duration::from_secs(seconds) }
+        Phase {
+            network: Network::Clear,
+            api: Api::Well,
+            lasts: Duration::from_secs(seconds),
+        }
     }
 }
 
@@ -153,7 +157,11 @@ pub fn is_short(duration: Duration) -> bool {
 /// The phases of a run: a calm, then storms and calms by turns. Each kind of trouble comes once before one comes twice.
 pub fn phases(seed: u64, duration: Duration) -> Vec<Phase> {
     let is_short = is_short(duration);
-    let (storm, calm) = if is_short { (8..14, 8..12) } else { (45..120, 75..180) };
+    let (storm, calm) = if is_short {
+        (8..14, 8..12)
+    } else {
+        (45..120, 75..180)
+    };
     let mut dice = Rng::with_seed(seed);
     // A short run has no time for what costs minutes of silence.
     let apis = if is_short { &APIS[..6] } else { &APIS[..] };
@@ -161,7 +169,11 @@ pub fn phases(seed: u64, duration: Duration) -> Vec<Phase> {
     let mut phases = vec![Phase::calm(if is_short { 15 } else { 60 })];
     while phases.iter().map(|phase| phase.lasts).sum::<Duration>() < duration {
         let (network, api) = (networks.draw(&mut dice), apis.draw(&mut dice));
-        phases.push(Phase { network, api, lasts: Duration::from_secs(dice.u64(storm.clone())) });
+        phases.push(Phase {
+            network,
+            api,
+            lasts: Duration::from_secs(dice.u64(storm.clone())),
+        });
         phases.push(Phase::calm(dice.u64(calm.clone())));
     }
     phases
@@ -175,7 +187,10 @@ struct Deck<T> {
 
 impl<T: Copy> Deck<T> {
     fn of(all: &[T]) -> Self {
-        Self { all: all.to_vec(), left: Vec::new() }
+        Self {
+            all: all.to_vec(),
+            left: Vec::new(),
+        }
     }
 
     fn draw(&mut self, dice: &mut Rng) -> T {

@@ -25,16 +25,25 @@ async fn kept(mut stream: impl AsyncRead + Unpin) -> f64 {
 }
 
 async fn connect(stage: &Stage) -> TcpStream {
-    TcpStream::connect(stage.address.replace("localhost", "127.0.0.1")).await.unwrap()
+    TcpStream::connect(stage.address.replace("localhost", "127.0.0.1"))
+        .await
+        .unwrap()
 }
 
 async fn shake_hands(stage: &Stage) -> TlsStream<TcpStream> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(stage.pki.path("ca.crt")).unwrap()).unwrap();
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    roots
+        .add(CertificateDer::from_pem_file(stage.pki.path("ca.crt")).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, connect(stage).await).await.unwrap()
+    TlsConnector::from(Arc::new(config))
+        .connect(name, connect(stage).await)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -44,7 +53,10 @@ async fn a_handshake_that_does_not_come_or_end_and_a_head_after_it_have_five_sec
     let mut begun = connect(&stage).await;
     begun.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.unwrap();
     let mut shaken = shake_hands(&stage).await;
-    shaken.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    shaken
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        .await
+        .unwrap();
     let (silent, begun, shaken) = tokio::join!(kept(silent), kept(begun), kept(shaken));
     for waited in [silent, begun, shaken] {
         assert!((4.5..6.0).contains(&waited), "{waited}");
@@ -61,7 +73,11 @@ async fn a_flood_of_connections_that_shake_no_hands_leaves_room_for_a_scrape() {
         flood.push(connect(&stage).await);
     }
     sleep(Duration::from_millis(200)).await;
-    assert_eq!(stage.curl("/metrics", &[]).await.status, 200, "within Prometheus' own time-out");
+    assert_eq!(
+        stage.curl("/metrics", &[]).await.status,
+        200,
+        "within Prometheus' own time-out"
+    );
 }
 
 #[tokio::test]
@@ -76,18 +92,30 @@ async fn a_slow_handshake_keeps_nobody_else_waiting() {
 async fn a_stop_answers_the_scrape_in_flight_and_waits_for_no_handshake() {
     let mut stage = Stage::start(TLS, &[]).await;
     let slow = FaultKind::Delay(Duration::from_millis(1500));
-    stage.simulator.inject(Fault::always(Operation::ActiveCalls, slow));
+    stage
+        .simulator
+        .inject(Fault::always(Operation::ActiveCalls, slow));
     let _silent = connect(&stage).await;
     let mut scrape = shake_hands(&stage).await;
-    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    scrape
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     stage.program.signal("TERM").await;
     let mut text = String::new();
     scrape.read_to_string(&mut text).await.unwrap();
-    assert!(text.contains("ringcentral_up{account=\"default\"} 1"), "{text}");
+    assert!(
+        text.contains("ringcentral_up{account=\"default\"} 1"),
+        "{text}"
+    );
     assert_eq!(stage.program.ends().await.code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -97,15 +125,25 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
     let (mut reader, mut writer) = tokio::io::split(shake_hands(&stage).await);
     let asking = tokio::spawn(async move {
         for _ in 0..4000 {
-            if writer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_err() {
+            if writer
+                .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .is_err()
+            {
                 return;
             }
         }
     });
     sleep(Duration::from_secs(13)).await;
     let mut rest = Vec::new();
-    let ended = timeout(Duration::from_secs(5), reader.read_to_end(&mut rest)).await.expect("it was cut off");
-    assert!(ended.is_err() || rest.len() < whole, "all {} bytes came after all", rest.len());
+    let ended = timeout(Duration::from_secs(5), reader.read_to_end(&mut rest))
+        .await
+        .expect("it was cut off");
+    assert!(
+        ended.is_err() || rest.len() < whole,
+        "all {} bytes came after all",
+        rest.len()
+    );
     asking.abort();
     assert_eq!(stage.curl("/metrics", &[]).await.status, 200);
 }

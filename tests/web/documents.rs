@@ -29,12 +29,23 @@ fn completed(yaml: &str, folder: &Path) -> String {
 }
 
 async fn run(commands: &str, folder: &Path, port: Option<&str>) -> String {
-    let commands = commands.replace("localhost:10072", &format!("localhost:{}", port.unwrap_or("10072")));
+    let commands = commands.replace(
+        "localhost:10072",
+        &format!("localhost:{}", port.unwrap_or("10072")),
+    );
     let mut shell = Command::new("sh");
-    shell.args(["-euc", &commands]).current_dir(folder).env("PASSWORD", PASSWORD).env("NO_PROXY", "localhost");
+    shell
+        .args(["-euc", &commands])
+        .current_dir(folder)
+        .env("PASSWORD", PASSWORD)
+        .env("NO_PROXY", "localhost");
     let output = shell.output().await.unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{commands}\n{}", text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{commands}\n{}",
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -47,7 +58,12 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
     for (language, text) in blocks(include_str!("../../docs/WEB.md")) {
         let yaml = completed(&text, folder.path());
         if language == "sh" {
-            let said = run(&text, folder.path(), running.as_ref().map(|(_, port)| port.as_str())).await;
+            let said = run(
+                &text,
+                folder.path(),
+                running.as_ref().map(|(_, port)| port.as_str()),
+            )
+            .await;
             scrapes += usize::from(said.contains("\nringcentral_up{account=\"default\"} 1\n"));
         } else if text.starts_with("# web.yml") {
             std::fs::write(folder.path().join("web.yml"), yaml).unwrap();
@@ -69,8 +85,19 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
     assert_eq!(scrapes, 3);
 }
 
-async fn start(simulator: &ringcentral_exporter::simulator::Simulator, folder: &Path) -> (Program, String) {
-    let mut command = pointed_at(simulator, &["--web.listen-address", "127.0.0.1:0", "--web.config.file", "web.yml"]);
+async fn start(
+    simulator: &ringcentral_exporter::simulator::Simulator,
+    folder: &Path,
+) -> (Program, String) {
+    let mut command = pointed_at(
+        simulator,
+        &[
+            "--web.listen-address",
+            "127.0.0.1:0",
+            "--web.config.file",
+            "web.yml",
+        ],
+    );
     command.current_dir(folder);
     let mut program = Program::start(command);
     let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();

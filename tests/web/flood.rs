@@ -20,7 +20,10 @@ struct Flood {
 
 impl Flood {
     fn start(stage: &Stage) -> Self {
-        let flood = Self { ended: Arc::default(), statuses: Arc::default() };
+        let flood = Self {
+            ended: Arc::default(),
+            statuses: Arc::default(),
+        };
         let guesses = Arc::new(AtomicU32::new(0));
         let ca = std::fs::read(stage.pki.path("ca.crt")).unwrap();
         for _ in 0..CONNECTIONS {
@@ -28,8 +31,12 @@ impl Flood {
                 &"https://127.0.0.1".parse().unwrap(),
                 Some(&ca),
             );
-            let (http, url) = (http.unwrap(), stage.url("/metrics").replace("localhost", "127.0.0.1"));
-            let (ended, statuses, guesses) = (flood.ended.clone(), flood.statuses.clone(), guesses.clone());
+            let (http, url) = (
+                http.unwrap(),
+                stage.url("/metrics").replace("localhost", "127.0.0.1"),
+            );
+            let (ended, statuses, guesses) =
+                (flood.ended.clone(), flood.statuses.clone(), guesses.clone());
             tokio::spawn(async move {
                 while !ended.load(Ordering::Relaxed) {
                     let guess = guesses.fetch_add(1, Ordering::Relaxed).to_string();
@@ -52,7 +59,10 @@ impl Flood {
 async fn an_honest_scrape_is_answered_within_a_second_and_memory_stays_bounded() {
     let stage = Stage::start(&(TLS.to_owned() + &users("alice", "sesame", COST)), &[]).await;
     let honest: &[&str] = &["--user", "alice:sesame"];
-    let before = stage.curl("/metrics", honest).await.value("process_resident_memory_bytes");
+    let before = stage
+        .curl("/metrics", honest)
+        .await
+        .value("process_resident_memory_bytes");
     let flood = Flood::start(&stage);
     sleep(Duration::from_millis(500)).await;
     let mut slowest: f64 = 0.0;
@@ -68,8 +78,14 @@ async fn an_honest_scrape_is_answered_within_a_second_and_memory_stays_bounded()
     let statuses = flood.end();
     println!("slowest honest scrape {slowest} s; flood {statuses:?}; memory {before} to {memory}");
     assert!(slowest < 1.0, "{slowest}");
-    assert!(memory < before + 32.0 * 1024.0 * 1024.0, "{before} to {memory}");
-    assert!(statuses.get(&503) > statuses.get(&401) && statuses.contains_key(&401), "{statuses:?}");
+    assert!(
+        memory < before + 32.0 * 1024.0 * 1024.0,
+        "{before} to {memory}"
+    );
+    assert!(
+        statuses.get(&503) > statuses.get(&401) && statuses.contains_key(&401),
+        "{statuses:?}"
+    );
     assert!(!statuses.contains_key(&200), "{statuses:?}");
 }
 
@@ -95,8 +111,16 @@ async fn a_newcomer_from_elsewhere_finds_a_place_in_the_queue() {
     let stage = Stage::start(&(TLS.to_owned() + &users("alice", "sesame", COST)), &[]).await;
     let flood = Flood::start(&stage);
     sleep(Duration::from_millis(500)).await;
-    let newcomer = stage.curl("/metrics", &["--user", "alice:sesame", "--interface", "127.0.0.2"]).await;
+    let newcomer = stage
+        .curl(
+            "/metrics",
+            &["--user", "alice:sesame", "--interface", "127.0.0.2"],
+        )
+        .await;
     let statuses = flood.end();
     println!("newcomer {} s; flood {statuses:?}", newcomer.seconds);
-    assert!(newcomer.status == 200 && newcomer.seconds < 5.0, "{newcomer:?} {statuses:?}");
+    assert!(
+        newcomer.status == 200 && newcomer.seconds < 5.0,
+        "{newcomer:?} {statuses:?}"
+    );
 }

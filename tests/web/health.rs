@@ -6,11 +6,25 @@ use crate::stage::{Stage, TLS, users};
 async fn health(stage: &Stage) -> (Option<i32>, String) {
     let port = stage.address.rsplit_once(':').unwrap().1;
     let (file, address) = (stage.pki.arg("web.yml"), format!("127.0.0.1:{port}"));
-    let mut command = command(&["health", "--web.config.file", &file, "--web.listen-address", &address]);
-    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let mut command = command(&[
+        "health",
+        "--web.config.file",
+        &file,
+        "--web.listen-address",
+        &address,
+    ]);
+    command
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent");
     let (code, printed, error) = output(command).await;
     assert_eq!(printed, "");
-    (code, error.trim_end().trim_start_matches("ringcentral-exporter: ").to_owned())
+    (
+        code,
+        error
+            .trim_end()
+            .trim_start_matches("ringcentral-exporter: ")
+            .to_owned(),
+    )
 }
 
 #[tokio::test]
@@ -27,7 +41,10 @@ async fn where_clients_need_a_certificate_a_tcp_probe_is_advised() {
     let stage = Stage::start(&format!("{TLS}{clients}"), &[]).await;
     let line = "clients need a certificate, and a health check has none: use a TCP probe";
     let (code, said) = health(&stage).await;
-    assert!(code == Some(1) && said.starts_with("https://") && said.ends_with(line), "{said}");
+    assert!(
+        code == Some(1) && said.starts_with("https://") && said.ends_with(line),
+        "{said}"
+    );
 }
 
 /// Such an exporter keeps what it has, and must not be killed for the file's sake: it could not start again.
@@ -47,5 +64,8 @@ async fn where_nobody_listens_is_one_line_and_exit_1() {
     stage.program.ends().await;
     let (code, line) = health(&stage).await;
     assert_eq!(code, Some(1));
-    assert!(line.starts_with("https://") && line.ends_with("Connection refused (os error 111)"), "{line}");
+    assert!(
+        line.starts_with("https://") && line.ends_with("Connection refused (os error 111)"),
+        "{line}"
+    );
 }

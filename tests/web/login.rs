@@ -6,8 +6,19 @@ use crate::stage::{Stage, TLS, users};
 async fn the_right_password_is_let_in_and_no_other() {
     let mut stage = Stage::start(&format!("{TLS}{}", users("alice", "sesame", 6)), &[]).await;
     for _ in 0..2 {
-        assert_eq!(stage.curl("/metrics", &["--user", "alice:sesame"]).await.status, 200);
-        for wrong in [&["--user", "alice:sesam"] as &[_], &["--user", "bob:sesame"], &["--user", "alice:"], &[]] {
+        assert_eq!(
+            stage
+                .curl("/metrics", &["--user", "alice:sesame"])
+                .await
+                .status,
+            200
+        );
+        for wrong in [
+            &["--user", "alice:sesam"] as &[_],
+            &["--user", "bob:sesame"],
+            &["--user", "alice:"],
+            &[],
+        ] {
             let refused = stage.curl("/metrics", wrong).await;
             assert_eq!(refused.status, 401, "{wrong:?}");
             assert!(refused.has_header("WWW-Authenticate: Basic"), "{refused:?}");
@@ -27,13 +38,26 @@ async fn the_right_password_is_let_in_and_no_other() {
 #[tokio::test]
 async fn a_login_without_tls_works_and_is_warned_of() {
     let stage = Stage::start(&users("alice", "sesame", 4), &[]).await;
-    assert_eq!(stage.curl("/metrics", &["--user", "alice:sesame"]).await.status, 200);
+    assert_eq!(
+        stage
+            .curl("/metrics", &["--user", "alice:sesame"])
+            .await
+            .status,
+        200
+    );
     assert!(
-        stage.program.log.contains("passwords come without TLS and can be read on the way"),
+        stage
+            .program
+            .log
+            .contains("passwords come without TLS and can be read on the way"),
         "{}",
         stage.program.log
     );
-    assert!(stage.program.log.contains("tls=false login=true"), "{}", stage.program.log);
+    assert!(
+        stage.program.log.contains("tls=false login=true"),
+        "{}",
+        stage.program.log
+    );
 }
 
 #[tokio::test]
@@ -41,13 +65,20 @@ async fn probes_need_no_password() {
     let stage = Stage::start(&users("alice", "sesame", 4), &[]).await;
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz"] {
         assert_eq!(stage.curl(path, &[]).await.status, 200, "{path}");
-        assert_eq!(stage.curl(path, &["--user", "alice:wrong"]).await.status, 200, "{path}");
+        assert_eq!(
+            stage.curl(path, &["--user", "alice:wrong"]).await.status,
+            200,
+            "{path}"
+        );
     }
 }
 
 /// CPU that the program has used. This scrape's own verdict is known after the first.
 async fn cpu(stage: &Stage) -> f64 {
-    stage.curl("/metrics", &["--user", "alice:sesame"]).await.value("process_cpu_seconds_total")
+    stage
+        .curl("/metrics", &["--user", "alice:sesame"])
+        .await
+        .value("process_cpu_seconds_total")
 }
 
 #[tokio::test]
@@ -58,7 +89,13 @@ async fn an_unknown_name_costs_what_a_known_one_does_and_a_known_verdict_nothing
     for name in ["alice", "mallory", "alice"] {
         let before = cpu(&stage).await;
         for n in 0..4 {
-            assert_eq!(stage.curl("/", &["--user", &format!("{name}:{n}")]).await.status, 401);
+            assert_eq!(
+                stage
+                    .curl("/", &["--user", &format!("{name}:{n}")])
+                    .await
+                    .status,
+                401
+            );
         }
         costs.push(cpu(&stage).await - before);
     }
@@ -71,8 +108,17 @@ async fn an_unknown_name_costs_what_a_known_one_does_and_a_known_verdict_nothing
 async fn each_user_has_a_password_of_its_own() {
     let bob = users("bob", "open", 4).replace("basic_auth_users:\n", "");
     let stage = Stage::start(&(users("alice", "sesame", 4) + &bob), &[]).await;
-    for (user, status) in [("alice:sesame", 200), ("bob:open", 200), ("alice:open", 401), ("bob:sesame", 401)] {
-        assert_eq!(stage.curl("/metrics", &["--user", user]).await.status, status, "{user}");
+    for (user, status) in [
+        ("alice:sesame", 200),
+        ("bob:open", 200),
+        ("alice:open", 401),
+        ("bob:sesame", 401),
+    ] {
+        assert_eq!(
+            stage.curl("/metrics", &["--user", user]).await.status,
+            status,
+            "{user}"
+        );
     }
 }
 
@@ -80,8 +126,18 @@ async fn each_user_has_a_password_of_its_own() {
 async fn a_hash_of_each_usual_prefix_is_checked() {
     let hash = bcrypt::hash("sesame", 4).unwrap();
     for prefix in ["$2a$", "$2b$", "$2y$"] {
-        let stage =
-            Stage::start(&format!("basic_auth_users: {{alice: '{}'}}", hash.replace("$2b$", prefix)), &[]).await;
-        assert_eq!(stage.curl("/", &["--user", "alice:sesame"]).await.status, 200, "{prefix}");
+        let stage = Stage::start(
+            &format!(
+                "basic_auth_users: {{alice: '{}'}}",
+                hash.replace("$2b$", prefix)
+            ),
+            &[],
+        )
+        .await;
+        assert_eq!(
+            stage.curl("/", &["--user", "alice:sesame"]).await.status,
+            200,
+            "{prefix}"
+        );
     }
 }

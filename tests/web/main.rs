@@ -3,7 +3,13 @@
 //! `pki` makes certificates, `stage` starts the program beside a simulated account, `curl` asks it.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod clients;
 #[path = "../common/mod.rs"]

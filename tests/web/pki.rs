@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -17,7 +18,10 @@ impl Pki {
     /// `ca.crt`; `server` for localhost, `client` for prometheus.example, each with `.crt` and `.key`.
     pub fn new() -> Self {
         let (authority, certificate) = authority("Our CA");
-        let pki = Self { folder: tempfile::tempdir().unwrap(), authority };
+        let pki = Self {
+            folder: tempfile::tempdir().unwrap(),
+            authority,
+        };
         pki.write("ca.crt", &certificate);
         pki.server("server");
         pki.client("client", "prometheus.example", |_| {});
@@ -43,7 +47,8 @@ impl Pki {
 
     /// Another certificate for localhost, under this file name.
     pub fn server(&self, file: &str) {
-        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, file);
         self.issue(file, &params, &self.authority);
     }
@@ -62,12 +67,19 @@ impl Pki {
 
     /// A client's certificate of an authority that nobody knows.
     pub fn stranger(&self, file: &str) {
-        self.issue(file, &client("prometheus.example", |_| {}), &authority("Their CA").0);
+        self.issue(
+            file,
+            &client("prometheus.example", |_| {}),
+            &authority("Their CA").0,
+        );
     }
 
     fn issue(&self, file: &str, params: &CertificateParams, by: &Issuer<'static, KeyPair>) {
         let key = KeyPair::generate().unwrap();
-        self.write(&format!("{file}.crt"), &params.signed_by(&key, by).unwrap().pem());
+        self.write(
+            &format!("{file}.crt"),
+            &params.signed_by(&key, by).unwrap().pem(),
+        );
         self.write(&format!("{file}.key"), &key.serialize_pem());
     }
 }

@@ -8,7 +8,10 @@ use crate::stage::{Stage, TLS, users};
 
 /// A Prometheus that scrapes once a second, by this further YAML of its job.
 async fn prometheus(stage: &Stage, job: &str) -> Server {
-    Setup::new(&[&stage.url("")], Duration::from_secs(1)).job(job).start().await
+    Setup::new(&[&stage.url("")], Duration::from_secs(1))
+        .job(job)
+        .start()
+        .await
 }
 
 /// Whether it has seen us up, within ten seconds.
@@ -25,8 +28,19 @@ async fn sees_up(server: &Server) -> bool {
 /// Whether it has tried and never succeeded.
 async fn sees_down(server: &Server) -> bool {
     for _ in 0..50 {
-        if server.query("up == 0", &[]).await.as_array().is_some_and(|series| !series.is_empty()) {
-            return server.query("max_over_time(up[10m]) == 0", &[]).await.as_array().unwrap().len() == 1;
+        if server
+            .query("up == 0", &[])
+            .await
+            .as_array()
+            .is_some_and(|series| !series.is_empty())
+        {
+            return server
+                .query("max_over_time(up[10m]) == 0", &[])
+                .await
+                .as_array()
+                .unwrap()
+                .len()
+                == 1;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -57,8 +71,13 @@ async fn it_scrapes_with_a_client_certificate_and_not_without() {
     let stage = Stage::around(pki, &web, &[]).await;
     let ca = stage.pki.arg("ca.crt");
     let job = |client: &str| {
-        let (certificate, key) = (stage.pki.arg(&format!("{client}.crt")), stage.pki.arg(&format!("{client}.key")));
-        format!("scheme: https, tls_config: {{ca_file: {ca:?}, cert_file: {certificate:?}, key_file: {key:?}}}")
+        let (certificate, key) = (
+            stage.pki.arg(&format!("{client}.crt")),
+            stage.pki.arg(&format!("{client}.key")),
+        );
+        format!(
+            "scheme: https, tls_config: {{ca_file: {ca:?}, cert_file: {certificate:?}, key_file: {key:?}}}"
+        )
     };
     assert!(sees_up(&prometheus(&stage, &job("client")).await).await);
     assert!(sees_down(&prometheus(&stage, &job("other")).await).await);
@@ -69,13 +88,39 @@ async fn it_scrapes_with_a_client_certificate_and_not_without() {
 #[tokio::test]
 async fn it_goes_on_scraping_when_the_certificate_is_exchanged() {
     let stage = Stage::start(TLS, &[]).await;
-    let job = format!("scheme: https, tls_config: {{ca_file: {:?}}}", stage.pki.arg("ca.crt"));
+    let job = format!(
+        "scheme: https, tls_config: {{ca_file: {:?}}}",
+        stage.pki.arg("ca.crt")
+    );
     let server = prometheus(&stage, &job).await;
     assert!(sees_up(&server).await);
     stage.pki.server("server");
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(server.query("min_over_time(up[10m]) == 1", &[]).await.as_array().unwrap().len(), 1);
+    assert_eq!(
+        server
+            .query("min_over_time(up[10m]) == 1", &[])
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     let successful = "ringcentral_exporter_config_last_reload_successful";
-    assert_eq!(server.values(successful).await.into_values().collect::<Vec<_>>(), [1.0]);
-    assert_eq!(server.query(&format!("changes({successful}[10m]) == 0"), &[]).await.as_array().unwrap().len(), 1);
+    assert_eq!(
+        server
+            .values(successful)
+            .await
+            .into_values()
+            .collect::<Vec<_>>(),
+        [1.0]
+    );
+    assert_eq!(
+        server
+            .query(&format!("changes({successful}[10m]) == 0"), &[])
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }

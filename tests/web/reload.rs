@@ -27,7 +27,10 @@ async fn other_methods_are_told_which_one_is_accepted() {
         let stage = Stage::start("", flags).await;
         for method in ["GET", "PUT", "DELETE"] {
             let answer = stage.curl("/-/reload", &["--request", method]).await;
-            assert!(answer.status == 405 && answer.has_header("Allow: POST"), "{answer:?}");
+            assert!(
+                answer.status == 405 && answer.has_header("Allow: POST"),
+                "{answer:?}"
+            );
         }
     }
 }
@@ -36,10 +39,19 @@ async fn other_methods_are_told_which_one_is_accepted() {
 async fn a_reload_is_200_and_takes_effect_at_once() {
     let mut stage = Stage::start(&users("alice", "sesame", 4), LIFECYCLE).await;
     stage.web(&users("alice", "open", 4));
-    let answer = stage.curl("/-/reload", &[&["--user", "alice:sesame"], POST].concat()).await;
-    assert_eq!((answer.status, answer.text.ends_with("\n\nreloaded\n")), (200, true), "{answer:?}");
+    let answer = stage
+        .curl("/-/reload", &[&["--user", "alice:sesame"], POST].concat())
+        .await;
+    assert_eq!(
+        (answer.status, answer.text.ends_with("\n\nreloaded\n")),
+        (200, true),
+        "{answer:?}"
+    );
     assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
-    assert_eq!(stage.curl("/", &["--user", "alice:sesame"]).await.status, 401);
+    assert_eq!(
+        stage.curl("/", &["--user", "alice:sesame"]).await.status,
+        401
+    );
     let line = stage.program.logs("the configuration was read anew").await;
     assert!(line.contains(r#"cause="POST /-/reload""#), "{line}");
 }
@@ -53,7 +65,10 @@ async fn a_bad_file_is_500_with_the_reason_and_the_old_one_stays() {
         "--web.config.file: {} line 4: tls_server_config.min_version: \"TLS11\" is not spoken by rustls; accepted is TLS12 or TLS13\n",
         stage.pki.arg("web.yml")
     );
-    assert!(answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")), "{answer:?}");
+    assert!(
+        answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")),
+        "{answer:?}"
+    );
     assert_eq!(stage.curl("/metrics", &[]).await.value(SUCCESSFUL), 0.0);
     stage.web(TLS);
     sleep(Duration::from_millis(1100)).await;
@@ -67,11 +82,19 @@ async fn a_key_in_the_place_of_its_path_reaches_neither_answer_nor_log() {
     let key = std::fs::read_to_string(stage.pki.path("server.key")).unwrap();
     let secret = key.lines().nth(1).unwrap();
     let text = key.replace('\n', "\n    ");
-    stage.web(&format!("tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {text}\n"));
+    stage.web(&format!(
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {text}\n"
+    ));
     let answer = stage.curl("/-/reload", POST).await;
-    assert!(answer.status == 500 && answer.text.contains("this is a PEM text, not a path"), "{answer:?}");
+    assert!(
+        answer.status == 500 && answer.text.contains("this is a PEM text, not a path"),
+        "{answer:?}"
+    );
     assert!(!answer.text.contains(secret), "{answer:?}");
-    stage.program.logs("the configuration was not read anew").await;
+    stage
+        .program
+        .logs("the configuration was not read anew")
+        .await;
     assert!(!stage.program.log.contains(secret));
 }
 
@@ -80,7 +103,10 @@ async fn a_second_reload_within_a_second_is_429() {
     let stage = Stage::start("", LIFECYCLE).await;
     assert_eq!(stage.curl("/-/reload", POST).await.status, 200);
     let answer = stage.curl("/-/reload", POST).await;
-    assert!(answer.status == 429 && answer.has_header("Retry-After: 1"), "{answer:?}");
+    assert!(
+        answer.status == 429 && answer.has_header("Retry-After: 1"),
+        "{answer:?}"
+    );
     sleep(Duration::from_millis(1100)).await;
     assert_eq!(stage.curl("/-/reload", POST).await.status, 200);
 }
@@ -94,8 +120,14 @@ async fn a_hangup_reloads_without_the_flag() {
     assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
     stage.web("basic_auth_users: [\n");
     stage.program.signal("HUP").await;
-    let line = stage.program.logs("the configuration was not read anew, the old one stays").await;
-    assert!(line.contains("level=error") && line.contains("this is not YAML"), "{line}");
+    let line = stage
+        .program
+        .logs("the configuration was not read anew, the old one stays")
+        .await;
+    assert!(
+        line.contains("level=error") && line.contains("this is not YAML"),
+        "{line}"
+    );
     let scraped = stage.curl("/metrics", &["--user", "alice:open"]).await;
     assert_eq!(scraped.value(SUCCESSFUL), 0.0);
 }
@@ -106,14 +138,24 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
     std::fs::write(&jwt, simulator.jwt()).unwrap();
-    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0", "--web.enable-lifecycle"]);
+    let mut command = pointed_at(
+        &simulator,
+        &[
+            "--web.listen-address",
+            "127.0.0.1:0",
+            "--web.enable-lifecycle",
+        ],
+    );
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
     let mut program = Program::start(command);
     let url = program.url().await;
     std::fs::remove_file(&jwt).unwrap();
     let answer = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
     let reason = "account default: the user's JWT: the file cannot be read: No such file or directory (os error 2)\n";
-    assert!(answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")), "{answer:?}");
+    assert!(
+        answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")),
+        "{answer:?}"
+    );
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
     assert_eq!((scraped.status, scraped.value(SUCCESSFUL)), (200, 0.0));
     std::fs::write(&jwt, simulator.jwt()).unwrap();
@@ -124,12 +166,18 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
 }
 
 #[tokio::test]
-async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_file_asks_for_no_secret() {
+async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_file_asks_for_no_secret()
+ {
     let pki = Pki::new();
     pki.write("jwt", "not-asked-for");
     pki.write("web.yml", &users("alice", "sesame", 4));
     let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), simulator().await);
-    let flags = ["--web.listen-address", "127.0.0.1:0", "--web.config.file", &web];
+    let flags = [
+        "--web.listen-address",
+        "127.0.0.1:0",
+        "--web.config.file",
+        &web,
+    ];
     let mut command = pointed_at(&simulator, &flags);
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
     let mut program = Program::start(command);
@@ -143,7 +191,12 @@ async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_fil
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
     assert_eq!((old.status, old.value(SUCCESSFUL)), (200, 0.0));
-    assert_eq!(crate::curl::curl(&["--user", "alice:open", &metrics]).await.status, 401);
+    assert_eq!(
+        crate::curl::curl(&["--user", "alice:open", &metrics])
+            .await
+            .status,
+        401
+    );
 
     pki.write("web.yml", &users("alice", "third time", 4));
     for _ in 0..25 {

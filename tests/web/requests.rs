@@ -13,7 +13,10 @@ async fn beyond_the_burst_requests_are_refused_and_probes_are_not() {
     }
     assert_eq!(statuses, [200, 200, 200, 429]);
     let refused = stage.curl("/metrics", &[]).await;
-    assert!(refused.status == 429 && refused.has_header("Retry-After: 2"), "{refused:?}");
+    assert!(
+        refused.status == 429 && refused.has_header("Retry-After: 2"),
+        "{refused:?}"
+    );
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz"] {
         assert_eq!(stage.curl(path, &[]).await.status, 200, "{path}");
     }
@@ -23,15 +26,25 @@ async fn beyond_the_burst_requests_are_refused_and_probes_are_not() {
 
 #[tokio::test]
 async fn the_rate_limit_comes_before_the_login() {
-    let stage = Stage::start(&(users("alice", "sesame", 4) + "rate_limit: {interval: 1m, burst: 1}\n"), &[]).await;
+    let stage = Stage::start(
+        &(users("alice", "sesame", 4) + "rate_limit: {interval: 1m, burst: 1}\n"),
+        &[],
+    )
+    .await;
     assert_eq!(stage.curl("/", &[]).await.status, 401);
-    assert_eq!(stage.curl("/", &["--user", "alice:sesame"]).await.status, 429);
+    assert_eq!(
+        stage.curl("/", &["--user", "alice:sesame"]).await.status,
+        429
+    );
 }
 
 #[tokio::test]
 async fn configured_headers_stand_on_every_answer() {
     let headers = include_str!("files/toolkit-headers.yml");
-    let web = format!("{TLS}{headers}{}rate_limit: {{interval: 1m, burst: 4}}\n", users("alice", "sesame", 4));
+    let web = format!(
+        "{TLS}{headers}{}rate_limit: {{interval: 1m, burst: 4}}\n",
+        users("alice", "sesame", 4)
+    );
     let stage = Stage::start(&web, &[]).await;
     let user: &[&str] = &["--user", "alice:sesame"];
     let post: &[&str] = &["--user", "alice:sesame", "--request", "POST"];

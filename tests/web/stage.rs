@@ -32,13 +32,32 @@ impl Stage {
         pki.write("web.yml", web);
         let simulator = simulator().await;
         let file = pki.arg("web.yml");
-        let all = [&["--web.listen-address", "127.0.0.1:0", "--log.level", "debug"], flags].concat();
+        let all = [
+            &[
+                "--web.listen-address",
+                "127.0.0.1:0",
+                "--log.level",
+                "debug",
+            ],
+            flags,
+        ]
+        .concat();
         let all = [&["--web.config.file", file.as_str()], all.as_slice()].concat();
         let mut program = Program::start(pointed_at(&simulator, &all));
         let url = program.url().await;
-        let scheme = if program.log.contains("tls=true") { "https" } else { "http" };
+        let scheme = if program.log.contains("tls=true") {
+            "https"
+        } else {
+            "http"
+        };
         let port = url.rsplit_once(':').unwrap().1;
-        Self { address: format!("localhost:{port}"), scheme, pki, program, simulator }
+        Self {
+            address: format!("localhost:{port}"),
+            scheme,
+            pki,
+            program,
+            simulator,
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -52,7 +71,12 @@ impl Stage {
     }
 
     /// curl until the answer is as wanted, for five seconds: files are looked at once a second, and given one.
-    pub async fn curl_until(&self, path: &str, arguments: &[&str], wanted: impl Fn(&Answer) -> bool) -> Answer {
+    pub async fn curl_until(
+        &self,
+        path: &str,
+        arguments: &[&str],
+        wanted: impl Fn(&Answer) -> bool,
+    ) -> Answer {
         for _ in 0..25 {
             let answer = self.curl(path, arguments).await;
             if wanted(&answer) {
@@ -60,7 +84,10 @@ impl Stage {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("it did not come to that: {:?}", self.curl(path, arguments).await);
+        panic!(
+            "it did not come to that: {:?}",
+            self.curl(path, arguments).await
+        );
     }
 
     pub fn web(&self, text: &str) {
@@ -75,5 +102,8 @@ pub async fn simulator() -> Simulator {
 
 /// A user with this password, hashed at this cost.
 pub fn users(name: &str, password: &str, cost: u32) -> String {
-    format!("basic_auth_users:\n  {name}: {}\n", bcrypt::hash(password, cost).unwrap())
+    format!(
+        "basic_auth_users:\n  {name}: {}\n",
+        bcrypt::hash(password, cost).unwrap()
+    )
 }

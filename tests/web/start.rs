@@ -9,12 +9,27 @@ async fn complaint(pki: &Pki, web: &str) -> String {
     pki.write("web.yml", web);
     let file = pki.arg("web.yml");
     for first in ["serve", "demo"] {
-        let mut command = command(&[first, "--web.listen-address=127.0.0.1:0", "--web.config.file", &file]);
-        command.env("RC_CLIENT_ID", "id").env("RC_CLIENT_SECRET", "secret").env("RC_JWT", "jwt");
+        let mut command = command(&[
+            first,
+            "--web.listen-address=127.0.0.1:0",
+            "--web.config.file",
+            &file,
+        ]);
+        command
+            .env("RC_CLIENT_ID", "id")
+            .env("RC_CLIENT_SECRET", "secret")
+            .env("RC_JWT", "jwt");
         let (code, printed, error) = output(command).await;
-        assert_eq!((code, printed.as_str(), error.lines().count()), (Some(2), "", 1), "{error}");
+        assert_eq!(
+            (code, printed.as_str(), error.lines().count()),
+            (Some(2), "", 1),
+            "{error}"
+        );
         if first == "demo" {
-            let line = error.trim_end().strip_prefix("ringcentral-exporter: --web.config.file: ").unwrap();
+            let line = error
+                .trim_end()
+                .strip_prefix("ringcentral-exporter: --web.config.file: ")
+                .unwrap();
             return line.replace(&format!("{}/", pki.folder().display()), "");
         }
     }
@@ -27,10 +42,18 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
     pki.server("other");
     pki.write("empty.pem", " \n");
     pki.write("junk.pem", "sesame\n");
-    pki.write("broken.crt", "-----BEGIN CERTIFICATE-----\nsesame\n-----END CERTIFICATE-----\n");
-    pki.write("encrypted.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-    let (certificates, key) =
-        ("certificates in PEM form", "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519");
+    pki.write(
+        "broken.crt",
+        "-----BEGIN CERTIFICATE-----\nsesame\n-----END CERTIFICATE-----\n",
+    );
+    pki.write(
+        "encrypted.key",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    let (certificates, key) = (
+        "certificates in PEM form",
+        "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519",
+    );
     let cases = [
         ("missing.crt", "server.key", format!("cert_file: missing.crt: it cannot be read: No such file or directory (os error 2); accepted is {certificates}")),
         ("empty.pem", "server.key", format!("cert_file: empty.pem: it is empty; accepted is {certificates}")),
@@ -45,9 +68,14 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
     for (certificate, key, message) in cases {
         let web = format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n");
         let line = if message.starts_with("cert") { 2 } else { 3 };
-        assert_eq!(complaint(&pki, &web).await, format!("web.yml line {line}: tls_server_config.{message}"));
+        assert_eq!(
+            complaint(&pki, &web).await,
+            format!("web.yml line {line}: tls_server_config.{message}")
+        );
     }
-    let web = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n");
+    let web = format!(
+        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n"
+    );
     let expected = format!(
         "web.yml line 5: tls_server_config.client_ca_file: junk.pem: there is no certificate in it; accepted is {certificates}"
     );
@@ -58,7 +86,10 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
 async fn a_mistake_in_the_file_is_told_by_line_and_key() {
     let pki = Pki::new();
     let cases = [
-        ("tls_server_config: {", "web.yml line 1: this is not YAML as we read it"),
+        (
+            "tls_server_config: {",
+            "web.yml line 1: this is not YAML as we read it",
+        ),
         ("sesame", "web.yml: no keys; accepted is a mapping in YAML"),
         (
             "tls_server_config:\n  cert_filse: server.crt\n  cert_file: server.crt\n  key_file: server.key\n",
@@ -73,7 +104,12 @@ async fn a_mistake_in_the_file_is_told_by_line_and_key() {
         assert_eq!(complaint(&pki, web).await, message);
     }
     let hash = complaint(&pki, "basic_auth_users:\n  alice: sesame\n").await;
-    assert!(hash.starts_with("web.yml line 2: basic_auth_users.alice: this is no bcrypt hash; accepted is"), "{hash}");
+    assert!(
+        hash.starts_with(
+            "web.yml line 2: basic_auth_users.alice: this is no bcrypt hash; accepted is"
+        ),
+        "{hash}"
+    );
     assert!(!hash.contains("sesame"), "{hash}");
 }
 
@@ -83,7 +119,8 @@ async fn suites_that_leave_nothing_to_speak_are_told() {
     let web = format!("{TLS}  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n");
     let line = complaint(&pki, &web).await;
     assert!(
-        line.contains("cipher_suites") && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
+        line.contains("cipher_suites")
+            && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
         "{line}"
     );
 }
@@ -93,9 +130,11 @@ async fn suites_for_another_kind_of_key_are_told() {
     let pki = Pki::new();
     let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
     let line = complaint(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
-    let what =
-        "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
-    assert_eq!(line, format!("web.yml line 3: tls_server_config.key_file: server.key: {what}"));
+    let what = "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    assert_eq!(
+        line,
+        format!("web.yml line 3: tls_server_config.key_file: server.key: {what}")
+    );
     let stage = Stage::around(pki, &format!("{TLS}  {suites}\n"), &[]).await;
     assert_eq!(stage.curl("/metrics", &[]).await.status, 200, "by TLS 1.3");
 }
@@ -114,11 +153,20 @@ async fn a_missing_web_configuration_is_told() {
 #[tokio::test]
 async fn a_web_configuration_that_protects_nothing_is_warned_of() {
     let open = "the web configuration asks for neither TLS nor login";
-    for (web, warned) in [("", true), ("rate_limit: {interval: 1s, burst: 9}", true), (TLS, false)] {
+    for (web, warned) in [
+        ("", true),
+        ("rate_limit: {interval: 1s, burst: 9}", true),
+        (TLS, false),
+    ] {
         let mut stage = Stage::start(web, &[]).await;
         stage.program.signal("TERM").await;
         stage.program.ends().await;
-        assert_eq!(stage.program.log.contains(open), warned, "{web}: {}", stage.program.log);
+        assert_eq!(
+            stage.program.log.contains(open),
+            warned,
+            "{web}: {}",
+            stage.program.log
+        );
     }
 }
 

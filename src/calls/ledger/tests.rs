@@ -34,8 +34,15 @@ impl Story {
     }
 
     fn from_baseline(baseline: &[&str]) -> Self {
-        let mut story = Self { ledger: Ledger::default(), now: Moment::now() };
-        assert_eq!(story.list(baseline), News::default(), "the baseline counts for nothing");
+        let mut story = Self {
+            ledger: Ledger::default(),
+            now: Moment::now(),
+        };
+        assert_eq!(
+            story.list(baseline),
+            News::default(),
+            "the baseline counts for nothing"
+        );
         story
     }
 
@@ -51,7 +58,10 @@ impl Story {
 }
 
 fn results(news: &News) -> Vec<&str> {
-    news.ended.iter().map(|ended| ended.result.as_str()).collect()
+    news.ended
+        .iter()
+        .map(|ended| ended.result.as_str())
+        .collect()
 }
 
 #[test]
@@ -59,7 +69,10 @@ fn a_call_is_counted_once_when_first_seen_ended() {
     let mut story = Story::new();
     assert_eq!(story.list(&["a:s:live"]).sessions_started, 1);
     let news = story.list(&["a:s:Accepted"]);
-    assert_eq!((results(&news), news.sessions_ended.as_slice()), (vec!["Accepted"], &[Outcome::Answered][..]));
+    assert_eq!(
+        (results(&news), news.sessions_ended.as_slice()),
+        (vec!["Accepted"], &[Outcome::Answered][..])
+    );
     assert_eq!(news.ended[0].duration, Some(7.0));
     for _ in 0..8 {
         assert_eq!(story.list(&["a:s:Accepted"]), News::default());
@@ -98,7 +111,14 @@ fn a_live_record_that_never_ends_is_lost_once_it_is_forgotten() {
     story.list(&["a:s:live"]);
     assert_eq!(story.list_after(60, &[]).lost, 0);
     assert_eq!(story.list_after(90, &[]).lost, 0, "it may return");
-    assert_eq!(story.list_after(600, &[]), News { lost: 1, gap: true, ..News::default() });
+    assert_eq!(
+        story.list_after(600, &[]),
+        News {
+            lost: 1,
+            gap: true,
+            ..News::default()
+        }
+    );
     assert_eq!(story.list_after(15, &[]), News::default());
 }
 
@@ -107,7 +127,11 @@ fn a_session_ends_with_its_last_live_record_and_has_the_best_of_its_outcomes() {
     let mut story = Story::new();
     story.list(&["a:s:live", "b:s:live", "c:s:live"]);
     let rung = story.list(&["a:s:live", "b:s:Missed", "c:s:Missed"]);
-    assert_eq!((results(&rung).len(), rung.sessions_ended.len()), (2, 0), "one agent took it and talks");
+    assert_eq!(
+        (results(&rung).len(), rung.sessions_ended.len()),
+        (2, 0),
+        "one agent took it and talks"
+    );
     let over = story.list(&["a:s:Accepted", "b:s:Missed", "c:s:Missed"]);
     assert_eq!(over.sessions_ended, [Outcome::Answered]);
 }
@@ -117,9 +141,15 @@ fn a_session_is_counted_once_even_if_a_record_joins_later() {
     let mut story = Story::new();
     story.list(&["a:s:Missed"]);
     let joined = story.list(&["a:s:Missed", "b:s:live"]);
-    assert_eq!((joined.sessions_started, joined.sessions_ended.len()), (0, 0));
+    assert_eq!(
+        (joined.sessions_started, joined.sessions_ended.len()),
+        (0, 0)
+    );
     let over = story.list(&["a:s:Missed", "b:s:Accepted"]);
-    assert_eq!((results(&over), over.sessions_ended.len()), (vec!["Accepted"], 0));
+    assert_eq!(
+        (results(&over), over.sessions_ended.len()),
+        (vec!["Accepted"], 0)
+    );
 }
 
 #[test]
@@ -127,7 +157,10 @@ fn a_transfer_keeps_its_session_open() {
     let mut story = Story::new();
     story.list(&["a:s:live"]);
     assert_eq!(story.list(&["a:s:Accepted", "b:s:live"]).sessions_ended, []);
-    assert_eq!(story.list(&["a:s:Accepted", "b:s:Accepted"]).sessions_ended, [Outcome::Answered]);
+    assert_eq!(
+        story.list(&["a:s:Accepted", "b:s:Accepted"]).sessions_ended,
+        [Outcome::Answered]
+    );
 }
 
 #[test]
@@ -135,7 +168,14 @@ fn a_record_that_says_neither_counts_when_a_later_list_tells() {
     let mut story = Story::new();
     assert_eq!(story.list(&["a:s:unknown"]), News::default());
     let news = story.list(&["a:s:Accepted"]);
-    assert_eq!((results(&news), news.sessions_started, news.sessions_ended.len()), (vec!["Accepted"], 1, 1));
+    assert_eq!(
+        (
+            results(&news),
+            news.sessions_started,
+            news.sessions_ended.len()
+        ),
+        (vec!["Accepted"], 1, 1)
+    );
 }
 
 #[test]

@@ -54,7 +54,12 @@ impl WebConfig {
         let users = Users::new(root.section("basic_auth_users")?.texts()?)?;
         let rate_limit = RateLimit::new(root.section("rate_limit")?)?;
         root.end()?;
-        Ok(Self { tls, headers, users, rate_limit })
+        Ok(Self {
+            tls,
+            headers,
+            users,
+            rate_limit,
+        })
     }
 }
 
@@ -69,7 +74,9 @@ fn http_server(mut section: Section) -> Result<Vec<(HeaderName, HeaderValue)>, C
     section.switch("http2", true)?;
     let headers = section.section("headers")?.texts()?;
     section.end()?;
-    let set = headers.into_iter().filter(|(_, setting)| !setting.value.is_empty());
+    let set = headers
+        .into_iter()
+        .filter(|(_, setting)| !setting.value.is_empty());
     set.map(|(name, setting)| header(&name, &setting)).collect()
 }
 
@@ -88,7 +95,8 @@ fn header(name: &str, setting: &Setting) -> Result<(HeaderName, HeaderValue), Co
     if !values.is_empty() && !values.contains(&setting.value.as_str()) {
         return Err(setting.wrong(&values.join(" or ")));
     }
-    let value = HeaderValue::from_str(&setting.value).map_err(|_| setting.wrong("one line of visible characters"))?;
+    let value = HeaderValue::from_str(&setting.value)
+        .map_err(|_| setting.wrong("one line of visible characters"))?;
     Ok((HeaderName::from_static(known), value))
 }
 
@@ -98,10 +106,15 @@ impl RateLimit {
         let burst = section.text("burst")?;
         let accepted = "a duration such as 500ms or 1s, or 0 for no limit";
         let interval = interval.filter(|interval| interval.value != "0");
-        let interval = interval.map(|interval| interval.any_duration(accepted)).transpose()?;
+        let interval = interval
+            .map(|interval| interval.any_duration(accepted))
+            .transpose()?;
         let limit = match interval.filter(|interval| !interval.is_zero()) {
             None => None,
-            Some(interval) => Some(Self { interval, burst: self::burst(&section, burst)? }),
+            Some(interval) => Some(Self {
+                interval,
+                burst: self::burst(&section, burst)?,
+            }),
         };
         section.end()?;
         Ok(limit)
@@ -111,8 +124,13 @@ impl RateLimit {
 /// The toolkit takes 0, and also takes it if nothing is said; then not one request would be answered.
 fn burst(section: &Section, setting: Option<Setting>) -> Result<u32, ConfigError> {
     let accepted = "a whole number from 1 to 1000000";
-    let setting = setting.ok_or_else(|| section.wrong(&format!("burst is missing; accepted is {accepted}")))?;
-    let burst = setting.value.parse().ok().filter(|burst| (1..=1_000_000).contains(burst));
+    let setting = setting
+        .ok_or_else(|| section.wrong(&format!("burst is missing; accepted is {accepted}")))?;
+    let burst = setting
+        .value
+        .parse()
+        .ok()
+        .filter(|burst| (1..=1_000_000).contains(burst));
     burst.ok_or_else(|| setting.wrong(accepted))
 }
 

@@ -83,16 +83,31 @@ impl Tls {
         let suites = names::suites(&section.list("cipher_suites")?)?;
         let our_order = section.switch("prefer_server_cipher_suites", true)?;
         let curves = names::curves(&section.list("curve_preferences")?)?;
-        let certificate = certificate.ok_or_else(|| section.wrong("cert_file or cert is missing"))?;
+        let certificate =
+            certificate.ok_or_else(|| section.wrong("cert_file or cert is missing"))?;
         let key = key.ok_or_else(|| section.wrong("key_file or key is missing"))?;
         section.end()?;
-        Ok(Some(Self { certificate, key, clients, versions, suites, curves, our_order }))
+        Ok(Some(Self {
+            certificate,
+            key,
+            clients,
+            versions,
+            suites,
+            curves,
+            our_order,
+        }))
     }
 
     /// All that stands in files of its own.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let ca = self.clients.as_ref().and_then(|clients| clients.ca.as_ref());
-        [Some(&self.certificate), Some(&self.key), ca].into_iter().flatten().filter_map(Pem::file)
+        let ca = self
+            .clients
+            .as_ref()
+            .and_then(|clients| clients.ca.as_ref());
+        [Some(&self.certificate), Some(&self.key), ca]
+            .into_iter()
+            .flatten()
+            .filter_map(Pem::file)
     }
 }
 
@@ -104,9 +119,8 @@ impl Pem {
     pub fn read(&self, accepted: &str) -> Result<Vec<u8>, ConfigError> {
         let bytes = match &self.source {
             PemSource::Inline(text) => text.expose_secret().as_bytes().to_vec(),
-            PemSource::File(path) => {
-                file::read(path, MAX_BYTES).map_err(|error| self.wrong(&error.to_string(), accepted))?
-            }
+            PemSource::File(path) => file::read(path, MAX_BYTES)
+                .map_err(|error| self.wrong(&error.to_string(), accepted))?,
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(self.wrong("it is empty", accepted));
@@ -145,11 +159,17 @@ fn pem(
 ) -> Result<Option<Pem>, ConfigError> {
     let pem = |setting: String, source| Some(Pem { setting, source });
     match (section.text(inline)?, section.text(file)?) {
-        (Some(_), Some(_)) => Err(section.wrong(&format!("{inline} and {file} are both given; give one of them"))),
-        (Some(text), None) => Ok(pem(text.name, PemSource::Inline(SecretString::from(text.value)))),
-        (None, Some(path)) if is_text(&path.value) => {
-            Err(path.wrong_unshown("this is a PEM text, not a path", &format!("a path; a text goes under {inline}")))
-        }
+        (Some(_), Some(_)) => Err(section.wrong(&format!(
+            "{inline} and {file} are both given; give one of them"
+        ))),
+        (Some(text), None) => Ok(pem(
+            text.name,
+            PemSource::Inline(SecretString::from(text.value)),
+        )),
+        (None, Some(path)) if is_text(&path.value) => Err(path.wrong_unshown(
+            "this is a PEM text, not a path",
+            &format!("a path; a text goes under {inline}"),
+        )),
         (None, Some(path)) => Ok(pem(path.name, PemSource::File(folder.join(path.value)))),
         (None, None) => Ok(None),
     }
@@ -174,11 +194,15 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
     let ca = pem(section, "client_ca", "client_ca_file", folder)?;
     let policy = section.text("client_auth_type")?;
     let allowed = section.list("client_allowed_sans")?;
-    let value = policy.as_ref().map_or("NoClientCert", |policy| &policy.value);
+    let value = policy
+        .as_ref()
+        .map_or("NoClientCert", |policy| &policy.value);
     let (required, verified) = match value {
         "NoClientCert" => {
             let unused = unused(ca.is_some(), &allowed);
-            return unused.map_or(Ok(None), |unused| Err(worthless(section, unused, "asks for a certificate")));
+            return unused.map_or(Ok(None), |unused| {
+                Err(worthless(section, unused, "asks for a certificate"))
+            });
         }
         "RequestClientCert" => (false, false),
         // The second is the toolkit's older name for it.
@@ -187,19 +211,27 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
         "RequireAndVerifyClientCert" => (true, true),
         _ => {
             let accepted = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
-            return Err(policy.map_or_else(|| section.wrong(accepted), |policy| policy.wrong(accepted)));
+            return Err(
+                policy.map_or_else(|| section.wrong(accepted), |policy| policy.wrong(accepted))
+            );
         }
     };
     if let Some(unused) = unused(ca.is_some(), &allowed).filter(|_| !verified) {
         return Err(worthless(section, unused, "verifies certificates"));
     }
     if verified && ca.is_none() {
-        return Err(section.wrong(&format!("{value} needs client_ca_file or client_ca: whose certificates to believe")));
+        return Err(section.wrong(&format!(
+            "{value} needs client_ca_file or client_ca: whose certificates to believe"
+        )));
     }
     let allowed_names: Vec<_> = allowed.into_iter().map(|setting| setting.value).collect();
     // A client that shows no name has none of those that are allowed.
     let required = required || !allowed_names.is_empty();
-    Ok(Some(Clients { required, ca, allowed_names }))
+    Ok(Some(Clients {
+        required,
+        ca,
+        allowed_names,
+    }))
 }
 
 fn unused(ca: bool, allowed: &[Setting]) -> Option<&'static str> {

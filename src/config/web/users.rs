@@ -10,8 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
 
-const ACCEPTED: &str =
-    "a bcrypt hash: $2a$, $2b$ or $2y$, a cost from 04 to 31, and 53 characters, as `htpasswd -nBC 10 NAME` prints it";
+const ACCEPTED: &str = "a bcrypt hash: $2a$, $2b$ or $2y$, a cost from 04 to 31, and 53 characters, as `htpasswd -nBC 10 NAME` prints it";
 /// From here on a check takes seconds.
 const SLOW: u32 = 15;
 
@@ -36,19 +35,29 @@ impl PartialEq for PasswordHash {
 impl PasswordHash {
     fn new(setting: &Setting) -> Result<Self, ConfigError> {
         let wrong = || setting.wrong_unshown("this is no bcrypt hash", ACCEPTED);
-        let cost = setting.value.parse::<HashParts>().map_err(|_| wrong())?.get_cost();
+        let cost = setting
+            .value
+            .parse::<HashParts>()
+            .map_err(|_| wrong())?
+            .get_cost();
         // 2x marks hashes of a faulty program, which nobody checks rightly.
         if !(4..=31).contains(&cost) || setting.value.starts_with("$2x$") {
             return Err(wrong());
         }
-        Ok(Self { text: SecretString::from(setting.value.as_str()), cost })
+        Ok(Self {
+            text: SecretString::from(setting.value.as_str()),
+            cost,
+        })
     }
 
     /// A hash of this cost that is nobody's.
     #[must_use]
     pub fn of_nobody(cost: u32) -> Self {
         let text = format!("$2b${cost:02}$pAeoj40t/A3wVBN.tFq3N.1xgHhCOlyrSUtVumkZ8hcS8tCkGfDJe");
-        Self { text: SecretString::from(text), cost }
+        Self {
+            text: SecretString::from(text),
+            cost,
+        }
     }
 
     /// Whether it is this password's. Takes long, on purpose.
@@ -63,11 +72,16 @@ impl Users {
     pub(super) fn new(entries: Vec<(String, Setting)>) -> Result<Self, ConfigError> {
         let user = |(name, setting): (String, Setting)| {
             if name.contains(':') {
-                return Err(setting.wrong_unshown("a name with a colon can never log in", "a name without one"));
+                return Err(setting
+                    .wrong_unshown("a name with a colon can never log in", "a name without one"));
             }
             Ok((name, PasswordHash::new(&setting)?))
         };
-        entries.into_iter().map(user).collect::<Result<_, _>>().map(Self)
+        entries
+            .into_iter()
+            .map(user)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether there are none, so that no login is asked for.
@@ -89,7 +103,10 @@ impl Users {
 
     /// Users whose login takes seconds.
     pub fn slow(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, hash)| hash.cost >= SLOW).map(|(name, _)| name.as_str())
+        self.0
+            .iter()
+            .filter(|(_, hash)| hash.cost >= SLOW)
+            .map(|(name, _)| name.as_str())
     }
 }
 

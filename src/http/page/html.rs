@@ -24,7 +24,10 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 /// A phrase, escaped, as a sentence.
 pub fn sentence(phrase: &str) -> String {
     let mut rest = phrase.chars();
-    let first: String = rest.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let first: String = rest
+        .next()
+        .map(|first| first.to_uppercase().collect())
+        .unwrap_or_default();
     format!("{}{}.", escape(&first), escape(rest.as_str()))
 }
 

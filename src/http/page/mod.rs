@@ -32,9 +32,13 @@ const ABOUT: &str = "Turns the active calls of RingCentral accounts into metrics
 
 /// What a browser may do with the page.
 pub static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes()));
+    let hash = STANDARD.encode(ring::digest::digest(
+        &ring::digest::SHA256,
+        STYLE.as_bytes(),
+    ));
     let only = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src";
-    HeaderValue::try_from(format!("{only} 'sha256-{hash}'")).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    HeaderValue::try_from(format!("{only} 'sha256-{hash}'"))
+        .unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
 /// An account as it is now.
@@ -48,10 +52,22 @@ struct Shown {
 /// The page as it is now, the worst first.
 #[must_use]
 pub fn html(app: &App, now: Moment) -> String {
-    let mut shown: Vec<_> = app.roster.accounts().iter().map(|it| Shown::new(it, app, now)).collect();
+    let mut shown: Vec<_> = app
+        .roster
+        .accounts()
+        .iter()
+        .map(|it| Shown::new(it, app, now))
+        .collect();
     shown.sort_by(|a, b| (a.state, &a.account.name).cmp(&(b.state, &b.account.name)));
-    let overview = if shown.len() > 1 { overview(&shown, now) } else { String::new() };
-    let sections: String = shown.iter().map(|it| account::section(it, &app.telemetry_path, now)).collect();
+    let overview = if shown.len() > 1 {
+        overview(&shown, now)
+    } else {
+        String::new()
+    };
+    let sections: String = shown
+        .iter()
+        .map(|it| account::section(it, &app.telemetry_path, now))
+        .collect();
     let (summary, links) = (summary(&shown), links(&app.telemetry_path));
     let reload = failed_reload(app);
     let made = now.wall.strftime("%Y-%m-%d %H:%M:%S UTC");
@@ -70,7 +86,9 @@ pub fn html(app: &App, now: Moment) -> String {
 
 /// The worst state, so that a row of tabs tells it.
 fn title(shown: &[Shown]) -> String {
-    let worst = shown.first().map_or(String::new(), |it| format!("{}: ", it.state.words()));
+    let worst = shown
+        .first()
+        .map_or(String::new(), |it| format!("{}: ", it.state.words()));
     format!("{worst}RingCentral exporter")
 }
 
@@ -86,10 +104,19 @@ fn summary(shown: &[Shown]) -> String {
     let known: Vec<_> = shown.iter().filter_map(|it| it.calls).collect();
     let calls = match known.len() {
         0 => "No number of calls is known".to_owned(),
-        accounts if accounts == shown.len() => count(known.iter().sum(), "call", "calls") + " in progress",
-        accounts => format!("{} in progress in {accounts} of them", count(known.iter().sum(), "call", "calls")),
+        accounts if accounts == shown.len() => {
+            count(known.iter().sum(), "call", "calls") + " in progress"
+        }
+        accounts => format!(
+            "{} in progress in {accounts} of them",
+            count(known.iter().sum(), "call", "calls")
+        ),
     };
-    format!("{}: {}. {calls}.", count(shown.len() as u64, "account", "accounts"), states.join(", "))
+    format!(
+        "{}: {}. {calls}.",
+        count(shown.len() as u64, "account", "accounts"),
+        states.join(", ")
+    )
 }
 
 /// The log has the mistake itself, which may stand in a file that not everybody may read.
@@ -111,9 +138,15 @@ fn overview(shown: &[Shown], now: Moment) -> String {
         .to_owned();
     for it in shown {
         let (name, state) = (escape(&it.account.name), it.state);
-        let age = it.observation.latest.as_ref().map_or("–".to_owned(), |list| time::words(now.since(list.taken)));
+        let age = it
+            .observation
+            .latest
+            .as_ref()
+            .map_or("–".to_owned(), |list| time::words(now.since(list.taken)));
         let calls = it.calls.map_or("–".to_owned(), |calls| calls.to_string());
-        let cause = it.failure().map_or(String::new(), |it| format!(" <code>{}</code>", escape(it.cause)));
+        let cause = it.failure().map_or(String::new(), |it| {
+            format!(" <code>{}</code>", escape(it.cause))
+        });
         let _ = write!(
             table,
             "<tr><th scope=row><a href=\"#account-{name}\">{name}</a><td><span class=\"state {}\">{}</span>{cause}\
@@ -140,7 +173,12 @@ impl Shown {
         let fresh = observation.fresh(now, app.scrape.max_age);
         let calls = fresh.map(|listing| listing.snapshot.sessions_in_progress);
         let state = State::of(&observation, app.scrape.max_age, now);
-        Self { account: it.account.clone(), observation, state, calls }
+        Self {
+            account: it.account.clone(),
+            observation,
+            state,
+            calls,
+        }
     }
 
     /// Of the last fetch.

@@ -22,11 +22,19 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Failing, Self::Blocked, Self::Stale, Self::Unfetched, Self::Fine];
+    pub const ALL: [Self; 5] = [
+        Self::Failing,
+        Self::Blocked,
+        Self::Stale,
+        Self::Unfetched,
+        Self::Fine,
+    ];
 
     /// Of what is known at `now`.
     pub fn of(observation: &Observation, max_age: Duration, now: Moment) -> Self {
-        let Some(fetch) = &observation.fetch else { return Self::Unfetched };
+        let Some(fetch) = &observation.fetch else {
+            return Self::Unfetched;
+        };
         match &fetch.failure {
             Some(failure) if failure.passes && wait(observation, now).is_some() => Self::Blocked,
             Some(_) => Self::Failing,
@@ -61,8 +69,12 @@ impl State {
     pub fn meaning(self) -> Option<&'static str> {
         match self {
             Self::Failing | Self::Fine => None,
-            Self::Blocked => Some("RingCentral is not asked until a penalty or back-off ends. This passes by itself."),
-            Self::Stale => Some("The last snapshot is too old to be shown: does Prometheus scrape?"),
+            Self::Blocked => Some(
+                "RingCentral is not asked until a penalty or back-off ends. This passes by itself.",
+            ),
+            Self::Stale => {
+                Some("The last snapshot is too old to be shown: does Prometheus scrape?")
+            }
             Self::Unfetched => Some("Nothing was fetched so far: the first scrape does it."),
         }
     }
@@ -70,6 +82,13 @@ impl State {
 
 /// How long the list, or the login that it needs, may not be asked for.
 pub fn wait(observation: &Observation, now: Moment) -> Option<Duration> {
-    let until = observation.api.blocked_until.iter().find(|(operation, _)| *operation == "active_calls")?.1;
-    until.filter(|until| !until.has_come(now)).map(|until| until.since(now))
+    let until = observation
+        .api
+        .blocked_until
+        .iter()
+        .find(|(operation, _)| *operation == "active_calls")?
+        .1;
+    until
+        .filter(|until| !until.has_come(now))
+        .map(|until| until.since(now))
 }

@@ -22,9 +22,13 @@ pub fn words(time: Duration) -> String {
 
 /// When a JWT ends.
 pub fn end_of_jwt(end: Option<f64>, now: Moment) -> String {
-    let Some(end) = end else { return "names no end".to_owned() };
+    let Some(end) = end else {
+        return "names no end".to_owned();
+    };
     let left = Duration::try_from_secs_f64(end - unix_seconds(now.wall));
-    let date = Timestamp::from_second(end as i64).map(|end| end.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
+    let date = Timestamp::from_second(end as i64)
+        .map(|end| end.strftime("%Y-%m-%d").to_string())
+        .unwrap_or_default();
     match left {
         Ok(left) => format!("ends on {date}, in {}", words(left)),
         Err(_) => format!("ended on {date}"),

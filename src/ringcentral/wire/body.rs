@@ -75,7 +75,11 @@ struct PageBody<'a, R> {
 
 impl<'a, R> PageBody<'a, R> {
     fn map<S>(self, read: impl FnOnce(R) -> S) -> PageBody<'a, S> {
-        PageBody { records: read(self.records), navigation: self.navigation, uri: self.uri }
+        PageBody {
+            records: read(self.records),
+            navigation: self.navigation,
+            uri: self.uri,
+        }
     }
 }
 
@@ -99,13 +103,25 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
     let body = text(what, body)?;
     let page = match object::<PageBody<'_, SoundCalls>>(what, body) {
         Ok(page) => page.map(|sound| sound.0),
-        Err(_) => {
-            object::<PageBody<'_, Vec<&RawValue>>>(what, body)?.map(|records| Calls::one_by_one(&records, number))
-        }
+        Err(_) => object::<PageBody<'_, Vec<&RawValue>>>(what, body)?
+            .map(|records| Calls::one_by_one(&records, number)),
     };
-    let Calls { calls, unreadable, account_id } = page.records;
-    let told = page.uri.as_deref().and_then(|uri| id_after("/account/", uri)).map(str::to_owned);
-    Ok(Page { calls, unreadable, next: address(page.navigation), account_id: told.or(account_id) })
+    let Calls {
+        calls,
+        unreadable,
+        account_id,
+    } = page.records;
+    let told = page
+        .uri
+        .as_deref()
+        .and_then(|uri| id_after("/account/", uri))
+        .map(str::to_owned);
+    Ok(Page {
+        calls,
+        unreadable,
+        next: address(page.navigation),
+        account_id: told.or(account_id),
+    })
 }
 
 /// Reads a page of the account's extensions. An extension whose id cannot be read is of no use, and left out.
@@ -116,7 +132,10 @@ pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
     let what = "a page of extensions";
     let page: PageBody<'_, Vec<&RawValue>> = object(what, text(what, body)?)?;
     let entries = page.records.iter().filter_map(|raw| entry(raw)).collect();
-    Ok(ExtensionPage { entries, next: address(page.navigation) })
+    Ok(ExtensionPage {
+        entries,
+        next: address(page.navigation),
+    })
 }
 
 /// Reads the reply to a login.
@@ -135,12 +154,22 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
     }
     let body = String::from_utf8_lossy(body);
     let token: TokenBody<'_> = object("a token", &body)?;
-    let access_token = token.access_token.as_deref().filter(|token| is_header_safe(token));
+    let access_token = token
+        .access_token
+        .as_deref()
+        .filter(|token| is_header_safe(token));
     match access_token {
         Some(access_token) => Ok(GrantedToken {
             access_token: SecretString::from(access_token),
-            expires_in: token.expires_in.as_deref().and_then(|seconds| seconds.parse().ok()),
-            user: token.owner_id.as_deref().filter(|id| is_id(id)).map(str::to_owned),
+            expires_in: token
+                .expires_in
+                .as_deref()
+                .and_then(|seconds| seconds.parse().ok()),
+            user: token
+                .owner_id
+                .as_deref()
+                .filter(|id| is_id(id))
+                .map(str::to_owned),
         }),
         None => Err(Malformed("the reply holds no access_token".to_owned())),
     }
@@ -173,7 +202,9 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     }
     let body = String::from_utf8_lossy(body);
     let body: ErrorBody<'_> = object("an error", &body).unwrap_or_default();
-    let errors = body.errors.and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
+    let errors = body
+        .errors
+        .and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
     let first = errors.into_iter().flatten().next().unwrap_or_default().0;
     ApiError {
         code: word(&first.error_code).or_else(|| word(&body.error_code)),
@@ -184,7 +215,10 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
 }
 
 fn entry(raw: &RawValue) -> Option<Entry> {
-    serde_json::from_str::<Strict<ExtensionRecord<'_>>>(raw.get()).ok()?.0.into_entry()
+    serde_json::from_str::<Strict<ExtensionRecord<'_>>>(raw.get())
+        .ok()?
+        .0
+        .into_entry()
 }
 
 /// Of the next page.
@@ -205,7 +239,12 @@ fn text<'a>(what: &str, body: &'a [u8]) -> Result<&'a str, Malformed> {
 
 /// A code or a name: short, and of characters that no secret and no sentence is made of alone.
 fn word(text: &Text<'_>) -> Option<String> {
-    let fits = |word: &&str| word.len() <= 40 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let fits = |word: &&str| {
+        word.len() <= 40
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
     text.as_deref().filter(fits).map(str::to_owned)
 }
 
@@ -224,7 +263,11 @@ fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
         serde_json::error::Category::Eof => "cut short or empty",
         _ => "no JSON",
     };
-    Malformed(format!("not {what}: {kind} at line {} column {}", error.line(), error.column()))
+    Malformed(format!(
+        "not {what}: {kind} at line {} column {}",
+        error.line(),
+        error.column()
+    ))
 }
 
 #[cfg(test)]
@@ -253,13 +296,18 @@ mod tests {
             r#"{"records":[],"navigation":"page 2"}"#,
             r#"{"records":[{"id":"a"}"#,
         ] {
-            assert!(page(body).unwrap_err().starts_with("not a page of calls"), "{body}");
+            assert!(
+                page(body).unwrap_err().starts_with("not a page of calls"),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn bytes_that_are_no_text_are_no_page_and_hide_neither_code_nor_token() {
-        let message = parse_page(b"{\"records\":[],\"paging\":\"\xff\"}", 1).unwrap_err().to_string();
+        let message = parse_page(b"{\"records\":[],\"paging\":\"\xff\"}", 1)
+            .unwrap_err()
+            .to_string();
         assert_eq!(message, "not a page of calls: bytes that are no text");
         let error = parse_api_error(b"{\"errorCode\":\"OAU-140\",\"message\":\"Donn\xe9es\"}");
         assert_eq!(error.code.as_deref(), Some("OAU-140"));
@@ -290,16 +338,28 @@ mod tests {
     #[test]
     fn a_token_needs_nothing_but_itself() {
         let token = parse_token(br#"{"access_token":"T"}"#).unwrap();
-        assert_eq!((token.access_token.expose_secret(), token.expires_in), ("T", None));
+        assert_eq!(
+            (token.access_token.expose_secret(), token.expires_in),
+            ("T", None)
+        );
         assert!(format!("{token:?}").contains("REDACTED"), "{token:?}");
-        assert_eq!(parse_token(br#"{"access_token":"T","expires_in":"60"}"#).unwrap().expires_in, Some(60));
-        let message = parse_token(br#"{"access_token":"a\nb"}"#).unwrap_err().to_string();
+        assert_eq!(
+            parse_token(br#"{"access_token":"T","expires_in":"60"}"#)
+                .unwrap()
+                .expires_in,
+            Some(60)
+        );
+        let message = parse_token(br#"{"access_token":"a\nb"}"#)
+            .unwrap_err()
+            .to_string();
         assert_eq!(message, "the reply holds no access_token");
     }
 
     #[test]
     fn what_a_malformed_body_holds_is_not_repeated() {
-        let message = parse_token(br#"{"access_token": sesame}"#).unwrap_err().to_string();
+        let message = parse_token(br#"{"access_token": sesame}"#)
+            .unwrap_err()
+            .to_string();
         assert_eq!(message, "not a token: no JSON at line 1 column 18");
     }
 
@@ -311,8 +371,17 @@ mod tests {
         assert_eq!(error.permission.as_deref(), Some("ReadCallLog"));
         let null = parse_api_error(br#"{"errorCode":"CMN-408","errors":null}"#);
         assert_eq!(null.code.as_deref(), Some("CMN-408"));
-        assert_eq!(parse_api_error(b"<html>Bad Gateway</html>"), ApiError::default());
-        assert_eq!(parse_api_error(br#" [null, "a-word", "another"]"#), ApiError::default());
-        assert_eq!(parse_api_error(br#"{"error":"a sentence with Bearer x"}"#), ApiError::default());
+        assert_eq!(
+            parse_api_error(b"<html>Bad Gateway</html>"),
+            ApiError::default()
+        );
+        assert_eq!(
+            parse_api_error(br#" [null, "a-word", "another"]"#),
+            ApiError::default()
+        );
+        assert_eq!(
+            parse_api_error(br#"{"error":"a sentence with Bearer x"}"#),
+            ApiError::default()
+        );
     }
 }

@@ -32,7 +32,10 @@ pub struct ExtensionRecord<'a> {
 impl ExtensionRecord<'_> {
     /// The entry that it makes; none without an id.
     pub fn into_entry(self) -> Option<Entry> {
-        let number = self.extension_number.as_deref().filter(|number| is_digits(number, 8));
+        let number = self
+            .extension_number
+            .as_deref()
+            .filter(|number| is_digits(number, 8));
         Some(Entry {
             id: self.id.as_deref()?.parse().ok()?,
             number: number.map(Into::into),
@@ -45,5 +48,9 @@ impl ExtensionRecord<'_> {
 
 fn printable(text: &Text<'_>, most: usize) -> Box<str> {
     let text = text.as_deref().unwrap_or_default();
-    text.chars().filter(|c| !c.is_control()).take(most).collect::<String>().into()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(most)
+        .collect::<String>()
+        .into()
 }

@@ -40,7 +40,9 @@ struct StrictVisitor<T>(PhantomData<T>);
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = <&RawValue>::deserialize(deserializer)?.get();
-        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let quoted = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'));
         Ok(Self(match quoted {
             Some(text) if !text.contains('\\') => Some(Cow::Borrowed(text)),
             Some(_) => serde_json::from_str(value).ok().map(Cow::Owned),

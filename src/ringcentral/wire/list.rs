@@ -24,7 +24,10 @@ pub struct Calls {
 impl Calls {
     /// Reads those that can be read, of the page at this place in the walk.
     pub fn one_by_one(records: &[&RawValue], number: u32) -> Self {
-        let mut calls = Self { calls: Vec::with_capacity(records.len()), ..Self::default() };
+        let mut calls = Self {
+            calls: Vec::with_capacity(records.len()),
+            ..Self::default()
+        };
         for (index, raw) in records.iter().enumerate() {
             match serde_json::from_str::<Strict<Record<'_>>>(raw.get()) {
                 Ok(Strict(record)) => calls.take(&record, &format!("#{number}-{index}")),
@@ -36,7 +39,10 @@ impl Calls {
 
     fn take(&mut self, record: &Record<'_>, place: &str) {
         if self.account_id.is_none() {
-            self.account_id = record.uri().and_then(|uri| id_after("/account/", uri)).map(str::to_owned);
+            self.account_id = record
+                .uri()
+                .and_then(|uri| id_after("/account/", uri))
+                .map(str::to_owned);
         }
         self.calls.extend(record.call(place));
     }

@@ -66,7 +66,11 @@ impl Record<'_> {
     /// The call that it tells of; none for a fax. `place` stands in for an id that is missing: such a record cannot
     /// be told from another, so it counts for itself.
     pub fn call(&self, place: &str) -> Option<Call> {
-        if self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("fax")) {
+        if self
+            .kind
+            .as_deref()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("fax"))
+        {
             return None;
         }
         let direction = self.direction();
@@ -80,7 +84,10 @@ impl Record<'_> {
             state,
             result: shown_result(state, result),
             extension: self.extension(direction),
-            start: self.start_time.as_deref().and_then(|time| time.parse().ok()),
+            start: self
+                .start_time
+                .as_deref()
+                .and_then(|time| time.parse().ok()),
             duration: self.duration(),
         })
     }
@@ -99,12 +106,16 @@ impl Record<'_> {
     }
 
     fn session(&self) -> Option<&str> {
-        self.telephony_session_id.as_deref().or(self.session_id.as_deref())
+        self.telephony_session_id
+            .as_deref()
+            .or(self.session_id.as_deref())
     }
 
     fn duration(&self) -> Option<f64> {
         let whole = |text: &Text<'_>| text.as_deref()?.parse::<u32>().ok().map(f64::from);
-        whole(&self.duration_ms).map(|milliseconds| milliseconds / 1000.0).or_else(|| whole(&self.duration))
+        whole(&self.duration_ms)
+            .map(|milliseconds| milliseconds / 1000.0)
+            .or_else(|| whole(&self.duration))
     }
 
     /// `extension`, then the own side's id, then its number, then the record's address.
@@ -115,9 +126,13 @@ impl Record<'_> {
             Direction::Unknown => None,
         };
         let number = own_side.and_then(|party| digits(&party.extension_number, 8));
-        let id =
-            digits(&self.extension.0.id, 20).or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)));
-        let address = || self.uri().and_then(|uri| id_after("/extension/", uri)).map(SmolStr::from);
+        let id = digits(&self.extension.0.id, 20)
+            .or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)));
+        let address = || {
+            self.uri()
+                .and_then(|uri| id_after("/extension/", uri))
+                .map(SmolStr::from)
+        };
         Extension::new(id, number).or_else(|| Extension::new(address(), None))
     }
 }
@@ -132,7 +147,9 @@ fn shown_result(state: State, result: Option<CallResult>) -> CallResult {
 }
 
 fn digits(text: &Text<'_>, most: usize) -> Option<SmolStr> {
-    text.as_deref().filter(|text| is_digits(text, most)).map(SmolStr::from)
+    text.as_deref()
+        .filter(|text| is_digits(text, most))
+        .map(SmolStr::from)
 }
 
 /// Whether a text is of one to `most` digits.
@@ -157,7 +174,9 @@ mod tests {
     }
 
     fn extension(json: &str) -> Option<(Option<SmolStr>, Option<SmolStr>)> {
-        call(json).extension.map(|extension| (extension.id, extension.number))
+        call(json)
+            .extension
+            .map(|extension| (extension.id, extension.number))
     }
 
     fn some(text: &str) -> Option<SmolStr> {
@@ -168,8 +187,14 @@ mod tests {
     fn an_empty_record_is_listed_as_unknown() {
         let call = call("{}");
         assert_eq!((call.id.as_str(), call.session.as_str()), ("#1-0", "#1-0"));
-        assert_eq!((call.direction, call.state), (Direction::Unknown, State::Unknown));
-        assert_eq!((call.result, call.extension, call.start), (CallResult::UNKNOWN, None, None));
+        assert_eq!(
+            (call.direction, call.state),
+            (Direction::Unknown, State::Unknown)
+        );
+        assert_eq!(
+            (call.result, call.extension, call.start),
+            (CallResult::UNKNOWN, None, None)
+        );
     }
 
     #[test]
@@ -181,22 +206,58 @@ mod tests {
 
     #[test]
     fn values_that_no_type_holds_count_as_missing() {
-        for odd in ["1e999", "-1e999", r#""\ud800""#, r#"["\ud800",1e999]"#, r#"{"\ud800":1e999}"#] {
-            let fields = ["id", "sessionId", "telephonySessionId", "direction", "result", "finished", "startTime"];
-            for field in fields.into_iter().chain(["uri", "type", "duration", "durationMs"]) {
-                assert_eq!(call(&format!(r#"{{"{field}":{odd}}}"#)), call("{}"), "{field} {odd}");
+        for odd in [
+            "1e999",
+            "-1e999",
+            r#""\ud800""#,
+            r#"["\ud800",1e999]"#,
+            r#"{"\ud800":1e999}"#,
+        ] {
+            let fields = [
+                "id",
+                "sessionId",
+                "telephonySessionId",
+                "direction",
+                "result",
+                "finished",
+                "startTime",
+            ];
+            for field in fields
+                .into_iter()
+                .chain(["uri", "type", "duration", "durationMs"])
+            {
+                assert_eq!(
+                    call(&format!(r#"{{"{field}":{odd}}}"#)),
+                    call("{}"),
+                    "{field} {odd}"
+                );
             }
         }
-        assert_eq!(call(r#"{"from":1e999,"to":"\ud800","extension":"\udfff"}"#), call("{}"));
-        assert_eq!(extension(r#"{"extension":{"id":5,"name":"\ud800"}}"#), Some((some("5"), None)));
+        assert_eq!(
+            call(r#"{"from":1e999,"to":"\ud800","extension":"\udfff"}"#),
+            call("{}")
+        );
+        assert_eq!(
+            extension(r#"{"extension":{"id":5,"name":"\ud800"}}"#),
+            Some((some("5"), None))
+        );
     }
 
     #[test]
     fn ids_come_as_numbers_and_as_strings() {
-        assert_eq!(extension(r#"{"extension":{"id":62264425016}}"#), Some((some("62264425016"), None)));
-        assert_eq!(extension(r#"{"extension":{"id":"62264425016"}}"#), Some((some("62264425016"), None)));
+        assert_eq!(
+            extension(r#"{"extension":{"id":62264425016}}"#),
+            Some((some("62264425016"), None))
+        );
+        assert_eq!(
+            extension(r#"{"extension":{"id":"62264425016"}}"#),
+            Some((some("62264425016"), None))
+        );
         assert_eq!(extension(r#"{"extension":{"id":"abc"}}"#), None);
-        assert_eq!(call(r#"{"sessionId":538332041016}"#).session, "538332041016");
+        assert_eq!(
+            call(r#"{"sessionId":538332041016}"#).session,
+            "538332041016"
+        );
     }
 
     #[test]
@@ -208,7 +269,11 @@ mod tests {
         let no_extension = all.replace(r#""extension":{"id":2},"#, "");
         assert_eq!(extension(&no_extension), Some((some("3"), some("101"))));
         let no_own_id = no_extension.replace(r#""extensionId":"3","#, "");
-        assert_eq!(extension(&no_own_id), Some((None, some("101"))), "the address may be the whole account's");
+        assert_eq!(
+            extension(&no_own_id),
+            Some((None, some("101"))),
+            "the address may be the whole account's"
+        );
         let no_number = no_own_id.replace(r#""extensionNumber":"101""#, "");
         assert_eq!(extension(&no_number), Some((some("4"), None)));
         let inbound = all.replace("Outbound", "Inbound");
@@ -227,15 +292,24 @@ mod tests {
     fn the_telephony_session_joins_before_the_session_and_the_id() {
         let all = r#"{"id":"r","sessionId":"1","telephonySessionId":"s-1"}"#;
         assert_eq!(call(all).session, "s-1");
-        assert_eq!(call(r#"{"id":"r","sessionId":"1","telephonySessionId":""}"#).session, "1");
+        assert_eq!(
+            call(r#"{"id":"r","sessionId":"1","telephonySessionId":""}"#).session,
+            "1"
+        );
         assert_eq!(call(r#"{"id":"r"}"#).session, "r");
     }
 
     #[test]
     fn milliseconds_go_before_seconds_and_neither_is_made_up() {
-        assert_eq!(call(r#"{"duration":24,"durationMs":23917}"#).duration, Some(23.917));
+        assert_eq!(
+            call(r#"{"duration":24,"durationMs":23917}"#).duration,
+            Some(23.917)
+        );
         assert_eq!(call(r#"{"duration":0}"#).duration, Some(0.0));
-        assert_eq!(call(r#"{"duration":-1,"durationMs":"soon"}"#).duration, None);
+        assert_eq!(
+            call(r#"{"duration":-1,"durationMs":"soon"}"#).duration,
+            None
+        );
     }
 
     #[test]
@@ -247,8 +321,14 @@ mod tests {
     #[test]
     fn an_ended_record_never_reads_in_progress_and_a_live_one_always_does() {
         let ended = call(r#"{"finished":true,"result":"In Progress"}"#);
-        assert_eq!((ended.state, ended.result), (State::Ended, CallResult::UNKNOWN));
+        assert_eq!(
+            (ended.state, ended.result),
+            (State::Ended, CallResult::UNKNOWN)
+        );
         let live = call(r#"{"finished":false,"result":"Accepted"}"#);
-        assert_eq!((live.state, live.result), (State::Live, CallResult::IN_PROGRESS));
+        assert_eq!(
+            (live.state, live.result),
+            (State::Live, CallResult::IN_PROGRESS)
+        );
     }
 }

@@ -13,12 +13,21 @@ async fn an_account_that_is_added_is_there_at_the_next_scrape() {
     let clock = StandingClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
-    fleet.members.insert(1, Member::new("new", clock.scenario(company(7)), 70).await);
+    fleet
+        .members
+        .insert(1, Member::new("new", clock.scenario(company(7)), 70).await);
     fleet.reload().await;
-    assert!(fleet.member("new").is_untouched(), "there is no timer: only a scrape asks");
+    assert!(
+        fleet.member("new").is_untouched(),
+        "there is no timer: only a scrape asks"
+    );
     let scraped = fleet.scrape().await;
     fleet.is_exact("new", &scraped).await;
-    assert_eq!(ended(&scraped, "new"), 0.0, "what its first list shows as ended is the baseline");
+    assert_eq!(
+        ended(&scraped, "new"),
+        0.0,
+        "what its first list shows as ended is the baseline"
+    );
     for name in ["a", "b"] {
         is_undisturbed(&fleet, name, &before).await;
     }
@@ -34,7 +43,10 @@ async fn an_account_that_is_removed_is_gone_at_the_next_scrape_and_gives_its_tok
     let scraped = fleet.scrape().await;
     assert!(!scraped.text.contains("\"gone\""), "{}", scraped.text);
     assert_eq!(fleet.get("/metrics?account=gone").await.status, 404);
-    eventually("its token is revoked", || gone.count(Operation::Revoke) == 1).await;
+    eventually("its token is revoked", || {
+        gone.count(Operation::Revoke) == 1
+    })
+    .await;
     for name in ["a", "b"] {
         is_undisturbed(&fleet, name, &before).await;
     }
@@ -47,11 +59,20 @@ async fn an_account_that_comes_back_begins_anew() {
     calls_end(&fleet, &clock).await;
     let away = fleet.remove("b");
     fleet.reload().await;
-    eventually("its token is revoked", || away.count(Operation::Revoke) == 1).await;
+    eventually("its token is revoked", || {
+        away.count(Operation::Revoke) == 1
+    })
+    .await;
     fleet.members.push(away);
     fleet.reload().await;
     let scraped = fleet.scrape().await;
-    assert_eq!((ended(&scraped, "b"), fleet.member("b").count(Operation::Token)), (0.0, 2));
+    assert_eq!(
+        (
+            ended(&scraped, "b"),
+            fleet.member("b").count(Operation::Token)
+        ),
+        (0.0, 2)
+    );
     fleet.is_exact("b", &scraped).await;
 }
 
@@ -63,10 +84,17 @@ async fn a_reload_says_how_many_accounts_came_and_went() {
     assert_tells(&fleet.reload().await, "accounts=3 added=0 removed=0");
     fleet.remove("a");
     fleet.remove("b");
-    fleet.members.push(Member::new("new", clock.scenario(company(7)), 70).await);
+    fleet
+        .members
+        .push(Member::new("new", clock.scenario(company(7)), 70).await);
     assert_tells(&fleet.reload().await, "accounts=2 added=1 removed=2");
     let text = std::fs::read_to_string(fleet.file()).unwrap();
-    assert!(!fleet.refuses(&text.replace("name: c", "name: new")).await.contains("added="));
+    assert!(
+        !fleet
+            .refuses(&text.replace("name: c", "name: new"))
+            .await
+            .contains("added=")
+    );
 }
 
 fn assert_tells(line: &str, counts: &str) {
@@ -81,8 +109,16 @@ async fn another_level_is_another_account() {
     fleet.member_mut("a").more = ", level: extension".to_owned();
     fleet.reload().await;
     let scraped = fleet.scrape().await;
-    assert_eq!((up(&scraped, "a"), ended(&scraped, "a")), (1.0, 0.0), "its counters begin anew");
-    let asked = fleet.member("a").requests(Operation::ActiveCalls).pop().unwrap();
+    assert_eq!(
+        (up(&scraped, "a"), ended(&scraped, "a")),
+        (1.0, 0.0),
+        "its counters begin anew"
+    );
+    let asked = fleet
+        .member("a")
+        .requests(Operation::ActiveCalls)
+        .pop()
+        .unwrap();
     assert!(asked.target.contains("/extension/"), "{}", asked.target);
     assert!(scraped.text.contains("level=\"extension\""));
     is_undisturbed(&fleet, "b", &before).await;
@@ -99,7 +135,10 @@ async fn another_server_is_another_account() {
     let scraped = fleet.scrape().await;
     assert_eq!(ended(&scraped, "a"), 0.0);
     fleet.is_exact("a", &scraped).await;
-    eventually("the old token is revoked", || old.count(Operation::Revoke) == 1).await;
+    eventually("the old token is revoked", || {
+        old.count(Operation::Revoke) == 1
+    })
+    .await;
     is_undisturbed(&fleet, "b", &before).await;
 }
 
@@ -124,7 +163,13 @@ async fn another_limit_is_shown_and_disturbs_nothing() {
     fleet.member_mut("a").more = ", concurrent_calls_limit: 77".to_owned();
     fleet.reload().await;
     is_undisturbed(&fleet, "a", &before).await;
-    assert_eq!(fleet.scrape().await.value("ringcentral_concurrent_calls_limit{account=\"a\"}"), 77.0);
+    assert_eq!(
+        fleet
+            .scrape()
+            .await
+            .value("ringcentral_concurrent_calls_limit{account=\"a\"}"),
+        77.0
+    );
 }
 
 /// A request that nobody waits for is left, and not waited for.
@@ -133,15 +178,28 @@ async fn an_account_that_hangs_can_be_removed_and_gives_its_token_back_at_once()
     let clock = StandingClock::new();
     let mut fleet = scraped_once(&["a", "hangs"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
-    fleet.member("hangs").inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+    fleet
+        .member("hangs")
+        .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     let seen = fleet.member("hangs").count(Operation::ActiveCalls);
     let scrape = fleet.scraping("/metrics", 60);
-    eventually("it hangs", || fleet.member("hangs").count(Operation::ActiveCalls) > seen).await;
+    eventually("it hangs", || {
+        fleet.member("hangs").count(Operation::ActiveCalls) > seen
+    })
+    .await;
     let gone = fleet.remove("hangs");
     fleet.reload().await;
     let scraped = tokio::time::timeout(Duration::from_secs(5), scrape).await;
-    fleet.is_exact("a", &scraped.expect("it waits for nobody who has gone").unwrap()).await;
-    eventually("its token is revoked", || gone.count(Operation::Revoke) == 1).await;
+    fleet
+        .is_exact(
+            "a",
+            &scraped.expect("it waits for nobody who has gone").unwrap(),
+        )
+        .await;
+    eventually("its token is revoked", || {
+        gone.count(Operation::Revoke) == 1
+    })
+    .await;
     is_undisturbed(&fleet, "a", &before).await;
 }
 

@@ -22,16 +22,32 @@ async fn a_file_that_says_the_same_disturbs_nothing() {
         is_undisturbed(&fleet, name, &before).await;
     }
     let scraped = fleet.scrape().await;
-    let places = ["b", "a"].map(|name| scraped.text.find(&format!("ringcentral_up{{account=\"{name}\"")).unwrap());
+    let places = ["b", "a"].map(|name| {
+        scraped
+            .text
+            .find(&format!("ringcentral_up{{account=\"{name}\""))
+            .unwrap()
+    });
     assert_eq!(scraped.value(SUCCESSFUL), 1.0);
     let order: Vec<_> = sd_names(&fleet).await;
-    assert_eq!(order, ["b", "a"], "the order is the file's; in the exposition at {places:?}");
+    assert_eq!(
+        order,
+        ["b", "a"],
+        "the order is the file's; in the exposition at {places:?}"
+    );
 }
 
 async fn sd_names(fleet: &Fleet) -> Vec<String> {
     let groups: serde_json::Value = serde_json::from_str(&fleet.get("/sd").await.text).unwrap();
     let groups = groups.as_array().unwrap().iter();
-    groups.map(|group| group["labels"]["__param_account"].as_str().unwrap().to_owned()).collect()
+    groups
+        .map(|group| {
+            group["labels"]["__param_account"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -49,7 +65,10 @@ async fn a_bad_file_changes_nothing_at_all() {
         &good.replace("name: b", "name: a"),
     ] {
         let line = fleet.refuses(bad).await;
-        assert!(line.contains("level=error") && line.contains("--config.file: "), "{bad:?}: {line}");
+        assert!(
+            line.contains("level=error") && line.contains("--config.file: "),
+            "{bad:?}: {line}"
+        );
         assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 0.0);
     }
     assert!(fleet.get("/").await.text.contains("The last reload failed"));
@@ -68,7 +87,13 @@ async fn a_secret_that_cannot_be_read_changes_nothing_at_all() {
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let good = std::fs::read_to_string(fleet.file()).unwrap();
-    let line = fleet.refuses(&good.replace("name: a", "name: c").replace("b/jwt", "b/missing")).await;
+    let line = fleet
+        .refuses(
+            &good
+                .replace("name: a", "name: c")
+                .replace("b/jwt", "b/missing"),
+        )
+        .await;
     assert!(line.contains("accounts[1].jwt_file"), "{line}");
     for name in ["a", "b"] {
         is_undisturbed(&fleet, name, &before).await;
@@ -82,14 +107,20 @@ async fn a_request_reloads_and_tells_how_it_went() {
     let mut fleet = Fleet::with(members, &["--web.enable-lifecycle"]).await;
     fleet.remove("b");
     fleet.write();
-    assert_eq!(fleet.request("POST", "/-/reload").await, (200, "reloaded\n".to_owned()));
+    assert_eq!(
+        fleet.request("POST", "/-/reload").await,
+        (200, "reloaded\n".to_owned())
+    );
     assert!(!fleet.scrape().await.text.contains("account=\"b\""));
     assert_eq!(fleet.request("POST", "/-/reload").await.0, 429);
     sleep(Duration::from_millis(1100)).await;
     std::fs::write(fleet.file(), "accounts: 5\n").unwrap();
     let (status, complaint) = fleet.request("POST", "/-/reload").await;
     let place = format!("--config.file: {} line 1: accounts", fleet.file().display());
-    assert!(status == 500 && complaint.starts_with(&place) && complaint.lines().count() == 1, "{complaint}");
+    assert!(
+        status == 500 && complaint.starts_with(&place) && complaint.lines().count() == 1,
+        "{complaint}"
+    );
     fleet.is_exact("a", &fleet.scrape().await).await;
 }
 
@@ -100,7 +131,8 @@ async fn a_bad_web_configuration_keeps_the_accounts_as_they_were() {
     let web = folder.path().join("web.yml");
     std::fs::write(&web, "").unwrap();
     let flags = ["--web.config.file", web.to_str().unwrap()];
-    let mut fleet = Fleet::within(folder, Member::several(&["a", "b"], company).await, &flags).await;
+    let mut fleet =
+        Fleet::within(folder, Member::several(&["a", "b"], company).await, &flags).await;
     std::fs::write(&web, "colour: red\n").unwrap();
     fleet.members.remove(1);
     fleet.write();
@@ -146,8 +178,17 @@ async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with
     let line = fleet.program.logs("cause=\"a file has changed\"");
     let asks = async {
         loop {
-            let scraped = fleet.http.get(format!("{}/-/metrics", fleet.url)).send().await.unwrap();
-            if scraped.headers().get("x-frame-options").is_some_and(|value| value == "deny") {
+            let scraped = fleet
+                .http
+                .get(format!("{}/-/metrics", fleet.url))
+                .send()
+                .await
+                .unwrap();
+            if scraped
+                .headers()
+                .get("x-frame-options")
+                .is_some_and(|value| value == "deny")
+            {
                 return scraped.text().await.unwrap();
             }
             sleep(Duration::from_millis(100)).await;

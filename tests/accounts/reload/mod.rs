@@ -20,7 +20,8 @@ use crate::fleet::{Fleet, Member, are_up, company};
 
 /// A fleet of these accounts, scraped once; their clock stands.
 async fn scraped_once(names: &[&str], clock: &StandingClock) -> Fleet {
-    let fleet = Fleet::start(Member::several(names, |place| clock.scenario(company(place))).await).await;
+    let fleet =
+        Fleet::start(Member::several(names, |place| clock.scenario(company(place))).await).await;
     let scraped = fleet.scrape().await;
     are_up(&scraped, names);
     fleet
@@ -33,14 +34,20 @@ async fn calls_end(fleet: &Fleet, clock: &StandingClock) -> Scraped {
         fleet.scrape().await;
     }
     let scraped = fleet.scrape().await;
-    fleet.members.iter().for_each(|member| assert!(ended(&scraped, &member.name) > 0.0, "{}", member.name));
+    fleet
+        .members
+        .iter()
+        .for_each(|member| assert!(ended(&scraped, &member.name) > 0.0, "{}", member.name));
     scraped
 }
 
 /// All calls of an account that have been counted as ended.
 fn ended(scraped: &Scraped, name: &str) -> f64 {
     let samples = scraped.about(name).into_iter();
-    samples.filter(|(series, _)| series.starts_with("ringcentral_calls_ended_total{")).map(|(_, value)| value).sum()
+    samples
+        .filter(|(series, _)| series.starts_with("ringcentral_calls_ended_total{"))
+        .map(|(_, value)| value)
+        .sum()
 }
 
 /// The counters of an account.
@@ -54,11 +61,26 @@ fn counters(scraped: &Scraped, name: &str) -> BTreeMap<String, f64> {
 async fn is_undisturbed(fleet: &Fleet, name: &str, before: &Scraped) {
     let scraped = fleet.scrape().await;
     let member = fleet.member(name);
-    assert_eq!((member.count(Operation::Token), member.count(Operation::Revoke)), (1, 0), "{name} keeps its token");
-    assert_eq!(member.count(Operation::Extensions), 1, "{name} keeps its list of extensions");
+    assert_eq!(
+        (
+            member.count(Operation::Token),
+            member.count(Operation::Revoke)
+        ),
+        (1, 0),
+        "{name} keeps its token"
+    );
+    assert_eq!(
+        member.count(Operation::Extensions),
+        1,
+        "{name} keeps its list of extensions"
+    );
     let now = counters(&scraped, name);
     for (series, value) in counters(before, name) {
-        assert!(now[&series] >= value, "{series}: {value}, then {}", now[&series]);
+        assert!(
+            now[&series] >= value,
+            "{series}: {value}, then {}",
+            now[&series]
+        );
     }
     fleet.is_exact(name, &scraped).await;
 }

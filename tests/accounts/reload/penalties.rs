@@ -8,7 +8,9 @@ use crate::fleet::{Fleet, Member, blocked_until, company, up};
 async fn penalised() -> (Fleet, f64) {
     let fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
     let refusal = Reply::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
-    fleet.member("a").inject(Fault::once(Operation::ActiveCalls, refusal));
+    fleet
+        .member("a")
+        .inject(Fault::once(Operation::ActiveCalls, refusal));
     let scraped = fleet.scrape().await;
     assert_eq!((up(&scraped, "a"), up(&scraped, "b")), (0.0, 1.0));
     let until = blocked_until(&scraped, "a", "active_calls");
@@ -19,7 +21,11 @@ async fn penalised() -> (Fleet, f64) {
 async fn is_kept(fleet: &mut Fleet, name: &str, until: f64) {
     fleet.reload().await;
     let scraped = fleet.scrape().await;
-    assert_eq!(fleet.member(name).count(Operation::ActiveCalls), 1, "a request would start the penalty again");
+    assert_eq!(
+        fleet.member(name).count(Operation::ActiveCalls),
+        1,
+        "a request would start the penalty again"
+    );
     assert_eq!((up(&scraped, name), up(&scraped, "b")), (0.0, 1.0));
     let still = blocked_until(&scraped, name, "active_calls");
     assert!((still - until).abs() < 0.5, "until {until}, now {still}");
@@ -37,7 +43,10 @@ async fn a_penalty_outlives_another_level() {
 #[tokio::test]
 async fn a_penalty_outlives_another_account_id() {
     let (mut fleet, until) = penalised().await;
-    fleet.member_mut("a").more = format!(", account_id: '{}'", fleet.member("a").simulator.account_id());
+    fleet.member_mut("a").more = format!(
+        ", account_id: '{}'",
+        fleet.member("a").simulator.account_id()
+    );
     is_kept(&mut fleet, "a", until).await;
 }
 
@@ -89,7 +98,10 @@ async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
     first.simulator.issue_jwt();
     let second = Member::of("b", first.simulator.clone());
     let mut fleet = Fleet::start(vec![first, second]).await;
-    fleet.member("a").inject(Fault::once(Operation::ActiveCalls, Reply::too_many_requests(Some(60))));
+    fleet.member("a").inject(Fault::once(
+        Operation::ActiveCalls,
+        Reply::too_many_requests(Some(60)),
+    ));
     let alone = fleet.get("/metrics?account=a").await;
     let until = blocked_until(&alone, "a", "active_calls");
     let jwts = ["a", "b"].map(|name| fleet.member(name).jwt.clone());
@@ -104,7 +116,9 @@ async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
 #[tokio::test]
 async fn a_back_off_outlives_an_account_that_is_away_for_a_moment() {
     let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    fleet.member("a").inject(Fault::always(Operation::Token, Reply::invalid_grant("no")));
+    fleet
+        .member("a")
+        .inject(Fault::always(Operation::Token, Reply::invalid_grant("no")));
     let until = blocked_until(&fleet.scrape().await, "a", "token");
     let away = fleet.remove("a");
     fleet.reload().await;

@@ -36,12 +36,17 @@ async fn a_secret_in_another_file_costs_a_login_and_no_count() {
 
 /// At the next scrape, and not before.
 async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &Scraped) {
-    assert_eq!(fleet.member(name).count(Operation::Token), 1, "only a scrape asks");
+    assert_eq!(
+        fleet.member(name).count(Operation::Token),
+        1,
+        "only a scrape asks"
+    );
     let scraped = fleet.scrape().await;
     assert_eq!(fleet.member(name).count(Operation::Token), 2, "{name}");
     fleet.is_exact(name, &scraped).await;
     assert_eq!(ended(&scraped, name), ended(before, name));
-    let more = requests_total(&scraped, name, "active_calls") - requests_total(before, name, "active_calls");
+    let more = requests_total(&scraped, name, "active_calls")
+        - requests_total(before, name, "active_calls");
     assert_eq!(more, 1.0, "its counters go on");
 }
 
@@ -65,7 +70,11 @@ async fn a_repaired_secret_ends_the_wait_after_a_refused_login() {
     assert!(up(&refused, "a") == 0.0 && blocked_until(&refused, "a", "token") > 0.0);
     fleet.reload().await;
     assert_eq!(up(&fleet.scrape().await, "a"), 0.0);
-    assert_eq!(fleet.member("a").count(Operation::Token), 1, "what has not changed would be refused again");
+    assert_eq!(
+        fleet.member("a").count(Operation::Token),
+        1,
+        "what has not changed would be refused again"
+    );
     fleet.member_mut("a").jwt = right;
     fleet.reload().await;
     let repaired = recovers(&fleet, "a").await;
@@ -95,7 +104,10 @@ async fn the_token_of_an_account_that_goes_with_its_files_is_given_back() {
     let gone = fleet.remove("a");
     std::fs::remove_dir_all(fleet.path("a")).unwrap();
     fleet.reload().await;
-    eventually("its token is given back", || gone.count(Operation::Revoke) == 1).await;
+    eventually("its token is given back", || {
+        gone.count(Operation::Revoke) == 1
+    })
+    .await;
     assert_eq!(gone.requests(Operation::Revoke)[0].status, Some(200));
 }
 
@@ -108,6 +120,9 @@ async fn a_secret_for_another_server_is_not_sent_to_the_old_one() {
     let old = std::mem::replace(&mut fleet.members[0], elsewhere);
     fleet.reload().await;
     assert_eq!(up(&fleet.scrape().await, "a"), 1.0);
-    eventually("the old token is given back", || old.count(Operation::Revoke) == 1).await;
+    eventually("the old token is given back", || {
+        old.count(Operation::Revoke) == 1
+    })
+    .await;
     assert_eq!(old.requests(Operation::Revoke)[0].status, Some(200));
 }

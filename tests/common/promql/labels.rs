@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use promql_parser::label::Labels as Named;
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality};
+use promql_parser::parser::{
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality,
+};
 
 use super::{Selector, parts, selector};
 
@@ -28,9 +30,15 @@ pub struct Outcome {
 
 /// Looks at an expression.
 pub fn of(expr: &Expr, known: Known) -> Outcome {
-    let mut reader = Reader { known, mistakes: Vec::new() };
+    let mut reader = Reader {
+        known,
+        mistakes: Vec::new(),
+    };
     let labels = reader.labels(expr);
-    Outcome { labels, mistakes: reader.mistakes }
+    Outcome {
+        labels,
+        mistakes: reader.mistakes,
+    }
 }
 
 struct Reader<'a> {
@@ -45,18 +53,26 @@ impl Reader<'_> {
             Expr::Aggregate(aggregate) => self.aggregated(aggregate),
             Expr::Binary(binary) => self.combined(binary),
             Expr::Call(call) => self.called(call),
-            _ => parts(expr).into_iter().flat_map(|part| self.labels(part)).collect(),
+            _ => parts(expr)
+                .into_iter()
+                .flat_map(|part| self.labels(part))
+                .collect(),
         }
     }
 
     fn selected(&mut self, expr: &Expr) -> Labels {
         let selector = selector(expr, None).unwrap();
         let Some(labels) = (self.known)(&selector) else {
-            self.mistakes.push(format!("no metric {:?}", selector.metric));
+            self.mistakes
+                .push(format!("no metric {:?}", selector.metric));
             return Labels::new();
         };
         for matcher in &selector.matchers {
-            self.need(&labels, &matcher.label, &format!("the matchers of {}", selector.metric));
+            self.need(
+                &labels,
+                &matcher.label,
+                &format!("the matchers of {}", selector.metric),
+            );
         }
         labels
     }
@@ -66,7 +82,11 @@ impl Reader<'_> {
             self.labels(param);
         }
         let within = self.labels(&aggregate.expr);
-        let mut labels = self.grouped(&within, aggregate.modifier.as_ref(), &aggregate.op.to_string());
+        let mut labels = self.grouped(
+            &within,
+            aggregate.modifier.as_ref(),
+            &aggregate.op.to_string(),
+        );
         match aggregate.op.to_string().as_str() {
             // These choose series, and leave them as they are.
             "topk" | "bottomk" | "limitk" | "limit_ratio" => within,
@@ -78,15 +98,31 @@ impl Reader<'_> {
         }
     }
 
-    fn grouped(&mut self, within: &Labels, modifier: Option<&LabelModifier>, place: &str) -> Labels {
-        let Some(modifier) = modifier else { return Labels::new() };
+    fn grouped(
+        &mut self,
+        within: &Labels,
+        modifier: Option<&LabelModifier>,
+        place: &str,
+    ) -> Labels {
+        let Some(modifier) = modifier else {
+            return Labels::new();
+        };
         self.need_all(within, modifier.labels(), place);
         let named = set(modifier.labels());
-        if modifier.is_include() { named } else { within - &named }
+        if modifier.is_include() {
+            named
+        } else {
+            within - &named
+        }
     }
 
     fn called(&mut self, call: &Call) -> Labels {
-        let arguments = call.args.args.iter().map(|argument| self.labels(argument)).collect::<Vec<_>>();
+        let arguments = call
+            .args
+            .args
+            .iter()
+            .map(|argument| self.labels(argument))
+            .collect::<Vec<_>>();
         let mut labels: Labels = arguments.into_iter().flatten().collect();
         match call.func.name {
             "label_replace" => self.written(call, 3..4, &mut labels),
@@ -103,7 +139,12 @@ impl Reader<'_> {
 
     /// The second argument is the label that is written; those of the range are read. The empty name reads nothing.
     fn written(&mut self, call: &Call, read: std::ops::Range<usize>, labels: &mut Labels) {
-        let texts: Vec<_> = call.args.args.iter().map(|argument| text(argument).unwrap_or_default()).collect();
+        let texts: Vec<_> = call
+            .args
+            .args
+            .iter()
+            .map(|argument| text(argument).unwrap_or_default())
+            .collect();
         for label in texts[read].iter().filter(|label| !label.is_empty()) {
             self.need(labels, label, call.func.name);
         }
@@ -120,7 +161,11 @@ impl Reader<'_> {
         let modifier = binary.modifier.as_ref();
         if let Some(matching) = modifier.and_then(|modifier| modifier.matching.as_ref()) {
             self.need_all(&left, matching.labels(), &format!("the left side of {op}"));
-            self.need_all(&right, matching.labels(), &format!("the right side of {op}"));
+            self.need_all(
+                &right,
+                matching.labels(),
+                &format!("the right side of {op}"),
+            );
         }
         match op.as_str() {
             "and" | "unless" => return left,
@@ -130,7 +175,10 @@ impl Reader<'_> {
         match modifier.map(|modifier| &modifier.card) {
             Some(VectorMatchCardinality::ManyToOne(more)) => self.joined(left, &right, more),
             Some(VectorMatchCardinality::OneToMany(more)) => self.joined(right, &left, more),
-            _ => matched(&left, modifier.and_then(|modifier| modifier.matching.as_ref())),
+            _ => matched(
+                &left,
+                modifier.and_then(|modifier| modifier.matching.as_ref()),
+            ),
         }
     }
 
@@ -149,7 +197,9 @@ impl Reader<'_> {
 
     fn need(&mut self, labels: &Labels, label: &str, place: &str) {
         if !labels.contains(label) {
-            self.mistakes.push(format!("no label {label:?} in {place}: there are {labels:?}"));
+            self.mistakes.push(format!(
+                "no label {label:?} in {place}: there are {labels:?}"
+            ));
         }
     }
 }

@@ -13,13 +13,24 @@ fn row(name: &str, meaning: &str, advice: &str) -> String {
 
 #[test]
 fn the_tables_of_the_document_are_the_programs_own() {
-    let causes = Cause::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.advice()));
-    let warnings = Warning::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.advice()));
+    let causes = Cause::ALL
+        .iter()
+        .map(|it| row(it.as_str(), it.meaning(), it.advice()));
+    let warnings = Warning::ALL
+        .iter()
+        .map(|it| row(it.as_str(), it.meaning(), it.advice()));
     let said: BTreeSet<_> = causes.chain(warnings).collect();
-    let written: BTreeSet<_> = DOCUMENT.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
+    let written: BTreeSet<_> = DOCUMENT
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(str::to_owned)
+        .collect();
     let missing: Vec<_> = said.difference(&written).collect();
     let strange: Vec<_> = written.difference(&said).collect();
-    assert!(missing.is_empty() && strange.is_empty(), "missing {missing:#?}\nstrange {strange:#?}");
+    assert!(
+        missing.is_empty() && strange.is_empty(),
+        "missing {missing:#?}\nstrange {strange:#?}"
+    );
 }
 
 /// A file that is read at the start and gone at the login is met by the running exporter alone, and at level `extension`
@@ -27,9 +38,14 @@ fn the_tables_of_the_document_are_the_programs_own() {
 #[test]
 fn every_message_has_a_test_that_sees_it() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/check");
-    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let seen = files.collect::<Vec<_>>().concat();
-    let names = Cause::ALL.iter().map(|it| it.as_str()).chain(Warning::ALL.iter().map(|it| it.as_str()));
+    let names = Cause::ALL
+        .iter()
+        .map(|it| it.as_str())
+        .chain(Warning::ALL.iter().map(|it| it.as_str()));
     for name in names.filter(|name| *name != "secret_unreadable") {
         assert!(seen.contains(&format!("{name}: ")), "{name}");
     }

@@ -21,7 +21,10 @@ async fn fails_at(name: &str, scenario: Scenario) {
 }
 
 fn coded(status: u16, code: &str) -> Reply {
-    Reply::json(status, &json!({"errors": [{"errorCode": code, "message": "secret words"}]}))
+    Reply::json(
+        status,
+        &json!({"errors": [{"errorCode": code, "message": "secret words"}]}),
+    )
 }
 
 #[tokio::test]
@@ -34,7 +37,14 @@ async fn a_wrong_client_secret() {
 
 #[tokio::test]
 async fn an_app_that_may_not_log_in_by_jwt() {
-    fails_at("jwt_not_allowed", Scenario { jwt_allowed: false, ..still() }).await;
+    fails_at(
+        "jwt_not_allowed",
+        Scenario {
+            jwt_allowed: false,
+            ..still()
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -65,59 +75,125 @@ async fn a_jwt_in_quotes() {
 #[tokio::test]
 async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
     refused("user_locked", Operation::Token, coded(400, "OAU-147")).await;
-    refused("login_refused", Operation::Token, Reply::unsupported_grant()).await;
+    refused(
+        "login_refused",
+        Operation::Token,
+        Reply::unsupported_grant(),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_session_that_ends_at_once() {
-    refused("session_ended", Operation::ActiveCalls, Reply::token_not_found()).await;
+    refused(
+        "session_ended",
+        Operation::ActiveCalls,
+        Reply::token_not_found(),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_app_without_the_permission() {
-    fails_at("app_lacks_call_log", Scenario { read_call_log: false, ..still() }).await;
+    fails_at(
+        "app_lacks_call_log",
+        Scenario {
+            read_call_log: false,
+            ..still()
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_user_who_is_no_admin() {
-    fails_at("not_admin", Scenario { admin: false, ..still() }).await;
+    fails_at(
+        "not_admin",
+        Scenario {
+            admin: false,
+            ..still()
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
     refused("forbidden", Operation::ActiveCalls, coded(403, "CMN-109")).await;
-    refused("refused", Operation::ActiveCalls, Reply::bad_parameter("perPage", "1000")).await;
+    refused(
+        "refused",
+        Operation::ActiveCalls,
+        Reply::bad_parameter("perPage", "1000"),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_account_that_is_not_the_jwts() {
     let simulator = simulator(still()).await;
-    says(check(&simulator, &["--ringcentral.account-id=7"]), 1, "wrong_account").await;
+    says(
+        check(&simulator, &["--ringcentral.account-id=7"]),
+        1,
+        "wrong_account",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
     let simulator = simulator(still()).await;
-    simulator.inject(Fault::always(Operation::ActiveCalls, Reply::too_many_requests(Some(17))));
+    simulator.inject(Fault::always(
+        Operation::ActiveCalls,
+        Reply::too_many_requests(Some(17)),
+    ));
     says(check(&simulator, &[]), 1, "rate_limited").await;
-    let asked: Vec<_> = simulator.journal().iter().map(|entry| entry.status).collect();
-    assert_eq!(asked, [Some(200), Some(429)], "not even the revocation: the 429 names no group");
+    let asked: Vec<_> = simulator
+        .journal()
+        .iter()
+        .map(|entry| entry.status)
+        .collect();
+    assert_eq!(
+        asked,
+        [Some(200), Some(429)],
+        "not even the revocation: the 429 names no group"
+    );
 }
 
 #[tokio::test]
 async fn a_limit_that_another_tool_has_used() {
-    let other = OtherTool { requests: 8, first: Duration::ZERO, every: Duration::from_secs(3600) };
-    fails_at("no_budget", Scenario { other_tool: Some(other), max_per_page: 10, ..still() }).await;
+    let other = OtherTool {
+        requests: 8,
+        first: Duration::ZERO,
+        every: Duration::from_secs(3600),
+    };
+    fails_at(
+        "no_budget",
+        Scenario {
+            other_tool: Some(other),
+            max_per_page: 10,
+            ..still()
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_list_that_no_window_holds() {
-    fails_at("list_too_long", Scenario { max_per_page: 4, ..still() }).await;
+    fails_at(
+        "list_too_long",
+        Scenario {
+            max_per_page: 4,
+            ..still()
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_has_a_problem() {
-    let reply = Reply::unavailable(503).with("Retry-After", 40).with("RCRequestId", "f3b0c1d2-1111");
+    let reply = Reply::unavailable(503)
+        .with("Retry-After", 40)
+        .with("RCRequestId", "f3b0c1d2-1111");
     refused("server_error", Operation::ActiveCalls, reply).await;
 }
 
@@ -125,14 +201,32 @@ async fn a_server_that_has_a_problem() {
 async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
     let page = FaultKind::Body("<html>Log in to this hotspot</html>".into());
     refused("not_ringcentral_page", Operation::Token, page).await;
-    refused("not_ringcentral_blocked", Operation::Token, Reply::html(403, "Blocked")).await;
-    let elsewhere = FaultKind::Redirect { status: 302, location: "http://hotspot.invalid/?sesame".to_owned() };
+    refused(
+        "not_ringcentral_blocked",
+        Operation::Token,
+        Reply::html(403, "Blocked"),
+    )
+    .await;
+    let elsewhere = FaultKind::Redirect {
+        status: 302,
+        location: "http://hotspot.invalid/?sesame".to_owned(),
+    };
     refused("not_ringcentral_elsewhere", Operation::Token, elsewhere).await;
-    refused("not_ringcentral_list", Operation::ActiveCalls, FaultKind::Body("{}".into())).await;
+    refused(
+        "not_ringcentral_list",
+        Operation::ActiveCalls,
+        FaultKind::Body("{}".into()),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_and_an_answer_that_never_comes() {
-    refused("broken_connection", Operation::Token, FaultKind::CloseBeforeAnswer).await;
+    refused(
+        "broken_connection",
+        Operation::Token,
+        FaultKind::CloseBeforeAnswer,
+    )
+    .await;
     refused("no_answer", Operation::Token, FaultKind::Hang).await;
 }

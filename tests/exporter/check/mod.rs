@@ -20,7 +20,10 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 
 /// An account at a standing hour, so that its calls stay the same; its JWT has no end.
 fn still() -> Scenario {
-    StandingClock::new().scenario(Scenario { jwt_life: None, ..Scenario::normal() })
+    StandingClock::new().scenario(Scenario {
+        jwt_life: None,
+        ..Scenario::normal()
+    })
 }
 
 async fn simulator(scenario: Scenario) -> Simulator {
@@ -34,7 +37,11 @@ fn check(simulator: &Simulator, arguments: &[&str]) -> Command {
 /// Runs a check: it must end like this, say all of this file, and nothing else.
 async fn says(command: Command, code: i32, name: &str) {
     let (ended, words, errors) = output(command).await;
-    assert_eq!((ended, errors.as_str()), (Some(code), ""), "{name}: {words}");
+    assert_eq!(
+        (ended, errors.as_str()),
+        (Some(code), ""),
+        "{name}: {words}"
+    );
     for secret in SECRETS {
         assert!(!words.contains(secret), "{name}: {words}");
     }
@@ -42,11 +49,18 @@ async fn says(command: Command, code: i32, name: &str) {
 }
 
 fn pinned(words: &str, name: &str) {
-    let path = format!("{}/tests/golden/check/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/golden/check/{name}.txt",
+        env!("CARGO_MANIFEST_DIR")
+    );
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, words).unwrap();
     }
-    assert_eq!(words, std::fs::read_to_string(&path).unwrap_or_default(), "{path}");
+    assert_eq!(
+        words,
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        "{path}"
+    );
 }
 
 /// Ports, dates and request ids are of this run alone.
@@ -57,12 +71,23 @@ fn masked(words: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
-    let masks = [("  request id  ", "ID"), ("  JWT         ends on ", "DATE: in N days")];
-    if let Some((start, mask)) = masks.iter().find(|(start, _)| line.starts_with(start) && !line.contains("past")) {
+    let masks = [
+        ("  request id  ", "ID"),
+        ("  JWT         ends on ", "DATE: in N days"),
+    ];
+    if let Some((start, mask)) = masks
+        .iter()
+        .find(|(start, _)| line.starts_with(start) && !line.contains("past"))
+    {
         return format!("{start}{mask}");
     }
-    match line.rsplit_once("127.0.0.1:").or_else(|| line.rsplit_once("localhost:")) {
-        Some((before, port)) if port.bytes().all(|b| b.is_ascii_digit()) => format!("{before}LOOPBACK:PORT"),
+    match line
+        .rsplit_once("127.0.0.1:")
+        .or_else(|| line.rsplit_once("localhost:"))
+    {
+        Some((before, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{before}LOOPBACK:PORT")
+        }
         _ => line.to_owned(),
     }
 }

@@ -51,7 +51,12 @@ async fn a_port_where_nobody_listens() {
 #[tokio::test]
 async fn a_port_where_http_is_spoken_and_one_where_nothing_is() {
     let simulator = simulator(still()).await;
-    says(at(&simulator, &simulator.url().replace("http:", "https:")), 1, "no_tls").await;
+    says(
+        at(&simulator, &simulator.url().replace("http:", "https:")),
+        1,
+        "no_tls",
+    )
+    .await;
     let port = peer(b"").await;
     fails_at("no_tls_silent", &format!("https://127.0.0.1:{port}")).await;
 }
@@ -67,14 +72,24 @@ async fn a_peer_that_refuses_our_tls() {
 async fn a_certificate_that_nobody_vouches_for() {
     let simulator = simulator(still()).await;
     let (port, _) = tls_relay(&simulator, "localhost").await;
-    says(at(&simulator, &format!("https://localhost:{port}")), 1, "untrusted_certificate").await;
+    says(
+        at(&simulator, &format!("https://localhost:{port}")),
+        1,
+        "untrusted_certificate",
+    )
+    .await;
     assert!(simulator.journal().is_empty(), "no secret went out");
 }
 
 #[tokio::test]
 async fn a_system_without_root_certificates() {
-    let mut command = at(&simulator(still()).await, "https://platform.ringcentral.com");
-    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let mut command = at(
+        &simulator(still()).await,
+        "https://platform.ringcentral.com",
+    );
+    command
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent");
     says(command, 1, "no_root_certificates").await;
 }
 
@@ -95,7 +110,10 @@ async fn serve(listener: TcpListener, answer: &'static str, upstream: String) {
             let mut head = [0; 4096];
             let read = client.read(&mut head).await?;
             let asked = String::from_utf8_lossy(&head[..read]).into_owned();
-            assert!(asked.starts_with(&format!("CONNECT {OUTSIDE}:443 ")), "{asked}");
+            assert!(
+                asked.starts_with(&format!("CONNECT {OUTSIDE}:443 ")),
+                "{asked}"
+            );
             client.write_all(answer.as_bytes()).await?;
             if answer.starts_with("HTTP/1.1 200") {
                 let mut server = TcpStream::connect(upstream).await?;
@@ -109,7 +127,10 @@ async fn serve(listener: TcpListener, answer: &'static str, upstream: String) {
 /// A check by way of a proxy on this port.
 fn by_way_of(port: u16, simulator: &Simulator) -> Command {
     let mut command = at(simulator, &format!("https://{OUTSIDE}"));
-    command.env("HTTPS_PROXY", format!("http://user:sesame@127.0.0.1:{port}"));
+    command.env(
+        "HTTPS_PROXY",
+        format!("http://user:sesame@127.0.0.1:{port}"),
+    );
     command
 }
 
@@ -121,7 +142,12 @@ async fn proxy_fails(name: &str, answer: &'static str) {
 #[tokio::test]
 async fn a_proxy_that_is_not_there() {
     let port = loopback().await.local_addr().unwrap().port();
-    says(by_way_of(port, &simulator(still()).await), 1, "proxy_unreachable").await;
+    says(
+        by_way_of(port, &simulator(still()).await),
+        1,
+        "proxy_unreachable",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -134,13 +160,18 @@ async fn a_proxy_of_a_kind_that_we_do_not_speak() {
 #[tokio::test]
 async fn a_proxy_that_refuses_wants_a_password_or_says_nothing() {
     proxy_fails("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
-    proxy_fails("proxy_refused_password", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    proxy_fails(
+        "proxy_refused_password",
+        "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+    )
+    .await;
     proxy_fails("proxy_refused_silent", "").await;
 }
 
 #[tokio::test]
 async fn a_plain_server_behind_a_proxy_that_wants_a_password() {
-    let port = peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
+    let port =
+        peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
     let mut command = at(&simulator(still()).await, &format!("http://{OUTSIDE}"));
     command.env("http_proxy", format!("http://user:sesame@127.0.0.1:{port}"));
     says(command, 1, "proxy_refused_plain").await;
@@ -157,6 +188,9 @@ async fn a_proxy_that_lets_us_through_and_a_company_ca() {
     let mut command = by_way_of(port, &simulator);
     command.env("RC_CA_FILE", path);
     says(command, 0, "ok_proxy").await;
-    let logins = simulator.journal().into_iter().filter(|entry| entry.operation == Some(Operation::Token));
+    let logins = simulator
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.operation == Some(Operation::Token));
     assert_eq!(logins.count(), 1);
 }

@@ -10,7 +10,10 @@ struct Sink;
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        LINES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -22,7 +25,9 @@ impl Write for Sink {
 /// Starts to listen, if nobody did.
 pub fn listen() {
     STARTED.get_or_init(|| {
-        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Sink);
+        let lines = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(|| Sink);
         lines.with_max_level(tracing::Level::INFO).init();
     });
 }
@@ -32,5 +37,8 @@ pub fn about(account: &str) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&lines);
     let wanted = format!("account=\"{account}\"");
-    text.lines().filter(|line| line.contains(&wanted)).map(str::to_owned).collect()
+    text.lines()
+        .filter(|line| line.contains(&wanted))
+        .map(str::to_owned)
+        .collect()
 }

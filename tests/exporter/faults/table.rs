@@ -34,12 +34,25 @@ pub struct Row {
     pub silences: bool,
 }
 
-fn row(name: &'static str, stage: Stage, fault: impl Into<FaultKind>, reason: &'static str, log: &'static str) -> Row {
+fn row(
+    name: &'static str,
+    stage: Stage,
+    fault: impl Into<FaultKind>,
+    reason: &'static str,
+    log: &'static str,
+) -> Row {
     let requests = if stage == Stage::SecondPage { 2 } else { 1 };
     let fault = fault.into();
-    let silences =
-        matches!(&fault, FaultKind::Status { headers, .. } if headers.iter().any(|(name, _)| name == "Retry-After"));
-    Row { name, stage, fault, reason, log, requests, silences }
+    let silences = matches!(&fault, FaultKind::Status { headers, .. } if headers.iter().any(|(name, _)| name == "Retry-After"));
+    Row {
+        name,
+        stage,
+        fault,
+        reason,
+        log,
+        requests,
+        silences,
+    }
 }
 
 fn body(text: &'static str) -> FaultKind {
@@ -47,7 +60,10 @@ fn body(text: &'static str) -> FaultKind {
 }
 
 fn redirect(location: &str) -> FaultKind {
-    FaultKind::Redirect { status: 302, location: location.to_owned() }
+    FaultKind::Redirect {
+        status: 302,
+        location: location.to_owned(),
+    }
 }
 
 fn heavy_429(retry_after: Option<u64>) -> Reply {
@@ -120,7 +136,10 @@ fn rows() -> Vec<Row> {
 
 #[tokio::test]
 async fn every_fault_is_a_sample_and_passes() {
-    let trials: Vec<_> = rows().into_iter().map(|row| tokio::spawn(trial(row))).collect();
+    let trials: Vec<_> = rows()
+        .into_iter()
+        .map(|row| tokio::spawn(trial(row)))
+        .collect();
     for trial in trials {
         trial.await.unwrap();
     }

@@ -32,8 +32,17 @@ pub async fn trial(row: Row) {
     rig.simulator.clear_faults();
     let recovered = recovery(&rig, &account).await;
     assert!(!recovered.calls().is_empty(), "{name}");
-    let wanted = if stage == Stage::Login { "first fetch succeeded" } else { "fetch succeeded again" };
-    assert!(log::about(&account).iter().any(|line| line.contains(wanted)), "{name}");
+    let wanted = if stage == Stage::Login {
+        "first fetch succeeded"
+    } else {
+        "fetch succeeded again"
+    };
+    assert!(
+        log::about(&account)
+            .iter()
+            .any(|line| line.contains(wanted)),
+        "{name}"
+    );
     if silences {
         nothing_left_in_the_penalty(&rig, name);
     }
@@ -42,26 +51,58 @@ pub async fn trial(row: Row) {
 /// The fault meets one scrape.
 async fn fails(rig: &Rig, account: &str, row: Row) {
     let name = row.name;
-    let known = if row.stage == Stage::Login { BTreeMap::new() } else { rig.scrape().await.calls() };
-    let operation = if row.stage == Stage::Login { Operation::Token } else { Operation::ActiveCalls };
+    let known = if row.stage == Stage::Login {
+        BTreeMap::new()
+    } else {
+        rig.scrape().await.calls()
+    };
+    let operation = if row.stage == Stage::Login {
+        Operation::Token
+    } else {
+        Operation::ActiveCalls
+    };
     if row.stage == Stage::SecondPage {
-        rig.simulator.inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
+        rig.simulator
+            .inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
     }
     rig.simulator.inject(Fault::always(operation, row.fault));
     let before = rig.count(operation);
     let failed = rig.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
-    assert!(failed.took < Duration::from_secs(9), "{name}: {:?}", failed.took);
-    assert_eq!(failed.calls(), known, "{name}: what is known is kept, and nothing is made up");
-    assert_eq!(failures(&failed, account, operation, row.reason), 1.0, "{name}:\n{}", failed.text);
+    assert!(
+        failed.took < Duration::from_secs(9),
+        "{name}: {:?}",
+        failed.took
+    );
+    assert_eq!(
+        failed.calls(),
+        known,
+        "{name}: what is known is kept, and nothing is made up"
+    );
+    assert_eq!(
+        failures(&failed, account, operation, row.reason),
+        1.0,
+        "{name}:\n{}",
+        failed.text
+    );
     assert_eq!(rig.count(operation), before + row.requests, "{name}");
     if row.silences {
-        let end = ["active_calls", "token"].map(|operation| blocked_until(&failed, account, operation));
-        assert!(end.into_iter().any(|end| end > 0.0), "{name}: it is told how long nothing is sent");
+        let end =
+            ["active_calls", "token"].map(|operation| blocked_until(&failed, account, operation));
+        assert!(
+            end.into_iter().any(|end| end > 0.0),
+            "{name}: it is told how long nothing is sent"
+        );
     }
     let lines = log::about(account);
-    let told = lines.iter().filter(|line| line.contains("fetch failed")).collect::<Vec<_>>();
-    assert!(told.len() == 1 && told[0].contains(row.log) && told[0].contains(row.reason), "{name}: {lines:#?}");
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("fetch failed"))
+        .collect::<Vec<_>>();
+    assert!(
+        told.len() == 1 && told[0].contains(row.log) && told[0].contains(row.reason),
+        "{name}: {lines:#?}"
+    );
 }
 
 /// While the fault lasts the families about calls go, once they are too old. Where nothing may be sent for a while, there
@@ -73,7 +114,11 @@ async fn goes_stale(rig: &Rig, account: &str, name: &str, started: Instant, sile
     }
     sleep_until(started + MAX_AGE + Duration::from_millis(500)).await;
     let stale = rig.scrape().await;
-    assert_eq!((up(&stale, account), stale.calls().len()), (0.0, 0), "{name}: absent past max-age");
+    assert_eq!(
+        (up(&stale, account), stale.calls().len()),
+        (0.0, 0),
+        "{name}: absent past max-age"
+    );
 }
 
 /// Between a refusal and the next request lies what it asked for: two seconds, or at least one of a date.
@@ -82,7 +127,10 @@ fn nothing_left_in_the_penalty(rig: &Rig, name: &str) {
     let journal = rig.simulator.journal();
     let refused = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
     for refusal in journal.iter().filter(refused) {
-        let next = journal.iter().find(|entry| entry.sequence > refusal.sequence).unwrap();
+        let next = journal
+            .iter()
+            .find(|entry| entry.sequence > refusal.sequence)
+            .unwrap();
         let gap = next.arrived_ms - refusal.arrived_ms;
         assert!(gap >= least, "{name}: {gap} ms");
     }
@@ -91,8 +139,18 @@ fn nothing_left_in_the_penalty(rig: &Rig, name: &str) {
 async fn rig(account: &str, stage: Stage) -> Rig {
     let max_per_page = if stage == Stage::SecondPage { 25 } else { 1000 };
     // The short back-off of the tests takes more logins than an account allows.
-    let auth = Limit { requests: 100, ..Limits::default().auth };
-    let scenario = Scenario { limits: Limits { auth, ..unlimited() }, max_per_page, ..Scenario::normal() };
+    let auth = Limit {
+        requests: 100,
+        ..Limits::default().auth
+    };
+    let scenario = Scenario {
+        limits: Limits {
+            auth,
+            ..unlimited()
+        },
+        max_per_page,
+        ..Scenario::normal()
+    };
     let account = account.to_owned();
     Rig::configured(scenario, |config| {
         config.accounts[0].name = account;
@@ -108,7 +166,11 @@ async fn recovery(rig: &Rig, account: &str) -> Scraped {
         if up(&scraped, account) == 1.0 {
             return scraped;
         }
-        assert!(Instant::now() < deadline, "{account}: no recovery\n{}", scraped.text);
+        assert!(
+            Instant::now() < deadline,
+            "{account}: no recovery\n{}",
+            scraped.text
+        );
         sleep(Duration::from_millis(200)).await;
     }
 }
@@ -119,11 +181,19 @@ fn up(scraped: &Scraped, account: &str) -> f64 {
 
 fn blocked_until(scraped: &Scraped, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
-    scraped.value(&format!("ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"))
+    scraped.value(&format!(
+        "ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"
+    ))
 }
 
 fn failures(scraped: &Scraped, account: &str, operation: Operation, reason: &str) -> f64 {
-    let operation = if operation == Operation::Token { "token" } else { "active_calls" };
+    let operation = if operation == Operation::Token {
+        "token"
+    } else {
+        "active_calls"
+    };
     let labels = format!("account=\"{account}\",operation=\"{operation}\",reason=\"{reason}\"");
-    scraped.value(&format!("ringcentral_api_request_failures_total{{{labels}}}"))
+    scraped.value(&format!(
+        "ringcentral_api_request_failures_total{{{labels}}}"
+    ))
 }
