@@ -6,8 +6,8 @@ use ringcentral_exporter::simulator::limiter::OtherTool;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
 use tokio::time::interval;
 
-use crate::common::clock::StandingClock;
-use crate::common::scraped::Scraped;
+use crate::common::clock::ManualClock;
+use crate::common::scrape_response::ScrapeResponse;
 use crate::fleet::{Fleet, Member, company, up};
 
 /// What a busy machine may add to a deadline.
@@ -50,7 +50,7 @@ fn faults() -> [(&'static str, Fault); 8] {
 }
 
 /// Ten accounts, each with an illness of its own.
-async fn ailing(clock: &StandingClock) -> Vec<Member> {
+async fn ailing(clock: &ManualClock) -> Vec<Member> {
     let mut members = Vec::new();
     for (place, (name, fault)) in faults().into_iter().enumerate() {
         let member = Member::new(name, clock.scenario(company(place)), 100 + place as u64).await;
@@ -76,7 +76,7 @@ async fn ailing(clock: &StandingClock) -> Vec<Member> {
 }
 
 /// Healthy accounts of this many companies.
-async fn healthy(count: usize, clock: &StandingClock) -> Vec<Member> {
+async fn healthy(count: usize, clock: &ManualClock) -> Vec<Member> {
     let names: Vec<_> = (0..count)
         .map(|place| format!("healthy-{place:02}"))
         .collect();
@@ -102,7 +102,7 @@ fn deadline(timeout: u32) -> Duration {
 }
 
 /// The healthy are exact, the others own up to it, and nobody was waited for.
-async fn tells_them_apart(fleet: &Fleet, scraped: &Scraped, timeout: u32) {
+async fn tells_them_apart(fleet: &Fleet, scraped: &ScrapeResponse, timeout: u32) {
     assert_eq!(scraped.status, 200);
     for member in &fleet.members {
         if member.name.starts_with("healthy") {
@@ -151,7 +151,7 @@ fn asked_no_more_than_needed(member: &Member, scrapes: usize) {
 
 #[tokio::test]
 async fn ten_of_fifty_fail_each_in_its_own_way_and_forty_are_exact() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let members = spread(ailing(&clock).await, healthy(40, &clock).await);
     assert_eq!(members.len(), 50);
     let fleet = Fleet::start(members).await;
@@ -167,7 +167,7 @@ async fn ten_of_fifty_fail_each_in_its_own_way_and_forty_are_exact() {
 
 /// Thirty are more than are asked at once, and too many for luck: each gives its place to the next while it is waited for.
 async fn stand_in_nobodys_way(timeout: u32, every: Duration) {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut members = healthy(50, &clock).await;
     for member in &mut members[..30] {
         member.name = member.name.replace("healthy", "hanging");

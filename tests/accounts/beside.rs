@@ -1,6 +1,6 @@
 //! What may not stand beside `--config.file`, and what may.
 
-use crate::common::program::{Program, command, output};
+use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::fleet::{Member, company, write};
 
 const FLAGS: [&str; 8] = [
@@ -94,7 +94,7 @@ async fn an_empty_variable_counts_as_unset() {
         "--web.listen-address=127.0.0.1:0",
     ]);
     command.envs(VARIABLES.map(|name| (name, "")));
-    Program::start(command).url().await;
+    ExporterProcess::start(command).url().await;
 }
 
 /// A service is started in a folder of its own.
@@ -109,7 +109,7 @@ async fn paths_are_those_beside_the_file_wherever_the_program_is_started() {
         "--web.listen-address=127.0.0.1:0",
     ]);
     command.current_dir(folder.path().join("elsewhere"));
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     let text = crate::common::get(&format!("{url}/metrics")).await;
     assert!(text.contains("ringcentral_up{account=\"a\"} 1\n"), "{text}");

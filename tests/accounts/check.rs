@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::common::program::{Program, command, output};
+use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::fleet::{Member, company, eventually, write};
 
 /// The accounts of a file, and what checks them.
@@ -138,7 +138,7 @@ async fn a_signal_ends_it_before_the_accounts_that_were_not_asked_yet() {
     for signal in ["INT", "TERM"] {
         let checked = Checked::new(&["a", "hangs", "c"]).await;
         checked.members[1].inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-        let mut program = Program::start(checked.command(&[]));
+        let mut program = ExporterProcess::start(checked.command(&[]));
         eventually("the second is asked", || {
             checked.members[1].count(Operation::ActiveCalls) == 1
         })

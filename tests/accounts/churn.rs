@@ -10,9 +10,9 @@ use fastrand::Rng;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
 use tokio::time::sleep;
 
-use crate::common::clock::StandingClock;
-use crate::common::scraped::Scraped;
-use crate::common::truth;
+use crate::common::clock::ManualClock;
+use crate::common::oracle;
+use crate::common::scrape_response::ScrapeResponse;
 use crate::fleet::{Fleet, Member, are_up, company};
 
 const STEPS: usize = 40;
@@ -28,7 +28,7 @@ const GUESTS: [&str; 4] = ["guest-1", "guest-2", "guest-3", "guest-4"];
 /// A fleet whose file changes.
 struct Churn {
     dice: Rng,
-    clock: StandingClock,
+    clock: ManualClock,
     fleet: Fleet,
     away: Vec<Member>,
     rotations: usize,
@@ -36,7 +36,7 @@ struct Churn {
 
 impl Churn {
     async fn start(seed: u64) -> Self {
-        let clock = StandingClock::new();
+        let clock = ManualClock::new();
         let busy = |place| Scenario {
             calls_per_minute: 15.0,
             ..company(place)
@@ -166,14 +166,14 @@ fn ended(member: &Member) -> BTreeMap<String, f64> {
         .filter_map(|entry| entry.listed_at_ms)
         .collect();
     let (first, last) = (lists[0], lists[lists.len() - 1]);
-    truth::ended(
+    oracle::ended(
         &member.name,
         &member.simulator.switchboard().ended_between(first, last),
     )
 }
 
 /// The counts above zero.
-fn counted(scraped: &Scraped, name: &str) -> BTreeMap<String, f64> {
+fn counted(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
     let mut samples = scraped.about(name);
     samples.retain(|series, value| {
         series.starts_with("ringcentral_calls_ended_total{") && *value > 0.0

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::program::{command, output};
+use crate::common::exporter_process::{command, output};
 
 const EXAMPLE: &str = "deploy/accounts.example.yml";
 

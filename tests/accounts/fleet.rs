@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::common::program::{Program, command};
-use crate::common::scraped::Scraped;
-use crate::common::truth;
+use crate::common::exporter_process::{ExporterProcess, command};
+use crate::common::oracle;
+use crate::common::scrape_response::ScrapeResponse;
 
 const TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 /// For whatever comes without our waiting for it, on a busy machine.
@@ -41,7 +41,7 @@ pub struct Member {
 /// A program and its accounts, in the order of the file.
 pub struct Fleet {
     pub members: Vec<Member>,
-    pub program: Program,
+    pub program: ExporterProcess,
     pub url: String,
     pub http: reqwest::Client,
     folder: TempDir,
@@ -170,7 +170,7 @@ impl Member {
 
     /// What the families about its calls must hold now, while its clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        truth::of(&self.simulator, &self.name).await
+        oracle::of(&self.simulator, &self.name).await
     }
 }
 
@@ -195,7 +195,7 @@ impl Fleet {
             "--web.listen-address",
             "127.0.0.1:0",
         ];
-        let mut program = Program::start(command(&[own.as_slice(), flags].concat()));
+        let mut program = ExporterProcess::start(command(&[own.as_slice(), flags].concat()));
         let url = program.url().await;
         Self {
             members,
@@ -262,25 +262,25 @@ impl Fleet {
             .await
     }
 
-    pub async fn scrape(&self) -> Scraped {
+    pub async fn scrape(&self) -> ScrapeResponse {
         self.get("/metrics").await
     }
 
     /// A scrape that Prometheus would wait for so many seconds.
-    pub async fn scrape_within(&self, seconds: u32) -> Scraped {
+    pub async fn scrape_within(&self, seconds: u32) -> ScrapeResponse {
         self.scraping("/metrics", seconds).await.unwrap()
     }
 
     /// The same, under way.
-    pub fn scraping(&self, path: &str, seconds: u32) -> JoinHandle<Scraped> {
+    pub fn scraping(&self, path: &str, seconds: u32) -> JoinHandle<ScrapeResponse> {
         let (http, url) = (self.http.clone(), format!("{}{path}", self.url));
-        tokio::spawn(
-            async move { Scraped::get(&http, &url, &[(TIMEOUT, &seconds.to_string())]).await },
-        )
+        tokio::spawn(async move {
+            ScrapeResponse::get(&http, &url, &[(TIMEOUT, &seconds.to_string())]).await
+        })
     }
 
-    pub async fn get(&self, path: &str) -> Scraped {
-        Scraped::get(&self.http, &format!("{}{path}", self.url), &[]).await
+    pub async fn get(&self, path: &str) -> ScrapeResponse {
+        ScrapeResponse::get(&self.http, &format!("{}{path}", self.url), &[]).await
     }
 
     /// Status and body of a request by this method.
@@ -312,7 +312,7 @@ impl Fleet {
     }
 
     /// This account was fetched by this scrape, and all is shown as it is.
-    pub async fn is_exact(&self, name: &str, scraped: &Scraped) {
+    pub async fn is_exact(&self, name: &str, scraped: &ScrapeResponse) {
         let truth = self.member(name).truth().await;
         assert_eq!(scraped.calls_of(name), truth, "{name}");
         assert_eq!(up(scraped, name), 1.0, "{name}");
@@ -320,12 +320,12 @@ impl Fleet {
 }
 
 #[track_caller]
-pub fn up(scraped: &Scraped, account: &str) -> f64 {
+pub fn up(scraped: &ScrapeResponse, account: &str) -> f64 {
     scraped.value(&format!("ringcentral_up{{account=\"{account}\"}}"))
 }
 
 #[track_caller]
-pub fn are_up(scraped: &Scraped, accounts: &[&str]) {
+pub fn are_up(scraped: &ScrapeResponse, accounts: &[&str]) {
     for account in accounts {
         assert_eq!(
             up(scraped, account),
@@ -337,7 +337,7 @@ pub fn are_up(scraped: &Scraped, accounts: &[&str]) {
 }
 
 /// What has failed so far.
-fn failures(scraped: &Scraped, account: &str) -> BTreeMap<String, f64> {
+fn failures(scraped: &ScrapeResponse, account: &str) -> BTreeMap<String, f64> {
     let mut samples = scraped.about(account);
     samples.retain(|series, value| {
         series.starts_with("ringcentral_api_request_failures_total{") && *value > 0.0
@@ -346,13 +346,13 @@ fn failures(scraped: &Scraped, account: &str) -> BTreeMap<String, f64> {
 }
 
 #[track_caller]
-pub fn requests_total(scraped: &Scraped, account: &str, operation: &str) -> f64 {
+pub fn requests_total(scraped: &ScrapeResponse, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
     scraped.value(&format!("ringcentral_api_requests_total{{{labels}}}"))
 }
 
 #[track_caller]
-pub fn blocked_until(scraped: &Scraped, account: &str, operation: &str) -> f64 {
+pub fn blocked_until(scraped: &ScrapeResponse, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
     scraped.value(&format!(
         "ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::common::program::{command, output};
+use crate::common::exporter_process::{command, output};
 
 /// Two accounts, the first from line 2 and the second from line 6.
 const GOOD: &str = "\

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
 
-use crate::common::clock::StandingClock;
-use crate::common::scraped::Scraped;
+use crate::common::clock::ManualClock;
+use crate::common::scrape_response::ScrapeResponse;
 use crate::fleet::{Fleet, Member, company, eventually, up};
 
 /// Companies whose clock stands.
 async fn still(names: &[&str]) -> Vec<Member> {
-    Member::several(names, |place| StandingClock::new().scenario(company(place))).await
+    Member::several(names, |place| ManualClock::new().scenario(company(place))).await
 }
 
 /// The accounts of an exposition; the exporter's own series have none.
-fn accounts(scraped: &Scraped) -> BTreeSet<String> {
+fn accounts(scraped: &ScrapeResponse) -> BTreeSet<String> {
     let series = scraped.samples().into_keys();
     let account = |series: String| {
         Some(
@@ -33,7 +33,7 @@ fn accounts(scraped: &Scraped) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn is_of(scraped: &Scraped, names: &[&str]) {
+fn is_of(scraped: &ScrapeResponse, names: &[&str]) {
     let names: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(
         (scraped.status, accounts(scraped)),

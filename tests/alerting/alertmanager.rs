@@ -5,12 +5,12 @@
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::common::daemon::Daemon;
+use crate::common::background_process::BackgroundProcess;
 
 /// A running Alertmanager; it is killed when this is dropped.
 pub struct Alertmanager {
     address: String,
-    daemon: Daemon,
+    daemon: BackgroundProcess,
     _folder: TempDir,
 }
 
@@ -35,7 +35,7 @@ impl Alertmanager {
                 "--web.listen-address=127.0.0.1:0",
                 "--cluster.listen-address=",
             ]);
-        let daemon = Daemon::start(&mut command);
+        let daemon = BackgroundProcess::start(&mut command);
         Self {
             address: daemon.address().await,
             daemon,

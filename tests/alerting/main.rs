@@ -28,7 +28,7 @@ mod webhook;
 use std::time::Duration;
 
 use common::prometheus::{Server, Setup};
-use common::{demo, get, program::Program};
+use common::{demo, exporter_process::ExporterProcess, get};
 use notification::{complaints, is, numbers};
 use serde_json::Value;
 use stage::{INTERVAL, PATIENCE, Stage};
@@ -131,7 +131,7 @@ async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
 }
 
 /// Another scenario at the same address: to Prometheus it is the same exporter, started again.
-async fn followed_by_an_outage(mut surge: Program, url: &str) -> Program {
+async fn followed_by_an_outage(mut surge: ExporterProcess, url: &str) -> ExporterProcess {
     surge.signal("TERM").await;
     surge.ends().await;
     let address = url.strip_prefix("http://").unwrap();

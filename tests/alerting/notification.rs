@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::documents;
+use crate::common::markdown;
 
 /// Where the sections are, from the package's folder, in which tests run.
 const RUNBOOK: &str = "docs/RUNBOOK.md";
@@ -65,7 +65,7 @@ fn has_section(url: &str) -> bool {
     let anchor = url
         .split_once(&format!("/{RUNBOOK}#"))
         .map(|(_, anchor)| anchor);
-    let mut sections = documents::sections(&documents::read(RUNBOOK)).into_iter();
+    let mut sections = markdown::sections(&markdown::read(RUNBOOK)).into_iter();
     anchor.is_some_and(|anchor| sections.any(|(head, _)| head.to_lowercase() == anchor))
 }
 

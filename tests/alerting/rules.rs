@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::documents;
+use crate::common::markdown;
 
 /// Where the shipped ones are, from the package's folder, in which tests run.
 const SHIPPED: &str = "deploy/prometheus/rules";
@@ -14,7 +14,7 @@ const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
 /// Copies all files of rules into this folder.
 pub fn hurried(folder: &Path) -> Vec<PathBuf> {
-    documents::files(SHIPPED, ".yml")
+    markdown::files(SHIPPED, ".yml")
         .iter()
         .map(|file| copy(file, folder))
         .collect()

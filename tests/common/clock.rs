@@ -8,9 +8,9 @@ use ringcentral_exporter::simulator::Scenario;
 
 /// A clock for the simulated account that stands until it is moved.
 #[derive(Clone)]
-pub struct StandingClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<AtomicI64>);
 
-impl StandingClock {
+impl ManualClock {
     /// A busy Tuesday morning.
     pub fn new() -> Self {
         Self(Arc::new(AtomicI64::new(1_795_514_400_000)))

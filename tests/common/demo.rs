@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
 use tokio::time::timeout;
 
-use super::program::{Program, command};
+use super::exporter_process::{ExporterProcess, command};
 
 /// A running demo and the lines that it printed.
-pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, String>) {
+pub async fn start(arguments: &[&str]) -> (ExporterProcess, String, BTreeMap<String, String>) {
     start_at("127.0.0.1:0", arguments).await
 }
 
@@ -17,16 +17,16 @@ pub async fn start(arguments: &[&str]) -> (Program, String, BTreeMap<String, Str
 pub async fn start_at(
     address: &str,
     arguments: &[&str],
-) -> (Program, String, BTreeMap<String, String>) {
+) -> (ExporterProcess, String, BTreeMap<String, String>) {
     let all = [&["demo", "--web.listen-address", address], arguments].concat();
-    let mut program = Program::start(command(&all));
+    let mut program = ExporterProcess::start(command(&all));
     let variables = variables(&mut program).await;
     let url = program.url().await;
     (program, url, variables)
 }
 
 /// The lines that a demo prints to let another exporter in.
-pub async fn variables(program: &mut Program) -> BTreeMap<String, String> {
+pub async fn variables(program: &mut ExporterProcess) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
         let mut line = String::new();

@@ -2,17 +2,17 @@
 
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
+pub mod background_process;
 pub mod clock;
-pub mod daemon;
 pub mod demo;
-pub mod documents;
+pub mod exporter_process;
 pub mod exposition;
-pub mod program;
+pub mod markdown;
+pub mod oracle;
 pub mod prometheus;
 pub mod promql;
 pub mod promtool;
-pub mod scraped;
-pub mod truth;
+pub mod scrape_response;
 
 /// A client for loopback. It keeps no connection: the exporter closes idle ones, perhaps just as the next request leaves.
 pub fn http() -> reqwest::Client {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::daemon::Daemon;
+use super::background_process::BackgroundProcess;
 
 /// What a server is to do.
 pub struct Setup {
@@ -28,7 +28,7 @@ pub struct Setup {
 /// A running server; it is killed when this is dropped.
 pub struct Server {
     url: String,
-    daemon: Daemon,
+    daemon: BackgroundProcess,
     _folder: TempDir,
 }
 
@@ -102,7 +102,7 @@ impl Setup {
                 "--web.listen-address=127.0.0.1:0",
                 "--web.enable-lifecycle",
             ]);
-        let daemon = Daemon::start(&mut command);
+        let daemon = BackgroundProcess::start(&mut command);
         let url = format!("http://{}", daemon.address().await);
         daemon.logs("Server is ready").await;
         Server {

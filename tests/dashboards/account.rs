@@ -5,14 +5,14 @@
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 
 /// A simulated account, and the exporter that watches it; both end when this is dropped.
 pub struct Account {
     pub name: &'static str,
     pub url: String,
     simulator: Simulator,
-    _exporter: Program,
+    _exporter: ExporterProcess,
 }
 
 impl Account {
@@ -53,7 +53,8 @@ impl Account {
             "--ringcentral.account-name",
             name,
         ];
-        let mut exporter = Program::start(pointed_at(&simulator, &[&named, flags].concat()));
+        let mut exporter =
+            ExporterProcess::start(pointed_at(&simulator, &[&named, flags].concat()));
         let url = exporter.url().await;
         Self {
             name,

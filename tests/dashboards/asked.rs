@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::account::{Account, on_a_runtime};
 use crate::common;
-use crate::common::documents;
+use crate::common::markdown;
 use crate::common::prometheus::{Server, Setup};
 use crate::common::promql::{self, Selector};
 use crate::model::{self, Dashboard, Panel, Target};
@@ -159,7 +159,7 @@ async fn watch_and_ask() -> Vec<Answer> {
 /// Those that are shipped.
 fn rules() -> Vec<PathBuf> {
     // Prometheus has another working folder.
-    documents::files("deploy/prometheus/rules", ".yml")
+    markdown::files("deploy/prometheus/rules", ".yml")
         .iter()
         .map(|file| file.canonicalize().unwrap())
         .collect()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::asked::{ANSWERS, Answer, Chosen, Kind};
-use crate::common::documents;
+use crate::common::markdown;
 use crate::common::promql::Selector;
 
 /// An exception, that is, a query of a panel: dashboard, panel, its letter; and the reason.
@@ -70,7 +70,7 @@ const OF_THE_PAST: &[Exception] = &[(
 
 /// The families that a failing account loses, by the document.
 fn of_the_snapshot() -> BTreeSet<String> {
-    let families = documents::families("From the snapshot");
+    let families = markdown::families("From the snapshot");
     assert!(families.len() >= 6, "{families:?}");
     families
 }

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::documents::{codes, table};
+use crate::common::exporter_process::{ExporterProcess, command};
 use crate::common::get;
-use crate::common::program::{Program, command};
+use crate::common::markdown::{codes, table};
 use crate::documents::{ACCOUNTS, kustomizations, overlay, secret_keys};
 use crate::overlays::{Overlay, RELEASES, objects};
 use crate::tools::{text, yaml};
@@ -427,7 +427,7 @@ async fn the_program_reads_the_file_and_its_secrets_as_they_are_mounted() {
         "--config.file",
         path.to_str().unwrap(),
     ];
-    let mut program = Program::start(command(&flags));
+    let mut program = ExporterProcess::start(command(&flags));
     let scraped = get(&format!("{}/metrics", program.url().await)).await;
     for line in [
         "ringcentral_up{account=\"acme\"} 1",

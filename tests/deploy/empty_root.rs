@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use crate::common::demo::variables;
-use crate::common::program::{Program, output};
+use crate::common::exporter_process::{ExporterProcess, output};
 use crate::common::{get, http};
 use crate::overlays::Overlay;
 use crate::static_program::PROGRAM;
@@ -163,7 +163,7 @@ async fn demo(
     root: &Root,
     first: &str,
     scenario: &str,
-) -> (Program, String, BTreeMap<String, String>) {
+) -> (ExporterProcess, String, BTreeMap<String, String>) {
     let arguments = [
         "demo",
         "--demo.scenario",
@@ -171,7 +171,7 @@ async fn demo(
         "--web.listen-address",
         "127.0.0.1:0",
     ];
-    let mut program = Program::start(root.command(first, &arguments));
+    let mut program = ExporterProcess::start(root.command(first, &arguments));
     let variables = variables(&mut program).await;
     let url = program.url().await;
     (program, url, variables)
@@ -277,7 +277,7 @@ async fn the_root_certificates_are_found_where_the_image_has_them() {
             .env("RC_SERVER_URL", "https://127.0.0.1:1");
         command
     };
-    let mut program = Program::start(serve(&root));
+    let mut program = ExporterProcess::start(serve(&root));
     let url = program.url().await;
     assert_eq!(
         http()

@@ -7,7 +7,7 @@ use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::program::{Program, output, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, output, pointed_at};
 use crate::tools::text;
 
 const EXAMPLE: &str = "deploy/kubernetes/components/web-tls/web.example.yaml";
@@ -47,7 +47,7 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
         "--web.config.file",
         file.to_str().unwrap(),
     ];
-    let mut program = Program::start(pointed_at(&account, &arguments));
+    let mut program = ExporterProcess::start(pointed_at(&account, &arguments));
     let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
     let client = http_client(
         &"https://localhost".parse().unwrap(),

@@ -8,7 +8,7 @@ use ringcentral_exporter::simulator::{JournalEntry, Operation, Record, Scenario,
 use serde_json::{Value, json};
 
 use crate::client::Language;
-use crate::common::truth;
+use crate::common::oracle;
 use crate::rig::{self, Rig, visit};
 
 const PER_PAGE: usize = 5;
@@ -23,7 +23,7 @@ pub async fn every_page(language: Language) {
         .play("lists", account, || unreachable!("it waits for nothing"))
         .await;
 
-    let listed = truth::listed(&account.url(), account.now()).await;
+    let listed = oracle::listed(&account.url(), account.now()).await;
     let listed = listed
         .iter()
         .map(|call| json!([call["id"], call["direction"], call["result"]]))

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 
 pub const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 pub const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -34,7 +34,7 @@ pub struct Stage {
     pub address: SocketAddr,
     pub simulator: Simulator,
     tls: Option<TlsConnector>,
-    _program: Program,
+    _program: ExporterProcess,
 }
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -65,7 +65,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, Scenario::normal(), 1).unwrap();
         let all = [&["--web.listen-address", "127.0.0.1:0"], flags].concat();
-        let mut program = Program::start(limited(&pointed_at(&simulator, &all)));
+        let mut program = ExporterProcess::start(limited(&pointed_at(&simulator, &all)));
         let address = program
             .url()
             .await

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
 use tokio::time::{Instant, sleep};
 
+use crate::common::exporter_process::{ExporterProcess, command, output, pointed_at};
 use crate::common::http;
-use crate::common::program::{Program, command, output, pointed_at};
 use crate::rig::loopback;
 
 async fn simulator() -> Simulator {
@@ -31,7 +31,7 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
 #[tokio::test]
 async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
@@ -63,7 +63,8 @@ async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_bac
 #[tokio::test]
 async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(&simulator, &["--web.listen-address", ":0"]));
+    let mut program =
+        ExporterProcess::start(pointed_at(&simulator, &["--web.listen-address", ":0"]));
     let url = program.url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["127.0.0.1", "[::1]"] {
@@ -81,7 +82,7 @@ async fn a_stop_answers_the_scrape_in_flight() {
     let simulator = simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
@@ -108,7 +109,7 @@ async fn a_stop_answers_the_scrape_in_flight() {
 async fn a_second_signal_ends_at_once() {
     let simulator = simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
@@ -134,7 +135,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
     let refusal = Reply::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
     simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &[
             "--web.listen-address",
@@ -174,7 +175,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
 #[tokio::test]
 async fn a_hangup_ends_nothing() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
@@ -195,7 +196,7 @@ async fn a_hangup_ends_nothing() {
 #[tokio::test]
 async fn the_first_good_fetch_is_told() {
     let simulator = simulator().await;
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
@@ -217,7 +218,7 @@ async fn json_lines_are_json() {
         "--log.format",
         "json",
     ];
-    let mut program = Program::start(pointed_at(&simulator, &arguments));
+    let mut program = ExporterProcess::start(pointed_at(&simulator, &arguments));
     let line = program.logs("listening").await;
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
@@ -233,7 +234,7 @@ async fn a_server_without_tls_needs_no_root_certificates() {
     command
         .env("SSL_CERT_FILE", "/nonexistent")
         .env("SSL_CERT_DIR", "/nonexistent");
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     let text = http()
         .get(format!("{url}/metrics"))

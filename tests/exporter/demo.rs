@@ -1,8 +1,8 @@
 //! The demo, as a new user meets it.
 
 use crate::common::demo::start;
+use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
-use crate::common::program::{Program, command, output};
 
 #[tokio::test]
 async fn every_scenario_shows_calls() {
@@ -45,7 +45,7 @@ async fn what_it_prints_lets_another_exporter_in() {
     );
     let mut second = command(&["--web.listen-address", "127.0.0.1:0"]);
     second.envs(&variables);
-    let mut program = Program::start(second);
+    let mut program = ExporterProcess::start(second);
     let url = program.url().await;
     let text = http()
         .get(format!("{url}/metrics"))
@@ -68,7 +68,7 @@ async fn variables_about_an_account_do_not_disturb_it() {
         .env("RC_LEVEL", "nonsense")
         .env("RC_JWT", "x")
         .env("RC_JWT_FILE", "/nonexistent");
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     assert_eq!(
         http()

@@ -7,14 +7,14 @@ use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::Level;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
 
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::faults::log;
 use crate::rig::Rig;
 use crate::scrapes::unlimited;
 
 /// A standing account in which every scrape may fetch.
 fn still() -> Scenario {
-    StandingClock::new().scenario(Scenario {
+    ManualClock::new().scenario(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })

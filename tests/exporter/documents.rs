@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ringcentral_exporter::simulator::Scenario;
 
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::common::get;
-use crate::common::program::{Program, pointed_at};
 use crate::rig::loopback;
 
 /// The families of an exposition.
@@ -33,7 +33,7 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
     };
     let simulator =
         ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &[
             "--web.listen-address=127.0.0.1:0",

@@ -1,6 +1,6 @@
 //! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
 
-use crate::common::program::{command, output};
+use crate::common::exporter_process::{command, output};
 
 /// The line that the program ends with, given these flags and variables beside the three required ones.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {

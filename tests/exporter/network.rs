@@ -11,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::common::get;
-use crate::common::program::{Program, pointed_at};
 use crate::rig::{Rig, loopback};
 
 /// A relay that speaks TLS as `name` and passes on to the simulated account; gives its port and its certificate.
@@ -148,7 +148,7 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
         .env("RC_SERVER_URL", "http://platform.ringcentral.invalid")
         .env("HTTP_PROXY", &proxy);
     command.env("http_proxy", &proxy);
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     let text = get(&format!("{url}/metrics")).await;
     assert!(
@@ -168,7 +168,7 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env(name, "http://127.0.0.1:9");
     }
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     assert!(
         get(&format!("{url}/metrics"))
@@ -183,7 +183,7 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
     command
         .env("HTTP_PROXY", simulator.url())
         .env("http_proxy", simulator.url());
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     assert!(
         get(&format!("{url}/metrics"))

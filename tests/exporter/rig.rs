@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use crate::common::scraped::Scraped;
-use crate::common::truth;
+use crate::common::oracle;
+pub use crate::common::scrape_response::ScrapeResponse;
 
 /// A running pair.
 pub struct Rig {
@@ -119,12 +119,12 @@ impl Rig {
         }
     }
 
-    pub async fn scrape(&self) -> Scraped {
+    pub async fn scrape(&self) -> ScrapeResponse {
         self.get("/metrics", &[]).await
     }
 
     /// A scrape that Prometheus would wait for so many seconds.
-    pub async fn scrape_within(&self, seconds: &str) -> Scraped {
+    pub async fn scrape_within(&self, seconds: &str) -> ScrapeResponse {
         self.get(
             "/metrics",
             &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)],
@@ -132,8 +132,8 @@ impl Rig {
         .await
     }
 
-    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Scraped {
-        Scraped::get(&self.http, &format!("{}{path}", self.url), headers).await
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> ScrapeResponse {
+        ScrapeResponse::get(&self.http, &format!("{}{path}", self.url), headers).await
     }
 
     /// Sends these bytes on a connection of their own; gives the head and the body of what comes back.
@@ -158,7 +158,7 @@ impl Rig {
     }
 
     /// Scrapes until a fetch has succeeded, for at most `patience`.
-    pub async fn recovers(&self, patience: Duration) -> Scraped {
+    pub async fn recovers(&self, patience: Duration) -> ScrapeResponse {
         let deadline = Instant::now() + patience;
         loop {
             let scraped = self.scrape().await;
@@ -176,12 +176,12 @@ impl Rig {
 
     /// What the families about calls must hold now, while the account's clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        truth::of(&self.simulator, "default").await
+        oracle::of(&self.simulator, "default").await
     }
 
     /// The account's numbers by id.
-    pub fn numbers(&self) -> truth::Numbers {
-        truth::numbers_of(&self.simulator)
+    pub fn numbers(&self) -> oracle::Numbers {
+        oracle::numbers_of(&self.simulator)
     }
 
     /// The requests that the simulated account saw.
@@ -207,7 +207,7 @@ impl Rig {
     }
 }
 
-impl Scraped {
+impl ScrapeResponse {
     #[track_caller]
     pub fn up(&self) -> f64 {
         self.value("ringcentral_up{account=\"default\"}")

@@ -8,8 +8,8 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::{Envelope, Limits};
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
-use crate::common::clock::StandingClock;
-use crate::common::truth::CALL_FAMILIES;
+use crate::common::clock::ManualClock;
+use crate::common::oracle::CALL_FAMILIES;
 use crate::rig::Rig;
 
 /// Limits under which every scrape may fetch.
@@ -26,7 +26,7 @@ pub fn unlimited() -> Limits {
 
 /// Scrapes at several instants and compares all families about calls with the truth of each.
 async fn shows_the_truth(scenario: Scenario, steps: u32) {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let rig = Rig::start(clock.scenario(Scenario {
         limits: unlimited(),
         ..scenario
@@ -126,7 +126,7 @@ fn number_of(rig: &Rig, id: u64) -> String {
 
 #[tokio::test]
 async fn at_level_extension_the_calls_of_one_user_are_shown() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let busy = Scenario {
         extensions: 20,
         calls_per_minute: 40.0,
@@ -167,7 +167,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
 
 #[tokio::test]
 async fn without_the_label_extension_the_counts_add_up() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let rig = Rig::configured(clock.scenario(Scenario::normal()), |config| {
         config.common.metrics.extension_label = ExtensionLabel::Off;
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{JournalEntry, Operation};
 
-use crate::common::truth::{self, CALL_FAMILIES};
+use crate::common::oracle::{self, CALL_FAMILIES};
 use crate::world::{Seen, World, sum};
 
 const HOUR: i64 = 3600;
@@ -76,8 +76,8 @@ impl Judge {
         let Some(listed_at) = seen.listed_at else {
             return;
         };
-        let listed = truth::listed(&world.simulator().url(), listed_at).await;
-        let truth = truth::samples("default", &listed, &world.rig.numbers());
+        let listed = oracle::listed(&world.simulator().url(), listed_at).await;
+        let truth = oracle::samples("default", &listed, &world.rig.numbers());
         let mut shown = seen.samples.clone();
         shown.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap()));
         self.compared += 1;

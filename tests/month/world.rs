@@ -13,7 +13,7 @@ use ringcentral_exporter::simulator::limiter::OtherTool;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tempfile::TempDir;
 
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::rig::Rig;
 
 /// What a scrape got, by series.
@@ -32,7 +32,7 @@ const STEP: Duration = Duration::from_millis(500);
 
 pub struct World {
     pub rig: Rig,
-    clock: StandingClock,
+    clock: ManualClock,
     folder: TempDir,
     /// Dropped, it lets the blocking task end.
     _standstill: mpsc::Sender<()>,
@@ -43,7 +43,7 @@ impl World {
         let (standstill, end) = mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || end.recv());
         tokio::time::pause();
-        let clock = StandingClock::new();
+        let clock = ManualClock::new();
         let folder = tempfile::tempdir().unwrap();
         let jwt = folder.path().join("jwt");
         let rig = Rig::configured(clock.scenario(scenario()), |config| {

@@ -8,7 +8,7 @@ use ringcentral_exporter::simulator::{Operation, Record, Scenario, Simulator};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::common::prometheus::Server;
 
 /// The pair of a record, as the series has it.
@@ -39,7 +39,7 @@ async fn three_minutes_of_a_busy_account_increase_by_what_ended() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let simulator = Simulator::start(listener, busy, 3).unwrap();
-    let mut program = Program::start(pointed_at(
+    let mut program = ExporterProcess::start(pointed_at(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));

@@ -23,8 +23,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::demo;
+use common::oracle::{self, CALL_FAMILIES};
 use common::prometheus::Server;
-use common::truth::{self, CALL_FAMILIES};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -43,7 +43,7 @@ async fn listed_for(simulator: &str, journal: &[Value], taken: f64) -> Vec<Value
         .into_iter()
         .find(|entry| (-0.002..1.0).contains(&(arrived(entry) - taken)))
         .unwrap();
-    truth::listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
+    oracle::listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
 }
 
 #[tokio::test]
@@ -57,14 +57,14 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
         [&1.0]
     );
     let journal = journal(simulator).await;
-    let numbers = truth::numbers(&variables).await;
+    let numbers = oracle::numbers(&variables).await;
     let scrapes = prometheus
         .scrapes("ringcentral_snapshot_timestamp_seconds")
         .await;
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
     let mut ever = BTreeSet::new();
     for (at, taken) in &scrapes {
-        let truth = truth::samples(
+        let truth = oracle::samples(
             "default",
             &listed_for(simulator, &journal, *taken).await,
             &numbers,

@@ -1,6 +1,6 @@
 //! The queries of the documents are PromQL.
 
-use crate::common::documents::queries;
+use crate::common::markdown::queries;
 use crate::common::promtool::understands;
 
 #[test]

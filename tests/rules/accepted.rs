@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::documents;
+use crate::common::markdown;
 use crate::common::promtool::promtool;
 use crate::shipped::FOLDER;
 
 /// Has promtool look at all files of a folder.
 fn promtool_on(what: [&str; 2], folder: &str, ending: &str) -> String {
-    let files = documents::files(Path::new(FOLDER).join(folder), ending);
+    let files = markdown::files(Path::new(FOLDER).join(folder), ending);
     let files = files.iter().map(|file| file.to_str().unwrap());
     promtool(&what.into_iter().chain(files).collect::<Vec<_>>())
 }
@@ -35,7 +35,7 @@ const CONFIGURATIONS: [&str; 3] = [
 
 #[test]
 fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
-    let shipped = documents::files(FOLDER, ".yml");
+    let shipped = markdown::files(FOLDER, ".yml");
     let names = shipped
         .iter()
         .map(|file| file.file_name().unwrap().to_str().unwrap());
@@ -66,7 +66,7 @@ fn a_mistake_in_a_configuration_is_found() {
         ),
     ] {
         let (text, broken) = (
-            documents::read(&format!("{FOLDER}/{file}")),
+            markdown::read(&format!("{FOLDER}/{file}")),
             folder.path().join("broken.yml"),
         );
         assert!(text.contains(right), "{right} in {file}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::documents;
+use crate::common::markdown;
 use crate::common::promql::labels::{self, Labels};
 use crate::common::promql::{self, Expr, Selector, selectors};
 use crate::metrics::Metrics;
@@ -45,7 +45,7 @@ fn no_alert_builds_on_live_calls_by_direction_or_on_what_is_left_of_the_limit() 
 async fn no_alert_asks_the_direction_of_anything_from_the_snapshot() {
     let (metrics, live) = (
         Metrics::of_the_exporter().await,
-        documents::families("From the snapshot"),
+        markdown::families("From the snapshot"),
     );
     assert!(live.contains("ringcentral_active_calls"), "{live:?}");
     let without_direction = |selector: &Selector| {

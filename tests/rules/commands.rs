@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use crate::common::documents::{commands, files, table};
+use crate::common::markdown::{commands, files, table};
 use crate::common::prometheus::Setup;
 use crate::common::promtool::shell;
 use crate::shipped::{self, FOLDER};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::documents;
+use crate::common::markdown;
 use crate::metrics::Metrics;
 use crate::shipped::{self, Rule};
 
@@ -160,7 +160,7 @@ async fn texts_use_labels_that_the_alert_has() {
 
 #[test]
 fn each_alert_links_to_its_section_of_the_runbook() {
-    let package: Vec<_> = documents::read("Cargo.toml")
+    let package: Vec<_> = markdown::read("Cargo.toml")
         .lines()
         .map(str::to_owned)
         .collect();

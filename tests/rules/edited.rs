@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Weekday, date};
 
 use crate::calendar::Calendar;
-use crate::common::documents::{blocks, table};
+use crate::common::markdown::{blocks, table};
 use crate::common::promtool::shell;
 use crate::shipped::{self, BUSINESS_HOURS, Rule};
 use crate::zones::{assert_a_cycle, assert_two_years, edited, edits, idle};

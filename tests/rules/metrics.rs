@@ -3,12 +3,12 @@
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::documents::queries;
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::common::exposition::Exposition;
-use crate::common::program::{Program, pointed_at};
+use crate::common::markdown::queries;
 use crate::common::promql::labels::{self, Labels, Outcome};
 use crate::common::promql::{self, Expr, Selector};
-use crate::common::{documents, get};
+use crate::common::{get, markdown};
 use crate::conventions::templates;
 use crate::shipped::{self, Rule};
 
@@ -34,7 +34,7 @@ impl Metrics {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, busy, 1).unwrap();
-        let mut program = Program::start(pointed_at(&simulator, &FLAGS));
+        let mut program = ExporterProcess::start(pointed_at(&simulator, &FLAGS));
         let url = program.url().await;
         let exposed = Exposition::read(&get(&format!("{url}/metrics")).await);
         Self {
@@ -137,7 +137,7 @@ async fn no_rule_and_no_text_uses_a_metric_or_label_that_does_not_exist() {
 #[tokio::test]
 async fn no_query_of_the_runbook_uses_a_metric_or_label_that_does_not_exist() {
     let metrics = Metrics::of_the_exporter().await;
-    for query in queries(&documents::read("docs/RUNBOOK.md")) {
+    for query in queries(&markdown::read("docs/RUNBOOK.md")) {
         metrics.assert_has(&query, "the runbook");
     }
 }

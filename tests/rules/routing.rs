@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::common::daemon::Daemon;
-use crate::common::documents;
+use crate::common::background_process::BackgroundProcess;
+use crate::common::markdown;
 use crate::common::promtool::shell;
 use crate::common::{get, http};
 use crate::shipped::{FOLDER, yaml};
@@ -32,7 +32,7 @@ fn alerts_are_grouped_by_what_all_accounts_have() {
         "deploy/prometheus/alertmanager.yml",
         "deploy/compose/alertmanager.yml",
     ] {
-        let config: Value = yaml(&documents::read(file));
+        let config: Value = yaml(&markdown::read(file));
         assert_eq!(
             config["route"]["group_by"],
             json!(["alertname", "job"]),
@@ -103,7 +103,7 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
             &format!("--storage.path={}", folder.path().display()),
             "--cluster.listen-address=",
         ]);
-    let daemon = Daemon::start(&mut command);
+    let daemon = BackgroundProcess::start(&mut command);
     let address = daemon.address().await;
     let body = serde_json::to_string(&alerts()).unwrap();
     let sent = http()

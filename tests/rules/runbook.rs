@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::documents::{queries, read, sections};
+use crate::common::markdown::{queries, read, sections};
 use crate::common::promtool::understands;
 use crate::shipped;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::common::documents;
+use crate::common::markdown;
 use crate::common::promql::{self, Expr};
 
 /// The folder, from the package's, in which tests run.
@@ -104,7 +104,7 @@ struct Cases {
 
 /// All rules, in the order in which they stand.
 pub fn rules() -> Vec<Rule> {
-    let texts = documents::files(Path::new(FOLDER).join("rules"), ".yml")
+    let texts = markdown::files(Path::new(FOLDER).join("rules"), ".yml")
         .into_iter()
         .map(|file| read(&file));
     texts.flat_map(|text| rules_in(&text)).collect()
@@ -135,7 +135,7 @@ pub fn records() -> Vec<Rule> {
 
 /// All blocks of the unit tests.
 pub fn cases() -> Vec<Case> {
-    let texts = documents::files(Path::new(FOLDER).join("tests"), ".test.yml")
+    let texts = markdown::files(Path::new(FOLDER).join("tests"), ".test.yml")
         .into_iter()
         .map(|file| read(&file));
     texts.flat_map(|text| yaml::<Cases>(&text).tests).collect()
@@ -168,11 +168,11 @@ pub fn business_hours() -> String {
 
 /// The document beside the rules.
 pub fn readme() -> String {
-    documents::read(&format!("{FOLDER}/README.md"))
+    markdown::read(&format!("{FOLDER}/README.md"))
 }
 
 fn read(file: &Path) -> String {
-    documents::read(file.to_str().unwrap())
+    markdown::read(file.to_str().unwrap())
 }
 
 pub fn yaml<T: DeserializeOwned>(text: &str) -> T {

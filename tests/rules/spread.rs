@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use crate::common::documents::read;
+use crate::common::markdown::read;
 use crate::common::prometheus::{Server, Setup};
 use crate::shipped::FOLDER;
 

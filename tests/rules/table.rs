@@ -1,6 +1,6 @@
 //! The table of alerts in the document beside the rules tells the truth.
 
-use crate::common::documents::{codes, table};
+use crate::common::markdown::{codes, table};
 use crate::shipped;
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Calendar, DAY, new_year};
-use crate::common::documents::{Table, codes, table};
+use crate::common::markdown::{Table, codes, table};
 use crate::common::prometheus::{Server, Setup};
 use crate::shipped;
 

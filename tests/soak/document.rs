@@ -1,6 +1,6 @@
 //! The document of what goes wrong names tests that there are.
 
-use crate::common::documents::{codes, read};
+use crate::common::markdown::{codes, read};
 
 /// `exporter/limits::NAME` is in `tests/exporter/limits.rs`, `src/...` beside the code.
 fn source(path: &str) -> String {

@@ -1,7 +1,7 @@
 //! Judges the scrapes: each is answered, each shows the truth of one instant or nothing, and calls that ended are
 //! counted exactly wherever the exporter declares no gap.
 //!
-//! The truth comes from the simulated company, by the rules of `common::truth`; which instant a snapshot shows is told
+//! The truth comes from the simulated company, by the rules of `common::oracle`; which instant a snapshot shows is told
 //! by the journal of the API.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Simulator};
 
-use crate::common::truth::{self, CALL_FAMILIES};
+use crate::common::oracle::{self, CALL_FAMILIES};
 use crate::diary::Diary;
 use crate::scrapes::Scrape;
 use crate::stage::INTERVAL;
@@ -168,12 +168,12 @@ impl Numbers {
         shown: Samples,
         evidence: &Evidence<'_>,
     ) -> Option<String> {
-        let numbers = truth::numbers_of(evidence.simulator);
+        let numbers = oracle::numbers_of(evidence.simulator);
         let until = scrape.answered_ms().min(taken + FETCH_MS);
         let mut nearest = None;
         for listed_at in lists_between(evidence.journal, taken - GRAIN_MS, until) {
-            let listed = truth::listed(&evidence.simulator.url(), listed_at).await;
-            let calls = truth::samples(ACCOUNT, &listed, &numbers);
+            let listed = oracle::listed(&evidence.simulator.url(), listed_at).await;
+            let calls = oracle::samples(ACCOUNT, &listed, &numbers);
             if calls == shown {
                 return self.is_counted(
                     scrape,
@@ -215,7 +215,7 @@ impl Numbers {
                 .then(|| "the baseline was counted".to_owned());
         };
         let switchboard = evidence.simulator.switchboard();
-        let truth = truth::ended(
+        let truth = oracle::ended(
             ACCOUNT,
             &switchboard.ended_between(before.listed_at, new.listed_at),
         );
@@ -322,12 +322,12 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::common::clock::StandingClock;
+    use crate::common::clock::ManualClock;
 
     /// Two true scrapes of a simulated account, a minute apart; the second is changed first. Gives what is found in it.
     async fn findings(change: impl FnOnce(&mut Scrape)) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let clock = StandingClock::new();
+        let clock = ManualClock::new();
         let simulator = Simulator::start(listener, clock.scenario(Scenario::normal()), 1).unwrap();
         let hours = Duration::from_secs(36_000);
         let diary = Diary::new(
@@ -358,8 +358,8 @@ mod tests {
 
     async fn true_scrape(server: usize, simulator: &Simulator, started: i64) -> Scrape {
         let at_ms = simulator.now();
-        let mut samples = truth::of(simulator, ACCOUNT).await;
-        samples.extend(truth::ended(
+        let mut samples = oracle::of(simulator, ACCOUNT).await;
+        samples.extend(oracle::ended(
             ACCOUNT,
             &simulator.switchboard().ended_between(started, at_ms),
         ));

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::common::daemon::Daemon;
-use crate::common::program::command;
+use crate::common::background_process::BackgroundProcess;
+use crate::common::exporter_process::command;
 use crate::common::prometheus::Server;
 use crate::diary::{Diary, Injection, Rotation};
 use crate::now_ms;
@@ -33,7 +33,7 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(120);
 pub struct Stage {
     pub simulator: Simulator,
     pub proxy: Proxy,
-    pub exporter: Daemon,
+    pub exporter: BackgroundProcess,
     pub pair: [Server; 2],
     folder: TempDir,
     diary: Mutex<Diary>,
@@ -314,7 +314,7 @@ fn scenario(other_tool: OtherTool, lists_a_minute: u32) -> Scenario {
     }
 }
 
-fn exporter(simulator: &Simulator, proxy: &Proxy, folder: &TempDir) -> Daemon {
+fn exporter(simulator: &Simulator, proxy: &Proxy, folder: &TempDir) -> BackgroundProcess {
     let jwt = folder.path().join("jwt");
     std::fs::write(&jwt, simulator.jwt()).unwrap();
     let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
@@ -323,5 +323,5 @@ fn exporter(simulator: &Simulator, proxy: &Proxy, folder: &TempDir) -> Daemon {
         .env("RC_CLIENT_ID", simulator.client_id())
         .env("RC_CLIENT_SECRET", simulator.client_secret())
         .env("RC_JWT_FILE", jwt);
-    Daemon::start(&mut command)
+    BackgroundProcess::start(&mut command)
 }

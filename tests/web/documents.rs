@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::stage::simulator;
 
 const PASSWORD: &str = "correct horse";
@@ -53,7 +53,7 @@ async fn run(commands: &str, folder: &Path, port: Option<&str>) -> String {
 async fn the_page_about_the_web_configuration_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator().await;
-    let mut running: Option<(Program, String)> = None;
+    let mut running: Option<(ExporterProcess, String)> = None;
     let mut scrapes = 0;
     for (language, text) in blocks(include_str!("../../docs/WEB.md")) {
         let yaml = completed(&text, folder.path());
@@ -88,7 +88,7 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
 async fn start(
     simulator: &ringcentral_exporter::simulator::Simulator,
     folder: &Path,
-) -> (Program, String) {
+) -> (ExporterProcess, String) {
     let mut command = pointed_at(
         simulator,
         &[
@@ -99,7 +99,7 @@ async fn start(
         ],
     );
     command.current_dir(folder);
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
     (program, port)
 }

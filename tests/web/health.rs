@@ -1,6 +1,6 @@
 //! The command `health` where the exporter has a web configuration.
 
-use crate::common::program::{command, output};
+use crate::common::exporter_process::{command, output};
 use crate::stage::{Stage, TLS, users};
 
 async fn health(stage: &Stage) -> (Option<i32>, String) {

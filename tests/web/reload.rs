@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::pki::Pki;
 use crate::stage::{Stage, TLS, simulator, users};
 
@@ -147,7 +147,7 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
         ],
     );
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
     std::fs::remove_file(&jwt).unwrap();
     let answer = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
@@ -180,7 +180,7 @@ async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_fil
     ];
     let mut command = pointed_at(&simulator, &flags);
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
-    let mut program = Program::start(command);
+    let mut program = ExporterProcess::start(command);
     let url = program.url().await;
 
     std::fs::remove_file(&jwt).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::program::{Program, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, pointed_at};
 use crate::curl::{Answer, curl};
 use crate::pki::Pki;
 
@@ -15,7 +15,7 @@ pub const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: 
 /// A running program.
 pub struct Stage {
     pub pki: Pki,
-    pub program: Program,
+    pub program: ExporterProcess,
     pub simulator: Simulator,
     /// Without a scheme.
     pub address: String,
@@ -43,7 +43,7 @@ impl Stage {
         ]
         .concat();
         let all = [&["--web.config.file", file.as_str()], all.as_slice()].concat();
-        let mut program = Program::start(pointed_at(&simulator, &all));
+        let mut program = ExporterProcess::start(pointed_at(&simulator, &all));
         let url = program.url().await;
         let scheme = if program.log.contains("tls=true") {
             "https"

@@ -1,6 +1,6 @@
 //! What is found before anything has started: one line, exit code 2.
 
-use crate::common::program::{command, output};
+use crate::common::exporter_process::{command, output};
 use crate::pki::Pki;
 use crate::stage::{Stage, TLS};
 

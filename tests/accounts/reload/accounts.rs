@@ -5,12 +5,12 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 
 use super::{calls_end, ended, is_undisturbed, scraped_once};
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::fleet::{Member, company, eventually, up};
 
 #[tokio::test]
 async fn an_account_that_is_added_is_there_at_the_next_scrape() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet
@@ -35,7 +35,7 @@ async fn an_account_that_is_added_is_there_at_the_next_scrape() {
 
 #[tokio::test]
 async fn an_account_that_is_removed_is_gone_at_the_next_scrape_and_gives_its_token_back() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "gone", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let gone = fleet.remove("gone");
@@ -54,7 +54,7 @@ async fn an_account_that_is_removed_is_gone_at_the_next_scrape_and_gives_its_tok
 
 #[tokio::test]
 async fn an_account_that_comes_back_begins_anew() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     calls_end(&fleet, &clock).await;
     let away = fleet.remove("b");
@@ -79,7 +79,7 @@ async fn an_account_that_comes_back_begins_anew() {
 /// What the log says of a reload in numbers: the accounts that run, and those that came and went.
 #[tokio::test]
 async fn a_reload_says_how_many_accounts_came_and_went() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b", "c"], &clock).await;
     assert_tells(&fleet.reload().await, "accounts=3 added=0 removed=0");
     fleet.remove("a");
@@ -103,7 +103,7 @@ fn assert_tells(line: &str, counts: &str) {
 
 #[tokio::test]
 async fn another_level_is_another_account() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.member_mut("a").more = ", level: extension".to_owned();
@@ -126,7 +126,7 @@ async fn another_level_is_another_account() {
 
 #[tokio::test]
 async fn another_server_is_another_account() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let moved = Member::new("a", clock.scenario(company(9)), 90).await;
@@ -144,7 +144,7 @@ async fn another_server_is_another_account() {
 
 #[tokio::test]
 async fn another_name_is_another_account() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.member_mut("a").name = "c".to_owned();
@@ -157,7 +157,7 @@ async fn another_name_is_another_account() {
 
 #[tokio::test]
 async fn another_limit_is_shown_and_disturbs_nothing() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.member_mut("a").more = ", concurrent_calls_limit: 77".to_owned();
@@ -175,7 +175,7 @@ async fn another_limit_is_shown_and_disturbs_nothing() {
 /// A request that nobody waits for is left, and not waited for.
 #[tokio::test]
 async fn an_account_that_hangs_can_be_removed_and_gives_its_token_back_at_once() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "hangs"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet
@@ -205,7 +205,7 @@ async fn an_account_that_hangs_can_be_removed_and_gives_its_token_back_at_once()
 
 #[tokio::test]
 async fn two_accounts_that_exchange_their_names_exchange_their_calls() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b", "c"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.members[0].name = "b".to_owned();

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{calls_end, is_undisturbed, scraped_once};
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::fleet::{Fleet, Member, company};
 
 const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
 
 #[tokio::test]
 async fn a_file_that_says_the_same_disturbs_nothing() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.reload().await;
@@ -52,7 +52,7 @@ async fn sd_names(fleet: &Fleet) -> Vec<String> {
 
 #[tokio::test]
 async fn a_bad_file_changes_nothing_at_all() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let good = std::fs::read_to_string(fleet.file()).unwrap();
@@ -83,7 +83,7 @@ async fn a_bad_file_changes_nothing_at_all() {
 /// Half a change would be worse than none.
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_changes_nothing_at_all() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let good = std::fs::read_to_string(fleet.file()).unwrap();
@@ -102,7 +102,7 @@ async fn a_secret_that_cannot_be_read_changes_nothing_at_all() {
 
 #[tokio::test]
 async fn a_request_reloads_and_tells_how_it_went() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let members = Member::several(&["a", "b"], |place| clock.scenario(company(place))).await;
     let mut fleet = Fleet::with(members, &["--web.enable-lifecycle"]).await;
     fleet.remove("b");
@@ -148,7 +148,7 @@ async fn a_bad_web_configuration_keeps_the_accounts_as_they_were() {
 /// Signals that come faster than they are heeded are one.
 #[tokio::test]
 async fn a_hundred_signals_at_once_disturb_nothing() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     for _ in 0..100 {

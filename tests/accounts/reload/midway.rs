@@ -5,12 +5,12 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 
 use super::{calls_end, is_undisturbed, scraped_once};
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::fleet::{Member, are_up, company, eventually};
 
 #[tokio::test]
 async fn a_fetch_under_way_is_not_disturbed_by_what_comes_and_goes_beside_it() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b", "gone"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     clock.advance(Duration::from_secs(30));
@@ -56,7 +56,7 @@ async fn a_fetch_under_way_is_not_disturbed_by_what_comes_and_goes_beside_it() {
 
 #[tokio::test]
 async fn a_scrape_that_waits_for_an_account_that_goes_or_changes_gets_its_answer() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "gone", "changed", "rotated"], &clock).await;
     let late = || {
         Fault::once(

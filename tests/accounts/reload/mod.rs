@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::Operation;
 
-use crate::common::clock::StandingClock;
-use crate::common::scraped::Scraped;
+use crate::common::clock::ManualClock;
+use crate::common::scrape_response::ScrapeResponse;
 use crate::fleet::{Fleet, Member, are_up, company};
 
 /// A fleet of these accounts, scraped once; their clock stands.
-async fn scraped_once(names: &[&str], clock: &StandingClock) -> Fleet {
+async fn scraped_once(names: &[&str], clock: &ManualClock) -> Fleet {
     let fleet =
         Fleet::start(Member::several(names, |place| clock.scenario(company(place))).await).await;
     let scraped = fleet.scrape().await;
@@ -28,7 +28,7 @@ async fn scraped_once(names: &[&str], clock: &StandingClock) -> Fleet {
 }
 
 /// Has some calls end and be counted.
-async fn calls_end(fleet: &Fleet, clock: &StandingClock) -> Scraped {
+async fn calls_end(fleet: &Fleet, clock: &ManualClock) -> ScrapeResponse {
     for _ in 0..3 {
         clock.advance(Duration::from_secs(60));
         fleet.scrape().await;
@@ -42,7 +42,7 @@ async fn calls_end(fleet: &Fleet, clock: &StandingClock) -> Scraped {
 }
 
 /// All calls of an account that have been counted as ended.
-fn ended(scraped: &Scraped, name: &str) -> f64 {
+fn ended(scraped: &ScrapeResponse, name: &str) -> f64 {
     let samples = scraped.about(name).into_iter();
     samples
         .filter(|(series, _)| series.starts_with("ringcentral_calls_ended_total{"))
@@ -51,14 +51,14 @@ fn ended(scraped: &Scraped, name: &str) -> f64 {
 }
 
 /// The counters of an account.
-fn counters(scraped: &Scraped, name: &str) -> BTreeMap<String, f64> {
+fn counters(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
     let mut samples = scraped.about(name);
     samples.retain(|series, _| series.contains("_total{"));
     samples
 }
 
 /// Scrapes: the account has logged in once in all, has lost none of its counts, and is exact.
-async fn is_undisturbed(fleet: &Fleet, name: &str, before: &Scraped) {
+async fn is_undisturbed(fleet: &Fleet, name: &str, before: &ScrapeResponse) {
     let scraped = fleet.scrape().await;
     let member = fleet.member(name);
     assert_eq!(

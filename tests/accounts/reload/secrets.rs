@@ -6,13 +6,13 @@ use ringcentral_exporter::simulator::Operation;
 use tokio::time::{Instant, sleep};
 
 use super::{calls_end, ended, is_undisturbed, scraped_once};
-use crate::common::clock::StandingClock;
-use crate::common::scraped::Scraped;
+use crate::common::clock::ManualClock;
+use crate::common::scrape_response::ScrapeResponse;
 use crate::fleet::{Fleet, Member, blocked_until, company, eventually, requests_total, up};
 
 #[tokio::test]
 async fn a_secret_that_changes_in_its_file_costs_a_login_and_no_count() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
@@ -23,7 +23,7 @@ async fn a_secret_that_changes_in_its_file_costs_a_login_and_no_count() {
 
 #[tokio::test]
 async fn a_secret_in_another_file_costs_a_login_and_no_count() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     let jwt = fleet.member("a").simulator.issue_jwt();
@@ -35,7 +35,7 @@ async fn a_secret_in_another_file_costs_a_login_and_no_count() {
 }
 
 /// At the next scrape, and not before.
-async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &Scraped) {
+async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &ScrapeResponse) {
     assert_eq!(
         fleet.member(name).count(Operation::Token),
         1,
@@ -53,7 +53,7 @@ async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &S
 /// The same secret in another place is no other secret.
 #[tokio::test]
 async fn a_secret_that_moves_to_another_file_costs_nothing() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
     fleet.member_mut("a").files = "elsewhere".to_owned();
@@ -85,7 +85,7 @@ async fn a_repaired_secret_ends_the_wait_after_a_refused_login() {
 
 /// Scrapes until it is up, for much less than the minute of a refused login. A walk that failed at its login has spent
 /// its turn, and the next is 7.5 s away as long as no answer has told another pace.
-async fn recovers(fleet: &Fleet, name: &str) -> Scraped {
+async fn recovers(fleet: &Fleet, name: &str) -> ScrapeResponse {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let scraped = fleet.scrape().await;

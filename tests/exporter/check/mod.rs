@@ -11,8 +11,8 @@ mod well;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::process::Command;
 
-use crate::common::clock::StandingClock;
-use crate::common::program::{output, pointed_at};
+use crate::common::clock::ManualClock;
+use crate::common::exporter_process::{output, pointed_at};
 use crate::rig::loopback;
 
 /// Words that must never be seen: a proxy's password, and how every simulated access token begins.
@@ -20,7 +20,7 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 
 /// An account at a standing hour, so that its calls stay the same; its JWT has no end.
 fn still() -> Scenario {
-    StandingClock::new().scenario(Scenario {
+    ManualClock::new().scenario(Scenario {
         jwt_life: None,
         ..Scenario::normal()
     })

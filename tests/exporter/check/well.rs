@@ -6,8 +6,8 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 
 use super::{check, masked, pinned, says, simulator, still};
-use crate::common::program::{Program, output};
-use crate::common::truth;
+use crate::common::exporter_process::{ExporterProcess, output};
+use crate::common::oracle;
 
 fn requests(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
     let journal = simulator.journal().into_iter();
@@ -138,7 +138,7 @@ async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standar
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
         .collect();
-    let truth = truth::of(&simulator, "default").await;
+    let truth = oracle::of(&simulator, "default").await;
     assert!(truth.len() > 10);
     for (series, value) in truth {
         assert_eq!(samples.get(&series), Some(&value), "{series}");
@@ -166,7 +166,7 @@ async fn a_failure_can_be_printed_as_a_scrape_would_show_it() {
 async fn a_signal_ends_it_and_the_token_is_given_back() {
     let simulator = simulator(still()).await;
     simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-    let mut program = Program::start(check(&simulator, &[]));
+    let mut program = ExporterProcess::start(check(&simulator, &[]));
     while requests(&simulator, Operation::ActiveCalls).is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -6,7 +6,7 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
 
-use crate::common::clock::StandingClock;
+use crate::common::clock::ManualClock;
 use crate::rig::{Rig, account, loopback};
 use crate::scrapes::unlimited;
 
@@ -416,7 +416,7 @@ async fn an_eviction_while_the_window_is_nearly_full_costs_no_whole_window() {
 
 #[tokio::test]
 async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let busy = Scenario {
         limits: unlimited(),
         calls_per_minute: 20.0,
@@ -440,7 +440,7 @@ async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
         .inject(Fault::once(Operation::ActiveCalls, again(30, None)));
     let scraped = rig.scrape().await;
     let truth =
-        crate::common::truth::samples("default", &listed[..listed.len().min(50)], &rig.numbers());
+        crate::common::oracle::samples("default", &listed[..listed.len().min(50)], &rig.numbers());
     assert_eq!((scraped.up(), scraped.calls()), (1.0, truth));
 }
 
@@ -584,7 +584,7 @@ async fn an_absurd_scrape_header_counts_as_none() {
 
 #[tokio::test]
 async fn the_accounts_clock_may_jump_either_way() {
-    let clock = StandingClock::new();
+    let clock = ManualClock::new();
     let rig = Rig::start(clock.scenario(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
@@ -605,7 +605,7 @@ async fn the_accounts_clock_may_jump_either_way() {
 
 /// The records listed now, as the wire shows them; at least three pages of twenty.
 async fn listed(rig: &Rig) -> Vec<serde_json::Value> {
-    let listed = crate::common::truth::listed(&rig.simulator.url(), rig.simulator.now()).await;
+    let listed = crate::common::oracle::listed(&rig.simulator.url(), rig.simulator.now()).await;
     assert!(listed.len() >= 50, "{} records", listed.len());
     listed
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::log;
 use super::table::{Row, Stage};
-use crate::rig::{Rig, Scraped};
+use crate::rig::{Rig, ScrapeResponse};
 use crate::scrapes::unlimited;
 
 /// Long enough for all rows at once on a slow machine to scrape while the snapshot is fresh.
@@ -159,7 +159,7 @@ async fn rig(account: &str, stage: Stage) -> Rig {
     .await
 }
 
-async fn recovery(rig: &Rig, account: &str) -> Scraped {
+async fn recovery(rig: &Rig, account: &str) -> ScrapeResponse {
     let deadline = Instant::now() + RECOVERY;
     loop {
         let scraped = rig.scrape().await;
@@ -175,18 +175,18 @@ async fn recovery(rig: &Rig, account: &str) -> Scraped {
     }
 }
 
-fn up(scraped: &Scraped, account: &str) -> f64 {
+fn up(scraped: &ScrapeResponse, account: &str) -> f64 {
     scraped.value(&format!("ringcentral_up{{account=\"{account}\"}}"))
 }
 
-fn blocked_until(scraped: &Scraped, account: &str, operation: &str) -> f64 {
+fn blocked_until(scraped: &ScrapeResponse, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
     scraped.value(&format!(
         "ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"
     ))
 }
 
-fn failures(scraped: &Scraped, account: &str, operation: Operation, reason: &str) -> f64 {
+fn failures(scraped: &ScrapeResponse, account: &str, operation: Operation, reason: &str) -> f64 {
     let operation = if operation == Operation::Token {
         "token"
     } else {

@@ -6,18 +6,18 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::truth::CALL_FAMILIES;
+use super::oracle::CALL_FAMILIES;
 
 /// What a scrape got.
 #[derive(Debug)]
-pub struct Scraped {
+pub struct ScrapeResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
     pub took: Duration,
 }
 
-impl Scraped {
+impl ScrapeResponse {
     /// Asks for this address with these headers.
     #[allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
     pub async fn get(http: &reqwest::Client, url: &str, headers: &[(&str, &str)]) -> Self {

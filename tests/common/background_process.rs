@@ -14,13 +14,13 @@ use tokio::time::{sleep, timeout};
 type Log = Arc<Mutex<String>>;
 
 /// A running program; it is killed when this is dropped.
-pub struct Daemon {
+pub struct BackgroundProcess {
     log: Log,
     reading: JoinHandle<()>,
     child: Child,
 }
 
-impl Daemon {
+impl BackgroundProcess {
     /// Starts it; `make tools` installs what it needs.
     pub fn start(command: &mut Command) -> Self {
         let command = command

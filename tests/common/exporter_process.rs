@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// The program, running.
-pub struct Program {
+pub struct ExporterProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
     pub stdout: BufReader<ChildStdout>,
@@ -60,7 +60,7 @@ pub async fn output(mut command: Command) -> (Option<i32>, String, String) {
     )
 }
 
-impl Program {
+impl ExporterProcess {
     pub fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
