@@ -57,7 +57,7 @@ impl Moment {
 
     /// Whether this moment has come at `now`.
     #[must_use]
-    pub fn has_come(self, now: Self) -> bool {
+    pub fn is_past(self, now: Self) -> bool {
         self.instant <= now.instant
     }
 }

@@ -100,7 +100,7 @@ impl Exporter {
 
     fn may_fetch(&self, now: Moment) -> bool {
         let may_begin = self.auth.need(now) != Need::Login || self.may_ask(Operation::Token, now);
-        may_begin && self.budget.walk_at(now).has_come(now)
+        may_begin && self.budget.walk_at(now).is_past(now)
     }
 
     /// A login if need be, then the list; the first list waits for the directory too.
@@ -170,7 +170,7 @@ impl Exporter {
             }
         }
         let has_token = self.auth.need(now) != Need::Login;
-        if has_token && self.directory_due.has_come(now) && self.may_ask(Operation::Extensions, now)
+        if has_token && self.directory_due.is_past(now) && self.may_ask(Operation::Extensions, now)
         {
             self.read_directory(account, now);
         }
@@ -208,7 +208,7 @@ impl Exporter {
     }
 
     fn may_ask(&self, operation: Operation, now: Moment) -> bool {
-        self.budget.request_at(operation, now).has_come(now)
+        self.budget.request_at(operation, now).is_past(now)
     }
 
     /// Counted as the transport counts.

@@ -144,7 +144,7 @@ fn penalty(failure: &Failure, observation: &Observation, now: Moment) -> Option<
         .blocked_until
         .iter()
         .find(|(operation, _)| *operation == failure.operation)?;
-    let until = blocked.1.filter(|until| !until.has_come(now))?;
+    let until = blocked.1.filter(|until| !until.is_past(now))?;
     Some(until.since(now).as_secs_f64().ceil() as u64)
 }
 

@@ -254,7 +254,7 @@ fn add_standing(families: &mut Families, account: (&str, &str), api: &ApiStandin
         add_rate_limit(families, account, limit);
     }
     for (operation, until) in &api.blocked_until {
-        let present = until.filter(|until| !until.has_come(now));
+        let present = until.filter(|until| !until.is_past(now));
         let end = present.map_or(0.0, |until| unix_seconds(until.wall));
         families.add(&BLOCKED_UNTIL, &[account, ("operation", operation)], end);
     }

@@ -31,7 +31,7 @@ impl Report {
         let blocked = api
             .blocked_until
             .iter()
-            .filter_map(|(_, until)| until.filter(|until| !until.has_come(now)));
+            .filter_map(|(_, until)| until.filter(|until| !until.is_past(now)));
         let silent = blocked
             .map(|until| until.since(now).as_secs_f64().ceil() as u64)
             .max();

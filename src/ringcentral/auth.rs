@@ -67,8 +67,8 @@ impl Auth {
     #[must_use]
     pub fn need(&self, now: Moment) -> Need {
         match &self.token {
-            Some(token) if token.ends_at.has_come(now) => Need::Login,
-            Some(token) if token.renew_at.has_come(now) => Need::Renewal,
+            Some(token) if token.ends_at.is_past(now) => Need::Login,
+            Some(token) if token.renew_at.is_past(now) => Need::Renewal,
             Some(_) => Need::Nothing,
             None => Need::Login,
         }
@@ -277,7 +277,7 @@ mod tests {
         let (mut auth, start) = auth();
         grant(&mut auth, None, start);
         auth.rejected(start);
-        assert!(!auth.login_at(start).has_come(start));
+        assert!(!auth.login_at(start).is_past(start));
     }
 
     #[test]

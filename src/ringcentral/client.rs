@@ -118,7 +118,7 @@ impl Client {
     /// Whether a fetch may start: the budget holds a walk, and a token is there or may be had.
     #[must_use]
     pub fn ready(&self, now: Moment) -> bool {
-        self.session.may_begin(now) && self.session.budget().walk_at(now).has_come(now)
+        self.session.may_begin(now) && self.session.budget().walk_at(now).is_past(now)
     }
 
     /// Fetches the whole list.
@@ -222,7 +222,7 @@ impl Client {
     #[must_use]
     pub fn may_read_extensions(&self, now: Moment) -> bool {
         let budget = self.session.budget().request_at(Operation::Extensions, now);
-        self.session.has_token(now) && budget.has_come(now)
+        self.session.has_token(now) && budget.is_past(now)
     }
 
     /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.

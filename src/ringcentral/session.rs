@@ -331,7 +331,7 @@ impl Session {
     fn may_log_in(&self, now: Moment) -> bool {
         let refusal = self.auth.login_at(now);
         let budget = self.budget().request_at(Operation::Token, now);
-        refusal.has_come(now) && budget.has_come(now)
+        refusal.is_past(now) && budget.is_past(now)
     }
 
     async fn log_in(&mut self, deadline: Instant) -> Result<(), Error> {

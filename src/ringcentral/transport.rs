@@ -195,7 +195,7 @@ impl Transport {
     ) -> Result<Reply, Error> {
         self.request_id = None;
         let sent = Moment::now();
-        if !self.budget.request_at(operation, sent).has_come(sent) {
+        if !self.budget.request_at(operation, sent).is_past(sent) {
             return Err(self.fault(
                 operation,
                 Reason::Budget,

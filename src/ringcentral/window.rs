@@ -108,7 +108,7 @@ impl Window {
         while self
             .answered
             .front()
-            .is_some_and(|oldest| self.left_at(oldest).has_come(now))
+            .is_some_and(|oldest| self.left_at(oldest).is_past(now))
         {
             self.answered.pop_front();
         }
@@ -156,7 +156,7 @@ impl Window {
         let occupying = || {
             self.answered
                 .iter()
-                .filter(|entry| !self.left_at(entry).has_come(now))
+                .filter(|entry| !self.left_at(entry).is_past(now))
         };
         let occupied: u32 = self.in_flight + occupying().map(|entry| entry.count).sum::<u32>();
         let mut too_many = (occupied + requests).saturating_sub(self.usable());

@@ -73,7 +73,7 @@ impl<'a> Exporter<'a> {
     /// A scrape that meets no walk starts one if it may.
     pub fn scrape(&mut self, world: &mut World, now: i64) {
         let moment = self.moment(now);
-        if !self.budget.walk_at(moment).has_come(moment) {
+        if !self.budget.walk_at(moment).is_past(moment) {
             return;
         }
         self.budget.walk_starts(moment);
@@ -96,7 +96,7 @@ impl<'a> Exporter<'a> {
             if !self
                 .budget
                 .request_at(Operation::ActiveCalls, moment)
-                .has_come(moment)
+                .is_past(moment)
             {
                 let walked = if asked > expected {
                     Walked::OverBudget

@@ -149,7 +149,7 @@ impl Iterator for Fetches<'_> {
         loop {
             let at = self.scrapes.next()?;
             let moment = self.moment(at);
-            if at < self.walking_until || !self.budget.walk_at(moment).has_come(moment) {
+            if at < self.walking_until || !self.budget.walk_at(moment).is_past(moment) {
                 continue;
             }
             let records = self.day.switchboard.listed_at(at);
@@ -175,7 +175,7 @@ impl Fetches<'_> {
             if !self
                 .budget
                 .request_at(Operation::ActiveCalls, moment)
-                .has_come(moment)
+                .is_past(moment)
             {
                 self.budget.walk_ended(Walked::OverBudget);
                 return false;

@@ -95,7 +95,7 @@ fn problem(title: &str, failure: &Failure, next: Option<String>) -> String {
 
 fn details(it: &Shown, metrics: &str, now: Moment) -> String {
     let (account, observation, api) = (&it.account, &it.observation, &it.observation.api);
-    let token = api.token_expiry.filter(|end| !end.has_come(now));
+    let token = api.token_expiry.filter(|end| !end.is_past(now));
     let token = token.map_or("none at present".to_owned(), |end| {
         format!("ends in {}", time::words(end.since(now)))
     });

@@ -89,6 +89,6 @@ pub fn wait(observation: &Observation, now: Moment) -> Option<Duration> {
         .find(|(operation, _)| *operation == "active_calls")?
         .1;
     until
-        .filter(|until| !until.has_come(now))
+        .filter(|until| !until.is_past(now))
         .map(|until| until.since(now))
 }
