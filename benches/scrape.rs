@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
+use ringcentral_exporter::account::metrics::Instruments;
+use ringcentral_exporter::account::state::{FetchReport, Listing, Observation};
 use ringcentral_exporter::calls::directory::Entry;
-use ringcentral_exporter::calls::observation::{FetchReport, Listing, Observation};
 use ringcentral_exporter::calls::{Directory, ExtensionLabel, Labels, Snapshot};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
 use ringcentral_exporter::exposition::{AccountView, Kept, render};
-use ringcentral_exporter::instruments::Instruments;
 use ringcentral_exporter::ringcentral::wire::parse_page;
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;

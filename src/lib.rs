@@ -28,25 +28,22 @@
 //! | [`health`] | whether a running exporter is there |
 //! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
 
+pub mod account;
 pub mod calls;
-pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
-pub mod demo;
 pub mod exposition;
 pub mod file;
-pub mod health;
 pub mod http;
-pub mod instruments;
-pub mod observer;
+pub mod logging;
 pub mod reload;
 pub mod ringcentral;
-pub mod roster;
 pub mod secret;
 pub mod shutdown;
 pub mod simulator;
-pub mod telemetry;
+pub mod web;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use ringcentral_exporter::check::Check;
 use ringcentral_exporter::cli::{Cli, Command, one_line};
+use ringcentral_exporter::commands::check::Check;
+use ringcentral_exporter::commands::demo::Demo;
+use ringcentral_exporter::commands::health::Health;
 use ringcentral_exporter::config::{Common, Config, ConfigError};
-use ringcentral_exporter::demo::Demo;
-use ringcentral_exporter::health::Health;
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::shutdown::Signals;
-use ringcentral_exporter::{http, telemetry};
+use ringcentral_exporter::{http, logging};
 use tokio::net::TcpListener;
 
 /// Could not run.
@@ -93,14 +93,14 @@ async fn run(plan: Plan) -> anyhow::Result<bool> {
         Plan::Check(check) => Ok(told(check.run().await)),
         Plan::Health(health) => Ok(told(health.run().await.map(|()| true))),
         Plan::Serve(config, reloader) => {
-            telemetry::start(config.common.log);
-            let listeners = http::listen::bind_all(&config.common.web.listen)?;
+            logging::start(config.common.log);
+            let listeners = http::listener::bind_all(&config.common.web.listen)?;
             serve(*config, reloader, listeners).await
         }
         Plan::Demo(plan, reloader) => {
             let (common, demo) = *plan;
-            telemetry::start(common.log);
-            let listeners = http::listen::bind_all(&common.web.listen)?;
+            logging::start(common.log);
+            let listeners = http::listener::bind_all(&common.web.listen)?;
             let demo = demo.start(&listeners, reloader.door().scheme()).await?;
             serve(demo.config(common)?, reloader, listeners).await
         }

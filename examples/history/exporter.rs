@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcentral_exporter::calls::observation::{
-    ApiStanding, Failure, FetchReport, Listed, Listing,
-};
-use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Observation, Snapshot};
+use ringcentral_exporter::account::metrics::Instruments;
+use ringcentral_exporter::account::state::Observation;
+use ringcentral_exporter::account::state::{FetchReport, Listed, Listing};
+use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
 use ringcentral_exporter::exposition::{self, AccountView, Kept, render};
-use ringcentral_exporter::instruments::Instruments;
-use ringcentral_exporter::ringcentral::auth::{Auth, Need};
-use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, Walked};
+use ringcentral_exporter::ringcentral::status::{ApiStanding, Failure};
+use ringcentral_exporter::ringcentral::token::{Auth, Need};
 use ringcentral_exporter::ringcentral::wire::{ApiError, GrantedToken};
 use ringcentral_exporter::ringcentral::{Error, Operation};
 use ringcentral_exporter::secret::SecretSource;

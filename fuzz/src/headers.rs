@@ -8,8 +8,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
-use ringcentral_exporter::ringcentral::budget::Budget;
-use ringcentral_exporter::ringcentral::limits::Notice;
+use ringcentral_exporter::ringcentral::rate_limit::budget::Budget;
+use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,7 +1,7 @@
 //! The reply to a login, and a JWT.
 
 use hyper::header::HeaderValue;
-use ringcentral_exporter::ringcentral::auth::jwt_expiry;
+use ringcentral_exporter::ringcentral::token::jwt_expiry;
 use ringcentral_exporter::ringcentral::wire::{GrantedToken, parse_token};
 use secrecy::{ExposeSecret, SecretString};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ringcentral_exporter::config::ConfigError;
 use ringcentral_exporter::config::web::WebConfig;
-use ringcentral_exporter::http::door::Door;
+use ringcentral_exporter::web::access::Door;
 
 /// Seeds and dictionaries have it where secrets stand. As a key it is no name, so it is not shown there either.
 const SECRET: &str = "hunter2!sesame";

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use super::CallResult;
+use crate::calls::CallResult;
 
 /// One call record: a party's view of a call. A call between two extensions is two records of one session.
 #[derive(Clone, Debug, PartialEq)]

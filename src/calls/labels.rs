@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::{CallResult, Directory, Extension};
+use crate::calls::{CallResult, Directory, Extension};
 
 /// Results outside the documented list that are kept.
 const STRANGERS_MOST: usize = 64;
@@ -141,8 +141,8 @@ impl Labels {
 
 #[cfg(test)]
 mod tests {
-    use super::super::directory::Entry;
     use super::*;
+    use crate::calls::directory::Entry;
 
     fn extension(id: &str, number: &str) -> Option<Extension> {
         let given = |text: &str| (!text.is_empty()).then(|| text.into());

@@ -8,17 +8,15 @@
 pub mod call;
 pub mod directory;
 pub mod labels;
-pub mod ledger;
-pub mod observation;
 pub mod outcome;
 pub mod result;
 pub mod snapshot;
+pub mod tracker;
 
 pub use call::{Call, Direction, Extension, State};
 pub use directory::Directory;
 pub use labels::{ExtensionLabel, Labels};
-pub use ledger::{Ledger, News};
-pub use observation::Observation;
 pub use outcome::Outcome;
 pub use result::CallResult;
 pub use snapshot::Snapshot;
+pub use tracker::{Ledger, News};

@@ -3,7 +3,7 @@
 //! Owns: the step from RingCentral's many results to few outcomes, and which of several records' outcomes is a
 //! session's: a call that rang at five agents and was taken by one was answered.
 
-use super::CallResult;
+use crate::calls::CallResult;
 
 /// An outcome; the better one is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

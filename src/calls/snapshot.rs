@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use super::{Call, CallResult, Direction, Extension, Labels, State};
+use crate::calls::{Call, CallResult, Direction, Extension, Labels, State};
 
 /// The label values of one series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,8 +123,8 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Extension, ExtensionLabel};
     use super::*;
+    use crate::calls::{Extension, ExtensionLabel};
 
     fn snapshot(calls: &[Call], shown: ExtensionLabel) -> Snapshot {
         Snapshot::of(calls, &mut Labels::new(shown, 100))

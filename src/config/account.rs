@@ -11,8 +11,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::ConfigError;
-use super::setting::Setting;
+use crate::config::ConfigError;
+use crate::config::setting::Setting;
 use crate::file::{self, FileError};
 use crate::secret::SecretSource;
 

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ConfigError;
-use super::account::{Account, Credentials, Given};
-use super::setting::Setting;
-use super::yaml::{Place, Section};
+use crate::config::ConfigError;
+use crate::config::account::{Account, Credentials, Given};
+use crate::config::setting::Setting;
+use crate::config::yaml::{Place, Section};
 use crate::file;
 use crate::secret::{Fingerprint, SecretSource};
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::ConfigError;
-use super::account::{Account, Credentials, Given};
-use super::setting::{Setting, Variables};
 use crate::cli::AccountArgs;
+use crate::config::ConfigError;
+use crate::config::account::{Account, Credentials, Given};
+use crate::config::setting::{Setting, Variables};
 use crate::secret::SecretSource;
 
 /// A flag, its variable, and where its value is kept.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::ConfigError;
+use crate::config::ConfigError;
 
 /// What most durations accept.
 pub const DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";

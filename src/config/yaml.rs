@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::ConfigError;
-use super::setting::Setting;
+use crate::config::ConfigError;
+use crate::config::setting::Setting;
 
 /// A mapping, of which keys are taken one by one.
 pub struct Section {

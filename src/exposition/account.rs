@@ -3,13 +3,13 @@
 //! **Where does a new metric go?** Here if an observation tells it at scrape time; into `instruments` if it is counted
 //! as it happens.
 
-use super::AccountView;
-use super::family::{Families, Family, Whole};
 use crate::calls::directory::Entry;
-use crate::calls::observation::{ApiStanding, RateLimit};
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Metrics, Scrape};
+use crate::exposition::AccountView;
+use crate::exposition::text::{Families, Family, Whole};
+use crate::ringcentral::status::{ApiStanding, RateLimit};
 
 const ACTIVE_CALLS: Family = Family::gauge(
     "ringcentral_active_calls",

@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::family::Families;
+use crate::account::metrics::Instruments;
 use crate::calls::Snapshot;
-use crate::instruments::Instruments;
+use crate::exposition::text::Families;
 
 /// The texts of one account's latest snapshot, and of its instruments.
 #[derive(Debug, Default)]

@@ -6,20 +6,20 @@
 //! of the process, and `kept` has the texts that still hold.
 
 mod account;
-mod exporter;
-mod family;
 mod kept;
+mod process;
+mod text;
 
 use std::sync::Arc;
 
-pub use exporter::{Exporter, Process};
-use family::Whole;
 pub use kept::Kept;
+pub use process::{Exporter, Process};
+use text::Whole;
 
-use crate::calls::Observation;
+use crate::account::metrics::Instruments;
+use crate::account::state::Observation;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
-use crate::instruments::Instruments;
 
 /// What an account's series are made of.
 pub struct AccountView<'a> {
@@ -51,7 +51,7 @@ pub fn render<'a>(
         whole.take_in(view.kept.of_instruments(view.instruments)?);
     }
     if let Some(exporter) = exporter {
-        exporter::add(&mut whole.own, exporter);
+        process::add(&mut whole.own, exporter);
     }
     Ok(whole.text())
 }

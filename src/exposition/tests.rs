@@ -6,13 +6,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
+use crate::account::state::{FetchReport, Listed, Listing};
 use crate::calls::directory::Entry;
-use crate::calls::ledger::{Ended, News};
-use crate::calls::observation::{ApiStanding, FetchReport, Listed, Listing, RateLimit};
+use crate::calls::tracker::{Ended, News};
 use crate::calls::{
     CallResult, Direction, Directory, Extension, ExtensionLabel, Labels, Outcome, Snapshot,
 };
 use crate::config::Level;
+use crate::ringcentral::status::{ApiStanding, RateLimit};
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
 use crate::secret::SecretSource;

@@ -8,8 +8,8 @@ use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
 use serde::Serialize;
 
-use super::reply::{self, Reply};
-use crate::roster::ObservedAccount;
+use crate::account::manager::ObservedAccount;
+use crate::http::response::{self, Reply};
 
 #[derive(Serialize)]
 struct Group<'a> {
@@ -36,7 +36,7 @@ pub fn answer<B>(
     path: &str,
 ) -> Reply {
     let Some(host) = host(request) else {
-        return reply::line(
+        return response::line(
             StatusCode::BAD_REQUEST,
             "the request has no Host from which a target could be made",
         );
@@ -45,7 +45,7 @@ pub fn answer<B>(
         .iter()
         .map(|it| group(&host, &it.account.name, scheme, path))
         .collect();
-    reply::json(&groups)
+    response::json(&groups)
 }
 
 fn group<'a>(host: &'a Authority, account: &'a str, scheme: &'a str, path: &'a str) -> Group<'a> {

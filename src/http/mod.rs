@@ -8,21 +8,13 @@
 //! What `--web.config.file` asks for stands at the [`door`]: [`tls`] and [`client_certificate`] for connections,
 //! [`login`] with its [`queue`] and its [`verdicts`], and the [`bucket`] of the rate limit.
 
-pub mod bucket;
-pub mod client_certificate;
+pub mod connections;
 pub mod deadline;
 pub mod descriptors;
 pub mod discovery;
-pub mod door;
-pub mod listen;
-pub mod login;
-pub mod neighbour;
-pub mod page;
-pub mod places;
-pub mod queue;
-pub mod reply;
+pub mod landing_page;
+pub mod listener;
+pub mod response;
 pub mod routes;
 pub mod scrape;
 pub mod server;
-pub mod tls;
-pub mod verdicts;

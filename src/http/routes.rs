@@ -11,14 +11,14 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::deadline::time_for_scrape;
-use super::reply::{self, Reply};
-use super::{discovery, page, scrape};
+use crate::account::manager::{ObservedAccount, Roster};
 use crate::clock::Moment;
 use crate::config::{Metrics, Scrape};
 use crate::exposition::{self, Exporter};
+use crate::http::deadline::time_for_scrape;
+use crate::http::response::{self, Reply};
+use crate::http::{discovery, landing_page, scrape};
 use crate::reload::Reloader;
-use crate::roster::{ObservedAccount, Roster};
 
 /// What answers are made of.
 pub struct App {
@@ -86,18 +86,18 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
         "/readyz",
     ];
     if path != app.telemetry_path && !fixed.contains(&path) {
-        return reply::line(
+        return response::line(
             StatusCode::NOT_FOUND,
             "there is nothing here; / has the links",
         );
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return reply::not_allowed("GET, HEAD");
+        return response::not_allowed("GET, HEAD");
     }
     match path {
-        "/" => reply::page(page::html(app, Moment::now())),
-        "/-/healthy" | "/healthz" => reply::line(StatusCode::OK, "healthy"),
-        "/-/ready" | "/readyz" => reply::line(StatusCode::OK, "ready"),
+        "/" => response::page(landing_page::html(app, Moment::now())),
+        "/-/healthy" | "/healthz" => response::line(StatusCode::OK, "healthy"),
+        "/-/ready" | "/readyz" => response::line(StatusCode::OK, "ready"),
         "/-/metrics" => own_metrics(app, request.headers()),
         "/sd" => discovery::answer(
             &app.roster.accounts(),
@@ -111,18 +111,18 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
 
 fn reload(app: &App, method: &Method) -> Reply {
     if method != Method::POST {
-        return reply::not_allowed("POST");
+        return response::not_allowed("POST");
     }
     if !app.lifecycle {
-        return reply::line(
+        return response::line(
             StatusCode::FORBIDDEN,
             "this needs --web.enable-lifecycle; SIGHUP does the same without it",
         );
     }
     match app.reloader.reload_if_due("POST /-/reload") {
-        Ok(Ok(())) => reply::line(StatusCode::OK, "reloaded"),
-        Ok(Err(error)) => reply::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(wait) => reply::later(
+        Ok(Ok(())) => response::line(StatusCode::OK, "reloaded"),
+        Ok(Err(error)) => response::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(wait) => response::later(
             StatusCode::TOO_MANY_REQUESTS,
             "nothing was read: the last reload was asked for less than a second ago; ask again",
             wait,
@@ -135,7 +135,7 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
     let asked = match asked_accounts(&running, request.uri().query()) {
         Ok(asked) => asked,
         Err(unknown) => {
-            return reply::line(
+            return response::line(
                 StatusCode::NOT_FOUND,
                 &format!("there is no account {unknown:?}"),
             );
@@ -176,10 +176,10 @@ fn own_metrics(app: &App, headers: &HeaderMap) -> Reply {
 
 fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
     match text {
-        Ok(text) => reply::exposition(text, headers),
+        Ok(text) => response::exposition(text, headers),
         Err(error) => {
             tracing::error!(%error, "the exposition cannot be encoded");
-            reply::line(
+            response::line(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the exposition cannot be encoded",
             )

@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::observer::Handle;
-use crate::roster::ObservedAccount;
+use crate::account::collector::Handle;
+use crate::account::manager::ObservedAccount;
 
 /// So many fetches side by side keep a hundred accounts within Prometheus' patience, and the pages that one scrape has
 /// read at once within a small machine's memory.

@@ -1,7 +1,7 @@
 //! Connections: accepted, bounded, drained.
 //!
 //! Owns: that a client that stalls harms nobody. A request's head has 5 s, and so has the silence between two requests; a
-//! reader that takes nothing for 10 s is cut off; from half of all [`places`](super::places) on, connections close after
+//! reader that takes nothing for 10 s is cut off; from half of all [`places`](crate::http::connections) on, connections close after
 //! their answer. With TLS the handshake has 5 s as well, in the connection's own task, so that it keeps nobody else from
 //! being accepted. Refuses to know: what is asked, what TLS checks, and who goes when all places are taken.
 
@@ -26,10 +26,10 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::descriptors;
-use super::places::{Places, Turn};
-use super::routes::{self, App};
 use crate::clock::Moment;
+use crate::http::connections::{Places, Turn};
+use crate::http::descriptors;
+use crate::http::routes::{self, App};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader may take nothing, be it from us or from what the system keeps for it.

@@ -4,23 +4,23 @@
 //! changed. What it reads is exchanged whole or not at all, and how it went is what the two metrics say. Flags are read
 //! at a start alone; accounts, those of `--config.file` and the secrets of all, when somebody asks for it.
 
-mod watch;
+mod file_watcher;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use file_watcher::Watch;
 use tokio::time::Instant;
-use watch::Watch;
 
+use crate::account::manager::{Exchange, Roster};
 use crate::clock::Moment;
 use crate::config::web::{RateLimit, WebConfig, complaint_place};
 use crate::config::{Account, Common, ConfigError, ConfigurationState, read_accounts};
 use crate::file;
-use crate::http::bucket::Bucket;
-use crate::http::door::Door;
-use crate::roster::{Exchange, Roster};
 use crate::secret::SecretSource;
+use crate::web::access::Door;
+use crate::web::rate_limiter::Bucket;
 
 /// A request for a reload is obeyed once in this time.
 const REQUESTS: RateLimit = RateLimit {

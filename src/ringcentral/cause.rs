@@ -4,8 +4,8 @@
 //! A [`Reason`] is what programs count by; a cause is what a person looks up. Refuses to know: what the program does
 //! next, and where the words appear.
 
-use super::error::Reason;
-use super::operation::Operation;
+use crate::ringcentral::error::Reason;
+use crate::ringcentral::operation::Operation;
 
 /// What is wrong, by what has to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

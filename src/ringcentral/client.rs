@@ -8,20 +8,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::{Budget, Walked};
-use super::cause::Cause;
-use super::error::{Error, Reason};
-use super::operation::Operation;
-use super::pages::Pages;
-use super::session::{Estate, Session, Terms};
-use super::transport::Transport;
-use super::users::Users;
-use super::wire::{Page, parse_extensions, parse_page};
-use crate::calls::observation::ApiStanding;
+use crate::account::metrics::Instruments;
 use crate::calls::{Call, Directory};
 use crate::clock::Moment;
 use crate::config::{Account, Level, Patience};
-use crate::instruments::Instruments;
+use crate::ringcentral::cause::Cause;
+use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::login::{Estate, Session, Terms};
+use crate::ringcentral::login_registry::Users;
+use crate::ringcentral::operation::Operation;
+use crate::ringcentral::pagination::Pages;
+use crate::ringcentral::rate_limit::budget::{Budget, Walked};
+use crate::ringcentral::status::ApiStanding;
+use crate::ringcentral::transport::Transport;
+use crate::ringcentral::wire::{Page, parse_extensions, parse_page};
 
 /// One account's client.
 pub struct Client {

@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use super::cause::Cause;
-use super::operation::Operation;
-use super::wire::ApiError;
-use crate::calls::observation::Failure;
+use crate::ringcentral::cause::Cause;
+use crate::ringcentral::operation::Operation;
+use crate::ringcentral::status::Failure;
+use crate::ringcentral::wire::ApiError;
 
 /// The closed set of label values of `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -193,8 +193,8 @@ impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::parse_api_error;
     use super::*;
+    use crate::ringcentral::wire::parse_api_error;
 
     fn answered(operation: Operation, status: u16, body: &str) -> Error {
         Error::of_answer(operation, status, parse_api_error(body.as_bytes()), None)

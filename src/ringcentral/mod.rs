@@ -23,24 +23,24 @@
 //! Refuses to know: scrapes, Prometheus' wishes and what becomes of the calls. Facts about the API are from its
 //! public OpenAPI and guides; where the two differ, the safer reading is taken and said.
 
-pub mod auth;
-pub mod body;
-pub mod breakage;
-pub mod budget;
 pub mod cause;
 pub mod client;
 pub mod error;
-pub mod limits;
+pub mod login;
+pub mod login_registry;
+pub mod metrics;
 pub mod operation;
-pub mod pages;
-pub mod session;
+pub mod pagination;
+pub mod rate_limit;
+pub mod response_body;
+pub mod status;
+pub mod token;
 pub mod transport;
-pub mod users;
-pub mod window;
+pub mod transport_error;
 pub mod wire;
 
 pub use cause::Cause;
 pub use client::{Client, Fetch};
 pub use error::{Error, Reason};
+pub use login::{Estate, Terms};
 pub use operation::Operation;
-pub use session::{Estate, Terms};

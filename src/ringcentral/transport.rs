@@ -13,15 +13,15 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::body;
-use super::breakage::Breakage;
-use super::budget::Budget;
-use super::error::{Error, Reason};
-use super::limits::Notice;
-use super::operation::Operation;
-use super::wire::parse_api_error;
+use crate::account::metrics::Instruments;
 use crate::clock::Moment;
-use crate::instruments::Instruments;
+use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::operation::Operation;
+use crate::ringcentral::rate_limit::budget::Budget;
+use crate::ringcentral::rate_limit::headers::Notice;
+use crate::ringcentral::response_body;
+use crate::ringcentral::transport_error::Breakage;
+use crate::ringcentral::wire::parse_api_error;
 
 /// What we call ourselves to RingCentral.
 const USER_AGENT: &str = concat!(
@@ -222,7 +222,7 @@ impl Transport {
 
     /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
     fn expected_size(&self) -> usize {
-        (self.last_size + self.last_size / 8).min(body::MOST)
+        (self.last_size + self.last_size / 8).min(response_body::MOST)
     }
 
     fn redirected(
@@ -276,7 +276,7 @@ async fn exchange(
     proxied: bool,
     expected_size: usize,
 ) -> Result<Answer, Breakage> {
-    let request = request.header(ACCEPT_ENCODING, body::ENCODING);
+    let request = request.header(ACCEPT_ENCODING, response_body::ENCODING);
     let response = timeout_at(deadline, request.send())
         .await
         .map_err(|_| Breakage::late())?;
@@ -284,7 +284,7 @@ async fn exchange(
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, body::read(response, expected_size))
+        _ => timeout_at(deadline, response_body::read(response, expected_size))
             .await
             .unwrap_or_else(|_| Err(Breakage::late())),
     };

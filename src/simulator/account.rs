@@ -5,20 +5,20 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::ask::{Ask, Route};
-use super::company::Company;
-use super::curve::{Curve, Surge};
-use super::desk::Desk;
-use super::dice::mix;
-use super::faults::FaultKind;
-use super::journal::Operation;
-use super::jwt;
-use super::limiter::Verdict;
-use super::lists::{self, Answer};
-use super::reply::Reply;
-use super::scenario::{Clock, Scenario};
-use super::switchboard::Switchboard;
-use super::tokens::Flaw;
+use crate::simulator::company::Company;
+use crate::simulator::faults::FaultKind;
+use crate::simulator::jwt;
+use crate::simulator::limiter::Verdict;
+use crate::simulator::lists::{self, Answer};
+use crate::simulator::load_profile::{Curve, Surge};
+use crate::simulator::random::mix;
+use crate::simulator::request::{Ask, Route};
+use crate::simulator::request_log::Operation;
+use crate::simulator::response::Reply;
+use crate::simulator::scenario::{Clock, Scenario};
+use crate::simulator::state::Desk;
+use crate::simulator::switchboard::Switchboard;
+use crate::simulator::tokens::Flaw;
 
 /// The account. What never changes is open; what does is on the [`Desk`].
 pub(super) struct Account {

@@ -13,13 +13,13 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::{Value, json};
 
-use super::account::Account;
-use super::ask::{Ask, Route};
-use super::body::{Body, Closed, Manner};
-use super::dice::mix;
-use super::faults::FaultKind;
-use super::lists::{self, Answer};
-use super::reply::Reply;
+use crate::simulator::account::Account;
+use crate::simulator::delivery::{Body, Closed, Manner};
+use crate::simulator::faults::FaultKind;
+use crate::simulator::lists::{self, Answer};
+use crate::simulator::random::mix;
+use crate::simulator::request::{Ask, Route};
+use crate::simulator::response::Reply;
 
 /// Answers one request, or closes its connection.
 pub(super) async fn serve(

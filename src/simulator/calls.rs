@@ -6,10 +6,10 @@
 
 use fastrand::Rng;
 
-use super::company::Company;
-use super::curve::Curve;
-use super::dice::{exponential_ms, mix, pick, poisson};
-use super::life::{Face, Life, Session, Side, Span};
+use crate::simulator::company::Company;
+use crate::simulator::load_profile::Curve;
+use crate::simulator::random::{exponential_ms, mix, pick, poisson};
+use crate::simulator::timeline::{Face, Life, Session, Side, Span};
 
 /// No record is listed for longer than this after its minute began.
 pub(super) const LONGEST_LIFE_MINUTES: i64 = 62;

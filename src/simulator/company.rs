@@ -6,7 +6,7 @@ use std::iter;
 
 use fastrand::Rng;
 
-use super::dice::{self, pick};
+use crate::simulator::random::{self, pick};
 
 const FIRST_NAMES: [&str; 16] = [
     "Ada", "Bela", "Carmen", "Dario", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya",
@@ -62,7 +62,7 @@ pub struct Company {
 impl Company {
     /// A company of about `size` extensions (at least the dozen that every company here has).
     pub fn new(size: usize, seed: u64) -> Company {
-        let mut rng = Rng::with_seed(dice::mix(seed, 0xC0));
+        let mut rng = Rng::with_seed(random::mix(seed, 0xC0));
         let account_id = 62_000_000_004 + rng.u64(0..100_000_000) * 4;
         let mut company = Company {
             account_id,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::journal::Operation;
-use super::reply::Reply;
+use crate::simulator::request_log::Operation;
+use crate::simulator::response::Reply;
 
 /// What goes wrong.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::dice::mix;
+use crate::simulator::random::mix;
 
 /// A JWT of the user `owner_id`; `serial` tells it from the ones before.
 pub(super) fn issue(owner_id: u64, issued_s: i64, expires_s: Option<i64>, serial: u64) -> String {

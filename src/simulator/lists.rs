@@ -4,13 +4,13 @@
 
 use serde_json::{Value, json};
 
-use super::ask::Ask;
-use super::query::Query;
-use super::record::Record;
-use super::reply::Reply;
-use super::scenario::{Envelope, Scenario};
-use super::switchboard::Switchboard;
-use super::wire::{self, Links, Place, View};
+use crate::simulator::query::Query;
+use crate::simulator::record::Record;
+use crate::simulator::request::Ask;
+use crate::simulator::response::Reply;
+use crate::simulator::scenario::{Envelope, Scenario};
+use crate::simulator::switchboard::Switchboard;
+use crate::simulator::wire::{self, Links, Place, View};
 
 const USUAL_PER_PAGE: usize = 100;
 

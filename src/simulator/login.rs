@@ -6,10 +6,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::account::Account;
-use super::ask::Ask;
-use super::jwt;
-use super::reply::Reply;
+use crate::simulator::account::Account;
+use crate::simulator::jwt;
+use crate::simulator::request::Ask;
+use crate::simulator::response::Reply;
 
 const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 

@@ -25,36 +25,36 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub mod company;
-pub mod curve;
 pub mod faults;
-pub mod journal;
 pub mod limiter;
+pub mod load_profile;
 pub mod record;
-pub mod reply;
+pub mod request_log;
+pub mod response;
 pub mod scenario;
 pub mod switchboard;
 
 mod account;
 mod api;
-mod ask;
-mod body;
 mod calls;
-mod desk;
-mod dice;
+mod delivery;
 mod jwt;
-mod life;
 mod lists;
 mod login;
 mod query;
 mod queue;
+mod random;
+mod request;
 mod server;
+mod state;
+mod timeline;
 mod tokens;
 mod wire;
 
 pub use faults::{Fault, FaultKind, Times};
-pub use journal::{JournalEntry, Operation};
 pub use record::Record;
-pub use reply::Reply;
+pub use request_log::{JournalEntry, Operation};
+pub use response::Reply;
 pub use scenario::Scenario;
 pub use switchboard::Switchboard;
 

@@ -3,9 +3,9 @@
 //! Pure. Routing is not listed; ringing and talking look like calls of the agents to themselves;
 //! ended, each record tells under the same id what the call had been.
 
-use super::calls::Call;
-use super::dice::pick;
-use super::life::{Face, Life, Side, Span};
+use crate::simulator::calls::Call;
+use crate::simulator::random::pick;
+use crate::simulator::timeline::{Face, Life, Side, Span};
 
 impl Call<'_> {
     /// The caller waits unlisted; then one or several agents ring, and one of them answers.

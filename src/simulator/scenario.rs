@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::limiter::{Limit, OtherTool};
+use crate::simulator::limiter::{Limit, OtherTool};
 
 /// A clock: unix time in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

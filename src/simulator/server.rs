@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::account::Account;
-use super::api;
+use crate::simulator::account::Account;
+use crate::simulator::api;
 
 /// Serves until dropped.
 pub(super) async fn run(listener: TcpListener, account: Arc<Account>) {

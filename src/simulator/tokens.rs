@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::dice::mix;
+use crate::simulator::random::mix;
 
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::company::Extension;
-use super::record::{Party, Record};
+use crate::simulator::company::Extension;
+use crate::simulator::record::{Party, Record};
 
 /// Where absolute addresses of the account begin.
 pub(super) struct Links {
@@ -165,8 +165,8 @@ fn without_nulls(value: Value) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Direction;
     use super::*;
+    use crate::simulator::record::Direction;
 
     const HERE: &str = "http://127.0.0.1:1/restapi/v1.0/account/123456";
 

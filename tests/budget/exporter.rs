@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
-use ringcentral_exporter::ringcentral::budget::{Budget, Walked};
-use ringcentral_exporter::ringcentral::limits::Notice;
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, Walked};
+use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
 use ringcentral_exporter::simulator::limiter::Verdict;
 
 use crate::world::{Day, World};

@@ -4,8 +4,8 @@
 //! parts. Refuses to know: what stands in the files that it names, and who asks. What the toolkit would read and then
 //! not heed is a mistake here, if it looks like protection.
 
-mod names;
 mod tls;
+mod tls_names;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use hyper::header::{HeaderName, HeaderValue};
 pub use tls::{Clients, Pem, Tls};
 pub use users::{PasswordHash, Users};
 
-use super::ConfigError;
-use super::setting::Setting;
-use super::yaml::Section;
+use crate::config::ConfigError;
+use crate::config::setting::Setting;
+use crate::config::yaml::Section;
 
 /// The validated file.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::names;
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
+use crate::config::web::tls_names;
 use crate::config::yaml::Section;
 use crate::file;
 
@@ -80,9 +80,9 @@ impl Tls {
         let key = pem(&mut section, "key", "key_file", folder)?;
         let clients = clients(&mut section, folder)?;
         let versions = versions(&mut section)?;
-        let suites = names::suites(&section.list("cipher_suites")?)?;
+        let suites = tls_names::suites(&section.list("cipher_suites")?)?;
         let our_order = section.switch("prefer_server_cipher_suites", true)?;
-        let curves = names::curves(&section.list("curve_preferences")?)?;
+        let curves = tls_names::curves(&section.list("curve_preferences")?)?;
         let certificate =
             certificate.ok_or_else(|| section.wrong("cert_file or cert is missing"))?;
         let key = key.ok_or_else(|| section.wrong("key_file or key is missing"))?;
@@ -182,11 +182,11 @@ fn is_text(path: &str) -> bool {
 
 fn versions(section: &mut Section) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
     let (min, max) = (section.text("min_version")?, section.text("max_version")?);
-    let least = min.as_ref().map_or(Ok(2), names::version)?;
-    let most = max.as_ref().map_or(Ok(3), names::version)?;
+    let least = min.as_ref().map_or(Ok(2), tls_names::version)?;
+    let most = max.as_ref().map_or(Ok(3), tls_names::version)?;
     match max {
         Some(max) if least > most => Err(max.wrong("a version that is not below min_version")),
-        _ => Ok(names::versions(least, most)),
+        _ => Ok(tls_names::versions(least, most)),
     }
 }
 

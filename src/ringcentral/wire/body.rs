@@ -6,12 +6,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::extension::ExtensionRecord;
-use super::lenient::{Object, Strict, Text};
-use super::list::{Calls, SoundCalls};
-use super::record::id_after;
 use crate::calls::Call;
 use crate::calls::directory::Entry;
+use crate::ringcentral::wire::extension::ExtensionRecord;
+use crate::ringcentral::wire::lenient::{Object, Strict, Text};
+use crate::ringcentral::wire::list::{Calls, SoundCalls};
+use crate::ringcentral::wire::record::id_after;
 
 /// A body that cannot be believed; says why, in words that hold nothing of its content.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,9 @@
 
 use serde::Deserialize;
 
-use super::lenient::Text;
-use super::record::is_digits;
 use crate::calls::directory::Entry;
+use crate::ringcentral::wire::lenient::Text;
+use crate::ringcentral::wire::record::is_digits;
 
 /// The documented length of a name, in characters.
 const NAME_CHARS: usize = 129;

@@ -7,9 +7,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::lenient::Strict;
-use super::record::{Record, id_after};
 use crate::calls::Call;
+use crate::ringcentral::wire::lenient::Strict;
+use crate::ringcentral::wire::record::{Record, id_after};
 
 /// What the records of a page tell.
 #[derive(Default)]

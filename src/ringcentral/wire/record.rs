@@ -5,8 +5,8 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::lenient::{Flag, Object, Text};
 use crate::calls::{Call, CallResult, Direction, Extension, State};
+use crate::ringcentral::wire::lenient::{Flag, Object, Text};
 
 /// A record as sent, as far as we read it. Names and phone numbers are not read at all.
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
-use super::super::record::Direction;
 use super::*;
+use crate::simulator::record::Direction;
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// 2026-09-15, a Tuesday, 00:00 UTC.

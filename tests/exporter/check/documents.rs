@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ringcentral_exporter::check::Warning;
+use ringcentral_exporter::account::warning::Warning;
 use ringcentral_exporter::ringcentral::Cause;
 
 const DOCUMENT: &str = include_str!("../../../docs/CHECK.md");

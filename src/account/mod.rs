@@ -1,0 +1,11 @@
+//! What runs for each account: its collector task, its state, its counters.
+
+pub mod call_metrics;
+pub mod collector;
+pub mod directory_cache;
+pub mod fetch_log;
+pub mod http_clients;
+pub mod manager;
+pub mod metrics;
+pub mod state;
+pub mod warning;

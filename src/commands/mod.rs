@@ -1,0 +1,6 @@
+//! The commands other than `serve`, one module each.
+
+pub mod check;
+mod check_report;
+pub mod demo;
+pub mod health;

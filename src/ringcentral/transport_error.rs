@@ -1,0 +1,157 @@
+//! What broke on the way to an answer: **pure**.
+//!
+//! Owns: reading the chain of causes in an error of the HTTP client: name, connection, proxy, TLS, or an answer that is
+//! none. Refuses to repeat: addresses, which the outer errors name; the innermost speaks alone. Some links have no type
+//! that can be asked for and are known by their words, which the tests of `check` hold fast.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+
+use crate::ringcentral::cause::Cause;
+use crate::ringcentral::error::Reason;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Breakage {
+    /// What is counted.
+    pub reason: Reason,
+    /// What a person looks up.
+    pub cause: Cause,
+    /// What happened.
+    pub what: String,
+}
+
+type Link<'a> = &'a (dyn Error + 'static);
+
+impl Breakage {
+    /// The time ran out.
+    #[must_use]
+    pub fn late() -> Self {
+        Self::new(Reason::Timeout, Cause::NoAnswer, "no whole answer in time")
+    }
+
+    /// An answer came, and cannot be believed.
+    #[must_use]
+    pub fn invalid(what: &str) -> Self {
+        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, what)
+    }
+
+    /// Reads an error; `proxied` says that a proxy was to be asked.
+    #[must_use]
+    pub fn of(error: &reqwest::Error, proxied: bool) -> Self {
+        let links: Vec<Link<'_>> =
+            successors(Some(error as Link<'_>), |link| cause_of(*link)).collect();
+        let innermost = links.last().map(ToString::to_string).unwrap_or_default();
+        let told = at_tls(&links)
+            .or_else(|| at_the_proxy(&links))
+            .or_else(|| in_the_answer(&links));
+        let (reason, cause, what) =
+            told.unwrap_or_else(|| at_the_connection(error, &links, proxied));
+        Self::new(
+            reason,
+            cause,
+            if what.is_empty() { &innermost } else { what },
+        )
+    }
+
+    fn new(reason: Reason, cause: Cause, what: &str) -> Self {
+        Self {
+            reason,
+            cause,
+            what: what.to_owned(),
+        }
+    }
+}
+
+/// What is told; empty words stand for those of the innermost link.
+type Told = (Reason, Cause, &'static str);
+
+fn at_tls(links: &[Link<'_>]) -> Option<Told> {
+    let cause = match links
+        .iter()
+        .find_map(|link| link.downcast_ref::<rustls::Error>())?
+    {
+        rustls::Error::InvalidCertificate(_) => Cause::Untrusted,
+        rustls::Error::InvalidMessage(_) => {
+            return Some((Reason::Tls, Cause::NoTls, "the answer is not TLS"));
+        }
+        _ => Cause::TlsRefused,
+    };
+    Some((Reason::Tls, cause, ""))
+}
+
+/// The way to an https server leads through a tunnel, whose errors have a type that is not public.
+fn at_the_proxy(links: &[Link<'_>]) -> Option<Told> {
+    let words: Vec<_> = links.iter().map(ToString::to_string).collect();
+    let tunnel = words
+        .iter()
+        .find_map(|words| words.strip_prefix("tunnel error: "))?;
+    Some(match tunnel {
+        "failed to create underlying connection" => (Reason::Connect, Cause::ProxyUnreachable, ""),
+        "proxy authorization required" => (
+            Reason::Connect,
+            Cause::ProxyRefused,
+            "the proxy asks for a user and a password",
+        ),
+        "unsuccessful" => (
+            Reason::Connect,
+            Cause::ProxyRefused,
+            "the proxy opened no way to the server",
+        ),
+        _ => (
+            Reason::Connect,
+            Cause::ProxyRefused,
+            "the proxy's answer broke off",
+        ),
+    })
+}
+
+fn in_the_answer(links: &[Link<'_>]) -> Option<Told> {
+    let mut http = links
+        .iter()
+        .filter_map(|link| link.downcast_ref::<hyper::Error>());
+    http.any(hyper::Error::is_parse)
+        .then_some((Reason::InvalidResponse, Cause::NotRingCentral, ""))
+}
+
+fn at_the_connection(error: &reqwest::Error, links: &[Link<'_>], proxied: bool) -> Told {
+    let says = |words: &str| links.iter().any(|link| link.to_string() == words);
+    match () {
+        () if error.is_timeout() => (Reason::Timeout, Cause::NoAnswer, ""),
+        () if error.is_connect() && proxied => (Reason::Connect, Cause::ProxyUnreachable, ""),
+        () if says("dns error") => (Reason::Connect, Cause::NameNotFound, ""),
+        () if says("tls handshake eof") => (
+            Reason::Connect,
+            Cause::NoTls,
+            "the connection ended in the TLS handshake",
+        ),
+        () if error.is_connect() && !was_open(links) => (Reason::Connect, Cause::Unreachable, ""),
+        () => (Reason::Connect, Cause::BrokenConnection, ""),
+    }
+}
+
+/// A connection that is reset was open; one that is refused, or leads nowhere, never was.
+fn was_open(links: &[Link<'_>]) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kinds = links
+        .iter()
+        .filter_map(|link| link.downcast_ref::<io::Error>().map(io::Error::kind));
+    kinds.into_iter().any(|kind| {
+        matches!(
+            kind,
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        )
+    })
+}
+
+/// The cause of an error; an I/O error that wraps another counts as a link of the chain.
+fn cause_of<'a>(error: Link<'a>) -> Option<Link<'a>> {
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
