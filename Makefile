@@ -136,13 +136,13 @@ door: build
 # The whole exporter on a clock that is moved; the feature is for this alone, and what has it must not take the place of
 # the program that the other tests start. A day of it takes less time than compiling it for the month.
 day month: export CARGO_BUILD_BUILD_DIR = $(CURDIR)/target
-day month: export CARGO_TARGET_DIR = $(CURDIR)/target/moved-clock
+day month: export CARGO_TARGET_DIR = $(CURDIR)/target/test-clock
 
 day:
-	SOAK_DAYS=1 $(PATIENT) test --locked --features moved-clock --test month -- --nocapture
+	SOAK_DAYS=1 $(PATIENT) test --locked --features test-clock --test month -- --nocapture
 
 month:
-	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features moved-clock --test month -- --nocapture
+	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features test-clock --test month -- --nocapture
 
 # Bad weather for an hour, and a month: make soak SOAK_MINUTES=600 SOAK_SEED=7. A SIGTERM to the test ends the hour early,
 # with its report.

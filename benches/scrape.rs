@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
-use ringcentral_exporter::account::metrics::Instruments;
-use ringcentral_exporter::account::state::{FetchReport, Listing, Observation};
-use ringcentral_exporter::calls::directory::Entry;
-use ringcentral_exporter::calls::{Directory, ExtensionLabel, Labels, Snapshot};
+use ringcentral_exporter::account::metrics::AccountMetrics;
+use ringcentral_exporter::account::state::{AccountState, FetchReport, TimedSnapshot};
+use ringcentral_exporter::calls::directory::DirectoryEntry;
+use ringcentral_exporter::calls::{Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
 use ringcentral_exporter::exposition::{AccountView, Kept, render};
@@ -74,33 +74,33 @@ fn account() -> Account {
     }
 }
 
-fn labels() -> Labels {
-    Labels::new(METRICS.extension_label, METRICS.max_extensions)
+fn labels() -> LabelLimiter {
+    LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
 fn exposed(
     snapshot: Arc<Snapshot>,
     account: &Account,
-    instruments: &Instruments,
+    instruments: &AccountMetrics,
     kept: &Kept,
 ) -> String {
     let now = Moment::now();
-    let observation = Observation {
-        latest: Some(Listing {
+    let observation = AccountState {
+        snapshot: Some(TimedSnapshot {
             snapshot,
-            taken: now,
+            fetched_at: now,
         }),
-        fetch: Some(FetchReport {
+        last_fetch: Some(FetchReport {
             failure: None,
-            took: Duration::from_millis(200),
+            duration: Duration::from_millis(200),
             pages: 1,
         }),
-        ..Observation::default()
+        ..AccountState::default()
     };
     let view = AccountView {
         account,
-        observation: Arc::new(observation),
-        instruments,
+        state: Arc::new(observation),
+        counters: instruments,
         kept,
     };
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
@@ -112,12 +112,12 @@ fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
     let (body, account, instruments) = (
         body(records),
         account(),
-        Instruments::new("default", false).unwrap(),
+        AccountMetrics::new("default", false).unwrap(),
     );
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
         exposed(
-            Arc::new(Snapshot::of(&page.calls, &mut labels())),
+            Arc::new(Snapshot::from_calls(&page.calls, &mut labels())),
             &account,
             &instruments,
             &Kept::default(),
@@ -135,14 +135,14 @@ fn json_to_calls(bencher: Bencher<'_, '_>, records: usize) {
 fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
     let mut labels = labels();
-    bencher.bench_local(|| Snapshot::of(&calls, &mut labels));
+    bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
 /// The same with a directory of ten thousand extensions to look into: what it adds to a scrape is the difference.
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
-    let entries = (0..10_000_u64).map(|n| Entry {
+    let entries = (0..10_000_u64).map(|n| DirectoryEntry {
         id: 62_264_425_016 + n,
         number: Some((1000 + n).to_string().into()),
         name: format!("Extension {n}").into(),
@@ -150,8 +150,8 @@ fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
         status: "Enabled".into(),
     });
     let mut labels = labels();
-    labels.consult(Arc::new(Directory::new(entries.collect())));
-    bencher.bench_local(|| Snapshot::of(&calls, &mut labels));
+    labels.set_directory(Arc::new(Directory::new(entries.collect())));
+    bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
 /// What is written for each fetch.
@@ -168,11 +168,11 @@ fn snapshot_to_text_again(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench(|| exposed(snapshot.clone(), &account, &instruments, &kept));
 }
 
-fn known(records: usize) -> (Arc<Snapshot>, Account, Instruments) {
+fn known(records: usize) -> (Arc<Snapshot>, Account, AccountMetrics) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
     (
-        Arc::new(Snapshot::of(&calls, &mut labels())),
+        Arc::new(Snapshot::from_calls(&calls, &mut labels())),
         account(),
-        Instruments::new("default", false).unwrap(),
+        AccountMetrics::new("default", false).unwrap(),
     )
 }

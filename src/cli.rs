@@ -54,7 +54,7 @@ pub struct ServeArgs {
     pub accounts_file: Option<String>,
     /// Everything else.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub common: SettingsArgs,
 }
 
 /// Flags of `check`.
@@ -97,10 +97,10 @@ pub struct DemoArgs {
         value_name = "ADDRESS",
         default_value = "127.0.0.1:0"
     )]
-    pub simulator_address: String,
+    pub listen_address: String,
     /// Everything else.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub common: SettingsArgs,
 }
 
 /// Flags about the account. Each has a variable of the same meaning.
@@ -137,7 +137,7 @@ pub struct AccountArgs {
 
 /// Flags of both commands.
 #[derive(Args, Clone, Debug, Default)]
-pub struct CommonArgs {
+pub struct SettingsArgs {
     /// Where to listen; repeatable [default: :10072, all interfaces]
     #[arg(long = "web.listen-address", value_name = "ADDRESS")]
     pub listen_address: Vec<String>,
@@ -201,7 +201,7 @@ pub struct CommonArgs {
 
 /// What clap has to say about a mistake, in one line.
 #[must_use]
-pub fn one_line(error: &clap::Error) -> String {
+pub fn format_clap_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let what = lines
@@ -267,9 +267,9 @@ mod tests {
     fn flags_stand_after_the_command() {
         let error = Cli::try_parse_from(["x", "--log.level=debug", "demo"]).unwrap_err();
         assert!(
-            one_line(&error).ends_with("; flags stand after the command"),
+            format_clap_error(&error).ends_with("; flags stand after the command"),
             "{}",
-            one_line(&error)
+            format_clap_error(&error)
         );
     }
 
@@ -277,6 +277,9 @@ mod tests {
     fn the_demo_knows_no_flags_about_the_account() {
         let error =
             Cli::try_parse_from(["x", "demo", "--ringcentral.level", "extension"]).unwrap_err();
-        assert!(one_line(&error).starts_with("unexpected argument '--ringcentral.level' found"));
+        assert!(
+            format_clap_error(&error)
+                .starts_with("unexpected argument '--ringcentral.level' found")
+        );
     }
 }

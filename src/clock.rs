@@ -41,7 +41,7 @@ impl Moment {
 
     /// The later of the two, by the monotonic clock.
     #[must_use]
-    pub fn or_later(self, other: Self) -> Self {
+    pub fn max(self, other: Self) -> Self {
         if other.instant > self.instant {
             other
         } else {
@@ -51,7 +51,7 @@ impl Moment {
 
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         self.instant.saturating_duration_since(earlier.instant)
     }
 

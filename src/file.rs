@@ -15,7 +15,7 @@ pub enum FileError {
     Unreadable(#[from] io::Error),
     /// A pipe, a device or a folder.
     #[error("it is no regular file")]
-    Irregular,
+    NotRegularFile,
     /// Larger than its reader takes, in bytes.
     #[error("it is larger than {} MiB", .0 >> 20)]
     TooLarge(u64),
@@ -44,7 +44,7 @@ fn regular(found: &std::fs::Metadata) -> Result<(), FileError> {
     if found.is_file() {
         Ok(())
     } else {
-        Err(FileError::Irregular)
+        Err(FileError::NotRegularFile)
     }
 }
 

@@ -54,11 +54,11 @@ use tokio::sync::watch;
 
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::http::routes::App;
+use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
 /// Beyond the time for the revocation itself, which the observers see to.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const SHUTDOWN_MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs the exporter on sockets that are bound already, until `stop`; then answers the scrapes in flight, gives the
 /// tokens back and ends.
@@ -71,22 +71,22 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let roster = reloader.roster().clone();
-    roster.install(config.accounts)?;
-    let app = App {
-        roster: roster.clone(),
-        scrape: config.common.scrape,
-        metrics: config.common.metrics,
-        telemetry_path: config.common.web.telemetry_path,
+    let roster = reloader.accounts().clone();
+    roster.apply(config.accounts)?;
+    let app = AppState {
+        accounts: roster.clone(),
+        scrape: config.settings.scrape,
+        metrics: config.settings.metrics,
+        telemetry_path: config.settings.web.telemetry_path,
         reloader,
-        lifecycle: config.common.web.enable_lifecycle,
-        last_call: watch::Sender::new(None),
+        enable_lifecycle: config.settings.web.enable_lifecycle,
+        shutdown_deadline: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
     roster
-        .farewell(
+        .shutdown(
             Moment::now()
-                .after(config.common.patience.revoke + LAST_WORDS)
+                .after(config.settings.timeouts.revoke + SHUTDOWN_MARGIN)
                 .instant,
         )
         .await;

@@ -11,7 +11,7 @@ use crate::config::{Log, LogFormat};
 
 /// Starts logging; a second call changes nothing. Libraries are heard from `warn` up alone, since on `debug` some of
 /// them print headers.
-pub fn start(log: Log) {
+pub fn init(log: Log) {
     let ours = LevelFilter::from_level(log.level);
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), ours)

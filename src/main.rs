@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use ringcentral_exporter::cli::{Cli, Command, one_line};
+use ringcentral_exporter::cli::{Cli, Command, format_clap_error};
 use ringcentral_exporter::commands::check::Check;
 use ringcentral_exporter::commands::demo::Demo;
-use ringcentral_exporter::commands::health::Health;
-use ringcentral_exporter::config::{Common, Config, ConfigError};
+use ringcentral_exporter::commands::health::HealthCheck;
+use ringcentral_exporter::config::{Config, ConfigError, Settings};
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::shutdown::Signals;
 use ringcentral_exporter::{http, logging};
@@ -22,15 +22,15 @@ const MISUSED: u8 = 2;
 /// What to run.
 enum Plan {
     Serve(Box<Config>, Arc<Reloader>),
-    Demo(Box<(Common, Demo)>, Arc<Reloader>),
+    Demo(Box<(Settings, Demo)>, Arc<Reloader>),
     Check(Box<Check>),
-    Health(Health),
+    Health(HealthCheck),
 }
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return misused(&one_line(&error)),
+        Err(error) if error.use_stderr() => return misused(&format_clap_error(&error)),
         Err(help) => help.exit(),
     };
     let plan = match plan(cli) {
@@ -50,12 +50,12 @@ fn main() -> ExitCode {
 fn plan(cli: Cli) -> Result<Plan, ConfigError> {
     let variable = |name: &str| std::env::var_os(name);
     let serve = |config: Config| {
-        let reloader = Reloader::new(&config.common, config.accounts_file.clone())?;
+        let reloader = Reloader::new(&config.settings, config.accounts_file.clone())?;
         Ok(Plan::Serve(Box::new(config), Arc::new(reloader)))
     };
     match cli.command {
         Some(Command::Demo(args)) => {
-            let common = Common::new(&args.common)?;
+            let common = Settings::new(&args.common)?;
             let reloader = Reloader::new(&common, None)?;
             Ok(Plan::Demo(
                 Box::new((common, Demo::new(&args)?)),
@@ -66,7 +66,7 @@ fn plan(cli: Cli) -> Result<Plan, ConfigError> {
             let config = Config::new(&args.serve, &variable)?;
             Ok(Plan::Check(Box::new(Check::new(&args, config)?)))
         }
-        Some(Command::Health(args)) => Ok(Plan::Health(Health::new(&args)?)),
+        Some(Command::Health(args)) => Ok(Plan::Health(HealthCheck::new(&args)?)),
         Some(Command::Serve(args)) => serve(Config::new(&args, &variable)?),
         None => serve(Config::new(&cli.serve, &variable)?),
     }
@@ -93,15 +93,15 @@ async fn run(plan: Plan) -> anyhow::Result<bool> {
         Plan::Check(check) => Ok(told(check.run().await)),
         Plan::Health(health) => Ok(told(health.run().await.map(|()| true))),
         Plan::Serve(config, reloader) => {
-            logging::start(config.common.log);
-            let listeners = http::listener::bind_all(&config.common.web.listen)?;
+            logging::init(config.settings.log);
+            let listeners = http::listener::bind_all(&config.settings.web.listen_addresses)?;
             serve(*config, reloader, listeners).await
         }
         Plan::Demo(plan, reloader) => {
             let (common, demo) = *plan;
-            logging::start(common.log);
-            let listeners = http::listener::bind_all(&common.web.listen)?;
-            let demo = demo.start(&listeners, reloader.door().scheme()).await?;
+            logging::init(common.log);
+            let listeners = http::listener::bind_all(&common.web.listen_addresses)?;
+            let demo = demo.start(&listeners, reloader.access().scheme()).await?;
             serve(demo.config(common)?, reloader, listeners).await
         }
     }
@@ -121,17 +121,17 @@ async fn serve(
     listeners: Vec<TcpListener>,
 ) -> anyhow::Result<bool> {
     let hung_up = reloader.clone();
-    let signals = Signals::listen(move || drop(hung_up.reload("SIGHUP")))?;
-    let door = reloader.door();
-    door.warn();
+    let signals = Signals::register(move || drop(hung_up.reload("SIGHUP")))?;
+    let door = reloader.access();
+    door.log_warnings();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     for listener in &listeners {
         let (address, version) = (listener.local_addr()?, env!("CARGO_PKG_VERSION"));
-        tracing::info!(%address, version, tls = door.has_tls(), login = door.has_login(), "listening");
+        tracing::info!(%address, version, tls = door.has_tls(), login = door.has_basic_auth(), "listening");
     }
     let stopped = async { drop(stopped.await) };
     signals
-        .guard(
+        .run_until_shutdown(
             stop,
             ringcentral_exporter::run(config, reloader, listeners, stopped),
         )

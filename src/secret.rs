@@ -29,7 +29,7 @@ pub struct Fingerprint([u8; ring::digest::SHA256_OUTPUT_LEN]);
 impl Fingerprint {
     /// Of a secret.
     #[must_use]
-    pub fn of(secret: &SecretString) -> Self {
+    pub fn new(secret: &SecretString) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, secret.expose_secret().as_bytes());
         let mut bytes = [0; ring::digest::SHA256_OUTPUT_LEN];
         bytes.copy_from_slice(digest.as_ref());
@@ -51,10 +51,10 @@ pub enum SecretError {
     Unreadable(std::io::Error),
     /// A pipe, a device or a folder.
     #[error("it is no regular file")]
-    Irregular,
+    NotRegularFile,
     /// The file is no text.
     #[error("the file is not UTF-8")]
-    NoText,
+    NotUtf8,
     /// There is white space alone.
     #[error("it is empty")]
     Empty,
@@ -89,10 +89,10 @@ impl fmt::Debug for SecretSource {
 fn read_file(path: &Path) -> Result<String, SecretError> {
     let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
         FileError::Unreadable(error) => SecretError::Unreadable(error),
-        FileError::Irregular => SecretError::Irregular,
+        FileError::NotRegularFile => SecretError::NotRegularFile,
         FileError::TooLarge(_) => SecretError::TooLarge,
     })?;
-    String::from_utf8(bytes).map_err(|_| SecretError::NoText)
+    String::from_utf8(bytes).map_err(|_| SecretError::NotUtf8)
 }
 
 fn non_empty(text: &str) -> Result<SecretString, SecretError> {

@@ -26,7 +26,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system lets us not.
-    pub fn listen(on_hangup: impl Fn() + 'static) -> io::Result<Self> {
+    pub fn register(on_hangup: impl Fn() + 'static) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -36,7 +36,7 @@ impl Signals {
     }
 
     /// The next signal that ends.
-    pub async fn next(&mut self) {
+    pub async fn shutdown_signal(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -50,7 +50,7 @@ impl Signals {
     ///
     /// # Errors
     /// [`Aborted`] after the second signal.
-    pub async fn guard<T>(
+    pub async fn run_until_shutdown<T>(
         mut self,
         stop: tokio::sync::oneshot::Sender<()>,
         work: impl Future<Output = T>,
@@ -58,13 +58,13 @@ impl Signals {
         let mut work = std::pin::pin!(work);
         tokio::select! {
             done = &mut work => return Ok(done),
-            () = self.next() => tracing::info!("stopping; a second signal ends at once"),
+            () = self.shutdown_signal() => tracing::info!("stopping; a second signal ends at once"),
         }
         // Where nobody waits for the word, the work has ended already.
         let _ = stop.send(());
         tokio::select! {
             done = &mut work => Ok(done),
-            () = self.next() => Err(Aborted),
+            () = self.shutdown_signal() => Err(Aborted),
         }
     }
 }

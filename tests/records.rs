@@ -11,7 +11,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use ringcentral_exporter::calls::Call;
-use ringcentral_exporter::ringcentral::wire::{Page, parse_page};
+use ringcentral_exporter::ringcentral::wire::{CallPage, parse_page};
 use serde_json::{Value, json};
 
 const SAMPLES: [&str; 3] = [
@@ -29,7 +29,7 @@ fn page() -> Value {
     json!({ "records": records.filter(|record| record["type"] != "Fax").collect::<Vec<_>>() })
 }
 
-fn parse(page: &Value) -> Page {
+fn parse(page: &Value) -> CallPage {
     parse_page(page.to_string().as_bytes(), 1).unwrap()
 }
 
@@ -92,11 +92,11 @@ proptest! {
         prop_assume!(!(place == "/type" && value.as_str().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"))));
         *page["records"][record].pointer_mut(&place).unwrap() = value;
         let broken = parse(&page);
-        prop_assert_eq!(broken.unreadable, 0);
+        prop_assert_eq!(broken.skipped, 0);
         prop_assert_eq!(broken.calls.len(), whole.calls.len());
         prop_assert_eq!(others(&broken.calls, record), others(&whole.calls, record));
         page["records"].as_array_mut().unwrap().push(Value::Null);
-        prop_assert_eq!(parse(&page), Page { unreadable: 1, ..broken.clone() }, "read at one go or one by one");
+        prop_assert_eq!(parse(&page), CallPage { skipped: 1, ..broken.clone() }, "read at one go or one by one");
         let call = &broken.calls[record];
         prop_assert!(call.result.as_str().chars().count() <= 64 && !call.result.as_str().contains(char::is_control));
         if let Some(extension) = &call.extension {
@@ -112,7 +112,7 @@ proptest! {
         let is_object = value.is_object();
         page["records"][record] = value;
         let broken = parse(&page);
-        prop_assert_eq!(broken.unreadable, usize::from(!is_object));
+        prop_assert_eq!(broken.skipped, usize::from(!is_object));
         let rest = if is_object { others(&broken.calls, record) } else { broken.calls };
         prop_assert_eq!(rest, others(&whole.calls, record));
     }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use anyhow::Context;
 use fastrand::Rng;
 use reqwest::Url;
-use ringcentral_exporter::calls::directory::Entry;
+use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Call, Directory};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
-use ringcentral_exporter::ringcentral::operation::Group;
-use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
+use ringcentral_exporter::ringcentral::operation::UsageGroup;
+use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
 use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::ringcentral::wire::parse_page;
-use ringcentral_exporter::simulator::limiter::{Limit, Limiter, OtherTool, Verdict};
+use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient};
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
@@ -27,7 +27,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const LATENCY_MS: std::ops::RangeInclusive<u64> = 60..=400;
 const JWT_LIFE_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// Within the fifth of the limit that the exporter leaves free: what remains moves, and nobody is refused.
-const OTHER_TOOL: OtherTool = OtherTool {
+const OTHER_TOOL: OtherClient = OtherClient {
     requests: 2,
     first: Duration::from_secs(90),
     every: Duration::from_secs(7 * 60 + 20),
@@ -100,7 +100,7 @@ impl Account {
             .switchboard()
             .extensions()
             .iter()
-            .map(|extension| Entry {
+            .map(|extension| DirectoryEntry {
                 id: extension.id,
                 number: extension.number.as_deref().map(Into::into),
                 name: extension.name.as_str().into(),
@@ -111,43 +111,43 @@ impl Account {
     }
 
     /// What the head of the answer says to a request, and how long the answer takes.
-    pub fn answer(&mut self, operation: Operation, sent: Moment) -> (Notice, Duration) {
+    pub fn answer(&mut self, operation: Operation, sent: Moment) -> (RateLimitHeaders, Duration) {
         let group = operation.group();
         let notice = match (self.timeline.weather(sent.wall.as_second()), group) {
-            (Weather::Outage, _) => Notice {
+            (Weather::Outage, _) => RateLimitHeaders {
                 status: 503,
-                ..Notice::default()
+                ..RateLimitHeaders::default()
             },
-            (Weather::Penalty(seconds), Group::Heavy) => refused(group, seconds),
+            (Weather::Penalty(seconds), UsageGroup::Heavy) => refused(group, seconds),
             _ => self.admit(group, sent),
         };
         (notice, Duration::from_millis(self.dice.u64(LATENCY_MS)))
     }
 
-    fn admit(&mut self, group: Group, sent: Moment) -> Notice {
+    fn admit(&mut self, group: UsageGroup, sent: Moment) -> RateLimitHeaders {
         let now = sent.wall.as_millisecond();
         let limit = Limit::per_minute(group.documented_limit());
-        let other = (group == Group::Heavy).then_some(OTHER_TOOL);
+        let other = (group == UsageGroup::Heavy).then_some(OTHER_TOOL);
         let limiter = self
             .limiters
             .entry(group.as_str())
             .or_insert_with(|| Limiter::new(limit, other, now));
         match limiter.admit(now) {
-            Verdict::Admitted { remaining } => Notice {
+            Decision::Admitted { remaining } => RateLimitHeaders {
                 status: 200,
                 remaining: Some(remaining),
                 ..headers(group)
             },
-            Verdict::Refused {
+            Decision::Refused {
                 retry_after_seconds,
             } => refused(group, retry_after_seconds),
         }
     }
 }
 
-fn refused(group: Group, seconds: u64) -> Notice {
+fn refused(group: UsageGroup, seconds: u64) -> RateLimitHeaders {
     let retry_after = Some(Duration::from_secs(seconds));
-    Notice {
+    RateLimitHeaders {
         status: 429,
         remaining: Some(0),
         retry_after,
@@ -155,11 +155,11 @@ fn refused(group: Group, seconds: u64) -> Notice {
     }
 }
 
-fn headers(group: Group) -> Notice {
-    Notice {
+fn headers(group: UsageGroup) -> RateLimitHeaders {
+    RateLimitHeaders {
         group: Some(group.as_str().to_owned()),
         limit: Some(group.documented_limit()),
         window: Some(WINDOW),
-        ..Notice::default()
+        ..RateLimitHeaders::default()
     }
 }

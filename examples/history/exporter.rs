@@ -6,17 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcentral_exporter::account::metrics::Instruments;
-use ringcentral_exporter::account::state::Observation;
-use ringcentral_exporter::account::state::{FetchReport, Listed, Listing};
-use ringcentral_exporter::calls::{Call, ExtensionLabel, Labels, Ledger, Snapshot};
+use ringcentral_exporter::account::metrics::AccountMetrics;
+use ringcentral_exporter::account::state::AccountState;
+use ringcentral_exporter::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
+use ringcentral_exporter::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
-use ringcentral_exporter::config::{self, ConfigurationState, Level, Metrics, Patience, Scrape};
+use ringcentral_exporter::config::{self, Level, Metrics, ReloadStatus, Scrape, Timeouts};
 use ringcentral_exporter::exposition::{self, AccountView, Kept, render};
-use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, Walked};
-use ringcentral_exporter::ringcentral::status::{ApiStanding, Failure};
-use ringcentral_exporter::ringcentral::token::{Auth, Need};
-use ringcentral_exporter::ringcentral::wire::{ApiError, GrantedToken};
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
+use ringcentral_exporter::ringcentral::status::{ApiStatus, Failure};
+use ringcentral_exporter::ringcentral::token::{TokenState, TokenStatus};
+use ringcentral_exporter::ringcentral::wire::{ApiError, TokenResponse};
 use ringcentral_exporter::ringcentral::{Error, Operation};
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
@@ -43,14 +43,14 @@ const DIRECTORY_AGAIN: Duration = Duration::from_secs(5 * 60);
 pub struct Exporter {
     config: config::Account,
     started: Moment,
-    labels: Labels,
-    ledger: Ledger,
-    instruments: Instruments,
+    labels: LabelLimiter,
+    ledger: CallTracker,
+    instruments: AccountMetrics,
     kept: Kept,
     budget: Budget,
-    auth: Auth,
+    auth: TokenState,
     directory_due: Moment,
-    known: Observation,
+    known: AccountState,
 }
 
 /// A request's end: when it came, and whether it was well.
@@ -60,22 +60,22 @@ impl Exporter {
     /// An exporter that starts now and has asked for nothing yet.
     pub fn new(limit: u64, jwt_expiry: f64, now: Moment) -> anyhow::Result<Self> {
         let config = account(limit)?;
-        let api = ApiStanding {
+        let api = ApiStatus {
             jwt_expiry: Some(jwt_expiry),
-            ..ApiStanding::default()
+            ..ApiStatus::default()
         };
         Ok(Self {
             started: now,
-            labels: Labels::new(METRICS.extension_label, METRICS.max_extensions),
-            ledger: Ledger::default(),
-            instruments: Instruments::new(&config.name, METRICS.extension_calls)?,
+            labels: LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions),
+            ledger: CallTracker::default(),
+            instruments: AccountMetrics::new(&config.name, METRICS.extension_calls)?,
             kept: Kept::default(),
             budget: Budget::new(SCRAPE.min_interval),
-            auth: Auth::new(&Patience::default()),
+            auth: TokenState::new(&Timeouts::default()),
             directory_due: now,
-            known: Observation {
+            known: AccountState {
                 api,
-                ..Observation::default()
+                ..AccountState::default()
             },
             config,
         })
@@ -99,22 +99,23 @@ impl Exporter {
     }
 
     fn may_fetch(&self, now: Moment) -> bool {
-        let may_begin = self.auth.need(now) != Need::Login || self.may_ask(Operation::Token, now);
-        may_begin && self.budget.walk_at(now).is_past(now)
+        let may_begin =
+            self.auth.status(now) != TokenStatus::Missing || self.may_ask(Operation::Token, now);
+        may_begin && self.budget.next_fetch_at(now).is_past(now)
     }
 
     /// A login if need be, then the list; the first list waits for the directory too.
     async fn fetch(&mut self, account: &mut Account, started: Moment) -> anyhow::Result<Moment> {
-        self.budget.walk_starts(started);
-        let (taken, begun) = match self.auth.need(started) {
-            Need::Login => self.log_in(account, started),
-            Need::Nothing | Need::Renewal => (started, Ok(())),
+        self.budget.record_fetch_start(started);
+        let (taken, begun) = match self.auth.status(started) {
+            TokenStatus::Missing => self.log_in(account, started),
+            TokenStatus::Valid | TokenStatus::RenewalDue => (started, Ok(())),
         };
         let (answered, outcome) = match begun {
             Ok(()) => self.walk(account, taken),
             failed => (taken, failed),
         };
-        self.report(&outcome, answered.since(started));
+        self.report(&outcome, answered.saturating_duration_since(started));
         if outcome.is_err() {
             return Ok(answered);
         }
@@ -131,10 +132,10 @@ impl Exporter {
     /// The list of this company never has a second page.
     fn walk(&mut self, account: &mut Account, taken: Moment) -> Answered {
         let (answered, outcome) = self.request(account, Operation::ActiveCalls, taken);
-        self.budget.walk_ended(if outcome.is_ok() {
-            Walked::Whole(1)
+        self.budget.record_page_count(if outcome.is_ok() {
+            PageCount::Exact(1)
         } else {
-            Walked::Broken(1)
+            PageCount::AtLeast(1)
         });
         (answered, outcome)
     }
@@ -143,33 +144,35 @@ impl Exporter {
         let failure = outcome.as_ref().err();
         let failure = failure.map(Failure::from);
         let pages = u32::from(failure.is_none());
-        self.known.fetch = Some(FetchReport {
+        self.known.last_fetch = Some(FetchReport {
             failure,
-            took,
+            duration: took,
             pages,
         });
     }
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
-        let news = self.ledger.enter(calls, taken);
-        self.instruments.calls.count(&news, &mut self.labels);
-        let snapshot = Snapshot::of(calls, &mut self.labels);
-        self.instruments.calls.meet(snapshot.extensions());
-        self.known.latest = Some(Listing {
+        let news = self.ledger.update(calls, taken);
+        self.instruments.calls.record(&news, &mut self.labels);
+        let snapshot = Snapshot::from_calls(calls, &mut self.labels);
+        self.instruments
+            .calls
+            .init_extensions(snapshot.extensions());
+        self.known.snapshot = Some(TimedSnapshot {
             snapshot: Arc::new(snapshot),
-            taken,
+            fetched_at: taken,
         });
     }
 
     fn tend(&mut self, account: &mut Account, mut now: Moment) {
-        if self.auth.need(now) == Need::Renewal && self.may_ask(Operation::Token, now) {
+        if self.auth.status(now) == TokenStatus::RenewalDue && self.may_ask(Operation::Token, now) {
             let renewed;
             (now, renewed) = self.log_in(account, now);
             if renewed.is_err() {
-                self.auth.not_renewed(now);
+                self.auth.on_renewal_failed(now);
             }
         }
-        let has_token = self.auth.need(now) != Need::Login;
+        let has_token = self.auth.status(now) != TokenStatus::Missing;
         if has_token && self.directory_due.is_past(now) && self.may_ask(Operation::Extensions, now)
         {
             self.read_directory(account, now);
@@ -180,8 +183,8 @@ impl Exporter {
         let (answered, outcome) = self.request(account, Operation::Token, now);
         if outcome.is_ok() {
             let access_token = SecretString::from("simulated");
-            self.auth.granted(
-                GrantedToken {
+            self.auth.set_token(
+                TokenResponse {
                     access_token,
                     expires_in: Some(TOKEN_SECONDS),
                     user: None,
@@ -201,38 +204,42 @@ impl Exporter {
         });
         if outcome.is_ok() {
             let directory = Arc::new(account.directory());
-            self.labels.consult(directory.clone());
-            self.known.directory = Some(Listed { directory, read });
+            self.labels.set_directory(directory.clone());
+            self.known.directory = Some(TimedDirectory {
+                directory,
+                fetched_at: read,
+            });
         }
         read
     }
 
     fn may_ask(&self, operation: Operation, now: Moment) -> bool {
-        self.budget.request_at(operation, now).is_past(now)
+        self.budget.next_request_at(operation, now).is_past(now)
     }
 
     /// Counted as the transport counts.
     fn request(&mut self, account: &mut Account, operation: Operation, sent: Moment) -> Answered {
-        self.budget.sent(operation, sent);
-        self.instruments.api.sent(operation);
+        self.budget.record_request(operation, sent);
+        self.instruments.api.record_request(operation);
         let (notice, took) = account.answer(operation, sent);
         let answered = sent.after(took);
-        self.instruments.api.took(operation, took);
-        self.budget.answered(operation, Some(&notice), answered);
+        self.instruments.api.observe_duration(operation, took);
+        self.budget
+            .record_response(operation, Some(&notice), answered);
         if notice.status == 200 {
             return (answered, Ok(()));
         }
-        let error = Error::of_answer(operation, notice.status, ApiError::default(), None);
-        self.instruments.api.failed(operation, error.reason);
+        let error = Error::from_response(operation, notice.status, ApiError::default(), None);
+        self.instruments.api.record_failure(operation, error.reason);
         (answered, Err(error))
     }
 
     fn renew_standing(&mut self) {
         let blocked =
-            |operation: Operation| (operation.as_str(), self.budget.silent_until(operation));
+            |operation: Operation| (operation.as_str(), self.budget.blocked_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
-        api.rate_limits = self.budget.announced();
+        api.rate_limits = self.budget.reported_limits();
         api.token_expiry = self.auth.expiry();
     }
 
@@ -240,8 +247,8 @@ impl Exporter {
         let observation = Arc::new(self.known.clone());
         let view = AccountView {
             account: &self.config,
-            observation,
-            instruments: &self.instruments,
+            state: observation,
+            counters: &self.instruments,
             kept: &self.kept,
         };
         Ok(render(
@@ -254,8 +261,8 @@ impl Exporter {
     }
 
     /// This tool's own process, but for its start.
-    fn exporter(&self) -> exposition::Exporter {
-        let mut exporter = exposition::Exporter::now(ConfigurationState::read_at(self.started));
+    fn exporter(&self) -> exposition::ExporterInfo {
+        let mut exporter = exposition::ExporterInfo::collect(ReloadStatus::loaded_at(self.started));
         if let Some(process) = &mut exporter.process {
             process.start = unix_seconds(self.started.wall);
         }

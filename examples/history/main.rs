@@ -35,7 +35,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use jiff::Timestamp;
-use ringcentral_exporter::cli::one_line;
+use ringcentral_exporter::cli::format_clap_error;
 use ringcentral_exporter::clock::Moment;
 
 use account::Account;
@@ -53,7 +53,7 @@ const MISUSED: u8 = 2;
 async fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) if error.use_stderr() => return ended(MISUSED, &one_line(&error)),
+        Err(error) if error.use_stderr() => return ended(MISUSED, &format_clap_error(&error)),
         Err(help) => help.exit(),
     };
     let folder = match flags.folder() {
@@ -85,7 +85,7 @@ async fn write(flags: &Flags, folder: &Path) -> anyhow::Result<()> {
             blocks.missed(at)?;
         } else {
             let (text, answered) = exporter.scrape(&mut account, moment).await?;
-            blocks.scraped(at, &text, answered.since(moment))?;
+            blocks.scraped(at, &text, answered.saturating_duration_since(moment))?;
         }
     }
     let files = blocks.finish()?;

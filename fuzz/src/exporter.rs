@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ringcentral_exporter::calls::ExtensionLabel;
+use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::account::state::Observation;
+use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
 use ringcentral_exporter::exposition::{AccountView, Kept, render};
-use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ringcentral_exporter::calls::directory::Entry;
+use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::account::state::Listed;
 use ringcentral_exporter::account::state::Observation;
+use ringcentral_exporter::calls::directory::Entry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel};
 use ringcentral_exporter::config::Metrics;
-use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::ringcentral::wire::parse_extensions;
 
 use crate::exporter::{METRICS, exposed, noon, readable};

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcentral_exporter::account::state::{FetchReport, Listing};
+use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::account::state::Observation;
+use ringcentral_exporter::account::state::{FetchReport, Listing};
 use ringcentral_exporter::calls::{Call, Direction, Labels, Ledger, News, Snapshot, State};
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::account::metrics::Instruments;
 use ringcentral_exporter::ringcentral::wire::parse_page;
 use serde_json::Value;
 

@@ -8,14 +8,14 @@ use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts};
 
 use crate::account::metrics::Revision;
-use crate::calls::{CallResult, Direction, Labels, News, Outcome};
+use crate::calls::{CallEvents, CallResult, Direction, LabelLimiter, Outcome};
 
 /// Seconds, from a word to a conference.
 const BUCKETS: [f64; 10] = [
     10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
 ];
 /// The results that inbound calls have every day.
-const INBOUND: [&str; 10] = [
+const INBOUND_RESULTS: [&str; 10] = [
     "Accepted",
     "Call connected",
     "Answered Elsewhere",
@@ -28,7 +28,7 @@ const INBOUND: [&str; 10] = [
     "No Answer",
 ];
 /// The results that outbound calls have every day.
-const OUTBOUND: [&str; 11] = [
+const OUTBOUND_RESULTS: [&str; 11] = [
     "Call connected",
     "Accepted",
     "Hang Up",
@@ -42,7 +42,7 @@ const OUTBOUND: [&str; 11] = [
     "Internal Error",
 ];
 /// The results that every extension begins with.
-const OF_EXTENSION: [&str; 5] = [
+const EXTENSION_RESULTS: [&str; 5] = [
     "Accepted",
     "Call connected",
     "Missed",
@@ -51,7 +51,7 @@ const OF_EXTENSION: [&str; 5] = [
 ];
 
 /// Counted by the observer.
-pub struct CallInstruments {
+pub struct CallMetrics {
     ended: IntCounterVec,
     durations: HistogramVec,
     sessions_started: IntCounter,
@@ -62,7 +62,7 @@ pub struct CallInstruments {
     pub revision: Revision,
 }
 
-impl CallInstruments {
+impl CallMetrics {
     /// Instruments at zero.
     ///
     /// # Errors
@@ -116,12 +116,12 @@ impl CallInstruments {
             by_extension: by_extension.transpose()?,
             revision: Revision::default(),
         };
-        instruments.start_at_zero();
+        instruments.init_zero();
         Ok(instruments)
     }
 
     /// Counts what a list has told.
-    pub fn count(&self, news: &News, labels: &mut Labels) {
+    pub fn record(&self, news: &CallEvents, labels: &mut LabelLimiter) {
         for ended in &news.ended {
             let direction = ended.direction.as_str();
             let (result, _) = labels.result(&ended.result);
@@ -129,7 +129,7 @@ impl CallInstruments {
                 .with_label_values(&[direction, result.as_str()])
                 .inc();
             if let Some(duration) = ended.duration {
-                let outcome = Outcome::of(&ended.result).as_str();
+                let outcome = Outcome::from_result(&ended.result).as_str();
                 self.durations
                     .with_label_values(&[direction, outcome])
                     .observe(duration);
@@ -155,12 +155,12 @@ impl CallInstruments {
     }
 
     /// An extension that is there, ended calls or not, begins with zeros.
-    pub fn meet<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
+    pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
         let Some(counters) = &self.by_extension else {
             return;
         };
         for extension in extensions {
-            for result in OF_EXTENSION {
+            for result in EXTENSION_RESULTS {
                 counters.with_label_values(&[extension, result]);
             }
         }
@@ -189,14 +189,14 @@ impl CallInstruments {
             .collect()
     }
 
-    fn start_at_zero(&self) {
+    fn init_zero(&self) {
         for (direction, results) in [
-            (Direction::Inbound, &INBOUND[..]),
-            (Direction::Outbound, &OUTBOUND[..]),
+            (Direction::Inbound, &INBOUND_RESULTS[..]),
+            (Direction::Outbound, &OUTBOUND_RESULTS[..]),
         ] {
             for result in results
                 .iter()
-                .filter_map(|result| CallResult::from_wire(result))
+                .filter_map(|result| CallResult::parse(result))
             {
                 self.ended
                     .with_label_values(&[direction.as_str(), result.as_str()]);

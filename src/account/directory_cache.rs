@@ -6,59 +6,66 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::state::Listed;
+use crate::account::state::TimedDirectory;
 use crate::calls::Directory;
 use crate::clock::Moment;
 use crate::ringcentral::Error;
 use crate::ringcentral::status::Failure;
 
-const REFRESH: Duration = Duration::from_secs(60 * 60);
-const SOONEST: Duration = Duration::from_secs(5 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// The directory of one account.
-pub struct DirectoryBook {
-    wanted: bool,
-    tried: Option<Moment>,
+pub struct DirectoryCache {
+    enabled: bool,
+    last_attempt: Option<Moment>,
     failure: Option<Failure>,
-    listed: Option<Listed>,
+    listed: Option<TimedDirectory>,
 }
 
-impl DirectoryBook {
+impl DirectoryCache {
     /// An empty book; at level `extension` it stays so, since that user may not read the list.
     pub fn new(wanted: bool) -> Self {
         Self {
-            wanted,
-            tried: None,
+            enabled: wanted,
+            last_attempt: None,
             failure: None,
             listed: None,
         }
     }
 
     /// One of the same kind in which nothing stands yet.
-    pub fn emptied(&self) -> Self {
-        Self::new(self.wanted)
+    pub fn reset(&self) -> Self {
+        Self::new(self.enabled)
     }
 
     /// Whether nobody has tried to read it yet, and somebody should.
-    pub fn is_due_at_start(&self, now: Moment) -> bool {
-        self.tried.is_none() && self.is_due(now, false)
+    pub fn needs_initial_load(&self, now: Moment) -> bool {
+        self.last_attempt.is_none() && self.is_due(now, false)
     }
 
     /// Whether it should be read now.
     pub fn is_due(&self, now: Moment, misses_one: bool) -> bool {
         let soon = misses_one || self.failure.is_some();
-        let wait = if soon { SOONEST } else { REFRESH };
-        self.wanted && self.tried.is_none_or(|tried| now.since(tried) >= wait)
+        let wait = if soon {
+            MIN_REFRESH_INTERVAL
+        } else {
+            REFRESH_INTERVAL
+        };
+        self.enabled
+            && self
+                .last_attempt
+                .is_none_or(|tried| now.saturating_duration_since(tried) >= wait)
     }
 
     /// Takes in what a reading gave; gives the directory if it is new. A failure is told once until it is over.
-    pub fn enter(
+    pub fn record_result(
         &mut self,
         account: &str,
         read: Result<Directory, Error>,
         now: Moment,
     ) -> Option<Arc<Directory>> {
-        self.tried = Some(now);
+        self.last_attempt = Some(now);
         let was_failing = self.failure.is_some();
         self.failure = read.as_ref().err().map(Failure::from);
         match read {
@@ -66,9 +73,9 @@ impl DirectoryBook {
                 let directory = Arc::new(directory);
                 let extensions = directory.entries().len();
                 tracing::info!(account, extensions, "the list of extensions was read");
-                self.listed = Some(Listed {
+                self.listed = Some(TimedDirectory {
                     directory: directory.clone(),
-                    read: now,
+                    fetched_at: now,
                 });
                 Some(directory)
             }
@@ -77,7 +84,7 @@ impl DirectoryBook {
                 None
             }
             Err(error) => {
-                let advice = error.advice();
+                let advice = error.hint();
                 let (reason, cause) = (error.reason.as_str(), error.cause.as_str());
                 let request_id = error.request_id.as_deref();
                 let meanwhile = "extensions that records do not number are shown by id";
@@ -100,7 +107,7 @@ impl DirectoryBook {
     }
 
     /// What was last read.
-    pub fn listed(&self) -> Option<Listed> {
+    pub fn directory(&self) -> Option<TimedDirectory> {
         self.listed.clone()
     }
 }
@@ -116,25 +123,28 @@ mod tests {
 
     #[test]
     fn it_is_read_at_the_start_and_hourly_and_sooner_for_one_that_it_lacks() {
-        let (mut book, start) = (DirectoryBook::new(true), Moment::now());
+        let (mut book, start) = (DirectoryCache::new(true), Moment::now());
         let at = |minutes: u64| start.after(Duration::from_secs(60 * minutes));
         assert!(book.is_due(start, false));
-        assert!(book.enter("a", Ok(Directory::default()), start).is_some());
+        assert!(
+            book.record_result("a", Ok(Directory::default()), start)
+                .is_some()
+        );
         assert!(!book.is_due(at(59), false) && book.is_due(at(60), false));
         assert!(!book.is_due(at(4), true) && book.is_due(at(5), true));
     }
 
     #[test]
     fn a_failure_keeps_what_was_read_and_is_tried_again_in_five_minutes() {
-        let (mut book, start) = (DirectoryBook::new(true), Moment::now());
-        book.enter("a", Ok(Directory::default()), start);
-        assert!(book.enter("a", failure(), start).is_none());
-        assert!(book.listed().is_some());
-        assert!(book.is_due(start.after(SOONEST), false));
+        let (mut book, start) = (DirectoryCache::new(true), Moment::now());
+        book.record_result("a", Ok(Directory::default()), start);
+        assert!(book.record_result("a", failure(), start).is_none());
+        assert!(book.directory().is_some());
+        assert!(book.is_due(start.after(MIN_REFRESH_INTERVAL), false));
     }
 
     #[test]
     fn at_level_extension_it_is_never_read() {
-        assert!(!DirectoryBook::new(false).is_due(Moment::now(), true));
+        assert!(!DirectoryCache::new(false).is_due(Moment::now(), true));
     }
 }

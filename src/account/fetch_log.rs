@@ -4,20 +4,20 @@
 
 use crate::calls::Call;
 use crate::clock::Moment;
-use crate::ringcentral::status::ApiStanding;
-use crate::ringcentral::{Error, Fetch};
+use crate::ringcentral::status::ApiStatus;
+use crate::ringcentral::{Error, FetchResult};
 
 /// What the log has been told, so that it is told once.
 #[derive(Default)]
-pub struct Report {
+pub struct FetchLog {
     has_succeeded: bool,
     failures: u32,
-    unreadable: bool,
+    had_skipped_records: bool,
 }
 
-impl Report {
+impl FetchLog {
     /// A fetch has finished.
-    pub fn fetched(&mut self, account: &str, fetch: &Fetch, api: &ApiStanding) {
+    pub fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
         match &fetch.outcome {
             Err(error) => self.failed(account, error, api),
             Ok(calls) => self.succeeded(account, fetch, calls, api),
@@ -25,7 +25,7 @@ impl Report {
     }
 
     /// Each failure is a line, with all that a person needs who sees this line alone.
-    fn failed(&mut self, account: &str, error: &Error, api: &ApiStanding) {
+    fn failed(&mut self, account: &str, error: &Error, api: &ApiStatus) {
         self.failures += 1;
         let now = Moment::now();
         let blocked = api
@@ -33,7 +33,7 @@ impl Report {
             .iter()
             .filter_map(|(_, until)| until.filter(|until| !until.is_past(now)));
         let silent = blocked
-            .map(|until| until.since(now).as_secs_f64().ceil() as u64)
+            .map(|until| until.saturating_duration_since(now).as_secs_f64().ceil() as u64)
             .max();
         tracing::warn!(
             account,
@@ -42,12 +42,12 @@ impl Report {
             cause = error.cause.as_str(),
             request_id = error.request_id.as_deref(),
             next_try_in_seconds = silent,
-            advice = error.advice(),
+            advice = error.hint(),
             "fetch failed: {error}"
         );
     }
 
-    fn succeeded(&mut self, account: &str, fetch: &Fetch, calls: &[Call], api: &ApiStanding) {
+    fn succeeded(&mut self, account: &str, fetch: &FetchResult, calls: &[Call], api: &ApiStatus) {
         let (records, pages) = (calls.len(), fetch.pages);
         if !self.has_succeeded {
             tracing::info!(
@@ -60,8 +60,8 @@ impl Report {
         } else if self.failures > 0 {
             tracing::info!(account, failures = self.failures, "fetch succeeded again");
         }
-        if fetch.unreadable > 0 && !self.unreadable {
-            let records = fetch.unreadable;
+        if fetch.skipped_records > 0 && !self.had_skipped_records {
+            let records = fetch.skipped_records;
             tracing::warn!(
                 account,
                 records,
@@ -71,13 +71,13 @@ impl Report {
         *self = Self {
             has_succeeded: true,
             failures: 0,
-            unreadable: fetch.unreadable > 0,
+            had_skipped_records: fetch.skipped_records > 0,
         };
         tracing::debug!(
             account,
             records,
             pages,
-            seconds = fetch.took.as_secs_f64(),
+            seconds = fetch.duration.as_secs_f64(),
             "fetched"
         );
     }

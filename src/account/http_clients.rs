@@ -10,23 +10,27 @@ use crate::ringcentral::transport::{http_client, is_loopback};
 
 /// Clients by what they were built for.
 #[derive(Default)]
-pub struct Clients(Vec<(Purpose, reqwest::Client)>);
+pub struct HttpClientPool(Vec<(ClientKey, reqwest::Client)>);
 
 /// What `http_client` heeds.
 #[derive(PartialEq, Eq)]
-struct Purpose {
+struct ClientKey {
     scheme: String,
-    on_this_machine: bool,
+    loopback: bool,
     ca: Option<Arc<[u8]>>,
 }
 
-impl Clients {
+impl HttpClientPool {
     /// The one for this account: from here, or from the former ones, or a new one.
     ///
     /// # Errors
     /// When root certificates cannot be read.
-    pub fn of(&mut self, account: &Account, former: &Self) -> anyhow::Result<reqwest::Client> {
-        let purpose = Purpose::of(account);
+    pub fn get_or_build(
+        &mut self,
+        account: &Account,
+        former: &Self,
+    ) -> anyhow::Result<reqwest::Client> {
+        let purpose = ClientKey::of(account);
         if let Some(client) = self.get(&purpose) {
             return Ok(client);
         }
@@ -36,7 +40,7 @@ impl Clients {
         Ok(client)
     }
 
-    fn get(&self, wanted: &Purpose) -> Option<reqwest::Client> {
+    fn get(&self, wanted: &ClientKey) -> Option<reqwest::Client> {
         self.0
             .iter()
             .find(|(purpose, _)| purpose == wanted)
@@ -44,11 +48,11 @@ impl Clients {
     }
 }
 
-impl Purpose {
+impl ClientKey {
     fn of(account: &Account) -> Self {
         Self {
             scheme: account.server.scheme().to_owned(),
-            on_this_machine: is_loopback(&account.server),
+            loopback: is_loopback(&account.server),
             ca: account.ca.clone(),
         }
     }

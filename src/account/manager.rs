@@ -7,44 +7,44 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::account::http_clients::Clients;
+use crate::account::http_clients::HttpClientPool;
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::collector::{self, Ended, Reins};
-use crate::account::metrics::Instruments;
+use crate::account::collector::{self, CollectorTask, Ended};
+use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
-use crate::config::{Account, Common};
+use crate::config::{Account, Settings};
 use crate::exposition::{AccountView, Kept};
-use crate::ringcentral::login_registry::Users;
+use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::transport::is_loopback;
-use crate::ringcentral::{Client, Terms};
+use crate::ringcentral::{Client, ClientConfig};
 use crate::secret::Fingerprint;
 
 /// The longest penalty there can be.
-const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+const STOPPED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account, as those see it who want to know something of it.
 #[derive(Clone)]
-pub struct ObservedAccount {
+pub struct AccountHandle {
     /// Its configuration.
     pub account: Arc<Account>,
     /// The way to its observer.
-    pub observer: collector::Handle,
+    pub collector: collector::CollectorHandle,
     /// What is counted for it.
-    pub instruments: Arc<Instruments>,
+    pub counters: Arc<AccountMetrics>,
     /// What was written of it and of these instruments.
     pub kept: Arc<Kept>,
 }
 
-impl ObservedAccount {
+impl AccountHandle {
     /// What is known of it now, to be shown.
     #[must_use]
     pub fn view(&self) -> AccountView<'_> {
         AccountView {
             account: &self.account,
-            observation: self.observer.latest(),
-            instruments: &self.instruments,
+            state: self.collector.state(),
+            counters: &self.counters,
             kept: &self.kept,
         }
     }
@@ -52,7 +52,7 @@ impl ObservedAccount {
 
 /// What a new list came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct ReloadSummary {
     /// How many accounts run now.
     pub running: usize,
     /// How many of them did not before.
@@ -62,40 +62,40 @@ pub struct Exchange {
 }
 
 /// The accounts that run.
-pub struct Roster {
-    common: Common,
-    users: Arc<Users>,
+pub struct AccountManager {
+    common: Settings,
+    users: Arc<LoginRegistry>,
     // Never held over an await; whoever finds it poisoned finds a whole list all the same.
-    list: Mutex<List>,
+    list: Mutex<Accounts>,
 }
 
 #[derive(Default)]
-struct List {
-    running: Vec<Running>,
-    shown: Arc<[ObservedAccount]>,
-    clients: Clients,
-    former: Vec<Former>,
+struct Accounts {
+    running: Vec<RunningAccount>,
+    handles: Arc<[AccountHandle]>,
+    clients: HttpClientPool,
+    stopped: Vec<StoppedAccount>,
 }
 
-struct Running {
-    observed: ObservedAccount,
-    reins: Reins,
+struct RunningAccount {
+    handle: AccountHandle,
+    task: CollectorTask,
     jwt: Option<Fingerprint>,
 }
 
 /// An account that has gone. Its observer may still be giving its token back, and RingCentral counts on: if the account
 /// comes back, as it does where a file is changed in two steps, its penalty is still there.
-struct Former {
+struct StoppedAccount {
     account: Arc<Account>,
     jwt: Option<Fingerprint>,
-    ended: Ended,
-    gone: Moment,
+    task: Ended,
+    stopped_at: Moment,
 }
 
-impl Roster {
+impl AccountManager {
     /// Nobody runs yet.
     #[must_use]
-    pub fn new(common: &Common) -> Self {
+    pub fn new(common: &Settings) -> Self {
         Self {
             common: common.clone(),
             users: Arc::default(),
@@ -104,60 +104,62 @@ impl Roster {
     }
 
     /// The accounts as they are now, in their order.
-    pub fn accounts(&self) -> Arc<[ObservedAccount]> {
-        self.list().shown.clone()
+    pub fn accounts(&self) -> Arc<[AccountHandle]> {
+        self.list().handles.clone()
     }
 
     /// Lets these accounts run and no others. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// When TLS cannot be set up: no root certificates for an `https` server. Then all stays as it was.
-    pub fn install(&self, accounts: Vec<Account>) -> anyhow::Result<Exchange> {
+    pub fn apply(&self, accounts: Vec<Account>) -> anyhow::Result<ReloadSummary> {
         let mut list = self.list();
-        let mut clients = Clients::default();
+        let mut clients = HttpClientPool::default();
         let hired = accounts
             .into_iter()
-            .map(|account| self.hire(account, &mut clients, &list.clients));
+            .map(|account| self.prepare(account, &mut clients, &list.clients));
         let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
-        let (mut staying, leaving) = list.part(&hired);
+        let (mut staying, leaving) = list.partition(&hired);
         let (running, stayed) = (hired.len(), staying.len());
-        let exchange = Exchange {
+        let exchange = ReloadSummary {
             running,
             added: running - stayed,
             removed: leaving.len(),
         };
         let now = Moment::now();
-        list.former
-            .retain(|former| now.since(former.gone) < REMEMBERED);
-        list.former
+        list.stopped
+            .retain(|former| now.saturating_duration_since(former.stopped_at) < STOPPED_RETENTION);
+        list.stopped
             .extend(leaving.into_iter().map(|running| running.end(now)));
-        let former = &mut list.former;
+        let former = &mut list.stopped;
         let running = hired.into_iter().map(|hired| {
-            match take(&mut staying, |it| it.is(&hired.terms.account)) {
-                Some(running) => running.steered(hired),
+            match remove_last(&mut staying, |it| it.matches(&hired.terms.account)) {
+                Some(running) => running.reconfigured(hired),
                 None => self.start(hired, former),
             }
         });
         list.running = running.collect();
-        list.shown = list
+        list.handles = list
             .running
             .iter()
-            .map(|running| running.observed.clone())
+            .map(|running| running.handle.clone())
             .collect();
         list.clients = clients;
         Ok(exchange)
     }
 
     /// Ends all observers, and waits for them until then.
-    pub async fn farewell(&self, until: Instant) {
+    pub async fn shutdown(&self, until: Instant) {
         let ending = {
-            let List {
-                running, former, ..
+            let Accounts {
+                running,
+                stopped: former,
+                ..
             } = std::mem::take(&mut *self.list());
-            let former = former.into_iter().map(|former| former.ended);
+            let former = former.into_iter().map(|former| former.task);
             running
                 .into_iter()
-                .map(|running| running.reins.end())
+                .map(|running| running.task.shutdown())
                 .chain(former)
                 .collect::<Vec<_>>()
         };
@@ -167,20 +169,20 @@ impl Roster {
     }
 
     /// What may fail is done here, before anything changes.
-    fn hire(
+    fn prepare(
         &self,
         account: Account,
-        clients: &mut Clients,
-        former: &Clients,
-    ) -> anyhow::Result<Hired> {
-        let instruments = Arc::new(Instruments::new(
+        clients: &mut HttpClientPool,
+        former: &HttpClientPool,
+    ) -> anyhow::Result<PreparedAccount> {
+        let instruments = Arc::new(AccountMetrics::new(
             &account.name,
             self.common.metrics.extension_calls,
         )?);
-        let http = clients.of(&account, former)?;
-        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::of);
-        Ok(Hired {
-            terms: Terms {
+        let http = clients.get_or_build(&account, former)?;
+        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
+        Ok(PreparedAccount {
+            terms: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
@@ -191,28 +193,28 @@ impl Roster {
 
     /// RingCentral counts by user and app: whoever had the same before has spent from the budget. A name tells it where the
     /// JWT has changed too.
-    fn start(&self, hired: Hired, former: &mut Vec<Former>) -> Running {
-        let Hired {
+    fn start(&self, hired: PreparedAccount, former: &mut Vec<StoppedAccount>) -> RunningAccount {
+        let PreparedAccount {
             terms,
             jwt,
             instruments,
         } = hired;
         let account = terms.account.clone();
-        let by_user = take(former, |it| {
-            it.account.has_app_of(&account) && jwt.is_some() && it.jwt == jwt
+        let by_user = remove_last(former, |it| {
+            it.account.same_app(&account) && jwt.is_some() && it.jwt == jwt
         });
         let by_name = || {
-            take(former, |it| {
-                it.account.has_app_of(&account) && it.account.name == account.name
+            remove_last(former, |it| {
+                it.account.same_app(&account) && it.account.name == account.name
             })
         };
-        let predecessor = by_user.or_else(by_name).map(|it| it.ended);
-        tell_of(&account);
+        let predecessor = by_user.or_else(by_name).map(|it| it.task);
+        log_account_added(&account);
         let common = &self.common;
         let budget = Budget::new(common.scrape.min_interval);
         let client = Client::new(
             terms.clone(),
-            common.patience,
+            common.timeouts,
             budget,
             instruments.clone(),
             self.users.clone(),
@@ -224,37 +226,44 @@ impl Roster {
             instruments.clone(),
             predecessor,
         );
-        Running {
-            observed: ObservedAccount {
+        RunningAccount {
+            handle: AccountHandle {
                 account,
-                observer,
-                instruments,
+                collector: observer,
+                counters: instruments,
                 kept: Arc::default(),
             },
-            reins,
+            task: reins,
             jwt,
         }
     }
 
-    fn list(&self) -> MutexGuard<'_, List> {
+    fn list(&self) -> MutexGuard<'_, Accounts> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An account that is going to run, or to take the terms of one that does.
-struct Hired {
-    terms: Terms,
+struct PreparedAccount {
+    terms: ClientConfig,
     jwt: Option<Fingerprint>,
-    instruments: Arc<Instruments>,
+    instruments: Arc<AccountMetrics>,
 }
 
-impl List {
+impl Accounts {
     /// Those that go on, and those that do not.
-    fn part(&mut self, hired: &[Hired]) -> (Vec<Running>, Vec<Running>) {
+    fn partition(
+        &mut self,
+        hired: &[PreparedAccount],
+    ) -> (Vec<RunningAccount>, Vec<RunningAccount>) {
         let running = std::mem::take(&mut self.running);
         let stays: Vec<_> = running
             .iter()
-            .map(|it| hired.iter().any(|hired| it.goes_on_as(hired, &running)))
+            .map(|it| {
+                hired
+                    .iter()
+                    .any(|hired| it.can_continue_as(hired, &running))
+            })
             .collect();
         let (mut staying, mut leaving) = (Vec::new(), Vec::new());
         for (it, stays) in running.into_iter().zip(stays) {
@@ -264,49 +273,49 @@ impl List {
     }
 }
 
-impl Running {
+impl RunningAccount {
     /// Whether it is the same account, perhaps with other secrets; but not if its JWT was that of another until now: the
     /// two may have been mixed up, and a budget belongs to the user, not to the name.
-    fn goes_on_as(&self, hired: &Hired, all: &[Self]) -> bool {
+    fn can_continue_as(&self, hired: &PreparedAccount, all: &[Self]) -> bool {
         let has_been_anothers = |other: &Self| {
-            other.observed.account.has_app_of(&hired.terms.account) && other.jwt == hired.jwt
+            other.handle.account.same_app(&hired.terms.account) && other.jwt == hired.jwt
         };
-        self.is(&hired.terms.account)
+        self.matches(&hired.terms.account)
             && (self.jwt == hired.jwt || !all.iter().any(has_been_anothers))
     }
 
-    fn is(&self, account: &Account) -> bool {
-        let present = &self.observed.account;
-        present.name == account.name && present.has_source_of(account)
+    fn matches(&self, account: &Account) -> bool {
+        let present = &self.handle.account;
+        present.name == account.name && present.same_call_source(account)
     }
 
-    fn steered(self, hired: Hired) -> Self {
-        let Hired { terms, jwt, .. } = hired;
-        let observed = ObservedAccount {
+    fn reconfigured(self, hired: PreparedAccount) -> Self {
+        let PreparedAccount { terms, jwt, .. } = hired;
+        let observed = AccountHandle {
             account: terms.account.clone(),
-            ..self.observed
+            ..self.handle
         };
-        self.reins.steer(terms);
+        self.task.reconfigure(terms);
         Self {
-            observed,
+            handle: observed,
             jwt,
             ..self
         }
     }
 
-    fn end(self, gone: Moment) -> Former {
-        let account = self.observed.account;
+    fn end(self, gone: Moment) -> StoppedAccount {
+        let account = self.handle.account;
         tracing::info!(account = account.name, "account removed");
-        Former {
+        StoppedAccount {
             account,
             jwt: self.jwt,
-            ended: self.reins.end(),
-            gone,
+            task: self.task.shutdown(),
+            stopped_at: gone,
         }
     }
 }
 
-fn tell_of(account: &Account) {
+fn log_account_added(account: &Account) {
     tracing::info!(account = account.name, "account added");
     if account.server.scheme() == "http" && !is_loopback(&account.server) {
         tracing::warn!(
@@ -317,7 +326,7 @@ fn tell_of(account: &Account) {
 }
 
 /// The last that is wanted.
-fn take<T>(from: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
+fn remove_last<T>(from: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
     let at = from.iter().rposition(wanted)?;
     Some(from.remove(at))
 }

@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::MetricFamily;
 
-use crate::account::call_metrics::CallInstruments;
-use crate::ringcentral::metrics::ApiInstruments;
+use crate::account::call_metrics::CallMetrics;
+use crate::ringcentral::metrics::ApiMetrics;
 
 /// The instruments of one account.
-pub struct Instruments {
+pub struct AccountMetrics {
     /// Counted by the transport.
-    pub api: ApiInstruments,
+    pub api: ApiMetrics,
     /// Counted by the observer.
-    pub calls: CallInstruments,
+    pub calls: CallMetrics,
 }
 
-impl Instruments {
+impl AccountMetrics {
     /// Instruments at zero; ended calls are counted by extension too if `by_extension`.
     ///
     /// # Errors
     /// When the account's name is no label value, which the configuration has ruled out.
     pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
         Ok(Self {
-            api: ApiInstruments::new(account)?,
-            calls: CallInstruments::new(account, by_extension)?,
+            api: ApiMetrics::new(account)?,
+            calls: CallMetrics::new(account, by_extension)?,
         })
     }
 

@@ -18,7 +18,7 @@ pub struct Call {
     /// As RingCentral has it: a live queue call is `Outbound` and turns `Inbound` when it ends.
     pub direction: Direction,
     /// Whether it is going on.
-    pub state: State,
+    pub state: CallState,
     /// Its label value: always `In Progress` for a live record, never for an ended one.
     pub result: CallResult,
     /// The account's own party, if the record names one.
@@ -54,7 +54,7 @@ impl Direction {
 
 /// Whether a call is going on. A call stays listed about two minutes after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CallState {
     /// Ringing or talking: the list does not tell which.
     Live,
     /// Over, and still listed.
@@ -63,10 +63,10 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CallState {
     /// The rule of the contract: `finished` decides where it is given, else the result does.
     #[must_use]
-    pub fn of(finished: Option<bool>, result: Option<&CallResult>) -> Self {
+    pub fn new(finished: Option<bool>, result: Option<&CallResult>) -> Self {
         match (finished, result) {
             (Some(true), _) => Self::Ended,
             (Some(false), _) => Self::Live,
@@ -107,13 +107,19 @@ mod tests {
 
     #[test]
     fn finished_decides_before_the_result() {
-        let accepted = CallResult::from_wire("Accepted");
-        let in_progress = CallResult::from_wire("in progress");
-        assert_eq!(State::of(Some(false), accepted.as_ref()), State::Live);
-        assert_eq!(State::of(Some(true), in_progress.as_ref()), State::Ended);
-        assert_eq!(State::of(None, in_progress.as_ref()), State::Live);
-        assert_eq!(State::of(None, accepted.as_ref()), State::Ended);
-        assert_eq!(State::of(None, None), State::Unknown);
-        assert_eq!(State::of(Some(false), None), State::Live);
+        let accepted = CallResult::parse("Accepted");
+        let in_progress = CallResult::parse("in progress");
+        assert_eq!(
+            CallState::new(Some(false), accepted.as_ref()),
+            CallState::Live
+        );
+        assert_eq!(
+            CallState::new(Some(true), in_progress.as_ref()),
+            CallState::Ended
+        );
+        assert_eq!(CallState::new(None, in_progress.as_ref()), CallState::Live);
+        assert_eq!(CallState::new(None, accepted.as_ref()), CallState::Ended);
+        assert_eq!(CallState::new(None, None), CallState::Unknown);
+        assert_eq!(CallState::new(Some(false), None), CallState::Live);
     }
 }

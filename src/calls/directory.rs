@@ -5,7 +5,7 @@
 
 /// An extension as the account lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// RingCentral's internal id.
     pub id: u64,
     /// The number that people dial; an unassigned extension has none.
@@ -22,7 +22,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     /// In the order of ids.
-    entries: Vec<Entry>,
+    entries: Vec<DirectoryEntry>,
     /// Places in `entries` of those with a number, in the order of numbers; of several with one number the one that
     /// stands for it comes first.
     by_number: Vec<u32>,
@@ -31,7 +31,7 @@ pub struct Directory {
 impl Directory {
     /// A directory of these entries; of two with one id the later one is newer.
     #[must_use]
-    pub fn new(mut entries: Vec<Entry>) -> Self {
+    pub fn new(mut entries: Vec<DirectoryEntry>) -> Self {
         entries.reverse();
         entries.sort_by_key(|entry| entry.id);
         entries.dedup_by_key(|entry| entry.id);
@@ -41,7 +41,7 @@ impl Directory {
             .enumerate()
             .filter(|(_, entry)| entry.number.is_some());
         let mut by_number: Vec<_> = numbered
-            .map(|(place, entry)| (rank(entry), place as u32))
+            .map(|(place, entry)| (sort_key(entry), place as u32))
             .collect();
         by_number.sort_unstable();
         let by_number = by_number.into_iter().map(|(_, place)| place).collect();
@@ -50,7 +50,7 @@ impl Directory {
 
     /// The extension with this id.
     #[must_use]
-    pub fn by_id(&self, id: &str) -> Option<&Entry> {
+    pub fn by_id(&self, id: &str) -> Option<&DirectoryEntry> {
         let id: u64 = id.parse().ok()?;
         let place = self
             .entries
@@ -61,7 +61,7 @@ impl Directory {
 
     /// The extension that stands for this number: an enabled one before others, then the one with the lowest id.
     #[must_use]
-    pub fn by_number(&self, number: &str) -> Option<&Entry> {
+    pub fn by_number(&self, number: &str) -> Option<&DirectoryEntry> {
         let place = self
             .by_number
             .partition_point(|place| self.number_at(*place) < Some(number));
@@ -71,7 +71,7 @@ impl Directory {
 
     /// All extensions, in the order of ids.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[DirectoryEntry] {
         &self.entries
     }
 
@@ -81,7 +81,7 @@ impl Directory {
 }
 
 /// The order among those with numbers.
-fn rank(entry: &Entry) -> (Option<&str>, bool, u64) {
+fn sort_key(entry: &DirectoryEntry) -> (Option<&str>, bool, u64) {
     (
         entry.number.as_deref(),
         &*entry.status != "Enabled",
@@ -93,9 +93,9 @@ fn rank(entry: &Entry) -> (Option<&str>, bool, u64) {
 mod tests {
     use super::*;
 
-    fn entry(id: u64, number: &str, status: &str) -> Entry {
+    fn entry(id: u64, number: &str, status: &str) -> DirectoryEntry {
         let number = (!number.is_empty()).then(|| number.into());
-        Entry {
+        DirectoryEntry {
             id,
             number,
             name: "".into(),

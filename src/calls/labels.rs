@@ -11,7 +11,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use crate::calls::{CallResult, Directory, Extension};
 
 /// Results outside the documented list that are kept.
-const STRANGERS_MOST: usize = 64;
+const MAX_UNDOCUMENTED_RESULTS: usize = 64;
 /// The value of all that is beyond the bounds.
 const OTHER: &str = "other";
 /// The value where a record names no extension.
@@ -30,54 +30,54 @@ pub enum ExtensionLabel {
 
 /// The values that labels have taken so far, and the directory that they are taken from.
 #[derive(Clone, Debug)]
-pub struct Labels {
+pub struct LabelLimiter {
     shown: ExtensionLabel,
-    most: usize,
+    max_extensions: usize,
     extensions: HashSet<SmolStr>,
-    strangers: HashSet<CallResult>,
+    undocumented_results: HashSet<CallResult>,
     directory: Option<Arc<Directory>>,
-    misses_one: bool,
+    has_unknown_extension: bool,
 }
 
 /// A label value, and whether it was folded.
 pub type Folded<T> = (T, bool);
 
-impl Labels {
+impl LabelLimiter {
     /// No value yet, and no directory.
     #[must_use]
     pub fn new(shown: ExtensionLabel, most: usize) -> Self {
         let (extensions, strangers) = (HashSet::new(), HashSet::new());
         Self {
             shown,
-            most,
+            max_extensions: most,
             extensions,
-            strangers,
+            undocumented_results: strangers,
             directory: None,
-            misses_one: false,
+            has_unknown_extension: false,
         }
     }
 
     /// From now on names are taken from this directory.
-    pub fn consult(&mut self, directory: Arc<Directory>) {
+    pub fn set_directory(&mut self, directory: Arc<Directory>) {
         self.directory = Some(directory);
-        self.misses_one = false;
+        self.has_unknown_extension = false;
     }
 
     /// Whether a record has named an extension that the directory lacks.
     #[must_use]
-    pub fn misses_one(&self) -> bool {
-        self.misses_one
+    pub fn has_unknown_extension(&self) -> bool {
+        self.has_unknown_extension
     }
 
     /// The value of `result`.
     pub fn result(&mut self, result: &CallResult) -> Folded<CallResult> {
-        if result.is_documented() || self.strangers.contains(result) {
+        if result.is_documented() || self.undocumented_results.contains(result) {
             return (result.clone(), false);
         }
-        if self.strangers.len() == STRANGERS_MOST {
+        if self.undocumented_results.len() == MAX_UNDOCUMENTED_RESULTS {
             return (CallResult::OTHER, true);
         }
-        self.strangers.insert(result.clone());
+        self.undocumented_results.insert(result.clone());
         (result.clone(), false)
     }
 
@@ -93,7 +93,7 @@ impl Labels {
         };
         Some(shown.map_or_else(
             || (SmolStr::new_static(NONE), false),
-            |shown| self.bounded(shown),
+            |shown| self.limit(shown),
         ))
     }
 
@@ -102,11 +102,11 @@ impl Labels {
         self.id(extension).or_else(|| self.number(extension))
     }
 
-    fn bounded(&mut self, shown: SmolStr) -> Folded<SmolStr> {
+    fn limit(&mut self, shown: SmolStr) -> Folded<SmolStr> {
         if self.extensions.contains(&shown) {
             return (shown, false);
         }
-        if self.extensions.len() >= self.most {
+        if self.extensions.len() >= self.max_extensions {
             return (SmolStr::new_static(OTHER), true);
         }
         self.extensions.insert(shown.clone());
@@ -118,7 +118,7 @@ impl Labels {
         let listed = match (&self.directory, &extension.id) {
             (Some(directory), Some(id)) => {
                 let entry = directory.by_id(id);
-                self.misses_one |= entry.is_none();
+                self.has_unknown_extension |= entry.is_none();
                 entry.and_then(|entry| entry.number.as_deref())
             }
             _ => None,
@@ -142,14 +142,14 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::directory::Entry;
+    use crate::calls::directory::DirectoryEntry;
 
     fn extension(id: &str, number: &str) -> Option<Extension> {
         let given = |text: &str| (!text.is_empty()).then(|| text.into());
         Extension::new(given(id), given(number))
     }
 
-    fn shown(labels: &mut Labels, id: &str, number: &str) -> String {
+    fn mode(labels: &mut LabelLimiter, id: &str, number: &str) -> String {
         labels
             .extension(extension(id, number).as_ref())
             .map_or("off".to_owned(), |(value, _)| value.into())
@@ -158,7 +158,7 @@ mod tests {
     fn directory() -> Arc<Directory> {
         let entry = |id, number: &str| {
             let status = "Enabled".into();
-            Entry {
+            DirectoryEntry {
                 id,
                 number: Some(number.into()),
                 name: "".into(),
@@ -171,47 +171,47 @@ mod tests {
 
     #[test]
     fn without_a_directory_the_record_speaks_for_itself() {
-        let mut labels = Labels::new(ExtensionLabel::Number, 10);
-        assert_eq!(shown(&mut labels, "5", "700"), "700");
-        assert_eq!(shown(&mut labels, "5", ""), "5");
-        assert_eq!(shown(&mut labels, "", ""), "none");
-        let mut labels = Labels::new(ExtensionLabel::Id, 10);
-        assert_eq!(shown(&mut labels, "5", "700"), "5");
-        assert_eq!(shown(&mut labels, "", "700"), "none");
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        assert_eq!(mode(&mut labels, "5", "700"), "700");
+        assert_eq!(mode(&mut labels, "5", ""), "5");
+        assert_eq!(mode(&mut labels, "", ""), "none");
+        let mut labels = LabelLimiter::new(ExtensionLabel::Id, 10);
+        assert_eq!(mode(&mut labels, "5", "700"), "5");
+        assert_eq!(mode(&mut labels, "", "700"), "none");
         assert_eq!(
-            shown(&mut Labels::new(ExtensionLabel::Off, 10), "5", "700"),
+            mode(&mut LabelLimiter::new(ExtensionLabel::Off, 10), "5", "700"),
             "off"
         );
     }
 
     #[test]
     fn the_directory_goes_before_the_record() {
-        let mut labels = Labels::new(ExtensionLabel::Number, 10);
-        labels.consult(directory());
-        assert_eq!(shown(&mut labels, "5", "700"), "101");
-        assert_eq!(shown(&mut labels, "9", "700"), "700");
-        let mut labels = Labels::new(ExtensionLabel::Id, 10);
-        labels.consult(directory());
-        assert_eq!(shown(&mut labels, "", "102"), "6");
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        labels.set_directory(directory());
+        assert_eq!(mode(&mut labels, "5", "700"), "101");
+        assert_eq!(mode(&mut labels, "9", "700"), "700");
+        let mut labels = LabelLimiter::new(ExtensionLabel::Id, 10);
+        labels.set_directory(directory());
+        assert_eq!(mode(&mut labels, "", "102"), "6");
     }
 
     #[test]
     fn an_id_that_the_directory_lacks_is_noticed() {
-        let mut labels = Labels::new(ExtensionLabel::Number, 10);
-        shown(&mut labels, "9", "");
-        assert!(!labels.misses_one(), "there is no directory");
-        labels.consult(directory());
-        shown(&mut labels, "5", "");
-        assert!(!labels.misses_one());
-        shown(&mut labels, "9", "");
-        assert!(labels.misses_one());
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        mode(&mut labels, "9", "");
+        assert!(!labels.has_unknown_extension(), "there is no directory");
+        labels.set_directory(directory());
+        mode(&mut labels, "5", "");
+        assert!(!labels.has_unknown_extension());
+        mode(&mut labels, "9", "");
+        assert!(labels.has_unknown_extension());
     }
 
     #[test]
     fn extensions_first_seen_stay_and_later_ones_fold() {
-        let mut labels = Labels::new(ExtensionLabel::Number, 2);
-        assert_eq!(shown(&mut labels, "", "101"), "101");
-        assert_eq!(shown(&mut labels, "", "102"), "102");
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
+        assert_eq!(mode(&mut labels, "", "101"), "101");
+        assert_eq!(mode(&mut labels, "", "102"), "102");
         assert_eq!(
             labels.extension(extension("", "103").as_ref()),
             Some(("other".into(), true))
@@ -229,14 +229,14 @@ mod tests {
 
     #[test]
     fn the_first_sixty_four_strange_results_stay_and_later_ones_fold() {
-        let mut labels = Labels::new(ExtensionLabel::Number, 2);
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
         for n in 0..64 {
-            let strange = CallResult::from_wire(&format!("Strange {n}")).unwrap();
+            let strange = CallResult::parse(&format!("Strange {n}")).unwrap();
             assert_eq!(labels.result(&strange), (strange, false));
         }
-        let late = CallResult::from_wire("Strange 64").unwrap();
+        let late = CallResult::parse("Strange 64").unwrap();
         assert_eq!(labels.result(&late), (CallResult::OTHER, true));
-        let early = CallResult::from_wire("Strange 3").unwrap();
+        let early = CallResult::parse("Strange 3").unwrap();
         assert_eq!(labels.result(&early), (early, false));
         assert_eq!(
             labels.result(&CallResult::IN_PROGRESS),

@@ -13,10 +13,10 @@ pub mod result;
 pub mod snapshot;
 pub mod tracker;
 
-pub use call::{Call, Direction, Extension, State};
+pub use call::{Call, CallState, Direction, Extension};
 pub use directory::Directory;
-pub use labels::{ExtensionLabel, Labels};
+pub use labels::{ExtensionLabel, LabelLimiter};
 pub use outcome::Outcome;
 pub use result::CallResult;
 pub use snapshot::Snapshot;
-pub use tracker::{Ledger, News};
+pub use tracker::{CallEvents, CallTracker};

@@ -32,7 +32,7 @@ impl Outcome {
 
     /// The outcome of a record that ended with this result. What is not known to be better counts as missed.
     #[must_use]
-    pub fn of(result: &CallResult) -> Self {
+    pub fn from_result(result: &CallResult) -> Self {
         match result.as_str() {
             "Accepted" | "Call connected" | "Answered Elsewhere" => Self::Answered,
             "Voicemail" | "Sent to Voicemail" => Self::Voicemail,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn of(result: &str) -> &'static str {
-        CallResult::from_wire(result).map_or("none", |result| Outcome::of(&result).as_str())
+        CallResult::parse(result).map_or("none", |result| Outcome::from_result(&result).as_str())
     }
 
     #[test]

@@ -75,14 +75,14 @@ impl CallResult {
     /// Reads a result: the documented spelling whatever the case; a stranger as it came, without control characters
     /// and cut to 64 characters; nothing if nothing is left.
     #[must_use]
-    pub fn from_wire(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let documented = DOCUMENTED
             .iter()
             .find(|known| known.eq_ignore_ascii_case(text));
         match documented {
             Some(known) => Some(Self(Cow::Borrowed(known))),
-            None => stranger(text),
+            None => sanitize_undocumented(text),
         }
     }
 
@@ -105,7 +105,7 @@ impl CallResult {
     }
 }
 
-fn stranger(text: &str) -> Option<CallResult> {
+fn sanitize_undocumented(text: &str) -> Option<CallResult> {
     let printable = text.chars().filter(|c| !c.is_control());
     let kept: String = printable.take(MAX_CHARS).collect();
     let kept = kept.trim();
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<String> {
-        CallResult::from_wire(text).map(|result| result.as_str().to_owned())
+        CallResult::parse(text).map(|result| result.as_str().to_owned())
     }
 
     #[test]

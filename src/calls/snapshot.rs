@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use crate::calls::{Call, CallResult, Direction, Extension, Labels, State};
+use crate::calls::{Call, CallResult, CallState, Direction, Extension, LabelLimiter};
 
 /// The label values of one series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,17 +45,17 @@ pub struct Snapshot {
 impl Snapshot {
     /// Counts the calls, which are distinct by id.
     #[must_use]
-    pub fn of(calls: &[Call], labels: &mut Labels) -> Self {
-        let live = || calls.iter().filter(|call| call.state == State::Live);
+    pub fn from_calls(calls: &[Call], labels: &mut LabelLimiter) -> Self {
+        let live = || calls.iter().filter(|call| call.state == CallState::Live);
         let mut snapshot = Self {
             in_progress: by_direction(live()),
-            sessions_in_progress: distinct(live().map(|call| call.session.as_str())),
+            sessions_in_progress: count_distinct(live().map(|call| call.session.as_str())),
             extensions_in_call: extensions(calls, live(), labels),
             oldest_start: live().filter_map(|call| call.start).min(),
             ..Self::default()
         };
         for call in calls {
-            snapshot.list(call, labels);
+            snapshot.count_record(call, labels);
         }
         snapshot
     }
@@ -67,7 +67,7 @@ impl Snapshot {
             .filter_map(|labels| labels.extension.as_deref())
     }
 
-    fn list(&mut self, call: &Call, labels: &mut Labels) {
+    fn count_record(&mut self, call: &Call, labels: &mut LabelLimiter) {
         let (result, result_folded) = labels.result(&call.result);
         let extension = labels.extension(call.extension.as_ref());
         let (extension, extension_folded) =
@@ -98,7 +98,7 @@ fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction,
 fn extensions<'a>(
     calls: &'a [Call],
     live: impl Iterator<Item = &'a Call>,
-    labels: &mut Labels,
+    labels: &mut LabelLimiter,
 ) -> u64 {
     let named = || calls.iter().filter_map(|call| call.extension.as_ref());
     let both =
@@ -117,7 +117,7 @@ fn extensions<'a>(
     identities.collect::<HashSet<_>>().len() as u64
 }
 
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
+fn count_distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
     names.collect::<HashSet<_>>().len() as u64
 }
 
@@ -127,11 +127,11 @@ mod tests {
     use crate::calls::{Extension, ExtensionLabel};
 
     fn snapshot(calls: &[Call], shown: ExtensionLabel) -> Snapshot {
-        Snapshot::of(calls, &mut Labels::new(shown, 100))
+        Snapshot::from_calls(calls, &mut LabelLimiter::new(shown, 100))
     }
 
-    fn call(id: &str, session: &str, state: State, number: Option<&str>) -> Call {
-        let result = if state == State::Live {
+    fn call(id: &str, session: &str, state: CallState, number: Option<&str>) -> Call {
+        let result = if state == CallState::Live {
             CallResult::IN_PROGRESS
         } else {
             CallResult::UNKNOWN
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn two_records_of_one_session_are_one_call() {
         let calls = [
-            call("a", "s-1", State::Live, Some("101")),
-            call("b", "s-1", State::Live, Some("102")),
+            call("a", "s-1", CallState::Live, Some("101")),
+            call("b", "s-1", CallState::Live, Some("102")),
         ];
         let snapshot = snapshot(&calls, ExtensionLabel::Number);
         assert_eq!(snapshot.in_progress[&Direction::Inbound], 2);
@@ -188,7 +188,7 @@ mod tests {
     fn an_extension_is_one_whether_a_record_names_its_id_or_its_number_or_both() {
         let named = |id: &str, extension| Call {
             extension,
-            ..call(id, id, State::Live, None)
+            ..call(id, id, CallState::Live, None)
         };
         let text = |text: &str| Some(text.into());
         let calls = [
@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn ended_and_unknown_records_are_listed_but_not_live() {
         let calls = [
-            call("a", "s-1", State::Ended, None),
-            call("b", "s-2", State::Unknown, None),
+            call("a", "s-1", CallState::Ended, None),
+            call("b", "s-2", CallState::Unknown, None),
         ];
         let snapshot = snapshot(&calls, ExtensionLabel::Number);
         assert_eq!(
@@ -222,8 +222,8 @@ mod tests {
     #[test]
     fn without_the_label_the_counts_add_up() {
         let calls = [
-            call("a", "s-1", State::Live, Some("101")),
-            call("b", "s-2", State::Live, Some("102")),
+            call("a", "s-1", CallState::Live, Some("101")),
+            call("b", "s-2", CallState::Live, Some("102")),
         ];
         let off = snapshot(&calls, ExtensionLabel::Off);
         assert_eq!(series(&off), [("In Progress".to_owned(), String::new(), 2)]);

@@ -10,11 +10,11 @@ use std::io::{self, Write};
 
 use super::check_report;
 
-use crate::account::manager::ObservedAccount;
+use crate::account::manager::AccountHandle;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
-use crate::exposition::{self, Exporter};
+use crate::exposition::{self, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::shutdown::Signals;
@@ -28,7 +28,7 @@ pub struct Check {
 
 /// What came of the accounts, by name.
 #[derive(Default)]
-pub struct Verdicts {
+pub struct CheckSummary {
     pub(crate) well: Vec<String>,
     pub(crate) failed: Vec<String>,
     /// Those that had not answered when a signal ended the check.
@@ -41,7 +41,7 @@ impl Check {
     /// # Errors
     /// When there is no account of the name, or `serve` would not take the file of `--web.config.file`.
     pub fn new(args: &CheckArgs, mut config: Config) -> Result<Self, ConfigError> {
-        let reloader = Reloader::new(&config.common, None)?;
+        let reloader = Reloader::new(&config.settings, None)?;
         if let Some(name) = &args.account {
             let names: Vec<_> = config
                 .accounts
@@ -68,12 +68,12 @@ impl Check {
     /// # Errors
     /// When the system lets us not listen for signals, or the exposition cannot be encoded.
     pub async fn run(self) -> anyhow::Result<bool> {
-        if self.config.common.log.level >= tracing::Level::DEBUG {
-            logging::start(self.config.common.log);
+        if self.config.settings.log.level >= tracing::Level::DEBUG {
+            logging::init(self.config.settings.log);
         }
-        let mut signals = Signals::listen(|| {})?;
-        let roster = self.reloader.roster();
-        if let Err(error) = roster.install(self.config.accounts.clone()) {
+        let mut signals = Signals::register(|| {})?;
+        let roster = self.reloader.accounts();
+        if let Err(error) = roster.apply(self.config.accounts.clone()) {
             self.say(
                 &self
                     .config
@@ -88,9 +88,9 @@ impl Check {
         let verdicts = self.ask_all(&accounts, &mut signals).await;
         let exposition = self.print_metrics.then(|| self.exposed(&accounts));
         roster
-            .farewell(
+            .shutdown(
                 Moment::now()
-                    .after(self.config.common.patience.revoke + crate::LAST_WORDS)
+                    .after(self.config.settings.timeouts.revoke + crate::SHUTDOWN_MARGIN)
                     .instant,
             )
             .await;
@@ -101,9 +101,10 @@ impl Check {
     }
 
     /// One signal ends it all: whoever sends it does not want to send one for each account.
-    async fn ask_all(&self, accounts: &[ObservedAccount], signals: &mut Signals) -> Verdicts {
-        let name = |it: &ObservedAccount| it.account.name.clone();
-        let (mut verdicts, mut rest, mut stopped) = (Verdicts::default(), accounts.iter(), false);
+    async fn ask_all(&self, accounts: &[AccountHandle], signals: &mut Signals) -> CheckSummary {
+        let name = |it: &AccountHandle| it.account.name.clone();
+        let (mut verdicts, mut rest, mut stopped) =
+            (CheckSummary::default(), accounts.iter(), false);
         while !stopped && let Some(it) = rest.next() {
             let well;
             (well, stopped) = self.ask(it, signals).await;
@@ -120,11 +121,11 @@ impl Check {
     }
 
     /// Asks an account and tells what came of it. Says whether it is well, and whether a signal came.
-    async fn ask(&self, it: &ObservedAccount, signals: &mut Signals) -> (bool, bool) {
+    async fn ask(&self, it: &AccountHandle, signals: &mut Signals) -> (bool, bool) {
         self.say(&check_report::opening(&it.account));
         let (observation, stopped) = tokio::select! {
-            observation = it.observer.ask() => (observation, false),
-            () = signals.next() => (it.observer.latest(), true),
+            observation = it.collector.refresh() => (observation, false),
+            () = signals.shutdown_signal() => (it.collector.state(), true),
         };
         self.say(&check_report::report(
             &it.account,
@@ -133,16 +134,19 @@ impl Check {
         ));
         (
             observation
-                .fetch
+                .last_fetch
                 .as_ref()
                 .is_some_and(|fetch| fetch.failure.is_none()),
             stopped,
         )
     }
 
-    fn exposed(&self, accounts: &[ObservedAccount]) -> anyhow::Result<String> {
-        let (exporter, common) = (Exporter::now(self.reloader.state()), &self.config.common);
-        let views = accounts.iter().map(ObservedAccount::view);
+    fn exposed(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {
+        let (exporter, common) = (
+            ExporterInfo::collect(self.reloader.status()),
+            &self.config.settings,
+        );
+        let views = accounts.iter().map(AccountHandle::view);
         Ok(exposition::render(
             views,
             Some(&exporter),
@@ -161,7 +165,7 @@ impl Check {
     }
 }
 
-impl Verdicts {
+impl CheckSummary {
     fn all_well(&self) -> bool {
         self.failed.is_empty() && self.unasked.is_empty()
     }

@@ -3,16 +3,16 @@
 //! Owns: its sentences and their form: a name, then what is known of it. What a failure means and what to do is the
 //! cause's own; nothing here is a secret, a phone number or a person's name.
 
+use crate::account::state::AccountState;
 use crate::account::state::FetchReport;
-use crate::account::state::Observation;
 use crate::account::warning::Warning;
 use crate::clock::{Moment, unix_seconds};
-use crate::commands::check::Verdicts;
+use crate::commands::check::CheckSummary;
 use crate::config::{Account, Level};
 use crate::ringcentral::Cause;
-use crate::ringcentral::status::{Failure, RateLimit};
-use crate::ringcentral::token::looks_like_a_jwt;
-use crate::ringcentral::transport::proxy_of;
+use crate::ringcentral::status::{Failure, ReportedLimit};
+use crate::ringcentral::token::is_well_formed_jwt;
+use crate::ringcentral::transport::proxy_for;
 
 /// Where values begin.
 const INDENT: usize = 14;
@@ -23,7 +23,7 @@ const FAREWELL: &str = "Nothing above is secret: it may be shown to whoever help
 /// Who is asked, before there is an answer.
 pub fn opening(account: &Account) -> String {
     let server = account.server.origin().ascii_serialization();
-    let proxy = proxy_of(&account.server).map_or(String::new(), |proxy| fact("proxy", &proxy));
+    let proxy = proxy_for(&account.server).map_or(String::new(), |proxy| fact("proxy", &proxy));
     let level = match account.level {
         Level::Account => "account: the calls of all extensions",
         Level::Extension => "extension: the calls of the JWT's user alone",
@@ -41,24 +41,24 @@ pub fn no_tls_to_be_had(error: &anyhow::Error) -> String {
     let why = error.root_cause().to_string();
     let told = [
         fact("happened", why.trim_start_matches("unexpected error: ")),
-        fact("to do", cause.advice()),
+        fact("to do", cause.hint()),
     ]
     .concat();
     format!(
         "FAILED: {}: {}\n{told}{FAREWELL}",
         cause.as_str(),
-        cause.meaning()
+        cause.summary()
     )
 }
 
 /// What came of it.
-pub fn report(account: &Account, observation: &Observation, now: Moment) -> String {
-    let warnings = Warning::of(account, observation, now);
+pub fn report(account: &Account, observation: &AccountState, now: Moment) -> String {
+    let warnings = Warning::active(account, observation, now);
     let told: String = warnings
         .iter()
         .map(|warning| told_warning(*warning, observation))
         .collect();
-    let verdict = match &observation.fetch {
+    let verdict = match &observation.last_fetch {
         None => "FAILED: stopped before there was an answer\n".to_owned(),
         Some(FetchReport {
             failure: Some(failure),
@@ -70,8 +70,8 @@ pub fn report(account: &Account, observation: &Observation, now: Moment) -> Stri
 }
 
 /// What came of several, and a last word.
-pub fn closing(verdicts: &Verdicts) -> String {
-    let Verdicts {
+pub fn closing(verdicts: &CheckSummary) -> String {
+    let CheckSummary {
         well,
         failed,
         unasked,
@@ -97,25 +97,29 @@ fn well(account: &str, warnings: usize) -> String {
     }
 }
 
-fn told_warning(warning: Warning, observation: &Observation) -> String {
-    let title = format!("WARNING: {}: {}\n", warning.as_str(), warning.meaning());
+fn told_warning(warning: Warning, observation: &AccountState) -> String {
+    let title = format!("WARNING: {}: {}\n", warning.as_str(), warning.summary());
     match &observation.directory_failure {
-        Some(failure) if warning == Warning::ExtensionsUnread => {
-            let because = format!("{}: {}", failure.cause, failure.meaning);
+        Some(failure) if warning == Warning::ExtensionsNotRead => {
+            let because = format!("{}: {}", failure.cause, failure.summary);
             title + &fact("because", &because) + &happened(failure)
         }
         _ if warning == Warning::SameUser => {
-            let other = observation.api.namesake.as_deref().unwrap_or_default();
+            let other = observation
+                .api
+                .same_user_account
+                .as_deref()
+                .unwrap_or_default();
             title
                 + &fact("because", &format!("account {other} is logged in too"))
-                + &fact("to do", warning.advice())
+                + &fact("to do", warning.hint())
         }
-        _ => title + &fact("to do", warning.advice()),
+        _ => title + &fact("to do", warning.hint()),
     }
 }
 
-fn failed(failure: &Failure, observation: &Observation, now: Moment) -> String {
-    let title = format!("FAILED: {}: {}\n", failure.cause, failure.meaning);
+fn failed(failure: &Failure, observation: &AccountState, now: Moment) -> String {
+    let title = format!("FAILED: {}: {}\n", failure.cause, failure.summary);
     let wait =
         penalty(failure, observation, now).map(|seconds| fact("wait", &format!("{seconds} s")));
     title + &wait.unwrap_or_default() + &happened(failure)
@@ -127,15 +131,15 @@ fn happened(failure: &Failure) -> String {
         .as_ref()
         .map_or(String::new(), |id| fact("request id", id));
     [
-        fact("happened", &failure.what),
+        fact("happened", &failure.message),
         id,
-        fact("to do", failure.advice),
+        fact("to do", failure.hint),
     ]
     .concat()
 }
 
 /// The seconds for which RingCentral wants to hear nothing. The exporter's own back-off is none of its penalties.
-fn penalty(failure: &Failure, observation: &Observation, now: Moment) -> Option<u64> {
+fn penalty(failure: &Failure, observation: &AccountState, now: Moment) -> Option<u64> {
     let causes = [Cause::RateLimited, Cause::ServerError];
     causes
         .iter()
@@ -146,14 +150,14 @@ fn penalty(failure: &Failure, observation: &Observation, now: Moment) -> Option<
         .iter()
         .find(|(operation, _)| *operation == failure.operation)?;
     let until = blocked.1.filter(|until| !until.is_past(now))?;
-    Some(until.since(now).as_secs_f64().ceil() as u64)
+    Some(until.saturating_duration_since(now).as_secs_f64().ceil() as u64)
 }
 
 // === What is known ===
 
-fn facts(account: &Account, observation: &Observation, now: Moment) -> String {
+fn facts(account: &Account, observation: &AccountState, now: Moment) -> String {
     let api = &observation.api;
-    let fetched = observation.fetch.as_ref();
+    let fetched = observation.last_fetch.as_ref();
     let logged_in = fetched.is_some_and(|fetch| {
         fetch
             .failure
@@ -165,12 +169,12 @@ fn facts(account: &Account, observation: &Observation, now: Moment) -> String {
         end_of_jwt(account, api.jwt_expiry, now).map(|end| fact("JWT", &end)),
         api.account_id.as_ref().map(|id| fact("account id", id)),
         observation
-            .latest
+            .snapshot
             .as_ref()
             .map(|_| fact("calls", &calls(observation))),
         limits(&api.rate_limits).map(|limits| fact("limit", &limits)),
         observation
-            .latest
+            .snapshot
             .as_ref()
             .map(|_| fact("pace", &pace(observation))),
         directory(account, observation).map(|extensions| fact("extensions", &extensions)),
@@ -185,7 +189,7 @@ fn end_of_jwt(account: &Account, end: Option<f64>, now: Moment) -> Option<String
         None => account
             .jwt
             .read()
-            .is_ok_and(|jwt| looks_like_a_jwt(&jwt))
+            .is_ok_and(|jwt| is_well_formed_jwt(&jwt))
             .then(|| "names no end".to_owned()),
     }
 }
@@ -205,11 +209,17 @@ fn end_in_words(end: f64, now: Moment) -> Option<String> {
     ))
 }
 
-fn calls(observation: &Observation) -> String {
-    let snapshot = observation.latest.as_ref().map(|listing| &listing.snapshot);
+fn calls(observation: &AccountState) -> String {
+    let snapshot = observation
+        .snapshot
+        .as_ref()
+        .map(|listing| &listing.snapshot);
     let records: u64 = snapshot.map_or(0, |snapshot| snapshot.records.values().sum());
     let live = snapshot.map_or(0, |snapshot| snapshot.sessions_in_progress);
-    let pages = observation.fetch.as_ref().map_or(0, |fetch| fetch.pages);
+    let pages = observation
+        .last_fetch
+        .as_ref()
+        .map_or(0, |fetch| fetch.pages);
     let count = |number: u64, one: &str, many: &str| {
         format!("{number} {}", if number == 1 { one } else { many })
     };
@@ -221,7 +231,7 @@ fn calls(observation: &Observation) -> String {
     )
 }
 
-fn limits(limits: &[RateLimit]) -> Option<String> {
+fn limits(limits: &[ReportedLimit]) -> Option<String> {
     let told = limits.iter().map(|limit| {
         let left = limit
             .remaining
@@ -237,21 +247,21 @@ fn limits(limits: &[RateLimit]) -> Option<String> {
     (!told.is_empty()).then(|| told.join("; "))
 }
 
-fn pace(observation: &Observation) -> String {
+fn pace(observation: &AccountState) -> String {
     format!(
         "a fetch every {} s at most; a fifth of the limit is left to other tools",
-        observation.api.pace.as_secs_f64()
+        observation.api.min_fetch_interval.as_secs_f64()
     )
 }
 
-fn directory(account: &Account, observation: &Observation) -> Option<String> {
+fn directory(account: &Account, observation: &AccountState) -> Option<String> {
     match &observation.directory {
         Some(listed) => Some(format!(
             "{} in the account's list",
             listed.directory.entries().len()
         )),
         None if account.level == Level::Extension => Some("not asked for at this level".to_owned()),
-        None if observation.latest.is_some() && observation.directory_failure.is_none() => {
+        None if observation.snapshot.is_some() && observation.directory_failure.is_none() => {
             Some("not asked for, since no label shows them".to_owned())
         }
         None => None,

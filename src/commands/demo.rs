@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
-use crate::config::{Account, Common, Config, ConfigError, Level, demo_seed, listen_address};
+use crate::config::{Account, Config, ConfigError, Level, Settings, demo_seed, listen_address};
 use crate::http::listener;
 use crate::secret::SecretSource;
 use crate::simulator::{Scenario, Simulator};
@@ -41,7 +41,7 @@ impl Demo {
         Ok(Self {
             scenario,
             seed: demo_seed(&args.seed)?,
-            listen: listen_address("--demo.listen-address", &args.simulator_address)?,
+            listen: listen_address("--demo.listen-address", &args.listen_address)?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Demo {
             .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
         let simulator = Simulator::start(listener, self.scenario, self.seed)?;
         let demo = RunningDemo { simulator };
-        print!("{}", demo.greeting(exporter, scheme)?);
+        print!("{}", demo.startup_message(exporter, scheme)?);
         Ok(demo)
     }
 }
@@ -69,7 +69,7 @@ impl RunningDemo {
     ///
     /// # Errors
     /// Never: the simulated account knows its own address.
-    pub fn config(&self, common: Common) -> anyhow::Result<Config> {
+    pub fn config(&self, common: Settings) -> anyhow::Result<Config> {
         let secret = |text: String| SecretSource::Value(SecretString::from(text));
         let account = Account {
             name: "default".to_owned(),
@@ -85,11 +85,11 @@ impl RunningDemo {
         Ok(Config {
             accounts: vec![account],
             accounts_file: None,
-            common,
+            settings: common,
         })
     }
 
-    fn greeting(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {
+    fn startup_message(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {
         let mut text = "The exporter's page is at:\n".to_owned();
         for listener in exporter {
             writeln!(text, "{scheme}://{}/", reachable(listener.local_addr()?))?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::cli::HealthArgs;
 use crate::config::{ConfigError, listen_address};
-use crate::ringcentral::transport_error::Breakage;
+use crate::ringcentral::transport_error::TransportError;
 
 const PATH: &str = "/-/healthy";
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const HEALTHY: &str = "healthy\n";
 
 /// Whom to ask, validated.
-pub struct Health {
+pub struct HealthCheck {
     address: String,
     may_speak_tls: bool,
 }
 
-impl Health {
+impl HealthCheck {
     /// Validates the flags.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ fn why(error: &reqwest::Error) -> String {
     match error.status() {
         Some(status) => format!("the answer is {}", status.as_u16()),
         None if error.is_timeout() => format!("no answer in {} s", PATIENCE.as_secs()),
-        None => advised(Breakage::of(error, false).what),
+        None => advised(TransportError::from_reqwest(error, false).what),
     }
 }
 

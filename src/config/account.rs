@@ -67,7 +67,7 @@ impl Level {
 
 /// What was given for an account, by whatever means. What is missing has its default.
 #[derive(Default)]
-pub(super) struct Given {
+pub(super) struct RawAccount {
     pub name: Option<Setting>,
     pub server: Option<Setting>,
     pub account_id: Option<Setting>,
@@ -77,7 +77,7 @@ pub(super) struct Given {
 }
 
 /// What has no default.
-pub(super) struct Credentials {
+pub(super) struct RawCredentials {
     pub client_id: Setting,
     pub client_secret: SecretSource,
     pub jwt: SecretSource,
@@ -85,8 +85,8 @@ pub(super) struct Credentials {
 
 impl Account {
     /// Validates what was given.
-    pub(super) fn new(given: Given, credentials: Credentials) -> Result<Self, ConfigError> {
-        let Given {
+    pub(super) fn new(given: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
+        let RawAccount {
             name,
             server,
             account_id: id,
@@ -111,13 +111,13 @@ impl Account {
 
     /// Whether both are asked for the same calls: what is known by the one then holds for the other.
     #[must_use]
-    pub fn has_source_of(&self, other: &Self) -> bool {
-        self.has_app_of(other) && self.account_id == other.account_id && self.level == other.level
+    pub fn same_call_source(&self, other: &Self) -> bool {
+        self.same_app(other) && self.account_id == other.account_id && self.level == other.level
     }
 
     /// Whether both log in by the same app.
     #[must_use]
-    pub fn has_app_of(&self, other: &Self) -> bool {
+    pub fn same_app(&self, other: &Self) -> bool {
         self.server == other.server && self.client_id == other.client_id
     }
 }
@@ -125,8 +125,8 @@ impl Account {
 /// A value of an account may be a secret in the wrong place, and no secret is so short.
 fn refused(setting: &Setting, accepted: &str) -> ConfigError {
     match setting.value.len() {
-        ..=SHORT => setting.wrong(accepted),
-        _ => setting.wrong_unshown("the value is not accepted", accepted),
+        ..=SHORT => setting.invalid(accepted),
+        _ => setting.invalid_redacted("the value is not accepted", accepted),
     }
 }
 
@@ -141,7 +141,7 @@ fn client_id(setting: Setting) -> Result<String, ConfigError> {
     if fits {
         Ok(setting.value)
     } else {
-        Err(setting.wrong_unshown("not a client id", accepted))
+        Err(setting.invalid_redacted("not a client id", accepted))
     }
 }
 
@@ -163,15 +163,15 @@ fn server_url(setting: Setting) -> Result<Url, ConfigError> {
     } else {
         "not a URL in ASCII, with its name in Punycode"
     };
-    let url = Url::parse(&setting.value).map_err(|_| setting.wrong_unshown(none, accepted))?;
+    let url = Url::parse(&setting.value).map_err(|_| setting.invalid_redacted(none, accepted))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(setting.wrong_unshown("a URL with a user or password in it", accepted));
+        return Err(setting.invalid_redacted("a URL with a user or password in it", accepted));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(setting.wrong_unshown("neither http nor https", accepted));
+        return Err(setting.invalid_redacted("neither http nor https", accepted));
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(setting.wrong_unshown("a URL with a path, query or fragment", accepted));
+        return Err(setting.invalid_redacted("a URL with a path, query or fragment", accepted));
     }
     Ok(url)
 }
@@ -183,7 +183,7 @@ fn account_id(setting: Setting) -> Result<String, ConfigError> {
     match setting.value.as_str() {
         "~" => Ok(setting.value),
         _ if digits => Ok(setting.value),
-        _ => Err(setting.wrong_unshown(
+        _ => Err(setting.invalid_redacted(
             "not an account id",
             "~ (the account of the JWT) or 1 to 20 digits",
         )),
@@ -219,12 +219,12 @@ fn roots(pem: &[u8]) -> Option<usize> {
 fn certificates(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
     let accepted = "a file of certificates in PEM form";
     let pem = file::read(Path::new(&setting.value), MAX_BYTES).map_err(|error| match error {
-        FileError::Unreadable(error) => setting.wrong(&format!("{accepted} ({error})")),
-        error => setting.wrong(&format!("{accepted} ({error})")),
+        FileError::Unreadable(error) => setting.invalid(&format!("{accepted} ({error})")),
+        error => setting.invalid(&format!("{accepted} ({error})")),
     })?;
     match roots(&pem) {
-        Some(0) => Err(setting.wrong(&format!("{accepted} (there is none in it)"))),
+        Some(0) => Err(setting.invalid(&format!("{accepted} (there is none in it)"))),
         Some(_) => Ok(pem.into()),
-        None => Err(setting.wrong(&format!("{accepted} (one of them is none)"))),
+        None => Err(setting.invalid(&format!("{accepted} (one of them is none)"))),
     }
 }

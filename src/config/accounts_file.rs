@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::ConfigError;
-use crate::config::account::{Account, Credentials, Given};
+use crate::config::account::{Account, RawAccount, RawCredentials};
 use crate::config::setting::Setting;
 use crate::config::yaml::{Place, Section};
 use crate::file;
@@ -24,7 +24,7 @@ const JWT: &str = "the path of a file with the user's JWT";
 ///
 /// # Errors
 /// The first mistake that is found, by line and key path.
-pub fn read(file: &Path) -> Result<Vec<Account>, ConfigError> {
+pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
     let place = complaint_place(file);
     let wrong = |what: &str| {
         ConfigError(format!(
@@ -81,7 +81,7 @@ fn entry(mut section: Section, folder: &Path) -> Result<Entry, ConfigError> {
     let client_id = section.text("client_id")?;
     let client_secret = section.text("client_secret_file")?;
     let jwt = section.text("jwt_file")?;
-    let given = Given {
+    let given = RawAccount {
         name: None,
         server,
         account_id: section.text("account_id")?,
@@ -93,11 +93,11 @@ fn entry(mut section: Section, folder: &Path) -> Result<Entry, ConfigError> {
     let there = |setting: Option<Setting>, key: &str, accepted: &str| {
         setting.ok_or_else(|| place.wrong(&format!("{key} is missing; accepted is {accepted}")))
     };
-    let given = Given {
+    let given = RawAccount {
         name: Some(there(name, "name", "a name of its own")?),
         ..given
     };
-    let credentials = Credentials {
+    let credentials = RawCredentials {
         client_id: there(client_id, "client_id", "the client id of an app")?,
         client_secret: secret(
             there(client_secret, "client_secret_file", CLIENT_SECRET)?,
@@ -117,7 +117,7 @@ fn secret(setting: Setting, accepted: &str, folder: &Path) -> Result<SecretSourc
     let source = SecretSource::File(folder.join(&setting.value));
     source
         .read()
-        .map_err(|error| setting.wrong_unshown(&error.to_string(), accepted))?;
+        .map_err(|error| setting.invalid_redacted(&error.to_string(), accepted))?;
     Ok(source)
 }
 
@@ -157,7 +157,7 @@ fn login(account: &Account) -> Option<(String, String, Fingerprint)> {
     Some((
         account.server.to_string(),
         account.client_id.clone(),
-        Fingerprint::of(&jwt),
+        Fingerprint::new(&jwt),
     ))
 }
 

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::cli::AccountArgs;
 use crate::config::ConfigError;
-use crate::config::account::{Account, Credentials, Given};
+use crate::config::account::{Account, RawAccount, RawCredentials};
 use crate::config::setting::{Setting, Variables};
 use crate::secret::SecretSource;
 
@@ -64,7 +64,7 @@ pub struct Flags<'a> {
 impl Flags<'_> {
     /// The account that they describe.
     pub fn account(&self) -> Result<Account, ConfigError> {
-        let given = Given {
+        let given = RawAccount {
             name: self.get("--ringcentral.account-name")?,
             server: self.get("--ringcentral.server-url")?,
             account_id: self.get("--ringcentral.account-id")?,
@@ -79,7 +79,7 @@ impl Flags<'_> {
         let (client_secret, jwt) = (self.secret(&CLIENT_SECRET)?, self.secret(&JWT)?);
         Account::new(
             given,
-            Credentials {
+            RawCredentials {
                 client_id,
                 client_secret,
                 jwt,
@@ -94,7 +94,7 @@ impl Flags<'_> {
             .iter()
             .map(|variable| self.variables.get(variable));
         for given in flags.chain(secrets) {
-            if let Some(Setting { name, .. }) = given? {
+            if let Some(Setting { origin: name, .. }) = given? {
                 let (file, accepted) = (
                     file.display(),
                     "one of the two: with the file all accounts stand in it",
@@ -122,7 +122,7 @@ impl Flags<'_> {
             (Some(value), Some(file)) => {
                 return Err(ConfigError(format!(
                     "{} and {} are both given; give one of them",
-                    value.name, file.name
+                    value.origin, file.origin
                 )));
             }
             (None, None) => return Err(places.missing()),
@@ -138,7 +138,7 @@ impl Flags<'_> {
         };
         source
             .read()
-            .map_err(|error| setting.wrong_unshown(&error.to_string(), &accepted))?;
+            .map_err(|error| setting.invalid_redacted(&error.to_string(), &accepted))?;
         Ok(source)
     }
 }

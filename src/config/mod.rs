@@ -17,13 +17,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{Account, Level};
-pub use accounts_file::read as read_accounts;
+pub use accounts_file::read_accounts;
 use flags::Flags;
 use jiff::Timestamp;
 use setting::{DURATION, Setting, Variables};
 
 use crate::calls::ExtensionLabel;
-use crate::cli::{CommonArgs, ServeArgs};
+use crate::cli::{ServeArgs, SettingsArgs};
 use crate::clock::Moment;
 
 /// The whole configuration.
@@ -34,12 +34,12 @@ pub struct Config {
     /// `--config.file`, which gave them; none where flags and variables did.
     pub accounts_file: Option<PathBuf>,
     /// Everything else.
-    pub common: Common,
+    pub settings: Settings,
 }
 
 /// What is not about an account.
 #[derive(Clone, Debug)]
-pub struct Common {
+pub struct Settings {
     /// Our own HTTP.
     pub web: Web,
     /// When to fetch and how long to show it.
@@ -49,14 +49,14 @@ pub struct Common {
     /// What is written down.
     pub log: Log,
     /// How long we wait for the API; no flag changes it.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// Our own HTTP.
 #[derive(Clone, Debug)]
 pub struct Web {
     /// `--web.listen-address`: `HOST:PORT`, without a host all interfaces.
-    pub listen: Vec<String>,
+    pub listen_addresses: Vec<String>,
     /// `--web.telemetry-path`.
     pub telemetry_path: String,
     /// `--web.config.file`.
@@ -109,47 +109,47 @@ pub enum LogFormat {
 
 /// How long we wait for what. No flag changes it; tests do.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// One request, from sending to the last byte of its reply, redirects included.
     pub request: Duration,
     /// All pages of one walk.
-    pub walk: Duration,
+    pub fetch: Duration,
     /// Giving the token back at the end.
     pub revoke: Duration,
     /// After the first refused login; doubled by each further one.
-    pub refusal_first: Duration,
+    pub login_backoff_min: Duration,
     /// The longest wait after refused logins.
-    pub refusal_most: Duration,
+    pub login_backoff_max: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             request: Duration::from_secs(10),
-            walk: Duration::from_secs(30),
+            fetch: Duration::from_secs(30),
             revoke: Duration::from_secs(2),
-            refusal_first: Duration::from_secs(60),
-            refusal_most: Duration::from_secs(15 * 60),
+            login_backoff_min: Duration::from_secs(60),
+            login_backoff_max: Duration::from_secs(15 * 60),
         }
     }
 }
 
 /// How reading the configuration went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConfigurationState {
+pub struct ReloadStatus {
     /// Whether it went well the last time.
-    pub successful: bool,
+    pub last_reload_successful: bool,
     /// When it last went well.
-    pub read_well: Timestamp,
+    pub last_success: Timestamp,
 }
 
-impl ConfigurationState {
+impl ReloadStatus {
     /// Read well at this moment.
     #[must_use]
-    pub fn read_at(now: Moment) -> Self {
+    pub fn loaded_at(now: Moment) -> Self {
         Self {
-            successful: true,
-            read_well: now.wall,
+            last_reload_successful: true,
+            last_success: now.wall,
         }
     }
 }
@@ -187,29 +187,29 @@ impl Config {
         Ok(Self {
             accounts,
             accounts_file: file,
-            common: Common::new(&args.common)?,
+            settings: Settings::new(&args.common)?,
         })
     }
 }
 
-impl Common {
+impl Settings {
     /// Validates the flags that are not about an account.
     ///
     /// # Errors
     /// The first mistake that is found.
-    pub fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+    pub fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
         Ok(Self {
             web: Web::new(args)?,
             scrape: Scrape::new(args)?,
             metrics: Metrics::new(args)?,
             log: Log::new(args)?,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         })
     }
 }
 
 impl Web {
-    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
         let path = Setting::new("--web.telemetry-path", &args.telemetry_path);
         let accepted = "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...";
         let plain = path.value.starts_with('/')
@@ -220,14 +220,14 @@ impl Web {
         let taken = path.value.starts_with("/-/")
             || ["/", "/sd", "/healthz", "/readyz"].contains(&path.value.as_str());
         if !plain || taken {
-            return Err(path.wrong(accepted));
+            return Err(path.invalid(accepted));
         }
         let addresses = args.listen_address.iter();
         let listen = addresses
             .map(|address| listen_address("--web.listen-address", address))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            listen: if listen.is_empty() {
+            listen_addresses: if listen.is_empty() {
                 vec![":10072".to_owned()]
             } else {
                 listen
@@ -244,7 +244,7 @@ impl Web {
 }
 
 impl Scrape {
-    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
         let min_interval = Setting::new("--scrape.min-interval", &args.min_interval);
         let scrape = Self {
             min_interval: match args.min_interval.as_str() {
@@ -258,7 +258,7 @@ impl Scrape {
             max_age: Setting::new("--scrape.max-age", &args.max_age).duration(DURATION)?,
         };
         if scrape.min_interval >= scrape.max_age {
-            return Err(min_interval.wrong(&format!(
+            return Err(min_interval.invalid(&format!(
                 "auto, or less than --scrape.max-age, which is {}",
                 args.max_age
             )));
@@ -268,7 +268,7 @@ impl Scrape {
 }
 
 impl Metrics {
-    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
         let label = Setting::new("--metrics.extension-label", &args.extension_label);
         let most = Setting::new("--metrics.max-extensions", &args.max_extensions);
         let max_extensions = most
@@ -281,11 +281,11 @@ impl Metrics {
             extension_info: args.extension_info,
             extension_calls: args.extension_calls,
             max_extensions: max_extensions
-                .ok_or_else(|| most.wrong("a whole number from 1 to 1000000"))?,
+                .ok_or_else(|| most.invalid("a whole number from 1 to 1000000"))?,
         };
         let nameless = metrics.extension_label == ExtensionLabel::Off;
         if nameless && (metrics.extension_info || metrics.extension_calls) {
-            return Err(label.wrong(
+            return Err(label.invalid(
                 "number or id beside --metrics.extension-info and --metrics.extension-calls",
             ));
         }
@@ -294,18 +294,18 @@ impl Metrics {
 }
 
 impl Log {
-    fn new(args: &CommonArgs) -> Result<Self, ConfigError> {
+    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
         let level = Setting::new("--log.level", &args.log_level);
         let format = Setting::new("--log.format", &args.log_format);
         Ok(Self {
             level: level
                 .value
                 .parse()
-                .map_err(|_| level.wrong("error, warn, info, debug or trace"))?,
+                .map_err(|_| level.invalid("error, warn, info, debug or trace"))?,
             format: match format.value.as_str() {
                 "logfmt" => LogFormat::Logfmt,
                 "json" => LogFormat::Json,
-                _ => return Err(format.wrong("logfmt or json")),
+                _ => return Err(format.invalid("logfmt or json")),
             },
         })
     }
@@ -316,7 +316,7 @@ fn extension_label(setting: &Setting) -> Result<ExtensionLabel, ConfigError> {
         "number" => Ok(ExtensionLabel::Number),
         "id" => Ok(ExtensionLabel::Id),
         "off" => Ok(ExtensionLabel::Off),
-        _ => Err(setting.wrong("number, id or off")),
+        _ => Err(setting.invalid("number, id or off")),
     }
 }
 
@@ -332,7 +332,7 @@ pub fn listen_address(flag: &str, value: &str) -> Result<String, ConfigError> {
     match port {
         Some(_) => Ok(value.to_owned()),
         None => {
-            Err(Setting::new(flag, value).wrong("HOST:PORT or :PORT, an IPv6 host in brackets"))
+            Err(Setting::new(flag, value).invalid("HOST:PORT or :PORT, an IPv6 host in brackets"))
         }
     }
 }
@@ -345,5 +345,5 @@ pub fn demo_seed(value: &str) -> Result<u64, ConfigError> {
     let seed = Setting::new("--demo.seed", value);
     seed.value
         .parse()
-        .map_err(|_| seed.wrong("a whole number from 0 to 18446744073709551615"))
+        .map_err(|_| seed.invalid("a whole number from 0 to 18446744073709551615"))
 }

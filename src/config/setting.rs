@@ -22,7 +22,7 @@ pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 /// A value, with the flag or variable that gave it.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    pub name: String,
+    pub origin: String,
     pub value: String,
 }
 
@@ -57,33 +57,33 @@ impl Variables<'_> {
 impl Setting {
     pub fn new(name: &str, value: &str) -> Self {
         Self {
-            name: name.to_owned(),
+            origin: name.to_owned(),
             value: value.to_owned(),
         }
     }
 
     /// The complaint: where, what, and what is accepted. A long value is not repeated.
-    pub fn wrong(&self, accepted: &str) -> ConfigError {
+    pub fn invalid(&self, accepted: &str) -> ConfigError {
         let value = match self.value.len() {
             ..=LONGEST_SHOWN => format!("{:?}", self.value),
             length => format!("a value of {length} bytes"),
         };
         ConfigError(format!(
             "{}: {value} is not accepted; accepted is {accepted}",
-            self.name
+            self.origin
         ))
     }
 
     /// The same for a value that may hold a secret.
-    pub fn wrong_unshown(&self, what: &str, accepted: &str) -> ConfigError {
-        ConfigError(format!("{}: {what}; accepted is {accepted}", self.name))
+    pub fn invalid_redacted(&self, what: &str, accepted: &str) -> ConfigError {
+        ConfigError(format!("{}: {what}; accepted is {accepted}", self.origin))
     }
 
     /// A duration above zero.
     pub fn duration(&self, accepted: &str) -> Result<Duration, ConfigError> {
         let duration = self.any_duration(accepted)?;
         if duration.is_zero() {
-            Err(self.wrong(accepted))
+            Err(self.invalid(accepted))
         } else {
             Ok(duration)
         }
@@ -100,6 +100,6 @@ impl Setting {
         let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
         duration
             .filter(|duration| *duration <= DURATION_MOST)
-            .ok_or_else(|| self.wrong(accepted))
+            .ok_or_else(|| self.invalid(accepted))
     }
 }

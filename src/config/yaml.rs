@@ -95,7 +95,7 @@ impl Section {
             Some(setting) => setting
                 .value
                 .parse()
-                .map_err(|_| setting.wrong("true or false")),
+                .map_err(|_| setting.invalid("true or false")),
         }
     }
 
@@ -244,7 +244,7 @@ impl Place {
 
     fn setting(&self, value: String) -> Setting {
         Setting {
-            name: self.to_string(),
+            origin: self.to_string(),
             value,
         }
     }
@@ -435,7 +435,7 @@ mod tests {
     fn a_setting_names_file_line_and_path() {
         let mut section = parse("# a comment\nouter:\n  inner:\n  - one\n  - two\n");
         let list = section.section("outer").unwrap().list("inner").unwrap();
-        assert_eq!(list[1].name, "web.yml line 5: outer.inner[1]");
+        assert_eq!(list[1].origin, "web.yml line 5: outer.inner[1]");
     }
 
     #[test]

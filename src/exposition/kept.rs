@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::account::metrics::Instruments;
+use crate::account::metrics::AccountMetrics;
 use crate::calls::Snapshot;
-use crate::exposition::text::Families;
+use crate::exposition::text::FamilyTexts;
 
 /// The texts of one account's latest snapshot, and of its instruments.
 #[derive(Debug, Default)]
@@ -21,8 +21,8 @@ impl Kept {
     pub fn of_snapshot(
         &self,
         snapshot: &Arc<Snapshot>,
-        write: impl FnOnce(&mut Families),
-    ) -> Arc<Families> {
+        write: impl FnOnce(&mut FamilyTexts),
+    ) -> Arc<FamilyTexts> {
         self.snapshot
             .get(|of| Arc::ptr_eq(of, snapshot))
             .unwrap_or_else(|| {
@@ -36,7 +36,10 @@ impl Kept {
     ///
     /// # Errors
     /// When the encoder finds a family without a name or a metric.
-    pub fn of_instruments(&self, instruments: &Instruments) -> prometheus::Result<Arc<Families>> {
+    pub fn of_instruments(
+        &self,
+        instruments: &AccountMetrics,
+    ) -> prometheus::Result<Arc<FamilyTexts>> {
         // Read first: what is counted while the text is written makes it be written again.
         let revision = instruments.revision();
         if let Some(families) = self.instruments.get(|of| *of == revision) {
@@ -50,7 +53,7 @@ impl Kept {
 
 /// A text, and what it is of. The next is written in the same memory, which would fall to pieces otherwise.
 #[derive(Debug)]
-struct Text<Of>(Mutex<Option<(Of, Arc<Families>)>>);
+struct Text<Of>(Mutex<Option<(Of, Arc<FamilyTexts>)>>);
 
 impl<Of> Default for Text<Of> {
     fn default() -> Self {
@@ -60,7 +63,7 @@ impl<Of> Default for Text<Of> {
 
 impl<Of> Text<Of> {
     /// The text, if it is of this.
-    fn get(&self, is_it: impl FnOnce(&Of) -> bool) -> Option<Arc<Families>> {
+    fn get(&self, is_it: impl FnOnce(&Of) -> bool) -> Option<Arc<FamilyTexts>> {
         self.lock()
             .as_ref()
             .filter(|(of, _)| is_it(of))
@@ -68,20 +71,20 @@ impl<Of> Text<Of> {
     }
 
     /// Empty families, in the memory of the text.
-    fn spare(&self) -> Families {
+    fn spare(&self) -> FamilyTexts {
         self.lock()
             .take()
-            .map(|(_, families)| Families::anew(families))
+            .map(|(_, families)| FamilyTexts::anew(families))
             .unwrap_or_default()
     }
 
-    fn keep(&self, of: Of, families: Families) -> Arc<Families> {
+    fn keep(&self, of: Of, families: FamilyTexts) -> Arc<FamilyTexts> {
         let families = Arc::new(families);
         *self.lock() = Some((of, families.clone()));
         families
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Of, Arc<Families>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Of, Arc<FamilyTexts>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,11 +13,11 @@ mod text;
 use std::sync::Arc;
 
 pub use kept::Kept;
-pub use process::{Exporter, Process};
-use text::Whole;
+pub use process::{ExporterInfo, ProcessStats};
+use text::Exposition;
 
-use crate::account::metrics::Instruments;
-use crate::account::state::Observation;
+use crate::account::metrics::AccountMetrics;
+use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
 
@@ -26,9 +26,9 @@ pub struct AccountView<'a> {
     /// Its configuration.
     pub account: &'a Account,
     /// What is known of it.
-    pub observation: Arc<Observation>,
+    pub state: Arc<AccountState>,
     /// What was counted for it.
-    pub instruments: &'a Instruments,
+    pub counters: &'a AccountMetrics,
     /// What was written of it before.
     pub kept: &'a Kept,
 }
@@ -40,15 +40,15 @@ pub struct AccountView<'a> {
 /// When the encoder finds a family without a name or a metric, which would be a mistake of ours.
 pub fn render<'a>(
     accounts: impl IntoIterator<Item = AccountView<'a>>,
-    exporter: Option<&Exporter>,
+    exporter: Option<&ExporterInfo>,
     scrape: &Scrape,
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
-    let mut whole = Whole::default();
+    let mut whole = Exposition::default();
     for view in accounts {
         account::add(&mut whole, &view, scrape, metrics, now);
-        whole.take_in(view.kept.of_instruments(view.instruments)?);
+        whole.append(view.kept.of_instruments(view.counters)?);
     }
     if let Some(exporter) = exporter {
         process::add(&mut whole.own, exporter);

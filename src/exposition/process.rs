@@ -1,35 +1,35 @@
 //! The families of the exporter itself: build, configuration, process. They have no label `account`.
 
 use crate::clock::unix_seconds;
-use crate::config::ConfigurationState;
-use crate::exposition::text::{Families, Family};
+use crate::config::ReloadStatus;
+use crate::exposition::text::{FamilyDesc, FamilyTexts};
 
-const BUILD_INFO: Family = Family::gauge(
+const BUILD_INFO: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_exporter_build_info",
     "The build: version, revision of the source, and compiler.",
 );
-const RELOAD_SUCCESSFUL: Family = Family::gauge(
+const RELOAD_SUCCESSFUL: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_exporter_config_last_reload_successful",
     "1 if the configuration was read well the last time it was read, else 0.",
 );
-const RELOAD_TIMESTAMP: Family = Family::gauge(
+const RELOAD_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_exporter_config_last_reload_success_timestamp_seconds",
     "When the configuration was last read well.",
 );
 
 /// The state of the exporter.
 #[derive(Clone, Copy, Debug)]
-pub struct Exporter {
+pub struct ExporterInfo {
     /// How reading the configuration went.
-    pub configuration: ConfigurationState,
+    pub configuration: ReloadStatus,
     /// The process, where the system tells.
-    pub process: Option<Process>,
+    pub process: Option<ProcessStats>,
 }
 
-impl Exporter {
+impl ExporterInfo {
     /// As it is now.
     #[must_use]
-    pub fn now(configuration: ConfigurationState) -> Self {
+    pub fn collect(configuration: ReloadStatus) -> Self {
         Self {
             configuration,
             process: process(),
@@ -39,7 +39,7 @@ impl Exporter {
 
 /// What the system says of the process, in the names of Prometheus' client libraries.
 #[derive(Clone, Copy, Debug)]
-pub struct Process {
+pub struct ProcessStats {
     cpu_seconds: f64,
     resident_bytes: u64,
     virtual_bytes: u64,
@@ -51,7 +51,7 @@ pub struct Process {
 }
 
 /// Adds the exporter's own families.
-pub fn add(families: &mut Families, exporter: &Exporter) {
+pub fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
     let build = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("revision", env!("BUILD_REVISION")),
@@ -61,20 +61,20 @@ pub fn add(families: &mut Families, exporter: &Exporter) {
     families.add(
         &RELOAD_SUCCESSFUL,
         &[],
-        f64::from(u8::from(exporter.configuration.successful)),
+        f64::from(u8::from(exporter.configuration.last_reload_successful)),
     );
     families.add(
         &RELOAD_TIMESTAMP,
         &[],
-        unix_seconds(exporter.configuration.read_well),
+        unix_seconds(exporter.configuration.last_success),
     );
     if let Some(process) = &exporter.process {
         add_process(families, process);
     }
 }
 
-fn add_process(families: &mut Families, process: &Process) {
-    let cpu = Family::counter(
+fn add_process(families: &mut FamilyTexts, process: &ProcessStats) {
+    let cpu = FamilyDesc::counter(
         "process_cpu_seconds_total",
         "Total user and system CPU time spent in seconds.",
     );
@@ -112,19 +112,19 @@ fn add_process(families: &mut Families, process: &Process) {
         ),
     ];
     for (name, help, value) in gauges {
-        families.add(&Family::gauge(name, help), &[], value);
+        families.add(&FamilyDesc::gauge(name, help), &[], value);
     }
 }
 
 /// Asks the system, by way of `/proc`; none where there is no such thing.
 #[cfg(target_os = "linux")]
-fn process() -> Option<Process> {
+fn process() -> Option<ProcessStats> {
     use rustix::process::{Resource, getrlimit};
 
     let this = procfs::process::Process::myself().ok()?;
     let stat = this.stat().ok()?;
     let ticks = procfs::ticks_per_second() as f64;
-    Some(Process {
+    Some(ProcessStats {
         cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
         resident_bytes: stat.rss * procfs::page_size(),
         virtual_bytes: stat.vsize,
@@ -137,6 +137,6 @@ fn process() -> Option<Process> {
 
 /// Nothing is known of the process on other systems.
 #[cfg(not(target_os = "linux"))]
-fn process() -> Option<Process> {
+fn process() -> Option<ProcessStats> {
     None
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
-use crate::account::state::{FetchReport, Listed, Listing};
-use crate::calls::directory::Entry;
-use crate::calls::tracker::{Ended, News};
+use crate::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
+use crate::calls::directory::DirectoryEntry;
+use crate::calls::tracker::{CallEvents, EndedCall};
 use crate::calls::{
-    CallResult, Direction, Directory, Extension, ExtensionLabel, Labels, Outcome, Snapshot,
+    CallResult, Direction, Directory, Extension, ExtensionLabel, LabelLimiter, Outcome, Snapshot,
 };
 use crate::config::Level;
-use crate::ringcentral::status::{ApiStanding, RateLimit};
+use crate::ringcentral::status::{ApiStatus, ReportedLimit};
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
 use crate::secret::SecretSource;
@@ -53,7 +53,7 @@ fn moment(wall: &str) -> Moment {
 }
 
 /// A fetch of two published payloads at ten o'clock, and a penalty that it earned.
-fn observation(now: Moment) -> Observation {
+fn observation(now: Moment) -> AccountState {
     let bodies = [
         include_str!("../../tests/fixtures/active-calls-direct-ringing-detailed.json"),
         include_str!("../../tests/fixtures/active-calls-account-simple.json"),
@@ -62,50 +62,50 @@ fn observation(now: Moment) -> Observation {
         .iter()
         .flat_map(|body| parse_page(body.as_bytes(), 1).unwrap().calls)
         .collect();
-    let snapshot = Arc::new(Snapshot::of(&calls, &mut labels()));
-    let limit = RateLimit {
+    let snapshot = Arc::new(Snapshot::from_calls(&calls, &mut labels()));
+    let limit = ReportedLimit {
         group: "heavy".to_owned(),
         limit: 10,
         remaining: Some(7),
         window: Duration::from_secs(60),
     };
-    Observation {
-        latest: Some(Listing {
+    AccountState {
+        snapshot: Some(TimedSnapshot {
             snapshot,
-            taken: now,
+            fetched_at: now,
         }),
-        fetch: Some(FetchReport {
+        last_fetch: Some(FetchReport {
             failure: None,
-            took: Duration::from_millis(250),
+            duration: Duration::from_millis(250),
             pages: 1,
         }),
-        api: ApiStanding {
+        api: ApiStatus {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
-            pace: Duration::from_millis(7500),
+            min_fetch_interval: Duration::from_millis(7500),
             blocked_until: vec![
                 ("token", None),
                 ("active_calls", Some(now.after(Duration::from_secs(30)))),
             ],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
-            namesake: None,
+            same_user_account: None,
         },
-        directory: Some(Listed {
+        directory: Some(TimedDirectory {
             directory: Arc::new(directory()),
-            read: now,
+            fetched_at: now,
         }),
         directory_failure: None,
     }
 }
 
-fn labels() -> Labels {
-    Labels::new(METRICS.extension_label, METRICS.max_extensions)
+fn labels() -> LabelLimiter {
+    LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
 /// A directory in which two extensions have one number, and one has none.
 fn directory() -> Directory {
-    let entry = |id, number: &str, name: &str, status: &str| Entry {
+    let entry = |id, number: &str, name: &str, status: &str| DirectoryEntry {
         id,
         number: (!number.is_empty()).then(|| number.into()),
         name: name.into(),
@@ -120,14 +120,14 @@ fn directory() -> Directory {
 }
 
 /// One call that ended, as the ledger tells it.
-fn news() -> News {
-    let ended = Ended {
+fn news() -> CallEvents {
+    let ended = EndedCall {
         direction: Direction::Inbound,
-        result: CallResult::from_wire("Voicemail").unwrap(),
+        result: CallResult::parse("Voicemail").unwrap(),
         duration: Some(25.5),
         extension: Extension::new(Some("234567".into()), None),
     };
-    News {
+    CallEvents {
         ended: vec![ended],
         sessions_started: 2,
         sessions_ended: vec![Outcome::Voicemail],
@@ -136,19 +136,21 @@ fn news() -> News {
     }
 }
 
-fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Duration) -> String {
+fn rendered(names: &[&str], observe: impl Fn(Moment) -> AccountState, later: Duration) -> String {
     let start = moment("2026-11-24T10:00:00Z");
     let accounts: Vec<_> = names
         .iter()
-        .map(|name| (account(name), Instruments::new(name, true).unwrap()))
+        .map(|name| (account(name), AccountMetrics::new(name, true).unwrap()))
         .collect();
     for (_, instruments) in &accounts {
-        instruments.api.sent(Operation::ActiveCalls);
+        instruments.api.record_request(Operation::ActiveCalls);
         instruments
             .api
-            .took(Operation::ActiveCalls, Duration::from_millis(240));
-        instruments.api.failed(Operation::Token, Reason::Timeout);
-        instruments.calls.count(&news(), &mut labels());
+            .observe_duration(Operation::ActiveCalls, Duration::from_millis(240));
+        instruments
+            .api
+            .record_failure(Operation::Token, Reason::Timeout);
+        instruments.calls.record(&news(), &mut labels());
     }
     let kept: Vec<_> = names.iter().map(|_| Kept::default()).collect();
     let views = accounts
@@ -156,8 +158,8 @@ fn rendered(names: &[&str], observe: impl Fn(Moment) -> Observation, later: Dura
         .zip(&kept)
         .map(|((account, instruments), kept)| AccountView {
             account,
-            observation: Arc::new(observe(start)),
-            instruments,
+            state: Arc::new(observe(start)),
+            counters: instruments,
             kept,
         });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
@@ -203,7 +205,7 @@ fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
 
 #[test]
 fn before_the_first_fetch_nothing_is_claimed() {
-    let text = rendered(&["default"], |_| Observation::default(), Duration::ZERO);
+    let text = rendered(&["default"], |_| AccountState::default(), Duration::ZERO);
     assert!(text.contains("ringcentral_up{account=\"default\"} 0"));
     assert!(!text.contains("ringcentral_snapshot_timestamp_seconds{"));
     assert!(!text.contains("ringcentral_call_sessions_in_progress{"));
@@ -241,14 +243,14 @@ fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
     let start = moment("2026-11-24T10:00:00Z");
     let (account, instruments) = (
         account("default"),
-        Instruments::new("default", true).unwrap(),
+        AccountMetrics::new("default", true).unwrap(),
     );
     for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
         let observation = Arc::new(observation(start));
         let view = AccountView {
             account: &account,
-            observation,
-            instruments: &instruments,
+            state: observation,
+            counters: &instruments,
             kept: &Kept::default(),
         };
         let now = Moment {
@@ -272,24 +274,24 @@ fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_
     let start = moment("2026-11-24T10:00:00Z");
     let (account, instruments) = (
         account("default"),
-        Instruments::new("default", true).unwrap(),
+        AccountMetrics::new("default", true).unwrap(),
     );
     let full = Arc::new(observation(start));
-    let listing = Listing {
-        snapshot: Arc::new(Snapshot::of(&[], &mut labels())),
-        taken: start,
+    let listing = TimedSnapshot {
+        snapshot: Arc::new(Snapshot::from_calls(&[], &mut labels())),
+        fetched_at: start,
     };
-    let empty = Arc::new(Observation {
-        latest: Some(listing),
+    let empty = Arc::new(AccountState {
+        snapshot: Some(listing),
         ..observation(start)
     });
     let kept = Kept::default();
-    let written = |observation: &Arc<Observation>, kept: &Kept, later: u64| {
+    let written = |observation: &Arc<AccountState>, kept: &Kept, later: u64| {
         let observation = observation.clone();
         let view = AccountView {
             account: &account,
-            observation,
-            instruments: &instruments,
+            state: observation,
+            counters: &instruments,
             kept,
         };
         render(
@@ -303,15 +305,19 @@ fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_
     };
     let steps: [&dyn Fn(); 6] = [
         &|| {},
-        &|| instruments.api.sent(Operation::ActiveCalls),
+        &|| instruments.api.record_request(Operation::ActiveCalls),
         &|| {
             instruments
                 .api
-                .took(Operation::ActiveCalls, Duration::from_secs(1))
+                .observe_duration(Operation::ActiveCalls, Duration::from_secs(1))
         },
-        &|| instruments.api.failed(Operation::Token, Reason::Timeout),
-        &|| instruments.calls.count(&news(), &mut labels()),
-        &|| instruments.calls.meet(["777"].into_iter()),
+        &|| {
+            instruments
+                .api
+                .record_failure(Operation::Token, Reason::Timeout)
+        },
+        &|| instruments.calls.record(&news(), &mut labels()),
+        &|| instruments.calls.init_extensions(["777"].into_iter()),
     ];
     for step in steps {
         step();
@@ -337,7 +343,7 @@ fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
         extension_label: ExtensionLabel::Id,
         ..METRICS
     };
-    let entry = |id, number: Option<&str>| Entry {
+    let entry = |id, number: Option<&str>| DirectoryEntry {
         id,
         number: number.map(Into::into),
         name: "".into(),
@@ -346,19 +352,19 @@ fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
     };
     let directory = Directory::new(vec![entry(101, Some("500")), entry(7, Some("101"))]);
     let now = moment("2026-11-24T10:00:00Z");
-    let directory = Some(Listed {
+    let directory = Some(TimedDirectory {
         directory: Arc::new(directory),
-        read: now,
+        fetched_at: now,
     });
-    let observation = Arc::new(Observation {
+    let observation = Arc::new(AccountState {
         directory,
-        ..Observation::default()
+        ..AccountState::default()
     });
-    let (account, instruments) = (account("a"), Instruments::new("a", false).unwrap());
+    let (account, instruments) = (account("a"), AccountMetrics::new("a", false).unwrap());
     let view = AccountView {
         account: &account,
-        observation,
-        instruments: &instruments,
+        state: observation,
+        counters: &instruments,
         kept: &Kept::default(),
     };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();

@@ -13,13 +13,13 @@ use prometheus::TextEncoder;
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
 /// A family's name, help and type. The help has neither line breaks nor backslashes.
-pub struct Family {
+pub struct FamilyDesc {
     name: &'static str,
     help: &'static str,
     kind: &'static str,
 }
 
-impl Family {
+impl FamilyDesc {
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self {
             name,
@@ -45,19 +45,19 @@ impl Family {
 
 /// The text of families by name. Accounts add to it one after the other.
 #[derive(Debug, Default)]
-pub struct Families(BTreeMap<Cow<'static, str>, String>);
+pub struct FamilyTexts(BTreeMap<Cow<'static, str>, String>);
 
 /// All that a scrape is told: what is written for it, and what was written before.
 #[derive(Debug, Default)]
-pub struct Whole {
+pub struct Exposition {
     /// For this scrape.
-    pub own: Families,
-    kept: Vec<Arc<Families>>,
+    pub own: FamilyTexts,
+    kept: Vec<Arc<FamilyTexts>>,
 }
 
-impl Families {
+impl FamilyTexts {
     /// One sample.
-    pub fn add(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
+    pub fn add(&mut self, family: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
         let text = self.0.entry(Cow::Borrowed(family.name)).or_default();
         if text.is_empty() {
             family.write_head(text);
@@ -100,9 +100,9 @@ impl Families {
     }
 }
 
-impl Whole {
+impl Exposition {
     /// All samples of these, which are copied into the text alone.
-    pub fn take_in(&mut self, kept: Arc<Families>) {
+    pub fn append(&mut self, kept: Arc<FamilyTexts>) {
         self.kept.push(kept);
     }
 
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    const FAMILY: Family = Family::gauge("a_family", "Of \"this\" and that.");
+    const FAMILY: FamilyDesc = FamilyDesc::gauge("a_family", "Of \"this\" and that.");
 
     /// The same sample, as the library writes it.
     fn by_the_library(labels: &[(&str, &str)], value: f64) -> String {
@@ -185,10 +185,10 @@ mod tests {
         TextEncoder::new().encode_to_string(&[family]).unwrap()
     }
 
-    fn text(own: Families) -> String {
-        Whole {
+    fn text(own: FamilyTexts) -> String {
+        Exposition {
             own,
-            ..Whole::default()
+            ..Exposition::default()
         }
         .text()
     }
@@ -207,12 +207,12 @@ mod tests {
                 f64::INFINITY,
             ] {
                 let labels = [("account", "default"), ("extension", value)];
-                let mut families = Families::default();
+                let mut families = FamilyTexts::default();
                 families.add(&FAMILY, &labels, number);
                 assert_eq!(text(families), by_the_library(&labels, number));
             }
         }
-        let mut families = Families::default();
+        let mut families = FamilyTexts::default();
         families.add(&FAMILY, &[], 7.0);
         assert_eq!(text(families), by_the_library(&[], 7.0));
     }

@@ -7,21 +7,21 @@ use std::time::Duration;
 use hyper::HeaderMap;
 
 /// Prometheus' own default.
-const UNSAID: Duration = Duration::from_secs(10);
-const MOST_SECONDS: f64 = 60.0;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT_SECONDS: f64 = 60.0;
 
 /// How long a scrape may take: what Prometheus allows less `offset`, or half of it where that leaves nothing. A header
 /// that is no number above 0 and at most 60, or stands there twice, counts as none.
 #[must_use]
-pub fn time_for_scrape(headers: &HeaderMap, offset: Duration) -> Duration {
-    let allowed = announced(headers).unwrap_or(UNSAID);
+pub fn scrape_timeout(headers: &HeaderMap, offset: Duration) -> Duration {
+    let allowed = header_timeout(headers).unwrap_or(DEFAULT_TIMEOUT);
     match allowed.checked_sub(offset) {
         Some(left) if !left.is_zero() => left,
         _ => allowed / 2,
     }
 }
 
-fn announced(headers: &HeaderMap) -> Option<Duration> {
+fn header_timeout(headers: &HeaderMap) -> Option<Duration> {
     let mut values = headers
         .get_all("x-prometheus-scrape-timeout-seconds")
         .iter();
@@ -29,7 +29,7 @@ fn announced(headers: &HeaderMap) -> Option<Duration> {
         return None;
     };
     let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
-    (seconds > 0.0 && seconds <= MOST_SECONDS).then(|| Duration::from_secs_f64(seconds))
+    (seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS).then(|| Duration::from_secs_f64(seconds))
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
             .iter()
             .map(|value| (name.clone(), value.parse().unwrap()))
             .collect();
-        time_for_scrape(&headers, OFFSET).as_secs_f64()
+        scrape_timeout(&headers, OFFSET).as_secs_f64()
     }
 
     #[test]

@@ -6,14 +6,16 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// With these a thousand scrapers at once have a place each.
-const WANTED: u64 = 1400;
-const CONNECTIONS_MOST: u64 = WANTED / 4 * 3;
+const TARGET_FD_LIMIT: u64 = 1400;
+const MAX_CONNECTIONS: u64 = TARGET_FD_LIMIT / 4 * 3;
 
 /// How many connections may be open. Raises the limit first.
 #[must_use]
-pub fn for_connections() -> usize {
+pub fn max_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
+    let wanted = limit
+        .maximum
+        .map_or(TARGET_FD_LIMIT, |most| most.min(TARGET_FD_LIMIT));
     if limit.current.is_some_and(|now| now < wanted) {
         // If it may not be raised, what is there has to do.
         let _ = setrlimit(
@@ -24,6 +26,8 @@ pub fn for_connections() -> usize {
             },
         );
     }
-    let current = getrlimit(Resource::Nofile).current.unwrap_or(WANTED);
-    usize::try_from(CONNECTIONS_MOST.min(current / 4 * 3)).unwrap_or(usize::MAX)
+    let current = getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(TARGET_FD_LIMIT);
+    usize::try_from(MAX_CONNECTIONS.min(current / 4 * 3)).unwrap_or(usize::MAX)
 }

@@ -8,17 +8,17 @@ use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
 use serde::Serialize;
 
-use crate::account::manager::ObservedAccount;
-use crate::http::response::{self, Reply};
+use crate::account::manager::AccountHandle;
+use crate::http::response::{self, Response};
 
 #[derive(Serialize)]
-struct Group<'a> {
+struct TargetGroup<'a> {
     targets: [&'a str; 1],
-    labels: Labels<'a>,
+    labels: TargetLabels<'a>,
 }
 
 #[derive(Serialize)]
-struct Labels<'a> {
+struct TargetLabels<'a> {
     #[serde(rename = "__param_account")]
     account: &'a str,
     #[serde(rename = "__scheme__")]
@@ -29,14 +29,14 @@ struct Labels<'a> {
 }
 
 /// A group for each account, in their order. The address is the one by which we were asked: no other is known to be right.
-pub fn answer<B>(
-    accounts: &[ObservedAccount],
+pub fn handle<B>(
+    accounts: &[AccountHandle],
     request: &Request<B>,
     scheme: &str,
     path: &str,
-) -> Reply {
+) -> Response {
     let Some(host) = host(request) else {
-        return response::line(
+        return response::text(
             StatusCode::BAD_REQUEST,
             "the request has no Host from which a target could be made",
         );
@@ -48,11 +48,16 @@ pub fn answer<B>(
     response::json(&groups)
 }
 
-fn group<'a>(host: &'a Authority, account: &'a str, scheme: &'a str, path: &'a str) -> Group<'a> {
+fn group<'a>(
+    host: &'a Authority,
+    account: &'a str,
+    scheme: &'a str,
+    path: &'a str,
+) -> TargetGroup<'a> {
     let instance = format!("{host}/{account}");
-    Group {
+    TargetGroup {
         targets: [host.as_str()],
-        labels: Labels {
+        labels: TargetLabels {
             account,
             scheme,
             path,

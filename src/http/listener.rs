@@ -36,7 +36,7 @@ pub fn bind(address: &str) -> io::Result<TcpListener> {
         let port = port
             .parse()
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no port"))?;
-        return bind_everywhere(port);
+        return bind_dual_stack(port);
     }
     let first = address.to_socket_addrs()?.next();
     bind_socket(
@@ -44,7 +44,7 @@ pub fn bind(address: &str) -> io::Result<TcpListener> {
     )
 }
 
-fn bind_everywhere(port: u16) -> io::Result<TcpListener> {
+fn bind_dual_stack(port: u16) -> io::Result<TcpListener> {
     match bind_socket((Ipv6Addr::UNSPECIFIED, port).into()) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             bind_socket((Ipv4Addr::UNSPECIFIED, port).into())
@@ -66,7 +66,7 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    give_up_readers(&socket)?;
+    set_user_timeout(&socket)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -74,7 +74,7 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
 /// What a client does not take lies in the system's memory, after we have closed too, for minutes: so for this long alone.
 /// Connections have it from the socket that they come by.
 #[cfg(target_os = "linux")]
-fn give_up_readers(socket: &Socket) -> io::Result<()> {
+fn set_user_timeout(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))
 }
 

@@ -13,13 +13,13 @@ use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
     RETRY_AFTER, VARY,
 };
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use crate::http::landing_page;
 
 /// A whole answer.
-pub type Reply = Response<Full<Bytes>>;
+pub type Response = hyper::Response<Full<Bytes>>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -29,16 +29,16 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// One line for people and probes.
 #[must_use]
-pub fn line(status: StatusCode, text: &str) -> Reply {
+pub fn text(status: StatusCode, text: &str) -> Response {
     with_type(status, TEXT, format!("{text}\n").into())
 }
 
 /// A value for programs.
 #[must_use]
-pub fn json(value: &impl Serialize) -> Reply {
+pub fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => with_type(StatusCode::OK, JSON, body.into()),
-        Err(_) => line(
+        Err(_) => text(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the answer cannot be encoded",
         ),
@@ -47,9 +47,9 @@ pub fn json(value: &impl Serialize) -> Reply {
 
 /// What may not be done here, and what may.
 #[must_use]
-pub fn not_allowed(allowed: &'static str) -> Reply {
-    let text = format!("only {} is accepted here", allowed.replace(", ", " or "));
-    let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &text);
+pub fn method_not_allowed(allowed: &'static str) -> Response {
+    let message = format!("only {} is accepted here", allowed.replace(", ", " or "));
+    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, &message);
     reply
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
@@ -58,8 +58,8 @@ pub fn not_allowed(allowed: &'static str) -> Reply {
 
 /// What is refused for now.
 #[must_use]
-pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
-    let mut reply = line(status, text);
+pub fn retry_later(status: StatusCode, message: &str, wait: Duration) -> Response {
+    let mut reply = text(status, message);
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     reply
         .headers_mut()
@@ -69,7 +69,7 @@ pub fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
 
 /// A page that loads nothing and runs nothing.
 #[must_use]
-pub fn page(html: String) -> Reply {
+pub fn html(html: String) -> Response {
     let mut reply = with_type(StatusCode::OK, HTML, html.into());
     let headers = [
         ("x-content-type-options", "nosniff"),
@@ -89,7 +89,7 @@ pub fn page(html: String) -> Reply {
 
 /// An exposition, compressed if `asked` says that it may be.
 #[must_use]
-pub fn exposition(text: String, asked: &HeaderMap) -> Reply {
+pub fn exposition(text: String, asked: &HeaderMap) -> Response {
     let zipped = accepts_gzip(asked).then(|| gzip(text.as_bytes())).flatten();
     let is_zipped = zipped.is_some();
     let mut reply = with_type(
@@ -108,8 +108,8 @@ pub fn exposition(text: String, asked: &HeaderMap) -> Reply {
     reply
 }
 
-fn with_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
+fn with_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut reply = hyper::Response::new(Full::new(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, content_type);
     reply

@@ -11,19 +11,19 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::account::manager::{ObservedAccount, Roster};
+use crate::account::manager::{AccountHandle, AccountManager};
 use crate::clock::Moment;
 use crate::config::{Metrics, Scrape};
-use crate::exposition::{self, Exporter};
-use crate::http::deadline::time_for_scrape;
-use crate::http::response::{self, Reply};
+use crate::exposition::{self, ExporterInfo};
+use crate::http::deadline::scrape_timeout;
+use crate::http::response::{self, Response};
 use crate::http::{discovery, landing_page, scrape};
 use crate::reload::Reloader;
 
 /// What answers are made of.
-pub struct App {
+pub struct AppState {
     /// The accounts.
-    pub roster: Arc<Roster>,
+    pub accounts: Arc<AccountManager>,
     /// When to fetch and what to show.
     pub scrape: Scrape,
     /// What to show.
@@ -33,15 +33,15 @@ pub struct App {
     /// What is read anew while we run.
     pub reloader: Arc<Reloader>,
     /// Whether `POST /-/reload` is obeyed.
-    pub lifecycle: bool,
+    pub enable_lifecycle: bool,
     /// Once the exporter stops: when scrapes still in flight are answered at the latest.
-    pub last_call: watch::Sender<Option<Instant>>,
+    pub shutdown_deadline: watch::Sender<Option<Instant>>,
 }
 
-impl App {
+impl AppState {
     /// Returns at the deadline, or at the last call if that is sooner.
-    async fn end_of_scrape(&self, deadline: Instant) {
-        let mut last_call = self.last_call.subscribe();
+    async fn wait_for_deadline(&self, deadline: Instant) {
+        let mut last_call = self.shutdown_deadline.subscribe();
         let called = async {
             let at = last_call
                 .wait_for(Option::is_some)
@@ -57,21 +57,21 @@ impl App {
 }
 
 /// Answers a request from this address, if the door lets it in. Probes have no password, and are let in.
-pub async fn answer(app: &App, request: Request<Incoming>, from: IpAddr) -> Reply {
-    let door = app.reloader.door();
+pub async fn handle(app: &AppState, request: Request<Incoming>, from: IpAddr) -> Response {
+    let door = app.reloader.access();
     let refusal = match request.uri().path() {
         "/-/healthy" | "/healthz" | "/-/ready" | "/readyz" => None,
-        _ => door.refusal(request.headers(), from).await,
+        _ => door.check(request.headers(), from).await,
     };
     let mut reply = match refusal {
         Some(refusal) => refusal,
-        None => respond(app, &request).await,
+        None => route(app, &request).await,
     };
-    door.furnish(&mut reply);
+    door.apply_headers(&mut reply);
     reply
 }
 
-async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
+async fn route(app: &AppState, request: &Request<Incoming>) -> Response {
     let path = request.uri().path();
     if path == "/-/reload" {
         return reload(app, request.method());
@@ -86,43 +86,43 @@ async fn respond(app: &App, request: &Request<Incoming>) -> Reply {
         "/readyz",
     ];
     if path != app.telemetry_path && !fixed.contains(&path) {
-        return response::line(
+        return response::text(
             StatusCode::NOT_FOUND,
             "there is nothing here; / has the links",
         );
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return response::not_allowed("GET, HEAD");
+        return response::method_not_allowed("GET, HEAD");
     }
     match path {
-        "/" => response::page(landing_page::html(app, Moment::now())),
-        "/-/healthy" | "/healthz" => response::line(StatusCode::OK, "healthy"),
-        "/-/ready" | "/readyz" => response::line(StatusCode::OK, "ready"),
-        "/-/metrics" => own_metrics(app, request.headers()),
-        "/sd" => discovery::answer(
-            &app.roster.accounts(),
+        "/" => response::html(landing_page::render(app, Moment::now())),
+        "/-/healthy" | "/healthz" => response::text(StatusCode::OK, "healthy"),
+        "/-/ready" | "/readyz" => response::text(StatusCode::OK, "ready"),
+        "/-/metrics" => exporter_metrics(app, request.headers()),
+        "/sd" => discovery::handle(
+            &app.accounts.accounts(),
             request,
-            app.reloader.door().scheme(),
+            app.reloader.access().scheme(),
             &app.telemetry_path,
         ),
         _ => metrics(app, request).await,
     }
 }
 
-fn reload(app: &App, method: &Method) -> Reply {
+fn reload(app: &AppState, method: &Method) -> Response {
     if method != Method::POST {
-        return response::not_allowed("POST");
+        return response::method_not_allowed("POST");
     }
-    if !app.lifecycle {
-        return response::line(
+    if !app.enable_lifecycle {
+        return response::text(
             StatusCode::FORBIDDEN,
             "this needs --web.enable-lifecycle; SIGHUP does the same without it",
         );
     }
-    match app.reloader.reload_if_due("POST /-/reload") {
-        Ok(Ok(())) => response::line(StatusCode::OK, "reloaded"),
-        Ok(Err(error)) => response::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(wait) => response::later(
+    match app.reloader.reload_rate_limited("POST /-/reload") {
+        Ok(Ok(())) => response::text(StatusCode::OK, "reloaded"),
+        Ok(Err(error)) => response::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(wait) => response::retry_later(
             StatusCode::TOO_MANY_REQUESTS,
             "nothing was read: the last reload was asked for less than a second ago; ask again",
             wait,
@@ -130,24 +130,26 @@ fn reload(app: &App, method: &Method) -> Reply {
     }
 }
 
-async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
-    let running = app.roster.accounts();
-    let asked = match asked_accounts(&running, request.uri().query()) {
+async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
+    let running = app.accounts.accounts();
+    let asked = match requested_accounts(&running, request.uri().query()) {
         Ok(asked) => asked,
         Err(unknown) => {
-            return response::line(
+            return response::text(
                 StatusCode::NOT_FOUND,
                 &format!("there is no account {unknown:?}"),
             );
         }
     };
-    let exporter = asked.is_none().then(|| Exporter::now(app.reloader.state()));
+    let exporter = asked
+        .is_none()
+        .then(|| ExporterInfo::collect(app.reloader.status()));
     let accounts = asked.unwrap_or_else(|| running.iter().collect());
-    let time = time_for_scrape(request.headers(), app.scrape.timeout_offset);
-    let end = app.end_of_scrape(Moment::now().after(time).instant);
-    scrape::ask(&accounts, time, end).await;
+    let time = scrape_timeout(request.headers(), app.scrape.timeout_offset);
+    let end = app.wait_for_deadline(Moment::now().after(time).instant);
+    scrape::refresh_all(&accounts, time, end).await;
     let views = accounts.iter().map(|it| it.view());
-    exposed(
+    metrics_response(
         exposition::render(
             views,
             exporter.as_ref(),
@@ -160,9 +162,9 @@ async fn metrics(app: &App, request: &Request<Incoming>) -> Reply {
 }
 
 /// The exporter's own series alone, for whoever scrapes each account by itself.
-fn own_metrics(app: &App, headers: &HeaderMap) -> Reply {
-    let exporter = Exporter::now(app.reloader.state());
-    exposed(
+fn exporter_metrics(app: &AppState, headers: &HeaderMap) -> Response {
+    let exporter = ExporterInfo::collect(app.reloader.status());
+    metrics_response(
         exposition::render(
             [],
             Some(&exporter),
@@ -174,12 +176,12 @@ fn own_metrics(app: &App, headers: &HeaderMap) -> Reply {
     )
 }
 
-fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
+fn metrics_response(text: prometheus::Result<String>, headers: &HeaderMap) -> Response {
     match text {
         Ok(text) => response::exposition(text, headers),
         Err(error) => {
             tracing::error!(%error, "the exposition cannot be encoded");
-            response::line(
+            response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the exposition cannot be encoded",
             )
@@ -188,11 +190,11 @@ fn exposed(text: prometheus::Result<String>, headers: &HeaderMap) -> Reply {
 }
 
 /// The accounts that `?account=` names; none if it names none, which means all. The first unknown one is the error.
-fn asked_accounts<'a>(
-    running: &'a [ObservedAccount],
+fn requested_accounts<'a>(
+    running: &'a [AccountHandle],
     query: Option<&str>,
-) -> Result<Option<Vec<&'a ObservedAccount>>, String> {
-    let mut asked: Vec<&ObservedAccount> = Vec::new();
+) -> Result<Option<Vec<&'a AccountHandle>>, String> {
+    let mut asked: Vec<&AccountHandle> = Vec::new();
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     for (_, name) in pairs.filter(|(key, _)| key == "account") {
         let account = running

@@ -27,48 +27,52 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::clock::Moment;
-use crate::http::connections::{Places, Turn};
+use crate::http::connections::{ConnectionManager, ConnectionState};
 use crate::http::descriptors;
-use crate::http::routes::{self, App};
+use crate::http::routes::{self, AppState};
 
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader may take nothing, be it from us or from what the system keeps for it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scrapes in flight at the stop are answered within Prometheus' own default time, from what is known if need be.
-const LAST_CALL: Duration = Duration::from_secs(10);
+const SHUTDOWN_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Beyond the last call, for their answers to be written.
-const GRACE: Duration = Duration::from_secs(12);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 /// After a failed accept, mostly for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_ERROR_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then answers what is in flight and ends.
-pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    app: Arc<AppState>,
+    stop: impl Future<Output = ()>,
+) {
     let (stopping, stopped) = watch::channel(false);
-    let mut places = Places::new(descriptors::for_connections());
+    let mut places = ConnectionManager::new(descriptors::max_connections());
     let mut stop = pin!(stop);
     loop {
-        let room = places.have_room();
+        let room = places.has_capacity();
         tokio::select! {
             () = &mut stop => break,
-            () = places.change() => {}
+            () = places.wait_or_evict() => {}
             accepted = accept(&listeners), if room => match accepted {
                 Ok((stream, from)) => {
-                    let (turn, keep_alive) = (Turn::of_client(), !places.are_crowded());
-                    let guest = Guest { from, app: app.clone(), turn: turn.clone(), keep_alive, stopped: stopped.clone() };
-                    places.enter(from.ip(), turn, guest.enter(stream));
+                    let (turn, keep_alive) = (ConnectionState::idle(), !places.is_half_full());
+                    let guest = Connection { from, app: app.clone(), turn: turn.clone(), keep_alive, stopped: stopped.clone() };
+                    places.spawn(from.ip(), turn, guest.enter(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_ERROR_DELAY).await;
                 }
             }
         }
     }
     drop(listeners);
-    app.last_call
-        .send_replace(Some(Moment::now().after(LAST_CALL).instant));
+    app.shutdown_deadline
+        .send_replace(Some(Moment::now().after(SHUTDOWN_SCRAPE_TIMEOUT).instant));
     stopping.send_replace(true);
-    places.drain(GRACE).await;
+    places.drain(DRAIN_TIMEOUT).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
@@ -82,42 +86,42 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)
 }
 
 /// A connection and what it needs to be served.
-struct Guest {
+struct Connection {
     from: SocketAddr,
-    app: Arc<App>,
-    turn: Turn,
+    app: Arc<AppState>,
+    turn: ConnectionState,
     keep_alive: bool,
     stopped: watch::Receiver<bool>,
 }
 
 type BoundedStream = Pin<Box<TimeoutStream<TcpStream>>>;
 
-impl Guest {
+impl Connection {
     async fn enter(self, stream: TcpStream) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let stream = Box::pin(stream);
-        match self.app.reloader.door().tls() {
-            None => self.talk(stream).await,
+        match self.app.reloader.access().tls_acceptor() {
+            None => self.serve_http(stream).await,
             // Apart, since it needs far more memory than a connection without TLS should.
-            Some(acceptor) => Box::pin(self.enter_by_tls(acceptor, stream)).await,
+            Some(acceptor) => Box::pin(self.serve_tls(acceptor, stream)).await,
         }
     }
 
-    async fn enter_by_tls(mut self, acceptor: TlsAcceptor, stream: BoundedStream) {
-        if let Some(stream) = self.shake_hands(acceptor, stream).await {
-            self.talk(stream).await;
+    async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: BoundedStream) {
+        if let Some(stream) = self.handshake(acceptor, stream).await {
+            self.serve_http(stream).await;
         }
     }
 
     /// A stop does not wait for a handshake, since nothing has been asked yet. One that fails is the client's affair.
-    async fn shake_hands(
+    async fn handshake(
         &mut self,
         acceptor: TlsAcceptor,
         stream: BoundedStream,
     ) -> Option<TlsStream<BoundedStream>> {
         let shaken = tokio::select! {
-            shaken = timeout(HEAD_TIMEOUT, acceptor.accept(stream)) => shaken,
+            shaken = timeout(HEADER_READ_TIMEOUT, acceptor.accept(stream)) => shaken,
             _ = self.stopped.wait_for(|stopped| *stopped) => return None,
         };
         match shaken {
@@ -130,22 +134,22 @@ impl Guest {
         None
     }
 
-    async fn talk(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let (app, from, turn) = (self.app, self.from.ip(), self.turn);
         let service = service_fn(move |request| {
             let (app, turn) = (app.clone(), turn.clone());
             async move {
-                turn.take();
+                turn.set_busy();
                 // Who asks many things at once takes turns with all others.
                 yield_now().await;
-                let reply = routes::answer(&app, request, from).await;
-                turn.give_back();
+                let reply = routes::handle(&app, request, from).await;
+                turn.set_idle();
                 Ok::<_, Infallible>(reply)
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(HEADER_READ_TIMEOUT)
             .max_buf_size(16 * 1024)
             .keep_alive(self.keep_alive)
             .serve_connection(TokioIo::new(stream), service);

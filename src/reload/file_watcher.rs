@@ -18,14 +18,14 @@ type Stamp = Option<[i64; 7]>;
 
 /// Some files as they were when they were last read.
 #[derive(Clone)]
-pub struct Watch {
+pub struct FileWatcher {
     files: Vec<(PathBuf, Stamp)>,
     looked: Moment,
     /// What the last look found, where it did not believe it.
     seen: Option<Vec<Stamp>>,
 }
 
-impl Watch {
+impl FileWatcher {
     /// Looks at these files.
     pub fn new(files: Vec<PathBuf>, now: Moment) -> Self {
         let mut watch = Self {
@@ -33,12 +33,12 @@ impl Watch {
             looked: now,
             seen: None,
         };
-        watch.also(&files);
+        watch.watch(&files);
         watch
     }
 
     /// Looks at these files too.
-    pub fn also(&mut self, files: &[PathBuf]) {
+    pub fn watch(&mut self, files: &[PathBuf]) {
         for file in files {
             if !self.files.iter().any(|(known, _)| known == file) {
                 self.files.push((file.clone(), stamp(file)));
@@ -47,7 +47,7 @@ impl Watch {
     }
 
     /// Looks at these files alone.
-    pub fn only(&mut self, files: &[PathBuf]) {
+    pub fn retain(&mut self, files: &[PathBuf]) {
         self.files.retain(|(file, _)| files.contains(file));
     }
 
@@ -58,7 +58,7 @@ impl Watch {
 
     /// Whether a file has changed since it was read, and is left alone now.
     pub fn has_changed(&mut self, now: Moment) -> bool {
-        if now.since(self.looked) < SECOND {
+        if now.saturating_duration_since(self.looked) < SECOND {
             return false;
         }
         self.looked = now;
@@ -122,9 +122,9 @@ mod tests {
             std::fs::write(self.file(), text).unwrap();
         }
 
-        fn watch(&self) -> (Watch, Moment) {
+        fn watch(&self) -> (FileWatcher, Moment) {
             let now = Moment::now();
-            (Watch::new(vec![self.file()], now), now)
+            (FileWatcher::new(vec![self.file()], now), now)
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
         std::fs::write(&other, "one").unwrap();
         std::os::unix::fs::symlink(folder.file(), &link).unwrap();
         let start = Moment::now();
-        let mut watch = Watch::new(vec![link.clone()], start);
+        let mut watch = FileWatcher::new(vec![link.clone()], start);
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
         assert!(watch.has_changed(start.after(10 * SECOND)));

@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use file_watcher::Watch;
+use file_watcher::FileWatcher;
 use tokio::time::Instant;
 
-use crate::account::manager::{Exchange, Roster};
+use crate::account::manager::{AccountManager, ReloadSummary};
 use crate::clock::Moment;
-use crate::config::web::{RateLimit, WebConfig, complaint_place};
-use crate::config::{Account, Common, ConfigError, ConfigurationState, read_accounts};
+use crate::config::web::{RateLimit, WebConfig, error_prefix};
+use crate::config::{Account, ConfigError, ReloadStatus, Settings, read_accounts};
 use crate::file;
 use crate::secret::SecretSource;
-use crate::web::access::Door;
-use crate::web::rate_limiter::Bucket;
+use crate::web::access::AccessControl;
+use crate::web::rate_limiter::TokenBucket;
 
 /// A request for a reload is obeyed once in this time.
 const REQUESTS: RateLimit = RateLimit {
@@ -34,18 +34,18 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub struct Reloader {
     file: Option<PathBuf>,
     accounts_file: Option<PathBuf>,
-    roster: Arc<Roster>,
-    requests: Mutex<Bucket>,
+    accounts: Arc<AccountManager>,
+    requests: Mutex<TokenBucket>,
     // Never held over an await; whoever finds it poisoned finds a whole value all the same.
     kept: Mutex<Kept>,
 }
 
 struct Kept {
-    door: Arc<Door>,
-    state: ConfigurationState,
+    door: Arc<AccessControl>,
+    state: ReloadStatus,
     /// Whether the accounts could be read when somebody last asked for it: a file that changes does not mend them.
     accounts_well: bool,
-    watch: Watch,
+    watch: FileWatcher,
 }
 
 impl Reloader {
@@ -54,47 +54,49 @@ impl Reloader {
     ///
     /// # Errors
     /// What is wrong with the web configuration or a file that it names.
-    pub fn new(common: &Common, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
+    pub fn new(common: &Settings, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
         let web = &common.web;
         let now = Moment::now();
-        let mut watch = Watch::new(web.config_file.iter().cloned().collect(), now);
+        let mut watch = FileWatcher::new(web.config_file.iter().cloned().collect(), now);
         let door = match &web.config_file {
-            None => Door::default(),
-            Some(file) => Door::new(file, parse(file, &mut watch)?, &Door::default())?,
+            None => AccessControl::default(),
+            Some(file) => {
+                AccessControl::new(file, parse(file, &mut watch)?, &AccessControl::default())?
+            }
         };
         let kept = Kept {
             door: Arc::new(door),
-            state: ConfigurationState::read_at(now),
+            state: ReloadStatus::loaded_at(now),
             accounts_well: true,
             watch,
         };
         Ok(Self {
             file: web.config_file.clone(),
             accounts_file,
-            roster: Arc::new(Roster::new(common)),
-            requests: Mutex::new(Bucket::new(REQUESTS)),
+            accounts: Arc::new(AccountManager::new(common)),
+            requests: Mutex::new(TokenBucket::new(REQUESTS)),
             kept: Mutex::new(kept),
         })
     }
 
     /// The door that is in force. Looks first whether the files have changed, if the last look is a second old.
-    pub fn door(&self) -> Arc<Door> {
+    pub fn access(&self) -> Arc<AccessControl> {
         let now = Moment::now();
         let mut kept = self.kept();
         if self.file.is_some() && kept.watch.has_changed(now) {
             // It has told the log already.
-            let _ = self.read_anew(&mut kept, "a file has changed", None, now);
+            let _ = self.reload_locked(&mut kept, "a file has changed", None, now);
         }
         kept.door.clone()
     }
 
     /// The accounts that run.
-    pub fn roster(&self) -> &Arc<Roster> {
-        &self.roster
+    pub fn accounts(&self) -> &Arc<AccountManager> {
+        &self.accounts
     }
 
     /// How the last reading went.
-    pub fn state(&self) -> ConfigurationState {
+    pub fn status(&self) -> ReloadStatus {
         self.kept().state
     }
 
@@ -103,10 +105,10 @@ impl Reloader {
     /// # Errors
     /// What is wrong; it has been logged.
     pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.read_anew(
+        self.reload_locked(
             &mut self.kept(),
             cause,
-            Some(&|| self.exchange_accounts()),
+            Some(&|| self.reload_accounts()),
             Moment::now(),
         )
     }
@@ -115,29 +117,29 @@ impl Reloader {
     ///
     /// # Errors
     /// How long to wait, if the last request is less than a second old.
-    pub fn reload_if_due(&self, cause: &str) -> Result<Result<(), ConfigError>, Duration> {
+    pub fn reload_rate_limited(&self, cause: &str) -> Result<Result<(), ConfigError>, Duration> {
         let now: Instant = Moment::now().instant;
         self.requests
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(now)?;
+            .try_acquire(now)?;
         Ok(self.reload(cause))
     }
 
     /// The accounts are left out where a file has changed: nobody watches theirs. If they cannot be read, the files of the
     /// door count as unread too, and the next look takes them by themselves.
-    fn read_anew(
+    fn reload_locked(
         &self,
         kept: &mut Kept,
         cause: &str,
-        accounts: Option<&dyn Fn() -> Result<Exchange, ConfigError>>,
+        accounts: Option<&dyn Fn() -> Result<ReloadSummary, ConfigError>>,
         now: Moment,
     ) -> Result<(), ConfigError> {
         let former = kept.watch.clone();
         let door = self
             .file
             .as_deref()
-            .map(|file| kept.read_door(file, now))
+            .map(|file| kept.load_access(file, now))
             .transpose();
         let result = door.and_then(|door| {
             let read = accounts.map(|exchange| exchange()).transpose();
@@ -149,7 +151,7 @@ impl Reloader {
             read.inspect_err(|_| kept.watch = former)
                 .map(|exchange| (door, exchange))
         });
-        kept.state.successful = result.is_ok() && kept.accounts_well;
+        kept.state.last_reload_successful = result.is_ok() && kept.accounts_well;
         match result {
             Ok((door, exchange)) => kept.install(door, exchange, cause, now),
             Err(error) => {
@@ -161,11 +163,11 @@ impl Reloader {
     }
 
     /// Without a file the accounts are as they were, and perhaps their secrets are not.
-    fn exchange_accounts(&self) -> Result<Exchange, ConfigError> {
+    fn reload_accounts(&self) -> Result<ReloadSummary, ConfigError> {
         let accounts = match &self.accounts_file {
             Some(file) => read_accounts(file)?,
             None => self
-                .roster
+                .accounts
                 .accounts()
                 .iter()
                 .map(|it| Account::clone(&it.account))
@@ -174,8 +176,8 @@ impl Reloader {
         if self.accounts_file.is_none() {
             accounts.iter().try_for_each(check_secrets)?;
         }
-        self.roster
-            .install(accounts)
+        self.accounts
+            .apply(accounts)
             .map_err(|error| ConfigError(format!("{error:#}")))
     }
 
@@ -186,28 +188,28 @@ impl Reloader {
 
 impl Kept {
     /// The door as the files would have it now. They are watched from here on, whatever comes of it.
-    fn read_door(&mut self, file: &Path, now: Moment) -> Result<Arc<Door>, ConfigError> {
+    fn load_access(&mut self, file: &Path, now: Moment) -> Result<Arc<AccessControl>, ConfigError> {
         // Looked at before they are read: a change in between is a change after.
-        self.watch = Watch::new(self.watch.files(), now);
+        self.watch = FileWatcher::new(self.watch.files(), now);
         let web = parse(file, &mut self.watch)?;
         let files = files(file, &web);
-        let door = Door::new(file, web, &self.door)?;
-        self.watch.only(&files);
+        let door = AccessControl::new(file, web, &self.door)?;
+        self.watch.retain(&files);
         Ok(Arc::new(door))
     }
 
     fn install(
         &mut self,
-        door: Option<Arc<Door>>,
-        exchange: Option<Exchange>,
+        door: Option<Arc<AccessControl>>,
+        exchange: Option<ReloadSummary>,
         cause: &str,
         now: Moment,
     ) {
         self.door = door.unwrap_or_else(|| self.door.clone());
         if self.accounts_well {
-            self.state.read_well = now.wall;
+            self.state.last_success = now.wall;
         }
-        let (tls, login) = (self.door.has_tls(), self.door.has_login());
+        let (tls, login) = (self.door.has_tls(), self.door.has_basic_auth());
         tracing::info!(
             cause,
             tls,
@@ -217,14 +219,14 @@ impl Kept {
             removed = exchange.map(|it| it.removed),
             "the configuration was read anew"
         );
-        self.door.warn();
+        self.door.log_warnings();
     }
 }
 
 /// What the file says. What it names is watched before anybody reads it, for the same reason as the file itself.
-fn parse(file: &Path, watch: &mut Watch) -> Result<WebConfig, ConfigError> {
+fn parse(file: &Path, watch: &mut FileWatcher) -> Result<WebConfig, ConfigError> {
     let web = WebConfig::parse(file, &read(file)?)?;
-    watch.also(&files(file, &web));
+    watch.watch(&files(file, &web));
     Ok(web)
 }
 
@@ -263,7 +265,7 @@ fn read(file: &Path) -> Result<String, ConfigError> {
         let accepted = "a file in the form of Prometheus' exporter-toolkit";
         ConfigError(format!(
             "{}: {what}; accepted is {accepted}",
-            complaint_place(file)
+            error_prefix(file)
         ))
     };
     let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
@@ -284,7 +286,7 @@ mod tests {
         )
         .unwrap();
         let now = Moment::now();
-        let mut watch = Watch::new(vec![file.clone()], now);
+        let mut watch = FileWatcher::new(vec![file.clone()], now);
         parse(&file, &mut watch).unwrap();
         std::fs::write(folder.path().join("a.crt"), "another").unwrap();
         assert!(watch.has_changed(now.after(Duration::from_secs(10))));

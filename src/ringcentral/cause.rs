@@ -13,11 +13,11 @@ use crate::ringcentral::operation::Operation;
 pub enum Cause {
     NameNotFound,
     Unreachable,
-    NoAnswer,
+    Timeout,
     BrokenConnection,
     ProxyUnreachable,
     ProxyRefused,
-    Untrusted,
+    UntrustedCertificate,
     NoTls,
     TlsRefused,
     NoRootCertificates,
@@ -50,11 +50,11 @@ impl Cause {
     pub const ALL: [Self; 29] = [
         Self::NameNotFound,
         Self::Unreachable,
-        Self::NoAnswer,
+        Self::Timeout,
         Self::BrokenConnection,
         Self::ProxyUnreachable,
         Self::ProxyRefused,
-        Self::Untrusted,
+        Self::UntrustedCertificate,
         Self::NoTls,
         Self::TlsRefused,
         Self::NoRootCertificates,
@@ -87,40 +87,40 @@ impl Cause {
 
     /// What it means, in a few words.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub fn summary(self) -> &'static str {
         self.row().1
     }
 
     /// What a person should do.
     #[must_use]
-    pub fn advice(self) -> &'static str {
+    pub fn hint(self) -> &'static str {
         self.row().2
     }
 
     /// Whether it passes without anybody's doing.
     #[must_use]
-    pub fn passes(self) -> bool {
+    pub fn is_transient(self) -> bool {
         matches!(self, Self::RateLimited | Self::NoBudget | Self::ServerError)
     }
 
     /// What an answer with a status of 4xx or 5xx means.
     #[must_use]
-    pub fn of_answer(operation: Operation, status: u16, code: Option<&str>) -> Self {
+    pub fn from_response(operation: Operation, status: u16, code: Option<&str>) -> Self {
         match (operation, status) {
             (_, 407) => Self::ProxyRefused,
             (_, 429) => Self::RateLimited,
             (Operation::Extensions, 403) => Self::ExtensionsForbidden,
             _ => code
-                .and_then(Self::of_code)
-                .unwrap_or_else(|| Self::of_status(operation, status, code.is_some())),
+                .and_then(Self::from_code)
+                .unwrap_or_else(|| Self::from_status(operation, status, code.is_some())),
         }
     }
 
     /// What is known when there is nothing but the reason.
     #[must_use]
-    pub fn of_reason(reason: Reason) -> Self {
+    pub fn from_reason(reason: Reason) -> Self {
         match reason {
-            Reason::Timeout => Self::NoAnswer,
+            Reason::Timeout => Self::Timeout,
             Reason::Connect => Self::BrokenConnection,
             Reason::Tls => Self::TlsRefused,
             Reason::RateLimited => Self::RateLimited,
@@ -133,7 +133,7 @@ impl Cause {
         }
     }
 
-    fn of_code(code: &str) -> Option<Self> {
+    fn from_code(code: &str) -> Option<Self> {
         Some(match code {
             "OAU-251" | "unauthorized_client" => Self::JwtNotAllowed,
             "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "invalid_client" => Self::BadClient,
@@ -148,7 +148,7 @@ impl Cause {
 
     /// RingCentral's refusals have a code: one without is of somebody else, such as a proxy or a hotel's log-in page. Its
     /// gateways' failures have none either, and a 401 has none at times.
-    fn of_status(operation: Operation, status: u16, has_code: bool) -> Self {
+    fn from_status(operation: Operation, status: u16, has_code: bool) -> Self {
         match (status, has_code) {
             (401, _) if operation != Operation::Token => Self::SessionEnded,
             (401, _) | (400 | 403, true) if operation == Operation::Token => Self::LoginRefused,
@@ -177,7 +177,7 @@ impl Cause {
                 "nobody accepts a connection at the server's address",
                 "check server name and port, and the firewall; where a proxy is needed, set HTTPS_PROXY",
             ),
-            Self::NoAnswer => (
+            Self::Timeout => (
                 "no_answer",
                 "no whole answer came in time",
                 "is RingCentral up? if so check server name and port, DNS, firewall, and proxy (HTTPS_PROXY, NO_PROXY)",
@@ -197,7 +197,7 @@ impl Cause {
                 "the proxy does not let us through",
                 "check user and password in HTTPS_PROXY, and let the proxy's owner allow CONNECT to the server's name and port",
             ),
-            Self::Untrusted => (
+            Self::UntrustedCertificate => (
                 "untrusted_certificate",
                 "the server's certificate is not believed",
                 "check server name and port, the clock and the root certificates of this system; behind a company proxy that opens TLS set --ringcentral.ca-file (RC_CA_FILE)",
@@ -337,8 +337,8 @@ mod tests {
     #[test]
     fn every_cause_has_words_of_its_own() {
         let names: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
-        let meanings: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.meaning()).collect();
-        let advice: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.advice()).collect();
+        let meanings: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.summary()).collect();
+        let advice: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.hint()).collect();
         assert_eq!(
             [names.len(), meanings.len(), advice.len()],
             [Cause::ALL.len(); 3]
@@ -369,7 +369,7 @@ mod tests {
         ];
         for (operation, status, code, cause) in cases {
             assert_eq!(
-                Cause::of_answer(operation, status, code),
+                Cause::from_response(operation, status, code),
                 cause,
                 "{operation:?} {status} {code:?}"
             );

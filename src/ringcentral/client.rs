@@ -8,25 +8,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::metrics::Instruments;
+use crate::account::metrics::AccountMetrics;
 use crate::calls::{Call, Directory};
 use crate::clock::Moment;
-use crate::config::{Account, Level, Patience};
+use crate::config::{Account, Level, Timeouts};
 use crate::ringcentral::cause::Cause;
 use crate::ringcentral::error::{Error, Reason};
-use crate::ringcentral::login::{Estate, Session, Terms};
-use crate::ringcentral::login_registry::Users;
+use crate::ringcentral::login::{ClientConfig, ClientState, Session};
+use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::operation::Operation;
-use crate::ringcentral::pagination::Pages;
-use crate::ringcentral::rate_limit::budget::{Budget, Walked};
-use crate::ringcentral::status::ApiStanding;
+use crate::ringcentral::pagination::Pagination;
+use crate::ringcentral::rate_limit::budget::{Budget, PageCount};
+use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::transport::Transport;
-use crate::ringcentral::wire::{Page, parse_extensions, parse_page};
+use crate::ringcentral::wire::{CallPage, parse_extensions, parse_page};
 
 /// One account's client.
 pub struct Client {
     first_page: String,
-    first_extensions: String,
+    extensions_path: String,
     walk_patience: Duration,
     level: Level,
     session: Session,
@@ -35,27 +35,27 @@ pub struct Client {
 
 /// A finished fetch.
 #[derive(Debug)]
-pub struct Fetch {
+pub struct FetchResult {
     /// The calls, distinct by id; or why there are none.
     pub outcome: Result<Vec<Call>, Error>,
     /// When its first page was asked for, after a login.
-    pub taken: Moment,
+    pub fetched_at: Moment,
     /// From its start, a login included, to its end.
-    pub took: Duration,
+    pub duration: Duration,
     /// Pages that were read.
     pub pages: u32,
     /// Records that were left out since they could not be read.
-    pub unreadable: usize,
+    pub skipped_records: usize,
 }
 
 /// A walk under way.
 #[derive(Default)]
-struct Walk {
+struct FetchProgress {
     calls: Vec<Call>,
     expected: u32,
     pages: u32,
-    asked: u32,
-    unreadable: usize,
+    requested: u32,
+    skipped_records: usize,
 }
 
 // === impl Client ===
@@ -64,21 +64,21 @@ impl Client {
     /// A client that has not spoken yet.
     #[must_use]
     pub fn new(
-        terms: Terms,
-        patience: Patience,
+        terms: ClientConfig,
+        patience: Timeouts,
         budget: Budget,
-        instruments: Arc<Instruments>,
-        users: Arc<Users>,
+        instruments: Arc<AccountMetrics>,
+        users: Arc<LoginRegistry>,
     ) -> Self {
-        let Terms { account, http } = terms;
+        let ClientConfig { account, http } = terms;
         let transport = Transport::new(http, account.server.clone(), budget, instruments);
         Self {
-            first_page: first_page(&account),
-            first_extensions: format!(
+            first_page: active_calls_path(&account),
+            extensions_path: format!(
                 "/restapi/v1.0/account/{}/extension?perPage=1000",
                 account.account_id
             ),
-            walk_patience: patience.walk,
+            walk_patience: patience.fetch,
             level: account.level,
             session: Session::new(account, patience, transport, users),
             account_id: None,
@@ -86,29 +86,29 @@ impl Client {
     }
 
     /// Goes on by other terms: see [`Session::adopt`].
-    pub fn adopt(&mut self, terms: Terms) {
-        self.session.adopt(terms);
+    pub fn reconfigure(&mut self, terms: ClientConfig) {
+        self.session.reconfigure(terms);
     }
 
     /// Goes on where another client of the same user and app has ended.
-    pub fn inherit(&mut self, estate: Estate) {
-        self.session.inherit(estate);
+    pub fn resume_from(&mut self, estate: ClientState) {
+        self.session.resume_from(estate);
     }
 
     /// What a client that may come after should know.
     #[must_use]
-    pub fn bequeath(self) -> Estate {
-        self.session.bequeath()
+    pub fn into_state(self) -> ClientState {
+        self.session.into_state()
     }
 
     /// Gives back a token that a changed secret has replaced, if there is one.
-    pub async fn revoke_former(&mut self) {
-        self.session.revoke_former().await;
+    pub async fn revoke_replaced(&mut self) {
+        self.session.revoke_replaced().await;
     }
 
     /// Whose calls were listed last, as far as replies tell: another company may have taken an account's place.
     #[must_use]
-    pub fn owner(&self) -> Option<&str> {
+    pub fn account_identity(&self) -> Option<&str> {
         match self.level {
             Level::Account => self.account_id.as_deref(),
             Level::Extension => self.session.user(),
@@ -117,40 +117,42 @@ impl Client {
 
     /// Whether a fetch may start: the budget holds a walk, and a token is there or may be had.
     #[must_use]
-    pub fn ready(&self, now: Moment) -> bool {
-        self.session.may_begin(now) && self.session.budget().walk_at(now).is_past(now)
+    pub fn can_fetch(&self, now: Moment) -> bool {
+        self.session.can_authenticate(now) && self.session.budget().next_fetch_at(now).is_past(now)
     }
 
     /// Fetches the whole list.
-    pub async fn fetch(&mut self) -> Fetch {
+    pub async fn fetch(&mut self) -> FetchResult {
         let started = Moment::now();
-        self.session.budget_mut().walk_starts(started);
-        let mut walk = Walk {
+        self.session.budget_mut().record_fetch_start(started);
+        let mut walk = FetchProgress {
             expected: self.session.budget().expected_pages(),
-            ..Walk::default()
+            ..FetchProgress::default()
         };
-        let outcome = match self.session.begin(started).await {
+        let outcome = match self.session.ensure_token(started).await {
             Ok(()) => {
                 let taken = Moment::now();
-                let outcome = self.walk(&mut walk, taken).await;
-                self.session.budget_mut().walk_ended(walk.ended(&outcome));
+                let outcome = self.fetch_pages(&mut walk, taken).await;
+                self.session
+                    .budget_mut()
+                    .record_page_count(walk.page_count(&outcome));
                 outcome.map(|()| taken)
             }
             Err(error) => Err(error),
         };
-        Fetch {
-            taken: *outcome.as_ref().unwrap_or(&started),
-            took: Moment::now().since(started),
+        FetchResult {
+            fetched_at: *outcome.as_ref().unwrap_or(&started),
+            duration: Moment::now().saturating_duration_since(started),
             pages: walk.pages,
-            unreadable: walk.unreadable,
-            outcome: outcome.map(|_| distinct(walk.calls)),
+            skipped_records: walk.skipped_records,
+            outcome: outcome.map(|_| dedup_by_id(walk.calls)),
         }
     }
 
     /// Whether the token should be renewed, and may be.
     #[must_use]
-    pub fn wants_renewal(&self, now: Moment) -> bool {
-        self.session.wants_renewal(now)
+    pub fn should_renew(&self, now: Moment) -> bool {
+        self.session.should_renew(now)
     }
 
     /// Renews the token ahead of its end; if that fails, the present one serves on.
@@ -165,7 +167,7 @@ impl Client {
 
     /// Where we stand with the API.
     #[must_use]
-    pub fn standing(&self) -> ApiStanding {
+    pub fn status(&self) -> ApiStatus {
         let now = Moment::now();
         let blocked = |operation: Operation| {
             (
@@ -173,31 +175,35 @@ impl Client {
                 self.session.blocked_until(operation, now),
             )
         };
-        ApiStanding {
+        ApiStatus {
             account_id: self.account_id.clone(),
-            rate_limits: self.session.budget().announced(),
-            pace: self.session.budget().pace(),
+            rate_limits: self.session.budget().reported_limits(),
+            min_fetch_interval: self.session.budget().min_fetch_interval(),
             blocked_until: Operation::ALL.into_iter().map(blocked).collect(),
             token_expiry: self.session.expiry(),
             jwt_expiry: self.session.jwt_expiry(),
-            namesake: self.session.namesake(),
+            same_user_account: self.session.namesake(),
         }
     }
 
-    async fn walk(&mut self, walk: &mut Walk, started: Moment) -> Result<(), Error> {
+    async fn fetch_pages(
+        &mut self,
+        walk: &mut FetchProgress,
+        started: Moment,
+    ) -> Result<(), Error> {
         let deadline = started.after(self.walk_patience).instant;
-        let mut pages = Pages::new(Operation::ActiveCalls, &self.first_page, deadline);
+        let mut pages = Pagination::new(Operation::ActiveCalls, &self.first_page, deadline);
         loop {
             let body = pages.next(&mut self.session).await;
-            walk.asked = pages.asked();
-            let Some(body) = body.map_err(|error| self.explain_budget(error, walk))? else {
+            walk.requested = pages.requested();
+            let Some(body) = body.map_err(|error| self.refine_budget_error(error, walk))? else {
                 return Ok(());
             };
-            let page = parse_page(&body, walk.asked)
-                .map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
-            pages.follow(&self.session, page.next.as_deref())?;
+            let page = parse_page(&body, walk.requested)
+                .map_err(|why| pages.invalid_page(&self.session, &why.to_string()))?;
+            pages.set_next(&self.session, page.next.as_deref())?;
             self.account_id = page.account_id.clone().or(self.account_id.take());
-            walk.take(page);
+            walk.add_page(page);
         }
     }
 
@@ -205,14 +211,14 @@ impl Client {
     ///
     /// # Errors
     /// Whatever went wrong with one of them.
-    pub async fn extensions(&mut self) -> Result<Directory, Error> {
+    pub async fn fetch_extensions(&mut self) -> Result<Directory, Error> {
         let deadline = Moment::now().after(self.walk_patience).instant;
-        let mut pages = Pages::new(Operation::Extensions, &self.first_extensions, deadline);
+        let mut pages = Pagination::new(Operation::Extensions, &self.extensions_path, deadline);
         let mut entries = Vec::new();
         while let Some(body) = pages.next(&mut self.session).await? {
             let page = parse_extensions(&body)
-                .map_err(|why| pages.invalid(&self.session, &why.to_string()))?;
-            pages.follow(&self.session, page.next.as_deref())?;
+                .map_err(|why| pages.invalid_page(&self.session, &why.to_string()))?;
+            pages.set_next(&self.session, page.next.as_deref())?;
             entries.extend(page.entries);
         }
         Ok(Directory::new(entries))
@@ -220,18 +226,21 @@ impl Client {
 
     /// Whether the list of extensions may be asked for now.
     #[must_use]
-    pub fn may_read_extensions(&self, now: Moment) -> bool {
-        let budget = self.session.budget().request_at(Operation::Extensions, now);
+    pub fn can_fetch_extensions(&self, now: Moment) -> bool {
+        let budget = self
+            .session
+            .budget()
+            .next_request_at(Operation::Extensions, now);
         self.session.has_token(now) && budget.is_past(now)
     }
 
     /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.
-    fn explain_budget(&self, mut error: Error, walk: &Walk) -> Error {
-        let (pages, longest) = (walk.pages, self.session.budget().longest_walk());
-        if error.reason != Reason::Budget || !walk.has_outgrown() {
+    fn refine_budget_error(&self, mut error: Error, walk: &FetchProgress) -> Error {
+        let (pages, longest) = (walk.pages, self.session.budget().max_pages());
+        if error.reason != Reason::Budget || !walk.exceeded_expectation() {
             return error;
         }
-        error.what = if pages >= longest {
+        error.message = if pages >= longest {
             error.cause = Cause::ListTooLong;
             format!(
                 "the list has more than {longest} pages, the most that the limit allows in one window"
@@ -247,31 +256,31 @@ impl Client {
 
 // === impl Walk ===
 
-impl Walk {
+impl FetchProgress {
     /// Whether it came to ask for more pages than it had set out for. If not, a repeated request or another tool took
     /// what was meant for them.
-    fn has_outgrown(&self) -> bool {
-        self.asked > self.expected
+    fn exceeded_expectation(&self) -> bool {
+        self.requested > self.expected
     }
 
-    fn ended(&self, outcome: &Result<(), Error>) -> Walked {
+    fn page_count(&self, outcome: &Result<(), Error>) -> PageCount {
         match outcome {
-            Ok(()) => Walked::Whole(self.pages),
-            Err(error) if error.reason == Reason::Budget && self.has_outgrown() => {
-                Walked::OverBudget
+            Ok(()) => PageCount::Exact(self.pages),
+            Err(error) if error.reason == Reason::Budget && self.exceeded_expectation() => {
+                PageCount::Unknown
             }
-            Err(_) => Walked::Broken(self.asked),
+            Err(_) => PageCount::AtLeast(self.requested),
         }
     }
 
-    fn take(&mut self, page: Page) {
+    fn add_page(&mut self, page: CallPage) {
         self.pages += 1;
-        self.unreadable += page.unreadable;
+        self.skipped_records += page.skipped;
         self.calls.extend(page.calls);
     }
 }
 
-fn first_page(account: &Account) -> String {
+fn active_calls_path(account: &Account) -> String {
     let of_extension = match account.level {
         Level::Account => "",
         Level::Extension => "/extension/~",
@@ -283,7 +292,7 @@ fn first_page(account: &Account) -> String {
 }
 
 /// The list may shift between two pages, so a record can come twice: the later one is newer.
-fn distinct(mut calls: Vec<Call>) -> Vec<Call> {
+fn dedup_by_id(mut calls: Vec<Call>) -> Vec<Call> {
     let mut seen = HashSet::with_capacity(calls.len());
     let newest: Vec<_> = calls
         .iter()
@@ -310,7 +319,7 @@ mod tests {
             r#"{"id":"a","result":"In Progress"},{"id":"b"}"#,
             r#"{"id":"a","result":"Accepted"},{"id":"c"}"#,
         ];
-        let calls = distinct(listed.into_iter().flat_map(page).collect());
+        let calls = dedup_by_id(listed.into_iter().flat_map(page).collect());
         let kept: Vec<_> = calls
             .iter()
             .map(|call| (call.id.as_str(), call.result.as_str()))

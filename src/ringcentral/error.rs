@@ -74,7 +74,7 @@ impl Reason {
 
     /// What a status other than 2xx and 3xx means.
     #[must_use]
-    pub fn of_status(status: u16) -> Self {
+    pub fn from_status(status: u16) -> Self {
         match status {
             401 => Self::Unauthorized,
             403 => Self::Forbidden,
@@ -97,13 +97,13 @@ pub struct Error {
     /// The same as finely as it can be told.
     pub cause: Cause,
     /// What happened, in our words.
-    pub what: String,
+    pub message: String,
     /// The answer's status, if there was one.
     pub status: Option<u16>,
     /// The API's own code, like `CMN-408` or `invalid_client`.
     pub code: Option<String>,
     /// The permission that is missing, or the parameter that is at fault.
-    pub about: Option<String>,
+    pub subject: Option<String>,
     /// The API's `RCRequestId`: the vendor's support asks for it.
     pub request_id: Option<String>,
 }
@@ -112,22 +112,22 @@ impl Error {
     /// A failure without an answer.
     #[must_use]
     pub fn new(operation: Operation, reason: Reason, what: impl Into<String>) -> Self {
-        let cause = Cause::of_reason(reason);
+        let cause = Cause::from_reason(reason);
         Self {
             operation,
             reason,
             cause,
-            what: what.into(),
+            message: what.into(),
             status: None,
             code: None,
-            about: None,
+            subject: None,
             request_id: None,
         }
     }
 
     /// An answer with a status that is a failure.
     #[must_use]
-    pub fn of_answer(
+    pub fn from_response(
         operation: Operation,
         status: u16,
         body: ApiError,
@@ -136,13 +136,13 @@ impl Error {
         let code = body.code.or(body.error);
         Self {
             status: Some(status),
-            cause: Cause::of_answer(operation, status, code.as_deref()),
+            cause: Cause::from_response(operation, status, code.as_deref()),
             code,
-            about: body.permission.or(body.parameter),
+            subject: body.permission.or(body.parameter),
             request_id,
             ..Self::new(
                 operation,
-                Reason::of_status(status),
+                Reason::from_status(status),
                 format!("the API answered {status}"),
             )
         }
@@ -151,14 +151,14 @@ impl Error {
     /// A refused login: credentials that a person has to change. Asking again soon helps nobody, and locks the user
     /// out.
     #[must_use]
-    pub fn is_refused_login(&self) -> bool {
+    pub fn is_login_rejected(&self) -> bool {
         self.operation == Operation::Token && matches!(self.status, Some(400 | 401 | 403))
     }
 
     /// What to change.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
-        self.cause.advice()
+    pub fn hint(&self) -> &'static str {
+        self.cause.hint()
     }
 }
 
@@ -167,10 +167,10 @@ impl From<&Error> for Failure {
         Self {
             operation: error.operation.as_str(),
             cause: error.cause.as_str(),
-            meaning: error.cause.meaning(),
-            passes: error.cause.passes(),
-            what: error.to_string(),
-            advice: error.advice(),
+            summary: error.cause.summary(),
+            is_transient: error.cause.is_transient(),
+            message: error.to_string(),
+            hint: error.hint(),
             request_id: error.request_id.clone(),
         }
     }
@@ -178,11 +178,11 @@ impl From<&Error> for Failure {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation.as_str(), self.what)?;
+        write!(f, "{}: {}", self.operation.as_str(), self.message)?;
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
         }
-        match &self.about {
+        match &self.subject {
             Some(about) => write!(f, " ({about})"),
             None => Ok(()),
         }
@@ -197,7 +197,7 @@ mod tests {
     use crate::ringcentral::wire::parse_api_error;
 
     fn answered(operation: Operation, status: u16, body: &str) -> Error {
-        Error::of_answer(operation, status, parse_api_error(body.as_bytes()), None)
+        Error::from_response(operation, status, parse_api_error(body.as_bytes()), None)
     }
 
     #[test]
@@ -209,8 +209,8 @@ mod tests {
             "active_calls: the API answered 403 CMN-408 (ReadCompanyCallLog)"
         );
         assert!(
-            error.advice().contains("admin")
-                && error.advice().contains("--ringcentral.level=extension")
+            error.hint().contains("admin")
+                && error.hint().contains("--ringcentral.level=extension")
         );
     }
 
@@ -218,7 +218,7 @@ mod tests {
     fn an_app_without_the_scope_is_told_which() {
         let body = include_str!("../../tests/fixtures/error-403-app-permission-cmn-401.json");
         let error = answered(Operation::ActiveCalls, 403, body);
-        assert!(error.advice().contains("Read Call Log"));
+        assert!(error.hint().contains("Read Call Log"));
     }
 
     #[test]
@@ -226,8 +226,8 @@ mod tests {
         let body =
             include_str!("../../tests/fixtures/error-400-token-unauthorized-client-oau-251.json");
         let error = answered(Operation::Token, 400, body);
-        assert!(error.is_refused_login());
-        assert!(error.advice().contains("JWT auth flow"));
+        assert!(error.is_login_rejected());
+        assert!(error.hint().contains("JWT auth flow"));
         assert_eq!(error.reason, Reason::ClientError);
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn an_unavailable_service_is_no_refusal() {
         let body = include_str!("../../tests/fixtures/error-service-unavailable-cmn-201.json");
         let error = answered(Operation::Token, 503, body);
-        assert!(!error.is_refused_login());
+        assert!(!error.is_login_rejected());
         assert_eq!(error.code.as_deref(), Some("CMN-201"));
     }
 
@@ -254,7 +254,7 @@ mod tests {
             (304, "invalid_response"),
         ];
         for (status, reason) in reasons {
-            assert_eq!(Reason::of_status(status).as_str(), reason, "{status}");
+            assert_eq!(Reason::from_status(status).as_str(), reason, "{status}");
         }
     }
 }

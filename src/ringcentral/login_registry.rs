@@ -10,11 +10,11 @@ use reqwest::Url;
 
 /// All users that are logged in.
 #[derive(Debug, Default)]
-pub struct Users(Mutex<Vec<Weak<User>>>);
+pub struct LoginRegistry(Mutex<Vec<Weak<ActiveLogin>>>);
 
 /// A user, for as long as somebody holds it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct User {
+pub struct ActiveLogin {
     /// The account that is logged in as this user.
     pub account: String,
     /// Where.
@@ -23,9 +23,9 @@ pub struct User {
     pub id: String,
 }
 
-impl Users {
+impl LoginRegistry {
     /// Takes a user in.
-    pub fn enter(&self, user: User) -> Arc<User> {
+    pub fn register(&self, user: ActiveLogin) -> Arc<ActiveLogin> {
         let user = Arc::new(user);
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|user| user.strong_count() > 0);
@@ -35,9 +35,9 @@ impl Users {
 
     /// Another account of the same user.
     #[must_use]
-    pub fn namesake(&self, user: &User) -> Option<String> {
+    pub fn other_account(&self, user: &ActiveLogin) -> Option<String> {
         let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |other: &Arc<User>| {
+        let same = |other: &Arc<ActiveLogin>| {
             other.account != user.account && (&other.server, &other.id) == (&user.server, &user.id)
         };
         users
@@ -52,8 +52,8 @@ impl Users {
 mod tests {
     use super::*;
 
-    fn user(account: &str, id: &str) -> User {
-        User {
+    fn user(account: &str, id: &str) -> ActiveLogin {
+        ActiveLogin {
             account: account.to_owned(),
             server: "https://one.test".parse().unwrap(),
             id: id.to_owned(),
@@ -62,33 +62,33 @@ mod tests {
 
     #[test]
     fn two_accounts_of_one_user_are_found_for_as_long_as_both_are_logged_in() {
-        let users = Users::default();
+        let users = LoginRegistry::default();
         let (a, b, c) = (
-            users.enter(user("a", "1")),
-            users.enter(user("b", "1")),
-            users.enter(user("c", "2")),
+            users.register(user("a", "1")),
+            users.register(user("b", "1")),
+            users.register(user("c", "2")),
         );
-        let namesakes = || [&a, &b, &c].map(|user| users.namesake(user));
+        let namesakes = || [&a, &b, &c].map(|user| users.other_account(user));
         assert_eq!(
             namesakes(),
             [Some("b".to_owned()), Some("a".to_owned()), None]
         );
         drop(b);
-        assert_eq!(users.namesake(&a), None);
+        assert_eq!(users.other_account(&a), None);
     }
 
     #[test]
     fn an_account_that_logs_in_anew_and_a_user_of_another_server_are_nobodys_namesakes() {
-        let users = Users::default();
-        let elsewhere = User {
+        let users = LoginRegistry::default();
+        let elsewhere = ActiveLogin {
             server: "https://two.test".parse().unwrap(),
             ..user("b", "1")
         };
         let (old, _new, _other) = (
-            users.enter(user("a", "1")),
-            users.enter(user("a", "1")),
-            users.enter(elsewhere),
+            users.register(user("a", "1")),
+            users.register(user("a", "1")),
+            users.register(elsewhere),
         );
-        assert_eq!(users.namesake(&old), None);
+        assert_eq!(users.other_account(&old), None);
     }
 }

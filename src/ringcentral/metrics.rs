@@ -13,14 +13,14 @@ use crate::ringcentral::{Operation, Reason};
 const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Counted by the transport.
-pub struct ApiInstruments {
+pub struct ApiMetrics {
     requests: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
     pub revision: Revision,
 }
 
-impl ApiInstruments {
+impl ApiMetrics {
     /// Instruments at zero.
     ///
     /// # Errors
@@ -52,18 +52,18 @@ impl ApiInstruments {
             )?,
             revision: Revision::default(),
         };
-        instruments.start_at_zero();
+        instruments.init_zero();
         Ok(instruments)
     }
 
     /// A request leaves.
-    pub fn sent(&self, operation: Operation) {
+    pub fn record_request(&self, operation: Operation) {
         self.requests.with_label_values(&[operation.as_str()]).inc();
         self.revision.grow();
     }
 
     /// An answer came, or its time ran out.
-    pub fn took(&self, operation: Operation, duration: Duration) {
+    pub fn observe_duration(&self, operation: Operation, duration: Duration) {
         self.durations
             .with_label_values(&[operation.as_str()])
             .observe(duration.as_secs_f64());
@@ -71,7 +71,7 @@ impl ApiInstruments {
     }
 
     /// A request failed.
-    pub fn failed(&self, operation: Operation, reason: Reason) {
+    pub fn record_failure(&self, operation: Operation, reason: Reason) {
         self.failures
             .with_label_values(&[operation.as_str(), reason.as_str()])
             .inc();
@@ -89,7 +89,7 @@ impl ApiInstruments {
     }
 
     /// A counter that begins with its first increment hides that increment from `rate()`.
-    fn start_at_zero(&self) {
+    fn init_zero(&self) {
         for operation in Operation::ALL {
             self.requests.with_label_values(&[operation.as_str()]);
             self.durations.with_label_values(&[operation.as_str()]);

@@ -40,7 +40,7 @@ pub mod transport_error;
 pub mod wire;
 
 pub use cause::Cause;
-pub use client::{Client, Fetch};
+pub use client::{Client, FetchResult};
 pub use error::{Error, Reason};
-pub use login::{Estate, Terms};
+pub use login::{ClientConfig, ClientState};
 pub use operation::Operation;

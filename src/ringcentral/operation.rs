@@ -37,18 +37,18 @@ impl Operation {
 
     /// The usage group that the documents put it in. They do not place the revocation; beside the login it is safe.
     #[must_use]
-    pub fn group(self) -> Group {
+    pub fn group(self) -> UsageGroup {
         match self {
-            Self::Token | Self::Revoke => Group::Auth,
-            Self::ActiveCalls => Group::Heavy,
-            Self::Extensions => Group::Medium,
+            Self::Token | Self::Revoke => UsageGroup::Auth,
+            Self::ActiveCalls => UsageGroup::Heavy,
+            Self::Extensions => UsageGroup::Medium,
         }
     }
 }
 
 /// A usage group: requests of one group by one user through one app share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub enum UsageGroup {
     /// Active calls, call log, presence of an account.
     Heavy,
     /// The list of extensions.
@@ -57,7 +57,7 @@ pub enum Group {
     Auth,
 }
 
-impl Group {
+impl UsageGroup {
     /// All that we use.
     pub const ALL: [Self; 3] = [Self::Heavy, Self::Medium, Self::Auth];
 

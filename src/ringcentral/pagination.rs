@@ -14,19 +14,19 @@ use crate::ringcentral::login::Session;
 use crate::ringcentral::operation::Operation;
 
 /// More pages than any account has: 100,000 records.
-const PAGES_MOST: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// A walk over pages.
-pub struct Pages {
+pub struct Pagination {
     operation: Operation,
     first: Option<String>,
     next: Option<Url>,
     current: Option<Url>,
-    seen: HashSet<Url>,
+    visited: HashSet<Url>,
     deadline: Instant,
 }
 
-impl Pages {
+impl Pagination {
     /// A walk that begins at this path.
     #[must_use]
     pub fn new(operation: Operation, first: &str, deadline: Instant) -> Self {
@@ -35,7 +35,7 @@ impl Pages {
             first: Some(first.to_owned()),
             next: None,
             current: None,
-            seen: HashSet::new(),
+            visited: HashSet::new(),
             deadline,
         }
     }
@@ -46,13 +46,13 @@ impl Pages {
     /// When it cannot be had, comes round again, or is one too many.
     pub async fn next(&mut self, session: &mut Session) -> Result<Option<Bytes>, Error> {
         if let Some(first) = self.first.take() {
-            self.next = Some(session.address(self.operation, None, &first)?);
+            self.next = Some(session.resolve_url(self.operation, None, &first)?);
         }
         let Some(url) = self.next.take() else {
             return Ok(None);
         };
-        if self.seen.len() == PAGES_MOST || !self.seen.insert(url.clone()) {
-            return Err(self.invalid(
+        if self.visited.len() == MAX_PAGES || !self.visited.insert(url.clone()) {
+            return Err(self.invalid_page(
                 session,
                 "the pages of the list come round again or do not end",
             ));
@@ -66,22 +66,22 @@ impl Pages {
 
     /// How many pages were asked for.
     #[must_use]
-    pub fn asked(&self) -> u32 {
-        self.seen.len() as u32
+    pub fn requested(&self) -> u32 {
+        self.visited.len() as u32
     }
 
     /// Takes over where the present page says that the next one is.
     ///
     /// # Errors
     /// When that is elsewhere or nowhere.
-    pub fn follow(&mut self, session: &Session, next: Option<&str>) -> Result<(), Error> {
-        let follow = |uri| session.address(self.operation, self.current.as_ref(), uri);
+    pub fn set_next(&mut self, session: &Session, next: Option<&str>) -> Result<(), Error> {
+        let follow = |uri| session.resolve_url(self.operation, self.current.as_ref(), uri);
         self.next = next.map(follow).transpose()?;
         Ok(())
     }
 
     /// A page that cannot be believed.
-    pub fn invalid(&self, session: &Session, why: &str) -> Error {
-        session.fault(self.operation, Reason::InvalidResponse, why)
+    pub fn invalid_page(&self, session: &Session, why: &str) -> Error {
+        session.record_failure(self.operation, Reason::InvalidResponse, why)
     }
 }

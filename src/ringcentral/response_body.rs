@@ -10,38 +10,45 @@ use flate2::bufread::GzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
-use crate::ringcentral::transport_error::Breakage;
+use crate::ringcentral::transport_error::TransportError;
 
 /// What we ask for.
 pub const ENCODING: HeaderValue = HeaderValue::from_static("gzip");
 /// The largest body.
-pub const MOST: usize = 32 * 1024 * 1024;
+pub const MAX_BODY: usize = 32 * 1024 * 1024;
 /// The largest that is sent zipped: it lies in memory beside what is in it. A page of a thousand calls is a fortieth of it.
-const ZIPPED_MOST: usize = 4 * 1024 * 1024;
+const MAX_COMPRESSED_BODY: usize = 4 * 1024 * 1024;
 
 /// Reads a body, which is expected to be of about this size.
 ///
 /// # Errors
 /// When it breaks off, is too large, or cannot be unzipped.
-pub async fn read(response: Response, expected: usize) -> Result<Bytes, Breakage> {
-    match is_zipped(response.headers()) {
-        true => unzip(&receive(response, 0, ZIPPED_MOST).await?, expected),
-        false => receive(response, expected, MOST).await,
+pub async fn read(response: Response, expected: usize) -> Result<Bytes, TransportError> {
+    match is_gzip(response.headers()) {
+        true => gunzip(
+            &read_bounded(response, 0, MAX_COMPRESSED_BODY).await?,
+            expected,
+        ),
+        false => read_bounded(response, expected, MAX_BODY).await,
     }
 }
 
-fn is_zipped(headers: &HeaderMap) -> bool {
+fn is_gzip(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"))
 }
 
-async fn receive(mut response: Response, expected: usize, most: usize) -> Result<Bytes, Breakage> {
+async fn read_bounded(
+    mut response: Response,
+    expected: usize,
+    most: usize,
+) -> Result<Bytes, TransportError> {
     let mut body = Vec::with_capacity(expected);
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| Breakage::of(&error, false))?
+        .map_err(|error| TransportError::from_reqwest(&error, false))?
     {
         if body.len() + chunk.len() > most {
             return Err(too_large(most));
@@ -52,23 +59,25 @@ async fn receive(mut response: Response, expected: usize, most: usize) -> Result
 }
 
 /// Of one part: a million small ones would be short, and take long.
-fn unzip(mut zipped: &[u8], expected: usize) -> Result<Bytes, Breakage> {
+fn gunzip(mut zipped: &[u8], expected: usize) -> Result<Bytes, TransportError> {
     let mut body = Vec::with_capacity(expected);
     if zipped.is_empty() {
         return Ok(Bytes::new());
     }
     let unzipped = GzDecoder::new(&mut zipped)
-        .take(MOST as u64 + 1)
+        .take(MAX_BODY as u64 + 1)
         .read_to_end(&mut body);
     match unzipped {
-        Ok(size) if size > MOST => Err(too_large(MOST)),
+        Ok(size) if size > MAX_BODY => Err(too_large(MAX_BODY)),
         Ok(_) if zipped.is_empty() => Ok(body.into()),
-        _ => Err(Breakage::invalid("the reply cannot be unzipped")),
+        _ => Err(TransportError::invalid_response(
+            "the reply cannot be unzipped",
+        )),
     }
 }
 
-fn too_large(most: usize) -> Breakage {
-    Breakage::invalid(&format!(
+fn too_large(most: usize) -> TransportError {
+    TransportError::invalid_response(&format!(
         "the reply is larger than {} MiB",
         most / 1024 / 1024
     ))
@@ -90,7 +99,7 @@ mod tests {
     }
 
     fn unzipped(zipped: &[u8]) -> Result<Vec<u8>, String> {
-        unzip(zipped, 0)
+        gunzip(zipped, 0)
             .map(|body| body.to_vec())
             .map_err(|breakage| breakage.what)
     }
@@ -128,9 +137,12 @@ mod tests {
 
     #[test]
     fn as_much_as_is_allowed_is_read_and_no_byte_more() {
-        assert_eq!(unzipped(&zip(&vec![b' '; MOST])).unwrap().len(), MOST);
         assert_eq!(
-            unzipped(&zip(&vec![b' '; MOST + 1])).unwrap_err(),
+            unzipped(&zip(&vec![b' '; MAX_BODY])).unwrap().len(),
+            MAX_BODY
+        );
+        assert_eq!(
+            unzipped(&zip(&vec![b' '; MAX_BODY + 1])).unwrap_err(),
             "the reply is larger than 32 MiB"
         );
     }

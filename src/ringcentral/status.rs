@@ -12,26 +12,26 @@ pub struct Failure {
     /// The word under which `docs/CHECK.md` has it.
     pub cause: &'static str,
     /// What that means.
-    pub meaning: &'static str,
+    pub summary: &'static str,
     /// Whether it passes without anybody's doing.
-    pub passes: bool,
+    pub is_transient: bool,
     /// What happened.
-    pub what: String,
+    pub message: String,
     /// What a person should do.
-    pub advice: &'static str,
+    pub hint: &'static str,
     /// What the vendor's support asks for.
     pub request_id: Option<String>,
 }
 
 /// Where we stand with the API.
 #[derive(Clone, Debug, Default)]
-pub struct ApiStanding {
+pub struct ApiStatus {
     /// The account's own id, once a reply has told it.
     pub account_id: Option<String>,
     /// What each usage group last said of its limit.
-    pub rate_limits: Vec<RateLimit>,
+    pub rate_limits: Vec<ReportedLimit>,
     /// The least time between two fetches, as things stand.
-    pub pace: Duration,
+    pub min_fetch_interval: Duration,
     /// For each operation the end of its last penalty or back-off, if there ever was one; may be past.
     pub blocked_until: Vec<(&'static str, Option<Moment>)>,
     /// When the present access token ends.
@@ -39,12 +39,12 @@ pub struct ApiStanding {
     /// The `exp` of the JWT that the last login used, seconds since 1970.
     pub jwt_expiry: Option<f64>,
     /// Another account that is logged in as the same user.
-    pub namesake: Option<String>,
+    pub same_user_account: Option<String>,
 }
 
 /// One usage group's announcement, as the last answer had it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RateLimit {
+pub struct ReportedLimit {
     /// The group's name, in lower case.
     pub group: String,
     /// Requests in a window.

@@ -8,21 +8,21 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Moment;
-use crate::config::Patience;
-use crate::ringcentral::wire::GrantedToken;
+use crate::config::Timeouts;
+use crate::ringcentral::wire::TokenResponse;
 
 /// A token is renewed this long before it ends, or at half of a life that is shorter than twice that.
-const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+const RENEWAL_MARGIN: Duration = Duration::from_secs(5 * 60);
 /// The time between two tries to renew.
-const RENEW_AGAIN: Duration = Duration::from_secs(30);
+const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// The life of a token whose reply tells none: the shortest that the API grants.
-const LIFE_UNSAID: Duration = Duration::from_secs(600);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 /// Longer than the API ever grants: a reply that says more is not believed.
-const LIFE_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Token and back-off.
 #[derive(Debug)]
-pub struct Auth {
+pub struct TokenState {
     token: Option<Token>,
     refusals: u32,
     refused_until: Option<Moment>,
@@ -34,50 +34,50 @@ pub struct Auth {
 struct Token {
     secret: SecretString,
     renew_at: Moment,
-    ends_at: Moment,
+    expires_at: Moment,
     /// Whether the API has ever taken it.
-    proven: bool,
+    accepted: bool,
 }
 
 /// What has to happen before the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum TokenStatus {
     /// The token serves.
-    Nothing,
+    Valid,
     /// The token serves still, but a new one should be had.
-    Renewal,
+    RenewalDue,
     /// There is no token.
-    Login,
+    Missing,
 }
 
-impl Auth {
+impl TokenState {
     /// No token yet.
     #[must_use]
-    pub fn new(patience: &Patience) -> Self {
+    pub fn new(patience: &Timeouts) -> Self {
         Self {
             token: None,
             refusals: 0,
             refused_until: None,
-            first: patience.refusal_first,
-            most: patience.refusal_most,
+            first: patience.login_backoff_min,
+            most: patience.login_backoff_max,
         }
     }
 
     /// What is needed before a request that leaves now.
     #[must_use]
-    pub fn need(&self, now: Moment) -> Need {
+    pub fn status(&self, now: Moment) -> TokenStatus {
         match &self.token {
-            Some(token) if token.ends_at.is_past(now) => Need::Login,
-            Some(token) if token.renew_at.is_past(now) => Need::Renewal,
-            Some(_) => Need::Nothing,
-            None => Need::Login,
+            Some(token) if token.expires_at.is_past(now) => TokenStatus::Missing,
+            Some(token) if token.renew_at.is_past(now) => TokenStatus::RenewalDue,
+            Some(_) => TokenStatus::Valid,
+            None => TokenStatus::Missing,
         }
     }
 
     /// When a login may be tried, as far as refusals go.
     #[must_use]
-    pub fn login_at(&self, now: Moment) -> Moment {
-        self.refused_until.map_or(now, |until| now.or_later(until))
+    pub fn next_login_at(&self, now: Moment) -> Moment {
+        self.refused_until.map_or(now, |until| now.max(until))
     }
 
     /// The end of the back-off after refused logins, present or past.
@@ -95,48 +95,48 @@ impl Auth {
     /// When the token ends.
     #[must_use]
     pub fn expiry(&self) -> Option<Moment> {
-        self.token.as_ref().map(|token| token.ends_at)
+        self.token.as_ref().map(|token| token.expires_at)
     }
 
     /// A login was granted.
-    pub fn granted(&mut self, granted: GrantedToken, now: Moment) {
+    pub fn set_token(&mut self, granted: TokenResponse, now: Moment) {
         let life = granted
             .expires_in
-            .map_or(LIFE_UNSAID, Duration::from_secs)
-            .min(LIFE_MOST);
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs)
+            .min(MAX_LIFETIME);
         self.token = Some(Token {
             secret: granted.access_token,
-            renew_at: now.after(life - RENEW_BEFORE.min(life / 2)),
-            ends_at: now.after(life),
-            proven: false,
+            renew_at: now.after(life - RENEWAL_MARGIN.min(life / 2)),
+            expires_at: now.after(life),
+            accepted: false,
         });
     }
 
     /// The API took the token. The first time after a login this says that credentials and permissions are right;
     /// later it says nothing of them, and a renewal that is being refused goes on backing off.
-    pub fn proved(&mut self) {
-        if let Some(token) = self.token.as_mut().filter(|token| !token.proven) {
-            token.proven = true;
+    pub fn mark_accepted(&mut self) {
+        if let Some(token) = self.token.as_mut().filter(|token| !token.accepted) {
+            token.accepted = true;
             self.refusals = 0;
         }
     }
 
     /// Whether the API has ever taken the token.
     #[must_use]
-    pub fn is_proven(&self) -> bool {
-        self.token.as_ref().is_some_and(|token| token.proven)
+    pub fn was_accepted(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.accepted)
     }
 
     /// The API rejected the token, and it is gone. Rejected fresh from its login, it counts as a refused login.
-    pub fn rejected(&mut self, now: Moment) {
-        if !self.is_proven() {
-            self.refused(now);
+    pub fn on_token_rejected(&mut self, now: Moment) {
+        if !self.was_accepted() {
+            self.on_login_rejected(now);
         }
         self.token = None;
     }
 
     /// A login, or what it permits, was refused.
-    pub fn refused(&mut self, now: Moment) {
+    pub fn on_login_rejected(&mut self, now: Moment) {
         let wait = self
             .first
             .saturating_mul(1 << self.refusals.min(16))
@@ -146,21 +146,21 @@ impl Auth {
     }
 
     /// A renewal failed: the present token serves on, and the next try waits, since a login that hangs costs time.
-    pub fn not_renewed(&mut self, now: Moment) {
+    pub fn on_renewal_failed(&mut self, now: Moment) {
         if let Some(token) = &mut self.token {
-            token.renew_at = now.after(RENEW_AGAIN);
+            token.renew_at = now.after(RENEWAL_RETRY_INTERVAL);
         }
     }
 
     /// Hands the token out for the last time.
-    pub fn take(&mut self) -> Option<SecretString> {
+    pub fn take_token(&mut self) -> Option<SecretString> {
         self.token.take().map(|token| token.secret)
     }
 }
 
 /// Whether a text has the form of a JWT: three parts of base64url, joined by dots.
 #[must_use]
-pub fn looks_like_a_jwt(jwt: &SecretString) -> bool {
+pub fn is_well_formed_jwt(jwt: &SecretString) -> bool {
     let plain = |part: &str| {
         !part.is_empty()
             && part
@@ -193,14 +193,14 @@ pub fn jwt_expiry(jwt: &SecretString) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn auth() -> (Auth, Moment) {
-        (Auth::new(&Patience::default()), Moment::now())
+    fn auth() -> (TokenState, Moment) {
+        (TokenState::new(&Timeouts::default()), Moment::now())
     }
 
-    fn grant(auth: &mut Auth, expires_in: Option<u64>, now: Moment) {
+    fn grant(auth: &mut TokenState, expires_in: Option<u64>, now: Moment) {
         let access_token = SecretString::from("T");
-        auth.granted(
-            GrantedToken {
+        auth.set_token(
+            TokenResponse {
                 access_token,
                 expires_in,
                 user: None,
@@ -209,40 +209,40 @@ mod tests {
         );
     }
 
-    fn need_after(auth: &Auth, start: Moment, seconds: u64) -> Need {
-        auth.need(start.after(Duration::from_secs(seconds)))
+    fn need_after(auth: &TokenState, start: Moment, seconds: u64) -> TokenStatus {
+        auth.status(start.after(Duration::from_secs(seconds)))
     }
 
     #[test]
     fn a_token_is_kept_then_renewed_before_it_ends() {
         let (mut auth, start) = auth();
-        assert_eq!(auth.need(start), Need::Login);
+        assert_eq!(auth.status(start), TokenStatus::Missing);
         grant(&mut auth, Some(3600), start);
-        assert_eq!(need_after(&auth, start, 3299), Need::Nothing);
-        assert_eq!(need_after(&auth, start, 3300), Need::Renewal);
-        assert_eq!(need_after(&auth, start, 3600), Need::Login);
+        assert_eq!(need_after(&auth, start, 3299), TokenStatus::Valid);
+        assert_eq!(need_after(&auth, start, 3300), TokenStatus::RenewalDue);
+        assert_eq!(need_after(&auth, start, 3600), TokenStatus::Missing);
     }
 
     #[test]
     fn a_renewal_that_failed_is_tried_again_later_and_a_login_at_the_end() {
         let (mut auth, start) = auth();
         grant(&mut auth, Some(3600), start);
-        auth.not_renewed(start.after(Duration::from_secs(3300)));
-        assert_eq!(need_after(&auth, start, 3329), Need::Nothing);
-        assert_eq!(need_after(&auth, start, 3330), Need::Renewal);
-        auth.not_renewed(start.after(Duration::from_secs(3590)));
-        assert_eq!(need_after(&auth, start, 3600), Need::Login);
+        auth.on_renewal_failed(start.after(Duration::from_secs(3300)));
+        assert_eq!(need_after(&auth, start, 3329), TokenStatus::Valid);
+        assert_eq!(need_after(&auth, start, 3330), TokenStatus::RenewalDue);
+        auth.on_renewal_failed(start.after(Duration::from_secs(3590)));
+        assert_eq!(need_after(&auth, start, 3600), TokenStatus::Missing);
     }
 
     #[test]
     fn a_short_life_is_renewed_at_half_and_an_unsaid_one_is_short() {
         let (mut auth, start) = auth();
         grant(&mut auth, Some(60), start);
-        assert_eq!(need_after(&auth, start, 30), Need::Renewal);
+        assert_eq!(need_after(&auth, start, 30), TokenStatus::RenewalDue);
         grant(&mut auth, None, start);
-        assert_eq!(need_after(&auth, start, 600), Need::Login);
+        assert_eq!(need_after(&auth, start, 600), TokenStatus::Missing);
         grant(&mut auth, Some(u64::MAX), start);
-        assert_eq!(need_after(&auth, start, 86_400), Need::Login);
+        assert_eq!(need_after(&auth, start, 86_400), TokenStatus::Missing);
     }
 
     #[test]
@@ -250,25 +250,40 @@ mod tests {
         let (mut auth, start) = auth();
         let mut waits = Vec::new();
         for _ in 0..7 {
-            auth.refused(start);
-            waits.push(auth.login_at(start).since(start).as_secs() / 60);
+            auth.on_login_rejected(start);
+            waits.push(
+                auth.next_login_at(start)
+                    .saturating_duration_since(start)
+                    .as_secs()
+                    / 60,
+            );
         }
         assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
         grant(&mut auth, None, start);
-        auth.proved();
-        auth.refused(start);
-        assert_eq!(auth.login_at(start).since(start).as_secs(), 60);
+        auth.mark_accepted();
+        auth.on_login_rejected(start);
+        assert_eq!(
+            auth.next_login_at(start)
+                .saturating_duration_since(start)
+                .as_secs(),
+            60
+        );
     }
 
     #[test]
     fn a_renewal_that_is_refused_backs_off_while_the_old_token_serves() {
         let (mut auth, start) = auth();
         grant(&mut auth, Some(3600), start);
-        auth.proved();
-        auth.refused(start);
-        auth.proved();
-        auth.refused(start);
-        assert_eq!(auth.login_at(start).since(start).as_secs(), 120);
+        auth.mark_accepted();
+        auth.on_login_rejected(start);
+        auth.mark_accepted();
+        auth.on_login_rejected(start);
+        assert_eq!(
+            auth.next_login_at(start)
+                .saturating_duration_since(start)
+                .as_secs(),
+            120
+        );
         assert!(auth.token().is_some());
     }
 
@@ -276,19 +291,19 @@ mod tests {
     fn a_token_rejected_fresh_from_its_login_is_a_refused_login() {
         let (mut auth, start) = auth();
         grant(&mut auth, None, start);
-        auth.rejected(start);
-        assert!(!auth.login_at(start).is_past(start));
+        auth.on_token_rejected(start);
+        assert!(!auth.next_login_at(start).is_past(start));
     }
 
     #[test]
     fn a_token_rejected_after_it_served_is_worth_a_new_login() {
         let (mut auth, start) = auth();
         grant(&mut auth, None, start);
-        auth.proved();
-        auth.rejected(start);
+        auth.mark_accepted();
+        auth.on_token_rejected(start);
         assert_eq!(
-            (auth.need(start), auth.login_at(start)),
-            (Need::Login, start)
+            (auth.status(start), auth.next_login_at(start)),
+            (TokenStatus::Missing, start)
         );
     }
 
@@ -300,7 +315,11 @@ mod tests {
             ("e30.e30", false),
             ("hello", false),
         ] {
-            assert_eq!(looks_like_a_jwt(&SecretString::from(text)), looks, "{text}");
+            assert_eq!(
+                is_well_formed_jwt(&SecretString::from(text)),
+                looks,
+                "{text}"
+            );
         }
     }
 

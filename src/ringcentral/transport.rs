@@ -13,14 +13,14 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::metrics::Instruments;
+use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
 use crate::ringcentral::error::{Error, Reason};
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
-use crate::ringcentral::rate_limit::headers::Notice;
+use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::response_body;
-use crate::ringcentral::transport_error::Breakage;
+use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
 
 /// What we call ourselves to RingCentral.
@@ -32,21 +32,21 @@ const USER_AGENT: &str = concat!(
 /// Load balancers close a silent connection after a minute or so; one that is closing must not meet a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
-const REDIRECTS_MOST: u32 = 3;
+const MAX_REDIRECTS: u32 = 3;
 
 /// The way to one account's server.
 pub struct Transport {
     /// May be shared with other accounts.
     pub http: reqwest::Client,
     server: Url,
-    proxied: bool,
+    uses_proxy: bool,
     /// Asked before each request, told of each.
     pub budget: Budget,
-    instruments: Arc<Instruments>,
+    instruments: Arc<AccountMetrics>,
     /// Of the last answer, for the log if its body proves wrong.
     request_id: Option<String>,
     /// Bytes of the last body: the next is likely to be about as large.
-    last_size: usize,
+    last_body_len: usize,
 }
 
 /// Builds the HTTP client for a server, with further root certificates in PEM. One without TLS needs no root
@@ -88,7 +88,7 @@ pub fn is_loopback(server: &Url) -> bool {
 
 /// The proxy that the environment names for a server, without its user and password.
 #[must_use]
-pub fn proxy_of(server: &Url) -> Option<String> {
+pub fn proxy_for(server: &Url) -> Option<String> {
     let matcher = Matcher::from_system();
     let proxy = matcher
         .intercept(&server.as_str().parse().ok()?)
@@ -108,17 +108,17 @@ impl Transport {
         http: reqwest::Client,
         server: Url,
         budget: Budget,
-        instruments: Arc<Instruments>,
+        instruments: Arc<AccountMetrics>,
     ) -> Self {
-        let proxied = proxy_of(&server).is_some();
+        let proxied = proxy_for(&server).is_some();
         Self {
             http,
             server,
-            proxied,
+            uses_proxy: proxied,
             budget,
             instruments,
             request_id: None,
-            last_size: 0,
+            last_body_len: 0,
         }
     }
 
@@ -126,7 +126,7 @@ impl Transport {
     ///
     /// # Errors
     /// `invalid_response` when `path`, which an answer may have given, leads off the configured origin or nowhere.
-    pub fn address(
+    pub fn resolve_url(
         &self,
         operation: Operation,
         base: Option<&Url>,
@@ -135,12 +135,12 @@ impl Transport {
         let url = base.unwrap_or(&self.server).join(path);
         match url {
             Ok(url) if url.origin() == self.server.origin() => Ok(url),
-            Ok(_) => Err(self.fault(
+            Ok(_) => Err(self.record_failure(
                 operation,
                 Reason::InvalidResponse,
                 "the API points to another origin than configured",
             )),
-            Err(_) => Err(self.fault(
+            Err(_) => Err(self.record_failure(
                 operation,
                 Reason::InvalidResponse,
                 "the API points to an address that is none",
@@ -161,17 +161,19 @@ impl Transport {
         build: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
     ) -> Result<Bytes, Error> {
         let mut url = url;
-        for _ in 0..=REDIRECTS_MOST {
+        for _ in 0..=MAX_REDIRECTS {
             let reply = self
                 .send_once(operation, build(&self.http, url.clone()), deadline)
                 .await?;
             match reply.status {
                 200..=299 => return Ok(reply.body),
-                301 | 302 | 307 | 308 => url = self.redirected(operation, &url, &reply.headers)?,
-                _ => return Err(self.refused(operation, &reply)),
+                301 | 302 | 307 | 308 => {
+                    url = self.redirect_target(operation, &url, &reply.headers)?
+                }
+                _ => return Err(self.status_error(operation, &reply)),
             }
         }
-        Err(self.fault(
+        Err(self.record_failure(
             operation,
             Reason::InvalidResponse,
             "the API redirects more than three times",
@@ -179,8 +181,13 @@ impl Transport {
     }
 
     /// A failure that is counted here and now, with the id of the request that was answered last.
-    pub fn fault(&self, operation: Operation, reason: Reason, what: impl Into<String>) -> Error {
-        self.instruments.api.failed(operation, reason);
+    pub fn record_failure(
+        &self,
+        operation: Operation,
+        reason: Reason,
+        what: impl Into<String>,
+    ) -> Error {
+        self.instruments.api.record_failure(operation, reason);
         Error {
             request_id: self.request_id.clone(),
             ..Error::new(operation, reason, what)
@@ -192,40 +199,44 @@ impl Transport {
         operation: Operation,
         request: RequestBuilder,
         deadline: Instant,
-    ) -> Result<Reply, Error> {
+    ) -> Result<ApiResponse, Error> {
         self.request_id = None;
         let sent = Moment::now();
-        if !self.budget.request_at(operation, sent).is_past(sent) {
-            return Err(self.fault(
+        if !self.budget.next_request_at(operation, sent).is_past(sent) {
+            return Err(self.record_failure(
                 operation,
                 Reason::Budget,
                 "the limit leaves no room for this request",
             ));
         }
-        self.budget.sent(operation, sent);
-        self.instruments.api.sent(operation);
-        let answer = exchange(request, deadline, self.proxied, self.expected_size()).await;
+        self.budget.record_request(operation, sent);
+        self.instruments.api.record_request(operation);
+        let answer = execute(request, deadline, self.uses_proxy, self.expected_size()).await;
         let answered = Moment::now();
-        self.instruments.api.took(operation, answered.since(sent));
+        self.instruments
+            .api
+            .observe_duration(operation, answered.saturating_duration_since(sent));
         let head = answer.as_ref().ok();
-        let notice = head.map(|answer| Notice::read(answer.status, &answer.headers, answered.wall));
+        let notice = head
+            .map(|answer| RateLimitHeaders::parse(answer.status, &answer.headers, answered.wall));
         self.request_id = head.and_then(|answer| request_id(&answer.headers));
-        self.budget.answered(operation, notice.as_ref(), answered);
+        self.budget
+            .record_response(operation, notice.as_ref(), answered);
         let reply = answer
-            .and_then(Answer::whole)
-            .inspect(|reply| self.last_size = reply.body.len());
+            .and_then(RawResponse::into_response)
+            .inspect(|reply| self.last_body_len = reply.body.len());
         reply.map_err(|broken| Error {
             cause: broken.cause,
-            ..self.fault(operation, broken.reason, broken.what)
+            ..self.record_failure(operation, broken.reason, broken.what)
         })
     }
 
     /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
     fn expected_size(&self) -> usize {
-        (self.last_size + self.last_size / 8).min(response_body::MOST)
+        (self.last_body_len + self.last_body_len / 8).min(response_body::MAX_BODY)
     }
 
-    fn redirected(
+    fn redirect_target(
         &self,
         operation: Operation,
         from: &Url,
@@ -235,8 +246,8 @@ impl Transport {
             .get(LOCATION)
             .and_then(|location| location.to_str().ok());
         match location {
-            Some(location) => self.address(operation, Some(from), location),
-            None => Err(self.fault(
+            Some(location) => self.resolve_url(operation, Some(from), location),
+            None => Err(self.record_failure(
                 operation,
                 Reason::InvalidResponse,
                 "the API redirects to nowhere",
@@ -244,72 +255,72 @@ impl Transport {
         }
     }
 
-    fn refused(&self, operation: Operation, reply: &Reply) -> Error {
-        let error = Error::of_answer(
+    fn status_error(&self, operation: Operation, reply: &ApiResponse) -> Error {
+        let error = Error::from_response(
             operation,
             reply.status,
             parse_api_error(&reply.body),
             self.request_id.clone(),
         );
-        self.instruments.api.failed(operation, error.reason);
+        self.instruments.api.record_failure(operation, error.reason);
         error
     }
 }
 
 /// A whole answer.
-struct Reply {
+struct ApiResponse {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
 }
 
 /// An answer whose head has come, and whose body may be broken: what the head says of limits holds all the same.
-struct Answer {
+struct RawResponse {
     status: u16,
     headers: HeaderMap,
-    body: Result<Bytes, Breakage>,
+    body: Result<Bytes, TransportError>,
 }
 
-async fn exchange(
+async fn execute(
     request: RequestBuilder,
     deadline: Instant,
     proxied: bool,
     expected_size: usize,
-) -> Result<Answer, Breakage> {
+) -> Result<RawResponse, TransportError> {
     let request = request.header(ACCEPT_ENCODING, response_body::ENCODING);
     let response = timeout_at(deadline, request.send())
         .await
-        .map_err(|_| Breakage::late())?;
-    let response = response.map_err(|error| Breakage::of(&error, proxied))?;
+        .map_err(|_| TransportError::timeout())?;
+    let response = response.map_err(|error| TransportError::from_reqwest(&error, proxied))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match status {
         300..=399 => Ok(Bytes::new()),
         _ => timeout_at(deadline, response_body::read(response, expected_size))
             .await
-            .unwrap_or_else(|_| Err(Breakage::late())),
+            .unwrap_or_else(|_| Err(TransportError::timeout())),
     };
-    Ok(Answer {
+    Ok(RawResponse {
         status,
         headers,
         body,
     })
 }
 
-impl Answer {
+impl RawResponse {
     /// A refusal speaks by its status, whatever becomes of its body.
-    fn whole(self) -> Result<Reply, Breakage> {
+    fn into_response(self) -> Result<ApiResponse, TransportError> {
         let Self {
             status,
             headers,
             body,
         } = self;
         match body {
-            Ok(body) => Ok(Reply {
+            Ok(body) => Ok(ApiResponse {
                 status,
                 headers,
                 body,
             }),
-            Err(_) if status >= 400 => Ok(Reply {
+            Err(_) if status >= 400 => Ok(ApiResponse {
                 status,
                 headers,
                 body: Bytes::new(),

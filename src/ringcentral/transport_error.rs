@@ -13,7 +13,7 @@ use crate::ringcentral::error::Reason;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub struct Breakage {
+pub struct TransportError {
     /// What is counted.
     pub reason: Reason,
     /// What a person looks up.
@@ -22,32 +22,32 @@ pub struct Breakage {
     pub what: String,
 }
 
-type Link<'a> = &'a (dyn Error + 'static);
+type ErrorRef<'a> = &'a (dyn Error + 'static);
 
-impl Breakage {
+impl TransportError {
     /// The time ran out.
     #[must_use]
-    pub fn late() -> Self {
-        Self::new(Reason::Timeout, Cause::NoAnswer, "no whole answer in time")
+    pub fn timeout() -> Self {
+        Self::new(Reason::Timeout, Cause::Timeout, "no whole answer in time")
     }
 
     /// An answer came, and cannot be believed.
     #[must_use]
-    pub fn invalid(what: &str) -> Self {
+    pub fn invalid_response(what: &str) -> Self {
         Self::new(Reason::InvalidResponse, Cause::NotRingCentral, what)
     }
 
     /// Reads an error; `proxied` says that a proxy was to be asked.
     #[must_use]
-    pub fn of(error: &reqwest::Error, proxied: bool) -> Self {
-        let links: Vec<Link<'_>> =
-            successors(Some(error as Link<'_>), |link| cause_of(*link)).collect();
+    pub fn from_reqwest(error: &reqwest::Error, proxied: bool) -> Self {
+        let links: Vec<ErrorRef<'_>> =
+            successors(Some(error as ErrorRef<'_>), |link| cause_of(*link)).collect();
         let innermost = links.last().map(ToString::to_string).unwrap_or_default();
-        let told = at_tls(&links)
-            .or_else(|| at_the_proxy(&links))
-            .or_else(|| in_the_answer(&links));
+        let told = classify_tls(&links)
+            .or_else(|| classify_proxy(&links))
+            .or_else(|| classify_parse(&links));
         let (reason, cause, what) =
-            told.unwrap_or_else(|| at_the_connection(error, &links, proxied));
+            told.unwrap_or_else(|| classify_connect(error, &links, proxied));
         Self::new(
             reason,
             cause,
@@ -65,14 +65,14 @@ impl Breakage {
 }
 
 /// What is told; empty words stand for those of the innermost link.
-type Told = (Reason, Cause, &'static str);
+type Classification = (Reason, Cause, &'static str);
 
-fn at_tls(links: &[Link<'_>]) -> Option<Told> {
+fn classify_tls(links: &[ErrorRef<'_>]) -> Option<Classification> {
     let cause = match links
         .iter()
         .find_map(|link| link.downcast_ref::<rustls::Error>())?
     {
-        rustls::Error::InvalidCertificate(_) => Cause::Untrusted,
+        rustls::Error::InvalidCertificate(_) => Cause::UntrustedCertificate,
         rustls::Error::InvalidMessage(_) => {
             return Some((Reason::Tls, Cause::NoTls, "the answer is not TLS"));
         }
@@ -82,7 +82,7 @@ fn at_tls(links: &[Link<'_>]) -> Option<Told> {
 }
 
 /// The way to an https server leads through a tunnel, whose errors have a type that is not public.
-fn at_the_proxy(links: &[Link<'_>]) -> Option<Told> {
+fn classify_proxy(links: &[ErrorRef<'_>]) -> Option<Classification> {
     let words: Vec<_> = links.iter().map(ToString::to_string).collect();
     let tunnel = words
         .iter()
@@ -107,7 +107,7 @@ fn at_the_proxy(links: &[Link<'_>]) -> Option<Told> {
     })
 }
 
-fn in_the_answer(links: &[Link<'_>]) -> Option<Told> {
+fn classify_parse(links: &[ErrorRef<'_>]) -> Option<Classification> {
     let mut http = links
         .iter()
         .filter_map(|link| link.downcast_ref::<hyper::Error>());
@@ -115,24 +115,30 @@ fn in_the_answer(links: &[Link<'_>]) -> Option<Told> {
         .then_some((Reason::InvalidResponse, Cause::NotRingCentral, ""))
 }
 
-fn at_the_connection(error: &reqwest::Error, links: &[Link<'_>], proxied: bool) -> Told {
-    let says = |words: &str| links.iter().any(|link| link.to_string() == words);
+fn classify_connect(
+    error: &reqwest::Error,
+    links: &[ErrorRef<'_>],
+    proxied: bool,
+) -> Classification {
+    let chain_contains = |words: &str| links.iter().any(|link| link.to_string() == words);
     match () {
-        () if error.is_timeout() => (Reason::Timeout, Cause::NoAnswer, ""),
+        () if error.is_timeout() => (Reason::Timeout, Cause::Timeout, ""),
         () if error.is_connect() && proxied => (Reason::Connect, Cause::ProxyUnreachable, ""),
-        () if says("dns error") => (Reason::Connect, Cause::NameNotFound, ""),
-        () if says("tls handshake eof") => (
+        () if chain_contains("dns error") => (Reason::Connect, Cause::NameNotFound, ""),
+        () if chain_contains("tls handshake eof") => (
             Reason::Connect,
             Cause::NoTls,
             "the connection ended in the TLS handshake",
         ),
-        () if error.is_connect() && !was_open(links) => (Reason::Connect, Cause::Unreachable, ""),
+        () if error.is_connect() && !was_established(links) => {
+            (Reason::Connect, Cause::Unreachable, "")
+        }
         () => (Reason::Connect, Cause::BrokenConnection, ""),
     }
 }
 
 /// A connection that is reset was open; one that is refused, or leads nowhere, never was.
-fn was_open(links: &[Link<'_>]) -> bool {
+fn was_established(links: &[ErrorRef<'_>]) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let kinds = links
         .iter()
@@ -146,7 +152,7 @@ fn was_open(links: &[Link<'_>]) -> bool {
 }
 
 /// The cause of an error; an I/O error that wraps another counts as a link of the chain.
-fn cause_of<'a>(error: Link<'a>) -> Option<Link<'a>> {
+fn cause_of<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);

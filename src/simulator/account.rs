@@ -8,17 +8,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::simulator::company::Company;
 use crate::simulator::faults::FaultKind;
 use crate::simulator::jwt;
-use crate::simulator::limiter::Verdict;
-use crate::simulator::lists::{self, Answer};
-use crate::simulator::load_profile::{Curve, Surge};
-use crate::simulator::random::mix;
-use crate::simulator::request::{Ask, Route};
+use crate::simulator::limiter::Decision;
+use crate::simulator::lists::{self, ListResponse};
+use crate::simulator::load_profile::{LoadProfile, Surge};
+use crate::simulator::random::hash_seed;
+use crate::simulator::request::{ApiRequest, Route};
 use crate::simulator::request_log::Operation;
-use crate::simulator::response::Reply;
+use crate::simulator::response::SimResponse;
 use crate::simulator::scenario::{Clock, Scenario};
-use crate::simulator::state::Desk;
+use crate::simulator::state::ServerState;
 use crate::simulator::switchboard::Switchboard;
-use crate::simulator::tokens::Flaw;
+use crate::simulator::tokens::TokenError;
 
 /// The account. What never changes is open; what does is on the [`Desk`].
 pub(super) struct Account {
@@ -29,19 +29,23 @@ pub(super) struct Account {
     clock: Clock,
     started_ms: i64,
     /// A std mutex: it is held for the time of one decision, never across an await.
-    desk: Mutex<Desk>,
+    desk: Mutex<ServerState>,
 }
 
 impl Account {
     pub(super) fn open(scenario: Scenario, seed: u64, clock: Clock) -> Account {
         let now = clock();
         let switchboard = switchboard(&scenario, seed, now);
-        let desk = Desk::new(&scenario, seed, now);
+        let desk = ServerState::new(&scenario, seed, now);
         let account = Account {
             scenario,
             switchboard,
-            client_id: format!("sim-{:016x}", mix(seed, 0x1D)),
-            client_secret: format!("{:016x}{:016x}", mix(seed, 0x5E), mix(seed, 0xC7)),
+            client_id: format!("sim-{:016x}", hash_seed(seed, 0x1D)),
+            client_secret: format!(
+                "{:016x}{:016x}",
+                hash_seed(seed, 0x5E),
+                hash_seed(seed, 0xC7)
+            ),
             clock,
             started_ms: now,
             desk: Mutex::new(desk),
@@ -54,7 +58,7 @@ impl Account {
         (self.clock)()
     }
 
-    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+    pub(super) fn desk(&self) -> MutexGuard<'_, ServerState> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +88,7 @@ impl Account {
     }
 
     /// Notes a request in the journal and says which fault meets it.
-    pub(super) fn receive(&self, ask: &Ask, now: i64) -> (u64, Option<FaultKind>) {
+    pub(super) fn record_arrival(&self, ask: &ApiRequest, now: i64) -> (u64, Option<FaultKind>) {
         let mut desk = self.desk();
         let operation = ask.route().operation();
         let sequence = desk.journal.open(now, operation, ask.target());
@@ -106,20 +110,20 @@ impl Account {
         outage
             .is_down(now - self.started_ms)
             .then(|| match sequence % 3 {
-                0 => FaultKind::from(Reply::unavailable(503)),
-                1 => FaultKind::from(Reply::html(502, "502 Bad Gateway")),
+                0 => FaultKind::from(SimResponse::unavailable(503)),
+                1 => FaultKind::from(SimResponse::html(502, "502 Bad Gateway")),
                 _ => FaultKind::CloseBeforeAnswer,
             })
     }
 
     /// The right answer to a request of the API.
-    pub(super) fn answer(&self, ask: &Ask, now: i64) -> Answer {
+    pub(super) fn answer(&self, ask: &ApiRequest, now: i64) -> ListResponse {
         let route = ask.route();
         let Some(operation) = route.operation() else {
-            return Reply::bad_uri().into();
+            return SimResponse::bad_uri().into();
         };
         if ask.method != route.method() {
-            return Reply::bad_method().into();
+            return SimResponse::bad_method().into();
         }
         let needs_token = !matches!(operation, Operation::Token | Operation::Revoke);
         if let Some(refusal) = needs_token.then(|| self.bearer_flaw(ask, now)).flatten() {
@@ -127,24 +131,31 @@ impl Account {
         }
         let verdict = self.desk().group(operation).1.admit(now);
         let answer = match verdict {
-            Verdict::Refused {
+            Decision::Refused {
                 retry_after_seconds,
-            } => Reply::too_many_requests(Some(retry_after_seconds)).into(),
-            Verdict::Admitted { .. } => self.attend(route, ask, now).unwrap_or_else(Answer::from),
+            } => SimResponse::too_many_requests(Some(retry_after_seconds)).into(),
+            Decision::Admitted { .. } => self
+                .dispatch(route, ask, now)
+                .unwrap_or_else(ListResponse::from),
         };
-        Answer {
+        ListResponse {
             reply: self.with_rate_limit(answer.reply, operation, verdict),
             ..answer
         }
     }
 
-    fn with_rate_limit(&self, reply: Reply, operation: Operation, verdict: Verdict) -> Reply {
+    fn with_rate_limit(
+        &self,
+        reply: SimResponse,
+        operation: Operation,
+        verdict: Decision,
+    ) -> SimResponse {
         if !self.scenario.rate_limit_headers {
             return reply;
         }
         let remaining = match verdict {
-            Verdict::Admitted { remaining } => remaining,
-            Verdict::Refused { .. } => 0,
+            Decision::Admitted { remaining } => remaining,
+            Decision::Refused { .. } => 0,
         };
         let mut desk = self.desk();
         let (group, limiter) = desk.group(operation);
@@ -157,21 +168,26 @@ impl Account {
         )
     }
 
-    fn bearer_flaw(&self, ask: &Ask, now: i64) -> Option<Reply> {
+    fn bearer_flaw(&self, ask: &ApiRequest, now: i64) -> Option<SimResponse> {
         let Some(token) = ask.credentials("Bearer") else {
-            return Some(Reply::no_token());
+            return Some(SimResponse::no_token());
         };
         match self.desk().tokens.check(token, now) {
             Ok(()) => None,
-            Err(Flaw::Unknown) => Some(Reply::token_not_found()),
-            Err(Flaw::Expired) => Some(Reply::token_expired()),
+            Err(TokenError::Unknown) => Some(SimResponse::token_not_found()),
+            Err(TokenError::Expired) => Some(SimResponse::token_expired()),
         }
     }
 
-    fn attend(&self, route: Route<'_>, ask: &Ask, now: i64) -> Result<Answer, Reply> {
+    fn dispatch(
+        &self,
+        route: Route<'_>,
+        ask: &ApiRequest,
+        now: i64,
+    ) -> Result<ListResponse, SimResponse> {
         match route {
-            Route::Token => self.log_in(ask, now).map(Answer::from),
-            Route::Revoke => self.revoke(ask).map(Answer::from),
+            Route::Token => self.log_in(ask, now).map(ListResponse::from),
+            Route::Revoke => self.revoke(ask).map(ListResponse::from),
             Route::ActiveCalls { account, extension } => {
                 self.check_account(account)?;
                 let extension = extension
@@ -183,24 +199,24 @@ impl Account {
             Route::Extensions { account } => {
                 self.check_account(account)?;
                 if !self.scenario.read_accounts {
-                    return Err(Reply::app_lacks("ReadAccounts"));
+                    return Err(SimResponse::app_lacks("ReadAccounts"));
                 }
                 lists::extensions(ask, &self.scenario, &self.switchboard)
             }
-            Route::Journal | Route::Listed | Route::Unknown => Err(Reply::bad_uri()),
+            Route::Journal | Route::Listed | Route::Unknown => Err(SimResponse::bad_uri()),
         }
     }
 
-    fn check_account(&self, given: &str) -> Result<(), Reply> {
+    fn check_account(&self, given: &str) -> Result<(), SimResponse> {
         let known = given == "~" || given == self.switchboard.company().account_id.to_string();
         if known {
             Ok(())
         } else {
-            Err(Reply::not_found("accountId", given))
+            Err(SimResponse::not_found("accountId", given))
         }
     }
 
-    fn extension_id(&self, given: &str) -> Result<u64, Reply> {
+    fn extension_id(&self, given: &str) -> Result<u64, SimResponse> {
         if given == "~" {
             return Ok(self.switchboard.company().owner_id());
         }
@@ -210,15 +226,15 @@ impl Account {
                 .iter()
                 .any(|extension| extension.id == *id)
         });
-        id.ok_or_else(|| Reply::not_found("extensionId", given))
+        id.ok_or_else(|| SimResponse::not_found("extensionId", given))
     }
 
     /// The app needs its scope; the user may always see his own calls, an admin those of all.
-    fn check_call_log(&self, extension: Option<u64>) -> Result<(), Reply> {
+    fn check_call_log(&self, extension: Option<u64>) -> Result<(), SimResponse> {
         let own = extension == Some(self.switchboard.company().owner_id());
         match (self.scenario.read_call_log, self.scenario.admin || own) {
-            (false, _) => Err(Reply::app_lacks("ReadCallLog")),
-            (true, false) => Err(Reply::user_lacks("ReadCompanyCallLog")),
+            (false, _) => Err(SimResponse::app_lacks("ReadCallLog")),
+            (true, false) => Err(SimResponse::user_lacks("ReadCompanyCallLog")),
             (true, true) => Ok(()),
         }
     }
@@ -226,9 +242,11 @@ impl Account {
 
 fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
     let local = scenario.local_time_at_start;
-    let curve = Curve {
+    let curve = LoadProfile {
         calls_per_minute: scenario.calls_per_minute,
-        day_shift_ms: local.map_or(0, |local| Curve::shift_to(now, local.as_millis() as i64)),
+        day_shift_ms: local.map_or(0, |local| {
+            LoadProfile::shift_to(now, local.as_millis() as i64)
+        }),
         surge: scenario.surge_factor.map(|factor| Surge {
             started_ms: now,
             factor,

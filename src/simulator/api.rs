@@ -14,33 +14,33 @@ use hyper::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::simulator::account::Account;
-use crate::simulator::delivery::{Body, Closed, Manner};
+use crate::simulator::delivery::{Body, Closed, Delivery};
 use crate::simulator::faults::FaultKind;
-use crate::simulator::lists::{self, Answer};
-use crate::simulator::random::mix;
-use crate::simulator::request::{Ask, Route};
-use crate::simulator::response::Reply;
+use crate::simulator::lists::{self, ListResponse};
+use crate::simulator::random::hash_seed;
+use crate::simulator::request::{ApiRequest, Route};
+use crate::simulator::response::SimResponse;
 
 /// Answers one request, or closes its connection.
 pub(super) async fn serve(
     account: Arc<Account>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
-    let ask = Ask::read(request).await.ok_or(Closed)?;
+    let ask = ApiRequest::read(request).await.ok_or(Closed)?;
     let reply = match ask.route() {
-        Route::Journal => Reply::json(200, &account.desk().journal.entries()),
+        Route::Journal => SimResponse::json(200, &account.desk().journal.entries()),
         Route::Listed => {
             lists::listed(&ask, &account.scenario, &account.switchboard, account.now())
         }
         _ => return serve_api(&account, &ask).await,
     };
-    respond(reply, &ask, Manner::Whole)
+    respond(reply, &ask, Delivery::Whole)
 }
 
-async fn serve_api(account: &Account, ask: &Ask) -> Result<Response<Body>, Closed> {
+async fn serve_api(account: &Account, ask: &ApiRequest) -> Result<Response<Body>, Closed> {
     let arrived = account.now();
-    let (sequence, fault) = account.receive(ask, arrived);
-    let outcome = act(account, ask, arrived, fault).await;
+    let (sequence, fault) = account.record_arrival(ask, arrived);
+    let outcome = apply_fault(account, ask, arrived, fault).await;
     let answered_ms = Some(account.now());
     let answer = outcome.as_ref().ok().map(|(answer, _)| answer);
     tracing::debug!(
@@ -56,7 +56,7 @@ async fn serve_api(account: &Account, ask: &Ask) -> Result<Response<Body>, Close
         entry.listed_at_ms = answer.and_then(|answer| answer.listed_at_ms);
     });
     let (answer, manner) = outcome?;
-    let request_id = format!("{:016x}-{sequence}", mix(sequence, 0x1D));
+    let request_id = format!("{:016x}-{sequence}", hash_seed(sequence, 0x1D));
     let reply = answer
         .reply
         .with("RCRequestId", request_id)
@@ -65,12 +65,12 @@ async fn serve_api(account: &Account, ask: &Ask) -> Result<Response<Body>, Close
 }
 
 /// The answer to a request that has come at `arrived`, with its fault, if any, acted out.
-async fn act(
+async fn apply_fault(
     account: &Account,
-    ask: &Ask,
+    ask: &ApiRequest,
     arrived: i64,
     fault: Option<FaultKind>,
-) -> Result<(Answer, Manner), Closed> {
+) -> Result<(ListResponse, Delivery), Closed> {
     wait(account.scenario.latency).await;
     let right = || account.answer(ask, arrived);
     let answer = match fault {
@@ -79,7 +79,7 @@ async fn act(
             status,
             body,
             headers,
-        }) => Reply {
+        }) => SimResponse {
             status,
             body,
             headers,
@@ -88,9 +88,9 @@ async fn act(
         Some(FaultKind::Body(body)) => as_json(body).into(),
         Some(FaultKind::Hang) => std::future::pending().await,
         Some(FaultKind::Drip { pieces, pause }) => {
-            return Ok((right(), Manner::Drip(pieces, pause)));
+            return Ok((right(), Delivery::Drip(pieces, pause)));
         }
-        Some(FaultKind::Cut) => return Ok((right(), Manner::Cut)),
+        Some(FaultKind::Cut) => return Ok((right(), Delivery::Cut)),
         Some(FaultKind::CloseBeforeAnswer) => return Err(Closed),
         Some(FaultKind::Delay(delay)) => {
             wait(delay).await;
@@ -100,7 +100,7 @@ async fn act(
         Some(FaultKind::GzipBomb(size)) => {
             as_json(bomb(size)).with("Content-Encoding", "gzip").into()
         }
-        Some(FaultKind::Redirect { status, location }) => Reply {
+        Some(FaultKind::Redirect { status, location }) => SimResponse {
             status,
             body: Bytes::new(),
             headers: Vec::new(),
@@ -108,7 +108,7 @@ async fn act(
         .with("Location", location)
         .into(),
     };
-    Ok((answer, Manner::Whole))
+    Ok((answer, Delivery::Whole))
 }
 
 async fn wait(duration: Duration) {
@@ -117,8 +117,8 @@ async fn wait(duration: Duration) {
     }
 }
 
-fn as_json(body: Bytes) -> Reply {
-    Reply {
+fn as_json(body: Bytes) -> SimResponse {
+    SimResponse {
         status: 200,
         headers: Vec::new(),
         body,
@@ -126,7 +126,7 @@ fn as_json(body: Bytes) -> Reply {
     .with("Content-Type", "application/json;charset=utf-8")
 }
 
-fn with_next_page(mut answer: Answer, uri: &str) -> Answer {
+fn with_next_page(mut answer: ListResponse, uri: &str) -> ListResponse {
     if let Ok(Value::Object(mut body)) = serde_json::from_slice(&answer.reply.body) {
         let navigation = body.entry("navigation").or_insert_with(|| json!({}));
         if let Some(navigation) = navigation.as_object_mut() {
@@ -154,7 +154,11 @@ fn bomb(size: usize) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-fn respond(reply: Reply, ask: &Ask, manner: Manner) -> Result<Response<Body>, Closed> {
+fn respond(
+    reply: SimResponse,
+    ask: &ApiRequest,
+    manner: Delivery,
+) -> Result<Response<Body>, Closed> {
     let reply = if ask.accepts_gzip {
         compressed(reply)
     } else {
@@ -171,7 +175,7 @@ fn respond(reply: Reply, ask: &Ask, manner: Manner) -> Result<Response<Body>, Cl
         .map_err(|_| Closed)
 }
 
-fn compressed(reply: Reply) -> Reply {
+fn compressed(reply: SimResponse) -> SimResponse {
     let is_packed = reply
         .headers
         .iter()
@@ -184,7 +188,7 @@ fn compressed(reply: Reply) -> Reply {
         .write_all(&reply.body)
         .and_then(|()| encoder.finish());
     match packed {
-        Ok(packed) => Reply {
+        Ok(packed) => SimResponse {
             body: packed.into(),
             ..reply
         }

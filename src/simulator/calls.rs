@@ -7,9 +7,9 @@
 use fastrand::Rng;
 
 use crate::simulator::company::Company;
-use crate::simulator::load_profile::Curve;
-use crate::simulator::random::{exponential_ms, mix, pick, poisson};
-use crate::simulator::timeline::{Face, Life, Session, Side, Span};
+use crate::simulator::load_profile::LoadProfile;
+use crate::simulator::random::{choose, exponential_ms, hash_seed, poisson};
+use crate::simulator::timeline::{CallTimeline, RecordView, Session, Side, Span};
 
 /// No record is listed for longer than this after its minute began.
 pub(super) const LONGEST_LIFE_MINUTES: i64 = 62;
@@ -19,8 +19,13 @@ const LONGEST_TALK_MS: i64 = 55 * MINUTE_MS;
 const MEAN_TALK_MS: f64 = 170_000.0;
 
 /// All records of the calls that arrive in `minute` (minutes since 1970).
-pub(super) fn of_minute(company: &Company, curve: &Curve, seed: u64, minute: i64) -> Vec<Life> {
-    let mut rng = Rng::with_seed(mix(seed, minute as u64));
+pub(super) fn of_minute(
+    company: &Company,
+    curve: &LoadProfile,
+    seed: u64,
+    minute: i64,
+) -> Vec<CallTimeline> {
+    let mut rng = Rng::with_seed(hash_seed(seed, minute as u64));
     // Candidates come at the highest rate there can be and are thinned by the rate of their own
     // instant: so a surge may rise in the middle of a minute.
     let highest = curve.highest_rate();
@@ -55,10 +60,10 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn new(company: &'a Company, seed: u64, number: u64, at: i64) -> Call<'a> {
-        let mut rng = Rng::with_seed(mix(mix(seed, 0xCA11), number));
+        let mut rng = Rng::with_seed(hash_seed(hash_seed(seed, 0xCA11), number));
         let session = Session {
             number,
-            has_telephony_id: pick(&mut rng, true, &[(60, false)]),
+            has_telephony_id: choose(&mut rng, true, &[(60, false)]),
         };
         Call {
             company,
@@ -68,7 +73,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn place(mut self, lives: &mut Vec<Life>) {
+    fn place(mut self, lives: &mut Vec<CallTimeline>) {
         let others = [
             (300, Kind::Direct),
             (150, Kind::Internal),
@@ -76,7 +81,7 @@ impl<'a> Call<'a> {
             (60, Kind::CompanyLevel),
             (10, Kind::Fax),
         ];
-        match pick(&mut self.rng, Kind::Outgoing, &others) {
+        match choose(&mut self.rng, Kind::Outgoing, &others) {
             Kind::Direct => lives.push(self.direct()),
             Kind::Outgoing => lives.push(self.outgoing()),
             Kind::Internal => lives.extend(self.internal()),
@@ -86,7 +91,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn direct(&mut self) -> Life {
+    fn direct(&mut self) -> CallTimeline {
         let others = [
             (40, "Call connected"),
             (130, "Missed"),
@@ -99,13 +104,13 @@ impl<'a> Call<'a> {
             (10, "No Answer"),
             (10, "Blocked"),
         ];
-        let result = pick(&mut self.rng, "Accepted", &others);
+        let result = choose(&mut self.rng, "Accepted", &others);
         let callee = self.user();
-        let face = Face::inbound(self.outsider(), Side::Inside(callee));
+        let face = RecordView::inbound(self.outsider(), Side::Inside(callee));
         self.life(Some(callee), face, result)
     }
 
-    fn outgoing(&mut self) -> Life {
+    fn outgoing(&mut self) -> CallTimeline {
         let others = [
             (90, "Hang Up"),
             (15, "Hang up"),
@@ -118,27 +123,27 @@ impl<'a> Call<'a> {
             (6, "IP Phone Offline"),
             (4, "Internal Error"),
         ];
-        let result = pick(&mut self.rng, "Call connected", &others);
+        let result = choose(&mut self.rng, "Call connected", &others);
         let actions = [
             (150, "RingOut Web"),
             (50, "RingOut Mobile"),
             (100, "Phone Call"),
         ];
-        let action = pick(&mut self.rng, "VoIP Call", &actions);
+        let action = choose(&mut self.rng, "VoIP Call", &actions);
         let caller = self.user();
-        let face = Face::outbound(action, Side::Inside(caller), self.outsider());
+        let face = RecordView::outbound(action, Side::Inside(caller), self.outsider());
         self.life(Some(caller), face, result)
     }
 
     /// One session, two records: the caller's and the callee's.
-    fn internal(&mut self) -> [Life; 2] {
+    fn internal(&mut self) -> [CallTimeline; 2] {
         let others = [
             (120, ("No Answer", "Missed")),
             (60, ("Hang Up", "Missed")),
             (70, ("Call connected", "Voicemail")),
             (30, ("Busy", "Busy")),
         ];
-        let (out, back) = pick(&mut self.rng, ("Call connected", "Accepted"), &others);
+        let (out, back) = choose(&mut self.rng, ("Call connected", "Accepted"), &others);
         let caller = self.user();
         let callee = self.user_but(caller);
         let (from, to) = (Side::Inside(caller), Side::Inside(callee));
@@ -146,45 +151,50 @@ impl<'a> Call<'a> {
         [
             self.record(
                 Some(caller),
-                Face::outbound("VoIP Call", from, to),
+                RecordView::outbound("VoIP Call", from, to),
                 span,
                 out,
             ),
-            self.record(Some(callee), Face::inbound(from, to), span, back),
+            self.record(Some(callee), RecordView::inbound(from, to), span, back),
         ]
     }
 
     /// To the main number or the menu: nobody's extension.
-    fn company_level(&mut self) -> Life {
+    fn company_level(&mut self) -> CallTimeline {
         let others = [
             (250, "Hang Up"),
             (200, "Abandoned"),
             (150, "Missed"),
             (100, "Voicemail"),
         ];
-        let result = pick(&mut self.rng, "Accepted", &others);
-        let face = Face::inbound(self.outsider(), Side::MainNumber);
+        let result = choose(&mut self.rng, "Accepted", &others);
+        let face = RecordView::inbound(self.outsider(), Side::MainNumber);
         self.life(None, face, result)
     }
 
-    fn fax(&mut self) -> Life {
+    fn fax(&mut self) -> CallTimeline {
         let user = self.user();
         let (outside, inside) = (self.outsider(), Side::Inside(user));
-        let arriving = Face {
+        let arriving = RecordView {
             action: "Incoming Fax",
-            ..Face::inbound(outside, inside)
+            ..RecordView::inbound(outside, inside)
         };
-        let leaving = Face::outbound("Outgoing Fax", inside, outside);
+        let leaving = RecordView::outbound("Outgoing Fax", inside, outside);
         let others = [(400, (leaving, "Sent")), (60, (leaving, "Fax Not Sent"))];
-        let (face, result) = pick(&mut self.rng, (arriving, "Received"), &others);
-        Life {
+        let (face, result) = choose(&mut self.rng, (arriving, "Received"), &others);
+        CallTimeline {
             kind: "Fax",
             ..self.life(Some(user), face, result)
         }
     }
 
     /// One record of a call that takes as long as calls with its result do.
-    pub(super) fn life(&mut self, owner: Option<usize>, face: Face, result: &'static str) -> Life {
+    pub(super) fn life(
+        &mut self,
+        owner: Option<usize>,
+        face: RecordView,
+        result: &'static str,
+    ) -> CallTimeline {
         let span = self.span(result);
         self.record(owner, face, span, result)
     }
@@ -192,11 +202,11 @@ impl<'a> Call<'a> {
     pub(super) fn record(
         &mut self,
         owner: Option<usize>,
-        face: Face,
+        face: RecordView,
         span: Span,
         result: &'static str,
-    ) -> Life {
-        Life {
+    ) -> CallTimeline {
+        CallTimeline {
             id: self.rng.u64(..),
             session: self.session,
             owner,
@@ -239,7 +249,7 @@ impl<'a> Call<'a> {
     fn talk(&mut self) -> i64 {
         let usual = 12_000 + exponential_ms(&mut self.rng, MEAN_TALK_MS);
         let meeting = self.rng.i64(15 * MINUTE_MS..50 * MINUTE_MS);
-        pick(&mut self.rng, usual, &[(35, meeting)]).min(LONGEST_TALK_MS)
+        choose(&mut self.rng, usual, &[(35, meeting)]).min(LONGEST_TALK_MS)
     }
 
     pub(super) fn outsider(&mut self) -> Side {

@@ -6,7 +6,7 @@ use std::iter;
 
 use fastrand::Rng;
 
-use crate::simulator::random::{self, pick};
+use crate::simulator::random::{self, choose};
 
 const FIRST_NAMES: [&str; 16] = [
     "Ada", "Bela", "Carmen", "Dario", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya",
@@ -62,7 +62,7 @@ pub struct Company {
 impl Company {
     /// A company of about `size` extensions (at least the dozen that every company here has).
     pub fn new(size: usize, seed: u64) -> Company {
-        let mut rng = Rng::with_seed(random::mix(seed, 0xC0));
+        let mut rng = Rng::with_seed(random::hash_seed(seed, 0xC0));
         let account_id = 62_000_000_004 + rng.u64(0..100_000_000) * 4;
         let mut company = Company {
             account_id,
@@ -70,9 +70,9 @@ impl Company {
             users: Vec::new(),
             queues: Vec::new(),
         };
-        company.hire_the_fixtures();
-        company.hire_the_users(size, &mut rng);
-        company.staff_the_queues(&mut rng);
+        company.add_fixtures();
+        company.add_users(size, &mut rng);
+        company.assign_agents(&mut rng);
         company
     }
 
@@ -102,7 +102,7 @@ impl Company {
         });
     }
 
-    fn hire_the_fixtures(&mut self) {
+    fn add_fixtures(&mut self) {
         self.add(Some(101), "Main Line", "User", Some("Enabled"));
         for (number, name) in (9001..).zip(QUEUE_NAMES) {
             self.queues.push(Queue {
@@ -116,7 +116,7 @@ impl Company {
     }
 
     /// Most people are enabled; a few left, never came or never got a number.
-    fn hire_the_users(&mut self, size: usize, rng: &mut Rng) {
+    fn add_users(&mut self, size: usize, rng: &mut Rng) {
         let wanted = size.max(self.extensions.len() + 3) - self.extensions.len();
         let numbers = (102..221).chain(2001..9000).chain(10_000..);
         for (position, number) in numbers.take(wanted).enumerate() {
@@ -124,7 +124,7 @@ impl Company {
             let status = if position < 3 {
                 "Enabled"
             } else {
-                pick(rng, "Enabled", &others)
+                choose(rng, "Enabled", &others)
             };
             if status == "Enabled" {
                 self.users.push(self.extensions.len());
@@ -134,7 +134,7 @@ impl Company {
         }
     }
 
-    fn staff_the_queues(&mut self, rng: &mut Rng) {
+    fn assign_agents(&mut self, rng: &mut Rng) {
         let users = &self.users;
         for queue in &mut self.queues {
             let offset = rng.usize(0..users.len());

@@ -21,7 +21,7 @@ pub(super) struct Closed;
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Manner {
+pub(super) enum Delivery {
     /// At once.
     Whole,
     /// In so many pieces with a pause before each.
@@ -39,7 +39,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(bytes: Bytes, manner: Manner) -> Body {
+    pub(super) fn new(bytes: Bytes, manner: Delivery) -> Body {
         let promised = bytes.len() as u64;
         let body = Body {
             promised,
@@ -49,11 +49,11 @@ impl Body {
             breaks: false,
         };
         match manner {
-            Manner::Whole => Body {
+            Delivery::Whole => Body {
                 pieces: pieces(bytes, 1),
                 ..body
             },
-            Manner::Drip(count, pause) => {
+            Delivery::Drip(count, pause) => {
                 let nap = Some(Box::pin(sleep(pause)));
                 Body {
                     pieces: pieces(bytes, count),
@@ -62,7 +62,7 @@ impl Body {
                     ..body
                 }
             }
-            Manner::Cut => {
+            Delivery::Cut => {
                 let half = pieces(bytes, 2).into_iter().take(1).collect();
                 Body {
                     pieces: half,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::simulator::request_log::Operation;
-use crate::simulator::response::Reply;
+use crate::simulator::response::SimResponse;
 
 /// What goes wrong.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ pub enum FaultKind {
     Redirect { status: u16, location: String },
 }
 
-impl From<Reply> for FaultKind {
-    fn from(reply: Reply) -> FaultKind {
+impl From<SimResponse> for FaultKind {
+    fn from(reply: SimResponse) -> FaultKind {
         FaultKind::Status {
             status: reply.status,
             body: reply.body,
@@ -140,13 +140,16 @@ mod tests {
     #[test]
     fn faults_meet_their_operation_in_order_and_as_often_as_said() {
         let mut faults = Faults::default();
-        let kind = FaultKind::from(Reply::unavailable(500));
+        let kind = FaultKind::from(SimResponse::unavailable(500));
         faults.inject(Fault {
             operation: Operation::ActiveCalls,
             kind,
             times: Times::N(2),
         });
-        faults.inject(Fault::once(Operation::ActiveCalls, Reply::unavailable(503)));
+        faults.inject(Fault::once(
+            Operation::ActiveCalls,
+            SimResponse::unavailable(503),
+        ));
         assert_eq!(statuses(&mut faults, Operation::Token, 1), [200]);
         assert_eq!(
             statuses(&mut faults, Operation::ActiveCalls, 4),
@@ -157,7 +160,10 @@ mod tests {
     #[test]
     fn a_lasting_fault_lasts_until_it_is_cleared() {
         let mut faults = Faults::default();
-        faults.inject(Fault::always(Operation::Token, Reply::grant_not_allowed()));
+        faults.inject(Fault::always(
+            Operation::Token,
+            SimResponse::grant_not_allowed(),
+        ));
         assert_eq!(statuses(&mut faults, Operation::Token, 3), [400, 400, 400]);
         faults.clear();
         assert_eq!(statuses(&mut faults, Operation::Token, 1), [200]);

@@ -6,7 +6,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::simulator::random::mix;
+use crate::simulator::random::hash_seed;
 
 /// A JWT of the user `owner_id`; `serial` tells it from the ones before.
 pub(super) fn issue(owner_id: u64, issued_s: i64, expires_s: Option<i64>, serial: u64) -> String {
@@ -15,13 +15,13 @@ pub(super) fn issue(owner_id: u64, issued_s: i64, expires_s: Option<i64>, serial
         "sub": owner_id.to_string(),
         "aud": "https://platform.ringcentral.com/restapi/oauth/token",
         "iat": issued_s,
-        "jti": format!("{:016x}", mix(owner_id, serial)),
+        "jti": format!("{:016x}", hash_seed(owner_id, serial)),
     });
     if let (Some(expires), Some(claims)) = (expires_s, claims.as_object_mut()) {
         claims.insert("exp".to_owned(), Value::from(expires));
     }
     let seal: Vec<u8> = (0..8)
-        .flat_map(|part| mix(serial, part).to_be_bytes())
+        .flat_map(|part| hash_seed(serial, part).to_be_bytes())
         .collect();
     let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
     let parts = [

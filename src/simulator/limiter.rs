@@ -42,7 +42,7 @@ impl Limit {
 
 /// Another program that spends from the same bucket: it takes what is free and never too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OtherTool {
+pub struct OtherClient {
     /// So many requests at a stroke.
     pub requests: u32,
     /// When the first stroke falls, counted from the start.
@@ -53,7 +53,7 @@ pub struct OtherTool {
 
 /// What the limiter says to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// Go on; so many more may follow in this window.
     Admitted {
         /// Requests that the window still holds.
@@ -70,22 +70,22 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Limiter {
     limit: Limit,
-    other: Option<OtherTool>,
-    next_stroke: i64,
+    other: Option<OtherClient>,
+    next_burst: i64,
     /// When the requests that still weigh were made, oldest first.
-    spent: VecDeque<i64>,
+    requests: VecDeque<i64>,
     penalty_until: Option<i64>,
 }
 
 impl Limiter {
     /// A full bucket at `start`.
-    pub fn new(limit: Limit, other: Option<OtherTool>, start: i64) -> Limiter {
+    pub fn new(limit: Limit, other: Option<OtherClient>, start: i64) -> Limiter {
         let next_stroke = other.map_or(i64::MAX, |other| start + millis(other.first));
         Limiter {
             limit,
             other,
-            next_stroke,
-            spent: VecDeque::new(),
+            next_burst: next_stroke,
+            requests: VecDeque::new(),
             penalty_until: None,
         }
     }
@@ -101,29 +101,29 @@ impl Limiter {
     }
 
     /// Whether a request at `now` may pass; a refusal starts the penalty, or starts it again.
-    pub fn admit(&mut self, now: i64) -> Verdict {
-        self.let_others_spend(now);
+    pub fn admit(&mut self, now: i64) -> Decision {
+        self.apply_other_client(now);
         let refused = self.in_penalty(now) || self.free(now) == 0;
         if refused {
             self.penalty_until = Some(now + millis(self.limit.penalty));
-            return Verdict::Refused {
+            return Decision::Refused {
                 retry_after_seconds: self.limit.penalty.as_millis().div_ceil(1000) as u64,
             };
         }
-        self.spent.push_back(now);
-        Verdict::Admitted {
+        self.requests.push_back(now);
+        Decision::Admitted {
             remaining: self.free(now),
         }
     }
 
-    fn let_others_spend(&mut self, now: i64) {
+    fn apply_other_client(&mut self, now: i64) {
         let Some(other) = self.other else { return };
-        while self.next_stroke <= now {
-            let at = self.next_stroke;
-            self.next_stroke += millis(other.every).max(1);
+        while self.next_burst <= now {
+            let at = self.next_burst;
+            self.next_burst += millis(other.every).max(1);
             if !self.in_penalty(at) {
                 let taken = other.requests.min(self.free(at));
-                self.spent.extend((0..taken).map(|_| at));
+                self.requests.extend((0..taken).map(|_| at));
             }
         }
     }
@@ -131,17 +131,19 @@ impl Limiter {
     fn free(&mut self, now: i64) -> u32 {
         if self.penalty_until.is_some_and(|until| until <= now) {
             self.penalty_until = None;
-            self.spent.clear();
+            self.requests.clear();
         }
         let window = millis(self.limit.window).max(1);
         let since = match self.limit.kind {
             Window::Fixed => now - now.rem_euclid(window),
             Window::Sliding => now - window + 1,
         };
-        while self.spent.front().is_some_and(|at| *at < since) {
-            self.spent.pop_front();
+        while self.requests.front().is_some_and(|at| *at < since) {
+            self.requests.pop_front();
         }
-        self.limit.requests.saturating_sub(self.spent.len() as u32)
+        self.limit
+            .requests
+            .saturating_sub(self.requests.len() as u32)
     }
 }
 
@@ -153,7 +155,7 @@ fn millis(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    const REFUSED: Verdict = Verdict::Refused {
+    const REFUSED: Decision = Decision::Refused {
         retry_after_seconds: 60,
     };
 
@@ -168,8 +170,8 @@ mod tests {
         )
     }
 
-    fn admitted(remaining: u32) -> Verdict {
-        Verdict::Admitted { remaining }
+    fn admitted(remaining: u32) -> Decision {
+        Decision::Admitted { remaining }
     }
 
     #[test]
@@ -222,7 +224,7 @@ mod tests {
         limiter.admit(0);
         assert_eq!(
             limiter.admit(1),
-            Verdict::Refused {
+            Decision::Refused {
                 retry_after_seconds: 1
             }
         );
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn another_tool_takes_what_is_free_and_never_starts_a_penalty() {
         let seconds = Duration::from_secs;
-        let other = OtherTool {
+        let other = OtherClient {
             requests: 10,
             first: seconds(30),
             every: seconds(150),

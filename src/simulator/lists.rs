@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::simulator::query::Query;
 use crate::simulator::record::Record;
-use crate::simulator::request::Ask;
-use crate::simulator::response::Reply;
+use crate::simulator::request::ApiRequest;
+use crate::simulator::response::SimResponse;
 use crate::simulator::scenario::{Envelope, Scenario};
 use crate::simulator::switchboard::Switchboard;
 use crate::simulator::wire::{self, Links, Place, View};
@@ -15,15 +15,15 @@ use crate::simulator::wire::{self, Links, Place, View};
 const USUAL_PER_PAGE: usize = 100;
 
 /// An answer, and what the journal wants to know of it.
-pub(super) struct Answer {
-    pub(super) reply: Reply,
+pub(super) struct ListResponse {
+    pub(super) reply: SimResponse,
     pub(super) records: Option<usize>,
     pub(super) listed_at_ms: Option<i64>,
 }
 
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Answer {
-        Answer {
+impl From<SimResponse> for ListResponse {
+    fn from(reply: SimResponse) -> ListResponse {
+        ListResponse {
             reply,
             records: None,
             listed_at_ms: None,
@@ -33,13 +33,13 @@ impl From<Reply> for Answer {
 
 /// A page of the active calls of the company or of one extension, as they are at `now`.
 pub(super) fn active_calls(
-    ask: &Ask,
+    ask: &ApiRequest,
     scenario: &Scenario,
     switchboard: &Switchboard,
     extension: Option<u64>,
     now: i64,
-) -> Result<Answer, Reply> {
-    let (obeys, links) = (scenario.obeys_query, links(ask, switchboard));
+) -> Result<ListResponse, SimResponse> {
+    let (obeys, links) = (scenario.honors_query, links(ask, switchboard));
     let place = place(&ask.query, scenario)?;
     let mut list = match extension {
         Some(id) => switchboard.listed_for(id, now),
@@ -60,7 +60,7 @@ pub(super) fn active_calls(
         .map(|record| wire::record(record, &links, view))
         .collect();
     let answer = paged(records, &place, address, scenario.envelope);
-    Ok(Answer {
+    Ok(ListResponse {
         listed_at_ms: Some(now),
         ..answer
     })
@@ -68,10 +68,10 @@ pub(super) fn active_calls(
 
 /// A page of the account's extensions, with totals.
 pub(super) fn extensions(
-    ask: &Ask,
+    ask: &ApiRequest,
     scenario: &Scenario,
     switchboard: &Switchboard,
-) -> Result<Answer, Reply> {
+) -> Result<ListResponse, SimResponse> {
     let links = links(ask, switchboard);
     let wanted = switchboard.extensions().iter().filter(|extension| {
         let status = extension.status.unwrap_or("Enabled");
@@ -96,10 +96,15 @@ pub(super) fn extensions(
 }
 
 /// The whole list of an instant, for people and tests.
-pub(super) fn listed(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard, now: i64) -> Reply {
+pub(super) fn listed(
+    ask: &ApiRequest,
+    scenario: &Scenario,
+    switchboard: &Switchboard,
+    now: i64,
+) -> SimResponse {
     let given = ask.query.get("at");
     let Ok(at) = given.map_or(Ok(now), str::parse) else {
-        return Reply::bad_parameter("at", given.unwrap_or_default());
+        return SimResponse::bad_parameter("at", given.unwrap_or_default());
     };
     let links = links(ask, switchboard);
     let view = View {
@@ -111,10 +116,10 @@ pub(super) fn listed(ask: &Ask, scenario: &Scenario, switchboard: &Switchboard, 
         .iter()
         .map(|record| wire::record(record, &links, view))
         .collect();
-    Reply::json(200, &records)
+    SimResponse::json(200, &records)
 }
 
-fn links(ask: &Ask, switchboard: &Switchboard) -> Links {
+fn links(ask: &ApiRequest, switchboard: &Switchboard) -> Links {
     Links {
         host: ask.host.clone(),
         account_id: switchboard.company().account_id,
@@ -122,10 +127,10 @@ fn links(ask: &Ask, switchboard: &Switchboard) -> Links {
 }
 
 /// Which page was asked for, of a list yet to be counted.
-fn place(query: &Query, scenario: &Scenario) -> Result<Place, Reply> {
+fn place(query: &Query, scenario: &Scenario) -> Result<Place, SimResponse> {
     let most = scenario.max_per_page.max(1);
     let per_page = match query.get("perPage") {
-        _ if !scenario.obeys_query => USUAL_PER_PAGE,
+        _ if !scenario.honors_query => USUAL_PER_PAGE,
         Some("max") => most,
         _ => at_least_one(query, "perPage", USUAL_PER_PAGE)?,
     };
@@ -138,12 +143,12 @@ fn place(query: &Query, scenario: &Scenario) -> Result<Place, Reply> {
     })
 }
 
-fn at_least_one(query: &Query, name: &str, usual: usize) -> Result<usize, Reply> {
+fn at_least_one(query: &Query, name: &str, usual: usize) -> Result<usize, SimResponse> {
     let Some(text) = query.get(name) else {
         return Ok(usual);
     };
     let number = text.parse().ok().filter(|number| *number >= 1);
-    number.ok_or_else(|| Reply::bad_parameter(name, text))
+    number.ok_or_else(|| SimResponse::bad_parameter(name, text))
 }
 
 fn passes(query: &Query, record: &Record) -> bool {
@@ -172,14 +177,14 @@ fn paged(
     place: &Place,
     address: impl Fn(usize) -> String,
     envelope: Envelope,
-) -> Answer {
+) -> ListResponse {
     let count = records.len();
     let body = match envelope {
-        Envelope::Bare => json!({"uri": address(place.page), "records": records}),
+        Envelope::Minimal => json!({"uri": address(place.page), "records": records}),
         Envelope::Full => wire::page(records, place, address),
     };
-    Answer {
+    ListResponse {
         records: Some(count),
-        ..Reply::json(200, &body).into()
+        ..SimResponse::json(200, &body).into()
     }
 }

@@ -17,7 +17,7 @@ const HOURS: [f64; 24] = [
 
 /// Arrivals as a function of time.
 #[derive(Clone, Debug)]
-pub struct Curve {
+pub struct LoadProfile {
     /// Calls a minute at the busiest hour of a plain day.
     pub calls_per_minute: f64,
     /// What must be added to unix time to get the company's local time.
@@ -26,7 +26,7 @@ pub struct Curve {
     pub surge: Option<Surge>,
 }
 
-impl Curve {
+impl LoadProfile {
     /// The shift that makes `now` look like the time of day `local_ms` of a Tuesday.
     pub fn shift_to(now: i64, local_ms: i64) -> i64 {
         A_TUESDAY_MS + local_ms - now
@@ -75,7 +75,7 @@ pub struct Surge {
 impl Surge {
     const CYCLE_MS: i64 = 12 * MINUTE_MS;
     /// (time into the cycle, share of the height): straight lines between the knots.
-    const KNOTS: [(i64, f64); 6] = [
+    const CONTROL_POINTS: [(i64, f64); 6] = [
         (0, 0.0),
         (10_000, 0.0),
         (50_000, 1.0),
@@ -89,7 +89,9 @@ impl Surge {
             return 1.0;
         }
         let into = (at - self.started_ms) % Self::CYCLE_MS;
-        let legs = Self::KNOTS.iter().zip(Self::KNOTS.iter().skip(1));
+        let legs = Self::CONTROL_POINTS
+            .iter()
+            .zip(Self::CONTROL_POINTS.iter().skip(1));
         let mut legs = legs.filter(|(_, end)| into < end.0);
         let height = legs.next().map_or(0.0, |(start, end)| {
             let share = (into - start.0) as f64 / (end.0 - start.0) as f64;
@@ -103,8 +105,8 @@ impl Surge {
 mod tests {
     use super::*;
 
-    fn curve(surge: Option<Surge>) -> Curve {
-        Curve {
+    fn curve(surge: Option<Surge>) -> LoadProfile {
+        LoadProfile {
             calls_per_minute: 10.0,
             day_shift_ms: 0,
             surge,
@@ -122,8 +124,8 @@ mod tests {
     #[test]
     fn the_shift_turns_any_start_into_mid_morning() {
         let now = 1_790_000_000_000;
-        let shift = Curve::shift_to(now, 10 * HOUR_MS);
-        let shifted = Curve {
+        let shift = LoadProfile::shift_to(now, 10 * HOUR_MS);
+        let shifted = LoadProfile {
             day_shift_ms: shift,
             ..curve(None)
         };

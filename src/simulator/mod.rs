@@ -54,7 +54,7 @@ mod wire;
 pub use faults::{Fault, FaultKind, Times};
 pub use record::Record;
 pub use request_log::{JournalEntry, Operation};
-pub use response::Reply;
+pub use response::SimResponse;
 pub use scenario::Scenario;
 pub use switchboard::Switchboard;
 

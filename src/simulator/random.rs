@@ -9,7 +9,7 @@ use fastrand::Rng;
 const POISSON_STEP: f64 = 16.0;
 
 /// A seed that looks unrelated to both of its parts.
-pub(super) fn mix(seed: u64, part: u64) -> u64 {
+pub(super) fn hash_seed(seed: u64, part: u64) -> u64 {
     let mut mixed = seed.wrapping_add(part.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     for factor in [0xBF58_476D_1CE4_E5B9_u64, 0x94D0_49BB_1331_11EB] {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(factor);
@@ -18,7 +18,7 @@ pub(super) fn mix(seed: u64, part: u64) -> u64 {
 }
 
 /// One of `others`, each with its share in thousandths, else the usual.
-pub(super) fn pick<T: Copy>(rng: &mut Rng, usual: T, others: &[(u32, T)]) -> T {
+pub(super) fn choose<T: Copy>(rng: &mut Rng, usual: T, others: &[(u32, T)]) -> T {
     let mut roll = rng.u32(0..1000);
     for (share, other) in others {
         if roll < *share {
@@ -73,14 +73,14 @@ mod tests {
     fn a_share_is_in_thousandths_and_the_rest_is_usual() {
         let mut rng = Rng::with_seed(3);
         let rare = (0..10_000)
-            .filter(|_| pick(&mut rng, 'a', &[(100, 'b')]) == 'b')
+            .filter(|_| choose(&mut rng, 'a', &[(100, 'b')]) == 'b')
             .count();
         assert!((900..1100).contains(&rare), "{rare}");
     }
 
     #[test]
     fn neighbouring_seeds_give_unrelated_results() {
-        assert_ne!(mix(1, 1), mix(1, 2));
-        assert!((mix(1, 1) ^ mix(1, 2)).count_ones() > 12);
+        assert_ne!(hash_seed(1, 1), hash_seed(1, 2));
+        assert!((hash_seed(1, 1) ^ hash_seed(1, 2)).count_ones() > 12);
     }
 }

@@ -80,7 +80,7 @@ impl Route<'_> {
 
 /// One request.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) query: Query,
@@ -90,9 +90,9 @@ pub(super) struct Ask {
     pub(super) form: Query,
 }
 
-impl Ask {
+impl ApiRequest {
     /// Reads a request; `None` if its body breaks off or is larger than any form.
-    pub(super) async fn read(request: Request<Incoming>) -> Option<Ask> {
+    pub(super) async fn read(request: Request<Incoming>) -> Option<ApiRequest> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, LARGEST_FORM)
             .collect()
@@ -100,7 +100,7 @@ impl Ask {
             .ok()?
             .to_bytes();
         let encodings = header(&head.headers, ACCEPT_ENCODING).unwrap_or_default();
-        Some(Ask {
+        Some(ApiRequest {
             method: head.method,
             path: head.uri.path().to_owned(),
             query: Query::parse(head.uri.query().unwrap_or_default()),

@@ -57,12 +57,12 @@ pub struct JournalEntry {
 
 /// The last requests, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
+pub(super) struct RequestLog {
     entries: VecDeque<JournalEntry>,
     last: u64,
 }
 
-impl Journal {
+impl RequestLog {
     /// Notes a request that has come; gives its sequence.
     pub(super) fn open(
         &mut self,
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_journal_keeps_the_last_ten_thousand_and_completes_by_sequence() {
-        let mut journal = Journal::default();
+        let mut journal = RequestLog::default();
         for at in 0..10_005 {
             journal.open(at, Some(Operation::Token), "/".to_owned());
         }

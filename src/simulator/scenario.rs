@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::simulator::limiter::{Limit, OtherTool};
+use crate::simulator::limiter::{Limit, OtherClient};
 
 /// A clock: unix time in milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -29,7 +29,7 @@ pub enum Envelope {
     /// With `paging` and `navigation`.
     Full,
     /// `uri` and `records` alone, as some replies of old.
-    Bare,
+    Minimal,
 }
 
 /// The limits of the four groups; none of the operations here is light.
@@ -85,13 +85,13 @@ pub struct Scenario {
     /// The API is out of order at times.
     pub outage: Option<Outage>,
     /// Somebody else spends from the heavy bucket.
-    pub other_tool: Option<OtherTool>,
+    pub other_tool: Option<OtherClient>,
     /// Whether records have the new field `finished`.
     pub finished_field: bool,
     /// `perPage` is clamped to this.
     pub max_per_page: usize,
     /// Whether `perPage` and the filters are obeyed at all; the guide says that they are not.
-    pub obeys_query: bool,
+    pub honors_query: bool,
     /// How lists are wrapped.
     pub envelope: Envelope,
     /// The rate limits.
@@ -103,7 +103,7 @@ pub struct Scenario {
     /// How long an access token is good for.
     pub token_life: Duration,
     /// What `expires_in` says of that, if not the truth.
-    pub said_token_life: Option<Duration>,
+    pub advertised_token_lifetime: Option<Duration>,
     /// Sessions of a user and app at a time; one more puts the oldest to death.
     pub max_sessions: usize,
     /// Whether the app may use the JWT grant.
@@ -132,13 +132,13 @@ impl Default for Scenario {
             other_tool: None,
             finished_field: false,
             max_per_page: 1000,
-            obeys_query: true,
+            honors_query: true,
             envelope: Envelope::Full,
             limits: Limits::default(),
             rate_limit_headers: true,
             latency: Duration::ZERO,
             token_life: Duration::from_secs(3600),
-            said_token_life: None,
+            advertised_token_lifetime: None,
             max_sessions: 5,
             jwt_allowed: true,
             jwt_life: Some(Duration::from_secs(30 * 24 * 3600)),
@@ -183,7 +183,7 @@ impl Scenario {
 
     /// Another tool empties the heavy bucket every few minutes.
     pub fn throttled() -> Scenario {
-        let other = OtherTool {
+        let other = OtherClient {
             requests: 10,
             first: Duration::from_secs(30),
             every: Duration::from_secs(150),

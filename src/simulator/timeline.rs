@@ -6,11 +6,11 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::simulator::company::Company;
-use crate::simulator::random::mix;
+use crate::simulator::random::hash_seed;
 use crate::simulator::record::{Direction, Party, Record};
 
 /// For how long the list still shows a call that has ended.
-pub(super) const LINGER_MS: i64 = 120_000;
+pub(super) const RETENTION_MS: i64 = 120_000;
 
 const PLACES: [&str; 5] = [
     "San Mateo, CA",
@@ -74,16 +74,16 @@ fn insider(company: &Company, position: usize) -> Party {
 
 /// What a record looks like in one phase of its life.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Face {
+pub(super) struct RecordView {
     pub(super) direction: Direction,
     pub(super) action: &'static str,
     pub(super) from: Side,
     pub(super) to: Side,
 }
 
-impl Face {
-    pub(super) fn inbound(from: Side, to: Side) -> Face {
-        Face {
+impl RecordView {
+    pub(super) fn inbound(from: Side, to: Side) -> RecordView {
+        RecordView {
             direction: Direction::Inbound,
             action: "Phone Call",
             from,
@@ -91,8 +91,8 @@ impl Face {
         }
     }
 
-    pub(super) fn outbound(action: &'static str, from: Side, to: Side) -> Face {
-        Face {
+    pub(super) fn outbound(action: &'static str, from: Side, to: Side) -> RecordView {
+        RecordView {
             direction: Direction::Outbound,
             action,
             from,
@@ -118,13 +118,13 @@ pub(super) struct Session {
 
 /// Everything that will ever be true of one record.
 #[derive(Clone, Debug)]
-pub(super) struct Life {
+pub(super) struct CallTimeline {
     pub(super) id: u64,
     pub(super) session: Session,
     pub(super) owner: Option<usize>,
     pub(super) kind: &'static str,
-    pub(super) live: Face,
-    pub(super) ended: Face,
+    pub(super) live: RecordView,
+    pub(super) ended: RecordView,
     pub(super) result: &'static str,
     pub(super) span: Span,
     /// When the list first shows the record: later than it began.
@@ -134,20 +134,20 @@ pub(super) struct Life {
     pub(super) shows_duration_ms: bool,
 }
 
-impl Life {
+impl CallTimeline {
     /// The instant at which the list first tells of the end.
     pub(super) fn end_first_visible(&self) -> i64 {
         self.end_shows.max(self.appears)
     }
 
     /// The first instant at which the list has forgotten the record.
-    pub(super) fn gone(&self) -> i64 {
-        self.span.end + LINGER_MS
+    pub(super) fn removed_at(&self) -> i64 {
+        self.span.end + RETENTION_MS
     }
 
     /// Whether the list shows the record at `at`, live or ended.
     pub(super) fn is_listed(&self, at: i64) -> bool {
-        self.appears <= at && at < self.gone()
+        self.appears <= at && at < self.removed_at()
     }
 
     /// What the list shows of the record at `at`, given that it shows it.
@@ -198,7 +198,7 @@ impl Life {
 
     fn telephony_session_id(&self) -> Option<String> {
         let number = self.session.number;
-        let halves = (mix(number, 1), mix(number, 2));
+        let halves = (hash_seed(number, 1), hash_seed(number, 2));
         self.session
             .has_telephony_id
             .then(|| format!("s-{:016x}{:016x}", halves.0, halves.1))

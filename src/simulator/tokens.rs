@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 
-use crate::simulator::random::mix;
+use crate::simulator::random::hash_seed;
 
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum TokenError {
     /// Never issued, revoked, or evicted by a newer session.
     Unknown,
     /// Its time is over.
@@ -41,7 +41,7 @@ impl Tokens {
     /// Opens a session; one too many puts the oldest to death.
     pub(super) fn issue(&mut self, expires_ms: i64) -> String {
         self.issued += 1;
-        let secret = mix(mix(self.seed, 0x70CE), self.issued);
+        let secret = hash_seed(hash_seed(self.seed, 0x70CE), self.issued);
         let token = format!("U0pDMTFQMDFQQVMwMHx{secret:016x}{:04}", self.issued);
         self.sessions.push_back(Session {
             token: token.clone(),
@@ -53,11 +53,11 @@ impl Tokens {
         token
     }
 
-    pub(super) fn check(&self, token: &str, now: i64) -> Result<(), Flaw> {
+    pub(super) fn check(&self, token: &str, now: i64) -> Result<(), TokenError> {
         let session = self.sessions.iter().find(|session| session.token == token);
         match session {
-            None => Err(Flaw::Unknown),
-            Some(session) if session.expires_ms <= now => Err(Flaw::Expired),
+            None => Err(TokenError::Unknown),
+            Some(session) if session.expires_ms <= now => Err(TokenError::Expired),
             Some(_) => Ok(()),
         }
     }
@@ -80,8 +80,8 @@ mod tests {
         let mut tokens = Tokens::new(5, 1);
         let token = tokens.issue(1_000);
         assert_eq!(tokens.check(&token, 999), Ok(()));
-        assert_eq!(tokens.check(&token, 1_000), Err(Flaw::Expired));
-        assert_eq!(tokens.check("another", 0), Err(Flaw::Unknown));
+        assert_eq!(tokens.check(&token, 1_000), Err(TokenError::Expired));
+        assert_eq!(tokens.check("another", 0), Err(TokenError::Unknown));
     }
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         let mut tokens = Tokens::new(2, 1);
         let issued: Vec<String> = (0..3).map(|_| tokens.issue(1_000)).collect();
         let states: Vec<_> = issued.iter().map(|token| tokens.check(token, 0)).collect();
-        assert_eq!(states, [Err(Flaw::Unknown), Ok(()), Ok(())]);
+        assert_eq!(states, [Err(TokenError::Unknown), Ok(()), Ok(())]);
     }
 
     #[test]
@@ -97,9 +97,9 @@ mod tests {
         let mut tokens = Tokens::new(5, 1);
         let (one, other) = (tokens.issue(1_000), tokens.issue(1_000));
         tokens.revoke(&one);
-        assert_eq!(tokens.check(&one, 0), Err(Flaw::Unknown));
+        assert_eq!(tokens.check(&one, 0), Err(TokenError::Unknown));
         assert_eq!(tokens.check(&other, 0), Ok(()));
         tokens.evict_all();
-        assert_eq!(tokens.check(&other, 0), Err(Flaw::Unknown));
+        assert_eq!(tokens.check(&other, 0), Err(TokenError::Unknown));
     }
 }

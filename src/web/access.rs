@@ -16,29 +16,29 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Moment;
 use crate::config::ConfigError;
-use crate::config::web::{Clients, RateLimit, Users, WebConfig, complaint_place};
-use crate::http::response::{self, Reply};
-use crate::web::basic_auth::{Login, Verdict};
-use crate::web::rate_limiter::Bucket;
+use crate::config::web::{BasicAuthUsers, ClientAuth, RateLimit, WebConfig, error_prefix};
+use crate::http::response::{self, Response};
+use crate::web::basic_auth::{AuthResult, BasicAuth};
+use crate::web::rate_limiter::TokenBucket;
 use crate::web::tls;
-use crate::web::verify_limiter::Queue;
+use crate::web::verify_limiter::VerifyLimiter;
 
 /// How long a client should wait for a place in the queue: some checks are done by then.
-const QUEUE_WAIT: Duration = Duration::from_secs(1);
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What stands between the network and an answer. The default is wide open.
 #[derive(Clone, Default)]
-pub struct Door {
+pub struct AccessControl {
     tls: Option<Arc<ServerConfig>>,
-    clients: Option<Clients>,
-    login: Option<Arc<Login>>,
-    bucket: Option<Arc<Mutex<Bucket>>>,
+    client_auth: Option<ClientAuth>,
+    basic_auth: Option<Arc<BasicAuth>>,
+    rate_limiter: Option<Arc<Mutex<TokenBucket>>>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    queue: Arc<Queue>,
+    verify_limiter: Arc<VerifyLimiter>,
     warnings: Vec<String>,
 }
 
-impl Door {
+impl AccessControl {
     /// A door of this configuration, which was read from `file`, in place of another. What has not changed is kept:
     /// what is known of passwords, and the fill of the bucket.
     ///
@@ -46,37 +46,37 @@ impl Door {
     /// When a certificate, key or CA does not serve, or if TLS or login would end, or less be asked of clients. That
     /// needs a restart: a file that is cut short must not open the door.
     pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
-        let wrong = |what: &str| ConfigError(format!("{}: {what}", complaint_place(file)));
-        before.refuse_to_open(&web).map_err(wrong)?;
+        let wrong = |what: &str| ConfigError(format!("{}: {what}", error_prefix(file)));
+        before.check_not_weakened(&web).map_err(wrong)?;
         let tls = web
             .tls
             .as_ref()
-            .map(|tls| tls::ready(tls, Moment::now()))
+            .map(|tls| tls::server_config(tls, Moment::now()))
             .transpose()?;
         let warnings = warnings(&web, tls.as_ref());
         let login = before
-            .login_for(web.users)
+            .reuse_basic_auth(web.users)
             .map_err(|_| wrong("the system has no random numbers"))?;
-        let bucket = web.rate_limit.map(|limit| before.bucket_for(limit));
+        let bucket = web.rate_limit.map(|limit| before.reuse_rate_limiter(limit));
         Ok(Self {
             tls: tls.map(|tls| tls.config),
-            clients: web.tls.and_then(|tls| tls.clients),
-            login,
-            bucket,
+            client_auth: web.tls.and_then(|tls| tls.clients),
+            basic_auth: login,
+            rate_limiter: bucket,
             headers: web.headers,
-            queue: before.queue.clone(),
+            verify_limiter: before.verify_limiter.clone(),
             warnings,
         })
     }
 
     /// What this door asks for, the next one asks for too.
-    fn refuse_to_open(&self, web: &WebConfig) -> Result<(), &'static str> {
+    fn check_not_weakened(&self, web: &WebConfig) -> Result<(), &'static str> {
         let clients = web.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         if web.tls.is_none() && self.has_tls() {
             Err("tls_server_config is gone, and TLS ends with a restart alone")
-        } else if web.users.is_empty() && self.has_login() {
+        } else if web.users.is_empty() && self.has_basic_auth() {
             Err("basic_auth_users is gone, and login ends with a restart alone")
-        } else if asks_less(clients, self.clients.as_ref()) {
+        } else if is_weaker(clients, self.client_auth.as_ref()) {
             Err(
                 "client_auth_type or client_allowed_sans asks less of clients than before, and that needs a restart",
             )
@@ -85,23 +85,29 @@ impl Door {
         }
     }
 
-    fn login_for(&self, users: Users) -> Result<Option<Arc<Login>>, ring::error::Unspecified> {
+    fn reuse_basic_auth(
+        &self,
+        users: BasicAuthUsers,
+    ) -> Result<Option<Arc<BasicAuth>>, ring::error::Unspecified> {
         if users.is_empty() {
             return Ok(None);
         }
-        match &self.login {
+        match &self.basic_auth {
             Some(login) if *login.users() == users => Ok(Some(login.clone())),
-            Some(login) => Ok(Some(Arc::new(login.with(users)))),
-            None => Ok(Some(Arc::new(Login::new(users, self.queue.clone())?))),
+            Some(login) => Ok(Some(Arc::new(login.with_users(users)))),
+            None => Ok(Some(Arc::new(BasicAuth::new(
+                users,
+                self.verify_limiter.clone(),
+            )?))),
         }
     }
 
-    fn bucket_for(&self, limit: RateLimit) -> Arc<Mutex<Bucket>> {
-        let same = |bucket: &&Arc<Mutex<Bucket>>| {
+    fn reuse_rate_limiter(&self, limit: RateLimit) -> Arc<Mutex<TokenBucket>> {
+        let same = |bucket: &&Arc<Mutex<TokenBucket>>| {
             bucket.lock().is_ok_and(|bucket| bucket.limit() == limit)
         };
-        let kept = self.bucket.as_ref().filter(same).cloned();
-        kept.unwrap_or_else(|| Arc::new(Mutex::new(Bucket::new(limit))))
+        let kept = self.rate_limiter.as_ref().filter(same).cloned();
+        kept.unwrap_or_else(|| Arc::new(Mutex::new(TokenBucket::new(limit))))
     }
 
     /// Whether connections need a handshake.
@@ -112,8 +118,8 @@ impl Door {
 
     /// Whether requests need a password.
     #[must_use]
-    pub fn has_login(&self) -> bool {
-        self.login.is_some()
+    pub fn has_basic_auth(&self) -> bool {
+        self.basic_auth.is_some()
     }
 
     /// `http` or `https`.
@@ -124,67 +130,71 @@ impl Door {
 
     /// What shakes hands, if anything has to.
     #[must_use]
-    pub fn tls(&self) -> Option<TlsAcceptor> {
+    pub fn tls_acceptor(&self) -> Option<TlsAcceptor> {
         self.tls.clone().map(TlsAcceptor::from)
     }
 
     /// Logs what a person should know.
-    pub fn warn(&self) {
+    pub fn log_warnings(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
     }
 
     /// The answer to a request that is not let in.
-    pub async fn refusal(&self, headers: &HeaderMap, from: IpAddr) -> Option<Reply> {
-        if let Some(bucket) = &self.bucket {
+    pub async fn check(&self, headers: &HeaderMap, from: IpAddr) -> Option<Response> {
+        if let Some(bucket) = &self.rate_limiter {
             let taken = bucket
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .take(Moment::now().instant);
+                .try_acquire(Moment::now().instant);
             if let Err(wait) = taken {
-                return Some(response::later(
+                return Some(response::retry_later(
                     StatusCode::TOO_MANY_REQUESTS,
                     "more requests than rate_limit allows",
                     wait,
                 ));
             }
         }
-        match self.login.as_ref()?.check(headers, from).await {
-            Verdict::Right => None,
-            Verdict::Wrong => Some(unauthorized()),
-            Verdict::Busy => {
+        match self.basic_auth.as_ref()?.authenticate(headers, from).await {
+            AuthResult::Allowed => None,
+            AuthResult::Denied => Some(unauthorized()),
+            AuthResult::Overloaded => {
                 let text = "too many passwords wait to be checked";
-                Some(response::later(
+                Some(response::retry_later(
                     StatusCode::SERVICE_UNAVAILABLE,
                     text,
-                    QUEUE_WAIT,
+                    OVERLOADED_RETRY_AFTER,
                 ))
             }
         }
     }
 
     /// Adds the configured headers, in place of our own of these names.
-    pub fn furnish(&self, reply: &mut Reply) {
+    pub fn apply_headers(&self, reply: &mut Response) {
         for (name, value) in &self.headers {
             reply.headers_mut().insert(name, value.clone());
         }
     }
 }
 
-fn asks_less(now: Option<&Clients>, before: Option<&Clients>) -> bool {
-    let asked: [fn(&Clients) -> bool; 3] = [
+fn is_weaker(now: Option<&ClientAuth>, before: Option<&ClientAuth>) -> bool {
+    let asked: [fn(&ClientAuth) -> bool; 3] = [
         |clients| clients.required,
         |clients| clients.ca.is_some(),
-        |clients| !clients.allowed_names.is_empty(),
+        |clients| !clients.allowed_sans.is_empty(),
     ];
     asked
         .into_iter()
         .any(|asks| before.is_some_and(asks) && !now.is_some_and(asks))
 }
 
-fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
-    let mut warnings: Vec<_> = web.users.slow().map(slow_login).collect();
+fn warnings(web: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
+    let mut warnings: Vec<_> = web
+        .users
+        .users_with_high_cost()
+        .map(high_cost_warning)
+        .collect();
     if tls.is_none() && !web.users.is_empty() {
         warnings.push("passwords come without TLS and can be read on the way".to_owned());
     }
@@ -198,8 +208,8 @@ fn warnings(web: &WebConfig, tls: Option<&tls::Ready>) -> Vec<String> {
     warnings
 }
 
-fn unauthorized() -> Reply {
-    let mut reply = response::line(
+fn unauthorized() -> Response {
+    let mut reply = response::text(
         StatusCode::UNAUTHORIZED,
         "name and password are needed, or wrong",
     );
@@ -209,7 +219,7 @@ fn unauthorized() -> Reply {
     reply
 }
 
-fn slow_login(user: &str) -> String {
+fn high_cost_warning(user: &str) -> String {
     format!(
         "the first login of {user:?} takes seconds, since the cost of the hash is high; 10 to 12 is usual"
     )

@@ -9,19 +9,19 @@ use std::collections::{HashMap, VecDeque};
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::SystemRandom;
 
-const WRONG_MOST: usize = 256;
+const MAX_FAILURES: usize = 256;
 
 /// The tag of a user and a password.
-pub type Tag = [u8; 32];
+pub type CacheKey = [u8; 32];
 
 /// Verdicts on the passwords of one set of users.
-pub struct Verdicts {
+pub struct AuthCache {
     key: hmac::Key,
-    right: HashMap<String, Tag>,
-    wrong: VecDeque<Tag>,
+    right: HashMap<String, CacheKey>,
+    wrong: VecDeque<CacheKey>,
 }
 
-impl Verdicts {
+impl AuthCache {
     /// None yet, with a key of their own.
     ///
     /// # Errors
@@ -53,12 +53,12 @@ impl Verdicts {
 
     /// A name has no colon, so that no other pair has this tag.
     #[must_use]
-    pub fn tag(&self, user: &str, password: &[u8]) -> Tag {
+    pub fn tag(&self, user: &str, password: &[u8]) -> CacheKey {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(user.as_bytes());
         context.update(b":");
         context.update(password);
-        let mut tag = Tag::default();
+        let mut tag = CacheKey::default();
         tag.iter_mut()
             .zip(context.sign().as_ref())
             .for_each(|(byte, signed)| *byte = *signed);
@@ -81,7 +81,7 @@ impl Verdicts {
 
     /// The verdict, if it is known.
     #[must_use]
-    pub fn get(&self, user: &str, tag: &Tag) -> Option<bool> {
+    pub fn get(&self, user: &str, tag: &CacheKey) -> Option<bool> {
         if self.right.get(user) == Some(tag) {
             Some(true)
         } else {
@@ -90,11 +90,11 @@ impl Verdicts {
     }
 
     /// Keeps a verdict.
-    pub fn put(&mut self, user: &str, tag: Tag, right: bool) {
+    pub fn insert(&mut self, user: &str, tag: CacheKey, right: bool) {
         if right {
             self.right.insert(user.to_owned(), tag);
         } else if !self.wrong.contains(&tag) {
-            self.wrong.truncate(WRONG_MOST - 1);
+            self.wrong.truncate(MAX_FAILURES - 1);
             self.wrong.push_front(tag);
         }
     }
@@ -106,17 +106,17 @@ mod tests {
 
     #[test]
     fn a_flood_of_wrong_passwords_pushes_out_no_right_one_and_takes_bounded_memory() {
-        let mut verdicts = Verdicts::new().unwrap();
+        let mut verdicts = AuthCache::new().unwrap();
         let right = verdicts.tag("alice", b"sesame");
-        verdicts.put("alice", right, true);
+        verdicts.insert("alice", right, true);
         for n in 0..10_000_u32 {
             let tag = verdicts.tag("alice", &n.to_le_bytes());
-            verdicts.put("alice", tag, false);
+            verdicts.insert("alice", tag, false);
         }
         assert_eq!(verdicts.get("alice", &right), Some(true));
         assert_eq!(
             (verdicts.right.len(), verdicts.wrong.len()),
-            (1, WRONG_MOST)
+            (1, MAX_FAILURES)
         );
         let last = verdicts.tag("alice", &9_999_u32.to_le_bytes());
         assert_eq!(verdicts.get("alice", &last), Some(false));
@@ -124,20 +124,20 @@ mod tests {
 
     #[test]
     fn a_verdict_is_that_of_its_user_alone() {
-        let mut verdicts = Verdicts::new().unwrap();
+        let mut verdicts = AuthCache::new().unwrap();
         let tag = verdicts.tag("alice", b"sesame");
-        verdicts.put("alice", tag, true);
+        verdicts.insert("alice", tag, true);
         assert_eq!(verdicts.get("bob", &verdicts.tag("bob", b"sesame")), None);
         assert_ne!(
             tag,
-            Verdicts::new().unwrap().tag("alice", b"sesame"),
+            AuthCache::new().unwrap().tag("alice", b"sesame"),
             "each has a key of its own"
         );
     }
 
     #[test]
     fn lots_are_spread_and_stay() {
-        let verdicts = Verdicts::new().unwrap();
+        let verdicts = AuthCache::new().unwrap();
         let lots: Vec<_> = (0..100).map(|n| verdicts.lot(&n.to_string(), 2)).collect();
         assert!(lots.contains(&0) && lots.contains(&1));
         assert_eq!(verdicts.lot("7", 2), lots[7]);

@@ -13,26 +13,26 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::config::web::{PasswordHash, Users};
-use crate::web::auth_cache::{Tag, Verdicts};
-use crate::web::verify_limiter::Queue;
+use crate::config::web::{BasicAuthUsers, PasswordHash};
+use crate::web::auth_cache::{AuthCache, CacheKey};
+use crate::web::verify_limiter::VerifyLimiter;
 
 /// Whether somebody may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AuthResult {
     /// Name and password are right.
-    Right,
+    Allowed,
     /// They are wrong, or there are none.
-    Wrong,
+    Denied,
     /// Too many passwords wait to be checked.
-    Busy,
+    Overloaded,
 }
 
 /// The users, and what is known of their passwords.
-pub struct Login {
-    users: Users,
-    verdicts: Arc<Mutex<Verdicts>>,
-    queue: Arc<Queue>,
+pub struct BasicAuth {
+    users: BasicAuthUsers,
+    verdicts: Arc<Mutex<AuthCache>>,
+    queue: Arc<VerifyLimiter>,
 }
 
 /// What a client said.
@@ -41,22 +41,25 @@ struct Credentials {
     password: SecretSlice<u8>,
 }
 
-impl Login {
+impl BasicAuth {
     /// For these users. Nothing is known yet of anybody's password.
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn new(users: Users, queue: Arc<Queue>) -> Result<Self, ring::error::Unspecified> {
+    pub fn new(
+        users: BasicAuthUsers,
+        queue: Arc<VerifyLimiter>,
+    ) -> Result<Self, ring::error::Unspecified> {
         Ok(Self {
             users,
-            verdicts: Arc::new(Mutex::new(Verdicts::new()?)),
+            verdicts: Arc::new(Mutex::new(AuthCache::new()?)),
             queue,
         })
     }
 
     /// For other users. Whose hash has stayed is known still, so that a flood after a change keeps no scrape out.
     #[must_use]
-    pub fn with(&self, users: Users) -> Self {
+    pub fn with_users(&self, users: BasicAuthUsers) -> Self {
         let same = |name: &str| {
             users
                 .get(name)
@@ -72,14 +75,14 @@ impl Login {
 
     /// Whom it lets in.
     #[must_use]
-    pub fn users(&self) -> &Users {
+    pub fn users(&self) -> &BasicAuthUsers {
         &self.users
     }
 
     /// Whether a request with these headers from this address may come in.
-    pub async fn check(&self, headers: &HeaderMap, from: IpAddr) -> Verdict {
+    pub async fn authenticate(&self, headers: &HeaderMap, from: IpAddr) -> AuthResult {
         let Some(said) = credentials(headers) else {
-            return Verdict::Wrong;
+            return AuthResult::Denied;
         };
         let tag = self
             .verdicts()
@@ -87,11 +90,11 @@ impl Login {
         if let Some(known) = self.known(&said.user, &tag) {
             return known;
         }
-        let Some(place) = self.queue.enter(from) else {
-            return Verdict::Busy;
+        let Some(place) = self.queue.reserve(from) else {
+            return AuthResult::Overloaded;
         };
-        let Some(turn) = place.turn().await else {
-            return Verdict::Busy;
+        let Some(turn) = place.acquire().await else {
+            return AuthResult::Overloaded;
         };
         // While it waited, another request may have had the same answered.
         if let Some(known) = self.known(&said.user, &tag) {
@@ -103,24 +106,24 @@ impl Login {
             check()
         });
         if checked.await.unwrap_or(false) {
-            Verdict::Right
+            AuthResult::Allowed
         } else {
-            Verdict::Wrong
+            AuthResult::Denied
         }
     }
 
     /// The check itself. It keeps its verdict even if nobody waits for it any more.
-    fn work(&self, said: Credentials, tag: Tag) -> impl FnOnce() -> bool + Send + 'static {
+    fn work(&self, said: Credentials, tag: CacheKey) -> impl FnOnce() -> bool + Send + 'static {
         let known = self.users.get(&said.user).cloned();
         let is_known = known.is_some();
         let hash = known.unwrap_or_else(|| self.hash_of_nobody(&said.user));
         let verdicts = self.verdicts.clone();
         move || {
-            let right = hash.is_of(said.password.expose_secret()) && is_known;
+            let right = hash.verify(said.password.expose_secret()) && is_known;
             verdicts
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .put(&said.user, tag, right);
+                .insert(&said.user, tag, right);
             right
         }
     }
@@ -130,19 +133,19 @@ impl Login {
     fn hash_of_nobody(&self, name: &str) -> PasswordHash {
         let mut costs = self.users.costs();
         let lot = self.verdicts().lot(name, costs.len());
-        PasswordHash::of_nobody(costs.nth(lot).unwrap_or(bcrypt::DEFAULT_COST))
+        PasswordHash::dummy(costs.nth(lot).unwrap_or(bcrypt::DEFAULT_COST))
     }
 
-    fn known(&self, user: &str, tag: &Tag) -> Option<Verdict> {
+    fn known(&self, user: &str, tag: &CacheKey) -> Option<AuthResult> {
         let right = self.verdicts().get(user, tag)?;
         Some(if right {
-            Verdict::Right
+            AuthResult::Allowed
         } else {
-            Verdict::Wrong
+            AuthResult::Denied
         })
     }
 
-    fn verdicts(&self) -> MutexGuard<'_, Verdicts> {
+    fn verdicts(&self) -> MutexGuard<'_, AuthCache> {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -176,11 +179,11 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn login() -> Login {
+    fn login() -> BasicAuth {
         let hash = bcrypt::hash("sesame", 4).unwrap();
         let text = format!("basic_auth_users: {{alice: '{hash}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
-        Login::new(users, Arc::default()).unwrap()
+        BasicAuth::new(users, Arc::default()).unwrap()
     }
 
     fn headers(said: &[&str]) -> HeaderMap {
@@ -196,8 +199,8 @@ mod tests {
         let login = login();
         for _ in 0..2 {
             assert_eq!(
-                login.check(&headers(&["alice:sesame"]), HERE).await,
-                Verdict::Right
+                login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+                AuthResult::Allowed
             );
             for wrong in [
                 "alice:sesam",
@@ -209,18 +212,21 @@ mod tests {
                 "alice:sesame:",
             ] {
                 assert_eq!(
-                    login.check(&headers(&[wrong]), HERE).await,
-                    Verdict::Wrong,
+                    login.authenticate(&headers(&[wrong]), HERE).await,
+                    AuthResult::Denied,
                     "{wrong}"
                 );
             }
         }
-        assert_eq!(login.check(&HeaderMap::new(), HERE).await, Verdict::Wrong);
+        assert_eq!(
+            login.authenticate(&HeaderMap::new(), HERE).await,
+            AuthResult::Denied
+        );
         assert_eq!(
             login
-                .check(&headers(&["alice:sesame", "alice:sesame"]), HERE)
+                .authenticate(&headers(&["alice:sesame", "alice:sesame"]), HERE)
                 .await,
-            Verdict::Wrong
+            AuthResult::Denied
         );
     }
 
@@ -252,33 +258,38 @@ mod tests {
             let text = format!("basic_auth_users: {{alice: '{alice}', bob: '{bob}'}}");
             WebConfig::parse("web.yml".as_ref(), &text).unwrap().users
         };
-        let before = Login::new(users(&bob), Arc::default()).unwrap();
+        let before = BasicAuth::new(users(&bob), Arc::default()).unwrap();
         for right in ["alice:sesame", "bob:open"] {
-            assert_eq!(before.check(&headers(&[right]), HERE).await, Verdict::Right);
+            assert_eq!(
+                before.authenticate(&headers(&[right]), HERE).await,
+                AuthResult::Allowed
+            );
         }
         assert_eq!(
-            before.check(&headers(&["bob:now right"]), HERE).await,
-            Verdict::Wrong
+            before
+                .authenticate(&headers(&["bob:now right"]), HERE)
+                .await,
+            AuthResult::Denied
         );
 
-        let after = before.with(users(&new));
-        let places: Vec<_> = (0..5).filter_map(|_| after.queue.enter(HERE)).collect();
+        let after = before.with_users(users(&new));
+        let places: Vec<_> = (0..5).filter_map(|_| after.queue.reserve(HERE)).collect();
         assert_eq!(
-            after.check(&headers(&["alice:sesame"]), HERE).await,
-            Verdict::Right
+            after.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            AuthResult::Allowed
         );
         assert_eq!(
-            after.check(&headers(&["bob:open"]), HERE).await,
-            Verdict::Busy
+            after.authenticate(&headers(&["bob:open"]), HERE).await,
+            AuthResult::Overloaded
         );
         drop(places);
         assert_eq!(
-            after.check(&headers(&["bob:open"]), HERE).await,
-            Verdict::Wrong
+            after.authenticate(&headers(&["bob:open"]), HERE).await,
+            AuthResult::Denied
         );
         assert_eq!(
-            after.check(&headers(&["bob:now right"]), HERE).await,
-            Verdict::Right
+            after.authenticate(&headers(&["bob:now right"]), HERE).await,
+            AuthResult::Allowed
         );
     }
 
@@ -286,17 +297,17 @@ mod tests {
     async fn a_full_queue_refuses_at_once_whom_it_does_not_know() {
         let login = login();
         assert_eq!(
-            login.check(&headers(&["alice:sesame"]), HERE).await,
-            Verdict::Right
+            login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            AuthResult::Allowed
         );
-        let _places: Vec<_> = (0..5).filter_map(|_| login.queue.enter(HERE)).collect();
+        let _places: Vec<_> = (0..5).filter_map(|_| login.queue.reserve(HERE)).collect();
         assert_eq!(
-            login.check(&headers(&["alice:sesam"]), HERE).await,
-            Verdict::Busy
+            login.authenticate(&headers(&["alice:sesam"]), HERE).await,
+            AuthResult::Overloaded
         );
         assert_eq!(
-            login.check(&headers(&["alice:sesame"]), HERE).await,
-            Verdict::Right
+            login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            AuthResult::Allowed
         );
     }
 }

@@ -19,14 +19,14 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 /// Who is let in.
 #[derive(Debug)]
-pub struct ClientCertificates {
+pub struct SanVerifier {
     required: bool,
     chain: Option<Arc<dyn ClientCertVerifier>>,
     allowed_names: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertificates {
+impl SanVerifier {
     /// `chain` verifies whose signature a certificate has; no `allowed_names` means that each is allowed.
     #[must_use]
     pub fn new(
@@ -51,7 +51,7 @@ impl ClientCertificates {
     }
 }
 
-impl ClientCertVerifier for ClientCertificates {
+impl ClientCertVerifier for SanVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.required
     }

@@ -11,18 +11,18 @@ use crate::config::web::RateLimit;
 
 /// A bucket that begins full.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     limit: RateLimit,
-    full_again: Option<Instant>,
+    full_at: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
     #[must_use]
     pub fn new(limit: RateLimit) -> Self {
         Self {
             limit,
-            full_again: None,
+            full_at: None,
         }
     }
 
@@ -36,13 +36,13 @@ impl Bucket {
     ///
     /// # Errors
     /// When there is none: how long until there is one.
-    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let full_again = self.full_again.map_or(now, |at| at.max(now)) + self.limit.interval;
+    pub fn try_acquire(&mut self, now: Instant) -> Result<(), Duration> {
+        let full_again = self.full_at.map_or(now, |at| at.max(now)) + self.limit.interval;
         let most = now + self.limit.interval.saturating_mul(self.limit.burst);
         if full_again > most {
             return Err(full_again - most);
         }
-        self.full_again = Some(full_again);
+        self.full_at = Some(full_again);
         Ok(())
     }
 }
@@ -54,9 +54,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn bucket(burst: u32) -> (Bucket, Instant) {
+    fn bucket(burst: u32) -> (TokenBucket, Instant) {
         (
-            Bucket::new(RateLimit {
+            TokenBucket::new(RateLimit {
                 interval: SECOND,
                 burst,
             }),
@@ -68,12 +68,12 @@ mod tests {
     fn a_burst_is_let_through_and_then_one_each_interval() {
         let (mut bucket, start) = bucket(3);
         for _ in 0..3 {
-            assert_eq!(bucket.take(start), Ok(()));
+            assert_eq!(bucket.try_acquire(start), Ok(()));
         }
-        assert_eq!(bucket.take(start), Err(SECOND));
-        assert_eq!(bucket.take(start + SECOND / 2), Err(SECOND / 2));
-        assert_eq!(bucket.take(start + SECOND), Ok(()));
-        assert!(bucket.take(start + SECOND).is_err());
+        assert_eq!(bucket.try_acquire(start), Err(SECOND));
+        assert_eq!(bucket.try_acquire(start + SECOND / 2), Err(SECOND / 2));
+        assert_eq!(bucket.try_acquire(start + SECOND), Ok(()));
+        assert!(bucket.try_acquire(start + SECOND).is_err());
     }
 
     #[test]
@@ -81,7 +81,11 @@ mod tests {
         let (mut bucket, start) = bucket(2);
         let later = start + 1000 * SECOND;
         assert_eq!(
-            [bucket.take(later), bucket.take(later), bucket.take(later)],
+            [
+                bucket.try_acquire(later),
+                bucket.try_acquire(later),
+                bucket.try_acquire(later)
+            ],
             [Ok(()), Ok(()), Err(SECOND)]
         );
     }
@@ -89,10 +93,10 @@ mod tests {
     #[test]
     fn those_that_are_refused_cost_nothing() {
         let (mut bucket, start) = bucket(1);
-        bucket.take(start).unwrap();
+        bucket.try_acquire(start).unwrap();
         for _ in 0..1000 {
-            bucket.take(start).unwrap_err();
+            bucket.try_acquire(start).unwrap_err();
         }
-        assert_eq!(bucket.take(start + SECOND), Ok(()));
+        assert_eq!(bucket.try_acquire(start + SECOND), Ok(()));
     }
 }

@@ -19,14 +19,14 @@ use x509_cert::der::Decode;
 
 use crate::clock::Moment;
 use crate::config::ConfigError;
-use crate::config::web::{Clients, Pem, Tls};
-use crate::web::client_cert::ClientCertificates;
+use crate::config::web::{ClientAuth, Pem, Tls};
+use crate::web::client_cert::SanVerifier;
 
 const CERTIFICATES: &str = "certificates in PEM form";
 const KEY: &str = "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519";
 
 /// A configuration that is ready to serve, and what a person should be told about it.
-pub struct Ready {
+pub struct TlsSetup {
     /// For handshakes.
     pub config: Arc<ServerConfig>,
     /// Such as that the certificate has expired.
@@ -37,10 +37,10 @@ pub struct Ready {
 ///
 /// # Errors
 /// When a file is unreadable or holds something else, or key and certificate do not belong together.
-pub fn ready(tls: &Tls, now: Moment) -> Result<Ready, ConfigError> {
+pub fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigError> {
     let provider = Arc::new(CryptoProvider {
         cipher_suites: tls.suites.clone(),
-        kx_groups: tls.curves.clone(),
+        kx_groups: tls.kx_groups.clone(),
         ..default_provider()
     });
     let chain = certificates(&tls.certificate)?;
@@ -49,7 +49,7 @@ pub fn ready(tls: &Tls, now: Moment) -> Result<Ready, ConfigError> {
     let builder =
         ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&tls.versions);
     let builder = builder.map_err(|error| {
-        tls.certificate.wrong(
+        tls.certificate.invalid(
             &format!("cipher_suites do not serve: {error}"),
             "a suite of TLS 1.2 where TLS 1.3 is not spoken",
         )
@@ -63,10 +63,10 @@ pub fn ready(tls: &Tls, now: Moment) -> Result<Ready, ConfigError> {
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.ignore_client_order = tls.our_order;
+    config.ignore_client_order = tls.prefer_server_cipher_suites;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Ready {
+    Ok(TlsSetup {
         config: Arc::new(config),
         warning: warning.map(|when| format!("{}: {when}", tls.certificate)),
     })
@@ -79,16 +79,16 @@ fn certified(
 ) -> Result<CertifiedKey, ConfigError> {
     let pem = tls.key.read(KEY)?;
     let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| tls.key.wrong("there is no such key in it", KEY))?;
+        .map_err(|_| tls.key.invalid("there is no such key in it", KEY))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.wrong(
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.invalid(
             "it does not belong to the certificate",
             &format!("the key of {}", tls.certificate),
         ),
         Error::InvalidCertificate(_) => tls
             .certificate
-            .wrong("the first certificate cannot be read", CERTIFICATES),
-        _ => tls.key.wrong("the key cannot be read", KEY),
+            .invalid("the first certificate cannot be read", CERTIFICATES),
+        _ => tls.key.invalid("the key cannot be read", KEY),
     })
 }
 
@@ -105,7 +105,7 @@ fn suites_serve(tls: &Tls, own: &CertifiedKey) -> Result<(), ConfigError> {
     {
         return Ok(());
     }
-    Err(tls.key.wrong(
+    Err(tls.key.invalid(
         "no suite in cipher_suites serves this kind of key",
         "ECDHE_RSA for RSA, ECDHE_ECDSA for others",
     ))
@@ -116,8 +116,8 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> 
     let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(pem.wrong("there is no certificate in it", CERTIFICATES)),
-        Err(_) => Err(pem.wrong("it is damaged", CERTIFICATES)),
+        Ok(_) => Err(pem.invalid("there is no certificate in it", CERTIFICATES)),
+        Err(_) => Err(pem.invalid("it is damaged", CERTIFICATES)),
     }
 }
 
@@ -139,9 +139,9 @@ fn expired(own: &CertificateDer<'_>, now: Moment) -> Option<String> {
 }
 
 fn client_certificates(
-    clients: &Clients,
+    clients: &ClientAuth,
     provider: &Arc<CryptoProvider>,
-) -> Result<ClientCertificates, ConfigError> {
+) -> Result<SanVerifier, ConfigError> {
     let chain = match &clients.ca {
         None => None,
         Some(ca) => {
@@ -149,7 +149,7 @@ fn client_certificates(
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone())
                     .build();
             Some(verifier.map_err(|error| {
-                ca.wrong(
+                ca.invalid(
                     &format!("nobody can be verified by it: {error}"),
                     CERTIFICATES,
                 )
@@ -157,10 +157,10 @@ fn client_certificates(
         }
     };
     let algorithms = provider.signature_verification_algorithms;
-    Ok(ClientCertificates::new(
+    Ok(SanVerifier::new(
         clients.required,
         chain,
-        clients.allowed_names.clone(),
+        clients.allowed_sans.clone(),
         algorithms,
     ))
 }
@@ -169,7 +169,7 @@ fn roots(ca: &Pem) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {
         roots.add(certificate).map_err(|error| {
-            ca.wrong(
+            ca.invalid(
                 &format!("a certificate cannot be read: {error}"),
                 CERTIFICATES,
             )

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::limiter::OtherTool;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
+use ringcentral_exporter::simulator::limiter::OtherClient;
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use tokio::time::interval;
 
 use crate::common::clock::ManualClock;
@@ -27,11 +27,11 @@ fn faults() -> [(&'static str, Fault); 8] {
         ("login-hangs", Fault::always(Token, FaultKind::Hang)),
         (
             "all-silenced",
-            Fault::always(ActiveCalls, Reply::too_many_requests(Some(60))),
+            Fault::always(ActiveCalls, SimResponse::too_many_requests(Some(60))),
         ),
         (
             "broken",
-            Fault::always(ActiveCalls, Reply::unavailable(500)),
+            Fault::always(ActiveCalls, SimResponse::unavailable(500)),
         ),
         (
             "hotspot",
@@ -57,7 +57,7 @@ async fn ailing(clock: &ManualClock) -> Vec<Member> {
         member.inject(fault);
         members.push(member);
     }
-    let other_tool = Some(OtherTool {
+    let other_tool = Some(OtherClient {
         requests: 1_000_000,
         first: Duration::ZERO,
         every: Duration::from_secs(3600),

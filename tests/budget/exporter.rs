@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
-use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, Walked};
-use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
-use ringcentral_exporter::simulator::limiter::Verdict;
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
+use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
+use ringcentral_exporter::simulator::limiter::Decision;
 
 use crate::world::{Day, World};
 
@@ -73,12 +73,12 @@ impl<'a> Exporter<'a> {
     /// A scrape that meets no walk starts one if it may.
     pub fn scrape(&mut self, world: &mut World, now: i64) {
         let moment = self.moment(now);
-        if !self.budget.walk_at(moment).is_past(moment) {
+        if !self.budget.next_fetch_at(moment).is_past(moment) {
             return;
         }
-        self.budget.walk_starts(moment);
+        self.budget.record_fetch_start(moment);
         let (end, walked, failure) = self.walk(world, now);
-        self.budget.walk_ended(walked);
+        self.budget.record_page_count(walked);
         self.walks += 1;
         self.walking_until = end;
         self.longest_walk_ms = self.longest_walk_ms.max(end - now);
@@ -88,24 +88,24 @@ impl<'a> Exporter<'a> {
         self.failure = failure;
     }
 
-    fn walk(&mut self, world: &mut World, start: i64) -> (i64, Walked, Failure) {
+    fn walk(&mut self, world: &mut World, start: i64) -> (i64, PageCount, Failure) {
         let expected = self.budget.expected_pages();
         let mut now = start;
         for asked in 1.. {
             let moment = self.moment(now);
             if !self
                 .budget
-                .request_at(Operation::ActiveCalls, moment)
+                .next_request_at(Operation::ActiveCalls, moment)
                 .is_past(moment)
             {
                 let walked = if asked > expected {
-                    Walked::OverBudget
+                    PageCount::Unknown
                 } else {
-                    Walked::Broken(asked)
+                    PageCount::AtLeast(asked)
                 };
                 return (now, walked, Failure::Budget);
             }
-            self.budget.sent(Operation::ActiveCalls, moment);
+            self.budget.record_request(Operation::ActiveCalls, moment);
             let answer = world.request(now);
             let notice = answer.verdict.map(|verdict| self.notice(verdict));
             let heard = if self.mutation == Mutation::WindowFromStart {
@@ -113,55 +113,60 @@ impl<'a> Exporter<'a> {
             } else {
                 answer.at
             };
-            self.budget
-                .answered(Operation::ActiveCalls, notice.as_ref(), self.moment(heard));
+            self.budget.record_response(
+                Operation::ActiveCalls,
+                notice.as_ref(),
+                self.moment(heard),
+            );
             now = answer.at;
             match answer.verdict {
-                Some(Verdict::Admitted { .. }) if asked >= self.day.pages(now) => {
-                    return (now, Walked::Whole(asked), Failure::None);
+                Some(Decision::Admitted { .. }) if asked >= self.day.pages(now) => {
+                    return (now, PageCount::Exact(asked), Failure::None);
                 }
-                Some(Verdict::Admitted { .. }) if now - start < WALK_MS => {}
-                Some(Verdict::Refused { .. }) => {
-                    return (now, Walked::Broken(asked), Failure::Refused);
+                Some(Decision::Admitted { .. }) if now - start < WALK_MS => {}
+                Some(Decision::Refused { .. }) => {
+                    return (now, PageCount::AtLeast(asked), Failure::Refused);
                 }
-                _ => return (now, Walked::Broken(asked), Failure::Network),
+                _ => return (now, PageCount::AtLeast(asked), Failure::Network),
             }
         }
         unreachable!("a walk ends")
     }
 
     /// What the headers of an answer say.
-    fn notice(&self, verdict: Verdict) -> Notice {
+    fn notice(&self, verdict: Decision) -> RateLimitHeaders {
         let told = match self.mutation {
             Mutation::NoReserve => self.day.limit + self.day.limit / 4,
             _ => self.day.limit,
         };
-        let told = Notice {
+        let told = RateLimitHeaders {
             status: 200,
             group: Some("heavy".to_owned()),
             limit: Some(told),
             window: Some(Duration::from_secs(self.day.window_s)),
-            ..Notice::default()
+            ..RateLimitHeaders::default()
         };
         match verdict {
-            Verdict::Admitted { .. }
+            Decision::Admitted { .. }
                 if self.mutation == Mutation::NoReserve || !self.day.tells_remaining =>
             {
                 told
             }
-            Verdict::Admitted { remaining } => Notice {
+            Decision::Admitted { remaining } => RateLimitHeaders {
                 remaining: Some(remaining),
                 ..told
             },
-            Verdict::Refused { .. } if self.mutation == Mutation::DeafToPenalties => Notice {
-                status: 500,
-                ..told
-            },
-            Verdict::Refused {
+            Decision::Refused { .. } if self.mutation == Mutation::DeafToPenalties => {
+                RateLimitHeaders {
+                    status: 500,
+                    ..told
+                }
+            }
+            Decision::Refused {
                 retry_after_seconds,
             } => {
                 let wait = Some(Duration::from_secs(retry_after_seconds));
-                Notice {
+                RateLimitHeaders {
                     status: 429,
                     retry_after: wait,
                     ..told

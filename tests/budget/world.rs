@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringcentral_exporter::simulator::limiter::{Limit, Limiter, OtherTool, Verdict, Window};
+use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient, Window};
 
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// The time that the client gives a request.
@@ -117,7 +117,7 @@ impl Day {
 pub struct Answer {
     /// When it came, or when waiting for it ended.
     pub at: i64,
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Decision>,
 }
 
 /// The API during a day.
@@ -144,7 +144,7 @@ impl World {
         } else {
             window
         };
-        let other = (day.other > 0).then_some(OtherTool {
+        let other = (day.other > 0).then_some(OtherClient {
             requests: day.other,
             first: window / 3,
             every,
@@ -167,7 +167,7 @@ impl World {
         self.inside_penalty += u32::from(self.told_of_penalty && self.limiter.in_penalty(arrived));
         let verdict = self.limiter.admit(arrived);
         let in_time = took <= PATIENCE_MS;
-        if let Verdict::Refused { .. } = verdict {
+        if let Decision::Refused { .. } = verdict {
             self.refused += 1;
             self.told_of_penalty = in_time;
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
+use ringcentral_exporter::simulator::{
+    Fault, FaultKind, Operation, Scenario, SimResponse, Simulator,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command, output, pointed_at};
@@ -133,7 +135,7 @@ async fn a_second_signal_ends_at_once() {
 async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     let simulator = simulator().await;
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
-    let refusal = Reply::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
+    let refusal = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
     simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
     let mut program = ExporterProcess::start(pointed_at(
         &simulator,

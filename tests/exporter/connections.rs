@@ -165,7 +165,7 @@ async fn a_revocation_that_hangs_is_waited_for_two_seconds() {
 #[tokio::test]
 async fn inside_a_penalty_of_the_account_not_even_the_token_is_given_back() {
     let mut rig = Rig::start(Scenario::normal()).await;
-    let refusal = ringcentral_exporter::simulator::Reply::too_many_requests(Some(30));
+    let refusal = ringcentral_exporter::simulator::SimResponse::too_many_requests(Some(30));
     rig.simulator
         .inject(Fault::once(Operation::ActiveCalls, refusal));
     assert_eq!(

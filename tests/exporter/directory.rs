@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::Level;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 
 use crate::common::clock::ManualClock;
 use crate::faults::log;
@@ -103,7 +103,7 @@ async fn an_outage_of_the_list_fails_no_scrape() {
     let rig = Rig::start(still()).await;
     rig.simulator.inject(Fault::always(
         Operation::Extensions,
-        Reply::unavailable(503),
+        SimResponse::unavailable(503),
     ));
     let scraped = rig.scrape().await;
     assert_eq!(
@@ -126,7 +126,7 @@ async fn at_level_extension_the_list_is_not_asked_for() {
 #[tokio::test]
 async fn the_label_can_show_ids() {
     let rig = Rig::configured(still(), |config| {
-        config.common.metrics.extension_label = ExtensionLabel::Id
+        config.settings.metrics.extension_label = ExtensionLabel::Id
     })
     .await;
     let ids: Vec<_> = rig
@@ -150,7 +150,7 @@ async fn the_label_can_show_ids() {
 
 #[tokio::test]
 async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
-    let rig = Rig::configured(still(), |config| config.common.metrics.max_extensions = 5).await;
+    let rig = Rig::configured(still(), |config| config.settings.metrics.max_extensions = 5).await;
     let scraped = rig.scrape().await;
     let folded =
         scraped.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
@@ -182,7 +182,7 @@ async fn names_are_shown_on_request_alone_one_series_a_value() {
     let rig = Rig::start(still()).await;
     assert!(!rig.scrape().await.text.contains("extension_info"));
     let rig = Rig::configured(still(), |config| {
-        config.common.metrics.extension_info = true
+        config.settings.metrics.extension_info = true
     })
     .await;
     let scraped = rig.scrape().await;
@@ -217,7 +217,7 @@ async fn ended_calls_by_extension_begin_with_zeros_for_each_extension_that_is_se
     );
     let rig = Rig::configured(still(), |config| {
         config.accounts[0].name = "by_extension".to_owned();
-        config.common.metrics.extension_calls = true;
+        config.settings.metrics.extension_calls = true;
     });
     let samples = rig.await.scrape().await.samples();
     let extension = |series: &String| {

@@ -2,20 +2,25 @@
 //!
 //! Where they come from: `tests/fixtures/README.md`.
 
-use ringcentral_exporter::calls::{Call, Direction, ExtensionLabel, Labels, Snapshot, State};
+use ringcentral_exporter::calls::{
+    Call, CallState, Direction, ExtensionLabel, LabelLimiter, Snapshot,
+};
 use ringcentral_exporter::ringcentral::wire::{
-    ApiError, Page, parse_api_error, parse_extensions, parse_page, parse_token,
+    ApiError, CallPage, parse_api_error, parse_extensions, parse_page, parse_token,
 };
 use secrecy::ExposeSecret;
 
-fn page(body: &str) -> Page {
+fn page(body: &str) -> CallPage {
     let page = parse_page(body.as_bytes(), 1).unwrap();
-    assert_eq!(page.unreadable, 0);
+    assert_eq!(page.skipped, 0);
     page
 }
 
 fn snapshot(calls: &[Call]) -> Snapshot {
-    Snapshot::of(calls, &mut Labels::new(ExtensionLabel::Number, 10_000))
+    Snapshot::from_calls(
+        calls,
+        &mut LabelLimiter::new(ExtensionLabel::Number, 10_000),
+    )
 }
 
 /// The series of `ringcentral_active_calls`, as direction, result, extension and count.
@@ -76,7 +81,7 @@ fn the_same_call_ended_is_listed_and_not_live() {
         series(&ended.calls),
         [one(Direction::Inbound, "Accepted", "234567")]
     );
-    assert_eq!(ended.calls[0].state, State::Ended);
+    assert_eq!(ended.calls[0].state, CallState::Ended);
     assert_eq!(ended.calls[0].id, ringing.calls[0].id);
     let snapshot = snapshot(&ended.calls);
     assert_eq!(

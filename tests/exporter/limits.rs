@@ -132,7 +132,7 @@ async fn a_min_interval_makes_fetches_rarer() {
         ..Scenario::normal()
     };
     let rig = Rig::configured(scenario, |config| {
-        config.common.scrape.min_interval = Duration::from_secs(2)
+        config.settings.scrape.min_interval = Duration::from_secs(2)
     })
     .await;
     for _ in 0..30 {

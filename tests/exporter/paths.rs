@@ -175,7 +175,7 @@ async fn a_secrets_file_that_has_gone_is_told_and_looked_at_again() {
 #[tokio::test]
 async fn the_telemetry_path_can_be_moved() {
     let rig = Rig::configured(Scenario::normal(), |config| {
-        config.common.web.telemetry_path = "/probe/metrics".to_owned();
+        config.settings.web.telemetry_path = "/probe/metrics".to_owned();
     })
     .await;
     assert_eq!(rig.get("/metrics", &[]).await.status, 404);

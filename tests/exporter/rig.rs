@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{
-    Account, Common, Config, Level, Log, LogFormat, Metrics, Patience, Scrape, Web,
+    Account, Config, Level, Log, LogFormat, Metrics, Scrape, Settings, Timeouts, Web,
 };
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
@@ -35,10 +35,10 @@ pub async fn loopback() -> TcpListener {
 }
 
 /// Defaults, but for a back-off short enough to wait for.
-pub fn common() -> Common {
-    Common {
+pub fn common() -> Settings {
+    Settings {
         web: Web {
-            listen: Vec::new(),
+            listen_addresses: Vec::new(),
             telemetry_path: "/metrics".to_owned(),
             config_file: None,
             enable_lifecycle: false,
@@ -58,9 +58,9 @@ pub fn common() -> Common {
             level: tracing::Level::DEBUG,
             format: LogFormat::Logfmt,
         },
-        patience: Patience {
-            refusal_first: Duration::from_millis(500),
-            ..Patience::default()
+        timeouts: Timeouts {
+            login_backoff_min: Duration::from_millis(500),
+            ..Timeouts::default()
         },
     }
 }
@@ -99,13 +99,13 @@ impl Rig {
         let mut config = Config {
             accounts: vec![account(&simulator)],
             accounts_file: None,
-            common: common(),
+            settings: common(),
         };
         change(&mut config);
         let listener = loopback().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let reloader = Arc::new(Reloader::new(&config.common, None).unwrap());
+        let reloader = Arc::new(Reloader::new(&config.settings, None).unwrap());
         let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async {
             drop(stopped.await)
         });

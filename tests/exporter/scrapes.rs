@@ -64,7 +64,7 @@ async fn every_gauge_equals_what_is_listed_and_gone_calls_are_gone() {
 async fn so_it_is_where_replies_have_neither_paging_nor_navigation() {
     shows_the_truth(
         Scenario {
-            envelope: Envelope::Bare,
+            envelope: Envelope::Minimal,
             ..Scenario::normal()
         },
         5,
@@ -100,7 +100,7 @@ async fn so_it_is_over_many_small_pages() {
 async fn so_it_is_where_the_api_obeys_no_parameter() {
     shows_the_truth(
         Scenario {
-            obeys_query: false,
+            honors_query: false,
             ..Scenario::normal()
         },
         5,
@@ -169,7 +169,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
 async fn without_the_label_extension_the_counts_add_up() {
     let clock = ManualClock::new();
     let rig = Rig::configured(clock.scenario(Scenario::normal()), |config| {
-        config.common.metrics.extension_label = ExtensionLabel::Off;
+        config.settings.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
     let scraped = rig.scrape().await;

@@ -6,14 +6,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use ringcentral_exporter::calls::{Call, CallResult, Direction, Extension, State};
+use ringcentral_exporter::calls::{Call, CallResult, CallState, Direction, Extension};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
-use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, Walked};
-use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
+use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
 use ringcentral_exporter::simulator::company::Company;
-use ringcentral_exporter::simulator::limiter::{Limit, Limiter, Verdict};
-use ringcentral_exporter::simulator::load_profile::Curve;
+use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter};
+use ringcentral_exporter::simulator::load_profile::LoadProfile;
 use ringcentral_exporter::simulator::record::{self, Party};
 use ringcentral_exporter::simulator::{Record, Switchboard};
 use smol_str::ToSmolStr;
@@ -60,7 +60,7 @@ impl Day {
     }
 
     fn of(extensions: usize, calls_per_minute: f64, from: i64) -> Self {
-        let curve = Curve {
+        let curve = LoadProfile {
             calls_per_minute,
             day_shift_ms: 0,
             surge: None,
@@ -149,7 +149,7 @@ impl Iterator for Fetches<'_> {
         loop {
             let at = self.scrapes.next()?;
             let moment = self.moment(at);
-            if at < self.walking_until || !self.budget.walk_at(moment).is_past(moment) {
+            if at < self.walking_until || !self.budget.next_fetch_at(moment).is_past(moment) {
                 continue;
             }
             let records = self.day.switchboard.listed_at(at);
@@ -167,40 +167,42 @@ impl Iterator for Fetches<'_> {
 impl Fetches<'_> {
     /// Whether the budget held all pages. The list stands still meanwhile.
     fn walk(&mut self, start: i64, pages: usize) -> bool {
-        self.budget.walk_starts(self.moment(start));
+        self.budget.record_fetch_start(self.moment(start));
         for page in 0..pages as i64 {
             let now = start + page * PAGE_MS;
             let moment = self.moment(now);
             self.walking_until = now;
             if !self
                 .budget
-                .request_at(Operation::ActiveCalls, moment)
+                .next_request_at(Operation::ActiveCalls, moment)
                 .is_past(moment)
             {
-                self.budget.walk_ended(Walked::OverBudget);
+                self.budget.record_page_count(PageCount::Unknown);
                 return false;
             }
             self.ask(now);
         }
         self.walking_until += PAGE_MS;
-        self.budget.walk_ended(Walked::Whole(pages as u32));
+        self.budget
+            .record_page_count(PageCount::Exact(pages as u32));
         true
     }
 
     fn ask(&mut self, now: i64) {
-        self.budget.sent(Operation::ActiveCalls, self.moment(now));
-        let Verdict::Admitted { remaining } = self.limiter.admit(now) else {
+        self.budget
+            .record_request(Operation::ActiveCalls, self.moment(now));
+        let Decision::Admitted { remaining } = self.limiter.admit(now) else {
             panic!("a 429")
         };
-        let notice = Notice {
+        let notice = RateLimitHeaders {
             status: 200,
             group: Some("heavy".to_owned()),
             limit: Some(10),
             remaining: Some(remaining),
             window: Some(Duration::from_secs(60)),
-            ..Notice::default()
+            ..RateLimitHeaders::default()
         };
-        self.budget.answered(
+        self.budget.record_response(
             Operation::ActiveCalls,
             Some(&notice),
             self.moment(now + PAGE_MS),
@@ -228,9 +230,9 @@ fn call(record: &Record) -> Call {
         record::Direction::Outbound => (Direction::Outbound, &record.from),
     };
     let state = if record.is_live() {
-        State::Live
+        CallState::Live
     } else {
-        State::Ended
+        CallState::Ended
     };
     Call {
         id: record.id.as_str().into(),
@@ -241,7 +243,7 @@ fn call(record: &Record) -> Call {
             .into(),
         direction,
         state,
-        result: CallResult::from_wire(record.result).unwrap(),
+        result: CallResult::parse(record.result).unwrap(),
         extension: extension(record, own_side),
         start: jiff::Timestamp::from_millisecond(record.start_ms).ok(),
         duration: record

@@ -25,7 +25,7 @@ use broken::{
     SessionPerRecord,
 };
 use day::{Day, Fetch, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
-use ringcentral_exporter::calls::{ExtensionLabel, Labels, Ledger, Snapshot};
+use ringcentral_exporter::calls::{CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
 use tally::Tally;
 use truth::History;
 
@@ -77,9 +77,9 @@ impl Life {
 
 /// Whether the gauges are what was listed at that instant.
 fn gauges_are_true(fetch: &Fetch) {
-    let gauges = Tally::of(&Snapshot::of(
+    let gauges = Tally::of(&Snapshot::from_calls(
         &fetch.calls(),
-        &mut Labels::new(ExtensionLabel::Number, 10_000),
+        &mut LabelLimiter::new(ExtensionLabel::Number, 10_000),
     ));
     gauges.agrees_with(&truth::gauges(&fetch.records)).unwrap();
 }
@@ -90,7 +90,7 @@ fn is_exact(scrapers: i64, interval_s: i64, fetches: RangeInclusive<usize>) {
     let fetched = day
         .fetches(scrapers, interval_s, day.all())
         .inspect(gauges_are_true);
-    let life = Life::live(&mut Ledger::default(), fetched);
+    let life = Life::live(&mut CallTracker::default(), fetched);
     println!(
         "{} fetches: {:?}",
         life.history.len(),
@@ -161,7 +161,10 @@ fn a_day_of_500_000_calls_is_counted_exactly() {
             gauges_are_true(fetch)
         }
     });
-    let life = Life::live(&mut Ledger::default(), looked_at.map(|(_, fetch)| fetch));
+    let life = Life::live(
+        &mut CallTracker::default(),
+        looked_at.map(|(_, fetch)| fetch),
+    );
     println!(
         "{} fetches: {:?}",
         life.history.len(),
@@ -184,7 +187,7 @@ fn a_day_of_500_000_calls_is_counted_exactly() {
 fn a_list_that_outgrows_half_the_window_is_counted_exactly_at_5_seconds() {
     let day = Day::huge_from_morning();
     let fetched = day.fetches(1, 5, day.from..day.from + 3 * HOUR_MS);
-    let life = Life::live(&mut Ledger::default(), fetched);
+    let life = Life::live(&mut CallTracker::default(), fetched);
     println!(
         "{} fetches: {:?}",
         life.history.len(),
@@ -199,13 +202,13 @@ fn a_list_that_outgrows_half_the_window_is_counted_exactly_at_5_seconds() {
 fn a_list_that_outgrows_half_the_window_says_at_60_seconds_that_calls_went_unseen() {
     let day = Day::huge_from_morning();
     let fetched = day.fetches(1, 60, day.from..day.from + 3 * HOUR_MS);
-    says_that_calls_went_unseen(&day, &Life::live(&mut Ledger::default(), fetched));
+    says_that_calls_went_unseen(&day, &Life::live(&mut CallTracker::default(), fetched));
 }
 
 #[test]
 fn scrapes_at_five_minutes_say_that_calls_went_unseen() {
     let day = Day::usual();
-    let life = Life::live(&mut Ledger::default(), day.fetches(1, 300, day.all()));
+    let life = Life::live(&mut CallTracker::default(), day.fetches(1, 300, day.all()));
     says_that_calls_went_unseen(&day, &life);
     assert_eq!(
         life.counted.total("coverage_gaps"),
@@ -247,7 +250,8 @@ fn three_lives_count_the_day_but_for_what_ended_between_them() {
         restart + 40_000..outage,
         outage + 20 * MINUTE_MS..day.all().end,
     ];
-    let lives = lives.map(|during| Life::live(&mut Ledger::default(), day.fetches(1, 15, during)));
+    let lives =
+        lives.map(|during| Life::live(&mut CallTracker::default(), day.fetches(1, 15, during)));
     let (first, last) = (lives[0].history.first(), lives[2].history.last());
     let mut counted = Tally::default();
     let mut truth = truth::ended(&day.switchboard, first, last);
@@ -285,7 +289,7 @@ fn flickering(day: &Day, ledger: &mut dyn Counting) -> Life {
 #[test]
 fn a_record_that_vanishes_and_returns_is_counted_once() {
     let day = Day::usual();
-    flickering(&day, &mut Ledger::default())
+    flickering(&day, &mut CallTracker::default())
         .is_true(&day)
         .unwrap();
 }

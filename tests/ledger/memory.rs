@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::process::Command;
 
-use ringcentral_exporter::calls::Ledger;
+use ringcentral_exporter::calls::CallTracker;
 
 use crate::day::{Day, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
 
@@ -37,7 +37,7 @@ fn a_day_of_500_000_calls_ends_with_no_more_memory_than_at_noon() {
 fn ends_with_no_more_than_at_noon() {
     let mut day = Walked {
         day: Day::huge(),
-        ledger: Ledger::default(),
+        ledger: CallTracker::default(),
         fetched: Vec::new(),
     };
     let noon = day.until(12 * HOUR_MS);
@@ -62,7 +62,7 @@ struct Held {
 /// A day that stops on the way.
 struct Walked {
     day: Day,
-    ledger: Ledger,
+    ledger: CallTracker,
     fetched: Vec<i64>,
 }
 
@@ -74,7 +74,7 @@ impl Walked {
             self.day.from + ms,
         );
         for fetch in self.day.fetches(1, WINDOWFUL_S, from..until) {
-            self.ledger.enter(&fetch.calls(), fetch.moment);
+            self.ledger.update(&fetch.calls(), fetch.moment);
             self.fetched.push(fetch.at);
         }
         let held = Held {
@@ -97,7 +97,7 @@ impl Walked {
 }
 
 /// The ledger shows each record and each session that it knows with the moment when it was last seen.
-fn entries(ledger: &Ledger) -> usize {
+fn entries(ledger: &CallTracker) -> usize {
     format!("{ledger:?}").matches("seen: ").count()
 }
 

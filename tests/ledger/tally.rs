@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use ringcentral_exporter::calls::snapshot::RecordLabels;
-use ringcentral_exporter::calls::{News, Outcome, Snapshot};
+use ringcentral_exporter::calls::{CallEvents, Outcome, Snapshot};
 
 /// What was counted, by family and labels. What is zero is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Tally {
     }
 
     /// What the ledger told, as the counters and the histogram take it.
-    pub fn take(&mut self, news: &News) {
+    pub fn take(&mut self, news: &CallEvents) {
         for ended in &news.ended {
             let (direction, result) = (ended.direction.as_str(), ended.result.as_str());
             let extension = ended
@@ -68,7 +68,7 @@ impl Tally {
             let Some(seconds) = ended.duration else {
                 continue;
             };
-            let outcome = Outcome::of(&ended.result).as_str();
+            let outcome = Outcome::from_result(&ended.result).as_str();
             self.add(format_args!("duration_count {direction} {outcome}"), 1);
             self.add(
                 format_args!("duration_ms {direction} {outcome}"),

@@ -1,6 +1,6 @@
 //! What goes wrong during the month, and when. The other tool that empties the limit is the scenario's own.
 
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Times};
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, SimResponse, Times};
 
 use crate::world::World;
 
@@ -15,7 +15,7 @@ pub fn befall(world: &mut World, second: i64) {
         // An outage of forty minutes each night; calls that end meanwhile go unseen, and a gap says so.
         s if s == 3 * HOUR + 40 * MINUTE => world.simulator().inject(Fault::always(
             Operation::ActiveCalls,
-            Reply::unavailable(503),
+            SimResponse::unavailable(503),
         )),
         s if s == 4 * HOUR + 20 * MINUTE => world.simulator().clear_faults(),
         // A request that is never answered, and one that is torn.
@@ -24,7 +24,7 @@ pub fn befall(world: &mut World, second: i64) {
         // Somebody else opens a sixth session.
         s if s == 11 * HOUR => world.simulator().evict_tokens(),
         // Too many requests, by somebody else's doing, for the whole account.
-        s if s == 15 * HOUR => hurt(world, Reply::too_many_requests(Some(40)).into()),
+        s if s == 15 * HOUR => hurt(world, SimResponse::too_many_requests(Some(40)).into()),
         // Logins that are refused thrice running: a gap.
         s if s == 19 * HOUR => refuse_logins(world),
         s if s == 22 * HOUR => world.rotate_jwt(),
@@ -39,7 +39,7 @@ fn hurt(world: &World, kind: FaultKind) {
 }
 
 fn refuse_logins(world: &World) {
-    let kind = FaultKind::from(Reply::grant_not_allowed());
+    let kind = FaultKind::from(SimResponse::grant_not_allowed());
     world.simulator().inject(Fault {
         operation: Operation::Token,
         kind,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ringcentral_exporter::config::Patience;
+use ringcentral_exporter::config::Timeouts;
 use ringcentral_exporter::secret::SecretSource;
-use ringcentral_exporter::simulator::limiter::OtherTool;
+use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ impl World {
                 std::fs::write(&jwt, secrecy::ExposeSecret::expose_secret(value)).unwrap();
             }
             config.accounts[0].jwt = SecretSource::File(jwt);
-            config.common.patience = Patience::default();
+            config.settings.timeouts = Timeouts::default();
         });
         Self {
             rig: rig.await,
@@ -142,7 +142,7 @@ impl World {
 /// Another tool empties the limit every three hours.
 fn scenario() -> Scenario {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let other_tool = Some(OtherTool {
+    let other_tool = Some(OtherClient {
         requests: 10,
         first: hours(1),
         every: hours(3),

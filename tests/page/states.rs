@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::config::Config;
 use ringcentral_exporter::secret::SecretSource;
-use ringcentral_exporter::simulator::{Fault, Operation, Reply, Scenario};
+use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
 use crate::browser::{pictures, visit};
 use crate::document::is_sound;
@@ -75,7 +75,7 @@ async fn failing() {
             ..Scenario::normal()
         },
         |config: &mut Config| {
-            config.common.patience.refusal_first = Duration::from_secs(60);
+            config.settings.timeouts.login_backoff_min = Duration::from_secs(60);
         },
     )
     .await;
@@ -96,7 +96,7 @@ async fn failing() {
 async fn blocked() {
     let rig = Rig::start(Scenario::normal()).await;
     rig.scrape().await;
-    let refusal = Reply::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
+    let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
     rig.simulator
         .inject(Fault::always(Operation::ActiveCalls, refusal));
     tokio::time::sleep(Duration::from_millis(7600)).await;
@@ -114,7 +114,7 @@ async fn blocked() {
 #[tokio::test]
 async fn stale() {
     let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
-        config.common.scrape.max_age = Duration::from_secs(1);
+        config.settings.scrape.max_age = Duration::from_secs(1);
     })
     .await;
     rig.scrape().await;
@@ -138,7 +138,7 @@ async fn a_reload_that_failed() {
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
     let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
-        config.common.web.enable_lifecycle = true;
+        config.settings.web.enable_lifecycle = true;
         config.accounts[0].jwt = SecretSource::File(jwt.clone());
     })
     .await;

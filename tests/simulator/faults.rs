@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Times};
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, SimResponse, Times};
 
 use crate::common::{CALLS, Rig, error, header, json, unpacked};
 
@@ -22,16 +22,20 @@ async fn every_documented_error_can_be_had() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
     let errors = [
-        (Reply::bad_parameter("page", "x"), 400, "CMN-101"),
-        (Reply::token_not_found(), 401, "OAU-213"),
-        (Reply::token_expired(), 401, "OAU-128"),
-        (Reply::app_lacks("ReadCallLog"), 403, "CMN-401"),
-        (Reply::user_lacks("ReadCompanyCallLog"), 403, "CMN-408"),
-        (Reply::not_found("accountId", "1"), 404, "CMN-102"),
-        (Reply::too_many_requests(None), 429, "CMN-301"),
-        (Reply::unavailable(500), 500, "CMN-201"),
+        (SimResponse::bad_parameter("page", "x"), 400, "CMN-101"),
+        (SimResponse::token_not_found(), 401, "OAU-213"),
+        (SimResponse::token_expired(), 401, "OAU-128"),
+        (SimResponse::app_lacks("ReadCallLog"), 403, "CMN-401"),
         (
-            Reply::unavailable(503).with("Retry-After", 3),
+            SimResponse::user_lacks("ReadCompanyCallLog"),
+            403,
+            "CMN-408",
+        ),
+        (SimResponse::not_found("accountId", "1"), 404, "CMN-102"),
+        (SimResponse::too_many_requests(None), 429, "CMN-301"),
+        (SimResponse::unavailable(500), 500, "CMN-201"),
+        (
+            SimResponse::unavailable(503).with("Retry-After", 3),
             503,
             "CMN-201",
         ),
@@ -47,12 +51,12 @@ async fn every_documented_error_can_be_had() {
 async fn a_429_comes_with_or_without_the_headers_of_a_group() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    let bare = met(&rig, &token, Reply::too_many_requests(Some(7)))
+    let bare = met(&rig, &token, SimResponse::too_many_requests(Some(7)))
         .await
         .unwrap();
     assert_eq!(header(&bare, "retry-after"), Some("7"));
     assert_eq!(header(&bare, "x-rate-limit-group"), None);
-    let group = Reply::too_many_requests(None).with_rate_limit("heavy", 10, 0, 60);
+    let group = SimResponse::too_many_requests(None).with_rate_limit("heavy", 10, 0, 60);
     let group = met(&rig, &token, group).await.unwrap();
     assert_eq!(header(&group, "retry-after"), None);
     assert_eq!(header(&group, "x-rate-limit-group"), Some("heavy"));
@@ -62,7 +66,7 @@ async fn a_429_comes_with_or_without_the_headers_of_a_group() {
 async fn faults_meet_their_operation_so_often_and_can_be_cleared() {
     let rig = Rig::normal().await;
     let token = rig.token().await;
-    let kind = FaultKind::from(Reply::html(502, "Bad Gateway"));
+    let kind = FaultKind::from(SimResponse::html(502, "Bad Gateway"));
     let fault = Fault {
         operation: Operation::ActiveCalls,
         kind,
@@ -73,8 +77,10 @@ async fn faults_meet_their_operation_so_often_and_can_be_cleared() {
     assert_eq!(rig.get(&token, CALLS).await.status(), 502);
     assert_eq!(rig.get(&token, CALLS).await.status(), 502);
     assert_eq!(rig.get(&token, CALLS).await.status(), 200);
-    rig.simulator
-        .inject(Fault::always(Operation::Token, Reply::grant_not_allowed()));
+    rig.simulator.inject(Fault::always(
+        Operation::Token,
+        SimResponse::grant_not_allowed(),
+    ));
     assert_eq!(error(rig.log_in().await).await, (400, "OAU-251".to_owned()));
     rig.simulator.clear_faults();
     assert_eq!(rig.log_in().await.status(), 200);

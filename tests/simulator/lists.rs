@@ -166,7 +166,7 @@ async fn filters_and_the_detailed_view_are_honoured() {
 #[tokio::test]
 async fn an_account_that_drops_parameters_answers_a_hundred_simple_records() {
     let rig = Rig::start(Scenario {
-        obeys_query: false,
+        honors_query: false,
         ..Scenario::default()
     })
     .await;
@@ -188,7 +188,7 @@ async fn an_account_that_drops_parameters_answers_a_hundred_simple_records() {
 #[tokio::test]
 async fn the_bare_envelope_has_neither_paging_nor_navigation() {
     let scenario = Scenario {
-        envelope: Envelope::Bare,
+        envelope: Envelope::Minimal,
         finished_field: true,
         ..Scenario::default()
     };

@@ -100,7 +100,7 @@ async fn a_user_may_have_several_jwts_until_they_are_rotated() {
 async fn a_token_ends_when_its_life_does_whatever_was_said_of_it() {
     let rig = Rig::start(Scenario {
         token_life: Duration::from_secs(30),
-        said_token_life: Some(Duration::from_secs(7199)),
+        advertised_token_lifetime: Some(Duration::from_secs(7199)),
         ..Scenario::default()
     })
     .await;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::limiter::OtherTool;
+use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{JournalEntry, Operation};
 
 use crate::weather::Phase;
@@ -35,7 +35,7 @@ pub struct Rotation {
 pub struct Diary {
     pub started_ms: i64,
     pub stopped_ms: Option<i64>,
-    other_tool: OtherTool,
+    other_tool: OtherClient,
     pub phases: Vec<(i64, Phase)>,
     pub injections: Vec<Injection>,
     pub evictions: Vec<i64>,
@@ -46,7 +46,7 @@ pub struct Diary {
 
 impl Diary {
     /// An empty one, of a run in which another tool spends the limit now and then.
-    pub fn new(started_ms: i64, other_tool: OtherTool) -> Self {
+    pub fn new(started_ms: i64, other_tool: OtherClient) -> Self {
         Self {
             started_ms,
             stopped_ms: None,

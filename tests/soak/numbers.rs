@@ -318,7 +318,7 @@ fn difference(truth: &Samples, shown: &Samples) -> BTreeMap<String, (Option<f64>
 #[cfg(test)]
 mod tests {
     use ringcentral_exporter::simulator::Scenario;
-    use ringcentral_exporter::simulator::limiter::OtherTool;
+    use ringcentral_exporter::simulator::limiter::OtherClient;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -332,7 +332,7 @@ mod tests {
         let hours = Duration::from_secs(36_000);
         let diary = Diary::new(
             simulator.now(),
-            OtherTool {
+            OtherClient {
                 requests: 10,
                 first: hours,
                 every: hours,

@@ -315,7 +315,7 @@ fn group(operation: Operation) -> &'static str {
 /// The judge is judged: journals that are wrong in one way each.
 #[cfg(test)]
 mod tests {
-    use ringcentral_exporter::simulator::limiter::OtherTool;
+    use ringcentral_exporter::simulator::limiter::OtherClient;
 
     use super::*;
     use crate::weather::Fate;
@@ -353,7 +353,7 @@ mod tests {
         let hours = Duration::from_secs(36_000);
         Diary::new(
             0,
-            OtherTool {
+            OtherClient {
                 requests: 10,
                 first: hours,
                 every: hours,

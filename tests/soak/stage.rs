@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use ringcentral_exporter::simulator::limiter::{Limit, OtherTool};
+use ringcentral_exporter::simulator::limiter::{Limit, OtherClient};
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{
-    Fault, FaultKind, JournalEntry, Operation, Reply, Scenario, Simulator,
+    Fault, FaultKind, JournalEntry, Operation, Scenario, SimResponse, Simulator,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -179,9 +179,9 @@ impl Stage {
 
     fn refuse_login(&self) {
         let refusal = if self.dice(Rng::bool) {
-            Reply::invalid_client(401)
+            SimResponse::invalid_client(401)
         } else {
-            Reply::grant_not_allowed()
+            SimResponse::grant_not_allowed()
         };
         self.inject(
             "login refused",
@@ -199,26 +199,35 @@ impl Stage {
         let (kind, fault, silences) = match (api, pick) {
             (Api::Unavailable, 0 | 1) => (
                 "503 with Retry-After",
-                later(Reply::unavailable(503), wait),
+                later(SimResponse::unavailable(503), wait),
                 true,
             ),
-            (Api::Unavailable, _) => ("503", Reply::unavailable(503).into(), false),
+            (Api::Unavailable, _) => ("503", SimResponse::unavailable(503).into(), false),
             (Api::TooMany, 0) => (
                 "429 for the account",
-                later(Reply::too_many_requests(None), wait),
+                later(SimResponse::too_many_requests(None), wait),
                 true,
             ),
             (Api::TooMany, _) => {
-                let reply = Reply::too_many_requests(None).with("X-Rate-Limit-Group", "heavy");
+                let reply =
+                    SimResponse::too_many_requests(None).with("X-Rate-Limit-Group", "heavy");
                 ("429 for the group", later(reply, wait), true)
             }
-            (Api::Html, 0..3) => ("HTML with 200", Reply::html(200, "Sign in").into(), false),
-            (Api::Html, _) => (
-                "HTML with 502",
-                Reply::html(502, "Bad Gateway").into(),
+            (Api::Html, 0..3) => (
+                "HTML with 200",
+                SimResponse::html(200, "Sign in").into(),
                 false,
             ),
-            (Api::Forbidding, _) => ("403", Reply::user_lacks("ReadCompanyCallLog").into(), false),
+            (Api::Html, _) => (
+                "HTML with 502",
+                SimResponse::html(502, "Bad Gateway").into(),
+                false,
+            ),
+            (Api::Forbidding, _) => (
+                "403",
+                SimResponse::user_lacks("ReadCompanyCallLog").into(),
+                false,
+            ),
             (_, 0) => ("body cut", FaultKind::Cut, false),
             (_, 1) => (
                 "closed before the answer",
@@ -286,14 +295,14 @@ pub fn lists_a_minute(duration: Duration) -> u32 {
     if weather::is_short(duration) { 60 } else { 10 }
 }
 
-fn later(reply: Reply, seconds: i64) -> FaultKind {
+fn later(reply: SimResponse, seconds: i64) -> FaultKind {
     reply.with("Retry-After", seconds).into()
 }
 
 /// It empties the bucket once towards the end of a short run, and every eight minutes of a long one.
-fn other_tool(duration: Duration) -> OtherTool {
+fn other_tool(duration: Duration) -> OtherClient {
     let first = duration.mul_f64(0.75).min(Duration::from_secs(240));
-    OtherTool {
+    OtherClient {
         requests: lists_a_minute(duration),
         first,
         every: Duration::from_secs(480),
@@ -301,7 +310,7 @@ fn other_tool(duration: Duration) -> OtherTool {
 }
 
 /// A company whose list stays within one page: a list of several is of several instants, and no single truth is its.
-fn scenario(other_tool: OtherTool, lists_a_minute: u32) -> Scenario {
+fn scenario(other_tool: OtherClient, lists_a_minute: u32) -> Scenario {
     Scenario {
         calls_per_minute: 40.0,
         other_tool: Some(other_tool),

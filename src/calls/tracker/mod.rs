@@ -12,44 +12,44 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::calls::{Call, CallResult, Direction, Extension, Outcome, State};
+use crate::calls::{Call, CallResult, CallState, Direction, Extension, Outcome};
 use crate::clock::Moment;
 
 /// Ids are forgotten this long after they leave the list; until then a record may return and still be known.
-const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
+const RETENTION: Duration = Duration::from_secs(10 * 60);
 /// A record stays listed some two minutes after its end, so lists this far apart have seen every one.
-const GAP: Duration = Duration::from_secs(100);
+const MAX_LIST_GAP: Duration = Duration::from_secs(100);
 
 /// What is known of the calls so far. Ids are kept as hashes with a key of this process, which are small: with twenty
 /// thousand ids known, one call in 10^15 would be taken for another.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct CallTracker {
     hasher: RandomState,
-    records: HashMap<u64, Record>,
-    sessions: HashMap<u64, Session>,
+    records: HashMap<u64, TrackedRecord>,
+    sessions: HashMap<u64, TrackedSession>,
     last: Option<Moment>,
 }
 
 #[derive(Clone, Debug)]
-struct Record {
+struct TrackedRecord {
     was_live: bool,
     has_ended: bool,
-    seen: Instant,
+    last_seen: Instant,
 }
 
 #[derive(Clone, Debug)]
-struct Session {
+struct TrackedSession {
     is_live: bool,
     outcome: Option<Outcome>,
     has_ended: bool,
-    seen: Instant,
+    last_seen: Instant,
 }
 
 /// What a list has told that was not known before.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct News {
+pub struct CallEvents {
     /// Records that ended.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<EndedCall>,
     /// Sessions that began.
     pub sessions_started: u64,
     /// Sessions that ended.
@@ -62,7 +62,7 @@ pub struct News {
 
 /// A record that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
+pub struct EndedCall {
     /// As listed once it had ended.
     pub direction: Direction,
     /// As listed once it had ended.
@@ -73,42 +73,48 @@ pub struct Ended {
     pub extension: Option<Extension>,
 }
 
-impl Ledger {
+impl CallTracker {
     /// Takes a list in, whose calls are distinct by id; gives what is new.
-    pub fn enter(&mut self, calls: &[Call], now: Moment) -> News {
+    pub fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
         let is_baseline = self.last.is_none();
-        let mut news = News {
-            gap: self.last.is_some_and(|last| now.since(last) > GAP),
-            ..News::default()
+        let mut news = CallEvents {
+            gap: self
+                .last
+                .is_some_and(|last| now.saturating_duration_since(last) > MAX_LIST_GAP),
+            ..CallEvents::default()
         };
         self.last = Some(now);
         for session in self.sessions.values_mut() {
             session.is_live = false;
         }
         for call in calls {
-            self.enter_record(call, now, &mut news);
-            self.enter_session(call, now, &mut news);
+            self.update_record(call, now, &mut news);
+            self.update_session(call, now, &mut news);
         }
         self.end_sessions(&mut news);
-        news.lost = self.forget(now);
-        if is_baseline { News::default() } else { news }
+        news.lost = self.expire(now);
+        if is_baseline {
+            CallEvents::default()
+        } else {
+            news
+        }
     }
 
-    fn enter_record(&mut self, call: &Call, now: Moment, news: &mut News) {
-        let unknown = Record {
+    fn update_record(&mut self, call: &Call, now: Moment, news: &mut CallEvents) {
+        let unknown = TrackedRecord {
             was_live: false,
             has_ended: false,
-            seen: now.instant,
+            last_seen: now.instant,
         };
         let record = self
             .records
             .entry(self.hasher.hash_one(&call.id))
             .or_insert(unknown);
-        record.seen = now.instant;
-        record.was_live |= call.state == State::Live;
-        if call.state == State::Ended && !record.has_ended {
+        record.last_seen = now.instant;
+        record.was_live |= call.state == CallState::Live;
+        if call.state == CallState::Ended && !record.has_ended {
             record.has_ended = true;
-            news.ended.push(Ended {
+            news.ended.push(EndedCall {
                 direction: call.direction,
                 result: call.result.clone(),
                 duration: call.duration,
@@ -118,8 +124,8 @@ impl Ledger {
     }
 
     /// A record that says neither is of no session until a later list tells.
-    fn enter_session(&mut self, call: &Call, now: Moment, news: &mut News) {
-        if call.state == State::Unknown {
+    fn update_session(&mut self, call: &Call, now: Moment, news: &mut CallEvents) {
+        if call.state == CallState::Unknown {
             return;
         }
         let session = self
@@ -127,17 +133,17 @@ impl Ledger {
             .entry(self.hasher.hash_one(&call.session))
             .or_insert_with(|| {
                 news.sessions_started += 1;
-                Session {
+                TrackedSession {
                     is_live: false,
                     outcome: None,
                     has_ended: false,
-                    seen: now.instant,
+                    last_seen: now.instant,
                 }
             });
-        session.seen = now.instant;
+        session.last_seen = now.instant;
         match call.state {
-            State::Ended => {
-                let outcome = Outcome::of(&call.result);
+            CallState::Ended => {
+                let outcome = Outcome::from_result(&call.result);
                 session.outcome = Some(session.outcome.map_or(outcome, |best| best.min(outcome)));
             }
             _ => session.is_live = true,
@@ -145,7 +151,7 @@ impl Ledger {
     }
 
     /// A session has ended when none of its records is live and one has ended; whatever joins later, it ended once.
-    fn end_sessions(&mut self, news: &mut News) {
+    fn end_sessions(&mut self, news: &mut CallEvents) {
         for session in self
             .sessions
             .values_mut()
@@ -159,15 +165,16 @@ impl Ledger {
     }
 
     /// Forgets what has long left the list; gives the records among it that were live and never seen ended.
-    fn forget(&mut self, now: Moment) -> u64 {
-        let is_kept = |seen: Instant| now.instant.saturating_duration_since(seen) < FORGET_AFTER;
+    fn expire(&mut self, now: Moment) -> u64 {
+        let is_kept = |seen: Instant| now.instant.saturating_duration_since(seen) < RETENTION;
         let mut lost = 0;
         self.records.retain(|_, record| {
-            let kept = is_kept(record.seen);
+            let kept = is_kept(record.last_seen);
             lost += u64::from(!kept && record.was_live && !record.has_ended);
             kept
         });
-        self.sessions.retain(|_, session| is_kept(session.seen));
+        self.sessions
+            .retain(|_, session| is_kept(session.last_seen));
         lost
     }
 }

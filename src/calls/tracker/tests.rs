@@ -6,9 +6,9 @@ use super::*;
 fn call(text: &str) -> Call {
     let parts: Vec<_> = text.split(':').collect();
     let (state, result) = match parts[2] {
-        "live" => (State::Live, CallResult::IN_PROGRESS),
-        "unknown" => (State::Unknown, CallResult::UNKNOWN),
-        result => (State::Ended, CallResult::from_wire(result).unwrap()),
+        "live" => (CallState::Live, CallResult::IN_PROGRESS),
+        "unknown" => (CallState::Unknown, CallResult::UNKNOWN),
+        result => (CallState::Ended, CallResult::parse(result).unwrap()),
     };
     Call {
         id: parts[0].into(),
@@ -24,7 +24,7 @@ fn call(text: &str) -> Call {
 
 /// A ledger that has seen an empty baseline, and its clock.
 struct Story {
-    ledger: Ledger,
+    ledger: CallTracker,
     now: Moment,
 }
 
@@ -35,29 +35,29 @@ impl Story {
 
     fn from_baseline(baseline: &[&str]) -> Self {
         let mut story = Self {
-            ledger: Ledger::default(),
+            ledger: CallTracker::default(),
             now: Moment::now(),
         };
         assert_eq!(
             story.list(baseline),
-            News::default(),
+            CallEvents::default(),
             "the baseline counts for nothing"
         );
         story
     }
 
-    fn list(&mut self, calls: &[&str]) -> News {
+    fn list(&mut self, calls: &[&str]) -> CallEvents {
         self.list_after(15, calls)
     }
 
-    fn list_after(&mut self, seconds: u64, calls: &[&str]) -> News {
+    fn list_after(&mut self, seconds: u64, calls: &[&str]) -> CallEvents {
         self.now = self.now.after(Duration::from_secs(seconds));
         let calls: Vec<_> = calls.iter().map(|text| call(text)).collect();
-        self.ledger.enter(&calls, self.now)
+        self.ledger.update(&calls, self.now)
     }
 }
 
-fn results(news: &News) -> Vec<&str> {
+fn results(news: &CallEvents) -> Vec<&str> {
     news.ended
         .iter()
         .map(|ended| ended.result.as_str())
@@ -75,9 +75,9 @@ fn a_call_is_counted_once_when_first_seen_ended() {
     );
     assert_eq!(news.ended[0].duration, Some(7.0));
     for _ in 0..8 {
-        assert_eq!(story.list(&["a:s:Accepted"]), News::default());
+        assert_eq!(story.list(&["a:s:Accepted"]), CallEvents::default());
     }
-    assert_eq!(story.list(&[]), News::default());
+    assert_eq!(story.list(&[]), CallEvents::default());
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn what_the_first_list_shows_as_ended_is_not_counted_and_what_is_live_is_when_it
 fn a_record_that_vanishes_and_returns_is_the_same_record() {
     let mut story = Story::new();
     story.list(&["a:s:live"]);
-    assert_eq!(story.list(&[]), News::default());
+    assert_eq!(story.list(&[]), CallEvents::default());
     assert_eq!(results(&story.list(&["a:s:Accepted"])), ["Accepted"]);
     story.list(&[]);
-    assert_eq!(story.list(&["a:s:Accepted"]), News::default());
+    assert_eq!(story.list(&["a:s:Accepted"]), CallEvents::default());
 }
 
 #[test]
@@ -113,13 +113,13 @@ fn a_live_record_that_never_ends_is_lost_once_it_is_forgotten() {
     assert_eq!(story.list_after(90, &[]).lost, 0, "it may return");
     assert_eq!(
         story.list_after(600, &[]),
-        News {
+        CallEvents {
             lost: 1,
             gap: true,
-            ..News::default()
+            ..CallEvents::default()
         }
     );
-    assert_eq!(story.list_after(15, &[]), News::default());
+    assert_eq!(story.list_after(15, &[]), CallEvents::default());
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_transfer_keeps_its_session_open() {
 #[test]
 fn a_record_that_says_neither_counts_when_a_later_list_tells() {
     let mut story = Story::new();
-    assert_eq!(story.list(&["a:s:unknown"]), News::default());
+    assert_eq!(story.list(&["a:s:unknown"]), CallEvents::default());
     let news = story.list(&["a:s:Accepted"]);
     assert_eq!(
         (

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
-pub use tls::{Clients, Pem, Tls};
-pub use users::{PasswordHash, Users};
+pub use tls::{ClientAuth, Pem, Tls};
+pub use users::{BasicAuthUsers, PasswordHash};
 
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
@@ -27,7 +27,7 @@ pub struct WebConfig {
     /// `http_server_config.headers`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `basic_auth_users`.
-    pub users: Users,
+    pub users: BasicAuthUsers,
     /// `rate_limit`; none for no limit.
     pub rate_limit: Option<RateLimit>,
 }
@@ -47,11 +47,11 @@ impl WebConfig {
     /// # Errors
     /// The first mistake that is found.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let mut root = Section::parse(&complaint_place(file), text)?;
+        let mut root = Section::parse(&error_prefix(file), text)?;
         let folder = file.parent().map(PathBuf::from).unwrap_or_default();
         let tls = Tls::new(root.section("tls_server_config")?, &folder)?;
         let headers = http_server(root.section("http_server_config")?)?;
-        let users = Users::new(root.section("basic_auth_users")?.texts()?)?;
+        let users = BasicAuthUsers::new(root.section("basic_auth_users")?.texts()?)?;
         let rate_limit = RateLimit::new(root.section("rate_limit")?)?;
         root.end()?;
         Ok(Self {
@@ -65,7 +65,7 @@ impl WebConfig {
 
 /// What a complaint about this file begins with.
 #[must_use]
-pub fn complaint_place(file: &Path) -> String {
+pub fn error_prefix(file: &Path) -> String {
     format!("--web.config.file: {}", file.display())
 }
 
@@ -89,14 +89,14 @@ fn header(name: &str, setting: &Setting) -> Result<(HeaderName, HeaderValue), Co
         "Strict-Transport-Security" => ("strict-transport-security", &[]),
         _ => {
             let accepted = "Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection or Strict-Transport-Security";
-            return Err(setting.wrong_unshown("a header that cannot be set", accepted));
+            return Err(setting.invalid_redacted("a header that cannot be set", accepted));
         }
     };
     if !values.is_empty() && !values.contains(&setting.value.as_str()) {
-        return Err(setting.wrong(&values.join(" or ")));
+        return Err(setting.invalid(&values.join(" or ")));
     }
     let value = HeaderValue::from_str(&setting.value)
-        .map_err(|_| setting.wrong("one line of visible characters"))?;
+        .map_err(|_| setting.invalid("one line of visible characters"))?;
     Ok((HeaderName::from_static(known), value))
 }
 
@@ -131,7 +131,7 @@ fn burst(section: &Section, setting: Option<Setting>) -> Result<u32, ConfigError
         .parse()
         .ok()
         .filter(|burst| (1..=1_000_000).contains(burst));
-    burst.ok_or_else(|| setting.wrong(accepted))
+    burst.ok_or_else(|| setting.invalid(accepted))
 }
 
 #[cfg(test)]

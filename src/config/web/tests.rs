@@ -178,12 +178,15 @@ fn versions_suites_and_curves_are_taken_in_their_order() {
         5,
         "those of TLS 1.3 are always there, as in Go"
     );
-    let curves = tls("  curve_preferences: [CurveP384, X25519]\n").curves;
+    let curves = tls("  curve_preferences: [CurveP384, X25519]\n").kx_groups;
     assert_eq!(
         curves.iter().map(|curve| curve.name()).collect::<Vec<_>>(),
         [rustls::NamedGroup::secp384r1, rustls::NamedGroup::X25519]
     );
-    assert!(tls("").our_order && !tls("  prefer_server_cipher_suites: false\n").our_order);
+    assert!(
+        tls("").prefer_server_cipher_suites
+            && !tls("  prefer_server_cipher_suites: false\n").prefer_server_cipher_suites
+    );
 }
 
 #[test]

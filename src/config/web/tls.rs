@@ -26,26 +26,26 @@ pub struct Tls {
     /// `key` or `key_file`.
     pub key: Pem,
     /// `client_auth_type` and what belongs to it; none if no certificate is asked for.
-    pub clients: Option<Clients>,
+    pub clients: Option<ClientAuth>,
     /// `min_version` to `max_version`.
     pub versions: Vec<&'static SupportedProtocolVersion>,
     /// `cipher_suites`.
     pub suites: Vec<SupportedCipherSuite>,
     /// `curve_preferences`.
-    pub curves: Vec<&'static dyn SupportedKxGroup>,
+    pub kx_groups: Vec<&'static dyn SupportedKxGroup>,
     /// `prefer_server_cipher_suites`.
-    pub our_order: bool,
+    pub prefer_server_cipher_suites: bool,
 }
 
 /// What is asked of clients.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub struct ClientAuth {
     /// Whether one without a certificate is refused.
     pub required: bool,
     /// Whose signature a certificate needs; none if it may be anybody's.
     pub ca: Option<Pem>,
     /// `client_allowed_sans`; empty if every name is allowed.
-    pub allowed_names: Vec<String>,
+    pub allowed_sans: Vec<String>,
 }
 
 /// Something in PEM form, and where it was given.
@@ -78,7 +78,7 @@ impl Tls {
         }
         let certificate = pem(&mut section, "cert", "cert_file", folder)?;
         let key = pem(&mut section, "key", "key_file", folder)?;
-        let clients = clients(&mut section, folder)?;
+        let clients = client_auth(&mut section, folder)?;
         let versions = versions(&mut section)?;
         let suites = tls_names::suites(&section.list("cipher_suites")?)?;
         let our_order = section.switch("prefer_server_cipher_suites", true)?;
@@ -93,8 +93,8 @@ impl Tls {
             clients,
             versions,
             suites,
-            curves,
-            our_order,
+            kx_groups: curves,
+            prefer_server_cipher_suites: our_order,
         }))
     }
 
@@ -120,17 +120,17 @@ impl Pem {
         let bytes = match &self.source {
             PemSource::Inline(text) => text.expose_secret().as_bytes().to_vec(),
             PemSource::File(path) => file::read(path, MAX_BYTES)
-                .map_err(|error| self.wrong(&error.to_string(), accepted))?,
+                .map_err(|error| self.invalid(&error.to_string(), accepted))?,
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(self.wrong("it is empty", accepted));
+            return Err(self.invalid("it is empty", accepted));
         }
         Ok(bytes)
     }
 
     /// A complaint about the content, which is not repeated.
     #[must_use]
-    pub fn wrong(&self, what: &str, accepted: &str) -> ConfigError {
+    pub fn invalid(&self, what: &str, accepted: &str) -> ConfigError {
         ConfigError(format!("{self}: {what}; accepted is {accepted}"))
     }
 
@@ -163,14 +163,14 @@ fn pem(
             "{inline} and {file} are both given; give one of them"
         ))),
         (Some(text), None) => Ok(pem(
-            text.name,
+            text.origin,
             PemSource::Inline(SecretString::from(text.value)),
         )),
-        (None, Some(path)) if is_text(&path.value) => Err(path.wrong_unshown(
+        (None, Some(path)) if is_text(&path.value) => Err(path.invalid_redacted(
             "this is a PEM text, not a path",
             &format!("a path; a text goes under {inline}"),
         )),
-        (None, Some(path)) => Ok(pem(path.name, PemSource::File(folder.join(path.value)))),
+        (None, Some(path)) => Ok(pem(path.origin, PemSource::File(folder.join(path.value)))),
         (None, None) => Ok(None),
     }
 }
@@ -185,12 +185,12 @@ fn versions(section: &mut Section) -> Result<Vec<&'static SupportedProtocolVersi
     let least = min.as_ref().map_or(Ok(2), tls_names::version)?;
     let most = max.as_ref().map_or(Ok(3), tls_names::version)?;
     match max {
-        Some(max) if least > most => Err(max.wrong("a version that is not below min_version")),
+        Some(max) if least > most => Err(max.invalid("a version that is not below min_version")),
         _ => Ok(tls_names::versions(least, most)),
     }
 }
 
-fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, ConfigError> {
+fn client_auth(section: &mut Section, folder: &Path) -> Result<Option<ClientAuth>, ConfigError> {
     let ca = pem(section, "client_ca", "client_ca_file", folder)?;
     let policy = section.text("client_auth_type")?;
     let allowed = section.list("client_allowed_sans")?;
@@ -211,9 +211,10 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
         "RequireAndVerifyClientCert" => (true, true),
         _ => {
             let accepted = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
-            return Err(
-                policy.map_or_else(|| section.wrong(accepted), |policy| policy.wrong(accepted))
-            );
+            return Err(policy.map_or_else(
+                || section.wrong(accepted),
+                |policy| policy.invalid(accepted),
+            ));
         }
     };
     if let Some(unused) = unused(ca.is_some(), &allowed).filter(|_| !verified) {
@@ -227,10 +228,10 @@ fn clients(section: &mut Section, folder: &Path) -> Result<Option<Clients>, Conf
     let allowed_names: Vec<_> = allowed.into_iter().map(|setting| setting.value).collect();
     // A client that shows no name has none of those that are allowed.
     let required = required || !allowed_names.is_empty();
-    Ok(Some(Clients {
+    Ok(Some(ClientAuth {
         required,
         ca,
-        allowed_names,
+        allowed_sans: allowed_names,
     }))
 }
 

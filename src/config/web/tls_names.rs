@@ -84,7 +84,7 @@ pub fn version(setting: &Setting) -> Result<u8, ConfigError> {
             "is not spoken by rustls",
             "TLS12 or TLS13",
         )),
-        _ => Err(setting.wrong("TLS12 or TLS13")),
+        _ => Err(setting.invalid("TLS12 or TLS13")),
     }
 }
 
@@ -123,7 +123,7 @@ fn suite(setting: &Setting) -> Result<SupportedCipherSuite, ConfigError> {
             "is too weak for rustls, which lacks it",
             &names(&SUITES),
         ),
-        false => setting.wrong(&names(&SUITES)),
+        false => setting.invalid(&names(&SUITES)),
     })
 }
 
@@ -143,12 +143,12 @@ fn curve(setting: &Setting) -> Result<&'static dyn SupportedKxGroup, ConfigError
         .map(|(_, curve)| *curve);
     found.ok_or_else(|| match name {
         "CurveP521" => lacking(setting, "is a curve that ring lacks", &names(&CURVES)),
-        _ => setting.wrong(&names(&CURVES)),
+        _ => setting.invalid(&names(&CURVES)),
     })
 }
 
 fn lacking(setting: &Setting, why: &str, accepted: &str) -> ConfigError {
-    setting.wrong_unshown(&format!("{:?} {why}", setting.value), accepted)
+    setting.invalid_redacted(&format!("{:?} {why}", setting.value), accepted)
 }
 
 fn names<T>(known: &[(&str, T)]) -> String {

@@ -16,7 +16,7 @@ const SLOW: u32 = 15;
 
 /// Names and the hashes of their passwords.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Users(BTreeMap<String, PasswordHash>);
+pub struct BasicAuthUsers(BTreeMap<String, PasswordHash>);
 
 /// A bcrypt hash.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl PartialEq for PasswordHash {
 
 impl PasswordHash {
     fn new(setting: &Setting) -> Result<Self, ConfigError> {
-        let wrong = || setting.wrong_unshown("this is no bcrypt hash", ACCEPTED);
+        let wrong = || setting.invalid_redacted("this is no bcrypt hash", ACCEPTED);
         let cost = setting
             .value
             .parse::<HashParts>()
@@ -52,7 +52,7 @@ impl PasswordHash {
 
     /// A hash of this cost that is nobody's.
     #[must_use]
-    pub fn of_nobody(cost: u32) -> Self {
+    pub fn dummy(cost: u32) -> Self {
         let text = format!("$2b${cost:02}$pAeoj40t/A3wVBN.tFq3N.1xgHhCOlyrSUtVumkZ8hcS8tCkGfDJe");
         Self {
             text: SecretString::from(text),
@@ -62,18 +62,20 @@ impl PasswordHash {
 
     /// Whether it is this password's. Takes long, on purpose.
     #[must_use]
-    pub fn is_of(&self, password: &[u8]) -> bool {
+    pub fn verify(&self, password: &[u8]) -> bool {
         bcrypt::verify(password, self.text.expose_secret()).unwrap_or(false)
     }
 }
 
-impl Users {
+impl BasicAuthUsers {
     /// Validates names and hashes.
     pub(super) fn new(entries: Vec<(String, Setting)>) -> Result<Self, ConfigError> {
         let user = |(name, setting): (String, Setting)| {
             if name.contains(':') {
-                return Err(setting
-                    .wrong_unshown("a name with a colon can never log in", "a name without one"));
+                return Err(setting.invalid_redacted(
+                    "a name with a colon can never log in",
+                    "a name without one",
+                ));
             }
             Ok((name, PasswordHash::new(&setting)?))
         };
@@ -102,7 +104,7 @@ impl Users {
     }
 
     /// Users whose login takes seconds.
-    pub fn slow(&self) -> impl Iterator<Item = &str> {
+    pub fn users_with_high_cost(&self) -> impl Iterator<Item = &str> {
         self.0
             .iter()
             .filter(|(_, hash)| hash.cost >= SLOW)
@@ -117,14 +119,14 @@ mod tests {
     #[test]
     fn the_hash_of_nobody_is_a_hash() {
         for cost in [4, 10, 31] {
-            let setting = Setting::new("x", PasswordHash::of_nobody(cost).text.expose_secret());
+            let setting = Setting::new("x", PasswordHash::dummy(cost).text.expose_secret());
             assert_eq!(PasswordHash::new(&setting).unwrap().cost, cost);
         }
     }
 
     #[test]
     fn a_hash_is_not_printed() {
-        let hash = PasswordHash::of_nobody(4);
+        let hash = PasswordHash::dummy(4);
         assert!(!format!("{hash:?}").contains("$2b$"));
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! Owns: what stands there, and in which order: how it is, what to do about it, then the details.
 
-use crate::account::state::Observation;
+use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::{Account, Level};
-use crate::http::landing_page::Shown;
+use crate::http::landing_page::AccountSummary;
 use crate::http::landing_page::format::{count, escape, row, sentence};
-use crate::http::landing_page::health::wait;
+use crate::http::landing_page::health::blocked_for;
 use crate::http::landing_page::time;
-use crate::ringcentral::status::{Failure, RateLimit};
+use crate::ringcentral::status::{Failure, ReportedLimit};
 
-pub fn section(it: &Shown, metrics: &str, now: Moment) -> String {
+pub fn section(it: &AccountSummary, metrics: &str, now: Moment) -> String {
     let (name, class, words) = (escape(&it.account.name), it.state.class(), it.state.words());
     format!(
         "<section class=\"account {class}\" id=\"account-{name}\" aria-labelledby=\"name-{name}\">\
@@ -25,12 +25,12 @@ pub fn section(it: &Shown, metrics: &str, now: Moment) -> String {
 }
 
 /// The number that people come for.
-fn lead(it: &Shown, now: Moment) -> String {
+fn lead(it: &AccountSummary, now: Moment) -> String {
     let age = it
         .observation
-        .latest
+        .snapshot
         .as_ref()
-        .map(|listing| time::words(now.since(listing.taken)));
+        .map(|listing| time::words(now.saturating_duration_since(listing.fetched_at)));
     match (it.calls, age) {
         (Some(calls), Some(age)) => {
             let calls = count(calls, "</strong> call", "</strong> calls");
@@ -45,12 +45,12 @@ fn lead(it: &Shown, now: Moment) -> String {
     }
 }
 
-fn problems(it: &Shown, now: Moment) -> String {
+fn problems(it: &AccountSummary, now: Moment) -> String {
     let told = it.failure().map(|failure| {
         problem(
             "What failed",
             failure,
-            wait(&it.observation, now).map(time::words),
+            blocked_for(&it.observation, now).map(time::words),
         )
     });
     let directory = it.observation.directory_failure.as_ref();
@@ -63,16 +63,16 @@ fn problems(it: &Shown, now: Moment) -> String {
     meaning + &told.unwrap_or_default() + &directory.unwrap_or_default() + &same_user(it)
 }
 
-fn same_user(it: &Shown) -> String {
-    let Some(other) = &it.observation.api.namesake else {
+fn same_user(it: &AccountSummary) -> String {
+    let Some(other) = &it.observation.api.same_user_account else {
         return String::new();
     };
     let (other, warning) = (escape(other), Warning::SameUser);
     format!(
         "<div class=problem><h3>One user, two accounts</h3><p>{} It is <a href=\"#account-{other}\">{other}</a>.</p>\
          <h3>What to do</h3><p>{}</p></div>",
-        sentence(warning.meaning()),
-        sentence(warning.advice())
+        sentence(warning.summary()),
+        sentence(warning.hint())
     )
 }
 
@@ -86,18 +86,21 @@ fn problem(title: &str, failure: &Failure, next: Option<String>) -> String {
     });
     format!(
         "<div class=problem><h3>{title}</h3><p>{} <code>{}</code></p><p class=small>{}{id}</p>{next}<h3>What to do</h3><p>{}</p></div>",
-        sentence(failure.meaning),
+        sentence(failure.summary),
         escape(failure.cause),
-        escape(&failure.what),
-        sentence(failure.advice)
+        escape(&failure.message),
+        sentence(failure.hint)
     )
 }
 
-fn details(it: &Shown, metrics: &str, now: Moment) -> String {
+fn details(it: &AccountSummary, metrics: &str, now: Moment) -> String {
     let (account, observation, api) = (&it.account, &it.observation, &it.observation.api);
     let token = api.token_expiry.filter(|end| !end.is_past(now));
     let token = token.map_or("none at present".to_owned(), |end| {
-        format!("ends in {}", time::words(end.since(now)))
+        format!(
+            "ends in {}",
+            time::words(end.saturating_duration_since(now))
+        )
     });
     let name = escape(&account.name);
     let rows = [
@@ -105,7 +108,10 @@ fn details(it: &Shown, metrics: &str, now: Moment) -> String {
         row("Requests left", &budget(&api.rate_limits)),
         row(
             "Pace",
-            &format!("a fetch every {} s at most", api.pace.as_secs_f64()),
+            &format!(
+                "a fetch every {} s at most",
+                api.min_fetch_interval.as_secs_f64()
+            ),
         ),
         row("Extensions", &extensions(account, observation, now)),
         row("Access token", &token),
@@ -123,13 +129,13 @@ fn details(it: &Shown, metrics: &str, now: Moment) -> String {
     format!("<table class=details>{}</table>", rows.concat())
 }
 
-fn last_fetch(observation: &Observation) -> String {
-    let Some(fetch) = &observation.fetch else {
+fn last_fetch(observation: &AccountState) -> String {
+    let Some(fetch) = &observation.last_fetch else {
         return "none so far".to_owned();
     };
     let pages = count(fetch.pages.into(), "page", "pages");
     let records = observation
-        .latest
+        .snapshot
         .as_ref()
         .map(|listing| listing.snapshot.records.values().sum());
     match (&fetch.failure, records) {
@@ -137,15 +143,15 @@ fn last_fetch(observation: &Observation) -> String {
             format!(
                 "{} on {pages}, in {} ms",
                 count(records, "record", "records"),
-                fetch.took.as_millis()
+                fetch.duration.as_millis()
             )
         }
-        _ => format!("failed after {} ms", fetch.took.as_millis()),
+        _ => format!("failed after {} ms", fetch.duration.as_millis()),
     }
 }
 
 /// As the last answers said; it may be long past.
-fn budget(limits: &[RateLimit]) -> String {
+fn budget(limits: &[ReportedLimit]) -> String {
     let told = limits.iter().map(|limit| {
         let left = limit
             .remaining
@@ -165,7 +171,7 @@ fn budget(limits: &[RateLimit]) -> String {
     }
 }
 
-fn extensions(account: &Account, observation: &Observation, now: Moment) -> String {
+fn extensions(account: &Account, observation: &AccountState, now: Moment) -> String {
     match &observation.directory {
         Some(listed) => {
             let entries = count(
@@ -175,7 +181,7 @@ fn extensions(account: &Account, observation: &Observation, now: Moment) -> Stri
             );
             format!(
                 "{entries}, read {} ago",
-                time::words(now.since(listed.read))
+                time::words(now.saturating_duration_since(listed.fetched_at))
             )
         }
         None if account.level == Level::Extension => "not asked for at this level".to_owned(),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::account::state::Observation;
+use crate::account::state::AccountState;
 use crate::clock::Moment;
 
 /// The states, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum Health {
     /// The last fetch failed, and a person may have to change something.
     Failing,
     /// The last fetch failed, and it waits until a penalty or an outage ends.
@@ -20,7 +20,7 @@ pub enum State {
     Fine,
 }
 
-impl State {
+impl Health {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Failing,
@@ -31,12 +31,14 @@ impl State {
     ];
 
     /// Of what is known at `now`.
-    pub fn of(observation: &Observation, max_age: Duration, now: Moment) -> Self {
-        let Some(fetch) = &observation.fetch else {
+    pub fn of(observation: &AccountState, max_age: Duration, now: Moment) -> Self {
+        let Some(fetch) = &observation.last_fetch else {
             return Self::Unfetched;
         };
         match &fetch.failure {
-            Some(failure) if failure.passes && wait(observation, now).is_some() => Self::Blocked,
+            Some(failure) if failure.is_transient && blocked_for(observation, now).is_some() => {
+                Self::Blocked
+            }
             Some(_) => Self::Failing,
             None if observation.is_up(now, max_age) => Self::Fine,
             None => Self::Stale,
@@ -81,7 +83,7 @@ impl State {
 }
 
 /// How long the list, or the login that it needs, may not be asked for.
-pub fn wait(observation: &Observation, now: Moment) -> Option<Duration> {
+pub fn blocked_for(observation: &AccountState, now: Moment) -> Option<Duration> {
     let until = observation
         .api
         .blocked_until
@@ -90,5 +92,5 @@ pub fn wait(observation: &Observation, now: Moment) -> Option<Duration> {
         .1;
     until
         .filter(|until| !until.is_past(now))
-        .map(|until| until.since(now))
+        .map(|until| until.saturating_duration_since(now))
 }

@@ -16,15 +16,15 @@ use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use health::State;
+use health::Health;
 use hyper::header::HeaderValue;
 
 use self::format::{count, escape};
-use crate::account::manager::ObservedAccount;
-use crate::account::state::Observation;
+use crate::account::manager::AccountHandle;
+use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::Account;
-use crate::http::routes::App;
+use crate::http::routes::AppState;
 use crate::ringcentral::status::Failure;
 
 const STYLE: &str = include_str!("style.css");
@@ -42,21 +42,21 @@ pub static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// An account as it is now.
-struct Shown {
+struct AccountSummary {
     account: Arc<Account>,
-    observation: Arc<Observation>,
-    state: State,
+    observation: Arc<AccountState>,
+    state: Health,
     calls: Option<u64>,
 }
 
 /// The page as it is now, the worst first.
 #[must_use]
-pub fn html(app: &App, now: Moment) -> String {
+pub fn render(app: &AppState, now: Moment) -> String {
     let mut shown: Vec<_> = app
-        .roster
+        .accounts
         .accounts()
         .iter()
-        .map(|it| Shown::new(it, app, now))
+        .map(|it| AccountSummary::new(it, app, now))
         .collect();
     shown.sort_by(|a, b| (a.state, &a.account.name).cmp(&(b.state, &b.account.name)));
     let overview = if shown.len() > 1 {
@@ -85,7 +85,7 @@ pub fn html(app: &App, now: Moment) -> String {
 }
 
 /// The worst state, so that a row of tabs tells it.
-fn title(shown: &[Shown]) -> String {
+fn title(shown: &[AccountSummary]) -> String {
     let worst = shown
         .first()
         .map_or(String::new(), |it| format!("{}: ", it.state.words()));
@@ -93,10 +93,10 @@ fn title(shown: &[Shown]) -> String {
 }
 
 /// How many accounts are how, and how many calls that makes.
-fn summary(shown: &[Shown]) -> String {
-    let in_state = |state: State| shown.iter().filter(|it| it.state == state).count() as u64;
-    let states = State::ALL.into_iter().filter(|state| in_state(*state) > 0);
-    let words = |state: State| match shown.len() {
+fn summary(shown: &[AccountSummary]) -> String {
+    let in_state = |state: Health| shown.iter().filter(|it| it.state == state).count() as u64;
+    let states = Health::ALL.into_iter().filter(|state| in_state(*state) > 0);
+    let words = |state: Health| match shown.len() {
         1 => state.words().to_lowercase(),
         _ => format!("{} {}", in_state(state), state.words().to_lowercase()),
     };
@@ -120,19 +120,19 @@ fn summary(shown: &[Shown]) -> String {
 }
 
 /// The log has the mistake itself, which may stand in a file that not everybody may read.
-fn failed_reload(app: &App) -> String {
-    let state = app.reloader.state();
-    if state.successful {
+fn failed_reload(app: &AppState) -> String {
+    let state = app.reloader.status();
+    if state.last_reload_successful {
         return String::new();
     }
-    let read = state.read_well.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let read = state.last_success.strftime("%Y-%m-%d %H:%M:%S UTC");
     format!(
         "<div class=problem><h2>The last reload failed</h2><p>All runs on as it was read at {read}. A restart would not come up.</p>\
          <h3>What to do</h3><p>The log has the mistake: correct it and reload.</p></div>"
     )
 }
 
-fn overview(shown: &[Shown], now: Moment) -> String {
+fn overview(shown: &[AccountSummary], now: Moment) -> String {
     let mut table = "<section aria-labelledby=overview><h2 id=overview>Accounts</h2><table class=overview><thead><tr>\
         <th scope=col>Account<th scope=col>State<th scope=col class=number>Calls<th scope=col class=number>Age<tbody>"
         .to_owned();
@@ -140,9 +140,11 @@ fn overview(shown: &[Shown], now: Moment) -> String {
         let (name, state) = (escape(&it.account.name), it.state);
         let age = it
             .observation
-            .latest
+            .snapshot
             .as_ref()
-            .map_or("–".to_owned(), |list| time::words(now.since(list.taken)));
+            .map_or("–".to_owned(), |list| {
+                time::words(now.saturating_duration_since(list.fetched_at))
+            });
         let calls = it.calls.map_or("–".to_owned(), |calls| calls.to_string());
         let cause = it.failure().map_or(String::new(), |it| {
             format!(" <code>{}</code>", escape(it.cause))
@@ -167,12 +169,12 @@ fn links(metrics: &str) -> String {
     )
 }
 
-impl Shown {
-    fn new(it: &ObservedAccount, app: &App, now: Moment) -> Self {
-        let observation = it.observer.latest();
+impl AccountSummary {
+    fn new(it: &AccountHandle, app: &AppState, now: Moment) -> Self {
+        let observation = it.collector.state();
         let fresh = observation.fresh(now, app.scrape.max_age);
         let calls = fresh.map(|listing| listing.snapshot.sessions_in_progress);
-        let state = State::of(&observation, app.scrape.max_age, now);
+        let state = Health::of(&observation, app.scrape.max_age, now);
         Self {
             account: it.account.clone(),
             observation,
@@ -183,7 +185,7 @@ impl Shown {
 
     /// Of the last fetch.
     fn failure(&self) -> Option<&Failure> {
-        self.observation.fetch.as_ref()?.failure.as_ref()
+        self.observation.last_fetch.as_ref()?.failure.as_ref()
     }
 }
 

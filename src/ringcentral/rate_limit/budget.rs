@@ -8,43 +8,43 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::ringcentral::operation::{Group, Operation};
-use crate::ringcentral::rate_limit::headers::Notice;
-use crate::ringcentral::rate_limit::window::Window;
-use crate::ringcentral::status::RateLimit;
+use crate::ringcentral::operation::{Operation, UsageGroup};
+use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::rate_limit::window::RateLimitWindow;
+use crate::ringcentral::status::ReportedLimit;
 
 /// The least wait after a 429 that names none (the guide says so).
-const SILENCE_LEAST: Duration = Duration::from_secs(30);
+const MIN_PENALTY: Duration = Duration::from_secs(30);
 
 /// Windows of all groups, the account's silence, and the pace of walks.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    heavy: Bucket,
-    medium: Bucket,
-    auth: Bucket,
+    heavy: GroupBudget,
+    medium: GroupBudget,
+    auth: GroupBudget,
     silent_until: Option<Moment>,
     min_interval: Duration,
-    pages: u32,
-    last_walk: Option<Moment>,
+    expected_pages_of_fetch: u32,
+    last_fetch: Option<Moment>,
 }
 
 /// How a walk over the pages ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Walked {
+pub enum PageCount {
     /// With its last page; it had so many.
-    Whole(u32),
+    Exact(u32),
     /// With a failure; it had come to ask for so many, so there are at least as many.
-    Broken(u32),
+    AtLeast(u32),
     /// With no room for another request. How long the list is stays unknown, so the next walk waits for an empty
     /// window: a list that any window holds is then fetched, while feeling the way page by page could take many.
-    OverBudget,
+    Unknown,
 }
 
 /// A group's window, and what it last announced.
 #[derive(Clone, Debug)]
-struct Bucket {
-    window: Window,
-    announced: Option<RateLimit>,
+struct GroupBudget {
+    window: RateLimitWindow,
+    announced: Option<ReportedLimit>,
 }
 
 impl Budget {
@@ -53,101 +53,110 @@ impl Budget {
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
-            heavy: Bucket::new(Group::Heavy),
-            medium: Bucket::new(Group::Medium),
-            auth: Bucket::new(Group::Auth),
+            heavy: GroupBudget::new(UsageGroup::Heavy),
+            medium: GroupBudget::new(UsageGroup::Medium),
+            auth: GroupBudget::new(UsageGroup::Auth),
             silent_until: None,
             min_interval,
-            pages: 1,
-            last_walk: None,
+            expected_pages_of_fetch: 1,
+            last_fetch: None,
         }
     }
 
     /// When a walk may start, as far as is known now: it keeps the pace, and the window holds all pages expected.
     #[must_use]
-    pub fn walk_at(&self, now: Moment) -> Moment {
+    pub fn next_fetch_at(&self, now: Moment) -> Moment {
         let window = &self.heavy.window;
         let pages = self.expected_pages();
-        let paced = self.last_walk.map_or(now, |last| last.after(self.pace()));
-        self.audible_at(now)
-            .or_later(paced)
-            .or_later(window.open_at(pages, now))
+        let paced = self
+            .last_fetch
+            .map_or(now, |last| last.after(self.min_fetch_interval()));
+        self.unblocked_at(now)
+            .max(paced)
+            .max(window.available_at(pages, now))
     }
 
     /// The least time between the starts of two walks as long as the next is expected to be.
     #[must_use]
-    pub fn pace(&self) -> Duration {
+    pub fn min_fetch_interval(&self) -> Duration {
         self.heavy
             .window
-            .pace(self.expected_pages())
+            .min_interval(self.expected_pages())
             .max(self.min_interval)
     }
 
     /// When one request of this operation may leave.
     #[must_use]
-    pub fn request_at(&self, operation: Operation, now: Moment) -> Moment {
+    pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
         let window = &self.bucket(operation.group()).window;
-        self.audible_at(now).or_later(window.open_at(1, now))
+        self.unblocked_at(now).max(window.available_at(1, now))
     }
 
     /// The requests in one window that a walk may use at the most.
     #[must_use]
-    pub fn longest_walk(&self) -> u32 {
+    pub fn max_pages(&self) -> u32 {
         self.heavy.window.usable()
     }
 
     /// A walk starts.
-    pub fn walk_starts(&mut self, now: Moment) {
-        self.last_walk = Some(now);
+    pub fn record_fetch_start(&mut self, now: Moment) {
+        self.last_fetch = Some(now);
     }
 
     /// A walk has ended, and has told how many pages to expect of the next.
-    pub fn walk_ended(&mut self, walked: Walked) {
-        self.pages = match walked {
-            Walked::Whole(pages) => pages.max(1),
-            Walked::Broken(asked) => self.pages.max(asked),
-            Walked::OverBudget => u32::MAX,
+    pub fn record_page_count(&mut self, walked: PageCount) {
+        self.expected_pages_of_fetch = match walked {
+            PageCount::Exact(pages) => pages.max(1),
+            PageCount::AtLeast(asked) => self.expected_pages_of_fetch.max(asked),
+            PageCount::Unknown => u32::MAX,
         };
     }
 
     /// A request leaves.
-    pub fn sent(&mut self, operation: Operation, now: Moment) {
-        self.bucket_mut(operation.group()).window.sent(now);
+    pub fn record_request(&mut self, operation: Operation, now: Moment) {
+        self.bucket_mut(operation.group())
+            .window
+            .record_request(now);
     }
 
     /// An answer came; without a notice none came in time.
-    pub fn answered(&mut self, operation: Operation, notice: Option<&Notice>, now: Moment) {
+    pub fn record_response(
+        &mut self,
+        operation: Operation,
+        notice: Option<&RateLimitHeaders>,
+        now: Moment,
+    ) {
         let group = operation.group();
         let bucket = self.bucket_mut(group);
-        bucket.window.answered(now);
+        bucket.window.completed(now);
         let Some(notice) = notice else { return };
-        bucket.window.heed(notice, now);
-        bucket.announce(group, notice);
-        self.heed_refusal(group, notice, now);
+        bucket.window.apply_headers(notice, now);
+        bucket.record_report(group, notice);
+        self.apply_penalty(group, notice, now);
     }
 
     /// Whoever asked has gone, and waits for no answer any more.
-    pub fn settle(&mut self, now: Moment) {
+    pub fn abandon_in_flight(&mut self, now: Moment) {
         for bucket in [&mut self.heavy, &mut self.medium, &mut self.auth] {
-            bucket.window.settle(now);
+            bucket.window.abandon_in_flight(now);
         }
     }
 
     /// The end of the silence that holds this operation, present or past.
     #[must_use]
-    pub fn silent_until(&self, operation: Operation) -> Option<Moment> {
-        let group = self.bucket(operation.group()).window.silent_until();
+    pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
+        let group = self.bucket(operation.group()).window.blocked_until();
         match (self.silent_until, group) {
-            (Some(account), Some(group)) => Some(account.or_later(group)),
+            (Some(account), Some(group)) => Some(account.max(group)),
             (account, group) => account.or(group),
         }
     }
 
     /// What the groups last announced. Names are the API's and may be the same for two: the first stands for both.
     #[must_use]
-    pub fn announced(&self) -> Vec<RateLimit> {
-        let all = Group::ALL.into_iter();
-        let mut announced: Vec<RateLimit> = Vec::new();
+    pub fn reported_limits(&self) -> Vec<ReportedLimit> {
+        let all = UsageGroup::ALL.into_iter();
+        let mut announced: Vec<ReportedLimit> = Vec::new();
         for limit in all.filter_map(|group| self.bucket(group).announced.as_ref()) {
             if announced.iter().all(|present| present.group != limit.group) {
                 announced.push(limit.clone());
@@ -158,21 +167,21 @@ impl Budget {
 
     /// A 429 without a group is the account's or our address' own limit, so all is silent. Any request inside a
     /// penalty starts it again.
-    fn heed_refusal(&mut self, group: Group, notice: &Notice, now: Moment) {
+    fn apply_penalty(&mut self, group: UsageGroup, notice: &RateLimitHeaders, now: Moment) {
         let window = &mut self.bucket_mut(group).window;
-        let least = window.length().max(SILENCE_LEAST);
+        let least = window.length().max(MIN_PENALTY);
         match (notice.status, notice.retry_after) {
             (429, wait) if notice.group.is_some() => {
-                window.silence(now.after(wait.unwrap_or(least)))
+                window.block_until(now.after(wait.unwrap_or(least)))
             }
             (429, wait) => {
                 let until = now.after(wait.unwrap_or(least));
                 self.silent_until = Some(
                     self.silent_until
-                        .map_or(until, |present| present.or_later(until)),
+                        .map_or(until, |present| present.max(until)),
                 );
             }
-            (503, Some(wait)) => window.silence(now.after(wait)),
+            (503, Some(wait)) => window.block_until(now.after(wait)),
             _ => {}
         }
     }
@@ -180,43 +189,43 @@ impl Budget {
     /// The pages that the next walk sets out for: never more than a window can hold, so that a list that has shrunk again is found out.
     #[must_use]
     pub fn expected_pages(&self) -> u32 {
-        self.pages.min(self.longest_walk())
+        self.expected_pages_of_fetch.min(self.max_pages())
     }
 
-    fn audible_at(&self, now: Moment) -> Moment {
-        self.silent_until.map_or(now, |until| now.or_later(until))
+    fn unblocked_at(&self, now: Moment) -> Moment {
+        self.silent_until.map_or(now, |until| now.max(until))
     }
 
-    fn bucket(&self, group: Group) -> &Bucket {
+    fn bucket(&self, group: UsageGroup) -> &GroupBudget {
         match group {
-            Group::Heavy => &self.heavy,
-            Group::Medium => &self.medium,
-            Group::Auth => &self.auth,
+            UsageGroup::Heavy => &self.heavy,
+            UsageGroup::Medium => &self.medium,
+            UsageGroup::Auth => &self.auth,
         }
     }
 
-    fn bucket_mut(&mut self, group: Group) -> &mut Bucket {
+    fn bucket_mut(&mut self, group: UsageGroup) -> &mut GroupBudget {
         match group {
-            Group::Heavy => &mut self.heavy,
-            Group::Medium => &mut self.medium,
-            Group::Auth => &mut self.auth,
+            UsageGroup::Heavy => &mut self.heavy,
+            UsageGroup::Medium => &mut self.medium,
+            UsageGroup::Auth => &mut self.auth,
         }
     }
 }
 
-impl Bucket {
-    fn new(group: Group) -> Self {
+impl GroupBudget {
+    fn new(group: UsageGroup) -> Self {
         Self {
-            window: Window::new(group),
+            window: RateLimitWindow::new(group),
             announced: None,
         }
     }
 
     /// Keeps what the answer said, for display; an answer without a limit says nothing new.
-    fn announce(&mut self, group: Group, notice: &Notice) {
+    fn record_report(&mut self, group: UsageGroup, notice: &RateLimitHeaders) {
         let Some(limit) = notice.limit else { return };
         let name = notice.group.as_deref().unwrap_or(group.as_str());
-        self.announced = Some(RateLimit {
+        self.announced = Some(ReportedLimit {
             group: name.to_owned(),
             limit,
             remaining: notice.remaining,
@@ -239,30 +248,33 @@ mod tests {
         start.after(Duration::from_secs_f64(seconds))
     }
 
-    fn ask(budget: &mut Budget, operation: Operation, notice: &Notice, now: Moment) {
-        budget.sent(operation, now);
-        budget.answered(operation, Some(notice), now);
+    fn ask(budget: &mut Budget, operation: Operation, notice: &RateLimitHeaders, now: Moment) {
+        budget.record_request(operation, now);
+        budget.record_response(operation, Some(notice), now);
     }
 
-    fn refusal(group: Option<&str>, retry_after: Option<u64>) -> Notice {
-        Notice {
+    fn refusal(group: Option<&str>, retry_after: Option<u64>) -> RateLimitHeaders {
+        RateLimitHeaders {
             status: 429,
             group: group.map(str::to_owned),
             retry_after: retry_after.map(Duration::from_secs),
-            ..Notice::default()
+            ..RateLimitHeaders::default()
         }
     }
 
     fn walk(budget: &mut Budget, pages: u32, now: Moment) {
-        budget.walk_starts(now);
+        budget.record_fetch_start(now);
         for _ in 0..pages {
-            ask(budget, HEAVY, &Notice::default(), now);
+            ask(budget, HEAVY, &RateLimitHeaders::default(), now);
         }
-        budget.walk_ended(Walked::Whole(pages));
+        budget.record_page_count(PageCount::Exact(pages));
     }
 
     fn wait(budget: &Budget, now: Moment) -> f64 {
-        budget.walk_at(now).since(now).as_secs_f64()
+        budget
+            .next_fetch_at(now)
+            .saturating_duration_since(now)
+            .as_secs_f64()
     }
 
     #[test]
@@ -291,7 +303,7 @@ mod tests {
         let (mut budget, start) = fresh();
         ask(&mut budget, HEAVY, &refusal(Some("heavy"), Some(17)), start);
         assert_eq!(wait(&budget, start), 17.0);
-        assert_eq!(budget.request_at(Operation::Token, start), start);
+        assert_eq!(budget.next_request_at(Operation::Token, start), start);
     }
 
     #[test]
@@ -306,7 +318,10 @@ mod tests {
         assert_eq!(wait(&budget, start), 17.0);
         for operation in Operation::ALL {
             assert_eq!(
-                budget.request_at(operation, start).since(start).as_secs(),
+                budget
+                    .next_request_at(operation, start)
+                    .saturating_duration_since(start)
+                    .as_secs(),
                 17
             );
         }
@@ -318,7 +333,7 @@ mod tests {
         ask(&mut budget, HEAVY, &refusal(Some("heavy"), None), start);
         assert_eq!(wait(&budget, start), 60.0);
         let (mut budget, start) = fresh();
-        let short = Notice {
+        let short = RateLimitHeaders {
             window: Some(Duration::from_secs(5)),
             ..refusal(Some("heavy"), None)
         };
@@ -329,7 +344,7 @@ mod tests {
     #[test]
     fn a_503_is_obeyed_where_it_names_a_wait() {
         let (mut budget, start) = fresh();
-        let unavailable = Notice {
+        let unavailable = RateLimitHeaders {
             status: 503,
             ..refusal(None, Some(40))
         };
@@ -339,9 +354,9 @@ mod tests {
         ask(
             &mut budget,
             HEAVY,
-            &Notice {
+            &RateLimitHeaders {
                 status: 503,
-                ..Notice::default()
+                ..RateLimitHeaders::default()
             },
             start,
         );
@@ -353,19 +368,31 @@ mod tests {
         let (mut budget, start) = fresh();
         walk(&mut budget, 4, start);
         let now = at(start, 30.0);
-        budget.walk_starts(now);
+        budget.record_fetch_start(now);
         for _ in 0..4 {
-            ask(&mut budget, HEAVY, &Notice::default(), now);
+            ask(&mut budget, HEAVY, &RateLimitHeaders::default(), now);
         }
         assert_eq!(
-            budget.request_at(HEAVY, now).since(start).as_secs_f64(),
+            budget
+                .next_request_at(HEAVY, now)
+                .saturating_duration_since(start)
+                .as_secs_f64(),
             61.0
         );
-        budget.walk_ended(Walked::OverBudget);
-        assert_eq!(budget.walk_at(now).since(start).as_secs_f64(), 91.0);
+        budget.record_page_count(PageCount::Unknown);
+        assert_eq!(
+            budget
+                .next_fetch_at(now)
+                .saturating_duration_since(start)
+                .as_secs_f64(),
+            91.0
+        );
         walk(&mut budget, 5, at(start, 91.0));
         assert_eq!(
-            budget.walk_at(now).since(start).as_secs_f64(),
+            budget
+                .next_fetch_at(now)
+                .saturating_duration_since(start)
+                .as_secs_f64(),
             152.0,
             "the window holds five only once"
         );
@@ -375,9 +402,9 @@ mod tests {
     fn a_broken_walk_has_told_that_there_are_at_least_as_many_pages() {
         let (mut budget, start) = fresh();
         walk(&mut budget, 2, start);
-        budget.walk_ended(Walked::Broken(1));
+        budget.record_page_count(PageCount::AtLeast(1));
         assert_eq!(wait(&budget, start), 15.0);
-        budget.walk_ended(Walked::Broken(4));
+        budget.record_page_count(PageCount::AtLeast(4));
         assert_eq!(wait(&budget, start), 30.0);
     }
 
@@ -402,16 +429,16 @@ mod tests {
             ask(
                 &mut budget,
                 operation,
-                &Notice {
+                &RateLimitHeaders {
                     group,
                     limit: Some(limit),
-                    ..Notice::default()
+                    ..RateLimitHeaders::default()
                 },
                 start,
             );
         }
         let announced: Vec<_> = budget
-            .announced()
+            .reported_limits()
             .into_iter()
             .map(|limit| (limit.group, limit.limit))
             .collect();
@@ -421,15 +448,21 @@ mod tests {
     #[test]
     fn the_first_answer_is_taken_over_before_a_second_request_leaves() {
         let (mut budget, start) = fresh();
-        let small = Notice {
+        let small = RateLimitHeaders {
             status: 200,
             limit: Some(1),
             window: Some(Duration::from_secs(100)),
-            ..Notice::default()
+            ..RateLimitHeaders::default()
         };
         ask(&mut budget, HEAVY, &small, start);
-        assert_eq!(budget.request_at(HEAVY, start).since(start).as_secs(), 101);
-        let announced = budget.announced();
+        assert_eq!(
+            budget
+                .next_request_at(HEAVY, start)
+                .saturating_duration_since(start)
+                .as_secs(),
+            101
+        );
+        let announced = budget.reported_limits();
         assert_eq!(announced.len(), 1);
         assert_eq!(
             (announced[0].group.as_str(), announced[0].limit),

@@ -9,17 +9,17 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 /// A limit outside these bounds is a mistake, and ignored.
-const LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+const VALID_LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 /// A window outside these bounds, in seconds, is ignored.
-const WINDOWS: std::ops::RangeInclusive<u32> = 1..=3600;
+const VALID_WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
 /// The longest wait that is obeyed.
-const RETRY_AFTER_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest group name that is shown.
-const GROUP_CHARS: usize = 32;
+const MAX_GROUP_LEN: usize = 32;
 
 /// The part of an answer that the budget has to hear.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Notice {
+pub struct RateLimitHeaders {
     /// HTTP status.
     pub status: u16,
     /// `X-Rate-Limit-Group`, in lower case.
@@ -34,30 +34,31 @@ pub struct Notice {
     pub retry_after: Option<Duration>,
 }
 
-impl Notice {
+impl RateLimitHeaders {
     /// Reads what can be believed; `now` is our clock, for a date without the server's own.
     #[must_use]
-    pub fn read(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
-        let window =
-            number(headers, "x-rate-limit-window").filter(|window| WINDOWS.contains(window));
+    pub fn parse(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
+        let window = header_u32(headers, "x-rate-limit-window")
+            .filter(|window| VALID_WINDOW_SECONDS.contains(window));
         Self {
             status,
-            group: text(headers, "x-rate-limit-group").and_then(group_name),
-            limit: number(headers, "x-rate-limit-limit").filter(|limit| LIMITS.contains(limit)),
-            remaining: number(headers, "x-rate-limit-remaining"),
+            group: header_str(headers, "x-rate-limit-group").and_then(group_name),
+            limit: header_u32(headers, "x-rate-limit-limit")
+                .filter(|limit| VALID_LIMITS.contains(limit)),
+            remaining: header_u32(headers, "x-rate-limit-remaining"),
             window: window.map(|seconds| Duration::from_secs(seconds.into())),
-            retry_after: text(headers, RETRY_AFTER.as_str())
+            retry_after: header_str(headers, RETRY_AFTER.as_str())
                 .and_then(|value| retry_after(value, headers, now)),
         }
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn header_str<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
-    text(headers, name)?.parse().ok()
+fn header_u32(headers: &HeaderMap, name: &str) -> Option<u32> {
+    header_str(headers, name)?.parse().ok()
 }
 
 /// The name becomes a label, so it is made harmless first.
@@ -67,7 +68,7 @@ fn group_name(value: &str) -> Option<String> {
         .to_ascii_lowercase()
         .chars()
         .filter(allowed)
-        .take(GROUP_CHARS)
+        .take(MAX_GROUP_LEN)
         .collect();
     (!name.is_empty()).then_some(name)
 }
@@ -78,7 +79,7 @@ fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durat
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = http_date(value)?;
-            let server_now = text(headers, DATE.as_str())
+            let server_now = header_str(headers, DATE.as_str())
                 .and_then(http_date)
                 .unwrap_or(now);
             // Dates have no fractions of a second.
@@ -86,7 +87,7 @@ fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durat
                 + Duration::from_secs(1)
         }
     };
-    Some(wait.clamp(Duration::from_secs(1), RETRY_AFTER_MOST))
+    Some(wait.clamp(Duration::from_secs(1), MAX_RETRY_AFTER))
 }
 
 fn http_date(value: &str) -> Option<Timestamp> {
@@ -97,7 +98,7 @@ fn http_date(value: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn read(headers: &[(&'static str, &str)]) -> Notice {
+    fn read(headers: &[(&'static str, &str)]) -> RateLimitHeaders {
         let entries = headers.iter().map(|(name, value)| {
             (
                 name.parse::<reqwest::header::HeaderName>().unwrap(),
@@ -105,7 +106,7 @@ mod tests {
             )
         });
         let now = "2026-11-24T10:00:00Z".parse().unwrap();
-        Notice::read(429, &entries.collect(), now)
+        RateLimitHeaders::parse(429, &entries.collect(), now)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::calls::Call;
-use crate::calls::directory::Entry;
+use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::extension::ExtensionRecord;
 use crate::ringcentral::wire::lenient::{Object, Strict, Text};
 use crate::ringcentral::wire::list::{Calls, SoundCalls};
@@ -16,15 +16,15 @@ use crate::ringcentral::wire::record::id_after;
 /// A body that cannot be believed; says why, in words that hold nothing of its content.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub String);
+pub struct ParseError(pub String);
 
 /// One page of the list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct CallPage {
     /// Its calls, in the order of the list. Faxes are left out.
     pub calls: Vec<Call>,
     /// Records that are no objects, or have a key twice, and so were left out.
-    pub unreadable: usize,
+    pub skipped: usize,
     /// Where the next page is, as sent: absolute or relative.
     pub next: Option<String>,
     /// The account's own id, from the page's or a record's address.
@@ -35,14 +35,14 @@ pub struct Page {
 #[derive(Debug, PartialEq)]
 pub struct ExtensionPage {
     /// Those that have an id.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<DirectoryEntry>,
     /// Where the next page is, as sent.
     pub next: Option<String>,
 }
 
 /// A login that was granted.
 #[derive(Debug)]
-pub struct GrantedToken {
+pub struct TokenResponse {
     /// The access token: a secret.
     pub access_token: SecretString,
     /// Its life in seconds, if the reply tells it.
@@ -98,7 +98,7 @@ struct Link {
 ///
 /// # Errors
 /// When the body is no JSON in UTF-8, has no list of records, or names a next page without its address.
-pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
+pub fn parse_page(body: &[u8], number: u32) -> Result<CallPage, ParseError> {
     let what = "a page of calls";
     let body = text(what, body)?;
     let page = match object::<PageBody<'_, SoundCalls>>(what, body) {
@@ -116,9 +116,9 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
         .as_deref()
         .and_then(|uri| id_after("/account/", uri))
         .map(str::to_owned);
-    Ok(Page {
+    Ok(CallPage {
         calls,
-        unreadable,
+        skipped: unreadable,
         next: address(page.navigation),
         account_id: told.or(account_id),
     })
@@ -128,7 +128,7 @@ pub fn parse_page(body: &[u8], number: u32) -> Result<Page, Malformed> {
 ///
 /// # Errors
 /// As for a page of calls.
-pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
+pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, ParseError> {
     let what = "a page of extensions";
     let page: PageBody<'_, Vec<&RawValue>> = object(what, text(what, body)?)?;
     let entries = page.records.iter().filter_map(|raw| entry(raw)).collect();
@@ -142,7 +142,7 @@ pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, Malformed> {
 ///
 /// # Errors
 /// When the body is no JSON or has no `access_token`.
-pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
+pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
     #[derive(Deserialize)]
     struct TokenBody<'a> {
         #[serde(borrow, default)]
@@ -159,7 +159,7 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
         .as_deref()
         .filter(|token| is_header_safe(token));
     match access_token {
-        Some(access_token) => Ok(GrantedToken {
+        Some(access_token) => Ok(TokenResponse {
             access_token: SecretString::from(access_token),
             expires_in: token
                 .expires_in
@@ -171,7 +171,7 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
                 .filter(|id| is_id(id))
                 .map(str::to_owned),
         }),
-        None => Err(Malformed("the reply holds no access_token".to_owned())),
+        None => Err(ParseError("the reply holds no access_token".to_owned())),
     }
 }
 
@@ -180,7 +180,7 @@ pub fn parse_token(body: &[u8]) -> Result<GrantedToken, Malformed> {
 pub fn parse_api_error(body: &[u8]) -> ApiError {
     #[derive(Default, Deserialize)]
     #[serde(default, rename_all = "camelCase")]
-    struct Entry<'a> {
+    struct ApiErrorEntry<'a> {
         #[serde(borrow)]
         error_code: Text<'a>,
         #[serde(borrow)]
@@ -202,9 +202,9 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     }
     let body = String::from_utf8_lossy(body);
     let body: ErrorBody<'_> = object("an error", &body).unwrap_or_default();
-    let errors = body
-        .errors
-        .and_then(|errors| serde_json::from_str::<Vec<Object<Entry<'_>>>>(errors.get()).ok());
+    let errors = body.errors.and_then(|errors| {
+        serde_json::from_str::<Vec<Object<ApiErrorEntry<'_>>>>(errors.get()).ok()
+    });
     let first = errors.into_iter().flatten().next().unwrap_or_default().0;
     ApiError {
         code: word(&first.error_code).or_else(|| word(&body.error_code)),
@@ -214,7 +214,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     }
 }
 
-fn entry(raw: &RawValue) -> Option<Entry> {
+fn entry(raw: &RawValue) -> Option<DirectoryEntry> {
     serde_json::from_str::<Strict<ExtensionRecord<'_>>>(raw.get())
         .ok()?
         .0
@@ -226,15 +226,15 @@ fn address(navigation: Option<Navigation>) -> Option<String> {
     navigation?.next_page.map(|link| link.uri)
 }
 
-fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a str) -> Result<T, Malformed> {
+fn object<'a, T: Deserialize<'a>>(what: &str, body: &'a str) -> Result<T, ParseError> {
     match body.trim_ascii_start().starts_with('[') {
-        true => Err(Malformed(format!("not {what}: a JSON array"))),
+        true => Err(ParseError(format!("not {what}: a JSON array"))),
         false => serde_json::from_str(body).map_err(|error| malformed(what, &error)),
     }
 }
 
-fn text<'a>(what: &str, body: &'a [u8]) -> Result<&'a str, Malformed> {
-    str::from_utf8(body).map_err(|_| Malformed(format!("not {what}: bytes that are no text")))
+fn text<'a>(what: &str, body: &'a [u8]) -> Result<&'a str, ParseError> {
+    str::from_utf8(body).map_err(|_| ParseError(format!("not {what}: bytes that are no text")))
 }
 
 /// A code or a name: short, and of characters that no secret and no sentence is made of alone.
@@ -257,13 +257,13 @@ fn is_header_safe(token: &str) -> bool {
 }
 
 /// The parser's own words, cut before any piece of the input that they quote.
-fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
+fn malformed(what: &str, error: &serde_json::Error) -> ParseError {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "JSON of another form",
         serde_json::error::Category::Eof => "cut short or empty",
         _ => "no JSON",
     };
-    Malformed(format!(
+    ParseError(format!(
         "not {what}: {kind} at line {} column {}",
         error.line(),
         error.column()
@@ -276,7 +276,7 @@ mod tests {
 
     use super::*;
 
-    fn page(json: &str) -> Result<Page, String> {
+    fn page(json: &str) -> Result<CallPage, String> {
         parse_page(json.as_bytes(), 1).map_err(|error| error.to_string())
     }
 
@@ -332,7 +332,7 @@ mod tests {
         let body = r#"{"records":[{"id":"a"},null,5,"x",[],{"id":"b","id":"b"},{"id":"c"}]}"#;
         let page = page(body).unwrap();
         let ids: Vec<_> = page.calls.iter().map(|call| call.id.as_str()).collect();
-        assert_eq!((ids, page.unreadable), (vec!["a", "c"], 5));
+        assert_eq!((ids, page.skipped), (vec!["a", "c"], 5));
     }
 
     #[test]

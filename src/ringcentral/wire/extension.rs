@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::calls::directory::Entry;
+use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::lenient::Text;
 use crate::ringcentral::wire::record::is_digits;
 
@@ -31,12 +31,12 @@ pub struct ExtensionRecord<'a> {
 
 impl ExtensionRecord<'_> {
     /// The entry that it makes; none without an id.
-    pub fn into_entry(self) -> Option<Entry> {
+    pub fn into_entry(self) -> Option<DirectoryEntry> {
         let number = self
             .extension_number
             .as_deref()
             .filter(|number| is_digits(number, 8));
-        Some(Entry {
+        Some(DirectoryEntry {
             id: self.id.as_deref()?.parse().ok()?,
             number: number.map(Into::into),
             name: printable(&self.name, NAME_CHARS),

@@ -14,6 +14,6 @@ mod list;
 mod record;
 
 pub use body::{
-    ApiError, ExtensionPage, GrantedToken, Malformed, Page, parse_api_error, parse_extensions,
-    parse_page, parse_token,
+    ApiError, CallPage, ExtensionPage, ParseError, TokenResponse, parse_api_error,
+    parse_extensions, parse_page, parse_token,
 };

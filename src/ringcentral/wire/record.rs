@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use crate::calls::{Call, CallResult, Direction, Extension, State};
+use crate::calls::{Call, CallResult, CallState, Direction, Extension};
 use crate::ringcentral::wire::lenient::{Flag, Object, Text};
 
 /// A record as sent, as far as we read it. Names and phone numbers are not read at all.
@@ -74,8 +74,8 @@ impl Record<'_> {
             return None;
         }
         let direction = self.direction();
-        let result = self.result.as_deref().and_then(CallResult::from_wire);
-        let state = State::of(self.finished.0, result.as_ref());
+        let result = self.result.as_deref().and_then(CallResult::parse);
+        let state = CallState::new(self.finished.0, result.as_ref());
         let id = self.id.as_deref().unwrap_or(place);
         Some(Call {
             id: id.into(),
@@ -138,9 +138,9 @@ impl Record<'_> {
 }
 
 /// A live record always carries `In Progress`; an ended one never does.
-fn shown_result(state: State, result: Option<CallResult>) -> CallResult {
+fn shown_result(state: CallState, result: Option<CallResult>) -> CallResult {
     match (state, result) {
-        (State::Live, _) => CallResult::IN_PROGRESS,
+        (CallState::Live, _) => CallResult::IN_PROGRESS,
         (_, Some(result)) if !result.is_in_progress() => result,
         _ => CallResult::UNKNOWN,
     }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((call.id.as_str(), call.session.as_str()), ("#1-0", "#1-0"));
         assert_eq!(
             (call.direction, call.state),
-            (Direction::Unknown, State::Unknown)
+            (Direction::Unknown, CallState::Unknown)
         );
         assert_eq!(
             (call.result, call.extension, call.start),
@@ -323,12 +323,12 @@ mod tests {
         let ended = call(r#"{"finished":true,"result":"In Progress"}"#);
         assert_eq!(
             (ended.state, ended.result),
-            (State::Ended, CallResult::UNKNOWN)
+            (CallState::Ended, CallResult::UNKNOWN)
         );
         let live = call(r#"{"finished":false,"result":"Accepted"}"#);
         assert_eq!(
             (live.state, live.result),
-            (State::Live, CallResult::IN_PROGRESS)
+            (CallState::Live, CallResult::IN_PROGRESS)
         );
     }
 }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::simulator::calls::{self, LONGEST_LIFE_MINUTES};
 use crate::simulator::company::{Company, Extension};
-use crate::simulator::load_profile::Curve;
+use crate::simulator::load_profile::LoadProfile;
 use crate::simulator::record::Record;
-use crate::simulator::timeline::Life;
+use crate::simulator::timeline::CallTimeline;
 
 const MINUTE_MS: i64 = 60_000;
 /// Minutes kept: two look-backs, so that two clients at different instants do not fight.
@@ -20,15 +20,15 @@ const KEPT_MINUTES: usize = 2 * (LONGEST_LIFE_MINUTES as usize + 2);
 /// The phone system.
 pub struct Switchboard {
     company: Company,
-    curve: Curve,
+    curve: LoadProfile,
     seed: u64,
     /// A std mutex: it is held for a look-up or the making of one minute, never across an await.
-    minutes: Mutex<BTreeMap<i64, Arc<[Life]>>>,
+    minutes: Mutex<BTreeMap<i64, Arc<[CallTimeline]>>>,
 }
 
 impl Switchboard {
     /// The phone system of `company`, with calls arriving by `curve`.
-    pub fn new(company: Company, curve: Curve, seed: u64) -> Switchboard {
+    pub fn new(company: Company, curve: LoadProfile, seed: u64) -> Switchboard {
         Switchboard {
             company,
             curve,
@@ -63,7 +63,7 @@ impl Switchboard {
     /// order in which it does, each as it looks then.
     pub fn ended_between(&self, after: i64, until: i64) -> Vec<Record> {
         let mut ended: Vec<(i64, Record)> = Vec::new();
-        for minute in self.lives_that_matter(after, until) {
+        for minute in self.relevant_timelines(after, until) {
             for life in minute.iter() {
                 let visible = life.end_first_visible();
                 if after < visible && visible <= until {
@@ -77,9 +77,9 @@ impl Switchboard {
         ended.into_iter().map(|(_, record)| record).collect()
     }
 
-    fn listed_where(&self, at: i64, wanted: impl Fn(&Life) -> bool) -> Vec<Record> {
+    fn listed_where(&self, at: i64, wanted: impl Fn(&CallTimeline) -> bool) -> Vec<Record> {
         let mut records = Vec::new();
-        for minute in self.lives_that_matter(at, at) {
+        for minute in self.relevant_timelines(at, at) {
             let listed = minute
                 .iter()
                 .filter(|life| life.is_listed(at) && wanted(life));
@@ -92,27 +92,31 @@ impl Switchboard {
     }
 
     /// The minutes whose calls may be listed at some instant between the two.
-    fn lives_that_matter(&self, from: i64, until: i64) -> impl Iterator<Item = Arc<[Life]>> {
+    fn relevant_timelines(
+        &self,
+        from: i64,
+        until: i64,
+    ) -> impl Iterator<Item = Arc<[CallTimeline]>> {
         let first = from.div_euclid(MINUTE_MS) - LONGEST_LIFE_MINUTES;
         (first..=until.div_euclid(MINUTE_MS)).map(|minute| self.minute(minute))
     }
 
-    fn minute(&self, minute: i64) -> Arc<[Life]> {
+    fn minute(&self, minute: i64) -> Arc<[CallTimeline]> {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = minutes.get(&minute) {
             return Arc::clone(known);
         }
-        let made: Arc<[Life]> =
+        let made: Arc<[CallTimeline]> =
             calls::of_minute(&self.company, &self.curve, self.seed, minute).into();
         minutes.insert(minute, Arc::clone(&made));
         if minutes.len() > KEPT_MINUTES {
-            forget_the_farthest(&mut minutes, minute);
+            evict_farthest(&mut minutes, minute);
         }
         made
     }
 }
 
-fn forget_the_farthest(minutes: &mut BTreeMap<i64, Arc<[Life]>>, from: i64) {
+fn evict_farthest(minutes: &mut BTreeMap<i64, Arc<[CallTimeline]>>, from: i64) {
     let distance = |minute: Option<&i64>| minute.map_or(0, |minute| minute.abs_diff(from));
     let first = distance(minutes.keys().next());
     let last = distance(minutes.keys().next_back());

@@ -9,7 +9,7 @@ const TUESDAY: i64 = 1_789_430_400_000;
 const MORNING: i64 = TUESDAY + 10 * HOUR_MS + 20 * MINUTE_MS + 123;
 
 fn board(seed: u64) -> Switchboard {
-    let curve = Curve {
+    let curve = LoadProfile {
         calls_per_minute: 10.0,
         day_shift_ms: 0,
         surge: None,
@@ -32,9 +32,9 @@ fn histories(board: &Switchboard, minutes: i64) -> HashMap<String, Vec<(i64, Rec
     histories
 }
 
-fn lives(board: &Switchboard, minutes: i64) -> Vec<Life> {
+fn lives(board: &Switchboard, minutes: i64) -> Vec<CallTimeline> {
     board
-        .lives_that_matter(MORNING, MORNING + minutes * MINUTE_MS)
+        .relevant_timelines(MORNING, MORNING + minutes * MINUTE_MS)
         .flat_map(|m| m.to_vec())
         .collect()
 }
@@ -122,7 +122,7 @@ fn an_end_is_told_at_the_first_instant_at_which_the_list_shows_it() {
 fn no_life_outlasts_the_look_back() {
     for life in lives(&board(5), 10 * 60) {
         let arrival_minute = (life.session.number / 100_000) as i64;
-        assert!(life.gone() <= (arrival_minute + LONGEST_LIFE_MINUTES) * MINUTE_MS);
+        assert!(life.removed_at() <= (arrival_minute + LONGEST_LIFE_MINUTES) * MINUTE_MS);
     }
 }
 
@@ -345,7 +345,7 @@ fn the_list_of_an_extension_is_its_part_of_the_full_list() {
     reason = "measures work, not waiting"
 )]
 fn thousands_of_records_cost_little_once_the_minutes_are_known() {
-    let curve = Curve {
+    let curve = LoadProfile {
         calls_per_minute: 700.0,
         day_shift_ms: 0,
         surge: None,

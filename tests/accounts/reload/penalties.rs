@@ -1,13 +1,13 @@
 //! Penalties: RingCentral counts on, whatever a file says.
 
-use ringcentral_exporter::simulator::{Fault, Operation, Reply};
+use ringcentral_exporter::simulator::{Fault, Operation, SimResponse};
 
 use crate::fleet::{Fleet, Member, blocked_until, company, up};
 
 /// Two accounts, the first of them inside a penalty until this second.
 async fn penalised() -> (Fleet, f64) {
     let fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    let refusal = Reply::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
+    let refusal = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
     fleet
         .member("a")
         .inject(Fault::once(Operation::ActiveCalls, refusal));
@@ -100,7 +100,7 @@ async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
     let mut fleet = Fleet::start(vec![first, second]).await;
     fleet.member("a").inject(Fault::once(
         Operation::ActiveCalls,
-        Reply::too_many_requests(Some(60)),
+        SimResponse::too_many_requests(Some(60)),
     ));
     let alone = fleet.get("/metrics?account=a").await;
     let until = blocked_until(&alone, "a", "active_calls");
@@ -116,9 +116,10 @@ async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
 #[tokio::test]
 async fn a_back_off_outlives_an_account_that_is_away_for_a_moment() {
     let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    fleet
-        .member("a")
-        .inject(Fault::always(Operation::Token, Reply::invalid_grant("no")));
+    fleet.member("a").inject(Fault::always(
+        Operation::Token,
+        SimResponse::invalid_grant("no"),
+    ));
     let until = blocked_until(&fleet.scrape().await, "a", "token");
     let away = fleet.remove("a");
     fleet.reload().await;

@@ -15,10 +15,10 @@ fn row(name: &str, meaning: &str, advice: &str) -> String {
 fn the_tables_of_the_document_are_the_programs_own() {
     let causes = Cause::ALL
         .iter()
-        .map(|it| row(it.as_str(), it.meaning(), it.advice()));
+        .map(|it| row(it.as_str(), it.summary(), it.hint()));
     let warnings = Warning::ALL
         .iter()
-        .map(|it| row(it.as_str(), it.meaning(), it.advice()));
+        .map(|it| row(it.as_str(), it.summary(), it.hint()));
     let said: BTreeSet<_> = causes.chain(warnings).collect();
     let written: BTreeSet<_> = DOCUMENT
         .lines()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::limiter::OtherTool;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario};
+use ringcentral_exporter::simulator::limiter::OtherClient;
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use serde_json::json;
 
 use super::{check, says, simulator, still};
@@ -20,8 +20,8 @@ async fn fails_at(name: &str, scenario: Scenario) {
     says(check(&simulator(scenario).await, &[]), 1, name).await;
 }
 
-fn coded(status: u16, code: &str) -> Reply {
-    Reply::json(
+fn coded(status: u16, code: &str) -> SimResponse {
+    SimResponse::json(
         status,
         &json!({"errors": [{"errorCode": code, "message": "secret words"}]}),
     )
@@ -78,7 +78,7 @@ async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
     refused(
         "login_refused",
         Operation::Token,
-        Reply::unsupported_grant(),
+        SimResponse::unsupported_grant(),
     )
     .await;
 }
@@ -88,7 +88,7 @@ async fn a_session_that_ends_at_once() {
     refused(
         "session_ended",
         Operation::ActiveCalls,
-        Reply::token_not_found(),
+        SimResponse::token_not_found(),
     )
     .await;
 }
@@ -123,7 +123,7 @@ async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
     refused(
         "refused",
         Operation::ActiveCalls,
-        Reply::bad_parameter("perPage", "1000"),
+        SimResponse::bad_parameter("perPage", "1000"),
     )
     .await;
 }
@@ -144,7 +144,7 @@ async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
     let simulator = simulator(still()).await;
     simulator.inject(Fault::always(
         Operation::ActiveCalls,
-        Reply::too_many_requests(Some(17)),
+        SimResponse::too_many_requests(Some(17)),
     ));
     says(check(&simulator, &[]), 1, "rate_limited").await;
     let asked: Vec<_> = simulator
@@ -161,7 +161,7 @@ async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
 
 #[tokio::test]
 async fn a_limit_that_another_tool_has_used() {
-    let other = OtherTool {
+    let other = OtherClient {
         requests: 8,
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
@@ -191,7 +191,7 @@ async fn a_list_that_no_window_holds() {
 
 #[tokio::test]
 async fn a_server_that_has_a_problem() {
-    let reply = Reply::unavailable(503)
+    let reply = SimResponse::unavailable(503)
         .with("Retry-After", 40)
         .with("RCRequestId", "f3b0c1d2-1111");
     refused("server_error", Operation::ActiveCalls, reply).await;
@@ -204,7 +204,7 @@ async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
     refused(
         "not_ringcentral_blocked",
         Operation::Token,
-        Reply::html(403, "Blocked"),
+        SimResponse::html(403, "Blocked"),
     )
     .await;
     let elsewhere = FaultKind::Redirect {

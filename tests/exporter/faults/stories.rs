@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Reply, Scenario, Simulator};
+use ringcentral_exporter::simulator::{
+    Fault, FaultKind, Operation, Scenario, SimResponse, Simulator,
+};
 
 use crate::common::clock::ManualClock;
 use crate::rig::{Rig, account, loopback};
@@ -14,7 +16,7 @@ use crate::scrapes::unlimited;
 const SOON: Duration = Duration::from_secs(12);
 
 fn heavy_429(retry_after: Option<u64>) -> FaultKind {
-    Reply::too_many_requests(retry_after)
+    SimResponse::too_many_requests(retry_after)
         .with("X-Rate-Limit-Group", "heavy")
         .into()
 }
@@ -34,14 +36,14 @@ async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
             ..Scenario::normal()
         },
         |config| {
-            config.common.scrape.max_age = Duration::from_secs(2);
+            config.settings.scrape.max_age = Duration::from_secs(2);
         },
     )
     .await;
     let good = rig.scrape().await;
     rig.simulator.inject(Fault::always(
         Operation::ActiveCalls,
-        Reply::unavailable(500),
+        SimResponse::unavailable(500),
     ));
     let failing = rig.scrape().await;
     assert_eq!(failing.up(), 0.0);
@@ -98,7 +100,7 @@ async fn a_401_that_stays_is_a_refused_login_and_backs_off() {
     rig.scrape().await;
     rig.simulator.inject(Fault::always(
         Operation::ActiveCalls,
-        Reply::token_not_found(),
+        SimResponse::token_not_found(),
     ));
     let failed = rig.scrape().await;
     assert_eq!(failed.up(), 0.0);
@@ -132,7 +134,7 @@ async fn a_403_logs_in_anew_once_it_may_be_permitted() {
     rig.scrape().await;
     rig.simulator.inject(Fault::once(
         Operation::ActiveCalls,
-        Reply::user_lacks("ReadCompanyCallLog"),
+        SimResponse::user_lacks("ReadCompanyCallLog"),
     ));
     assert_eq!(rig.scrape().await.up(), 0.0);
     rig.recovers(SOON).await;
@@ -317,7 +319,7 @@ async fn a_slow_login_costs_the_first_scrape_its_deadline_alone() {
 async fn a_token_that_lives_shorter_than_said_costs_a_login_each_time() {
     let scenario = Scenario {
         token_life: Duration::from_secs(1),
-        said_token_life: Some(Duration::from_secs(3600)),
+        advertised_token_lifetime: Some(Duration::from_secs(3600)),
         limits: unlimited(),
         ..Scenario::normal()
     };
@@ -366,8 +368,10 @@ async fn a_login_that_is_refused_after_an_eviction_is_one_refusal() {
     .await;
     rig.scrape().await;
     rig.simulator.evict_tokens();
-    rig.simulator
-        .inject(Fault::always(Operation::Token, Reply::invalid_client(401)));
+    rig.simulator.inject(Fault::always(
+        Operation::Token,
+        SimResponse::invalid_client(401),
+    ));
     let refused = rig.scrape().await;
     assert_eq!(
         (refused.up(), refused.failures("token", "unauthorized")),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{FaultKind, Reply};
+use ringcentral_exporter::simulator::{FaultKind, SimResponse};
 
 use super::trial::trial;
 
@@ -66,8 +66,8 @@ fn redirect(location: &str) -> FaultKind {
     }
 }
 
-fn heavy_429(retry_after: Option<u64>) -> Reply {
-    Reply::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
+fn heavy_429(retry_after: Option<u64>) -> SimResponse {
+    SimResponse::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
 }
 
 /// A date three seconds from now, as a server writes it.
@@ -81,21 +81,21 @@ fn rows() -> Vec<Row> {
     let too_large = FaultKind::Body(vec![b' '; 33 * 1024 * 1024].into());
     let elsewhere = "http://127.0.0.2:1/restapi";
     vec![
-        row("500", FirstPage, Reply::unavailable(500), "server_error", "the API answered 500 CMN-201"),
-        row("500 on page 2", SecondPage, Reply::unavailable(500), "server_error", "the API answered 500 CMN-201"),
-        row("502 in HTML", FirstPage, Reply::html(502, "Bad Gateway"), "server_error", "the API answered 502"),
-        row("503", FirstPage, Reply::unavailable(503), "server_error", "the API answered 503"),
-        row("503 with seconds", FirstPage, Reply::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
-        row("503 with a date", FirstPage, Reply::unavailable(503).with("Retry-After", soon()), "server_error", "the API answered 503"),
-        row("400", FirstPage, Reply::bad_parameter("perPage", "x"), "client_error", "the API answered 400 CMN-101"),
-        row("404", FirstPage, Reply::not_found("accountId", "7"), "not_found", "--ringcentral.account-id"),
-        row("403 of the app", FirstPage, Reply::app_lacks("ReadCallLog"), "forbidden", "Read Call Log"),
-        row("403 of the user", FirstPage, Reply::user_lacks("ReadCompanyCallLog"), "forbidden", "--ringcentral.level=extension"),
+        row("500", FirstPage, SimResponse::unavailable(500), "server_error", "the API answered 500 CMN-201"),
+        row("500 on page 2", SecondPage, SimResponse::unavailable(500), "server_error", "the API answered 500 CMN-201"),
+        row("502 in HTML", FirstPage, SimResponse::html(502, "Bad Gateway"), "server_error", "the API answered 502"),
+        row("503", FirstPage, SimResponse::unavailable(503), "server_error", "the API answered 503"),
+        row("503 with seconds", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
+        row("503 with a date", FirstPage, SimResponse::unavailable(503).with("Retry-After", soon()), "server_error", "the API answered 503"),
+        row("400", FirstPage, SimResponse::bad_parameter("perPage", "x"), "client_error", "the API answered 400 CMN-101"),
+        row("404", FirstPage, SimResponse::not_found("accountId", "7"), "not_found", "--ringcentral.account-id"),
+        row("403 of the app", FirstPage, SimResponse::app_lacks("ReadCallLog"), "forbidden", "Read Call Log"),
+        row("403 of the user", FirstPage, SimResponse::user_lacks("ReadCompanyCallLog"), "forbidden", "--ringcentral.level=extension"),
         row("429 with group", FirstPage, heavy_429(Some(2)), "rate_limited", "an app of its own"),
-        row("429 without group", FirstPage, Reply::too_many_requests(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
+        row("429 without group", FirstPage, SimResponse::too_many_requests(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
         row("429 on page 2", SecondPage, heavy_429(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
         row("429 whose body does not unzip", FirstPage, heavy_429(Some(2)).with("Content-Encoding", "gzip"), "rate_limited", "the API answered 429"),
-        row("503 whose body does not unzip", FirstPage, Reply::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "the API answered 503"),
+        row("503 whose body does not unzip", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "the API answered 503"),
         row("429 with a date", FirstPage, heavy_429(None).with("Retry-After", soon()), "rate_limited", "the API answered 429"),
         row("empty body", FirstPage, body(""), "invalid_response", "cut short or empty"),
         row("HTML", FirstPage, body("<html>Log in to this hotspot</html>"), "invalid_response", "no JSON"),
@@ -106,8 +106,8 @@ fn rows() -> Vec<Row> {
         row("null for everything", FirstPage, body("null"), "invalid_response", "JSON of another form"),
         row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "JSON of another form"),
         row("too large", FirstPage, too_large, "invalid_response", "larger than 32 MiB"),
-        row("a body that does not unzip", FirstPage, Reply::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "cannot be unzipped"),
-        row("packed and too large", FirstPage, Reply { status: 200, headers: Vec::new(), body: vec![b' '; 5 * 1024 * 1024].into() }.with("Content-Encoding", "gzip"), "invalid_response", "larger than 4 MiB"),
+        row("a body that does not unzip", FirstPage, SimResponse::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "cannot be unzipped"),
+        row("packed and too large", FirstPage, SimResponse { status: 200, headers: Vec::new(), body: vec![b' '; 5 * 1024 * 1024].into() }.with("Content-Encoding", "gzip"), "invalid_response", "larger than 4 MiB"),
         row("gzip bomb", FirstPage, FaultKind::GzipBomb(64 * 1024 * 1024), "invalid_response", "larger than 32 MiB"),
         row("next page that loops", FirstPage, FaultKind::NextPage("/restapi/v1.0/account/~/active-calls?perPage=1000".to_owned()), "invalid_response", "come round again"),
         row("next page elsewhere", FirstPage, FaultKind::NextPage(elsewhere.to_owned()), "invalid_response", "another origin"),
@@ -119,13 +119,13 @@ fn rows() -> Vec<Row> {
         row("closed on page 2", SecondPage, FaultKind::CloseBeforeAnswer, "connect", "connection"),
         row("cut in mid-body", FirstPage, FaultKind::Cut, "connect", "end of file"),
         row("cut on page 2", SecondPage, FaultKind::Cut, "connect", "end of file"),
-        row("login: 500", Login, Reply::unavailable(500), "server_error", "token: the API answered 500"),
-        row("login: 503 with seconds", Login, Reply::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
-        row("login: unknown client", Login, Reply::invalid_client(401), "unauthorized", "check client id and client secret"),
-        row("login: unknown client, 400", Login, Reply::invalid_client(400), "client_error", "check client id and client secret"),
-        row("login: grant not allowed", Login, Reply::grant_not_allowed(), "client_error", "enable the JWT auth flow"),
-        row("login: bad JWT", Login, Reply::invalid_grant("expired"), "client_error", "check the JWT"),
-        row("login: 429", Login, Reply::too_many_requests(Some(2)), "rate_limited", "token: the API answered 429"),
+        row("login: 500", Login, SimResponse::unavailable(500), "server_error", "token: the API answered 500"),
+        row("login: 503 with seconds", Login, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
+        row("login: unknown client", Login, SimResponse::invalid_client(401), "unauthorized", "check client id and client secret"),
+        row("login: unknown client, 400", Login, SimResponse::invalid_client(400), "client_error", "check client id and client secret"),
+        row("login: grant not allowed", Login, SimResponse::grant_not_allowed(), "client_error", "enable the JWT auth flow"),
+        row("login: bad JWT", Login, SimResponse::invalid_grant("expired"), "client_error", "check the JWT"),
+        row("login: 429", Login, SimResponse::too_many_requests(Some(2)), "rate_limited", "token: the API answered 429"),
         row("login: closed", Login, FaultKind::CloseBeforeAnswer, "connect", "connection"),
         row("login: cut", Login, FaultKind::Cut, "connect", "end of file"),
         row("login: no token", Login, body("{}"), "invalid_response", "the reply holds no access_token"),

@@ -154,7 +154,7 @@ async fn rig(account: &str, stage: Stage) -> Rig {
     let account = account.to_owned();
     Rig::configured(scenario, |config| {
         config.accounts[0].name = account;
-        config.common.scrape.max_age = MAX_AGE;
+        config.settings.scrape.max_age = MAX_AGE;
     })
     .await
 }
