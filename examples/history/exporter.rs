@@ -235,8 +235,7 @@ impl Exporter {
     }
 
     fn renew_standing(&mut self) {
-        let blocked =
-            |operation: Operation| (operation.as_str(), self.budget.blocked_until(operation));
+        let blocked = |operation: Operation| (operation, self.budget.blocked_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
         api.rate_limits = self.budget.reported_limits();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
-use crate::ringcentral::token::is_well_formed_jwt;
+use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::transport::is_loopback;
 
 /// As early as the alert that is shipped.

@@ -9,10 +9,10 @@ use crate::account::warning::Warning;
 use crate::clock::{Moment, unix_seconds};
 use crate::commands::check::CheckSummary;
 use crate::config::{Account, Level};
-use crate::ringcentral::Cause;
+use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::status::{Failure, ReportedLimit};
-use crate::ringcentral::token::is_well_formed_jwt;
 use crate::ringcentral::transport::proxy_for;
+use crate::ringcentral::{Cause, Operation};
 
 /// Where values begin.
 const INDENT: usize = 14;
@@ -101,7 +101,7 @@ fn told_warning(warning: Warning, observation: &AccountState) -> String {
     let title = format!("WARNING: {}: {}\n", warning.as_str(), warning.summary());
     match &observation.directory_failure {
         Some(failure) if warning == Warning::ExtensionsNotRead => {
-            let because = format!("{}: {}", failure.cause, failure.summary);
+            let because = format!("{}: {}", failure.cause.as_str(), failure.cause.summary());
             title + &fact("because", &because) + &happened(failure)
         }
         _ if warning == Warning::SameUser => {
@@ -119,7 +119,11 @@ fn told_warning(warning: Warning, observation: &AccountState) -> String {
 }
 
 fn failed(failure: &Failure, observation: &AccountState, now: Moment) -> String {
-    let title = format!("FAILED: {}: {}\n", failure.cause, failure.summary);
+    let title = format!(
+        "FAILED: {}: {}\n",
+        failure.cause.as_str(),
+        failure.cause.summary()
+    );
     let wait =
         penalty(failure, observation, now).map(|seconds| fact("wait", &format!("{seconds} s")));
     title + &wait.unwrap_or_default() + &happened(failure)
@@ -133,24 +137,18 @@ fn happened(failure: &Failure) -> String {
     [
         fact("happened", &failure.message),
         id,
-        fact("to do", failure.hint),
+        fact("to do", failure.cause.hint()),
     ]
     .concat()
 }
 
 /// The seconds for which RingCentral wants to hear nothing. The exporter's own back-off is none of its penalties.
 fn penalty(failure: &Failure, observation: &AccountState, now: Moment) -> Option<u64> {
-    let causes = [Cause::RateLimited, Cause::ServerError];
-    causes
-        .iter()
-        .find(|cause| cause.as_str() == failure.cause)?;
-    let blocked = observation
-        .api
-        .blocked_until
-        .iter()
-        .find(|(operation, _)| *operation == failure.operation)?;
-    let until = blocked.1.filter(|until| !until.is_past(now))?;
-    Some(until.saturating_duration_since(now).as_secs_f64().ceil() as u64)
+    if !matches!(failure.cause, Cause::RateLimited | Cause::ServerError) {
+        return None;
+    }
+    let wait = observation.api.blocked_for(failure.operation, now)?;
+    Some(wait.as_secs_f64().ceil() as u64)
 }
 
 // === What is known ===
@@ -162,7 +160,7 @@ fn facts(account: &Account, observation: &AccountState, now: Moment) -> String {
         fetch
             .failure
             .as_ref()
-            .is_none_or(|it| it.operation != "token")
+            .is_none_or(|it| it.operation != Operation::Token)
     });
     let known = [
         logged_in.then(|| fact("login", "accepted")),

@@ -86,10 +86,10 @@ fn problem(title: &str, failure: &Failure, next: Option<String>) -> String {
     });
     format!(
         "<div class=problem><h3>{title}</h3><p>{} <code>{}</code></p><p class=small>{}{id}</p>{next}<h3>What to do</h3><p>{}</p></div>",
-        sentence(failure.summary),
-        escape(failure.cause),
+        sentence(failure.cause.summary()),
+        escape(failure.cause.as_str()),
         escape(&failure.message),
-        sentence(failure.hint)
+        sentence(failure.cause.hint())
     )
 }
 

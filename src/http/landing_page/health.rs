@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::state::AccountState;
 use crate::clock::Moment;
+use crate::ringcentral::Operation;
 
 /// The states, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,9 @@ impl Health {
             return Self::Unfetched;
         };
         match &fetch.failure {
-            Some(failure) if failure.is_transient && blocked_for(observation, now).is_some() => {
+            Some(failure)
+                if failure.cause.is_transient() && blocked_for(observation, now).is_some() =>
+            {
                 Self::Blocked
             }
             Some(_) => Self::Failing,
@@ -84,13 +87,5 @@ impl Health {
 
 /// How long the list, or the login that it needs, may not be asked for.
 pub fn blocked_for(observation: &AccountState, now: Moment) -> Option<Duration> {
-    let until = observation
-        .api
-        .blocked_until
-        .iter()
-        .find(|(operation, _)| *operation == "active_calls")?
-        .1;
-    until
-        .filter(|until| !until.is_past(now))
-        .map(|until| until.saturating_duration_since(now))
+    observation.api.blocked_for(Operation::ActiveCalls, now)
 }

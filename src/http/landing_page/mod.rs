@@ -147,7 +147,7 @@ fn overview(shown: &[AccountSummary], now: Moment) -> String {
             });
         let calls = it.calls.map_or("–".to_owned(), |calls| calls.to_string());
         let cause = it.failure().map_or(String::new(), |it| {
-            format!(" <code>{}</code>", escape(it.cause))
+            format!(" <code>{}</code>", escape(it.cause.as_str()))
         });
         let _ = write!(
             table,
