@@ -108,11 +108,11 @@ impl Client {
         error.message = if pages >= max_pages {
             error.cause = Cause::ListTooLong;
             format!(
-                "the list has more than {max_pages} pages, the maximum that the rate limit allows in one window"
+                "the list has more than {max_pages} pages, the maximum that one rate limit window allows"
             )
         } else {
             format!(
-                "the rate limit leaves no room for more than {pages} pages: waiting until it has room for all"
+                "rate limit reached after {pages} pages: waiting until it has room for the whole list"
             )
         };
         error
