@@ -73,11 +73,11 @@ impl Client {
         started: Moment,
     ) -> Result<(), Error> {
         let deadline = started.after(self.timeouts.fetch).instant;
-        let first = self.resolve_url(OPERATION, None, &active_calls_path(&self.account))?;
-        let mut pagination = Pagination::new(first);
+        let path = active_calls_path(&self.account);
+        let mut pagination = Pagination::new(self.transport.resolve_url(OPERATION, None, &path)?);
         while let Some(url) = pagination
             .take_next()
-            .map_err(|error| self.record_invalid_response(OPERATION, error))?
+            .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?
         {
             progress.requested = pagination.requested();
             let body = match self.get(OPERATION, &url, deadline).await {
@@ -85,9 +85,9 @@ impl Client {
                 Err(error) => return Err(self.refine_budget_error(error, progress)),
             };
             let page = parse_page(&body, progress.requested)
-                .map_err(|error| self.record_invalid_response(OPERATION, error))?;
+                .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?;
             if let Some(next) = &page.next {
-                pagination.set_next(self.resolve_url(OPERATION, Some(&url), next)?);
+                pagination.set_next(self.transport.resolve_url(OPERATION, Some(&url), next)?);
             }
             if page.account_id.is_some() {
                 self.account_id.clone_from(&page.account_id);
@@ -97,8 +97,8 @@ impl Client {
         Ok(())
     }
 
-    /// Explains an error of a list that has more pages than expected: a later fetch waits until one window has room
-    /// for all of them, unless the limit is lower than their number.
+    /// Explains an error of a list that has more pages than expected: a later fetch waits until one
+    /// window has room for all of them, unless the limit is lower than their number.
     fn refine_budget_error(&self, mut error: Error, progress: &FetchProgress) -> Error {
         if error.reason != Reason::Budget || !progress.exceeded_expectation() {
             return error;
@@ -120,8 +120,8 @@ impl Client {
 }
 
 impl FetchProgress {
-    /// Returns whether more pages were requested than expected. Otherwise a budget error means that a retry or another
-    /// program used the requests that were reserved for these pages.
+    /// Returns whether more pages were requested than expected. Otherwise a budget error means that
+    /// a retry or another program used the requests that were reserved for these pages.
     fn exceeded_expectation(&self) -> bool {
         self.requested > self.expected
     }
@@ -154,7 +154,8 @@ fn active_calls_path(account: &Account) -> String {
     )
 }
 
-/// Keeps the last record of each id: the list may shift between two pages, and the later record is newer.
+/// Keeps the last record of each id: the list may shift between two pages, and the later record is
+/// newer.
 fn dedup_by_id(calls: Vec<Call>) -> Vec<Call> {
     let mut last_index = HashMap::with_capacity(calls.len());
     for (index, call) in calls.iter().enumerate() {

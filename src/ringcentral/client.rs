@@ -1,17 +1,14 @@
 //! The API client of one account.
 //!
-//! One task owns it, so there is never more than one fetch or login of an account at a time. The requests are in
-//! `active_calls`, `extensions` and `login`.
+//! One task owns it, so there is never more than one fetch or login of an account at a time. The
+//! requests are in `active_calls`, `extensions` and `login`.
 
-use std::fmt;
 use std::sync::Arc;
 
-use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
-use crate::ringcentral::error::{Error, Reason};
 use crate::ringcentral::jwt::{is_well_formed_jwt, jwt_expiry};
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
@@ -32,7 +29,8 @@ pub struct Client {
     pub(super) jwt_expiry: Option<f64>,
     /// Of the client secret and the JWT of the last login attempt.
     pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
-    /// The client secret of the login that returned the token, which its revocation needs: its file may have changed.
+    /// The client secret of the login that returned the token, which its revocation needs: its file
+    /// may have changed.
     pub(super) client_secret: Option<SecretString>,
     pub(super) replaced_token: Option<ReplacedToken>,
     pub(super) logins: Arc<LoginRegistry>,
@@ -98,8 +96,8 @@ impl Client {
         }
     }
 
-    /// Applies a changed configuration. Other secrets than those of the last login end its backoff, and its token is
-    /// set aside for [`Client::revoke_replaced`].
+    /// Applies a changed configuration. Other secrets than those of the last login end its backoff,
+    /// and its token is set aside for [`Client::revoke_replaced`].
     pub(crate) fn reconfigure(&mut self, config: ClientConfig) {
         self.account = config.account;
         self.transport.http = config.http;
@@ -117,8 +115,9 @@ impl Client {
         self.login = None;
     }
 
-    /// Continues with the budget of a stopped client of the same user and app. Its backoff continues only for the same
-    /// secrets and level: a changed level may be what the hint of the failure asked for.
+    /// Continues with the budget of a stopped client of the same user and app. Its backoff
+    /// continues only for the same secrets and level: a changed level may be what the hint of the
+    /// failure asked for.
     pub(crate) fn resume_from(&mut self, state: ClientState) {
         self.transport.budget = state.budget;
         if state.last_login_fingerprints.is_some()
@@ -142,7 +141,8 @@ impl Client {
         }
     }
 
-    /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT of another company.
+    /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
+    /// of another company.
     #[must_use]
     pub(crate) fn account_identity(&self) -> Option<&str> {
         match self.account.level {
@@ -151,7 +151,8 @@ impl Client {
         }
     }
 
-    /// Returns whether a fetch may start: the budget allows it, and there is a token or a login is allowed.
+    /// Returns whether a fetch may start: the budget allows it, and there is a token or a login is
+    /// allowed.
     #[must_use]
     pub(crate) fn can_fetch(&self, now: Moment) -> bool {
         let can_authenticate = self.has_token(now) || self.can_log_in(now);
@@ -178,23 +179,21 @@ impl Client {
         }
     }
 
-    /// Returns the end of the last penalty or login backoff for the operation, which may be in the past.
+    /// Returns the end of the last penalty or login backoff for the operation, which may be in the
+    /// past.
     fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
         let penalty = self.transport.budget.blocked_until(operation);
-        if !self.needs_login(operation, now) {
+        let needs_login = match operation {
+            Operation::Token => true,
+            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
+            Operation::Revoke => false,
+        };
+        if !needs_login {
             return penalty;
         }
         match (penalty, self.token_state.login_blocked_until()) {
             (Some(penalty), Some(backoff)) => Some(penalty.max(backoff)),
             (penalty, backoff) => penalty.or(backoff),
-        }
-    }
-
-    fn needs_login(&self, operation: Operation, now: Moment) -> bool {
-        match operation {
-            Operation::Token => true,
-            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
-            Operation::Revoke => false,
         }
     }
 
@@ -208,26 +207,6 @@ impl Client {
             token: self.token_state.take_token()?,
             client_secret: self.client_secret.take()?,
         })
-    }
-
-    /// Resolves a URL on the server; see [`Transport::resolve_url`].
-    pub(super) fn resolve_url(
-        &self,
-        operation: Operation,
-        base: Option<&Url>,
-        uri: &str,
-    ) -> Result<Url, Error> {
-        self.transport.resolve_url(operation, base, uri)
-    }
-
-    /// Counts an invalid response and returns it as an error.
-    pub(super) fn record_invalid_response(
-        &self,
-        operation: Operation,
-        error: impl fmt::Display,
-    ) -> Error {
-        self.transport
-            .record_failure(operation, Reason::InvalidResponse, error.to_string())
     }
 
     fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {

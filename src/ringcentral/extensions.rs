@@ -11,7 +11,8 @@ use crate::ringcentral::wire::parse_extensions;
 const OPERATION: Operation = Operation::Extensions;
 
 impl Client {
-    /// Returns whether the list of extensions may be fetched: the budget allows a request, and there is a token.
+    /// Returns whether the list of extensions may be fetched: the budget allows a request, and
+    /// there is a token.
     #[must_use]
     pub(crate) fn can_fetch_extensions(&self, now: Moment) -> bool {
         let budget = &self.transport.budget;
@@ -28,17 +29,17 @@ impl Client {
             "/restapi/v1.0/account/{}/extension?perPage=1000",
             self.account.account_id
         );
-        let mut pagination = Pagination::new(self.resolve_url(OPERATION, None, &path)?);
+        let mut pagination = Pagination::new(self.transport.resolve_url(OPERATION, None, &path)?);
         let mut entries = Vec::new();
         while let Some(url) = pagination
             .take_next()
-            .map_err(|error| self.record_invalid_response(OPERATION, error))?
+            .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?
         {
             let body = self.get(OPERATION, &url, deadline).await?;
             let page = parse_extensions(&body)
-                .map_err(|error| self.record_invalid_response(OPERATION, error))?;
+                .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?;
             if let Some(next) = &page.next {
-                pagination.set_next(self.resolve_url(OPERATION, Some(&url), next)?);
+                pagination.set_next(self.transport.resolve_url(OPERATION, Some(&url), next)?);
             }
             entries.extend(page.entries);
         }

@@ -27,7 +27,8 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_=".contains(&byte)
 }
 
-/// Returns the `exp` claim of a JWT in seconds since 1970, or `None` if it has none or is malformed.
+/// Returns the `exp` claim of a JWT in seconds since 1970, or `None` if it has none or is
+/// malformed.
 #[must_use]
 pub fn jwt_expiry(jwt: &SecretString) -> Option<f64> {
     let payload = jwt.expose_secret().split('.').nth(1)?;

@@ -22,7 +22,8 @@ const REVOKE_PATH: &str = "/restapi/oauth/revoke";
 const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 impl Client {
-    /// Logs in if there is no valid token. A token that is due for renewal is left to [`Client::renew`].
+    /// Logs in if there is no valid token. A token that is due for renewal is left to
+    /// [`Client::renew`].
     pub(super) async fn ensure_token(&mut self, now: Moment) -> Result<(), Error> {
         if self.has_token(now) {
             return Ok(());
@@ -30,8 +31,8 @@ impl Client {
         self.log_in(now.after(self.timeouts.request).instant).await
     }
 
-    /// Sends a GET request with the token and returns the body of the response. A 401 to a token that was accepted
-    /// before costs one login and one retry.
+    /// Sends a GET request with the token and returns the body of the response. A 401 to a token
+    /// that was accepted before costs one login and one retry.
     ///
     /// # Errors
     /// Returns an error, counted by its reason, if there is no complete 2xx response.
@@ -84,7 +85,8 @@ impl Client {
         }
     }
 
-    /// Revokes the token, since RingCentral allows a user only about five. Ignores errors and the login backoff.
+    /// Revokes the token, since RingCentral allows a user only about five. Ignores errors and the
+    /// login backoff.
     pub(crate) async fn revoke(&mut self) {
         self.login = None;
         self.revoke_replaced().await;
@@ -157,8 +159,9 @@ impl Client {
 
     /// Handles the rejection of a token after the last attempt.
     ///
-    /// A 403 means that a permission is missing. Permissions are fixed when a token is issued, so the token is revoked
-    /// and a new one requested after the backoff. Without the permission for the extensions the fetch continues.
+    /// A 403 means that a permission is missing. Permissions are fixed when a token is issued, so
+    /// the token is revoked and a new one requested after the backoff. Without the permission for
+    /// the extensions the fetch continues.
     async fn handle_rejection(&mut self, error: &Error) {
         match (error.reason, error.operation) {
             (Reason::Unauthorized, _) => self.token_state.on_token_rejected(Moment::now()),
@@ -210,7 +213,10 @@ impl Client {
             )
             .await?;
         self.client_secret = Some(client_secret);
-        parse_token(&body).map_err(|error| self.record_invalid_response(Operation::Token, error))
+        parse_token(&body).map_err(|error| {
+            self.transport
+                .record_invalid_response(Operation::Token, error)
+        })
     }
 
     /// Sends a form that is authenticated by client id and client secret.
@@ -222,7 +228,7 @@ impl Client {
         form: &[(&str, &str)],
         deadline: Instant,
     ) -> Result<Bytes, Error> {
-        let url = self.resolve_url(operation, None, path)?;
+        let url = self.transport.resolve_url(operation, None, path)?;
         let client_id = &self.account.client_id;
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
@@ -262,7 +268,8 @@ impl Client {
         }
     }
 
-    /// Sets the cause of a rejected JWT that has expired: RingCentral has one code for all that may be wrong with a JWT.
+    /// Sets the cause of a rejected JWT that has expired: RingCentral has one code for all that may
+    /// be wrong with a JWT.
     fn refine_cause(&self, mut error: Error, now: Moment) -> Error {
         if error.cause == Cause::JwtRefused
             && let Some(expiry) = self.jwt_expiry

@@ -1,7 +1,7 @@
 //! The users that the accounts of this process are logged in as, to find two accounts of one user.
 //!
-//! RingCentral counts requests and logins per user and app, so two such accounts use up each other's limit, and their
-//! calls are counted twice.
+//! RingCentral counts requests and logins per user and app, so two such accounts use up each
+//! other's limit, and their calls are counted twice.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -1,7 +1,7 @@
 //! The body of a response, read up to a maximum size and decompressed.
 //!
-//! A body is decompressed in one step once it is complete, so that of the lists that many accounts receive concurrently
-//! only one at a time is in memory at its full size.
+//! A body is decompressed in one step once it is complete, so that of the lists that many accounts
+//! receive concurrently only one at a time is in memory at its full size.
 
 use std::io::Read;
 
@@ -52,7 +52,8 @@ async fn read_bounded(mut response: Response, max_bytes: usize) -> Result<Bytes,
     }
 }
 
-/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress.
+/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow
+/// to decompress.
 fn gunzip(mut compressed: &[u8]) -> Result<Bytes, TransportError> {
     if compressed.is_empty() {
         return Ok(Bytes::new());

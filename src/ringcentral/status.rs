@@ -53,7 +53,8 @@ pub struct ReportedLimit {
 }
 
 impl ApiStatus {
-    /// Returns how long a penalty or backoff still blocks the operation, or `None` if it is not blocked.
+    /// Returns how long a penalty or backoff still blocks the operation, or `None` if it is not
+    /// blocked.
     #[must_use]
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
         for (blocked, until) in &self.blocked_until {

@@ -1,4 +1,5 @@
-//! The access token of one account: its lifetime, its renewal, and the backoff after rejected logins.
+//! The access token of one account: its lifetime, its renewal, and the backoff after rejected
+//! logins.
 //!
 //! Pure: the time is an argument. The requests are in `login`.
 
@@ -47,7 +48,8 @@ pub enum TokenStatus {
     Missing,
 }
 
-/// An exponential backoff: `min` after the first failure, doubled by each further one, at most `max`.
+/// An exponential backoff: `min` after the first failure, doubled by each further one, at most
+/// `max`.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     min: Duration,
@@ -120,9 +122,9 @@ impl TokenState {
         });
     }
 
-    /// Records that RingCentral accepted the token in a request. The first time after a login proves that credentials
-    /// and permissions are right and resets the backoff. Later it proves nothing about them, so the backoff of a
-    /// rejected renewal continues.
+    /// Records that RingCentral accepted the token in a request. The first time after a login
+    /// proves that credentials and permissions are right and resets the backoff. Later it proves
+    /// nothing about them, so the backoff of a rejected renewal continues.
     pub(crate) fn mark_accepted(&mut self) {
         if let Some(token) = &mut self.token
             && !token.accepted
@@ -141,7 +143,8 @@ impl TokenState {
         }
     }
 
-    /// Removes a token that RingCentral rejected. If it was never accepted, this counts as a rejected login.
+    /// Removes a token that RingCentral rejected. If it was never accepted, this counts as a
+    /// rejected login.
     pub(crate) fn on_token_rejected(&mut self, now: Moment) {
         if !self.was_accepted() {
             self.on_login_rejected(now);
@@ -149,13 +152,15 @@ impl TokenState {
         self.token = None;
     }
 
-    /// Blocks logins for a backoff, after RingCentral rejected a login or a permission that depends on it.
+    /// Blocks logins for a backoff, after RingCentral rejected a login or a permission that depends
+    /// on it.
     pub(crate) fn on_login_rejected(&mut self, now: Moment) {
         let delay = self.login_backoff.record_failure();
         self.login_blocked_until = Some(now.after(delay));
     }
 
-    /// Postpones the renewal after a failure and keeps the token: a login that times out delays other requests.
+    /// Postpones the renewal after a failure and keeps the token: a login that times out delays
+    /// other requests.
     pub fn on_renewal_failed(&mut self, now: Moment) {
         if let Some(token) = &mut self.token {
             token.renew_at = now.after(RENEWAL_RETRY_INTERVAL);

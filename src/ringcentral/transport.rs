@@ -1,5 +1,7 @@
-//! One request to RingCentral: checked against the budget, sent, counted, and redirected within the origin.
+//! One request to RingCentral: checked against the budget, sent, counted, and redirected within the
+//! origin.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +29,8 @@ const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (Prometheus exporter)"
 );
-/// How long an idle connection is kept: load balancers close it after about 60 s, and a request must not be sent on a
-/// connection that is being closed.
+/// How long an idle connection is kept: load balancers close it after about 60 s, and a request
+/// must not be sent on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The maximum number of redirects of one request.
 const MAX_REDIRECTS: u32 = 3;
@@ -55,10 +57,11 @@ struct ApiResponse {
     body: Result<Bytes, TransportError>,
 }
 
-/// Builds the HTTP client for a server, which trusts the root certificates of the system and those of `ca` (PEM).
+/// Builds the HTTP client for a server, which trusts the root certificates of the system and those
+/// of `ca` (PEM).
 ///
-/// A server without TLS needs no root certificates, so the system may have none. A loopback server is requested without
-/// a proxy.
+/// A server without TLS needs no root certificates, so the system may have none. A loopback server
+/// is requested without a proxy.
 ///
 /// # Errors
 /// Returns an error if the root certificates of the system or of `ca` cannot be read.
@@ -136,7 +139,8 @@ impl Transport {
     /// Resolves a URL on the server, relative to `base` or to the server itself. Counts a failure.
     ///
     /// # Errors
-    /// Returns an error if `uri`, which may be from a response, is invalid or leaves the configured origin.
+    /// Returns an error if `uri`, which may be from a response, is invalid or leaves the configured
+    /// origin.
     pub(crate) fn resolve_url(
         &self,
         operation: Operation,
@@ -148,11 +152,11 @@ impl Transport {
             Ok(_) => "the response refers to another origin than configured",
             Err(_) => "the response refers to an invalid URL",
         };
-        Err(self.record_failure(operation, Reason::InvalidResponse, problem))
+        Err(self.record_invalid_response(operation, problem))
     }
 
-    /// Sends a request and returns the body of its 2xx response. A redirect is followed within the origin, keeps the
-    /// method, and counts as a further request.
+    /// Sends a request and returns the body of its 2xx response. A redirect is followed within the
+    /// origin, keeps the method, and counts as a further request.
     ///
     /// # Errors
     /// Returns an error, after counting it by its reason, if there is no complete 2xx response.
@@ -180,11 +184,8 @@ impl Transport {
                 _ => return Err(self.record_error_response(operation, response)),
             }
         }
-        Err(self.record_failure(
-            operation,
-            Reason::InvalidResponse,
-            format!("more than {MAX_REDIRECTS} redirects"),
-        ))
+        let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(self.record_invalid_response(operation, problem))
     }
 
     /// Counts a failure and returns it as an error, with the id of the last response.
@@ -199,6 +200,15 @@ impl Transport {
             request_id: self.request_id.clone(),
             ..Error::new(operation, reason, message)
         }
+    }
+
+    /// Counts an invalid response and returns it as an error.
+    pub(crate) fn record_invalid_response(
+        &self,
+        operation: Operation,
+        problem: impl fmt::Display,
+    ) -> Error {
+        self.record_failure(operation, Reason::InvalidResponse, problem.to_string())
     }
 
     async fn send_once(
@@ -249,11 +259,8 @@ impl Transport {
         {
             return self.resolve_url(operation, Some(from), location);
         }
-        Err(self.record_failure(
-            operation,
-            Reason::InvalidResponse,
-            "the redirect has no valid Location header",
-        ))
+        let problem = "the redirect has no valid Location header";
+        Err(self.record_invalid_response(operation, problem))
     }
 
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
@@ -304,7 +311,8 @@ async fn execute(
     })
 }
 
-/// Returns the `RCRequestId` header, unless it is too long or has characters that are unsafe in a log.
+/// Returns the `RCRequestId` header, unless it is too long or has characters that are unsafe in a
+/// log.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("rcrequestid")?.to_str().ok()?;
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
