@@ -6,12 +6,12 @@ use reqwest::Client;
 use ringcentral_exporter::simulator::{Operation, Simulator};
 use tokio::time::sleep;
 
-use crate::floor::{Floor, http};
+use crate::baseline::{Floor, http};
+use crate::parsed_metrics::Shown;
+use crate::process_stats::{memory_mib, process_cpu_ms};
 use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
-use crate::shown::Shown;
 use crate::simulated::{INSTANT_MS, Size, simulator};
-use crate::times::Times;
-use crate::usage::{memory_mib, process_cpu_ms};
+use crate::stats::Times;
 
 /// So that each scrape fetches; the accounts announce a limit of 1,000,000.
 const EAGER: Program = Program {

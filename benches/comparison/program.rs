@@ -150,14 +150,14 @@ impl Program {
         let agrees = installed.is_ok_and(|installed| installed == fs::read(asked_for).unwrap());
         assert!(
             agrees,
-            "the libraries of {} are not installed as asked for: `make peers` does it",
+            "the libraries of {} are not installed as asked for: `make comparison-deps` does it",
             self.name
         );
     }
 
     fn sources(self, file: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("benches/peers")
+            .join("benches/comparison")
             .join(self.directory())
             .join(file)
     }
@@ -165,7 +165,7 @@ impl Program {
     /// Where the Makefile puts the libraries, and beside them the list of their versions.
     fn installed(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(".cache/peers")
+            .join(".cache/comparison")
             .join(self.directory())
     }
 

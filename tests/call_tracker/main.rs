@@ -12,22 +12,22 @@
     reason = "a test may fail"
 )]
 
-mod broken;
-mod day;
+mod counter_totals;
 mod memory;
-mod tally;
-mod truth;
+mod mutants;
+mod oracle;
+mod simulated_day;
 
 use std::ops::RangeInclusive;
 
-use broken::{
+use counter_totals::Tally;
+use mutants::{
     Counting, CountsReturners, CountsTheBaseline, ForgetsTooEarly, LastOutcome, LiveIsEnded,
     SessionPerRecord,
 };
-use day::{Day, Fetch, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
+use oracle::History;
 use ringcentral_exporter::calls::{CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
-use tally::Tally;
-use truth::History;
+use simulated_day::{Day, Fetch, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
 
 /// The families that the switchboard knows the truth of, and those that tell of the lists.
 const OF_CALLS: [&str; 4] = [
@@ -65,7 +65,7 @@ impl Life {
 
     /// What this life has to have counted if it saw every end.
     fn truth(&self, day: &Day) -> Tally {
-        let mut truth = truth::ended(&day.switchboard, self.history.first(), self.history.last());
+        let mut truth = oracle::ended(&day.switchboard, self.history.first(), self.history.last());
         truth.add_all(&self.history.told(), 1);
         truth
     }
@@ -81,7 +81,7 @@ fn gauges_are_true(fetch: &Fetch) {
         &fetch.calls(),
         &mut LabelLimiter::new(ExtensionLabel::Number, 10_000),
     ));
-    gauges.agrees_with(&truth::gauges(&fetch.records)).unwrap();
+    gauges.agrees_with(&oracle::gauges(&fetch.records)).unwrap();
 }
 
 /// A usual day, exact to the last call; the budget makes so many fetches of the scrapes.
@@ -219,7 +219,7 @@ fn scrapes_at_five_minutes_say_that_calls_went_unseen() {
 /// Calls may have ended unseen; none is counted that did not end, and none twice.
 fn says_that_calls_went_unseen(day: &Day, life: &Life) {
     let (first, last) = (life.history.first(), life.history.last());
-    let ended = truth::ended(&day.switchboard, first, last);
+    let ended = oracle::ended(&day.switchboard, first, last);
     println!(
         "{} fetches: {:?} of {:?}",
         life.history.len(),
@@ -231,7 +231,7 @@ fn says_that_calls_went_unseen(day: &Day, life: &Life) {
         .only(&OF_LISTS)
         .agrees_with(&life.history.told())
         .unwrap();
-    let sessions = truth::sessions_ended(&day.switchboard, first, last);
+    let sessions = oracle::sessions_ended(&day.switchboard, first, last);
     life.counted
         .only(&["sessions_ended"])
         .is_within(&sessions)
@@ -254,13 +254,13 @@ fn three_lives_count_the_day_but_for_what_ended_between_them() {
         lives.map(|during| Life::live(&mut CallTracker::default(), day.fetches(1, 15, during)));
     let (first, last) = (lives[0].history.first(), lives[2].history.last());
     let mut counted = Tally::default();
-    let mut truth = truth::ended(&day.switchboard, first, last);
+    let mut truth = oracle::ended(&day.switchboard, first, last);
     for life in &lives {
         life.is_true(&day).unwrap();
         counted.add_all(&life.counted, 1);
     }
     for pair in lives.windows(2) {
-        let between = truth::ended(
+        let between = oracle::ended(
             &day.switchboard,
             pair[0].history.last(),
             pair[1].history.first(),
@@ -270,7 +270,7 @@ fn three_lives_count_the_day_but_for_what_ended_between_them() {
     }
     println!("{:?}", counted.families());
     counted.only(&OF_CALLS).agrees_with(&truth).unwrap();
-    let sessions = truth::sessions_ended(&day.switchboard, first, last);
+    let sessions = oracle::sessions_ended(&day.switchboard, first, last);
     counted
         .only(&["sessions_ended"])
         .is_within(&sessions)

@@ -1,9 +1,9 @@
 //! From the start of the process until a scrape shows calls, and what each has on disk.
 
-use crate::floor::http;
+use crate::baseline::http;
 use crate::program::{JAVASCRIPT, OURS, PYTHON};
 use crate::simulated::{Size, simulator};
-use crate::times::Times;
+use crate::stats::Times;
 
 const STARTS: usize = 20;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ringcentral_exporter::calls::CallTracker;
 
-use crate::day::{Day, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
+use crate::simulated_day::{Day, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
 
 const NAME: &str = "memory::a_day_of_500_000_calls_ends_with_no_more_memory_than_at_noon";
 /// Set for the process that measures.

@@ -1,4 +1,4 @@
-//! How it compares: `cargo bench --bench peers`, or `make compare`, which installs what it needs.
+//! How it compares: `cargo bench --bench comparison`, or `make bench-compare`, which installs what it needs.
 //!
 //! The peers are what one would write instead within an afternoon, with RingCentral's own libraries: `python/` and
 //! `javascript/`. Each program is a real process before a simulated account of its own, all of the same company, and they
@@ -14,18 +14,18 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod baseline;
 mod cost;
-mod floor;
 mod huge;
 mod limit;
+mod parsed_metrics;
+mod process_stats;
 mod program;
 mod shared;
-mod shown;
 #[path = "../process/simulated.rs"]
 mod simulated;
 mod start;
-mod times;
-mod usage;
+mod stats;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

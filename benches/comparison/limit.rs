@@ -14,9 +14,9 @@ use ringcentral_exporter::simulator::{JournalEntry, Operation, Scenario, Simulat
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::floor::http;
+use crate::baseline::http;
+use crate::parsed_metrics::Shown;
 use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
-use crate::shown::Shown;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const OFFSETS: [Duration; 2] = [Duration::ZERO, Duration::from_secs(5)];

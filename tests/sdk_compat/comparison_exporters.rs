@@ -1,4 +1,4 @@
-//! The exporters that this one is compared with, in `benches/peers`: a comparison is worth what they are.
+//! The exporters that this one is compared with, in `benches/comparison`: a comparison is worth what they are.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::common::http;
+use crate::harness::{self, Rig, visit};
+use crate::parsed_metrics::Shown;
 use crate::program::{Program, is_up};
-use crate::rig::{self, Rig, visit};
-use crate::shown::Shown;
 
 /// All of several pages, and calls of each kind.
 pub async fn shows_what_is_listed(peer: Program) {
@@ -46,7 +46,7 @@ pub async fn waits_out_a_penalty(peer: Program) {
         heavy,
         ..Limits::default()
     };
-    let account = rig::start(Scenario {
+    let account = harness::start(Scenario {
         limits,
         ..Scenario::normal()
     })

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use ringcentral_exporter::simulator::{Record, Switchboard};
 
-use crate::tally::Tally;
+use crate::counter_totals::Tally;
 
 /// Two lists further apart than this are a gap.
 const GAP_MS: i64 = 100_000;

@@ -82,20 +82,20 @@ impl Language {
         let agrees = installed.is_ok_and(|installed| installed == asked_for);
         assert!(
             agrees,
-            "RingCentral's library for {self:?} is not installed as asked for: `make dialect` does it"
+            "RingCentral's library for {self:?} is not installed as asked for: `make sdk-compat` does it"
         );
     }
 
     fn sources(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/dialect")
+            .join("tests/sdk_compat")
             .join(self.directory())
     }
 
     /// Where the Makefile puts the libraries, and beside them the list of their versions.
     fn installed(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(".cache/dialect")
+            .join(".cache/sdk-compat")
             .join(self.directory())
     }
 

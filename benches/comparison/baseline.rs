@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::usage::{thread_cpu_ms, thread_id};
+use crate::process_stats::{thread_cpu_ms, thread_id};
 
 pub fn http() -> Client {
     http_client(&"http://127.0.0.1".parse().unwrap(), None).unwrap()

@@ -6,7 +6,7 @@
 //! decision depends on it, and what shows it (timestamps) is not looked at here.
 //!
 //! `world` has the clock and the scrapes, `troubles` what goes wrong and when, `judge` what must hold hour by hour.
-//! `SOAK_DAYS=30` is the long form; else it is a day. Needs the feature `test-clock`: `make month`.
+//! `SOAK_DAYS=30` is the long form; else it is a day. Needs the feature `test-clock`: `make sim-month`.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(

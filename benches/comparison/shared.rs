@@ -15,11 +15,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::floor::http;
+use crate::baseline::http;
+use crate::process_stats::{process_cpu_ms, thread_cpu_ms, thread_id};
 use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
 use crate::simulated::{Size, simulator};
-use crate::times::Times;
-use crate::usage::{process_cpu_ms, thread_cpu_ms, thread_id};
+use crate::stats::Times;
 
 /// The peers can show a list again too, if they are told to.
 const PATIENT: [Program; 3] = [

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::Language;
 use crate::common::oracle;
-use crate::rig::{self, Rig, visit};
+use crate::harness::{self, Rig, visit};
 
 const PER_PAGE: usize = 5;
 const HOUR: i64 = 3_600;
@@ -141,7 +141,7 @@ pub async fn one_too_many(language: Language) {
         heavy,
         ..Limits::default()
     };
-    let account = rig::start(Scenario {
+    let account = harness::start(Scenario {
         limits,
         ..Scenario::normal()
     })

@@ -10,10 +10,10 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::floor::http;
+use crate::baseline::http;
+use crate::process_stats::memory_mib;
 use crate::program::{OURS, Program};
 use crate::simulated::INSTANT_MS;
-use crate::usage::memory_mib;
 
 /// Ten minutes of calls: the exporter keeps the ids of so many that are over.
 const SCRAPES: u32 = 40;
