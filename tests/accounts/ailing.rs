@@ -53,7 +53,7 @@ fn faults() -> [(&'static str, Fault); 8] {
 async fn ailing(clock: &ManualClock) -> Vec<Member> {
     let mut members = Vec::new();
     for (place, (name, fault)) in faults().into_iter().enumerate() {
-        let member = Member::new(name, clock.scenario(company(place)), 100 + place as u64).await;
+        let member = Member::new(name, clock.attach_to(company(place)), 100 + place as u64).await;
         member.inject(fault);
         members.push(member);
     }
@@ -62,12 +62,12 @@ async fn ailing(clock: &ManualClock) -> Vec<Member> {
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
     });
-    let emptied = clock.scenario(Scenario {
+    let emptied = clock.attach_to(Scenario {
         other_tool,
         ..company(8)
     });
     members.push(Member::new("group-silenced", emptied, 108).await);
-    let refused = Member::new("login-refused", clock.scenario(company(9)), 109).await;
+    let refused = Member::new("login-refused", clock.attach_to(company(9)), 109).await;
     members.push(Member {
         secret: "not-the-secret".to_owned(),
         ..refused
@@ -81,7 +81,7 @@ async fn healthy(count: usize, clock: &ManualClock) -> Vec<Member> {
         .map(|place| format!("healthy-{place:02}"))
         .collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    Member::several(&names, |place| clock.scenario(company(place))).await
+    Member::several(&names, |place| clock.attach_to(company(place))).await
 }
 
 /// The second lists with the first spread among them.
@@ -109,15 +109,18 @@ async fn tells_them_apart(fleet: &Fleet, scraped: &ScrapeResponse, timeout: u32)
             fleet.is_exact(&member.name, scraped).await;
         } else {
             assert_eq!(
-                (up(scraped, &member.name), scraped.calls_of(&member.name)),
+                (
+                    up(scraped, &member.name),
+                    scraped.account_call_samples(&member.name)
+                ),
                 (0.0, Default::default())
             );
         }
     }
     assert!(
-        scraped.took < deadline(timeout) + ALLOWANCE,
+        scraped.elapsed < deadline(timeout) + ALLOWANCE,
         "{:?}",
-        scraped.took
+        scraped.elapsed
     );
 }
 

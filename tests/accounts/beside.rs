@@ -94,7 +94,7 @@ async fn an_empty_variable_counts_as_unset() {
         "--web.listen-address=127.0.0.1:0",
     ]);
     command.envs(VARIABLES.map(|name| (name, "")));
-    ExporterProcess::start(command).url().await;
+    ExporterProcess::start(command).wait_for_url().await;
 }
 
 /// A service is started in a folder of its own.
@@ -110,7 +110,7 @@ async fn paths_are_those_beside_the_file_wherever_the_program_is_started() {
     ]);
     command.current_dir(folder.path().join("elsewhere"));
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let text = crate::common::get(&format!("{url}/metrics")).await;
     assert!(text.contains("ringcentral_up{account=\"a\"} 1\n"), "{text}");
 }

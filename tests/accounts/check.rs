@@ -144,7 +144,7 @@ async fn a_signal_ends_it_before_the_accounts_that_were_not_asked_yet() {
         })
         .await;
         program.signal(signal).await;
-        assert_eq!(program.ends().await.code(), Some(1), "{signal}");
+        assert_eq!(program.wait_for_exit().await.code(), Some(1), "{signal}");
         assert!(checked.members[2].is_untouched(), "{signal}");
         let mut words = String::new();
         program.stdout.read_to_string(&mut words).await.unwrap();

@@ -43,7 +43,7 @@ impl Churn {
         };
         let names = [STEADY.as_slice(), &GUESTS].concat();
         let mut members =
-            Member::several(&names, |place| clock.scenario(busy(place + seed as usize))).await;
+            Member::several(&names, |place| clock.attach_to(busy(place + seed as usize))).await;
         let away = members.split_off(STEADY.len() + 2);
         Self {
             dice: Rng::with_seed(seed),
@@ -166,7 +166,7 @@ fn ended(member: &Member) -> BTreeMap<String, f64> {
         .filter_map(|entry| entry.listed_at_ms)
         .collect();
     let (first, last) = (lists[0], lists[lists.len() - 1]);
-    oracle::ended(
+    oracle::ended_counters(
         &member.name,
         &member.simulator.switchboard().ended_between(first, last),
     )
@@ -174,7 +174,7 @@ fn ended(member: &Member) -> BTreeMap<String, f64> {
 
 /// The counts above zero.
 fn counted(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
-    let mut samples = scraped.about(name);
+    let mut samples = scraped.account_samples(name);
     samples.retain(|series, value| {
         series.starts_with("ringcentral_calls_ended_total{") && *value > 0.0
     });

@@ -170,7 +170,7 @@ impl Member {
 
     /// What the families about its calls must hold now, while its clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        oracle::of(&self.simulator, &self.name).await
+        oracle::expected_samples(&self.simulator, &self.name).await
     }
 }
 
@@ -196,7 +196,7 @@ impl Fleet {
             "127.0.0.1:0",
         ];
         let mut program = ExporterProcess::start(command(&[own.as_slice(), flags].concat()));
-        let url = program.url().await;
+        let url = program.wait_for_url().await;
         Self {
             members,
             program,
@@ -250,7 +250,9 @@ impl Fleet {
     pub async fn reload(&mut self) -> String {
         self.write();
         self.program.signal("HUP").await;
-        self.program.logs("the configuration was read anew").await
+        self.program
+            .wait_for_log("the configuration was read anew")
+            .await
     }
 
     /// The same with this text for a file, which must not be taken.
@@ -258,7 +260,7 @@ impl Fleet {
         std::fs::write(self.file(), text).unwrap();
         self.program.signal("HUP").await;
         self.program
-            .logs("the configuration was not read anew")
+            .wait_for_log("the configuration was not read anew")
             .await
     }
 
@@ -307,14 +309,14 @@ impl Fleet {
     /// Has the program end, and gives its log.
     pub async fn stop(&mut self) -> &str {
         self.program.signal("TERM").await;
-        assert!(self.program.ends().await.success());
+        assert!(self.program.wait_for_exit().await.success());
         &self.program.log
     }
 
     /// This account was fetched by this scrape, and all is shown as it is.
     pub async fn is_exact(&self, name: &str, scraped: &ScrapeResponse) {
         let truth = self.member(name).truth().await;
-        assert_eq!(scraped.calls_of(name), truth, "{name}");
+        assert_eq!(scraped.account_call_samples(name), truth, "{name}");
         assert_eq!(up(scraped, name), 1.0, "{name}");
     }
 }
@@ -338,7 +340,7 @@ pub fn are_up(scraped: &ScrapeResponse, accounts: &[&str]) {
 
 /// What has failed so far.
 fn failures(scraped: &ScrapeResponse, account: &str) -> BTreeMap<String, f64> {
-    let mut samples = scraped.about(account);
+    let mut samples = scraped.account_samples(account);
     samples.retain(|series, value| {
         series.starts_with("ringcentral_api_request_failures_total{") && *value > 0.0
     });

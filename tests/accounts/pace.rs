@@ -40,9 +40,9 @@ async fn ratio() -> f64 {
     let alone = fleet.get("/metrics?account=a00").await;
     assert_eq!(up(&alone, "a00"), 1.0);
     assert!(
-        alone.took >= 3 * LATENCY,
+        alone.elapsed >= 3 * LATENCY,
         "login, list and extensions: {:?}",
-        alone.took
+        alone.elapsed
     );
     let others: Vec<_> = fleet.members[1..]
         .iter()
@@ -52,8 +52,8 @@ async fn ratio() -> f64 {
     fleet.members[1..]
         .iter()
         .for_each(|member| assert_eq!(up(&whole, &member.name), 1.0, "{}", member.name));
-    println!("alone {:?}, fifty {:?}", alone.took, whole.took);
-    whole.took.as_secs_f64() / alone.took.as_secs_f64()
+    println!("alone {:?}, fifty {:?}", alone.elapsed, whole.elapsed);
+    whole.elapsed.as_secs_f64() / alone.elapsed.as_secs_f64()
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::common::prometheus::{Server, Setup};
-use crate::common::promtool::shell;
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
+use crate::common::promtool::run_shell;
 use crate::fleet::{Fleet, Member, company};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -22,9 +22,9 @@ fn discovery(fleet: &Fleet) -> String {
 }
 
 /// Scrapes once a second what `/sd` tells.
-async fn prometheus(fleet: &Fleet) -> Server {
-    Setup::new(&[], Duration::from_secs(1))
-        .job(&discovery(fleet))
+async fn prometheus(fleet: &Fleet) -> PrometheusServer {
+    PrometheusBuilder::new(&[], Duration::from_secs(1))
+        .job_options(&discovery(fleet))
         .start()
         .await
 }
@@ -42,8 +42,10 @@ fn instances(fleet: &Fleet, names: &[&str]) -> BTreeSet<String> {
 }
 
 /// The values of an expression by `instance`.
-async fn by_instance(server: &Server, expression: &str) -> BTreeMap<String, f64> {
-    let values = server.by_labels(expression, ["instance", "job"]).await;
+async fn by_instance(server: &PrometheusServer, expression: &str) -> BTreeMap<String, f64> {
+    let values = server
+        .values_by_labels(expression, ["instance", "job"])
+        .await;
     values
         .into_iter()
         .map(|((instance, _), value)| (instance, value))
@@ -51,7 +53,7 @@ async fn by_instance(server: &Server, expression: &str) -> BTreeMap<String, f64>
 }
 
 /// Waits until the targets that are up are these.
-async fn sees(server: &Server, wanted: &BTreeSet<String>) {
+async fn sees(server: &PrometheusServer, wanted: &BTreeSet<String>) {
     let mut seen = BTreeSet::new();
     let deadline = tokio::time::Instant::now() + SOON;
     while tokio::time::Instant::now() < deadline {
@@ -65,8 +67,8 @@ async fn sees(server: &Server, wanted: &BTreeSet<String>) {
 }
 
 /// The targets that are scraped: name of the account and address.
-async fn targets(server: &Server) -> Vec<(String, String)> {
-    let data = server.api("targets", &[("state", "active")]).await;
+async fn targets(server: &PrometheusServer) -> Vec<(String, String)> {
+    let data = server.get_api("targets", &[("state", "active")]).await;
     let targets = data["activeTargets"].as_array().unwrap().iter();
     targets
         .map(|target| {
@@ -91,7 +93,7 @@ async fn each_account_is_a_target_with_an_up_of_its_own_and_its_series_alone() {
     let server = prometheus(&fleet).await;
     sees(&server, &instances(&fleet, &NAMES)).await;
     let accounts = server
-        .by_labels("ringcentral_up", ["instance", "account"])
+        .values_by_labels("ringcentral_up", ["instance", "account"])
         .await;
     let expected: BTreeSet<_> = NAMES
         .iter()
@@ -167,8 +169,8 @@ async fn two_exporters_share_the_accounts_by_hashmod_and_each_is_asked_by_one() 
     let first = Fleet::start(Member::several(&NAMES, company).await).await;
     let second = Fleet::start(first.members.clone()).await;
     let job = format!("{}, {}", discovery(&first), shards(&[&first, &second]));
-    let server = Setup::new(&[], Duration::from_secs(1))
-        .job(&job)
+    let server = PrometheusBuilder::new(&[], Duration::from_secs(1))
+        .job_options(&job)
         .start()
         .await;
     sees(&server, &instances(&first, &NAMES)).await;
@@ -209,7 +211,7 @@ async fn what_all_accounts_together_show_is_to_promtools_liking() {
     ] {
         std::fs::write(folder.path().join(file), fleet.get(path).await.text).unwrap();
         assert_eq!(
-            shell(folder.path(), &format!("promtool check metrics < {file}")),
+            run_shell(folder.path(), &format!("promtool check metrics < {file}")),
             "",
             "{path}"
         );

@@ -26,7 +26,7 @@ async fn two_accounts_of_one_user_are_told_once_by_their_names() {
         // Each scrape finds its session ended, and logs in anew.
         fleet.members[0].simulator.evict_tokens();
     }
-    let line = fleet.program.logs(WARNING).await;
+    let line = fleet.program.wait_for_log(WARNING).await;
     for part in ["level=warn", "berlin", "paris"] {
         assert!(line.contains(part), "{part} in {line}");
     }
@@ -49,7 +49,7 @@ async fn two_accounts_of_one_user_are_told_again_if_a_reload_brings_them() {
         fleet.program.log
     );
     fleet.scrape().await;
-    fleet.program.logs(WARNING).await;
+    fleet.program.wait_for_log(WARNING).await;
 }
 
 #[tokio::test]

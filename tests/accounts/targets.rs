@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, Member, company, eventually, up};
 
 /// Companies whose clock stands.
 async fn still(names: &[&str]) -> Vec<Member> {
-    Member::several(names, |place| ManualClock::new().scenario(company(place))).await
+    Member::several(names, |place| ManualClock::new().attach_to(company(place))).await
 }
 
 /// The accounts of an exposition; the exporter's own series have none.
@@ -62,9 +62,9 @@ async fn one_account_is_answered_at_once_and_exactly_while_twenty_others_hang() 
     .await;
     let one = fleet.get("/metrics?account=a").await;
     assert!(
-        !all.is_finished() && one.took < Duration::from_secs(3),
+        !all.is_finished() && one.elapsed < Duration::from_secs(3),
         "{:?}",
-        one.took
+        one.elapsed
     );
     is_of(&one, &["a"]);
     fleet.is_exact("a", &one).await;
@@ -144,8 +144,8 @@ async fn an_account_has_the_same_families_alone_and_among_others() {
     let fleet = Fleet::start(still(&["a", "b"]).await).await;
     let (all, alone) = (fleet.scrape().await, fleet.get("/metrics?account=a").await);
     assert_eq!(
-        all.about("a").into_keys().collect::<Vec<_>>(),
-        alone.about("a").into_keys().collect::<Vec<_>>()
+        all.account_samples("a").into_keys().collect::<Vec<_>>(),
+        alone.account_samples("a").into_keys().collect::<Vec<_>>()
     );
     assert_eq!(up(&all, "b"), 1.0);
 }
@@ -175,7 +175,7 @@ async fn each_account_has_its_own_level_limit_and_server() {
     );
     assert!(
         !scraped
-            .about("b")
+            .account_samples("b")
             .keys()
             .any(|series| series.starts_with("ringcentral_concurrent_calls_limit"))
     );

@@ -18,7 +18,7 @@ async fn a_thousand_scrapers_at_once_get_a_right_answer_each() {
     }
     let answers = crowd.join_all().await;
     answers.iter().for_each(|answer| answer.is_right());
-    let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
+    let slowest = answers.iter().map(|answer| answer.elapsed).max().unwrap();
     println!(
         "{} scrapers, the last is answered after {slowest:?}",
         answers.len()

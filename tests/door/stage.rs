@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 
 pub const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 pub const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -46,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub struct Answer {
     pub head: String,
     pub body: String,
-    pub took: Duration,
+    pub elapsed: Duration,
 }
 
 impl Stage {
@@ -65,9 +65,9 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, Scenario::normal(), 1).unwrap();
         let all = [&["--web.listen-address", "127.0.0.1:0"], flags].concat();
-        let mut program = ExporterProcess::start(limited(&pointed_at(&simulator, &all)));
+        let mut program = ExporterProcess::start(limited(&command_for_simulator(&simulator, &all)));
         let address = program
-            .url()
+            .wait_for_url()
             .await
             .rsplit("//")
             .next()
@@ -118,7 +118,7 @@ impl Stage {
         Answer {
             head: head.to_owned(),
             body: body.to_owned(),
-            took: started.elapsed(),
+            elapsed: started.elapsed(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Stage {
             for (place, from) in [HONEST, ATTACKER].into_iter().enumerate() {
                 let answer = self.scrape(from).await;
                 answer.is_right();
-                slowest[place] = slowest[place].max(answer.took.as_secs_f64());
+                slowest[place] = slowest[place].max(answer.elapsed.as_secs_f64());
                 memory = memory.max(answer.value("process_resident_memory_bytes"));
                 descriptors = descriptors.max(answer.value("process_open_fds"));
             }

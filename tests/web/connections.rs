@@ -61,7 +61,10 @@ async fn a_handshake_that_does_not_come_or_end_and_a_head_after_it_have_five_sec
     for waited in [silent, begun, shaken] {
         assert!((4.5..6.0).contains(&waited), "{waited}");
     }
-    let line = stage.program.logs("a TLS handshake took too long").await;
+    let line = stage
+        .program
+        .wait_for_log("a TLS handshake took too long")
+        .await;
     assert!(line.contains("level=debug"), "{line}");
 }
 
@@ -110,7 +113,7 @@ async fn a_stop_answers_the_scrape_in_flight_and_waits_for_no_handshake() {
         text.contains("ringcentral_up{account=\"default\"} 1"),
         "{text}"
     );
-    assert_eq!(stage.program.ends().await.code(), Some(0));
+    assert_eq!(stage.program.wait_for_exit().await.code(), Some(0));
     assert!(
         started.elapsed() < Duration::from_secs(4),
         "{:?}",

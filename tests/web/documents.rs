@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::stage::simulator;
 
 const PASSWORD: &str = "correct horse";
@@ -70,7 +70,9 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
             match &mut running {
                 Some((program, _)) => {
                     program.signal("HUP").await;
-                    program.logs("the configuration was read anew").await;
+                    program
+                        .wait_for_log("the configuration was read anew")
+                        .await;
                 }
                 None => running = Some(start(&simulator, folder.path()).await),
             }
@@ -89,7 +91,7 @@ async fn start(
     simulator: &ringcentral_exporter::simulator::Simulator,
     folder: &Path,
 ) -> (ExporterProcess, String) {
-    let mut command = pointed_at(
+    let mut command = command_for_simulator(
         simulator,
         &[
             "--web.listen-address",
@@ -100,6 +102,12 @@ async fn start(
     );
     command.current_dir(folder);
     let mut program = ExporterProcess::start(command);
-    let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
+    let port = program
+        .wait_for_url()
+        .await
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .to_owned();
     (program, port)
 }

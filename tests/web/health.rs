@@ -61,7 +61,7 @@ async fn a_file_that_has_gone_bad_makes_no_healthy_exporter_ill() {
 async fn where_nobody_listens_is_one_line_and_exit_1() {
     let mut stage = Stage::start(TLS, &[]).await;
     stage.program.signal("TERM").await;
-    stage.program.ends().await;
+    stage.program.wait_for_exit().await;
     let (code, line) = health(&stage).await;
     assert_eq!(code, Some(1));
     assert!(

@@ -29,7 +29,7 @@ async fn the_right_password_is_let_in_and_no_other() {
         assert_eq!(stage.curl(path, &[]).await.status, 401, "{path}");
     }
     stage.program.signal("TERM").await;
-    stage.program.ends().await;
+    stage.program.wait_for_exit().await;
     for secret in ["sesam", "$2b$", "YWxpY2U"] {
         assert!(!stage.program.log.contains(secret), "{}", stage.program.log);
     }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::common::prometheus::{Server, Setup};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::pki::Pki;
 use crate::stage::{Stage, TLS, users};
 
 /// A Prometheus that scrapes once a second, by this further YAML of its job.
-async fn prometheus(stage: &Stage, job: &str) -> Server {
-    Setup::new(&[&stage.url("")], Duration::from_secs(1))
-        .job(job)
+async fn prometheus(stage: &Stage, job: &str) -> PrometheusServer {
+    PrometheusBuilder::new(&[&stage.url("")], Duration::from_secs(1))
+        .job_options(job)
         .start()
         .await
 }
 
 /// Whether it has seen us up, within ten seconds.
-async fn sees_up(server: &Server) -> bool {
+async fn sees_up(server: &PrometheusServer) -> bool {
     for _ in 0..50 {
         if server.values("ringcentral_up == 1").await.len() == 1 {
             return true;
@@ -26,7 +26,7 @@ async fn sees_up(server: &Server) -> bool {
 }
 
 /// Whether it has tried and never succeeded.
-async fn sees_down(server: &Server) -> bool {
+async fn sees_down(server: &PrometheusServer) -> bool {
     for _ in 0..50 {
         if server
             .query("up == 0", &[])

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::pki::Pki;
 use crate::stage::{Stage, TLS, simulator, users};
 
@@ -52,7 +52,10 @@ async fn a_reload_is_200_and_takes_effect_at_once() {
         stage.curl("/", &["--user", "alice:sesame"]).await.status,
         401
     );
-    let line = stage.program.logs("the configuration was read anew").await;
+    let line = stage
+        .program
+        .wait_for_log("the configuration was read anew")
+        .await;
     assert!(line.contains(r#"cause="POST /-/reload""#), "{line}");
 }
 
@@ -93,7 +96,7 @@ async fn a_key_in_the_place_of_its_path_reaches_neither_answer_nor_log() {
     assert!(!answer.text.contains(secret), "{answer:?}");
     stage
         .program
-        .logs("the configuration was not read anew")
+        .wait_for_log("the configuration was not read anew")
         .await;
     assert!(!stage.program.log.contains(secret));
 }
@@ -116,13 +119,13 @@ async fn a_hangup_reloads_without_the_flag() {
     let mut stage = Stage::start(&users("alice", "sesame", 4), &[]).await;
     stage.web(&users("alice", "open", 4));
     stage.program.signal("HUP").await;
-    stage.program.logs("cause=SIGHUP").await;
+    stage.program.wait_for_log("cause=SIGHUP").await;
     assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
     stage.web("basic_auth_users: [\n");
     stage.program.signal("HUP").await;
     let line = stage
         .program
-        .logs("the configuration was not read anew, the old one stays")
+        .wait_for_log("the configuration was not read anew, the old one stays")
         .await;
     assert!(
         line.contains("level=error") && line.contains("this is not YAML"),
@@ -138,7 +141,7 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
     std::fs::write(&jwt, simulator.jwt()).unwrap();
-    let mut command = pointed_at(
+    let mut command = command_for_simulator(
         &simulator,
         &[
             "--web.listen-address",
@@ -148,7 +151,7 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     );
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     std::fs::remove_file(&jwt).unwrap();
     let answer = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
     let reason = "account default: the user's JWT: the file cannot be read: No such file or directory (os error 2)\n";
@@ -160,7 +163,9 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     assert_eq!((scraped.status, scraped.value(SUCCESSFUL)), (200, 0.0));
     std::fs::write(&jwt, simulator.jwt()).unwrap();
     program.signal("HUP").await;
-    program.logs("the configuration was read anew").await;
+    program
+        .wait_for_log("the configuration was read anew")
+        .await;
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
     assert_eq!(scraped.value(SUCCESSFUL), 1.0);
 }
@@ -178,15 +183,15 @@ async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_fil
         "--web.config.file",
         &web,
     ];
-    let mut command = pointed_at(&simulator, &flags);
+    let mut command = command_for_simulator(&simulator, &flags);
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
 
     std::fs::remove_file(&jwt).unwrap();
     pki.write("web.yml", &users("alice", "open", 4));
     program.signal("HUP").await;
-    let line = program.logs("was not read anew").await;
+    let line = program.wait_for_log("was not read anew").await;
     assert!(line.contains("JWT: the file cannot be read"), "{line}");
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;

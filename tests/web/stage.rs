@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::curl::{Answer, curl};
 use crate::pki::Pki;
 
@@ -43,8 +43,8 @@ impl Stage {
         ]
         .concat();
         let all = [&["--web.config.file", file.as_str()], all.as_slice()].concat();
-        let mut program = ExporterProcess::start(pointed_at(&simulator, &all));
-        let url = program.url().await;
+        let mut program = ExporterProcess::start(command_for_simulator(&simulator, &all));
+        let url = program.wait_for_url().await;
         let scheme = if program.log.contains("tls=true") {
             "https"
         } else {

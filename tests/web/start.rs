@@ -160,7 +160,7 @@ async fn a_web_configuration_that_protects_nothing_is_warned_of() {
     ] {
         let mut stage = Stage::start(web, &[]).await;
         stage.program.signal("TERM").await;
-        stage.program.ends().await;
+        stage.program.wait_for_exit().await;
         assert_eq!(
             stage.program.log.contains(open),
             warned,

@@ -97,7 +97,7 @@ async fn a_bad_new_file_keeps_the_old_one_is_told_once_and_turns_the_metric_to_0
     assert!(repaired.value(TIMESTAMP) > before.value(TIMESTAMP));
 
     stage.program.signal("TERM").await;
-    stage.program.ends().await;
+    stage.program.wait_for_exit().await;
     let errors: Vec<_> = stage
         .program
         .log
@@ -176,7 +176,7 @@ async fn a_file_that_is_cut_short_asks_no_less_of_clients() {
             .await;
         assert_eq!(stage.curl("/metrics", &[]).await.status, 0, "{cut}");
         stage.program.signal("TERM").await;
-        stage.program.ends().await;
+        stage.program.wait_for_exit().await;
         let errors: Vec<_> = stage
             .program
             .log

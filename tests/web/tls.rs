@@ -55,10 +55,10 @@ async fn a_scrape_over_tls_is_answered_in_both_versions() {
     assert_eq!(plain.status, 0, "{plain:?}");
     stage
         .program
-        .logs("level=debug message=\"a TLS handshake failed\"")
+        .wait_for_log("level=debug message=\"a TLS handshake failed\"")
         .await;
     stage.program.signal("TERM").await;
-    stage.program.ends().await;
+    stage.program.wait_for_exit().await;
     assert!(
         !stage.program.log.contains("level=error") && !stage.program.log.contains("level=warn")
     );

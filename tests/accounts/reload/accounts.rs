@@ -15,7 +15,7 @@ async fn an_account_that_is_added_is_there_at_the_next_scrape() {
     let before = calls_end(&fleet, &clock).await;
     fleet
         .members
-        .insert(1, Member::new("new", clock.scenario(company(7)), 70).await);
+        .insert(1, Member::new("new", clock.attach_to(company(7)), 70).await);
     fleet.reload().await;
     assert!(
         fleet.member("new").is_untouched(),
@@ -86,7 +86,7 @@ async fn a_reload_says_how_many_accounts_came_and_went() {
     fleet.remove("b");
     fleet
         .members
-        .push(Member::new("new", clock.scenario(company(7)), 70).await);
+        .push(Member::new("new", clock.attach_to(company(7)), 70).await);
     assert_tells(&fleet.reload().await, "accounts=2 added=1 removed=2");
     let text = std::fs::read_to_string(fleet.file()).unwrap();
     assert!(
@@ -129,7 +129,7 @@ async fn another_server_is_another_account() {
     let clock = ManualClock::new();
     let mut fleet = scraped_once(&["a", "b"], &clock).await;
     let before = calls_end(&fleet, &clock).await;
-    let moved = Member::new("a", clock.scenario(company(9)), 90).await;
+    let moved = Member::new("a", clock.attach_to(company(9)), 90).await;
     let old = std::mem::replace(fleet.member_mut("a"), moved);
     fleet.reload().await;
     let scraped = fleet.scrape().await;

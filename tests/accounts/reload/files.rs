@@ -103,7 +103,7 @@ async fn a_secret_that_cannot_be_read_changes_nothing_at_all() {
 #[tokio::test]
 async fn a_request_reloads_and_tells_how_it_went() {
     let clock = ManualClock::new();
-    let members = Member::several(&["a", "b"], |place| clock.scenario(company(place))).await;
+    let members = Member::several(&["a", "b"], |place| clock.attach_to(company(place))).await;
     let mut fleet = Fleet::with(members, &["--web.enable-lifecycle"]).await;
     fleet.remove("b");
     fleet.write();
@@ -175,7 +175,7 @@ async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with
     // Read at one time: the new header, and accounts that are none.
     std::fs::write(&web, header("deny")).unwrap();
     fleet.refuses("accounts: []\n").await;
-    let line = fleet.program.logs("cause=\"a file has changed\"");
+    let line = fleet.program.wait_for_log("cause=\"a file has changed\"");
     let asks = async {
         loop {
             let scraped = fleet

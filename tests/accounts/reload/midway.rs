@@ -36,7 +36,7 @@ async fn a_fetch_under_way_is_not_disturbed_by_what_comes_and_goes_beside_it() {
     fleet.remove("gone");
     fleet
         .members
-        .push(Member::new("new", clock.scenario(company(5)), 50).await);
+        .push(Member::new("new", clock.attach_to(company(5)), 50).await);
     fleet.reload().await;
     assert!(!scrape.is_finished());
     let scraped = scrape.await.unwrap();
@@ -82,9 +82,9 @@ async fn a_scrape_that_waits_for_an_account_that_goes_or_changes_gets_its_answer
     fleet.reload().await;
     let scraped = scrape.await.unwrap();
     assert!(
-        scraped.status == 200 && scraped.took < Duration::from_secs(14),
+        scraped.status == 200 && scraped.elapsed < Duration::from_secs(14),
         "{:?}",
-        scraped.took
+        scraped.elapsed
     );
     fleet.is_exact("a", &scraped).await;
     let next = fleet.scrape().await;

@@ -21,7 +21,7 @@ use crate::fleet::{Fleet, Member, are_up, company};
 /// A fleet of these accounts, scraped once; their clock stands.
 async fn scraped_once(names: &[&str], clock: &ManualClock) -> Fleet {
     let fleet =
-        Fleet::start(Member::several(names, |place| clock.scenario(company(place))).await).await;
+        Fleet::start(Member::several(names, |place| clock.attach_to(company(place))).await).await;
     let scraped = fleet.scrape().await;
     are_up(&scraped, names);
     fleet
@@ -43,7 +43,7 @@ async fn calls_end(fleet: &Fleet, clock: &ManualClock) -> ScrapeResponse {
 
 /// All calls of an account that have been counted as ended.
 fn ended(scraped: &ScrapeResponse, name: &str) -> f64 {
-    let samples = scraped.about(name).into_iter();
+    let samples = scraped.account_samples(name).into_iter();
     samples
         .filter(|(series, _)| series.starts_with("ringcentral_calls_ended_total{"))
         .map(|(_, value)| value)
@@ -52,7 +52,7 @@ fn ended(scraped: &ScrapeResponse, name: &str) -> f64 {
 
 /// The counters of an account.
 fn counters(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
-    let mut samples = scraped.about(name);
+    let mut samples = scraped.account_samples(name);
     samples.retain(|series, _| series.contains("_total{"));
     samples
 }
