@@ -19,7 +19,7 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench compare peers demo format lint unit days doc deny dependencies fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards rules weather load door day month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench compare peers demo format lint unit days doc deny dependencies fuzz fuzz-replay dialect landing-page accounts prometheus under-prometheus alerting dashboards rules weather load connection-limits day month soak web static manifests deploy dist history tools deny-tool
 
 # Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
 check: format lint unit days doc deny
@@ -29,10 +29,10 @@ check: format lint unit days doc deny
 # elsewhere; then what has to be in time beside what only computes; at last, each alone, what is pressed for time.
 test: tools format lint doc fuzz-replay build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=7 --output-sync=target alerting under-prometheus weather rules static deny dashboards deploy web dialect page
+	$(MAKE) --jobs=7 --output-sync=target alerting under-prometheus weather rules static deny dashboards deploy web dialect landing-page
 	$(MAKE) --jobs=2 --output-sync=target accounts days
 	$(MAKE) --jobs=2 --output-sync=target unit day
-	$(MAKE) --jobs=1 load door
+	$(MAKE) --jobs=1 load connection-limits
 
 build:
 	$(CARGO) build --release --locked
@@ -91,12 +91,12 @@ $(DIALECT)/python/installed $(PEERS)/python/installed:
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
 
-# The page at / in a real browser; pictures of it are left in target/tmp.
-page:
-	$(CARGO) test --locked --test page
+# The landing page at / in Chromium; the screenshots are in target/tmp.
+landing-page:
+	$(CARGO) test --locked --test landing_page
 
-# Fifty accounts behind one exporter, well and ill, under reloads, and found by a real Prometheus. They keep the cores busy, so
-# not as many tests at once.
+# One exporter for up to fifty accounts: failures, reloads and service discovery by Prometheus. Four tests at a time, because
+# each of them needs much CPU.
 accounts:
 	$(CARGO) test --locked --test accounts -- --test-threads=4
 
@@ -106,10 +106,10 @@ accounts:
 prometheus: build
 	$(CARGO) test --locked --no-run
 	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus weather rules dashboards day
-	$(MAKE) --jobs=1 load door
+	$(MAKE) --jobs=1 load connection-limits
 
 # These drive the program that users build; how they are compiled themselves makes no difference to it.
-under-prometheus alerting weather load door soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
+under-prometheus alerting weather load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
 
 under-prometheus: build
 	$(CARGO) test --locked --test prometheus
@@ -130,8 +130,8 @@ weather: build
 load: build
 	$(CARGO) test --locked --test load -- --nocapture
 
-door: build
-	$(CARGO) test --locked --test door -- --nocapture --test-threads=1
+connection-limits: build
+	$(CARGO) test --locked --test connection_limits -- --nocapture --test-threads=1
 
 # The whole exporter on a clock that is moved; the feature is for this alone, and what has it must not take the place of
 # the program that the other tests start. A day of it takes less time than compiling it for the month.
@@ -150,7 +150,7 @@ soak: build
 	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --locked --test soak -- --nocapture
 	$(MAKE) month
 
-# TLS, logins and reloads, by curl, openssl and a real Prometheus.
+# TLS, basic auth and configuration reloads, with curl, openssl and Prometheus as clients.
 web:
 	$(CARGO) test --locked --test web
 
