@@ -126,7 +126,8 @@ async fn print_metrics_covers_all_accounts() {
     );
 }
 
-/// The report of the second account has the warning: while the first is checked, no other account is logged in.
+/// The report of the second account has the warning: while the first is checked, no other account
+/// is logged in.
 #[tokio::test]
 async fn check_warns_about_duplicate_user() {
     let mut fixture = CheckFixture::new(&["a"]).await;

@@ -1,7 +1,8 @@
-//! A randomised test of reloads: each ended call of an account that stays in the file is counted exactly once.
+//! A randomised test of reloads: each ended call of an account that stays in the file is counted
+//! exactly once.
 //!
-//! The file changes between and during fetches, while the test moves the clock of the simulated accounts. The expected
-//! counters come from the switchboard of each simulated account.
+//! The file changes between and during fetches, while the test moves the clock of the simulated
+//! accounts. The expected counters come from the switchboard of each simulated account.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,11 +18,13 @@ use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
 const STEPS: usize = 40;
 const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
-/// The range of clock steps. A call is listed for two minutes after its end, so one of two fetches may fail.
+/// The range of clock steps. A call is listed for two minutes after its end, so one of two fetches
+/// may fail.
 const STEP_MS: std::ops::Range<i64> = 1_000..50_000;
 /// The maximum duration of a fetch. Reloads happen during or after it.
 const FETCH_MS: u64 = 150;
-/// The accounts that stay in the file: one without changes, one whose JWT changes, one whose limit changes.
+/// The accounts that stay in the file: one without changes, one whose JWT changes, one whose limit
+/// changes.
 const PERMANENT: [&str; 3] = ["unchanged", "rotated", "limited"];
 /// The accounts that are added and removed.
 const TEMPORARY: [&str; 4] = ["temporary-1", "temporary-2", "temporary-3", "temporary-4"];

@@ -10,7 +10,8 @@ use crate::harness::{TestAccount, TestExporter, company, up};
 const LATENCY: Duration = Duration::from_millis(100);
 /// The number of accounts that the exporter fetches concurrently.
 const MAX_CONCURRENT: usize = 16;
-/// The number of measurements, because load on the machine during one of the two scrapes distorts their ratio.
+/// The number of measurements, because load on the machine during one of the two scrapes distorts
+/// their ratio.
 const MAX_ATTEMPTS: usize = 3;
 
 /// Returns the scenario of a small company, so that the latency dominates the duration of a fetch.
@@ -29,8 +30,8 @@ async fn start_slow(count: usize) -> TestExporter {
     TestExporter::start(TestAccount::start_many(&names, slow_company).await).await
 }
 
-/// Returns the duration of a scrape of 50 accounts relative to that of one. Each fetch includes login, call list and
-/// extension list.
+/// Returns the duration of a scrape of 50 accounts relative to that of one. Each fetch includes
+/// login, call list and extension list.
 async fn measure_ratio() -> f64 {
     let exporter = start_slow(51).await;
     let one = exporter.get("/metrics?account=a00").await;

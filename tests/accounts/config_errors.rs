@@ -1,5 +1,5 @@
-//! Tests of invalid configuration files: the exporter exits with one line that names the file, the line, the key and
-//! the accepted values. The line never contains a value that can be a secret.
+//! Tests of invalid configuration files: the exporter exits with one line that names the file, the
+//! line, the key and the accepted values. The line never contains a value that can be a secret.
 
 use std::path::Path;
 

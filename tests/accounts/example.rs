@@ -28,7 +28,8 @@ fn create_named_files(text: &str, folder: &Path) {
     }
 }
 
-/// The error for an unknown account lists the accounts of the file, without any request to RingCentral.
+/// The error for an unknown account lists the accounts of the file, without any request to
+/// RingCentral.
 #[tokio::test]
 async fn example_file_loads_all_accounts() {
     let folder = tempfile::tempdir().unwrap();

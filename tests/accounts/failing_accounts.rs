@@ -1,4 +1,5 @@
-//! Tests of scrapes in which some accounts fail or hang: the other accounts stay exact, and no scrape is late.
+//! Tests of scrapes in which some accounts fail or hang: the other accounts stay exact, and no
+//! scrape is late.
 
 use std::time::Duration;
 
@@ -94,7 +95,8 @@ fn deadline(timeout: u32) -> Duration {
     Duration::from_secs(timeout.into()) - Duration::from_millis(500)
 }
 
-/// Asserts that healthy accounts are exact, that the others have `up` 0 and no calls, and that the scrape is in time.
+/// Asserts that healthy accounts are exact, that the others have `up` 0 and no calls, and that the
+/// scrape is in time.
 async fn assert_only_healthy_up(exporter: &TestExporter, scraped: &ScrapeResponse, timeout: u32) {
     assert_eq!(scraped.status, 200);
     for account in &exporter.accounts {
@@ -116,8 +118,8 @@ async fn assert_only_healthy_up(exporter: &TestExporter, scraped: &ScrapeRespons
     );
 }
 
-/// Asserts that an account received at most one login, one request for the extension list, and one for the call list
-/// per scrape, and none during a penalty. A login that timed out may be repeated.
+/// Asserts that an account received at most one login, one request for the extension list, and one
+/// for the call list per scrape, and none during a penalty. A login that timed out may be repeated.
 fn assert_minimal_requests(account: &TestAccount, scrapes: usize) {
     let (name, journal) = (&account.name, account.simulator.journal());
     assert!(
@@ -160,8 +162,8 @@ async fn ten_failing_accounts_leave_forty_exact() {
     }
 }
 
-/// Asserts that 30 hanging accounts do not affect 20 others. At most 16 accounts are fetched concurrently, so the
-/// exporter has to start further fetches while some hang.
+/// Asserts that 30 hanging accounts do not affect 20 others. At most 16 accounts are fetched
+/// concurrently, so the exporter has to start further fetches while some hang.
 async fn assert_hanging_accounts_do_not_block(timeout: u32, scrape_interval: Duration) {
     let clock = ManualClock::new();
     let mut accounts = healthy_accounts(50, &clock).await;

@@ -1,4 +1,5 @@
-//! The test harness: an exporter process with `--config.file`, and one simulated account per entry of the file.
+//! The test harness: an exporter process with `--config.file`, and one simulated account per entry
+//! of the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,8 @@ pub fn unlimited() -> Limits {
     }
 }
 
-/// Returns the scenario of a simulated company. The number of extensions and of calls depends on `index`.
+/// Returns the scenario of a simulated company. The number of extensions and of calls depends on
+/// `index`.
 pub fn company(index: usize) -> Scenario {
     Scenario {
         extensions: 15 + 3 * index,
@@ -71,7 +73,8 @@ pub fn company(index: usize) -> Scenario {
     }
 }
 
-/// Writes the configuration file and the secret files of the accounts, and returns the path of the former.
+/// Writes the configuration file and the secret files of the accounts, and returns the path of the
+/// former.
 pub fn write_config(folder: &Path, accounts: &[TestAccount]) -> PathBuf {
     let mut text = "accounts:\n".to_owned();
     for account in accounts {
@@ -127,7 +130,8 @@ impl TestAccount {
         }
     }
 
-    /// Starts a simulated account per name, each with the scenario for its index and a seed of its own.
+    /// Starts a simulated account per name, each with the scenario for its index and a seed of its
+    /// own.
     pub async fn start_many<S: AsRef<str>>(
         names: &[S],
         scenario: impl Fn(usize) -> Scenario,
@@ -185,7 +189,8 @@ impl TestAccount {
         }
     }
 
-    /// Returns the samples of the call families that an exposition must contain now. The clock has to stand still.
+    /// Returns the samples of the call families that an exposition must contain now. The clock has
+    /// to stand still.
     pub async fn expected_samples(&self) -> BTreeMap<String, f64> {
         oracle::expected_samples(&self.simulator, &self.name).await
     }
@@ -237,7 +242,8 @@ impl TestExporter {
         &self.accounts[self.index(name)]
     }
 
-    /// Returns an account by its name, to change its entry. [`reload`](Self::reload) applies the change.
+    /// Returns an account by its name, to change its entry. [`reload`](Self::reload) applies the
+    /// change.
     pub fn account_mut(&mut self, name: &str) -> &mut TestAccount {
         let index = self.index(name);
         &mut self.accounts[index]
@@ -263,7 +269,8 @@ impl TestExporter {
         self.path("accounts.yml")
     }
 
-    /// Writes the configuration file for the current accounts, reloads it with SIGHUP and returns the log line.
+    /// Writes the configuration file for the current accounts, reloads it with SIGHUP and returns
+    /// the log line.
     pub async fn reload(&mut self) -> String {
         self.write_config();
         self.process.signal("HUP").await;
@@ -333,7 +340,8 @@ impl TestExporter {
         &self.process.log
     }
 
-    /// Asserts that this scrape fetched the account, and that its samples are those of the simulated account now.
+    /// Asserts that this scrape fetched the account, and that its samples are those of the
+    /// simulated account now.
     pub async fn assert_exact(&self, name: &str, scraped: &ScrapeResponse) {
         let expected = self.account(name).expected_samples().await;
         assert_eq!(scraped.account_call_samples(name), expected, "{name}");

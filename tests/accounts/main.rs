@@ -3,7 +3,8 @@
 //! | module | subject |
 //! |---|---|
 //! | `harness` | the exporter process, its configuration file and its simulated accounts |
-//! | `check`, `discovery`, `example`, `targets` | the command `check`, `/sd`, the example file, `/metrics?account=NAME` |
+//! | `check`, `example` | the command `check`, the example file |
+//! | `discovery`, `targets` | `/sd`, `/metrics?account=NAME` |
 //! | `config_errors`, `conflicting_flags`, `same_user` | invalid files, flags and logins |
 //! | `concurrency`, `failing_accounts` | scrapes of many accounts, some of them slow or failing |
 //! | `reload`, `churn` | changes of the file while the exporter runs |

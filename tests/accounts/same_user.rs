@@ -1,10 +1,12 @@
-//! Tests of two entries that log in as the same user: they share its rate limit and sessions, so the log has a warning.
+//! Tests of two entries that log in as the same user: they share its rate limit and sessions, so
+//! the log has a warning.
 
 use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
 const WARNING: &str = "same user";
 
-/// Starts two accounts: `berlin` and `paris` log in as the same user with different JWTs, `colleague` as another user.
+/// Starts two accounts: `berlin` and `paris` log in as the same user with different JWTs,
+/// `colleague` as another user.
 async fn accounts_with_same_user() -> Vec<TestAccount> {
     let mut accounts = TestAccount::start_many(&["berlin", "colleague"], company).await;
     let simulator = accounts[0].simulator.clone();

@@ -1,4 +1,5 @@
-//! Tests of `/metrics?account=NAME`, the metrics of chosen accounts, and `/-/metrics`, those of the exporter only.
+//! Tests of `/metrics?account=NAME`, the metrics of chosen accounts, and `/-/metrics`, those of the
+//! exporter only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +15,8 @@ async fn accounts_without_clock<S: AsRef<str>>(names: &[S]) -> Vec<TestAccount> 
     TestAccount::start_many(names, |index| ManualClock::new().attach_to(company(index))).await
 }
 
-/// Returns the values of the label `account` in an exposition; an empty one stands for series without the label.
+/// Returns the values of the label `account` in an exposition; an empty one stands for series
+/// without the label.
 fn account_labels(scraped: &ScrapeResponse) -> BTreeSet<String> {
     let mut accounts = BTreeSet::new();
     for series in scraped.samples().into_keys() {

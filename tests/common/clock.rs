@@ -9,7 +9,8 @@ use ringcentral_exporter::simulator::Scenario;
 /// A Tuesday morning at a busy hour, in Unix milliseconds.
 const START_MS: i64 = 1_795_514_400_000;
 
-/// The clock of a simulated account, in Unix milliseconds. It stands still between calls of [`advance`](Self::advance).
+/// The clock of a simulated account, in Unix milliseconds. It stands still between calls of
+/// [`advance`](Self::advance).
 #[derive(Clone)]
 pub struct ManualClock(Arc<AtomicI64>);
 

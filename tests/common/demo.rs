@@ -25,7 +25,8 @@ pub async fn start_at(
     (demo, url, variables)
 }
 
-/// Reads the `NAME=value` lines with which another exporter can log in to the simulated account of a demo.
+/// Reads the `NAME=value` lines with which another exporter can log in to the simulated account of
+/// a demo.
 pub async fn read_variables(demo: &mut ExporterProcess) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {

@@ -20,8 +20,8 @@ pub struct ExporterProcess {
     pub log: String,
 }
 
-/// Returns the path of the binary: the one that was compiled with the tests, or the release build that the Makefile
-/// names in `RINGCENTRAL_EXPORTER_UNDER_TEST`.
+/// Returns the path of the binary: the one that was compiled with the tests, or the release build
+/// that the Makefile names in `RINGCENTRAL_EXPORTER_UNDER_TEST`.
 fn binary() -> OsString {
     std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
         .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())

@@ -1,8 +1,10 @@
-//! The names in an exposition: its series, their labels and the types of the families. Values are not parsed.
+//! The names in an exposition: its series, their labels and the types of the families. Values are
+//! not parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The series names of an exposition as Prometheus stores them: a histogram is `_bucket`, `_sum` and `_count`.
+/// The series names of an exposition as Prometheus stores them: a histogram is `_bucket`, `_sum`
+/// and `_count`.
 pub struct Exposition {
     labels: BTreeMap<String, BTreeSet<String>>,
     types: BTreeMap<String, String>,

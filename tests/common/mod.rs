@@ -14,8 +14,8 @@ pub mod promql;
 pub mod promtool;
 pub mod scrape_response;
 
-/// Returns an HTTP client for loopback. It opens a connection per request: the exporter closes idle connections,
-/// possibly in the moment in which the client would reuse one.
+/// Returns an HTTP client for loopback. It opens a connection per request: the exporter closes idle
+/// connections, possibly in the moment in which the client would reuse one.
 pub fn http() -> reqwest::Client {
     // A second call returns an error because the provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();

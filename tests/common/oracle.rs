@@ -1,5 +1,5 @@
-//! A second implementation of the contract's rules for calls: the samples that an exposition must contain for the
-//! records at `/simulator/listed`.
+//! A second implementation of the contract's rules for calls: the samples that an exposition must
+//! contain for the records at `/simulator/listed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,8 @@ pub async fn fetch_listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
 /// Extension numbers by extension id.
 pub type ExtensionNumbers = BTreeMap<String, String>;
 
-/// Returns the samples that an exposition must contain for these records, with numbers in the label `extension`.
+/// Returns the samples that an exposition must contain for these records, with numbers in the label
+/// `extension`.
 pub fn samples_for(
     account: &str,
     records: &[Value],
@@ -94,8 +95,9 @@ fn start_ms(record: &Value) -> i64 {
         .as_millisecond()
 }
 
-/// Returns the label `extension` of a record: the number of its extension in `numbers`, else the number of the
-/// account's side of the call, else the extension id. The id in `uri` is the last resort.
+/// Returns the label `extension` of a record: the number of its extension in `numbers`, else the
+/// number of the account's side of the call, else the extension id. The id in `uri` is the last
+/// resort.
 fn extension(record: &Value, numbers: &ExtensionNumbers) -> String {
     let own_side = if record["direction"] == "Inbound" {
         &record["to"]
@@ -131,7 +133,8 @@ pub fn extension_numbers(simulator: &Simulator) -> ExtensionNumbers {
     numbers
 }
 
-/// Fetches the extension numbers of a simulated account in another process, with the variables that the demo prints.
+/// Fetches the extension numbers of a simulated account in another process, with the variables that
+/// the demo prints.
 pub async fn fetch_extension_numbers(variables: &BTreeMap<String, String>) -> ExtensionNumbers {
     let server = &variables["RC_SERVER_URL"];
     let http = super::http();
@@ -167,7 +170,8 @@ async fn send(request: reqwest::RequestBuilder) -> Value {
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
 
-/// Returns the counters of ended calls that an exposition must contain once these records have ended.
+/// Returns the counters of ended calls that an exposition must contain once these records have
+/// ended.
 pub fn ended_counters(account: &str, records: &[Record]) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind != "Fax") {

@@ -189,7 +189,8 @@ impl PrometheusServer {
         values
     }
 
-    /// Returns the samples of the last ten minutes of a family with one series: (Unix seconds, value).
+    /// Returns the samples of the last ten minutes of a family with one series: (Unix seconds,
+    /// value).
     pub async fn samples_with_times(&self, family: &str) -> Vec<(f64, f64)> {
         let result = self.query(&format!("{family}[10m]"), &[]).await;
         let samples = result[0]["values"].as_array().unwrap().iter();

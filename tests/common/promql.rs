@@ -1,6 +1,7 @@
 //! A PromQL parser for the queries of dashboards and rules, and the selectors in a query.
 //!
-//! Only this module and [`labels`] use types of `promql-parser`. Whether a metric exists is not checked here.
+//! Only this module and [`labels`] use types of `promql-parser`. Whether a metric exists is not
+//! checked here.
 
 pub mod labels;
 
@@ -85,7 +86,8 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Parses an expression. Grafana's variables are valid only within strings: see [`substitute_variables`].
+/// Parses an expression. Grafana's variables are valid only within strings: see
+/// [`substitute_variables`].
 pub fn parse(text: &str) -> Result<Expr, String> {
     parser::parse(text)
 }
@@ -121,7 +123,8 @@ pub fn children(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
-/// Calls `visit` with the expression and each of its subexpressions in pre-order, each with its parent.
+/// Calls `visit` with the expression and each of its subexpressions in pre-order, each with its
+/// parent.
 pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr, Option<&'a Expr>)) {
     fn walk_with_parent<'a>(
         expr: &'a Expr,
@@ -164,7 +167,8 @@ fn selector(expr: &Expr, parent: Option<&Expr>) -> Option<Selector> {
     })
 }
 
-/// Returns the name of the metric, which is written before the braces or as the matcher of `__name__`.
+/// Returns the name of the metric, which is written before the braces or as the matcher of
+/// `__name__`.
 fn metric_name(vector: &VectorSelector) -> String {
     if let Some(name) = &vector.name {
         return name.clone();

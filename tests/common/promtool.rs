@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a shell command in `folder` and returns its output; panics with the output if the command fails.
+/// Runs a shell command in `folder` and returns its output; panics with the output if the command
+/// fails.
 pub fn run_shell(folder: &Path, line: &str) -> String {
     run(
         line,

@@ -18,7 +18,8 @@ use crate::harness::{TestExporter, connect};
 pub struct Flood(JoinSet<()>);
 
 impl Flood {
-    /// Opens up to `max` connections from the addresses that `from` returns, and runs `behaviour` on each of them.
+    /// Opens up to `max` connections from the addresses that `from` returns, and runs `behaviour`
+    /// on each of them.
     pub async fn start<F, Behaviour>(
         exporter: &TestExporter,
         max: usize,
@@ -56,8 +57,8 @@ pub async fn idle(mut stream: TcpStream) {
     let _ = stream.read(&mut [0]).await;
 }
 
-/// Raises the descriptor limit of this process and returns `count`, or the number of connections that the limit allows.
-/// Half of the limit is left for a second flood in the same process.
+/// Raises the descriptor limit of this process and returns `count`, or the number of connections
+/// that the limit allows. Half of the limit is left for a second flood in the same process.
 pub fn limit_to_descriptors(count: usize) -> usize {
     static RAISED: Once = Once::new();
     let limits = Process::myself().unwrap().limits().unwrap();

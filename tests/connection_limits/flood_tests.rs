@@ -176,7 +176,8 @@ async fn ten_thousand_closed_connections_free_resources() {
     );
 }
 
-/// The response fits into the socket buffers, so the exporter has written all of it. The kernel still holds it.
+/// The response fits into the socket buffers, so the exporter has written all of it. The kernel
+/// still holds it.
 #[tokio::test]
 async fn unread_response_is_dropped_after_ten_seconds() {
     let exporter = TestExporter::start().await;

@@ -1,4 +1,5 @@
-//! The test harness: an exporter process with a descriptor limit, and clients that choose their address and their bytes.
+//! The test harness: an exporter process with a descriptor limit, and clients that choose their
+//! address and their bytes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
@@ -27,8 +28,9 @@ pub const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\
 const MIB: f64 = 1024.0 * 1024.0;
 /// 1,050 connections, the files of the exporter and the connections to RingCentral.
 const MAX_DESCRIPTORS: f64 = 1_080.0;
-/// hyper allocates 16 KiB for an idle connection and 24 KiB more for an incomplete head: 41 MiB for 1,050 connections. The
-/// memory limit of the container is 64 MiB, of which 15 MiB are in use without connections.
+/// hyper allocates 16 KiB for an idle connection and 24 KiB more for an incomplete head: 41 MiB for
+/// 1,050 connections. The memory limit of the container is 64 MiB, of which 15 MiB are in use
+/// without connections.
 const MAX_GROWTH_MIB: f64 = 44.0;
 
 /// A running exporter and its simulated account.
@@ -141,7 +143,8 @@ impl TestExporter {
         self.send(from, SCRAPE.as_bytes()).await
     }
 
-    /// Scrapes three times from both addresses. Asserts and prints the slowest scrape and the most memory and descriptors.
+    /// Scrapes three times from both addresses. Asserts and prints the slowest scrape and the most
+    /// memory and descriptors.
     pub async fn assert_scrapes_work(&self, flood: &str, memory_before: f64) {
         let (mut slowest, mut memory, mut descriptors) = ([0.0_f64; 2], 0.0_f64, 0.0_f64);
         for _ in 0..3 {
@@ -236,7 +239,8 @@ fn with_descriptor_limit(command: &Command) -> Command {
     limited
 }
 
-/// Creates a folder with `web.yml` and a self-signed certificate, and a client that trusts the certificate.
+/// Creates a folder with `web.yml` and a self-signed certificate, and a client that trusts the
+/// certificate.
 fn create_web_config() -> (TempDir, TlsConnector) {
     let server = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();

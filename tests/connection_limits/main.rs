@@ -1,7 +1,9 @@
-//! Tests of the HTTP server under load and attack: the exporter process with the descriptor limit that systemd sets.
+//! Tests of the HTTP server under load and attack: the exporter process with the descriptor limit
+//! that systemd sets.
 //!
-//! `harness` starts the exporter and sends requests from any loopback address, `flood_client` holds thousands of
-//! connections open. During each flood a scrape must be answered within 3 s, with bounded memory and descriptors.
+//! `harness` starts the exporter and sends requests from any loopback address, `flood_client` holds
+//! thousands of connections open. During each flood a scrape must be answered within 3 s, with
+//! bounded memory and descriptors.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(

@@ -1,5 +1,5 @@
-//! Tests of requests that are ambiguous, invalid or too large. Each has one response or none, and the rest of a rejected
-//! request is never parsed as another request (request smuggling).
+//! Tests of requests that are ambiguous, invalid or too large. Each has one response or none, and
+//! the rest of a rejected request is never parsed as another request (request smuggling).
 
 use std::time::Duration;
 
@@ -11,12 +11,14 @@ use crate::harness::{OTHER_ADDRESS, TestExporter};
 /// A request that follows another one on the same connection.
 const NEXT: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// Sends bytes on a new connection, and returns the statuses of the responses and the time until the server closed it.
+/// Sends bytes on a new connection, and returns the statuses of the responses and the time until
+/// the server closed it.
 async fn send(exporter: &TestExporter, request: &[u8]) -> (Vec<u16>, Duration) {
     let started = Instant::now();
     let (mut reader, mut writer) = tokio::io::split(exporter.connect(OTHER_ADDRESS).await.unwrap());
     let mut bytes = Vec::new();
-    // The server can reject a request before all of it is sent. Unread bytes then reset the connection.
+    // The server can reject a request before all of it is sent. Unread bytes then reset the
+    // connection.
     let exchange =
         async { tokio::join!(writer.write_all(request), reader.read_to_end(&mut bytes)) };
     let _ = timeout(Duration::from_secs(8), exchange)

@@ -1,7 +1,7 @@
 //! Tests of the landing page at `/` in Chromium, which `make tools` installs.
 //!
-//! `browser` runs Chromium, `html_checks` checks the document, `states` covers the states of an account and
-//! `narrow_viewport` the width of a phone. The screenshots are left in `target/tmp/`.
+//! `browser` runs Chromium, `html_checks` checks the document, `states` covers the states of an
+//! account and `narrow_viewport` the width of a phone. The screenshots are left in `target/tmp/`.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(

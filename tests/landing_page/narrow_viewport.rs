@@ -12,8 +12,8 @@ use crate::browser::{render, take_screenshots};
 use crate::html_checks::assert_valid;
 use crate::rig::{Rig, loopback};
 
-/// Starts an exporter with 50 accounts of one simulated company. Five of them have an invalid secret, one has the longest
-/// possible name.
+/// Starts an exporter with 50 accounts of one simulated company. Five of them have an invalid
+/// secret, one has the longest possible name.
 async fn start_with_fifty_accounts() -> Rig {
     let many = Limit {
         requests: 1000,
@@ -57,8 +57,9 @@ fn numbered_account(first: &Account, number: u32) -> Account {
     account
 }
 
-/// Returns the width of a page in a frame as wide as a phone, and the width of the frame. Chromium's windows cannot be
-/// that narrow, and the content security policy of the page blocks scripts that could measure it.
+/// Returns the width of a page in a frame as wide as a phone, and the width of the frame.
+/// Chromium's windows cannot be that narrow, and the content security policy of the page blocks
+/// scripts that could measure it.
 async fn measure_widths(html: &str) -> (u32, u32) {
     let html = html.replace('&', "&amp;").replace('"', "&quot;");
     let measure = "const page=document.querySelector('iframe').contentDocument.documentElement;\
@@ -166,7 +167,8 @@ async fn failing_account_fits_narrow_viewport() {
     );
 }
 
-/// The checks must detect a page that is too wide, an error in the console, and a request to another origin.
+/// The checks must detect a page that is too wide, an error in the console, and a request to
+/// another origin.
 #[tokio::test]
 async fn checks_detect_invalid_pages() {
     let wide = "<!doctype html><body style='margin:0'><div style='width:1000px'>wide</div>";

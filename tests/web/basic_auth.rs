@@ -84,7 +84,8 @@ async fn probes_need_no_password() {
     }
 }
 
-/// Returns the CPU time of the exporter in seconds. From the second call on, the password is in the auth cache.
+/// Returns the CPU time of the exporter in seconds. From the second call on, the password is in the
+/// auth cache.
 async fn cpu_seconds(exporter: &TestExporter) -> f64 {
     exporter
         .curl("/metrics", &["--user", "alice:sesame"])

@@ -6,7 +6,8 @@ use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter};
 use crate::pki::Pki;
 
-/// Starts an exporter with this `client_auth_type` and further keys, and issues client certificates.
+/// Starts an exporter with this `client_auth_type` and further keys, and issues client
+/// certificates.
 async fn start(policy: &str, extra_keys: &str) -> TestExporter {
     let pki = Pki::new();
     pki.issue_untrusted_client("untrusted");
@@ -30,7 +31,8 @@ async fn start(policy: &str, extra_keys: &str) -> TestExporter {
     TestExporter::start_with_pki(pki, &web, &[]).await
 }
 
-/// Scrapes with a client certificate over TLS 1.2 and 1.3. Asserts that the statuses agree, and returns the second response.
+/// Scrapes with a client certificate over TLS 1.2 and 1.3. Asserts that the statuses agree, and
+/// returns the second response.
 async fn scrape_with_cert(exporter: &TestExporter, client: &str) -> CurlResponse {
     let (certificate, key) = (
         exporter.pki.arg(&format!("{client}.crt")),

@@ -4,8 +4,8 @@ use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter, basic_auth_config};
 use crate::pki::Pki;
 
-const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
-const TIMESTAMP: &str = "ringcentral_exporter_config_last_reload_success_timestamp_seconds";
+const RELOAD_SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
+const RELOAD_TIMESTAMP: &str = "ringcentral_exporter_config_last_reload_success_timestamp_seconds";
 
 /// Returns whether curl received a certificate with this subject and status 200.
 fn has_certificate(response: &CurlResponse, subject: &str) -> bool {
@@ -78,30 +78,36 @@ async fn invalid_config_change_keeps_previous_config() {
     let mut exporter = TestExporter::start(&valid, &[]).await;
     let user: &[&str] = &["--user", "alice:sesame"];
     let before = exporter.curl("/metrics", user).await;
-    assert_eq!(before.value(SUCCESSFUL), 1.0);
+    assert_eq!(before.value(RELOAD_SUCCESSFUL), 1.0);
 
     exporter.write_web_config("basic_auth_users: {alice: sesame}\n");
     let invalid = exporter
         .curl_until("/metrics", user, |response| {
-            response.value(SUCCESSFUL) == 0.0
+            response.value(RELOAD_SUCCESSFUL) == 0.0
         })
         .await;
     assert_eq!(
-        invalid.value(TIMESTAMP),
-        before.value(TIMESTAMP),
+        invalid.value(RELOAD_TIMESTAMP),
+        before.value(RELOAD_TIMESTAMP),
         "the previous configuration stays"
     );
     for _ in 0..12 {
-        assert_eq!(exporter.curl("/metrics", user).await.value(SUCCESSFUL), 0.0);
+        assert_eq!(
+            exporter
+                .curl("/metrics", user)
+                .await
+                .value(RELOAD_SUCCESSFUL),
+            0.0
+        );
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     exporter.write_web_config(&valid);
     let corrected = exporter
         .curl_until("/metrics", user, |response| {
-            response.value(SUCCESSFUL) == 1.0
+            response.value(RELOAD_SUCCESSFUL) == 1.0
         })
         .await;
-    assert!(corrected.value(TIMESTAMP) > before.value(TIMESTAMP));
+    assert!(corrected.value(RELOAD_TIMESTAMP) > before.value(RELOAD_TIMESTAMP));
 
     exporter.process.signal("TERM").await;
     exporter.process.wait_for_exit().await;
@@ -130,7 +136,7 @@ async fn mismatched_key_keeps_previous_certificate() {
     .unwrap();
     let response = exporter
         .curl_until("/metrics", &["--verbose"], |response| {
-            response.value(SUCCESSFUL) == 0.0
+            response.value(RELOAD_SUCCESSFUL) == 0.0
         })
         .await;
     assert!(has_certificate(&response, "server"));
@@ -141,7 +147,7 @@ async fn mismatched_key_keeps_previous_certificate() {
     .unwrap();
     exporter
         .curl_until("/metrics", &["--verbose"], |response| {
-            has_certificate(response, "other") && response.value(SUCCESSFUL) == 1.0
+            has_certificate(response, "other") && response.value(RELOAD_SUCCESSFUL) == 1.0
         })
         .await;
 }
@@ -158,7 +164,7 @@ async fn truncated_file_does_not_disable_access_control() {
         exporter.write_web_config(truncated);
         exporter
             .curl_until("/metrics", user, |response| {
-                response.status == 200 && response.value(SUCCESSFUL) == 0.0
+                response.status == 200 && response.value(RELOAD_SUCCESSFUL) == 0.0
             })
             .await;
         assert_eq!(
@@ -169,7 +175,7 @@ async fn truncated_file_does_not_disable_access_control() {
         exporter.write_web_config(&(TLS.to_owned() + &basic_auth_config("alice", "sesame", 4)));
         exporter
             .curl_until("/metrics", user, |response| {
-                response.value(SUCCESSFUL) == 1.0
+                response.value(RELOAD_SUCCESSFUL) == 1.0
             })
             .await;
     }
@@ -196,7 +202,7 @@ async fn truncated_file_keeps_client_cert_requirement() {
         exporter.write_web_config(truncated);
         exporter
             .curl_until("/metrics", &client, |response| {
-                response.value(SUCCESSFUL) == 0.0
+                response.value(RELOAD_SUCCESSFUL) == 0.0
             })
             .await;
         assert_eq!(
@@ -259,7 +265,7 @@ async fn named_pipe_does_not_block_requests() {
         );
         exporter
             .curl_until("/metrics", &[], |response| {
-                response.status == 200 && response.value(SUCCESSFUL) == 0.0
+                response.status == 200 && response.value(RELOAD_SUCCESSFUL) == 0.0
             })
             .await;
     }

@@ -70,8 +70,8 @@ impl TestExporter {
         curl(&[&["--ipv4", "--cacert", &ca], arguments, &[&url]].concat()).await
     }
 
-    /// Runs curl until the response matches, for at most 5 s: the exporter checks files for changes once a second and applies
-    /// a change one second later.
+    /// Runs curl until the response matches, for at most 5 s: the exporter checks files for changes
+    /// once a second and applies a change one second later.
     pub async fn curl_until(
         &self,
         path: &str,

@@ -52,7 +52,8 @@ async fn health_check_suggests_tcp_probe_for_client_certs() {
     );
 }
 
-/// The exporter keeps the previous configuration. An orchestrator must not restart it, because it could not start again.
+/// The exporter keeps the previous configuration. An orchestrator must not restart it, because it
+/// could not start again.
 #[tokio::test]
 async fn invalid_web_config_keeps_health_check_passing() {
     let exporter = TestExporter::start(TLS, &[]).await;

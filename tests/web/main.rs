@@ -1,6 +1,8 @@
-//! Tests of `--web.config.file` and of configuration reloads, with curl, openssl and Prometheus as clients.
+//! Tests of `--web.config.file` and of configuration reloads, with curl, openssl and Prometheus as
+//! clients.
 //!
-//! `harness` starts the exporter process for a simulated account, `pki` issues certificates, `curl` sends requests.
+//! `harness` starts the exporter process for a simulated account, `pki` issues certificates, `curl`
+//! sends requests.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(

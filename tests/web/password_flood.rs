@@ -55,7 +55,8 @@ impl Flood {
         flood
     }
 
-    /// Stops the clients and returns the number of responses by status; 0 stands for a failed request.
+    /// Stops the clients and returns the number of responses by status; 0 stands for a failed
+    /// request.
     fn stop(&self) -> BTreeMap<u16, u32> {
         self.stopped.store(true, Ordering::Relaxed);
         self.statuses.lock().unwrap().clone()

@@ -1,4 +1,5 @@
-//! A certificate authority, and a folder with the certificates that it issued to a server and several clients.
+//! A certificate authority, and a folder with the certificates that it issued to a server and
+//! several clients.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,10 @@ pub struct Pki {
 }
 
 impl Pki {
-    /// Creates an authority with `ca.crt`, and the certificates `server` for localhost and `client` for prometheus.example,
-    /// each with `.crt` and `.key`.
+    /// Creates an authority with `ca.crt`, and the certificates `server` for localhost and `client`
+    /// for prometheus.example, each with `.crt` and `.key`.
     pub fn new() -> Self {
-        let (authority, certificate) = create_authority("Our CA");
+        let (authority, certificate) = create_authority("Test CA");
         let pki = Self {
             folder: tempfile::tempdir().unwrap(),
             authority,
@@ -79,7 +80,7 @@ impl Pki {
         self.issue(
             file,
             &client_params("prometheus.example", |_| {}),
-            &create_authority("Their CA").0,
+            &create_authority("Other CA").0,
         );
     }
 

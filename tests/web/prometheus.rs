@@ -1,4 +1,5 @@
-//! Tests with a Prometheus server that scrapes over TLS, with a password and with a client certificate.
+//! Tests with a Prometheus server that scrapes over TLS, with a password and with a client
+//! certificate.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::harness::{TLS, TestExporter, basic_auth_config};
 use crate::pki::Pki;
 
-/// Starts a Prometheus server that scrapes once a second, with further keys of the job in YAML's flow style.
+/// Starts a Prometheus server that scrapes once a second, with further keys of the job in YAML's
+/// flow style.
 async fn start_prometheus(exporter: &TestExporter, job: &str) -> PrometheusServer {
     PrometheusBuilder::new(&[&exporter.url("")], Duration::from_secs(1))
         .job_options(job)

@@ -8,7 +8,7 @@ use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::harness::{TLS, TestExporter, basic_auth_config, start_simulator};
 use crate::pki::Pki;
 
-const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
+const RELOAD_SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
 const LIFECYCLE: &[&str] = &["--web.enable-lifecycle"];
 const POST: &[&str] = &["--request", "POST"];
 
@@ -79,11 +79,23 @@ async fn invalid_file_reload_is_500_with_reason() {
         response.status == 500 && response.text.ends_with(&format!("\n\n{reason}")),
         "{response:?}"
     );
-    assert_eq!(exporter.curl("/metrics", &[]).await.value(SUCCESSFUL), 0.0);
+    assert_eq!(
+        exporter
+            .curl("/metrics", &[])
+            .await
+            .value(RELOAD_SUCCESSFUL),
+        0.0
+    );
     exporter.write_web_config(TLS);
     sleep(Duration::from_millis(1100)).await;
     assert_eq!(exporter.curl("/-/reload", POST).await.status, 200);
-    assert_eq!(exporter.curl("/metrics", &[]).await.value(SUCCESSFUL), 1.0);
+    assert_eq!(
+        exporter
+            .curl("/metrics", &[])
+            .await
+            .value(RELOAD_SUCCESSFUL),
+        1.0
+    );
 }
 
 #[tokio::test]
@@ -142,7 +154,7 @@ async fn sighup_reloads_without_lifecycle_flag() {
         "{line}"
     );
     let scraped = exporter.curl("/metrics", &["--user", "alice:open"]).await;
-    assert_eq!(scraped.value(SUCCESSFUL), 0.0);
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 0.0);
 }
 
 #[tokio::test]
@@ -170,14 +182,17 @@ async fn reload_without_web_config_checks_secrets() {
         "{response:?}"
     );
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
-    assert_eq!((scraped.status, scraped.value(SUCCESSFUL)), (200, 0.0));
+    assert_eq!(
+        (scraped.status, scraped.value(RELOAD_SUCCESSFUL)),
+        (200, 0.0)
+    );
     std::fs::write(&jwt, simulator.jwt()).unwrap();
     exporter.signal("HUP").await;
     exporter
         .wait_for_log("the configuration was read anew")
         .await;
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
-    assert_eq!(scraped.value(SUCCESSFUL), 1.0);
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 1.0);
 }
 
 #[tokio::test]
@@ -204,7 +219,7 @@ async fn missing_secret_blocks_reload_but_not_file_watch() {
     assert!(line.contains("JWT: the file cannot be read"), "{line}");
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
-    assert_eq!((old.status, old.value(SUCCESSFUL)), (200, 0.0));
+    assert_eq!((old.status, old.value(RELOAD_SUCCESSFUL)), (200, 0.0));
     assert_eq!(
         crate::curl::curl(&["--user", "alice:open", &metrics])
             .await
@@ -216,7 +231,11 @@ async fn missing_secret_blocks_reload_but_not_file_watch() {
     for _ in 0..25 {
         let new = crate::curl::curl(&["--user", "alice:third time", &metrics]).await;
         if new.status == 200 {
-            assert_eq!(new.value(SUCCESSFUL), 0.0, "the JWT file is still missing");
+            assert_eq!(
+                new.value(RELOAD_SUCCESSFUL),
+                0.0,
+                "the JWT file is still missing"
+            );
             return;
         }
         sleep(Duration::from_millis(200)).await;

@@ -8,7 +8,7 @@ use super::{advance_until_calls_end, assert_kept_running, start_and_scrape};
 use crate::common::clock::ManualClock;
 use crate::harness::{TestAccount, TestExporter, company};
 
-const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
+const RELOAD_SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
 
 #[tokio::test]
 async fn unchanged_file_keeps_accounts_running() {
@@ -28,7 +28,7 @@ async fn unchanged_file_keeps_accounts_running() {
             .find(&format!("ringcentral_up{{account=\"{name}\""))
             .unwrap()
     });
-    assert_eq!(scraped.value(SUCCESSFUL), 1.0);
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 1.0);
     let order: Vec<_> = discovered_names(&exporter).await;
     assert_eq!(
         order,
@@ -70,7 +70,10 @@ async fn invalid_file_keeps_previous_config() {
             line.contains("level=error") && line.contains("--config.file: "),
             "{invalid:?}: {line}"
         );
-        assert_eq!(exporter.get("/-/metrics").await.value(SUCCESSFUL), 0.0);
+        assert_eq!(
+            exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+            0.0
+        );
     }
     assert!(
         exporter
@@ -83,7 +86,10 @@ async fn invalid_file_keeps_previous_config() {
         assert_kept_running(&exporter, name, &before).await;
     }
     exporter.reload().await;
-    assert_eq!(exporter.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
+    assert_eq!(
+        exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+        1.0
+    );
     assert!(
         !exporter
             .get("/")
@@ -222,7 +228,13 @@ async fn web_change_applies_while_accounts_are_invalid() {
     };
     let (line, text) = tokio::join!(line, poll);
     assert!(line.contains("level=info"), "{line}");
-    assert!(text.contains(&format!("\n{SUCCESSFUL} 0\n")), "{text}");
+    assert!(
+        text.contains(&format!("\n{RELOAD_SUCCESSFUL} 0\n")),
+        "{text}"
+    );
     exporter.reload().await;
-    assert_eq!(exporter.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
+    assert_eq!(
+        exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+        1.0
+    );
 }

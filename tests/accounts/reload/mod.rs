@@ -1,6 +1,8 @@
-//! Tests of configuration reloads: added, removed and changed accounts, while the other accounts keep running.
+//! Tests of configuration reloads: added, removed and changed accounts, while the other accounts
+//! keep running.
 //!
-//! `accounts`, `secrets` and `files` change one thing each, `during_fetch` during a fetch, `penalties` during a penalty.
+//! `accounts`, `secrets` and `files` change one thing each, `during_fetch` during a fetch,
+//! `penalties` during a penalty.
 
 mod accounts;
 mod during_fetch;
@@ -26,7 +28,8 @@ async fn start_and_scrape(names: &[&str], clock: &ManualClock) -> TestExporter {
     exporter
 }
 
-/// Advances the clock until the exporter has counted ended calls of each account, and returns the last scrape.
+/// Advances the clock until the exporter has counted ended calls of each account, and returns the
+/// last scrape.
 async fn advance_until_calls_end(exporter: &TestExporter, clock: &ManualClock) -> ScrapeResponse {
     for _ in 0..3 {
         clock.advance(Duration::from_secs(60));
@@ -54,7 +57,8 @@ fn counters(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// Scrapes, and asserts that the account logged in only once, that no counter decreased and that its samples are exact.
+/// Scrapes, and asserts that the account logged in only once, that no counter decreased and that
+/// its samples are exact.
 async fn assert_kept_running(exporter: &TestExporter, name: &str, before: &ScrapeResponse) {
     let scraped = exporter.scrape().await;
     let account = exporter.account(name);

@@ -1,10 +1,12 @@
-//! Tests of reloads during a penalty: RingCentral keeps the penalty, so the exporter must keep it too.
+//! Tests of reloads during a penalty: RingCentral keeps the penalty, so the exporter must keep it
+//! too.
 
 use ringcentral_exporter::simulator::{Fault, Operation, Reply};
 
 use crate::harness::{TestAccount, TestExporter, blocked_until, company, up};
 
-/// Starts two accounts, the first of them in a penalty, and returns the end of the penalty in Unix seconds.
+/// Starts two accounts, the first of them in a penalty, and returns the end of the penalty in Unix
+/// seconds.
 async fn start_with_penalty() -> (TestExporter, f64) {
     let exporter = TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
     let refusal = Reply::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");

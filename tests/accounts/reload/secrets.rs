@@ -36,7 +36,8 @@ async fn secret_from_other_file_keeps_counters() {
     assert_kept_running(&exporter, "b", &before).await;
 }
 
-/// Asserts that the account logs in again at the next scrape, not before, and that its counters continue.
+/// Asserts that the account logs in again at the next scrape, not before, and that its counters
+/// continue.
 async fn assert_relogin_keeps_counters(
     exporter: &TestExporter,
     name: &str,
@@ -93,8 +94,9 @@ async fn corrected_secret_ends_login_backoff() {
     assert_eq!(exporter.account("b").request_count(Operation::Token), 1);
 }
 
-/// Scrapes until the account is up, for at most 30 s, less than the backoff of a minute after a refused login. The fetch
-/// with the refused login used up its slot, so the next fetch starts 7.5 s later.
+/// Scrapes until the account is up, for at most 30 s, less than the backoff of a minute after a
+/// refused login. The fetch with the refused login used up its slot, so the next fetch starts 7.5 s
+/// later.
 async fn scrape_until_up(exporter: &TestExporter, name: &str) -> ScrapeResponse {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -1,7 +1,8 @@
-//! Label analysis of PromQL expressions: the labels that a result can have, and references to labels that cannot exist.
+//! Label analysis of PromQL expressions: the labels that a result can have, and references to
+//! labels that cannot exist.
 //!
-//! Follows Prometheus' rules for aggregations, functions and vector matching. A label that a result can have is not
-//! necessarily on each of its series.
+//! Follows Prometheus' rules for aggregations, functions and vector matching. A label that a result
+//! can have is not necessarily on each of its series.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,8 @@ use super::{Selector, children, selector};
 /// A set of label names, without `__name__`.
 pub type Labels = BTreeSet<String>;
 
-/// A function that returns the labels of the series of a selector, or `None` if its metric does not exist.
+/// A function that returns the labels of the series of a selector, or `None` if its metric does not
+/// exist.
 pub type LabelLookup<'a> = &'a dyn Fn(&Selector) -> Option<Labels>;
 
 /// The result of the analysis of an expression.
@@ -131,7 +133,8 @@ impl Analyser<'_> {
         labels
     }
 
-    /// Adds the label in the second argument, and requires those in the arguments `sources`. An empty source is valid.
+    /// Adds the label in the second argument, and requires those in the arguments `sources`. An
+    /// empty source is valid.
     fn apply_label_function(
         &mut self,
         call: &Call,
@@ -181,7 +184,8 @@ impl Analyser<'_> {
         }
     }
 
-    /// Returns the labels of the "many" side with those that `group_left` or `group_right` copies from the "one" side.
+    /// Returns the labels of the "many" side with those that `group_left` or `group_right` copies
+    /// from the "one" side.
     fn group_side_labels(&mut self, mut many: Labels, one: &Labels, copied: &LabelList) -> Labels {
         self.require_all(one, copied, "the one side of group_left or group_right");
         many.extend(label_set(copied));
