@@ -37,7 +37,7 @@ impl Alertmanager {
             ]);
         let daemon = BackgroundProcess::start(&mut command);
         Self {
-            address: daemon.address().await,
+            address: daemon.wait_for_address().await,
             daemon,
             _folder: folder,
         }

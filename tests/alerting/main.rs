@@ -27,7 +27,7 @@ mod webhook;
 
 use std::time::Duration;
 
-use common::prometheus::{Server, Setup};
+use common::prometheus::{PrometheusBuilder, PrometheusServer};
 use common::{demo, exporter_process::ExporterProcess, get};
 use notification::{complaints, is, numbers};
 use serde_json::Value;
@@ -50,9 +50,9 @@ async fn a_surge_and_an_outage_are_told_to_a_person_and_so_is_their_end() {
     surge_rises(&url).await;
     let stage = Stage::set(&url, &history::of(folder.path(), "usual", USUAL), &rules).await;
     let busy = history::of(folder.path(), "busy", USUAL_WHERE_MANY_CALL);
-    let busy = Setup::new(&[&url], INTERVAL)
-        .rules(&rules)
-        .data(&busy)
+    let busy = PrometheusBuilder::new(&[&url], INTERVAL)
+        .rule_files(&rules)
+        .data_dir(&busy)
         .start()
         .await;
 
@@ -107,7 +107,7 @@ async fn a_surge_is_told(stage: &Stage) {
     assert!(named, "how many calls there are, and are usual: {told:#}");
 }
 
-async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
+async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &PrometheusServer) {
     let usual = busy
         .values(&format!("job_account:{CALLS}:median_max_avg1h"))
         .await;
@@ -119,7 +119,7 @@ async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
         .values(&format!("job_account:{CALLS}:avg10m > {}", 1.5 * USUAL))
         .await;
     assert_eq!(present.len(), 1, "it sees the surge too");
-    let alerts = busy.api("alerts", &[]).await;
+    let alerts = busy.get_api("alerts", &[]).await;
     assert!(
         alerts["alerts"]
             .as_array()
@@ -133,7 +133,7 @@ async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
 /// Another scenario at the same address: to Prometheus it is the same exporter, started again.
 async fn followed_by_an_outage(mut surge: ExporterProcess, url: &str) -> ExporterProcess {
     surge.signal("TERM").await;
-    surge.ends().await;
+    surge.wait_for_exit().await;
     let address = url.strip_prefix("http://").unwrap();
     let (outage, ..) = demo::start_at(address, &["--demo.scenario", "outage"]).await;
     outage

@@ -14,7 +14,7 @@ const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
 /// Copies all files of rules into this folder.
 pub fn hurried(folder: &Path) -> Vec<PathBuf> {
-    markdown::files(SHIPPED, ".yml")
+    markdown::files_with_suffix(SHIPPED, ".yml")
         .iter()
         .map(|file| copy(file, folder))
         .collect()

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::alertmanager::Alertmanager;
-use crate::common::prometheus::{Server, Setup};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::notification::{is, same};
 use crate::webhook::Webhook;
 
@@ -19,7 +19,7 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 pub const PATIENCE: Duration = Duration::from_secs(200);
 
 pub struct Stage {
-    prometheus: Server,
+    prometheus: PrometheusServer,
     alertmanager: Alertmanager,
     webhook: Webhook,
     since: Instant,
@@ -30,9 +30,9 @@ impl Stage {
     pub async fn set(exporter: &str, data: &Path, rules: &[PathBuf]) -> Self {
         let webhook = Webhook::start().await;
         let alertmanager = Alertmanager::start(webhook.url()).await;
-        let setup = Setup::new(&[exporter], INTERVAL)
-            .data(data)
-            .rules(rules)
+        let setup = PrometheusBuilder::new(&[exporter], INTERVAL)
+            .data_dir(data)
+            .rule_files(rules)
             .alertmanager(alertmanager.address());
         Self {
             prometheus: setup.start().await,
@@ -107,7 +107,7 @@ impl Stage {
     }
 
     async fn alerts(&self) -> Value {
-        self.prometheus.api("alerts", &[]).await["alerts"].clone()
+        self.prometheus.get_api("alerts", &[]).await["alerts"].clone()
     }
 
     async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {

@@ -5,7 +5,7 @@
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 
 /// A simulated account, and the exporter that watches it; both end when this is dropped.
 pub struct Account {
@@ -54,8 +54,8 @@ impl Account {
             name,
         ];
         let mut exporter =
-            ExporterProcess::start(pointed_at(&simulator, &[&named, flags].concat()));
-        let url = exporter.url().await;
+            ExporterProcess::start(command_for_simulator(&simulator, &[&named, flags].concat()));
+        let url = exporter.wait_for_url().await;
         Self {
             name,
             url,

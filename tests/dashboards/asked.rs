@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::account::{Account, on_a_runtime};
 use crate::common;
 use crate::common::markdown;
-use crate::common::prometheus::{Server, Setup};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::common::promql::{self, Selector};
 use crate::model::{self, Dashboard, Panel, Target};
 
@@ -110,7 +110,7 @@ impl Choice {
             ("__rate_interval", &rate_interval),
             ("__range", &range),
         ];
-        promql::with_variables(text, &variables)
+        promql::substitute_variables(text, &variables)
     }
 }
 
@@ -134,10 +134,10 @@ async fn watch_and_ask() -> Vec<Answer> {
         tokio::join!(Account::busy(), Account::quiet(), Account::failing());
     let exporters = [&busy, &quiet, &failing].map(|account| account.url.as_str());
     // Whoever runs Prometheus scrapes other programs with it, and one of them is always down.
-    let other = Server::start(&[], Duration::from_secs(5)).await;
-    let setup =
-        Setup::new(&exporters, Duration::from_secs(5)).others(&[other.url(), "http://127.0.0.1:9"]);
-    let prometheus = setup.rules(&rules()).start().await;
+    let other = PrometheusServer::start(&[], Duration::from_secs(5)).await;
+    let setup = PrometheusBuilder::new(&exporters, Duration::from_secs(5))
+        .other_targets(&[other.url(), "http://127.0.0.1:9"]);
+    let prometheus = setup.rule_files(&rules()).start().await;
     sleep(GOOD).await;
     failing.fails();
     sleep(BAD).await;
@@ -159,7 +159,7 @@ async fn watch_and_ask() -> Vec<Answer> {
 /// Those that are shipped.
 fn rules() -> Vec<PathBuf> {
     // Prometheus has another working folder.
-    markdown::files("deploy/prometheus/rules", ".yml")
+    markdown::files_with_suffix("deploy/prometheus/rules", ".yml")
         .iter()
         .map(|file| file.canonicalize().unwrap())
         .collect()
@@ -167,13 +167,13 @@ fn rules() -> Vec<PathBuf> {
 
 /// Asks all about the same instant.
 struct Asker<'a> {
-    prometheus: &'a Server,
+    prometheus: &'a PrometheusServer,
     http: reqwest::Client,
     at: f64,
 }
 
 impl<'a> Asker<'a> {
-    fn new(prometheus: &'a Server) -> Self {
+    fn new(prometheus: &'a PrometheusServer) -> Self {
         let at = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
         Self {
             prometheus,

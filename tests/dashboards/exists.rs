@@ -8,15 +8,15 @@ use std::sync::LazyLock;
 use crate::account::{self, Account};
 use crate::common;
 use crate::common::exposition::Exposition;
-use crate::common::promql::labels::{self, Labels, Outcome};
-use crate::common::promql::{self, Compare, Expr, Selector};
+use crate::common::promql::labels::{self, LabelAnalysis, Labels};
+use crate::common::promql::{self, Expr, MatchType, Selector};
 use crate::model::{self, Dashboard};
 
 /// What a busy account shows with every flag.
 static EXPOSITION: LazyLock<Exposition> = LazyLock::new(|| {
     account::on_a_runtime(async {
         let busy = Account::busy().await;
-        Exposition::read(&common::get(&format!("{}/metrics", busy.url)).await)
+        Exposition::parse(&common::get(&format!("{}/metrics", busy.url)).await)
     })
 });
 
@@ -85,16 +85,16 @@ pub fn parsed(text: &str) -> Result<Expr, String> {
         ("__interval", "15s"),
         ("__range", "1h"),
     ];
-    promql::parse(&promql::with_variables(text, &variables))
+    promql::parse(&promql::substitute_variables(text, &variables))
 }
 
 /// What a query amounts to.
-pub fn outcome(text: &str) -> Outcome {
+pub fn outcome(text: &str) -> LabelAnalysis {
     match parsed(text) {
-        Ok(expr) => labels::of(&expr, &known),
-        Err(error) => Outcome {
+        Ok(expr) => labels::analyse(&expr, &known),
+        Err(error) => LabelAnalysis {
             labels: Labels::new(),
-            mistakes: vec![error],
+            errors: vec![error],
         },
     }
 }
@@ -114,7 +114,7 @@ fn holds(check: fn(&Dashboard) -> Vec<String>) {
 pub fn names(dashboard: &Dashboard) -> Vec<String> {
     let wrong = |query: &Query| {
         outcome(&query.text)
-            .mistakes
+            .errors
             .into_iter()
             .map(|what| format!("{}: {what}", query.place))
             .collect::<Vec<_>>()
@@ -152,14 +152,11 @@ pub fn variables(dashboard: &Dashboard) -> Vec<String> {
         let Some((selector, label)) = query else {
             return vec![format!("variable {name}: no label_values")];
         };
-        let Outcome {
-            labels,
-            mut mistakes,
-        } = outcome(selector);
+        let LabelAnalysis { labels, mut errors } = outcome(selector);
         if !labels.contains(label) {
-            mistakes.push(format!("no label {label:?}"));
+            errors.push(format!("no label {label:?}"));
         }
-        mistakes
+        errors
             .into_iter()
             .map(|what| format!("variable {name}: {what}"))
             .collect()
@@ -209,7 +206,7 @@ fn unfiltered(place: &str, text: &str) -> Vec<String> {
     let about = |one: &Selector| known(one).is_some_and(|labels| labels.contains("account"));
     let wrong = selectors
         .iter()
-        .filter(|one| about(one) && !one.has("account", Compare::Regex, "$account"));
+        .filter(|one| about(one) && !one.has("account", MatchType::Regex, "$account"));
     wrong
         .map(|one| format!("{place}: {one} is of every account, and not of those chosen"))
         .collect()
@@ -228,6 +225,6 @@ fn the_exposition_has_every_documented_family() {
         .lines()
         .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
         .collect();
-    let exposed: BTreeSet<_> = EXPOSITION.kinds().keys().map(String::as_str).collect();
+    let exposed: BTreeSet<_> = EXPOSITION.types().keys().map(String::as_str).collect();
     assert_eq!(exposed, documented);
 }

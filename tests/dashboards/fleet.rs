@@ -294,7 +294,7 @@ fn asked(query: &str, account: &str, expected: Vec<(String, u32)>) -> Value {
         .into_iter()
         .map(|(labels, value)| json!({ "labels": labels, "value": value }))
         .collect();
-    json!({ "expr": promql::with_variables(query, &variables), "eval_time": format!("{NOW}m"), "exp_samples": samples })
+    json!({ "expr": promql::substitute_variables(query, &variables), "eval_time": format!("{NOW}m"), "exp_samples": samples })
 }
 
 fn query<'a>(dashboard: &'a Dashboard, kind: &str, title: &str, letter: &str) -> &'a str {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::common::promql::{self, Compare, Expr, Selector};
+use crate::common::promql::{self, Expr, MatchType, Selector};
 use crate::model::{self, Dashboard, Panel, Target, Variable};
 
 /// What is wrong with a dashboard by a rule.
@@ -223,7 +223,7 @@ fn parsed(text: &str) -> Result<Expr, String> {
         ("__interval", "15s"),
         ("__range", "1h"),
     ];
-    promql::parse(&promql::with_variables(text, &variables))
+    promql::parse(&promql::substitute_variables(text, &variables))
 }
 
 fn template_datasource(dashboard: &Dashboard) -> Vec<Violation> {
@@ -459,7 +459,7 @@ fn target_rate_interval_rule() {
 
 fn target_matcher(dashboard: &Dashboard, label: &str) -> Vec<Violation> {
     in_selectors(dashboard, |selector| {
-        let right = selector.has(label, Compare::Regex, &format!("${label}"));
+        let right = selector.has(label, MatchType::Regex, &format!("${label}"));
         (!right).then(|| format!("{selector} is not chosen by {label}=~\"${label}\""))
     })
 }

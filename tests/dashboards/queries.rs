@@ -70,7 +70,7 @@ const OF_THE_PAST: &[Exception] = &[(
 
 /// The families that a failing account loses, by the document.
 fn of_the_snapshot() -> BTreeSet<String> {
-    let families = markdown::families("From the snapshot");
+    let families = markdown::metric_families("From the snapshot");
     assert!(families.len() >= 6, "{families:?}");
     families
 }

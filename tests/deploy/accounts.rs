@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::common::exporter_process::{ExporterProcess, command};
 use crate::common::get;
-use crate::common::markdown::{codes, table};
+use crate::common::markdown::{inline_code, table};
 use crate::documents::{ACCOUNTS, kustomizations, overlay, secret_keys};
 use crate::overlays::{Overlay, RELEASES, objects};
 use crate::tools::{text, yaml};
@@ -72,7 +72,7 @@ fn the_example_has_every_key_and_those_that_an_account_may_lack_once() {
 #[test]
 fn the_guide_has_every_key_of_the_example() {
     let rows = table(&text("docs/ACCOUNTS.md"), "key").rows;
-    let keys: BTreeSet<_> = rows.iter().flat_map(|row| codes(&row[0])).collect();
+    let keys: BTreeSet<_> = rows.iter().flat_map(|row| inline_code(&row[0])).collect();
     assert_eq!(
         keys,
         NEEDED
@@ -84,7 +84,7 @@ fn the_guide_has_every_key_of_the_example() {
     let needed: BTreeSet<_> = rows
         .iter()
         .filter(|row| row[2] == "needed")
-        .flat_map(|row| codes(&row[0]))
+        .flat_map(|row| inline_code(&row[0]))
         .collect();
     assert_eq!(needed, NEEDED.map(str::to_owned).into());
 }
@@ -428,7 +428,7 @@ async fn the_program_reads_the_file_and_its_secrets_as_they_are_mounted() {
         path.to_str().unwrap(),
     ];
     let mut program = ExporterProcess::start(command(&flags));
-    let scraped = get(&format!("{}/metrics", program.url().await)).await;
+    let scraped = get(&format!("{}/metrics", program.wait_for_url().await)).await;
     for line in [
         "ringcentral_up{account=\"acme\"} 1",
         "ringcentral_up{account=\"globex\"} 0",

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use crate::common::demo::variables;
+use crate::common::demo::read_variables;
 use crate::common::exporter_process::{ExporterProcess, output};
 use crate::common::{get, http};
 use crate::overlays::Overlay;
@@ -172,8 +172,8 @@ async fn demo(
         "127.0.0.1:0",
     ];
     let mut program = ExporterProcess::start(root.command(first, &arguments));
-    let variables = variables(&mut program).await;
-    let url = program.url().await;
+    let variables = read_variables(&mut program).await;
+    let url = program.wait_for_url().await;
     (program, url, variables)
 }
 
@@ -197,18 +197,18 @@ async fn in_an_empty_read_only_root_it_serves_the_largest_demo_within_the_memory
     }
     snapshots.dedup();
     assert!(snapshots.len() >= 2, "it has fetched again");
-    let status = text(format!("/proc/{}/status", program.id()));
+    let status = text(format!("/proc/{}/status", program.pid()));
     assert!(
         status.contains("\nUid:\t65532\t65532\t65532\t65532\n"),
         "{status}"
     );
-    let peak = peak(program.id());
+    let peak = peak(program.pid());
     println!(
         "{peak} bytes at most, with the simulated account in the same process; the limit is {limit}"
     );
     assert!(peak < limit * 3 / 4, "{peak} bytes");
     program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(0));
+    assert_eq!(program.wait_for_exit().await.code(), Some(0));
     assert_eq!(cgroup.met(), "0", "the limit was never met");
 }
 
@@ -257,7 +257,7 @@ async fn its_health_is_asked_as_the_image_asks_it() {
     let answer = health().await;
     assert_eq!(answer.0, Some(0), "{answer:?}");
     program.signal("TERM").await;
-    program.ends().await;
+    program.wait_for_exit().await;
     let answer = health().await;
     assert_eq!(answer.0, Some(1), "nobody is there: {answer:?}");
 }
@@ -278,7 +278,7 @@ async fn the_root_certificates_are_found_where_the_image_has_them() {
         command
     };
     let mut program = ExporterProcess::start(serve(&root));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     assert_eq!(
         http()
             .get(format!("{url}/-/ready"))

@@ -7,7 +7,7 @@ use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, output, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator, output};
 use crate::tools::text;
 
 const EXAMPLE: &str = "deploy/kubernetes/components/web-tls/web.example.yaml";
@@ -47,8 +47,14 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
         "--web.config.file",
         file.to_str().unwrap(),
     ];
-    let mut program = ExporterProcess::start(pointed_at(&account, &arguments));
-    let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
+    let mut program = ExporterProcess::start(command_for_simulator(&account, &arguments));
+    let port = program
+        .wait_for_url()
+        .await
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .to_owned();
     let client = http_client(
         &"https://localhost".parse().unwrap(),
         Some(certificate.as_bytes()),
@@ -82,7 +88,7 @@ async fn the_example_as_it_is_admits_nobody() {
         "--web.config.file",
         file.to_str().unwrap(),
     ];
-    let (code, _, log) = output(pointed_at(&account, &arguments)).await;
+    let (code, _, log) = output(command_for_simulator(&account, &arguments)).await;
     assert_eq!(code, Some(2));
     assert!(log.contains("basic_auth_users"), "{log}");
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::markdown;
-use crate::common::promtool::promtool;
+use crate::common::promtool::run_promtool;
 use crate::shipped::FOLDER;
 
 /// Has promtool look at all files of a folder.
 fn promtool_on(what: [&str; 2], folder: &str, ending: &str) -> String {
-    let files = markdown::files(Path::new(FOLDER).join(folder), ending);
+    let files = markdown::files_with_suffix(Path::new(FOLDER).join(folder), ending);
     let files = files.iter().map(|file| file.to_str().unwrap());
-    promtool(&what.into_iter().chain(files).collect::<Vec<_>>())
+    run_promtool(&what.into_iter().chain(files).collect::<Vec<_>>())
 }
 
 #[test]
@@ -35,7 +35,7 @@ const CONFIGURATIONS: [&str; 3] = [
 
 #[test]
 fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
-    let shipped = markdown::files(FOLDER, ".yml");
+    let shipped = markdown::files_with_suffix(FOLDER, ".yml");
     let names = shipped
         .iter()
         .map(|file| file.file_name().unwrap().to_str().unwrap());
@@ -46,7 +46,7 @@ fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
         CONFIGURATIONS
     );
     for file in CONFIGURATIONS {
-        let said = promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
+        let said = run_promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
         assert!(said.contains("2 rule files found"), "{file}: {said}");
     }
 }

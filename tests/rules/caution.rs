@@ -45,7 +45,7 @@ fn no_alert_builds_on_live_calls_by_direction_or_on_what_is_left_of_the_limit() 
 async fn no_alert_asks_the_direction_of_anything_from_the_snapshot() {
     let (metrics, live) = (
         Metrics::of_the_exporter().await,
-        markdown::families("From the snapshot"),
+        markdown::metric_families("From the snapshot"),
     );
     assert!(live.contains("ringcentral_active_calls"), "{live:?}");
     let without_direction = |selector: &Selector| {
@@ -58,8 +58,8 @@ async fn no_alert_asks_the_direction_of_anything_from_the_snapshot() {
     };
     for alert in shipped::alerts() {
         for expr in shipped::chain(alert.parsed()) {
-            let mistakes = labels::of(&expr, &without_direction).mistakes;
-            assert!(mistakes.is_empty(), "{}: {mistakes:?}", alert.name());
+            let errors = labels::analyse(&expr, &without_direction).errors;
+            assert!(errors.is_empty(), "{}: {errors:?}", alert.name());
         }
     }
 }

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use crate::common::markdown::{commands, files, table};
-use crate::common::prometheus::Setup;
-use crate::common::promtool::shell;
+use crate::common::markdown::{commands, files_with_suffix, table};
+use crate::common::prometheus::PrometheusBuilder;
+use crate::common::promtool::run_shell;
 use crate::shipped::{self, FOLDER};
 use crate::zones::{edited, edits};
 
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(150);
 /// A copy of all that is shipped.
 fn copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    shell(
+    run_shell(
         Path::new(FOLDER),
         &format!("cp -r . {}", folder.path().display()),
     );
@@ -34,7 +34,9 @@ fn copy() -> TempDir {
 /// Runs a line of the shell while the log of Prometheus goes on being read.
 async fn beside(folder: &Path, line: String) -> String {
     let folder = folder.to_owned();
-    spawn_blocking(move || shell(&folder, &line)).await.unwrap()
+    spawn_blocking(move || run_shell(&folder, &line))
+        .await
+        .unwrap()
 }
 
 /// The commands that hold this.
@@ -70,7 +72,9 @@ async fn the_rules_are_installed_as_documented() {
         installed.path().join("prometheus.yml"),
     )
     .unwrap();
-    let server = Setup::new(&[], Duration::from_secs(60)).start().await;
+    let server = PrometheusBuilder::new(&[], Duration::from_secs(60))
+        .start()
+        .await;
     let lines = command("promtool check config")
         .replace("/etc/prometheus", installed.path().to_str().unwrap());
     let said = beside(
@@ -84,7 +88,7 @@ async fn the_rules_are_installed_as_documented() {
 #[test]
 fn the_commands_for_chicago_do_what_its_row_says() {
     let folder = copy();
-    shell(folder.path(), &command("sed -i 's/time()"));
+    run_shell(folder.path(), &command("sed -i 's/time()"));
     let rules =
         std::fs::read_to_string(folder.path().join("rules/ringcentral.recording.yml")).unwrap();
     let rows = edits(&table(&shipped::readme(), "zone"));
@@ -113,7 +117,7 @@ fn the_commands_for_chicago_do_what_its_row_says() {
 #[test]
 fn one_command_turns_all_links_to_another_runbook_and_the_unit_tests_too() {
     let folder = copy();
-    shell(folder.path(), &command("RUNBOOK.md|"));
+    run_shell(folder.path(), &command("RUNBOOK.md|"));
     let alerts =
         std::fs::read_to_string(folder.path().join("rules/ringcentral.alerts.yml")).unwrap();
     for alert in shipped::rules_in(&alerts) {
@@ -123,7 +127,7 @@ fn one_command_turns_all_links_to_another_runbook_and_the_unit_tests_too() {
         );
         assert_eq!(alert.annotation("runbook_url"), link);
     }
-    shell(folder.path(), "promtool test rules tests/platform.test.yml");
+    run_shell(folder.path(), "promtool test rules tests/platform.test.yml");
 }
 
 /// Sixteen days of scrapes, every five minutes, with as many calls as always.
@@ -144,14 +148,14 @@ async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
         scrapes(Timestamp::now().as_second()),
     )
     .unwrap();
-    shell(
+    run_shell(
         folder.path(),
         "promtool tsdb create-blocks-from openmetrics --quiet --max-block-duration=384h scrapes.om data",
     );
-    let rules = files(shipped.path().join("rules"), ".yml");
-    let server = Setup::new(&[], Duration::from_secs(5))
-        .rules(&rules)
-        .data(&data)
+    let rules = files_with_suffix(shipped.path().join("rules"), ".yml");
+    let server = PrometheusBuilder::new(&[], Duration::from_secs(5))
+        .rule_files(&rules)
+        .data_dir(&data)
         .start()
         .await;
     sleep(Duration::from_secs(12)).await;

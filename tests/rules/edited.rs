@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::civil::{Weekday, date};
 
 use crate::calendar::Calendar;
-use crate::common::markdown::{blocks, table};
-use crate::common::promtool::shell;
+use crate::common::markdown::{code_blocks, table};
+use crate::common::promtool::run_shell;
 use crate::shipped::{self, BUSINESS_HOURS, Rule};
 use crate::zones::{assert_a_cycle, assert_two_years, edited, edits, idle};
 
@@ -30,7 +30,7 @@ tests:
 
 /// The rules that stand in the document, by what they begin with.
 fn documented(begins: &str) -> Rule {
-    let blocks = blocks(&shipped::readme(), "yaml");
+    let blocks = code_blocks(&shipped::readme(), "yaml");
     let mut rules = blocks
         .iter()
         .flat_map(|block| shipped::yaml::<Vec<Rule>>(block));
@@ -70,7 +70,7 @@ fn assert_evaluate(exprs: &[&str], values: [u8; 4]) {
         cases.replace("RECORD", BUSINESS_HOURS),
     )
     .unwrap();
-    shell(folder.path(), "promtool test rules cases.yml");
+    run_shell(folder.path(), "promtool test rules cases.yml");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn other_days_and_hours_are_as_the_table_says() {
 
 #[tokio::test]
 async fn a_floating_holiday_and_one_of_a_single_year_are_as_documented() {
-    let lines = blocks(&shipped::readme(), "promql").concat();
+    let lines = code_blocks(&shipped::readme(), "promql").concat();
     let shipped = shipped::business_hours();
     let last = shipped
         .lines()

@@ -3,10 +3,10 @@
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::exposition::Exposition;
 use crate::common::markdown::queries;
-use crate::common::promql::labels::{self, Labels, Outcome};
+use crate::common::promql::labels::{self, LabelAnalysis, Labels};
 use crate::common::promql::{self, Expr, Selector};
 use crate::common::{get, markdown};
 use crate::conventions::templates;
@@ -34,9 +34,9 @@ impl Metrics {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, busy, 1).unwrap();
-        let mut program = ExporterProcess::start(pointed_at(&simulator, &FLAGS));
-        let url = program.url().await;
-        let exposed = Exposition::read(&get(&format!("{url}/metrics")).await);
+        let mut program = ExporterProcess::start(command_for_simulator(&simulator, &FLAGS));
+        let url = program.wait_for_url().await;
+        let exposed = Exposition::parse(&get(&format!("{url}/metrics")).await);
         Self {
             exposed,
             records: shipped::records(),
@@ -91,14 +91,14 @@ impl Metrics {
     }
 
     /// What an expression gives, and what it names that is not there.
-    pub fn looked_at(&self, expr: &Expr) -> Outcome {
-        labels::of(expr, &|selector| self.selected(selector))
+    pub fn looked_at(&self, expr: &Expr) -> LabelAnalysis {
+        labels::analyse(expr, &|selector| self.selected(selector))
     }
 
     fn assert_has(&self, query: &str, place: &str) {
         let expr = promql::parse(query).unwrap_or_else(|error| panic!("{place}: {error}\n{query}"));
-        let mistakes = self.looked_at(&expr).mistakes;
-        assert!(mistakes.is_empty(), "{place}: {mistakes:#?}\n{query}");
+        let errors = self.looked_at(&expr).errors;
+        assert!(errors.is_empty(), "{place}: {errors:#?}\n{query}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_metric_or_label_that_does_not_exist_is_found() {
         "sum by (queue) (ringcentral_up)",
         "ringcentral_up{state=\"ok\"}",
     ] {
-        let mistakes = metrics.looked_at(&promql::parse(wrong).unwrap()).mistakes;
-        assert_eq!(mistakes.len(), 1, "{wrong}: {mistakes:?}");
+        let errors = metrics.looked_at(&promql::parse(wrong).unwrap()).errors;
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
     }
 }

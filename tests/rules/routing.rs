@@ -7,17 +7,17 @@ use tokio::process::Command;
 
 use crate::common::background_process::BackgroundProcess;
 use crate::common::markdown;
-use crate::common::promtool::shell;
+use crate::common::promtool::run_shell;
 use crate::common::{get, http};
 use crate::shipped::{FOLDER, yaml};
 
 #[test]
 fn amtool_accepts_the_example_and_routes_by_severity() {
     let folder = Path::new(FOLDER);
-    shell(folder, "amtool check-config alertmanager.yml");
+    run_shell(folder, "amtool check-config alertmanager.yml");
     for (severity, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "chat")] {
         let routes = "amtool config routes test --config.file=alertmanager.yml";
-        let said = shell(
+        let said = run_shell(
             folder,
             &format!("{routes} --verify.receivers={receiver} severity={severity}"),
         );
@@ -104,7 +104,7 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
             "--cluster.listen-address=",
         ]);
     let daemon = BackgroundProcess::start(&mut command);
-    let address = daemon.address().await;
+    let address = daemon.wait_for_address().await;
     let body = serde_json::to_string(&alerts()).unwrap();
     let sent = http()
         .post(format!("http://{address}/api/v2/alerts"))

@@ -104,7 +104,7 @@ struct Cases {
 
 /// All rules, in the order in which they stand.
 pub fn rules() -> Vec<Rule> {
-    let texts = markdown::files(Path::new(FOLDER).join("rules"), ".yml")
+    let texts = markdown::files_with_suffix(Path::new(FOLDER).join("rules"), ".yml")
         .into_iter()
         .map(|file| read(&file));
     texts.flat_map(|text| rules_in(&text)).collect()
@@ -135,7 +135,7 @@ pub fn records() -> Vec<Rule> {
 
 /// All blocks of the unit tests.
 pub fn cases() -> Vec<Case> {
-    let texts = markdown::files(Path::new(FOLDER).join("tests"), ".test.yml")
+    let texts = markdown::files_with_suffix(Path::new(FOLDER).join("tests"), ".test.yml")
         .into_iter()
         .map(|file| read(&file));
     texts.flat_map(|text| yaml::<Cases>(&text).tests).collect()

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::common::markdown::read;
-use crate::common::prometheus::{Server, Setup};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::shipped::FOLDER;
 
 const ACCOUNTS: usize = 20;
@@ -133,10 +133,10 @@ fn hurried(file: &str, exporters: &Exporters) -> String {
 }
 
 /// What Prometheus makes of it, once it has scraped all that it found.
-async fn targets(server: &Server) -> Vec<Value> {
+async fn targets(server: &PrometheusServer) -> Vec<Value> {
     let settle = async {
         loop {
-            let found = server.api("targets", &[]).await["activeTargets"]
+            let found = server.get_api("targets", &[]).await["activeTargets"]
                 .as_array()
                 .unwrap()
                 .clone();
@@ -221,8 +221,8 @@ fn is_named(target: &Value) -> bool {
 }
 
 /// Prometheus with this text, and what it scrapes.
-async fn scraped(text: &str) -> (Server, Vec<Value>) {
-    let server = Setup::configured(text).start().await;
+async fn scraped(text: &str) -> (PrometheusServer, Vec<Value>) {
+    let server = PrometheusBuilder::from_config(text).start().await;
     let found = targets(&server).await;
     (server, found)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Calendar, DAY, new_year};
-use crate::common::markdown::{Table, codes, table};
-use crate::common::prometheus::{Server, Setup};
+use crate::common::markdown::{Table, inline_code, table};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::shipped;
 
 /// Prometheus gives no more at a time.
@@ -24,12 +24,12 @@ const SHORT: SignedDuration = SignedDuration::from_mins(5);
 /// A row of a table of edits: its name, and what to write for what.
 pub fn edits(table: &Table) -> Vec<(String, Vec<(String, String)>)> {
     let heads: Vec<_> = table
-        .head
+        .header
         .iter()
         .skip(1)
-        .map(|head| codes(head).concat())
+        .map(|head| inline_code(head).concat())
         .collect();
-    let edit = |(head, cell): (&String, &String)| Some((head.clone(), codes(cell).pop()?));
+    let edit = |(head, cell): (&String, &String)| Some((head.clone(), inline_code(cell).pop()?));
     let row = |row: &Vec<String>| {
         (
             row[0].trim_matches('`').to_owned(),
@@ -48,13 +48,15 @@ pub fn edited(rule: &str, edits: &[(String, String)]) -> String {
 }
 
 /// Prometheus, with nothing to do but to answer.
-pub async fn idle() -> Server {
-    Setup::new(&[], Duration::from_secs(60)).start().await
+pub async fn idle() -> PrometheusServer {
+    PrometheusBuilder::new(&[], Duration::from_secs(60))
+        .start()
+        .await
 }
 
 /// Whether the rule says open, at every step from a moment until another.
 async fn evaluated(
-    server: &Server,
+    server: &PrometheusServer,
     rule: &str,
     from: Timestamp,
     until: Timestamp,
@@ -72,7 +74,7 @@ async fn evaluated(
             ("end", &end),
             ("step", &step),
         ];
-        all.extend(opens(&server.api("query_range", &range).await));
+        all.extend(opens(&server.get_api("query_range", &range).await));
     }
     assert_eq!(
         all.len() as i64,
@@ -97,7 +99,12 @@ fn is_one(value: &serde_json::Value) -> bool {
 }
 
 /// Compares each half hour of 2026 and 2027.
-pub async fn assert_two_years(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
+pub async fn assert_two_years(
+    server: &PrometheusServer,
+    rule: &str,
+    calendar: &Calendar,
+    what: &str,
+) {
     let (from, until) = (new_year(2026), new_year(2028));
     calendar.assert_is(
         &evaluated(server, rule, from, until, HALF_AN_HOUR).await,
@@ -107,7 +114,12 @@ pub async fn assert_two_years(server: &Server, rule: &str, calendar: &Calendar, 
 
 /// Compares two times of each day for 28 years, in which each date has been each day of the week. In winter and in
 /// summer one of the two is open and the other one is not, in the north as in the south.
-pub async fn assert_a_cycle(server: &Server, rule: &str, calendar: &Calendar, what: &str) {
+pub async fn assert_a_cycle(
+    server: &PrometheusServer,
+    rule: &str,
+    calendar: &Calendar,
+    what: &str,
+) {
     for from in [
         calendar.first_opening(),
         calendar.first_opening() - HALF_AN_HOUR,
@@ -120,7 +132,7 @@ pub async fn assert_a_cycle(server: &Server, rule: &str, calendar: &Calendar, wh
 }
 
 /// Compares the nights in which clocks change. Business hours hide them, so the rule is given others.
-async fn assert_changes(server: &Server, rule: &str, zone: &str) {
+async fn assert_changes(server: &PrometheusServer, rule: &str, zone: &str) {
     let always = [
         (">= 1 * 24 < 6 * 24", ">= 0 * 24 < 7 * 24"),
         (">= 8 < 18", ">= 4 < 23"),
@@ -139,7 +151,7 @@ async fn assert_changes(server: &Server, rule: &str, zone: &str) {
     }
 }
 
-async fn assert_zone(server: &Server, rule: &str, zone: &str) {
+async fn assert_zone(server: &PrometheusServer, rule: &str, zone: &str) {
     assert_two_years(server, rule, &Calendar::of(zone), zone).await;
     assert_a_cycle(server, rule, &Calendar::of(zone), zone).await;
     assert_changes(server, rule, zone).await;

@@ -23,7 +23,7 @@ pub async fn every_page(language: Language) {
         .play("lists", account, || unreachable!("it waits for nothing"))
         .await;
 
-    let listed = oracle::listed(&account.url(), account.now()).await;
+    let listed = oracle::fetch_listed(&account.url(), account.now()).await;
     let listed = listed
         .iter()
         .map(|call| json!([call["id"], call["direction"], call["result"]]))

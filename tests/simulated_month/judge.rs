@@ -76,8 +76,8 @@ impl Judge {
         let Some(listed_at) = seen.listed_at else {
             return;
         };
-        let listed = oracle::listed(&world.simulator().url(), listed_at).await;
-        let truth = oracle::samples("default", &listed, &world.rig.numbers());
+        let listed = oracle::fetch_listed(&world.simulator().url(), listed_at).await;
+        let truth = oracle::samples_for("default", &listed, &world.rig.numbers());
         let mut shown = seen.samples.clone();
         shown.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap()));
         self.compared += 1;

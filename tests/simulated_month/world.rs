@@ -46,7 +46,7 @@ impl World {
         let clock = ManualClock::new();
         let folder = tempfile::tempdir().unwrap();
         let jwt = folder.path().join("jwt");
-        let rig = Rig::configured(clock.scenario(scenario()), |config| {
+        let rig = Rig::configured(clock.attach_to(scenario()), |config| {
             if let SecretSource::Value(value) = &config.accounts[0].jwt {
                 std::fs::write(&jwt, secrecy::ExposeSecret::expose_secret(value)).unwrap();
             }

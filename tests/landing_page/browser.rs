@@ -1,4 +1,4 @@
-//! Chromium without a window.
+//! Headless Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,22 +8,23 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// More of them at once are slower than one after the other.
-static SEATS: Semaphore = Semaphore::const_new(2);
+/// The maximum number of concurrent browsers. More of them take longer than one after the other.
+const MAX_BROWSERS: usize = 2;
+static BROWSER_SLOTS: Semaphore = Semaphore::const_new(MAX_BROWSERS);
 
-/// What a visit came to.
-pub struct Visit {
-    /// The document as the browser understood it.
+/// A page as the browser rendered it.
+pub struct RenderedPage {
+    /// The DOM, serialised as HTML.
     pub dom: String,
-    /// What it wrote to its console.
+    /// The lines of the browser console.
     pub console: Vec<String>,
-    /// Every address that it asked for, for the document's sake.
-    pub asked: Vec<String>,
+    /// The URLs that the browser requested for the page, sorted.
+    pub requested: Vec<String>,
 }
 
-/// Opens an address in a window of this width.
-pub async fn visit(url: &str, width: u32) -> Visit {
-    let _seat = SEATS.acquire().await.unwrap();
+/// Opens a URL in a window of this width in pixels.
+pub async fn render(url: &str, width: u32) -> RenderedPage {
+    let _slot = BROWSER_SLOTS.acquire().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let net_log = folder.path().join("net.json");
     let mut command = chromium(folder.path(), width, 900);
@@ -37,28 +38,29 @@ pub async fn visit(url: &str, width: u32) -> Visit {
         .filter(|line| line.contains("CONSOLE"))
         .map(str::to_owned)
         .collect();
-    Visit {
+    RenderedPage {
         dom: output.0,
         console,
-        asked: asked(&std::fs::read_to_string(net_log).unwrap_or_default()),
+        requested: requested_urls(&std::fs::read_to_string(net_log).unwrap_or_default()),
     }
 }
 
-/// Takes pictures of an address: wide and narrow, light and dark.
-pub async fn pictures(url: &str, name: &str) {
+/// Saves screenshots of a URL: wide and narrow, light and dark.
+pub async fn take_screenshots(url: &str, name: &str) {
     for (width, height) in [(1200, 900), (390, 1400)] {
         for dark in [false, true] {
-            picture(url, name, (width, height), dark).await;
+            take_screenshot(url, name, (width, height), dark).await;
         }
     }
 }
 
-async fn picture(url: &str, name: &str, (width, height): (u32, u32), dark: bool) {
-    let _seat = SEATS.acquire().await.unwrap();
+/// Saves a screenshot of this width and height.
+async fn take_screenshot(url: &str, name: &str, (width, height): (u32, u32), dark: bool) {
+    let _slot = BROWSER_SLOTS.acquire().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let light = if dark { "dark" } else { "light" };
-    let path =
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{name}-{width}-{light}.png"));
+    let scheme = if dark { "dark" } else { "light" };
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("page-{name}-{width}-{scheme}.png"));
     let mut command = chromium(folder.path(), width, height);
     command.arg(format!(
         "--blink-settings=preferredColorScheme={}",
@@ -75,6 +77,7 @@ async fn picture(url: &str, name: &str, (width, height): (u32, u32), dark: bool)
     );
 }
 
+/// Returns a command that runs Chromium with a profile of its own.
 fn chromium(profile: &Path, width: u32, height: u32) -> Command {
     let mut command = Command::new("chromium");
     for flag in [
@@ -95,7 +98,7 @@ fn chromium(profile: &Path, width: u32, height: u32) -> Command {
     ] {
         command.arg(format!("--{flag}"));
     }
-    // Whatever it would like to tell its makers has nowhere to go.
+    // Blocks the telemetry of the browser.
     command
         .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
         .arg("--hide-scrollbars");
@@ -106,27 +109,30 @@ fn chromium(profile: &Path, width: u32, height: u32) -> Command {
     command
 }
 
+/// Runs Chromium and returns its standard output and standard error.
 async fn run(command: &mut Command) -> (String, String) {
     let output = timeout(Duration::from_secs(60), command.output())
         .await
-        .expect("it ends");
-    let output = output.expect("it is installed: `make tools` does it");
+        .expect("Chromium did not exit within 60 s");
+    let output = output.expect("Chromium is not installed: run `make tools`");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Where it calls home, whatever is asked of it.
-const HOME: [&str; 2] = [".google.com/", ".googleapis.com/"];
+/// The domains that Chromium contacts for itself.
+const BROWSER_DOMAINS: [&str; 2] = [".google.com/", ".googleapis.com/"];
 
-/// The addresses in the browser's own log of the network.
-fn asked(net_log: &str) -> Vec<String> {
+/// Returns the URLs in the network log of the browser.
+fn requested_urls(net_log: &str) -> Vec<String> {
     let urls = net_log
         .split("\"url\":\"")
         .skip(1)
         .filter_map(|piece| piece.split('"').next());
     let mut urls: Vec<_> = urls
-        .filter(|url| url.starts_with("http") && !HOME.iter().any(|home| url.contains(home)))
+        .filter(|url| {
+            url.starts_with("http") && !BROWSER_DOMAINS.iter().any(|domain| url.contains(domain))
+        })
         .map(str::to_owned)
         .collect();
     urls.sort();

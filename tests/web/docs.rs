@@ -1,16 +1,16 @@
-//! `docs/WEB.md`, done as it says: its files are written, its commands run, in its order.
+//! A test of the examples in `docs/WEB.md`: writes the files and runs the commands, in order.
 
 use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
-use crate::stage::simulator;
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::harness::start_simulator;
 
 const PASSWORD: &str = "correct horse";
 
-/// The fenced blocks: language and text.
-fn blocks(document: &str) -> Vec<(String, String)> {
+/// Returns the fenced code blocks: language and text.
+fn code_blocks(document: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
@@ -22,12 +22,13 @@ fn blocks(document: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// What the reader is left to fill in, filled in.
-fn completed(yaml: &str, folder: &Path) -> String {
+/// Replaces the placeholder of the password hash.
+fn fill_in_hash(yaml: &str, folder: &Path) -> String {
     let hash = std::fs::read_to_string(folder.join("hash")).unwrap_or_default();
     yaml.replace("$2b$10$...", hash.trim())
 }
 
+/// Runs shell commands against the exporter on `port` and returns their output.
 async fn run(commands: &str, folder: &Path, port: Option<&str>) -> String {
     let commands = commands.replace(
         "localhost:10072",
@@ -50,27 +51,29 @@ async fn run(commands: &str, folder: &Path, port: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn the_page_about_the_web_configuration_does_what_it_says() {
+async fn web_guide_examples_work() {
     let folder = tempfile::tempdir().unwrap();
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut running: Option<(ExporterProcess, String)> = None;
     let mut scrapes = 0;
-    for (language, text) in blocks(include_str!("../../docs/WEB.md")) {
-        let yaml = completed(&text, folder.path());
+    for (language, text) in code_blocks(include_str!("../../docs/WEB.md")) {
+        let yaml = fill_in_hash(&text, folder.path());
         if language == "sh" {
-            let said = run(
+            let output = run(
                 &text,
                 folder.path(),
                 running.as_ref().map(|(_, port)| port.as_str()),
             )
             .await;
-            scrapes += usize::from(said.contains("\nringcentral_up{account=\"default\"} 1\n"));
+            scrapes += usize::from(output.contains("\nringcentral_up{account=\"default\"} 1\n"));
         } else if text.starts_with("# web.yml") {
             std::fs::write(folder.path().join("web.yml"), yaml).unwrap();
             match &mut running {
-                Some((program, _)) => {
-                    program.signal("HUP").await;
-                    program.logs("the configuration was read anew").await;
+                Some((exporter, _)) => {
+                    exporter.signal("HUP").await;
+                    exporter
+                        .wait_for_log("the configuration was read anew")
+                        .await;
                 }
                 None => running = Some(start(&simulator, folder.path()).await),
             }
@@ -85,11 +88,12 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
     assert_eq!(scrapes, 3);
 }
 
+/// Starts an exporter with `web.yml` in `folder`, and returns the port too.
 async fn start(
     simulator: &ringcentral_exporter::simulator::Simulator,
     folder: &Path,
 ) -> (ExporterProcess, String) {
-    let mut command = pointed_at(
+    let mut command = command_for_simulator(
         simulator,
         &[
             "--web.listen-address",
@@ -99,7 +103,13 @@ async fn start(
         ],
     );
     command.current_dir(folder);
-    let mut program = ExporterProcess::start(command);
-    let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
-    (program, port)
+    let mut exporter = ExporterProcess::start(command);
+    let port = exporter
+        .wait_for_url()
+        .await
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .to_owned();
+    (exporter, port)
 }

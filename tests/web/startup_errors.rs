@@ -1,16 +1,16 @@
-//! What is found before anything has started: one line, exit code 2.
+//! Tests of invalid web configurations at startup: one line on standard error and exit code 2.
 
 use crate::common::exporter_process::{command, output};
+use crate::harness::{TLS, TestExporter};
 use crate::pki::Pki;
-use crate::stage::{Stage, TLS};
 
-/// The line that the program ends with, given this web configuration.
-async fn complaint(pki: &Pki, web: &str) -> String {
+/// Runs `serve` and `demo` with this web configuration and returns the error of the latter.
+async fn startup_error(pki: &Pki, web: &str) -> String {
     pki.write("web.yml", web);
     let file = pki.arg("web.yml");
-    for first in ["serve", "demo"] {
+    for subcommand in ["serve", "demo"] {
         let mut command = command(&[
-            first,
+            subcommand,
             "--web.listen-address=127.0.0.1:0",
             "--web.config.file",
             &file,
@@ -19,13 +19,13 @@ async fn complaint(pki: &Pki, web: &str) -> String {
             .env("RC_CLIENT_ID", "id")
             .env("RC_CLIENT_SECRET", "secret")
             .env("RC_JWT", "jwt");
-        let (code, printed, error) = output(command).await;
+        let (code, stdout, error) = output(command).await;
         assert_eq!(
-            (code, printed.as_str(), error.lines().count()),
+            (code, stdout.as_str(), error.lines().count()),
             (Some(2), "", 1),
             "{error}"
         );
-        if first == "demo" {
+        if subcommand == "demo" {
             let line = error
                 .trim_end()
                 .strip_prefix("ringcentral-exporter: --web.config.file: ")
@@ -37,9 +37,9 @@ async fn complaint(pki: &Pki, web: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
+async fn unusable_tls_file_error_names_key_and_file() {
     let pki = Pki::new();
-    pki.server("other");
+    pki.issue_server("other");
     pki.write("empty.pem", " \n");
     pki.write("junk.pem", "sesame\n");
     pki.write(
@@ -69,7 +69,7 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
         let web = format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n");
         let line = if message.starts_with("cert") { 2 } else { 3 };
         assert_eq!(
-            complaint(&pki, &web).await,
+            startup_error(&pki, &web).await,
             format!("web.yml line {line}: tls_server_config.{message}")
         );
     }
@@ -79,11 +79,11 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
     let expected = format!(
         "web.yml line 5: tls_server_config.client_ca_file: junk.pem: there is no certificate in it; accepted is {certificates}"
     );
-    assert_eq!(complaint(&pki, &web).await, expected);
+    assert_eq!(startup_error(&pki, &web).await, expected);
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_file_is_told_by_line_and_key() {
+async fn config_error_names_line_and_key() {
     let pki = Pki::new();
     let cases = [
         (
@@ -101,9 +101,9 @@ async fn a_mistake_in_the_file_is_told_by_line_and_key() {
         ),
     ];
     for (web, message) in cases {
-        assert_eq!(complaint(&pki, web).await, message);
+        assert_eq!(startup_error(&pki, web).await, message);
     }
-    let hash = complaint(&pki, "basic_auth_users:\n  alice: sesame\n").await;
+    let hash = startup_error(&pki, "basic_auth_users:\n  alice: sesame\n").await;
     assert!(
         hash.starts_with(
             "web.yml line 2: basic_auth_users.alice: this is no bcrypt hash; accepted is"
@@ -114,10 +114,10 @@ async fn a_mistake_in_the_file_is_told_by_line_and_key() {
 }
 
 #[tokio::test]
-async fn suites_that_leave_nothing_to_speak_are_told() {
+async fn cipher_suites_without_usable_version_are_rejected() {
     let pki = Pki::new();
     let web = format!("{TLS}  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n");
-    let line = complaint(&pki, &web).await;
+    let line = startup_error(&pki, &web).await;
     assert!(
         line.contains("cipher_suites")
             && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
@@ -126,21 +126,25 @@ async fn suites_that_leave_nothing_to_speak_are_told() {
 }
 
 #[tokio::test]
-async fn suites_for_another_kind_of_key_are_told() {
+async fn cipher_suites_for_other_key_type_are_rejected() {
     let pki = Pki::new();
     let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
-    let line = complaint(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
-    let what = "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    let line = startup_error(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
+    let expected = "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
     assert_eq!(
         line,
-        format!("web.yml line 3: tls_server_config.key_file: server.key: {what}")
+        format!("web.yml line 3: tls_server_config.key_file: server.key: {expected}")
     );
-    let stage = Stage::around(pki, &format!("{TLS}  {suites}\n"), &[]).await;
-    assert_eq!(stage.curl("/metrics", &[]).await.status, 200, "by TLS 1.3");
+    let exporter = TestExporter::start_with_pki(pki, &format!("{TLS}  {suites}\n"), &[]).await;
+    assert_eq!(
+        exporter.curl("/metrics", &[]).await.status,
+        200,
+        "TLS 1.3 is still possible"
+    );
 }
 
 #[tokio::test]
-async fn a_missing_web_configuration_is_told() {
+async fn missing_web_config_is_rejected() {
     let pki = Pki::new();
     let file = pki.arg("nothing.yml");
     let (code, _, error) = output(command(&["demo", "--web.config.file", &file])).await;
@@ -151,34 +155,34 @@ async fn a_missing_web_configuration_is_told() {
 }
 
 #[tokio::test]
-async fn a_web_configuration_that_protects_nothing_is_warned_of() {
-    let open = "the web configuration asks for neither TLS nor login";
-    for (web, warned) in [
+async fn open_web_config_logs_warning() {
+    let warning = "the web configuration asks for neither TLS nor login";
+    for (web, is_open) in [
         ("", true),
         ("rate_limit: {interval: 1s, burst: 9}", true),
         (TLS, false),
     ] {
-        let mut stage = Stage::start(web, &[]).await;
-        stage.program.signal("TERM").await;
-        stage.program.ends().await;
+        let mut exporter = TestExporter::start(web, &[]).await;
+        exporter.process.signal("TERM").await;
+        exporter.process.wait_for_exit().await;
         assert_eq!(
-            stage.program.log.contains(open),
-            warned,
+            exporter.process.log.contains(warning),
+            is_open,
             "{web}: {}",
-            stage.program.log
+            exporter.process.log
         );
     }
 }
 
 #[tokio::test]
-async fn the_examples_of_the_toolkit_serve() {
+async fn exporter_toolkit_examples_are_accepted() {
     for (web, status) in [
         (include_str!("files/toolkit-sample.yml"), 401),
         (include_str!("files/toolkit-headers.yml"), 200),
         (include_str!("files/toolkit-whole.yml"), 0),
         ("", 200),
     ] {
-        let stage = Stage::start(web, &[]).await;
-        assert_eq!(stage.curl("/metrics", &[]).await.status, status, "{web}");
+        let exporter = TestExporter::start(web, &[]).await;
+        assert_eq!(exporter.curl("/metrics", &[]).await.status, status, "{web}");
     }
 }

@@ -1,4 +1,4 @@
-//! Each state, as a browser shows it.
+//! Tests of the states of an account, as the landing page shows them.
 
 use std::time::Duration;
 
@@ -6,29 +6,30 @@ use ringcentral_exporter::config::Config;
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
-use crate::browser::{pictures, visit};
-use crate::document::is_sound;
+use crate::browser::{render, take_screenshots};
+use crate::html_checks::assert_valid;
 use crate::rig::Rig;
 
-async fn shows(rig: &Rig, name: &str, words: &[&str]) {
+/// Asserts that the page is valid, contains these texts and no secret, and saves screenshots.
+async fn assert_page_shows(rig: &Rig, name: &str, words: &[&str]) {
     let url = format!("{}/", rig.url);
-    let visit = visit(&url, 1200).await;
-    is_sound(&visit, &rig.url);
+    let page = render(&url, 1200).await;
+    assert_valid(&page, &rig.url);
     for word in words {
-        assert!(visit.dom.contains(word), "{name}: {word} in {}", visit.dom);
+        assert!(page.dom.contains(word), "{name}: {word} in {}", page.dom);
     }
     for secret in [
         "U0pDMTFQ",
         &rig.simulator.client_secret(),
         &rig.simulator.jwt(),
     ] {
-        assert!(!visit.dom.contains(secret), "{name}");
+        assert!(!page.dom.contains(secret), "{name}");
     }
-    pictures(&url, name).await;
+    take_screenshots(&url, name).await;
 }
 
 #[tokio::test]
-async fn fine() {
+async fn ok_state_is_shown() {
     let rig = Rig::start(Scenario::normal()).await;
     rig.scrape().await;
     let words = [
@@ -43,16 +44,16 @@ async fn fine() {
         "/metrics?account=default",
         "<title>Fine: ",
     ];
-    shows(&rig, "fine", &words).await;
+    assert_page_shows(&rig, "fine", &words).await;
     assert_eq!(
         rig.count(Operation::ActiveCalls),
         1,
-        "the page fetches nothing"
+        "the page must not start a fetch"
     );
 }
 
 #[tokio::test]
-async fn not_yet_fetched() {
+async fn pending_state_is_shown() {
     let rig = Rig::start(Scenario::normal()).await;
     let words = [
         "1 account: not yet fetched.",
@@ -60,15 +61,15 @@ async fn not_yet_fetched() {
         "Calls unknown",
         "none so far",
     ];
-    shows(&rig, "unfetched", &words).await;
+    assert_page_shows(&rig, "unfetched", &words).await;
     assert!(
         rig.simulator.journal().is_empty(),
-        "the page asks RingCentral for nothing"
+        "the page must not send requests to RingCentral"
     );
 }
 
 #[tokio::test]
-async fn failing() {
+async fn failing_state_is_shown() {
     let rig = Rig::configured(
         Scenario {
             admin: false,
@@ -89,11 +90,11 @@ async fn failing() {
         "--ringcentral.level=extension",
         "The next try is in",
     ];
-    shows(&rig, "failing", &words).await;
+    assert_page_shows(&rig, "failing", &words).await;
 }
 
 #[tokio::test]
-async fn blocked() {
+async fn blocked_state_is_shown() {
     let rig = Rig::start(Scenario::normal()).await;
     rig.scrape().await;
     let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
@@ -108,18 +109,18 @@ async fn blocked() {
         "The next try is in 9 min",
         "an app of its own",
     ];
-    shows(&rig, "blocked", &words).await;
+    assert_page_shows(&rig, "blocked", &words).await;
 }
 
 #[tokio::test]
-async fn stale() {
+async fn stale_state_is_shown() {
     let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
         config.settings.scrape.max_age = Duration::from_secs(1);
     })
     .await;
     rig.scrape().await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    shows(
+    assert_page_shows(
         &rig,
         "stale",
         &[
@@ -132,9 +133,9 @@ async fn stale() {
     .await;
 }
 
-/// A file with a secret has gone, and the token serves on.
+/// The JWT file is removed. The account stays up, because its token is still valid.
 #[tokio::test]
-async fn a_reload_that_failed() {
+async fn failed_reload_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
     let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
@@ -154,7 +155,7 @@ async fn a_reload_that_failed() {
             .status(),
         500
     );
-    shows(
+    assert_page_shows(
         &rig,
         "reload",
         &[
@@ -168,7 +169,7 @@ async fn a_reload_that_failed() {
 }
 
 #[tokio::test]
-async fn without_the_list_of_extensions() {
+async fn unread_extension_list_is_shown() {
     let rig = Rig::start(Scenario {
         read_accounts: false,
         ..Scenario::normal()
@@ -181,5 +182,5 @@ async fn without_the_list_of_extensions() {
         "extensions_forbidden",
         "Read Accounts",
     ];
-    shows(&rig, "unread", &words).await;
+    assert_page_shows(&rig, "unread", &words).await;
 }

@@ -1,4 +1,4 @@
-//! Fifty accounts, and a window as narrow as a phone's.
+//! Tests with fifty accounts, and with a viewport as narrow as that of a phone.
 
 use ringcentral_exporter::config::{Account, Config};
 use ringcentral_exporter::secret::SecretSource;
@@ -8,12 +8,13 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::browser::{pictures, visit};
-use crate::document::is_sound;
+use crate::browser::{render, take_screenshots};
+use crate::html_checks::assert_valid;
 use crate::rig::{Rig, loopback};
 
-/// Of one simulated company; every tenth has a wrong secret or none, one has the longest name.
-async fn fifty() -> Rig {
+/// Starts an exporter with 50 accounts of one simulated company. Five of them have an invalid
+/// secret, one has the longest possible name.
+async fn start_with_fifty_accounts() -> Rig {
     let many = Limit {
         requests: 1000,
         ..Limits::default().auth
@@ -32,13 +33,14 @@ async fn fifty() -> Rig {
     Rig::configured(scenario, |config: &mut Config| {
         let first = config.accounts[0].clone();
         config.accounts = (0..50)
-            .map(|number| first_with_name(&first, number))
+            .map(|number| numbered_account(&first, number))
             .collect();
     })
     .await
 }
 
-fn first_with_name(first: &Account, number: u32) -> Account {
+/// Returns a copy of the account with the name and the secrets for its number.
+fn numbered_account(first: &Account, number: u32) -> Account {
     let mut account = first.clone();
     account.name = if number == 7 {
         "n".repeat(64)
@@ -55,9 +57,10 @@ fn first_with_name(first: &Account, number: u32) -> Account {
     account
 }
 
-/// The width of a page in a frame as wide as a phone, and that of the frame. A window cannot be as narrow, and the page's own
-/// policy would let no script measure it.
-async fn measured(html: &str) -> (u32, u32) {
+/// Returns the width of a page in a frame as wide as a phone, and the width of the frame.
+/// Chromium's windows cannot be that narrow, and the content security policy of the page blocks
+/// scripts that could measure it.
+async fn measure_widths(html: &str) -> (u32, u32) {
     let html = html.replace('&', "&amp;").replace('"', "&quot;");
     let measure = "const page=document.querySelector('iframe').contentDocument.documentElement;\
         document.title=page.scrollWidth+' of '+page.clientWidth";
@@ -65,8 +68,8 @@ async fn measured(html: &str) -> (u32, u32) {
         "<!doctype html><title></title><iframe width=390 height=800 style=border:0 srcdoc=\"{html}\"></iframe>\
          <script>onload=()=>{{{measure}}}</script>"
     );
-    let visit = visit(&serve("", &frame).await, 1200).await;
-    let title = visit
+    let page = render(&serve("", &frame).await, 1200).await;
+    let title = page
         .dom
         .split("<title>")
         .nth(1)
@@ -74,15 +77,16 @@ async fn measured(html: &str) -> (u32, u32) {
         .split("</title>")
         .next()
         .unwrap();
-    let (page, frame) = title
+    let (width, frame_width) = title
         .split_once(" of ")
-        .unwrap_or_else(|| panic!("{}", visit.dom));
-    (page.parse().unwrap(), frame.parse().unwrap())
+        .unwrap_or_else(|| panic!("{}", page.dom));
+    (width.parse().unwrap(), frame_width.parse().unwrap())
 }
 
+/// Serves a page with further header lines and returns its URL.
 async fn serve(header: &str, html: &str) -> String {
     let length = html.len();
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {length}\r\n\r\n{html}"
     );
     let listener = loopback().await;
@@ -90,19 +94,19 @@ async fn serve(header: &str, html: &str) -> String {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 8192]).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
         }
     });
     url
 }
 
 #[tokio::test]
-async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone() {
-    let rig = fifty().await;
+async fn fifty_accounts_are_listed_failing_first() {
+    let rig = start_with_fifty_accounts().await;
     let url = format!("{}/", rig.url);
     rig.scrape().await;
-    let wide = visit(&url, 1200).await;
-    is_sound(&wide, &rig.url);
+    let wide = render(&url, 1200).await;
+    assert_valid(&wide, &rig.url);
     let names = wide
         .dom
         .split("<section class=\"account ")
@@ -110,9 +114,9 @@ async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone()
         .map(|section| section.split('"').next().unwrap());
     let states: Vec<_> = names.collect();
     assert_eq!(states.len(), 50);
-    let first_well = states.iter().position(|state| *state != "failing").unwrap();
+    let first_ok = states.iter().position(|state| *state != "failing").unwrap();
     assert!(
-        first_well == 5 && states[first_well..].iter().all(|state| *state != "failing"),
+        first_ok == 5 && states[first_ok..].iter().all(|state| *state != "failing"),
         "{states:?}"
     );
     assert!(
@@ -131,10 +135,14 @@ async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone()
         "{}",
         wide.dom
     );
-    assert_eq!(measured(&rig.get("/", &[]).await.text).await, (390, 390));
-    pictures(&url, "fifty").await;
+    assert_eq!(
+        measure_widths(&rig.get("/", &[]).await.text).await,
+        (390, 390)
+    );
+    take_screenshots(&url, "fifty").await;
 }
 
+/// Returns the overview table of the page.
 fn overview(dom: &str) -> &str {
     dom.split("<table class=\"overview\">")
         .nth(1)
@@ -145,7 +153,7 @@ fn overview(dom: &str) -> &str {
 }
 
 #[tokio::test]
-async fn one_account_that_fails_fits_a_phone() {
+async fn failing_account_fits_narrow_viewport() {
     let rig = Rig::start(Scenario {
         admin: false,
         read_accounts: false,
@@ -153,30 +161,43 @@ async fn one_account_that_fails_fits_a_phone() {
     })
     .await;
     rig.scrape().await;
-    assert_eq!(measured(&rig.get("/", &[]).await.text).await, (390, 390));
+    assert_eq!(
+        measure_widths(&rig.get("/", &[]).await.text).await,
+        (390, 390)
+    );
 }
 
-/// The measures of these tests would see it: a page too wide, a console that complains, a request elsewhere.
+/// The checks must detect a page that is too wide, an error in the console, and a request to
+/// another origin.
 #[tokio::test]
-async fn a_page_that_is_unsound_is_seen_to_be() {
+async fn checks_detect_invalid_pages() {
     let wide = "<!doctype html><body style='margin:0'><div style='width:1000px'>wide</div>";
-    assert_eq!(measured(wide).await, (1000, 390));
+    assert_eq!(measure_widths(wide).await, (1000, 390));
     let body = "<style>p{color:red}</style><script src='http://127.0.0.1:9/elsewhere.js'></script><p>text</p>";
-    let open = visit(&serve("", body).await, 390).await;
+    let without_policy = render(&serve("", body).await, 390).await;
     assert!(
-        open.asked.iter().any(|url| url.contains("elsewhere")),
+        without_policy
+            .requested
+            .iter()
+            .any(|url| url.contains("elsewhere")),
         "{:?}",
-        open.asked
+        without_policy.requested
     );
-    let shut = visit(
+    let with_policy = render(
         &serve("Content-Security-Policy: default-src 'none'\r\n", body).await,
         390,
     )
     .await;
-    assert!(!shut.console.is_empty(), "the policy is broken twice");
     assert!(
-        !shut.asked.iter().any(|url| url.contains("elsewhere")),
+        !with_policy.console.is_empty(),
+        "the console must report the blocked style and script"
+    );
+    assert!(
+        !with_policy
+            .requested
+            .iter()
+            .any(|url| url.contains("elsewhere")),
         "{:?}",
-        shut.asked
+        with_policy.requested
     );
 }

@@ -1,26 +1,29 @@
-//! Requests that two programs could read in two ways, that are no HTTP/1.1, or that are too large: each has one clear
-//! answer or none, and nothing of a request that was refused is read as another one.
+//! Tests of requests that are ambiguous, invalid or too large. Each has one response or none, and
+//! the rest of a rejected request is never parsed as another request (request smuggling).
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use crate::stage::{HONEST, Stage};
+use crate::harness::{OTHER_ADDRESS, TestExporter};
 
-/// What would be answered if it were read as a request of its own.
+/// A request that follows another one on the same connection.
 const NEXT: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// The statuses that come back, and how long it took until the connection was closed.
-async fn statuses(stage: &Stage, request: &[u8]) -> (Vec<u16>, Duration) {
+/// Sends bytes on a new connection, and returns the statuses of the responses and the time until
+/// the server closed it.
+async fn send(exporter: &TestExporter, request: &[u8]) -> (Vec<u16>, Duration) {
     let started = Instant::now();
-    let (mut reader, mut writer) = tokio::io::split(stage.connect(HONEST).await.unwrap());
+    let (mut reader, mut writer) = tokio::io::split(exporter.connect(OTHER_ADDRESS).await.unwrap());
     let mut bytes = Vec::new();
-    // A refusal may come before all has been sent, and what is left unread resets the connection.
-    let talk = async { tokio::join!(writer.write_all(request), reader.read_to_end(&mut bytes)) };
-    let _ = timeout(Duration::from_secs(8), talk)
+    // The server can reject a request before all of it is sent. Unread bytes then reset the
+    // connection.
+    let exchange =
+        async { tokio::join!(writer.write_all(request), reader.read_to_end(&mut bytes)) };
+    let _ = timeout(Duration::from_secs(8), exchange)
         .await
-        .expect("the connection is closed");
+        .expect("the server did not close the connection within 8 s");
     let text = String::from_utf8_lossy(&bytes);
     let heads = text.split("HTTP/1.").skip(1);
     (
@@ -31,17 +34,17 @@ async fn statuses(stage: &Stage, request: &[u8]) -> (Vec<u16>, Duration) {
     )
 }
 
-/// A GET of the health path with these lines, this body, and another request behind.
+/// Returns a GET request with these header lines and this body, followed by [`NEXT`].
 fn get(lines: &str, body: &str) -> String {
     format!("GET /-/healthy HTTP/1.1\r\nHost: x\r\n{lines}\r\n{body}{NEXT}")
 }
 
-/// Bodies of which it could be unclear where they end.
+/// An ambiguous length is rejected or closes the connection after the response.
 #[tokio::test]
-async fn a_body_ends_where_it_says_and_one_that_is_unclear_ends_the_connection() {
-    let stage = Stage::start().await;
+async fn ambiguous_body_length_closes_connection() {
+    let exporter = TestExporter::start().await;
     let long = "a".repeat(100_000);
-    let clear = [
+    let valid = [
         ("Content-Length: 5\r\n", "abcde"),
         ("Content-Length: 55\r\n", NEXT),
         ("Content-Length: 5\r\nContent-Length: 5\r\n", "abcde"),
@@ -52,14 +55,14 @@ async fn a_body_ends_where_it_says_and_one_that_is_unclear_ends_the_connection()
         ),
     ];
     assert_eq!(NEXT.len(), 55);
-    for (lines, body) in clear {
+    for (lines, body) in valid {
         assert_eq!(
-            statuses(&stage, get(lines, body).as_bytes()).await.0,
+            send(&exporter, get(lines, body).as_bytes()).await.0,
             [200, 200],
             "{lines}{body}"
         );
     }
-    let refused = [
+    let rejected = [
         ("Content-Length: 5\r\nContent-Length: 6\r\n", "abcde"),
         ("Content-Length: 5, 5\r\n", "abcde"),
         ("Content-Length: +5\r\n", "abcde"),
@@ -71,9 +74,9 @@ async fn a_body_ends_where_it_says_and_one_that_is_unclear_ends_the_connection()
         ("X-Folded: a\r\n b\r\n", ""),
         ("X-Nothing: a\0b\r\n", ""),
     ];
-    for (lines, body) in refused {
+    for (lines, body) in rejected {
         assert_eq!(
-            statuses(&stage, get(lines, body).as_bytes()).await.0,
+            send(&exporter, get(lines, body).as_bytes()).await.0,
             [400],
             "{lines}{body}"
         );
@@ -95,14 +98,14 @@ async fn a_body_ends_where_it_says_and_one_that_is_unclear_ends_the_connection()
         ("Content-Length: 100000\r\n", &long),
     ];
     for (lines, body) in closed {
-        let found = statuses(&stage, get(lines, body).as_bytes()).await.0;
-        assert_eq!(found, [200], "{lines}: nothing behind it is read");
+        let statuses = send(&exporter, get(lines, body).as_bytes()).await.0;
+        assert_eq!(statuses, [200], "{lines}: the rest must not be parsed");
     }
 }
 
 #[tokio::test]
-async fn other_protocols_methods_and_targets_have_one_answer_or_none() {
-    let stage = Stage::start().await;
+async fn unusual_requests_get_expected_statuses() {
+    let exporter = TestExporter::start().await;
     let cases: &[(&str, &[u16])] = &[
         (
             "GET http://other/-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -164,19 +167,19 @@ async fn other_protocols_methods_and_targets_have_one_answer_or_none() {
         ),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}", &[400]),
     ];
-    for (request, wanted) in cases {
+    for (request, expected) in cases {
         assert_eq!(
-            statuses(&stage, request.as_bytes()).await.0,
-            *wanted,
+            send(&exporter, request.as_bytes()).await.0,
+            *expected,
             "{request:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused_at_once_and_leaves_no_memory_behind() {
-    let stage = Stage::start().await;
-    let before = stage.memory().await;
+async fn oversized_head_is_rejected_without_memory_growth() {
+    let exporter = TestExporter::start().await;
+    let before = exporter.memory().await;
     let mebibyte = "a".repeat(1024 * 1024);
     let many_headers: String = (0..10_000)
         .map(|number| format!("X-{number}: a\r\n"))
@@ -190,40 +193,40 @@ async fn a_head_that_is_too_large_is_refused_at_once_and_leaves_no_memory_behind
         "\r\n".repeat(500_000),
     ];
     for request in requests.iter().cycle().take(50) {
-        let (statuses, took) = statuses(&stage, request.as_bytes()).await;
+        let (statuses, elapsed) = send(&exporter, request.as_bytes()).await;
         assert!(
             statuses.is_empty() || statuses == [431],
             "{statuses:?} to {:?}...",
             &request[..40]
         );
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
     }
-    let grown = stage.memory().await - before;
+    let growth = exporter.memory().await - before;
     assert!(
-        grown < 4.0 * 1024.0 * 1024.0,
-        "a head has 16 KiB, and these came one by one: {grown} bytes"
+        growth < 4.0 * 1024.0 * 1024.0,
+        "request heads are limited to 16 KiB, but memory grew by {growth} bytes"
     );
 }
 
 #[tokio::test]
-async fn as_many_accounts_as_a_head_holds_are_each_shown_once() {
-    let stage = Stage::start().await;
+async fn repeated_account_parameter_is_shown_once() {
+    let exporter = TestExporter::start().await;
     let query = "account=default&".repeat(900);
     let request = format!("GET /metrics?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    let answer = stage.ask(HONEST, request.as_bytes()).await;
-    answer.is_right();
-    assert_eq!(answer.body.matches("\nringcentral_up{").count(), 1);
+    let response = exporter.send(OTHER_ADDRESS, request.as_bytes()).await;
+    response.assert_up();
+    assert_eq!(response.body.matches("\nringcentral_up{").count(), 1);
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_not_waited_for() {
-    let stage = Stage::start().await;
+async fn unfinished_body_is_not_awaited() {
+    let exporter = TestExporter::start().await;
     for length in ["Content-Length: 1000000000", "Transfer-Encoding: chunked"] {
         let request = format!("POST /metrics HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n");
-        let (statuses, took) = statuses(&stage, request.as_bytes()).await;
+        let (statuses, elapsed) = send(&exporter, request.as_bytes()).await;
         assert!(
-            statuses == [405] && took < Duration::from_secs(6),
-            "{statuses:?} after {took:?}"
+            statuses == [405] && elapsed < Duration::from_secs(6),
+            "{statuses:?} after {elapsed:?}"
         );
     }
 }

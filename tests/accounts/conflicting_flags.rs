@@ -1,7 +1,7 @@
-//! What may not stand beside `--config.file`, and what may.
+//! Tests of flags and variables that cannot be combined with `--config.file`.
 
 use crate::common::exporter_process::{ExporterProcess, command, output};
-use crate::fleet::{Member, company, write};
+use crate::harness::{TestAccount, company, write_config};
 
 const FLAGS: [&str; 8] = [
     "--ringcentral.server-url=https://platform.ringcentral.com",
@@ -27,13 +27,13 @@ const VARIABLES: [&str; 11] = [
     "RC_CA_FILE",
 ];
 
-/// The line with which the program ends, given these arguments and variables.
-async fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+/// Runs the exporter with these arguments and variables and returns the line with which it exits.
+async fn error_line(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(arguments);
     command.envs(variables.iter().copied());
-    let (code, printed, error) = output(command).await;
+    let (code, stdout, error) = output(command).await;
     assert_eq!(
-        (code, printed.as_str(), error.lines().count()),
+        (code, stdout.as_str(), error.lines().count()),
         (Some(2), "", 1),
         "{error}"
     );
@@ -44,73 +44,73 @@ async fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
         .to_owned()
 }
 
-/// The file is not even read.
+/// The error is about the flags: the file does not exist.
 #[tokio::test]
-async fn a_flag_of_an_account_beside_the_file_is_one_too_many() {
+async fn account_flag_with_config_file_is_rejected() {
     for subcommand in ["serve", "check"] {
         for flag in FLAGS.into_iter().chain(["--ringcentral.ca-file=ca.pem"]) {
-            let complaint = complaint(&[subcommand, "--config.file=accounts.yml", flag], &[]).await;
+            let error = error_line(&[subcommand, "--config.file=accounts.yml", flag], &[]).await;
             let name = flag.split('=').next().unwrap();
             assert!(
-                complaint.contains("--config.file") && complaint.contains(name),
-                "{complaint}"
+                error.contains("--config.file") && error.contains(name),
+                "{error}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_variable_of_an_account_beside_the_file_is_one_too_many_and_not_repeated() {
+async fn account_variable_with_config_file_is_rejected() {
     for subcommand in ["serve", "check"] {
         for name in VARIABLES {
-            let complaint = complaint(
+            let error = error_line(
                 &[subcommand, "--config.file=accounts.yml"],
                 &[(name, "sesame")],
             )
             .await;
             assert!(
-                complaint.contains("--config.file") && complaint.contains(name),
-                "{complaint}"
+                error.contains("--config.file") && error.contains(name),
+                "{error}"
             );
-            assert!(!complaint.contains("sesame"), "{complaint}");
+            assert!(!error.contains("sesame"), "{error}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_demo_has_an_account_of_its_own_and_takes_no_file() {
-    let complaint = complaint(&["demo", "--config.file=accounts.yml"], &[]).await;
-    assert!(complaint.contains("--config.file"), "{complaint}");
+async fn demo_rejects_config_file() {
+    let error = error_line(&["demo", "--config.file=accounts.yml"], &[]).await;
+    assert!(error.contains("--config.file"), "{error}");
 }
 
 #[tokio::test]
-async fn an_empty_variable_counts_as_unset() {
+async fn empty_variable_counts_as_unset() {
     let folder = tempfile::tempdir().unwrap();
-    let members = Member::several(&["a"], company).await;
-    let file = write(folder.path(), &members);
+    let accounts = TestAccount::start_many(&["a"], company).await;
+    let file = write_config(folder.path(), &accounts);
     let mut command = command(&[
         "--config.file",
         file.to_str().unwrap(),
         "--web.listen-address=127.0.0.1:0",
     ]);
     command.envs(VARIABLES.map(|name| (name, "")));
-    ExporterProcess::start(command).url().await;
+    ExporterProcess::start(command).wait_for_url().await;
 }
 
-/// A service is started in a folder of its own.
+/// A service usually runs in another working directory.
 #[tokio::test]
-async fn paths_are_those_beside_the_file_wherever_the_program_is_started() {
+async fn relative_paths_are_resolved_from_config_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let members = Member::several(&["a"], company).await;
-    write(folder.path(), &members);
+    let accounts = TestAccount::start_many(&["a"], company).await;
+    write_config(folder.path(), &accounts);
     std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
     let mut command = command(&[
         "--config.file=../accounts.yml",
         "--web.listen-address=127.0.0.1:0",
     ]);
     command.current_dir(folder.path().join("elsewhere"));
-    let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let mut exporter = ExporterProcess::start(command);
+    let url = exporter.wait_for_url().await;
     let text = crate::common::get(&format!("{url}/metrics")).await;
     assert!(text.contains("ringcentral_up{account=\"a\"} 1\n"), "{text}");
 }
