@@ -1,32 +1,32 @@
-//! Prometheus' own tool accepts what is shipped.
+//! promtool accepts the shipped rules and configurations, and the unit tests of the rules pass.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::common::markdown;
 use crate::common::promtool::promtool;
-use crate::shipped::FOLDER;
+use crate::rule_files::FOLDER;
 
-/// Has promtool look at all files of a folder.
-fn promtool_on(what: [&str; 2], folder: &str, ending: &str) -> String {
-    let files = markdown::files(Path::new(FOLDER).join(folder), ending);
+/// Runs a promtool command on all files of a folder that have this suffix.
+fn promtool_on(command: [&str; 2], folder: &str, suffix: &str) -> String {
+    let files = markdown::files(Path::new(FOLDER).join(folder), suffix);
     let files = files.iter().map(|file| file.to_str().unwrap());
-    promtool(&what.into_iter().chain(files).collect::<Vec<_>>())
+    promtool(&command.into_iter().chain(files).collect::<Vec<_>>())
 }
 
 #[test]
-fn promtool_accepts_the_rules_and_finds_none_twice() {
-    let said = promtool_on(["check", "rules"], "rules", ".yml");
-    assert!(!said.contains("duplicate"), "{said}");
+fn promtool_finds_no_error_or_duplicate_in_rules() {
+    let output = promtool_on(["check", "rules"], "rules", ".yml");
+    assert!(!output.contains("duplicate"), "{output}");
 }
 
 #[test]
-fn promtool_s_unit_tests_of_the_rules_pass() {
-    let said = promtool_on(["test", "rules"], "tests", ".test.yml");
-    assert!(!said.contains("FAILED"), "{said}");
+fn promtool_unit_tests_pass() {
+    let output = promtool_on(["test", "rules"], "tests", ".test.yml");
+    assert!(!output.contains("FAILED"), "{output}");
 }
 
-/// The configurations to start from.
+/// Names of the shipped Prometheus configurations.
 const CONFIGURATIONS: [&str; 3] = [
     "prometheus.accounts.yml",
     "prometheus.sharded.yml",
@@ -34,7 +34,7 @@ const CONFIGURATIONS: [&str; 3] = [
 ];
 
 #[test]
-fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
+fn promtool_accepts_configurations_with_both_rule_files() {
     let shipped = markdown::files(FOLDER, ".yml");
     let names = shipped
         .iter()
@@ -46,13 +46,13 @@ fn promtool_accepts_every_configuration_and_finds_both_files_of_rules() {
         CONFIGURATIONS
     );
     for file in CONFIGURATIONS {
-        let said = promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
-        assert!(said.contains("2 rule files found"), "{file}: {said}");
+        let output = promtool(&["check", "config", &format!("{FOLDER}/{file}")]);
+        assert!(output.contains("2 rule files found"), "{file}: {output}");
     }
 }
 
 #[test]
-fn a_mistake_in_a_configuration_is_found() {
+fn promtool_rejects_invalid_configurations() {
     let folder = tempfile::tempdir().unwrap();
     for (file, right, wrong) in [
         ("prometheus.accounts.yml", "http_sd_configs:", "http_sds:"),
@@ -65,17 +65,15 @@ fn a_mistake_in_a_configuration_is_found() {
             "scrape_timeout: 20s",
         ),
     ] {
-        let (text, broken) = (
-            markdown::read(&format!("{FOLDER}/{file}")),
-            folder.path().join("broken.yml"),
-        );
+        let text = markdown::read(&format!("{FOLDER}/{file}"));
+        let broken = folder.path().join("broken.yml");
         assert!(text.contains(right), "{right} in {file}");
         std::fs::write(&broken, text.replacen(right, wrong, 1)).unwrap();
-        let verdict = Command::new("promtool")
+        let output = Command::new("promtool")
             .args(["check", "config"])
             .arg(&broken)
             .output()
             .unwrap();
-        assert!(!verdict.status.success(), "{wrong} in {file}");
+        assert!(!output.status.success(), "{wrong} in {file}");
     }
 }
