@@ -89,7 +89,7 @@ async fn documented_hours_match_a_calendar() {
 }
 
 #[tokio::test]
-async fn documented_extra_holidays_match_a_calendar_rule() {
+async fn documented_extra_holidays_match_a_calendar() {
     let lines = blocks(&rule_files::readme(), "promql").concat();
     let shipped_rule = rule_files::business_hours();
     let last = shipped_rule
