@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::tools::{files, installed, printed, run, said, yaml};
+use crate::tools::{all_output, files, read_yaml, run, run_ok, tool};
 
 const FOLDER: &str = "deploy/compose";
 const DEMO: [&str; 1] = ["compose.yaml"];
@@ -17,7 +17,7 @@ const ACCOUNTS: [&str; 2] = ["compose.yaml", "compose.accounts.yaml"];
 
 /// These files together.
 fn compose(files: &[&str]) -> Command {
-    let mut command = installed("docker-compose");
+    let mut command = tool("docker-compose");
     command
         .env("COMPOSE_ENV_FILES", "/dev/null")
         .env_remove("RC_CLIENT_ID");
@@ -33,7 +33,7 @@ fn resolved(files: &[&str]) -> Value {
     let command = command
         .env("RC_CLIENT_ID", "id")
         .args(["config", "--format=json"]);
-    serde_json::from_str(&printed(command)).unwrap()
+    serde_json::from_str(&run_ok(command)).unwrap()
 }
 
 fn all() -> [Value; 3] {
@@ -225,7 +225,8 @@ fn the_demo_needs_no_account_and_the_account_is_no_demo() {
     }
     let without = run(compose(&ACCOUNT).args(["config", "--quiet"]));
     assert!(
-        !without.status.success() && said(&without).contains("set it to the client id of the app")
+        !without.status.success()
+            && all_output(&without).contains("set it to the client id of the app")
     );
 }
 
@@ -301,11 +302,12 @@ fn the_accounts_are_those_of_a_file_in_a_folder_and_no_other() {
 
 #[test]
 fn every_account_is_a_target_of_its_own_as_in_the_configuration_for_prometheus() {
-    let local = yaml("deploy/prometheus/prometheus.accounts.yml")["scrape_configs"][0].to_string();
+    let local =
+        read_yaml("deploy/prometheus/prometheus.accounts.yml")["scrape_configs"][0].to_string();
     let mut local: Value = serde_json::from_str(&local.replace("localhost", "exporter")).unwrap();
     // Here the interval of all holds.
     local.as_object_mut().unwrap().remove("scrape_interval");
-    let mounted = yaml(source(
+    let mounted = read_yaml(source(
         &resolved(&ACCOUNTS),
         "prometheus",
         "/etc/prometheus/prometheus.yml",
@@ -313,7 +315,7 @@ fn every_account_is_a_target_of_its_own_as_in_the_configuration_for_prometheus()
     assert_eq!(mounted["scrape_configs"][0], local);
     assert_eq!(
         mounted["alerting"],
-        yaml(format!("{FOLDER}/prometheus.yml"))["alerting"]
+        read_yaml(format!("{FOLDER}/prometheus.yml"))["alerting"]
     );
 }
 
@@ -326,7 +328,7 @@ fn the_secrets_are_kept_from_git() {
         "accounts/acme.jwt",
         ".env",
     ] {
-        printed(Command::new("git").args(["check-ignore", &format!("{FOLDER}/{file}")]));
+        run_ok(Command::new("git").args(["check-ignore", &format!("{FOLDER}/{file}")]));
     }
 }
 
@@ -337,7 +339,7 @@ fn laid_out(project: &Value, service: &str, root: &Path) {
     {
         let target = root.join(mount["target"].as_str().unwrap().trim_start_matches('/'));
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        printed(
+        run_ok(
             Command::new("cp")
                 .arg("-rT")
                 .arg(mount["source"].as_str().unwrap())
@@ -352,7 +354,7 @@ fn prometheus_takes_its_configuration_with_all_rules_as_they_are_mounted() {
         let root = tempfile::tempdir().unwrap();
         laid_out(&project, "prometheus", root.path());
         let file = root.path().join("etc/prometheus/prometheus.yml");
-        let said = printed(Command::new("promtool").args(["check", "config"]).arg(file));
+        let said = run_ok(Command::new("promtool").args(["check", "config"]).arg(file));
         let rules = files("deploy/prometheus/rules", ".yml").len();
         assert!(
             said.contains(&format!("SUCCESS: {rules} rule files found")),
@@ -365,7 +367,7 @@ fn prometheus_takes_its_configuration_with_all_rules_as_they_are_mounted() {
 fn alertmanager_takes_its_configuration_as_it_is_mounted() {
     let root = tempfile::tempdir().unwrap();
     laid_out(&resolved(&DEMO), "alertmanager", root.path());
-    printed(
+    run_ok(
         Command::new("amtool")
             .arg("check-config")
             .arg(root.path().join("etc/alertmanager/alertmanager.yml")),
@@ -384,10 +386,10 @@ fn the_services_find_each_other_by_names_and_ports_that_exist() {
             )
         })
         .collect();
-    let prometheus = yaml(format!("{FOLDER}/prometheus.yml"));
+    let prometheus = read_yaml(format!("{FOLDER}/prometheus.yml"));
     let scraped = &prometheus["scrape_configs"][0]["static_configs"][0]["targets"][0];
     let alerted = &prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0];
-    let source = yaml(format!("{FOLDER}/grafana/datasource.yaml"));
+    let source = read_yaml(format!("{FOLDER}/grafana/datasource.yaml"));
     let queried = source["datasources"][0]["url"]
         .as_str()
         .unwrap()
@@ -415,7 +417,7 @@ fn the_services_find_each_other_by_names_and_ports_that_exist() {
 fn grafana_is_told_where_the_dashboards_are_mounted() {
     let project = resolved(&DEMO);
     let grafana = &project["services"]["grafana"];
-    let provider = yaml(format!("{FOLDER}/grafana/dashboards.yaml"));
+    let provider = read_yaml(format!("{FOLDER}/grafana/dashboards.yaml"));
     let path = provider["providers"][0]["options"]["path"]
         .as_str()
         .unwrap();
@@ -434,7 +436,7 @@ fn grafana_is_told_where_the_dashboards_are_mounted() {
         "dashboards/ringcentral.yaml",
     ] {
         assert_eq!(
-            yaml(source(
+            read_yaml(source(
                 &project,
                 "grafana",
                 &format!("/etc/grafana/provisioning/{mount}")

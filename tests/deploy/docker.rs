@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::tools::{installed, printed, run, said, text};
+use crate::tools::{all_output, read, run, run_ok, tool};
 
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 
@@ -139,20 +139,20 @@ fn copies(image: &[Instruction]) -> bool {
 
 #[test]
 fn the_dockerfile_keeps_the_rules() {
-    assert_eq!(complaints(&text(DOCKERFILE)), [""; 0]);
+    assert_eq!(complaints(&read(DOCKERFILE)), [""; 0]);
 }
 
 #[test]
 fn hadolint_has_nothing_to_say() {
-    assert_eq!(printed(installed("hadolint").arg(DOCKERFILE)), "");
+    assert_eq!(run_ok(tool("hadolint").arg(DOCKERFILE)), "");
     let folder = tempfile::tempdir().unwrap();
     let worse = folder.path().join("Dockerfile");
     fs::write(
         &worse,
-        text(DOCKERFILE).replace("rust:1.95.0-alpine", "rust"),
+        read(DOCKERFILE).replace("rust:1.95.0-alpine", "rust"),
     )
     .unwrap();
-    assert!(said(&run(installed("hadolint").arg(worse))).contains("DL3006"));
+    assert!(all_output(&run(tool("hadolint").arg(worse))).contains("DL3006"));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn each_rule_of_the_dockerfile_can_be_broken() {
             "it holds the program, certificates and licences",
         ),
     ] {
-        let dockerfile = text(DOCKERFILE);
+        let dockerfile = read(DOCKERFILE);
         assert!(dockerfile.contains(right), "{right}");
         let found = complaints(&dockerfile.replacen(right, wrong, 1));
         assert!(found.contains(&rule), "{wrong}: {found:?}");
@@ -213,7 +213,7 @@ fn each_rule_of_the_dockerfile_can_be_broken() {
 
 #[test]
 fn version_and_toolchain_are_those_of_the_package() {
-    let dockerfile = text(DOCKERFILE);
+    let dockerfile = read(DOCKERFILE);
     assert!(dockerfile.contains(&format!(
         "org.opencontainers.image.version=\"{}\"",
         env!("CARGO_PKG_VERSION")
@@ -227,7 +227,7 @@ fn version_and_toolchain_are_those_of_the_package() {
 
 #[test]
 fn a_changed_revision_does_not_build_the_dependencies_anew() {
-    let stages = stages(&text(DOCKERFILE));
+    let stages = stages(&read(DOCKERFILE));
     let names: Vec<_> = stages[0]
         .iter()
         .map(|instruction| instruction.name.as_str())
@@ -240,12 +240,12 @@ fn a_changed_revision_does_not_build_the_dependencies_anew() {
         all(&stages[0], "COPY")[0],
         "Cargo.toml Cargo.lock build.rs ./"
     );
-    assert!(text("build.rs").contains("\"BUILD_REVISION\""));
+    assert!(read("build.rs").contains("\"BUILD_REVISION\""));
 }
 
 /// The context of a build as `.dockerignore` lets it through: all is ignored but what is named.
 fn context() -> Vec<String> {
-    let ignore = text(".dockerignore");
+    let ignore = read(".dockerignore");
     let lines: Vec<_> = ignore
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -263,7 +263,7 @@ fn context() -> Vec<String> {
 
 #[test]
 fn the_builder_gets_what_it_copies_and_no_more() {
-    let stages = stages(&text(DOCKERFILE));
+    let stages = stages(&read(DOCKERFILE));
     let copies = stages
         .iter()
         .flat_map(|stage| all(stage, "COPY"))
@@ -296,7 +296,7 @@ fn the_build_steps_run_with_what_they_are_given() {
     fs::write(programs.join("cargo"), CARGO).unwrap();
     fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    for instruction in &stages(&text(DOCKERFILE))[0] {
+    for instruction in &stages(&read(DOCKERFILE))[0] {
         let line = match instruction.name.as_str() {
             "COPY" => copy(&instruction.rest, &build),
             "RUN" => instruction
@@ -309,13 +309,13 @@ fn the_build_steps_run_with_what_they_are_given() {
             .args(["-e", "-c", &line])
             .current_dir(&build)
             .env("PATH", &path);
-        printed(
+        run_ok(
             command
                 .env("REAL_CARGO", env!("CARGO"))
                 .env("BUILD_REVISION", "0123456789ab"),
         );
     }
-    let asked = text(folder.path().join("asked"));
+    let asked = read(folder.path().join("asked"));
     assert_eq!(
         asked,
         "0123456789ab build --release --locked --bin ringcentral-exporter\n".repeat(2)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::overlays::{ALL, Overlay, of_one_account};
-use crate::tools::{files, text, yaml};
+use crate::overlays::{ALL, Overlay, with_one_account};
+use crate::tools::{files, read, read_yaml};
 
 /// The labels that Kubernetes recommends.
 const RECOMMENDED: [&str; 4] = [
@@ -21,7 +21,7 @@ const USER: u64 = 65_532;
 #[test]
 fn there_is_one_process_and_never_two_for_a_moment() {
     for overlay in ALL.iter() {
-        let spec = &overlay.only("Deployment")["spec"];
+        let spec = &overlay.single("Deployment")["spec"];
         assert_eq!(
             (&spec["replicas"], &spec["strategy"]),
             (&json!(1), &json!({"type": "Recreate"})),
@@ -37,7 +37,7 @@ fn no_secret_is_shipped_and_none_is_in_a_variable() {
         assert_eq!(overlay.all("Secret").count(), 0, "{}", overlay.name);
         assert!(overlay.container()["envFrom"].is_null());
     }
-    for overlay in of_one_account() {
+    for overlay in with_one_account() {
         let container = overlay.container();
         let variables = container["env"].as_array().unwrap();
         let names: BTreeSet<_> = variables
@@ -115,14 +115,14 @@ fn secret_of(overlay: &Overlay) -> (BTreeSet<String>, BTreeSet<String>) {
 
 #[test]
 fn the_example_of_the_secret_has_the_keys_that_the_pod_asks_for() {
-    let example = yaml("deploy/kubernetes/base/secret.example.yaml");
+    let example = read_yaml("deploy/kubernetes/base/secret.example.yaml");
     let keys: BTreeSet<_> = example["stringData"]
         .as_object()
         .unwrap()
         .keys()
         .cloned()
         .collect();
-    for overlay in of_one_account() {
+    for overlay in with_one_account() {
         let (asked, files) = secret_of(overlay);
         assert_eq!(asked, keys, "{}", overlay.name);
         let variables = overlay.container()["env"].as_array().unwrap().iter();
@@ -132,7 +132,7 @@ fn the_example_of_the_secret_has_the_keys_that_the_pod_asks_for() {
             .collect();
         assert_eq!(told, files, "{}", overlay.name);
     }
-    assert!(!text("deploy/kubernetes/base/kustomization.yaml").contains("- secret"));
+    assert!(!read("deploy/kubernetes/base/kustomization.yaml").contains("- secret"));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn probes_ask_the_exporter_alone_and_for_a_connection_where_it_may_ask_for_certi
         ),
         ("hardened", Value::Null, Value::Null),
     ] {
-        let container = Overlay::of(name).container();
+        let container = Overlay::named(name).container();
         let probes = [&container["readinessProbe"], &container["livenessProbe"]];
         assert_eq!(
             probes.map(|probe| &probe["httpGet"]),
@@ -212,8 +212,8 @@ fn the_service_finds_the_pod_and_its_port() {
     for overlay in ALL.iter() {
         let labels = overlay.pod()["metadata"]["labels"].as_object().unwrap();
         let selectors = [
-            &overlay.only("Service")["spec"]["selector"],
-            &overlay.only("Deployment")["spec"]["selector"]["matchLabels"],
+            &overlay.single("Service")["spec"]["selector"],
+            &overlay.single("Deployment")["spec"]["selector"]["matchLabels"],
         ];
         for (label, value) in selectors
             .into_iter()
@@ -225,7 +225,7 @@ fn the_service_finds_the_pod_and_its_port() {
                 "a selector cannot be changed"
             );
         }
-        let port = &overlay.only("Service")["spec"]["ports"][0];
+        let port = &overlay.single("Service")["spec"]["ports"][0];
         assert_eq!(
             (&port["name"], &port["targetPort"], &port["port"]),
             (&json!("metrics"), &json!("metrics"), &json!(10_072))
@@ -252,11 +252,11 @@ fn image_and_label_have_the_version_of_the_package() {
 
 #[test]
 fn the_network_policy_admits_prometheus_and_lets_out_to_names_and_tls_only() {
-    let spec = &Overlay::of("hardened").only("NetworkPolicy")["spec"];
+    let spec = &Overlay::named("hardened").single("NetworkPolicy")["spec"];
     assert_eq!(spec["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(
         spec["podSelector"],
-        Overlay::of("hardened").only("Deployment")["spec"]["selector"]
+        Overlay::named("hardened").single("Deployment")["spec"]["selector"]
     );
     assert_eq!(
         spec["ingress"][0]["ports"],
@@ -289,10 +289,10 @@ fn the_network_policy_admits_prometheus_and_lets_out_to_names_and_tls_only() {
 
 #[test]
 fn the_namespace_of_the_hardened_overlay_admits_restricted_pods_alone() {
-    let overlay = Overlay::of("hardened");
-    let labels = &overlay.only("Namespace")["metadata"]["labels"];
+    let overlay = Overlay::named("hardened");
+    let labels = &overlay.single("Namespace")["metadata"]["labels"];
     assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
-    let name = &overlay.only("Namespace")["metadata"]["name"];
+    let name = &overlay.single("Namespace")["metadata"]["name"];
     let others = overlay
         .objects
         .iter()
@@ -306,7 +306,7 @@ fn the_namespace_of_the_hardened_overlay_admits_restricted_pods_alone() {
 
 #[test]
 fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
-    let container = Overlay::of("hardened").container();
+    let container = Overlay::named("hardened").container();
     let mounts = container["volumeMounts"].as_array().unwrap().iter();
     let mounts: BTreeMap<_, _> = mounts
         .map(|mount| (mount["name"].as_str().unwrap(), &mount["mountPath"]))
@@ -325,7 +325,7 @@ fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
             .unwrap()
             .contains(&json!(argument))
     );
-    let example = yaml("deploy/kubernetes/components/web-tls/web.example.yaml");
+    let example = read_yaml("deploy/kubernetes/components/web-tls/web.example.yaml");
     let server = &example["tls_server_config"];
     assert_eq!(
         [&server["cert_file"], &server["key_file"]],
@@ -342,7 +342,7 @@ fn every_file_of_the_base_is_used_or_called_an_example() {
         .map(|path| path.to_str().unwrap().to_owned())
         .filter(|path| !path.ends_with("/dashboards"));
     for folder in folders.chain(["deploy/kubernetes/base".to_owned()]) {
-        let kustomization = text(format!("{folder}/kustomization.yaml"));
+        let kustomization = read(format!("{folder}/kustomization.yaml"));
         for file in files(&folder, ".yaml") {
             let name = file.file_name().unwrap().to_str().unwrap();
             let used = kustomization.contains(&format!("- {name}"))

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::overlays::{Overlay, with_monitor, with_operator};
-use crate::tools::{files, printed, text, yaml};
+use crate::overlays::{Overlay, with_operator, with_service_monitor};
+use crate::tools::{files, read, read_yaml, run_ok};
 
 const GENERATOR: &str = "deploy/kubernetes/generate";
 const GENERATED: &str = "deploy/kubernetes/components/prometheus-rule";
@@ -159,8 +159,8 @@ fn seconds(duration: &Value) -> u64 {
 
 #[test]
 fn the_operator_knows_every_field_of_the_service_monitor() {
-    for overlay in with_monitor() {
-        let monitor = overlay.only("ServiceMonitor");
+    for overlay in with_service_monitor() {
+        let monitor = overlay.single("ServiceMonitor");
         assert_eq!(monitor["apiVersion"], "monitoring.coreos.com/v1");
         only_known(&monitor["spec"], &MONITOR);
         for endpoint in monitor["spec"]["endpoints"].as_array().unwrap() {
@@ -177,10 +177,10 @@ fn the_operator_knows_every_field_of_the_service_monitor() {
 
 #[test]
 fn the_service_monitor_selects_the_service_and_a_port_that_it_has() {
-    for overlay in with_monitor() {
+    for overlay in with_service_monitor() {
         let (monitor, service) = (
-            &overlay.only("ServiceMonitor")["spec"],
-            overlay.only("Service"),
+            &overlay.single("ServiceMonitor")["spec"],
+            overlay.single("Service"),
         );
         let labels = &service["metadata"]["labels"];
         for (label, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
@@ -266,9 +266,9 @@ fn scrape_config_problems(config: &Value, service: &Value) -> Vec<&'static str> 
 
 #[test]
 fn the_operator_knows_every_field_of_the_scrape_config_and_its_addresses_are_the_service_s() {
-    let overlay = Overlay::of("accounts");
+    let overlay = Overlay::named("accounts");
     assert_eq!(
-        scrape_config_problems(overlay.only("ScrapeConfig"), overlay.only("Service")),
+        scrape_config_problems(overlay.single("ScrapeConfig"), overlay.single("Service")),
         [""; 0]
     );
     assert_eq!(
@@ -276,9 +276,9 @@ fn the_operator_knows_every_field_of_the_scrape_config_and_its_addresses_are_the
         0,
         "every call would be counted twice"
     );
-    let job = &Overlay::of("kube-prometheus-stack").only("Service")["metadata"]["labels"]["app.kubernetes.io/name"];
+    let job = &Overlay::named("kube-prometheus-stack").single("Service")["metadata"]["labels"]["app.kubernetes.io/name"];
     assert_eq!(
-        overlay.only("ScrapeConfig")["spec"]["jobName"],
+        overlay.single("ScrapeConfig")["spec"]["jobName"],
         *job,
         "by either way the job is the same"
     );
@@ -286,7 +286,7 @@ fn the_operator_knows_every_field_of_the_scrape_config_and_its_addresses_are_the
 
 #[test]
 fn a_scrape_config_that_is_wrong_is_found() {
-    let overlay = Overlay::of("accounts");
+    let overlay = Overlay::named("accounts");
     for (place, value, broken) in [
         ("/apiVersion", json!("monitoring.coreos.com/v1"), "version"),
         (
@@ -301,13 +301,13 @@ fn a_scrape_config_that_is_wrong_is_found() {
         ("/spec/jobName", json!("calls"), "job"),
         ("/spec/httpSDConfigs/0", json!({"urls": []}), "field"),
     ] {
-        let mut config = overlay.only("ScrapeConfig").clone();
+        let mut config = overlay.single("ScrapeConfig").clone();
         *config.pointer_mut(place).unwrap() = value;
         if config["spec"]["httpSDConfigs"][0]["refreshInterval"].is_null() {
             config["spec"]["httpSDConfigs"][0]["refreshInterval"] = json!("30s");
         }
         assert!(
-            scrape_config_problems(&config, overlay.only("Service")).contains(&broken),
+            scrape_config_problems(&config, overlay.single("Service")).contains(&broken),
             "{place}"
         );
     }
@@ -315,8 +315,8 @@ fn a_scrape_config_that_is_wrong_is_found() {
 
 #[test]
 fn no_label_of_the_operators_is_written() {
-    for overlay in with_monitor() {
-        let spec = &overlay.only("ServiceMonitor")["spec"];
+    for overlay in with_service_monitor() {
+        let spec = &overlay.single("ServiceMonitor")["spec"];
         for field in ["targetLabels", "podTargetLabels"] {
             assert!(spec[field].is_null(), "{field}");
         }
@@ -337,7 +337,7 @@ fn no_label_of_the_operators_is_written() {
 
 #[test]
 fn tls_and_login_reach_the_scrape_by_secrets() {
-    let endpoint = &Overlay::of("hardened").only("ServiceMonitor")["spec"]["endpoints"][0];
+    let endpoint = &Overlay::named("hardened").single("ServiceMonitor")["spec"]["endpoints"][0];
     only_known(&endpoint["tlsConfig"], &TLS);
     assert_eq!(endpoint["scheme"], "https");
     assert!(endpoint["tlsConfig"]["insecureSkipVerify"].is_null());
@@ -357,7 +357,7 @@ fn tls_and_login_reach_the_scrape_by_secrets() {
 #[test]
 fn with_tls_the_scrape_is_otherwise_the_same() {
     let [plain, mut tls] = ["kube-prometheus-stack", "hardened"]
-        .map(|name| Overlay::of(name).only("ServiceMonitor")["spec"].clone());
+        .map(|name| Overlay::named(name).single("ServiceMonitor")["spec"].clone());
     let endpoint = tls["endpoints"][0].as_object_mut().unwrap();
     assert!(endpoint.remove("tlsConfig").is_some() && endpoint.remove("basicAuth").is_some());
     endpoint.insert("scheme".to_owned(), json!("http"));
@@ -394,7 +394,7 @@ fn rules(object: &Value) -> impl Iterator<Item = &Value> {
 fn the_operator_knows_every_field_of_the_rules() {
     for object in files(GENERATED, ".yaml")
         .iter()
-        .map(yaml)
+        .map(read_yaml)
         .filter(|object| object["kind"] == "PrometheusRule")
     {
         only_known(&object["spec"], &["groups"]);
@@ -430,7 +430,7 @@ fn the_operator_knows_every_field_of_the_rules() {
 
 /// What the generator writes from the rules as they are.
 fn generate(out: &Path) -> String {
-    printed(Command::new(GENERATOR).arg(out))
+    run_ok(Command::new(GENERATOR).arg(out))
 }
 
 #[test]
@@ -446,15 +446,15 @@ fn the_committed_rules_of_the_operator_are_what_the_generator_writes() {
     let written = names(fresh.path().to_str().unwrap());
     assert_eq!(names(GENERATED), written, "`make manifests` writes them");
     for name in &written {
-        let fresh = text(fresh.path().join(name));
+        let fresh = read(fresh.path().join(name));
         assert_eq!(
-            text(format!("{GENERATED}/{name}")),
+            read(format!("{GENERATED}/{name}")),
             fresh,
             "`make manifests` writes it"
         );
     }
     assert_eq!(
-        yaml(format!("{GENERATED}/kustomization.yaml"))["resources"],
+        read_yaml(format!("{GENERATED}/kustomization.yaml"))["resources"],
         json!(written)
     );
 }
@@ -464,7 +464,7 @@ fn every_group_of_the_rules_is_in_each_overlay_with_the_operator_and_no_other() 
     let sources = files(RULES, ".yml");
     let mut source: Vec<_> = sources
         .iter()
-        .flat_map(|file| yaml(file)["groups"].as_array().unwrap().clone())
+        .flat_map(|file| read_yaml(file)["groups"].as_array().unwrap().clone())
         .collect();
     source.sort_by_key(|group| group["name"].to_string());
     for overlay in with_operator() {
@@ -480,7 +480,7 @@ fn every_group_of_the_rules_is_in_each_overlay_with_the_operator_and_no_other() 
 #[test]
 fn prometheus_takes_the_rules_as_the_operator_gets_them() {
     let folder = tempfile::tempdir().unwrap();
-    let objects = Overlay::of("kube-prometheus-stack").all("PrometheusRule");
+    let objects = Overlay::named("kube-prometheus-stack").all("PrometheusRule");
     let mut command = Command::new("promtool");
     command.args(["check", "rules"]);
     for (n, object) in objects.enumerate() {
@@ -489,7 +489,7 @@ fn prometheus_takes_the_rules_as_the_operator_gets_them() {
         std::fs::write(&file, object["spec"].to_string()).unwrap();
         command.arg(file);
     }
-    let said = printed(&mut command);
+    let said = run_ok(&mut command);
     assert_eq!(
         said.matches("SUCCESS").count(),
         files(RULES, ".yml").len(),
@@ -513,8 +513,8 @@ fn the_generator_refuses_a_file_that_it_would_cut() {
         crate::tools::run(Command::new(copy("kubernetes/generate")).arg(copy("kubernetes/out")));
     assert!(!output.status.success());
     assert!(
-        crate::tools::said(&output).contains("not understood"),
+        crate::tools::all_output(&output).contains("not understood"),
         "{}",
-        crate::tools::said(&output)
+        crate::tools::all_output(&output)
     );
 }

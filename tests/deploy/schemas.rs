@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::overlays::{ALL, Overlay};
-use crate::tools::{installed, run, said};
+use crate::tools::{all_output, run, tool};
 
 /// The oldest that kubectl of `overlays::RELEASES` is for, one between, and a new one.
 const RELEASES: [&str; 3] = ["1.28", "1.33", "1.37"];
@@ -15,10 +15,10 @@ const OPERATOR: &str = "monitoring.coreos.com/";
 
 /// What the validator says of a file, line by line, and whether it is content.
 fn verdict(file: &Path, release: &str) -> (bool, String) {
-    let output = run(installed("kubernetes-validate")
+    let output = run(tool("kubernetes-validate")
         .args(["--strict", "-k", release])
         .arg(file));
-    (output.status.success(), said(&output))
+    (output.status.success(), all_output(&output))
 }
 
 fn validate(overlay: &Overlay, release: &str) {
@@ -59,7 +59,7 @@ fn every_object_is_what_three_releases_of_kubernetes_expect() {
 fn a_field_that_kubernetes_does_not_know_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("overlay.yaml");
-    let overlay = &Overlay::of("minimal").text;
+    let overlay = &Overlay::named("minimal").text;
     let mistakes = [
         ("runAsNonRoot:", "runAsNonroot:"),
         ("periodSeconds: 10", "periodSeconds: ten"),

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::static_program::PROGRAM;
-use crate::tools::{must_be_root, printed, run, said, text};
+use crate::tools::{all_output, assert_root, read, run, run_ok};
 
 const UNIT: &str = "deploy/systemd/ringcentral-exporter.service";
 const README: &str = "deploy/systemd/README.md";
@@ -38,13 +38,13 @@ fn security(arguments: &[&str], unit: &Path) -> Command {
 
 #[test]
 fn the_exposure_is_as_low_as_it_gets() {
-    let said = printed(&mut security(&["--threshold=11"], Path::new(UNIT)));
+    let said = run_ok(&mut security(&["--threshold=11"], Path::new(UNIT)));
     assert!(
         said.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
         "{said}"
     );
     let table: Value =
-        serde_json::from_str(&printed(&mut security(&["--json=short"], Path::new(UNIT)))).unwrap();
+        serde_json::from_str(&run_ok(&mut security(&["--json=short"], Path::new(UNIT)))).unwrap();
     let exposed = table
         .as_array()
         .unwrap()
@@ -52,7 +52,7 @@ fn the_exposure_is_as_low_as_it_gets() {
         .filter(|row| row["exposure"].is_string());
     let names: BTreeSet<_> = exposed.map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, BTreeSet::from(LEFT), "{table:#}");
-    assert!(text(README).contains("says 1.1, of 10"));
+    assert!(read(README).contains("says 1.1, of 10"));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_unit_that_exposes_more_is_found() {
     let worse = folder.path().join("ringcentral-exporter.service");
     std::fs::write(
         &worse,
-        text(UNIT).replace("ProtectKernelTunables=yes\n", ""),
+        read(UNIT).replace("ProtectKernelTunables=yes\n", ""),
     )
     .unwrap();
     assert!(
@@ -77,12 +77,12 @@ fn systemd_understands_every_line_of_the_unit() {
     let unit = folder.path().join("ringcentral-exporter.service");
     let verdict = |text: &str| {
         std::fs::write(&unit, text).unwrap();
-        said(&run(Command::new("systemd-analyze")
+        all_output(&run(Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(&unit)))
     };
     // It looks whether the program is there.
-    let here = text(UNIT).replace(
+    let here = read(UNIT).replace(
         INSTALLED,
         std::fs::canonicalize(PROGRAM).unwrap().to_str().unwrap(),
     );
@@ -92,7 +92,7 @@ fn systemd_understands_every_line_of_the_unit() {
 
 /// The sections of the README: those for one account, and the one for many.
 fn sections() -> (String, String) {
-    let readme = text(README);
+    let readme = read(README);
     let (many, others): (Vec<_>, Vec<_>) = readme
         .split("\n## ")
         .partition(|part| part.starts_with("Many accounts\n"));
@@ -176,7 +176,7 @@ fn boot(shared: &Path, steps: &str) -> String {
         std::fs::read_to_string(shared.join("status")).unwrap_or_default(),
         "0\n",
         "{}\n{log}",
-        said(&output)
+        all_output(&output)
     );
     log
 }
@@ -188,7 +188,7 @@ fn unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
     std::fs::create_dir_all(&below).unwrap();
     let here = std::fs::canonicalize(PROGRAM).unwrap();
     let put = |text: &str| text.replace(INSTALLED, here.to_str().unwrap());
-    std::fs::write(&unit, put(&text(UNIT))).unwrap();
+    std::fs::write(&unit, put(&read(UNIT))).unwrap();
     std::fs::write(below.join("accounts.conf"), put(drop_in)).unwrap();
     unit
 }
@@ -196,20 +196,20 @@ fn unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
 #[test]
 fn systemd_understands_the_drop_in_for_accounts_and_exposes_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let unit = unit_with(&text(ACCOUNTS), folder.path());
+    let unit = unit_with(&read(ACCOUNTS), folder.path());
     let verdict = |unit: &Path| {
-        said(&run(Command::new("systemd-analyze")
+        all_output(&run(Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(unit)))
     };
     assert_eq!(verdict(&unit), "");
-    let exposed = printed(&mut security(&["--threshold=11"], &unit));
+    let exposed = run_ok(&mut security(&["--threshold=11"], &unit));
     assert!(
         exposed.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
         "{exposed}"
     );
     unit_with(
-        &text(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="),
+        &read(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="),
         folder.path(),
     );
     assert!(verdict(&unit).contains("SupplementaryGroup"));
@@ -222,7 +222,7 @@ const LEFT_OVER: &str = "\
 
 #[test]
 fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
-    must_be_root();
+    assert_root();
     let commands = commands_for_accounts();
     let install = commands
         .into_iter()
@@ -236,7 +236,7 @@ fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
             folder.path(),
             &(steps(install) + "systemctl daemon-reload\n" + LEFT_OVER),
         );
-        text(folder.path().join("before"))
+        read(folder.path().join("before"))
     };
     let left = |shown: &str| {
         ["RC_", "environment", "client-secret"]
@@ -255,7 +255,7 @@ fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
 
 #[test]
 fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
-    must_be_root();
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
     let log = boot(
@@ -267,13 +267,13 @@ fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
         "{log}"
     );
     assert!(
-        text(shared("journal")).contains("the configuration was read anew"),
+        read(shared("journal")).contains("the configuration was read anew"),
         "{log}"
     );
-    confined(&text(shared("process")));
+    confined(&read(shared("process")));
     assert!(
-        text(shared("before")).contains("\nNRestarts=0\n")
-            && text(shared("after")).contains("\nResult=success\n")
+        read(shared("before")).contains("\nNRestarts=0\n")
+            && read(shared("after")).contains("\nResult=success\n")
     );
 }
 
@@ -291,7 +291,7 @@ const STRICTER: &str = "[Service]\nSystemCallErrorNumber=\n";
 
 #[test]
 fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
-    must_be_root();
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
     let log = boot(folder.path(), &(steps(&commands()) + AFTERWARDS));
@@ -300,10 +300,10 @@ fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
         "{log}"
     );
     assert!(
-        text(shared("metrics")).contains("\nprocess_start_time_seconds "),
+        read(shared("metrics")).contains("\nprocess_start_time_seconds "),
         "{log}"
     );
-    let journal = text(shared("journal"));
+    let journal = read(shared("journal"));
     for message in [
         "first fetch succeeded",
         "the configuration was read anew",
@@ -311,13 +311,13 @@ fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
     ] {
         assert!(journal.contains(message), "{message} in {journal}");
     }
-    confined(&text(shared("process")));
-    let before = text(shared("before"));
+    confined(&read(shared("process")));
+    let before = read(shared("before"));
     assert!(
         before.contains("\nActiveState=active\n") && before.contains("\nNRestarts=0\n"),
         "{before}"
     );
-    let after = text(shared("after"));
+    let after = read(shared("after"));
     assert!(
         after.contains("\nResult=success\n") && after.contains("\nExecMainStatus=0\n"),
         "{after}"
@@ -352,7 +352,7 @@ fn confined(status: &str) {
 
 /// What stands in the README's drop-in for TLS.
 fn drop_in() -> String {
-    let readme = text(README);
+    let readme = read(README);
     readme
         .split("```ini\n")
         .skip(1)
@@ -374,7 +374,7 @@ const TLS: &str = "\
 
 #[test]
 fn with_the_drop_in_of_the_readme_it_speaks_tls_with_certificates_that_only_root_can_read() {
-    must_be_root();
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let web = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n".to_owned();

@@ -8,7 +8,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
 use crate::common::exporter_process::{ExporterProcess, output, pointed_at};
-use crate::tools::text;
+use crate::tools::read;
 
 const EXAMPLE: &str = "deploy/kubernetes/components/web-tls/web.example.yaml";
 const PASSWORD: &str = "change me";
@@ -38,7 +38,7 @@ async fn account() -> Simulator {
 #[tokio::test]
 async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
     let (folder, account) = (tempfile::tempdir().unwrap(), account().await);
-    let web = text(EXAMPLE).replace("HASH", &bcrypt::hash(PASSWORD, 10).unwrap());
+    let web = read(EXAMPLE).replace("HASH", &bcrypt::hash(PASSWORD, 10).unwrap());
     let certificate = mounted(folder.path(), &web);
     let file = folder.path().join("web/web.yaml");
     let arguments = [
@@ -74,7 +74,7 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
 #[tokio::test]
 async fn the_example_as_it_is_admits_nobody() {
     let (folder, account) = (tempfile::tempdir().unwrap(), account().await);
-    mounted(folder.path(), &text(EXAMPLE));
+    mounted(folder.path(), &read(EXAMPLE));
     let file = folder.path().join("web/web.yaml");
     let arguments = [
         "serve",

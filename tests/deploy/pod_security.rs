@@ -337,7 +337,7 @@ fn mutations() -> Vec<(&'static str, Value, &'static str)> {
 
 #[test]
 fn each_rule_of_the_profile_can_be_broken() {
-    let pod = crate::overlays::Overlay::of("minimal").pod();
+    let pod = crate::overlays::Overlay::named("minimal").pod();
     for (path, value, rule) in mutations() {
         let mut broken = pod.clone();
         let (parent, field) = path.rsplit_once('/').unwrap();

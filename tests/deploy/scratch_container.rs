@@ -18,7 +18,7 @@ use crate::common::exporter_process::{ExporterProcess, output};
 use crate::common::{get, http};
 use crate::overlays::Overlay;
 use crate::static_program::PROGRAM;
-use crate::tools::{must_be_root, text};
+use crate::tools::{assert_root, read};
 
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// As Prometheus scrapes, but more often.
@@ -33,7 +33,7 @@ struct Root {
 
 impl Root {
     fn new() -> Self {
-        must_be_root();
+        assert_root();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path(CERTIFICATES).parent().unwrap()).unwrap();
@@ -111,7 +111,7 @@ impl Cgroup {
         } else {
             "memory.failcnt"
         };
-        let counts = text(self.folder.join(counts));
+        let counts = read(self.folder.join(counts));
         let events = counts
             .lines()
             .filter(|line| !line.starts_with("low ") && !line.starts_with("high "));
@@ -137,7 +137,7 @@ impl Drop for Cgroup {
 
 /// The limit that the manifest sets, in bytes.
 fn limit() -> u64 {
-    let limit = Overlay::of("minimal").container()["resources"]["limits"]["memory"]
+    let limit = Overlay::named("minimal").container()["resources"]["limits"]["memory"]
         .as_str()
         .unwrap();
     limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * 1024 * 1024
@@ -145,7 +145,7 @@ fn limit() -> u64 {
 
 /// The most memory that the process ever had, in bytes.
 fn peak(process: u32) -> u64 {
-    let status = text(format!("/proc/{process}/status"));
+    let status = read(format!("/proc/{process}/status"));
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
@@ -197,7 +197,7 @@ async fn in_an_empty_read_only_root_it_serves_the_largest_demo_within_the_memory
     }
     snapshots.dedup();
     assert!(snapshots.len() >= 2, "it has fetched again");
-    let status = text(format!("/proc/{}/status", program.id()));
+    let status = read(format!("/proc/{}/status", program.id()));
     assert!(
         status.contains("\nUid:\t65532\t65532\t65532\t65532\n"),
         "{status}"
