@@ -1,7 +1,7 @@
-//! The static program as a container has it: an empty, read-only root with the certificates alone, user 65532, and the memory that the
-//! manifests allow.
+//! The static program in the environment of the container image.
 //!
-//! Must be run by root, which mounts and makes a cgroup; the program itself is nobody.
+//! The root file system is read-only and has only the program and the certificates, the user id is 65532, and the memory
+//! limit is that of the manifests. The tests must run as root, because they mount file systems and create cgroups.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,18 +20,20 @@ use crate::overlays::Overlay;
 use crate::static_program::PROGRAM;
 use crate::tools::{assert_root, read};
 
+/// Path of the certificates, relative to the root folder.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
-/// As Prometheus scrapes, but more often.
+/// Scrape interval, shorter than that of Prometheus.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A minute, and as long as it takes until a list of five pages is fetched again.
-const RUN: Duration = Duration::from_secs(85);
+/// Duration of the test, long enough for a second fetch of five pages.
+const RUN_TIME: Duration = Duration::from_secs(85);
 
-/// A root with the program and the certificates.
-struct Root {
+/// Root folder with the program and the certificates.
+struct RootFolder {
     folder: TempDir,
 }
 
-impl Root {
+impl RootFolder {
+    /// Creates the folder.
     fn new() -> Self {
         assert_root();
         let folder = tempfile::tempdir().unwrap();
@@ -40,20 +42,20 @@ impl Root {
         fs::copy(Path::new("/").join(CERTIFICATES), path(CERTIFICATES))
             .expect("ca-certificates is installed");
         fs::copy(PROGRAM, path("ringcentral-exporter")).expect("`make static` builds it");
-        // Others than its owner come in.
+        // User 65532 must be able to enter the folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder }
     }
 
-    /// The program in it, from a shell that has first run this.
-    fn command(&self, first: &str, arguments: &[&str]) -> Command {
+    /// Creates a command that runs the program in this root folder, after a shell line.
+    fn command(&self, setup: &str, arguments: &[&str]) -> Command {
         let root = self.folder.path().display();
         let enter = format!(
             "mount --make-rprivate /; mount --bind {root} {root}; mount -o remount,bind,ro {root}; \
              exec chroot --userspec=65532:65532 {root} /ringcentral-exporter \"$@\""
         );
         let mut command = Command::new("sh");
-        let script = format!("{first}\nexec unshare --mount sh -ec '{enter}' - \"$@\"");
+        let script = format!("{setup}\nexec unshare --mount sh -ec '{enter}' - \"$@\"");
         command
             .args(["-e", "-c", &script, "-"])
             .args(arguments)
@@ -62,51 +64,53 @@ impl Root {
     }
 }
 
-/// A cgroup with a limit of memory, of version 2 or 1, within the one that the tests are in.
+/// Cgroup with a memory limit, below the cgroup of the tests.
 struct Cgroup {
     folder: PathBuf,
-    second: bool,
+    /// Whether the version is 2 instead of 1.
+    is_v2: bool,
 }
 
 impl Cgroup {
-    fn limited(bytes: u64) -> Self {
+    /// Creates a cgroup with a memory limit.
+    fn with_memory_limit(bytes: u64) -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let of = |mark: &str| {
+        let path_after = |mark: &str| {
             own.lines()
                 .find_map(|line| line.split_once(mark))
                 .map(|(_, path)| path.trim_start_matches('/'))
         };
         let name = format!("ringcentral-exporter-{}-{bytes}", std::process::id());
-        let first =
-            of(":memory:").map(|path| Path::new("/sys/fs/cgroup/memory").join(path).join(&name));
-        let second = || {
+        let v1_folder = path_after(":memory:")
+            .map(|path| Path::new("/sys/fs/cgroup/memory").join(path).join(&name));
+        let v2_folder = || {
             Path::new("/sys/fs/cgroup")
-                .join(of("0::").expect("a cgroup"))
+                .join(path_after("0::").expect("a cgroup"))
                 .join(&name)
         };
         let group = Self {
-            second: first.is_none(),
-            folder: first.unwrap_or_else(second),
+            is_v2: v1_folder.is_none(),
+            folder: v1_folder.unwrap_or_else(v2_folder),
         };
-        fs::create_dir(&group.folder).expect("root may make a cgroup");
-        let limit = if group.second {
+        fs::create_dir(&group.folder).expect("root can create a cgroup");
+        let limit = if group.is_v2 {
             "memory.max"
         } else {
             "memory.limit_in_bytes"
         };
         fs::write(group.folder.join(limit), bytes.to_string())
-            .expect("memory can be limited in this cgroup");
+            .expect("the memory controller is enabled");
         group
     }
 
-    /// What a shell does to enter it.
-    fn enter(&self) -> String {
+    /// Returns the shell line that moves the shell into the cgroup.
+    fn enter_line(&self) -> String {
         format!("echo $$ >{}/cgroup.procs", self.folder.display())
     }
 
-    /// How often the limit was met.
-    fn met(&self) -> String {
-        let counts = if self.second {
+    /// Returns how often the limit was reached.
+    fn limit_hits(&self) -> u64 {
+        let counts = if self.is_v2 {
             "memory.events"
         } else {
             "memory.failcnt"
@@ -115,36 +119,34 @@ impl Cgroup {
         let events = counts
             .lines()
             .filter(|line| !line.starts_with("low ") && !line.starts_with("high "));
-        let numbers: u64 = events
+        events
             .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
-            .sum();
-        numbers.to_string()
+            .sum()
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // A process that was killed leaves a moment later.
-        let tries = 0..100;
-        let _ = tries.into_iter().any(|_| {
-            fs::remove_dir(&self.folder).is_ok() || {
-                std::thread::sleep(INTERVAL / 250);
-                false
+        // A killed process leaves the cgroup with a delay.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.folder).is_ok() {
+                return;
             }
-        });
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
-/// The limit that the manifest sets, in bytes.
-fn limit() -> u64 {
+/// Returns the memory limit of the manifest in bytes.
+fn memory_limit() -> u64 {
     let limit = Overlay::named("minimal").container()["resources"]["limits"]["memory"]
         .as_str()
         .unwrap();
     limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * 1024 * 1024
 }
 
-/// The most memory that the process ever had, in bytes.
-fn peak(process: u32) -> u64 {
+/// Returns the peak resident memory of a process in bytes.
+fn peak_memory(process: u32) -> u64 {
     let status = read(format!("/proc/{process}/status"));
     let line = status
         .lines()
@@ -158,10 +160,10 @@ fn peak(process: u32) -> u64 {
         * 1024
 }
 
-/// A demo in it, and how to let others in.
-async fn demo(
-    root: &Root,
-    first: &str,
+/// Starts a demo in the root folder and returns the exporter, its URL and the variables of the account.
+async fn start_demo(
+    root: &RootFolder,
+    setup: &str,
     scenario: &str,
 ) -> (ExporterProcess, String, BTreeMap<String, String>) {
     let arguments = [
@@ -171,58 +173,61 @@ async fn demo(
         "--web.listen-address",
         "127.0.0.1:0",
     ];
-    let mut program = ExporterProcess::start(root.command(first, &arguments));
-    let variables = variables(&mut program).await;
-    let url = program.url().await;
-    (program, url, variables)
+    let mut exporter = ExporterProcess::start(root.command(setup, &arguments));
+    let variables = variables(&mut exporter).await;
+    let url = exporter.url().await;
+    (exporter, url, variables)
 }
 
 #[tokio::test]
-async fn in_an_empty_read_only_root_it_serves_the_largest_demo_within_the_memory_of_the_manifest() {
-    let (root, limit) = (Root::new(), limit());
-    let cgroup = Cgroup::limited(limit);
-    let (mut program, url, _) = demo(&root, &cgroup.enter(), "huge").await;
+async fn largest_demo_runs_within_the_memory_limit() {
+    let root = RootFolder::new();
+    let limit = memory_limit();
+    let cgroup = Cgroup::with_memory_limit(limit);
+    let (mut exporter, url, _) = start_demo(&root, &cgroup.enter_line(), "huge").await;
     let started = Instant::now();
     let mut snapshots = Vec::new();
-    while started.elapsed() < RUN {
+    while started.elapsed() < RUN_TIME {
         let metrics = get(&format!("{url}/metrics")).await;
         assert!(
             metrics.contains("\nringcentral_up{account=\"default\"} 1\n"),
             "{}",
-            program.log
+            exporter.log
         );
-        snapshots.push(number(&metrics, "ringcentral_snapshot_timestamp_seconds"));
-        assert!(number(&metrics, "ringcentral_fetch_pages") >= 5.0);
+        snapshots.push(single_value(
+            &metrics,
+            "ringcentral_snapshot_timestamp_seconds",
+        ));
+        assert!(single_value(&metrics, "ringcentral_fetch_pages") >= 5.0);
         sleep(INTERVAL).await;
     }
     snapshots.dedup();
-    assert!(snapshots.len() >= 2, "it has fetched again");
-    let status = read(format!("/proc/{}/status", program.id()));
+    assert!(snapshots.len() >= 2, "the exporter has fetched twice");
+    let status = read(format!("/proc/{}/status", exporter.id()));
     assert!(
         status.contains("\nUid:\t65532\t65532\t65532\t65532\n"),
         "{status}"
     );
-    let peak = peak(program.id());
-    println!(
-        "{peak} bytes at most, with the simulated account in the same process; the limit is {limit}"
-    );
+    let peak = peak_memory(exporter.id());
+    println!("peak {peak} bytes including the simulated account, limit {limit}");
     assert!(peak < limit * 3 / 4, "{peak} bytes");
-    program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(0));
-    assert_eq!(cgroup.met(), "0", "the limit was never met");
+    exporter.signal("TERM").await;
+    assert_eq!(exporter.ends().await.code(), Some(0));
+    assert_eq!(cgroup.limit_hits(), 0, "the limit was reached");
 }
 
 #[tokio::test]
-async fn a_limit_that_is_too_small_would_be_met() {
-    let (root, cgroup) = (Root::new(), Cgroup::limited(8 * 1024 * 1024));
-    let (_program, url, _) = demo(&root, &cgroup.enter(), "huge").await;
-    // It ends in the midst of it.
+async fn too_small_memory_limit_is_reached() {
+    let root = RootFolder::new();
+    let cgroup = Cgroup::with_memory_limit(8 * 1024 * 1024);
+    let (_exporter, url, _) = start_demo(&root, &cgroup.enter_line(), "huge").await;
+    // The kernel can kill the process during the request.
     let _ = http().get(format!("{url}/metrics")).send().await;
-    assert_ne!(cgroup.met(), "0");
+    assert_ne!(cgroup.limit_hits(), 0);
 }
 
-/// The value of a family of one series.
-fn number(metrics: &str, family: &str) -> f64 {
+/// Returns the value of a family with only one series.
+fn single_value(metrics: &str, family: &str) -> f64 {
     let line = metrics
         .lines()
         .find(|line| line.starts_with(&format!("{family}{{")))
@@ -231,19 +236,19 @@ fn number(metrics: &str, family: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn an_account_is_checked_in_it_too() {
-    let root = Root::new();
-    let (_program, _, variables) = demo(&root, "", "normal").await;
+async fn check_command_succeeds_in_the_root_folder() {
+    let root = RootFolder::new();
+    let (_exporter, _, variables) = start_demo(&root, "", "normal").await;
     let mut command = root.command("", &["check"]);
     command.envs(&variables);
-    let answer = output(command).await;
-    assert_eq!(answer.0, Some(0), "{answer:?}");
+    let result = output(command).await;
+    assert_eq!(result.0, Some(0), "{result:?}");
 }
 
 #[tokio::test]
-async fn its_health_is_asked_as_the_image_asks_it() {
-    let root = Root::new();
-    let (mut program, url, _) = demo(&root, "", "normal").await;
+async fn health_command_reports_a_running_exporter() {
+    let root = RootFolder::new();
+    let (mut exporter, url, _) = start_demo(&root, "", "normal").await;
     let health = || {
         output(root.command(
             "",
@@ -254,31 +259,31 @@ async fn its_health_is_asked_as_the_image_asks_it() {
             ],
         ))
     };
-    let answer = health().await;
-    assert_eq!(answer.0, Some(0), "{answer:?}");
-    program.signal("TERM").await;
-    program.ends().await;
-    let answer = health().await;
-    assert_eq!(answer.0, Some(1), "nobody is there: {answer:?}");
+    let result = health().await;
+    assert_eq!(result.0, Some(0), "{result:?}");
+    exporter.signal("TERM").await;
+    exporter.ends().await;
+    let result = health().await;
+    assert_eq!(result.0, Some(1), "the exporter has stopped: {result:?}");
 }
 
 #[tokio::test]
-async fn the_root_certificates_are_found_where_the_image_has_them() {
-    let root = Root::new();
-    let serve = |root: &Root| {
+async fn certificates_are_read_from_the_path_of_the_image() {
+    let root = RootFolder::new();
+    let serve = |root: &RootFolder| {
         let mut command = root.command("", &["serve", "--web.listen-address", "127.0.0.1:0"]);
-        let account = [
+        let credentials = [
             ("RC_CLIENT_ID", "x"),
             ("RC_CLIENT_SECRET", "x"),
             ("RC_JWT", "x.x.x"),
         ];
         command
-            .envs(account)
+            .envs(credentials)
             .env("RC_SERVER_URL", "https://127.0.0.1:1");
         command
     };
-    let mut program = ExporterProcess::start(serve(&root));
-    let url = program.url().await;
+    let mut exporter = ExporterProcess::start(serve(&root));
+    let url = exporter.url().await;
     assert_eq!(
         http()
             .get(format!("{url}/-/ready"))
@@ -288,7 +293,7 @@ async fn the_root_certificates_are_found_where_the_image_has_them() {
             .status(),
         200
     );
-    drop(program);
+    drop(exporter);
     fs::remove_file(root.folder.path().join(CERTIFICATES)).unwrap();
     let (code, _, log) = output(serve(&root)).await;
     assert_eq!(code, Some(1));
