@@ -6,6 +6,7 @@ use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 
+/// Recorded series that the volume alerts compare with.
 const SERIES: &str = "job_account:ringcentral_call_sessions_in_progress:avg1h{job=\"ringcentral\",account=\"default\"}";
 
 /// Creates a data folder in which this number of calls is usual around the current hour.

@@ -33,8 +33,11 @@ use notification::{has_name, numbers, problems};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
+/// Alert on unusually many calls.
 const VOLUME: &str = "RingCentralCallVolumeHigh";
+/// Alert on failing API requests.
 const FAILING: &str = "RingCentralAPIFailing";
+/// Metric of the calls in progress.
 const CALLS: &str = "ringcentral_call_sessions_in_progress";
 
 /// Usual calls in progress of a normal account. The demo has about 27, between 16 and 46, and more than 60 in its surge.
@@ -104,6 +107,7 @@ async fn wait_for_surge(url: &str) {
     timeout(TIMEOUT, surge).await.expect("the surge rises");
 }
 
+/// Asserts that the surge is notified, with the current and the usual number of calls.
 async fn assert_surge_notified(pipeline: &AlertPipeline) {
     pipeline.wait_for_state(VOLUME, "pending").await;
     pipeline.wait_for_state(VOLUME, "firing").await;
@@ -116,6 +120,7 @@ async fn assert_surge_notified(pipeline: &AlertPipeline) {
     );
 }
 
+/// Asserts that the surge causes no alert in a Prometheus where this number of calls is usual.
 async fn assert_no_alert_where_surge_is_usual(busy: &Server) {
     let usual = busy
         .values(&format!("job_account:{CALLS}:median_max_avg1h"))
@@ -145,6 +150,7 @@ async fn replace_with_outage(mut surge: ExporterProcess, url: &str) -> ExporterP
     outage
 }
 
+/// Asserts that the outage is notified with its reason and resolves afterwards.
 async fn assert_outage_notified_and_resolved(pipeline: &AlertPipeline) {
     pipeline.wait_for_state(FAILING, "pending").await;
     pipeline.wait_for_state(FAILING, "firing").await;

@@ -19,6 +19,7 @@ pub fn copy_with_short_durations(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Copies one rule file with shortened durations.
 fn copy(file: &Path, folder: &Path) -> PathBuf {
     let original = std::fs::read_to_string(file).unwrap();
     let copied = original

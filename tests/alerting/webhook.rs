@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+/// Received alerts, shared with the server task.
 type Alerts = Arc<Mutex<Vec<Value>>>;
 
 /// HTTP server on a free port that receives notifications.
@@ -45,6 +46,7 @@ impl Webhook {
     }
 }
 
+/// Accepts connections until the listener fails.
 async fn serve(listener: TcpListener, alerts: Alerts) {
     while let Ok((stream, _)) = listener.accept().await {
         let alerts = alerts.clone();
@@ -53,6 +55,7 @@ async fn serve(listener: TcpListener, alerts: Alerts) {
     }
 }
 
+/// Stores the alerts of one notification.
 async fn receive(
     request: Request<Incoming>,
     alerts: Alerts,

@@ -354,6 +354,7 @@ pub fn grid(dashboard: &Dashboard) -> Vec<String> {
         .collect()
 }
 
+/// Lists panels without area, outside the grid or overlapping.
 fn check_positions(panels: &[Panel]) -> Vec<String> {
     let mut problems = Vec::new();
     for (n, panel) in panels.iter().enumerate() {

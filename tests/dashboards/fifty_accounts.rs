@@ -150,6 +150,7 @@ struct InputSeries {
 }
 
 impl InputSeries {
+    /// Creates the series of all accounts.
     fn new(mode: ScrapeMode) -> Self {
         let mut input = Self {
             mode,

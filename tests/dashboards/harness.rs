@@ -39,6 +39,7 @@ impl TestAccount {
         .await
     }
 
+    /// Starts the simulator and the exporter.
     async fn start(name: &'static str, calls_per_minute: f64, flags: &[&str]) -> Self {
         let scenario = Scenario {
             calls_per_minute,

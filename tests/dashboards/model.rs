@@ -47,6 +47,7 @@ pub struct List<T> {
     pub list: Vec<T>,
 }
 
+/// Link to other dashboards.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
@@ -60,6 +61,7 @@ pub struct Link {
     pub keep_time: bool,
 }
 
+/// Dashboard variable.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
@@ -82,6 +84,7 @@ pub struct Variable {
     pub refresh: u8,
 }
 
+/// Annotation query.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Annotation {
@@ -94,6 +97,7 @@ pub struct Annotation {
     pub tag_keys: String,
 }
 
+/// Reference to a data source.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Datasource {
     #[serde(rename = "type", default)]
@@ -101,6 +105,7 @@ pub struct Datasource {
     pub uid: String,
 }
 
+/// Panel or row.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Panel {
@@ -137,6 +142,7 @@ pub struct GridPosition {
     pub h: u32,
 }
 
+/// Query of a panel.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -153,6 +159,7 @@ pub struct Target {
     pub interval: Option<String>,
 }
 
+/// Display options of the fields of a panel.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct FieldConfig {
     #[serde(default)]
@@ -161,6 +168,7 @@ pub struct FieldConfig {
     pub overrides: Vec<Override>,
 }
 
+/// Default display options.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Field {
@@ -171,6 +179,7 @@ pub struct Field {
     pub no_value: Option<String>,
 }
 
+/// Colour mode.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Colour {
@@ -178,12 +187,14 @@ pub struct Colour {
     pub fixed_color: Option<String>,
 }
 
+/// Threshold steps.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Thresholds {
     pub steps: Vec<Value>,
 }
 
+/// Display options of matching fields.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Override {
     #[serde(default)]
@@ -191,6 +202,7 @@ pub struct Override {
     pub properties: Vec<Property>,
 }
 
+/// Overridden display option.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Property {
     pub id: String,

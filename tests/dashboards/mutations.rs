@@ -8,6 +8,7 @@ use crate::{conventions, fifty_accounts, linter, metric_names};
 /// Name of a mutation, the check that must report it, and the change.
 type Mutation = (&'static str, Check, fn(&mut Value));
 
+/// Mutations for `conventions`.
 const CONVENTIONS: &[Mutation] = &[
     ("an old schema", conventions::schema, |board| {
         board["schemaVersion"] = json!(39)
@@ -109,6 +110,7 @@ const CONVENTIONS: &[Mutation] = &[
     }),
 ];
 
+/// Mutations for `metric_names`.
 const METRIC_NAMES: &[Mutation] = &[
     ("an unknown metric", metric_names::query_names, |board| {
         set_stat_query(board, "sum(ringcentral_calls)")
@@ -186,6 +188,7 @@ const METRIC_NAMES: &[Mutation] = &[
     ),
 ];
 
+/// Mutations for `fifty_accounts`.
 const FIFTY_ACCOUNTS: &[Mutation] = &[
     ("a line for each account", fifty_accounts::lines, |board| {
         set_timeseries_query(board, "max by (account) (ringcentral_up)")
@@ -278,6 +281,7 @@ const FIFTY_ACCOUNTS: &[Mutation] = &[
 /// Name of a linter rule and a change that violates the rule.
 type LinterMutation = (&'static str, fn(&mut Value));
 
+/// One mutation for each rule of `linter`.
 const LINTER: &[LinterMutation] = &[
     ("template-datasource-rule", |board| {
         variable(board, "datasource")["label"] = json!("Source")

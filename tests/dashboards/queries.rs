@@ -12,7 +12,9 @@ use crate::query_results::{QueryResult, QuerySource, RESULTS, Selection};
 /// Excepted query: dashboard, panel, letter of the query and the reason.
 type Exception = (&'static str, &'static str, &'static str, &'static str);
 
+/// Dashboard of the calls.
 const CALLS: &str = "ringcentral-calls";
+/// Dashboard of the exporter.
 const EXPORTER: &str = "ringcentral-exporter";
 const MINUTE: Duration = Duration::from_secs(60);
 

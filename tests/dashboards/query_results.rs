@@ -178,6 +178,7 @@ struct QueryClient<'a> {
 }
 
 impl<'a> QueryClient<'a> {
+    /// Creates a client whose instant is now.
     fn new(prometheus: &'a Server) -> Self {
         let at = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
         Self {
@@ -200,6 +201,7 @@ impl<'a> QueryClient<'a> {
         results
     }
 
+    /// Runs the queries of all panels.
     async fn run_panels(&self, dashboard: &Dashboard, variables: &Variables) -> Vec<QueryResult> {
         let mut results = Vec::new();
         for panel in dashboard.panels() {
@@ -210,6 +212,7 @@ impl<'a> QueryClient<'a> {
         results
     }
 
+    /// Runs one query of a panel.
     async fn run_target(
         &self,
         dashboard: &Dashboard,
@@ -241,6 +244,7 @@ impl<'a> QueryClient<'a> {
         )
     }
 
+    /// Runs the queries of all annotations.
     async fn run_annotations(
         &self,
         dashboard: &Dashboard,
@@ -264,6 +268,7 @@ impl<'a> QueryClient<'a> {
         results
     }
 
+    /// Runs the queries of all variables.
     async fn run_variables(
         &self,
         dashboard: &Dashboard,

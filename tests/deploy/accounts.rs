@@ -312,10 +312,10 @@ fn leftover_account_or_missing_file_is_reported() {
 
 #[test]
 fn custom_overlay_serves_custom_accounts() {
-    let file = "accounts: [{name: mine, client_id: id, client_secret_file: mine.secret, jwt_file: mine.jwt}]\n";
+    let file = "accounts: [{name: custom, client_id: id, client_secret_file: custom.secret, jwt_file: custom.jwt}]\n";
     for release in RELEASES {
         let objects = parse_objects(&render_overlay(&kustomizations()[1], file, release));
-        let keys = BTreeSet::from(["mine.secret", "mine.jwt"].map(str::to_owned));
+        let keys = BTreeSet::from(["custom.secret", "custom.jwt"].map(str::to_owned));
         assert_eq!(problems(&objects, &keys), [""; 0]);
         let objects_of_kind = |kind: &str| {
             objects

@@ -202,7 +202,7 @@ fn readme_namespace_equals_the_hardened_overlay() {
 /// Renders an overlay outside this repository with a kustomization and a file of accounts.
 pub fn render_overlay(kustomization: &str, accounts: &str, release: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let overlay = folder.path().join("mine");
+    let overlay = folder.path().join("overlay");
     fs::create_dir(&overlay).unwrap();
     std::os::unix::fs::symlink(
         env!("CARGO_MANIFEST_DIR"),

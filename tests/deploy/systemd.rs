@@ -192,7 +192,7 @@ fn run_in_systemd(shared: &Path, script: &str) -> String {
     let output = run(Command::new("sh")
         .arg("tests/deploy/tools/systemd.sh")
         .arg(shared));
-    let log = std::fs::read_to_string(shared.join("said")).unwrap_or_default();
+    let log = std::fs::read_to_string(shared.join("output")).unwrap_or_default();
     assert_eq!(
         std::fs::read_to_string(shared.join("status")).unwrap_or_default(),
         "0\n",

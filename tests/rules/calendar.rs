@@ -83,6 +83,7 @@ impl Calendar {
         );
     }
 
+    /// Formats a Unix time in the time zone of the calendar.
     fn local_time(&self, second: i64) -> String {
         Timestamp::from_second(second)
             .unwrap()
@@ -100,6 +101,7 @@ pub fn new_year(year: i16) -> Timestamp {
         .timestamp()
 }
 
+/// 24 hours.
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 #[test]

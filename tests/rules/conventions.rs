@@ -10,7 +10,7 @@ use crate::rule_files::{self, Rule};
 const ALERTS_WITHOUT_VALUE: [&str; 2] = ["RingCentralNoCalls", "RingCentralAccountMissing"];
 /// Annotations of every alert.
 const ANNOTATIONS: [&str; 3] = ["description", "runbook_url", "summary"];
-/// Alert without `keep_firing_for`: it resolves as soon as a reload succeeds, and its range covers a missed scrape.
+/// Alert without `keep_firing_for`, which resolves on a successful reload; its range covers a missed scrape.
 const RESOLVES_IMMEDIATELY: &str = "RingCentralReloadFailed";
 /// Accepted values of the label `severity`.
 const SEVERITIES: [&str; 3] = ["critical", "warning", "info"];

@@ -54,7 +54,7 @@ fn promtool_accepts_configurations_with_both_rule_files() {
 #[test]
 fn promtool_rejects_invalid_configurations() {
     let folder = tempfile::tempdir().unwrap();
-    for (file, right, wrong) in [
+    for (file, original, replacement) in [
         ("prometheus.accounts.yml", "http_sd_configs:", "http_sds:"),
         ("prometheus.accounts.yml", "url: http:", "url: "),
         ("prometheus.sharded.yml", "modulus: 3", "modulus: three"),
@@ -67,13 +67,13 @@ fn promtool_rejects_invalid_configurations() {
     ] {
         let text = markdown::read(&format!("{FOLDER}/{file}"));
         let broken = folder.path().join("broken.yml");
-        assert!(text.contains(right), "{right} in {file}");
-        std::fs::write(&broken, text.replacen(right, wrong, 1)).unwrap();
+        assert!(text.contains(original), "{original} in {file}");
+        std::fs::write(&broken, text.replacen(original, replacement, 1)).unwrap();
         let output = Command::new("promtool")
             .args(["check", "config"])
             .arg(&broken)
             .output()
             .unwrap();
-        assert!(!output.status.success(), "{wrong} in {file}");
+        assert!(!output.status.success(), "{replacement} in {file}");
     }
 }

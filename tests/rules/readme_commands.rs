@@ -17,7 +17,9 @@ use crate::common::promtool::shell;
 use crate::rule_files::{self, FOLDER, Rule};
 use crate::time_zones::{apply_edits, edits};
 
+/// Record that the volume alerts compare with.
 const MEDIAN: &str = "job_account:ringcentral_call_sessions_in_progress:median_max_avg1h";
+/// Series of the backfilled scrapes.
 const CALLS: &str = "ringcentral_call_sessions_in_progress{job=\"ringcentral\",instance=\"localhost:10072\",account=\"default\"}";
 /// Longest wait for a new block, which Prometheus looks for every minute.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(150);

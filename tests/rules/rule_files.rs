@@ -181,6 +181,7 @@ pub fn readme() -> String {
     markdown::read(&format!("{FOLDER}/README.md"))
 }
 
+/// Reads a file of the package.
 fn read(file: &Path) -> String {
     markdown::read(file.to_str().unwrap())
 }

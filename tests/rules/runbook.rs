@@ -6,6 +6,7 @@ use crate::common::markdown::{queries, read, sections};
 use crate::common::promtool::understands;
 use crate::rule_files;
 
+/// Path of the runbook.
 const RUNBOOK: &str = "docs/RUNBOOK.md";
 /// Parts of each section, in order.
 const PARTS: [&str; 4] = ["**You see**", "**Why**", "**Check**", "**Do**"];

@@ -78,12 +78,14 @@ impl FakeExporters {
     }
 }
 
+/// Accepts connections of one fake exporter.
 async fn serve(listener: TcpListener, number: u8, requests: Requests) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(respond(stream, number, requests.clone()));
     }
 }
 
+/// Records one request and sends the response.
 async fn respond(mut stream: TcpStream, number: u8, requests: Requests) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n")

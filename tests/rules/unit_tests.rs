@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::promql::{self, Expr};
 use crate::rule_files::{self, Rule, UnitTest};
 
+/// Kinds of unit tests.
 const KINDS: [&str; 4] = ["fires", "silent", "trap", "value"];
 
 /// Parses the name of a unit test into rule and kind.
