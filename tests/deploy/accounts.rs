@@ -74,7 +74,7 @@ fn example_has_every_key_and_optional_keys_once() {
 
 #[test]
 fn accounts_guide_documents_every_key() {
-    let rows = table(&read("docs/ACCOUNTS_SECRET.md"), "key").rows;
+    let rows = table(&read("docs/ACCOUNTS.md"), "key").rows;
     let keys: BTreeSet<_> = rows.iter().flat_map(|row| codes(&row[0])).collect();
     assert_eq!(
         keys,
