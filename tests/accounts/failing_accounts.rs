@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::OtherClient;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, SimResponse, Scenario};
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use tokio::time::interval;
 
 use crate::common::clock::ManualClock;

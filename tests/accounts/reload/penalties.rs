@@ -119,9 +119,10 @@ async fn swapped_jwts_swap_penalties() {
 async fn login_backoff_survives_brief_removal() {
     let mut exporter =
         TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
-    exporter
-        .account("a")
-        .inject(Fault::always(Operation::Token, SimResponse::invalid_grant("no")));
+    exporter.account("a").inject(Fault::always(
+        Operation::Token,
+        SimResponse::invalid_grant("no"),
+    ));
     let until = blocked_until(&exporter.scrape().await, "a", "token");
     let removed = exporter.remove("a");
     exporter.reload().await;

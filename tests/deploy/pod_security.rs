@@ -1,14 +1,14 @@
-//! The profile `restricted` of Pod Security, as Kubernetes documents it, and two things more that this program can bear: a
-//! read-only root and no token of the cluster.
+//! The Pod Security profile `restricted`, with a read-only root file system and no service account token in addition.
 //!
-//! Written field by field, so that it needs no cluster. The mutations below prove that each rule can fail.
+//! The rules are implemented field by field, so that the tests need no cluster. The mutations prove that each rule can
+//! fail.
 
 use serde_json::{Value, json};
 
 use crate::overlays::ALL;
 
-/// The kinds of volumes that the profile allows.
-const VOLUMES: [&str; 8] = [
+/// Volume types that the profile allows.
+const ALLOWED_VOLUMES: [&str; 8] = [
     "configMap",
     "csi",
     "downwardAPI",
@@ -19,20 +19,21 @@ const VOLUMES: [&str; 8] = [
     "secret",
 ];
 
-/// Where a pod breaks the rules.
+/// Lists the rules that a pod violates.
 fn violations(pod: &Value) -> Vec<String> {
     let spec = &pod["spec"];
-    let mut found = of_pod(spec);
+    let mut found = check_pod(spec);
     for kind in ["containers", "initContainers", "ephemeralContainers"] {
         for container in spec[kind].as_array().into_iter().flatten() {
-            found.extend(of_container(spec, container));
+            found.extend(check_container(spec, container));
         }
     }
-    found.extend(volumes(spec));
+    found.extend(check_volumes(spec));
     found
 }
 
-fn of_pod(spec: &Value) -> Vec<String> {
+/// Lists the violations of the pod fields.
+fn check_pod(spec: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for host in ["hostNetwork", "hostPID", "hostIPC"] {
         expect(&mut found, host, !is_true(&spec[host]));
@@ -51,7 +52,7 @@ fn of_pod(spec: &Value) -> Vec<String> {
     expect(
         &mut found,
         "supplementalGroups",
-        !names(&context["supplementalGroups"], 0),
+        !contains_item(&context["supplementalGroups"], 0),
     );
     expect(
         &mut found,
@@ -59,15 +60,15 @@ fn of_pod(spec: &Value) -> Vec<String> {
         context["sysctls"].as_array().is_none_or(Vec::is_empty),
     );
     found.extend(
-        of_any(context)
+        check_security_context(context)
             .into_iter()
-            .map(|what| format!("pod {what}")),
+            .map(|rule| format!("pod {rule}")),
     );
     found
 }
 
-/// The rules that hold for a pod and a container alike.
-fn of_any(context: &Value) -> Vec<String> {
+/// Lists the violations of the fields that a pod and a container have in common.
+fn check_security_context(context: &Value) -> Vec<String> {
     let mut found = Vec::new();
     expect(
         &mut found,
@@ -92,7 +93,8 @@ fn of_any(context: &Value) -> Vec<String> {
     found
 }
 
-fn of_container(spec: &Value, container: &Value) -> Vec<String> {
+/// Lists the violations of a container.
+fn check_container(spec: &Value, container: &Value) -> Vec<String> {
     let (own, pod) = (&container["securityContext"], &spec["securityContext"]);
     let inherited = |field: &str| {
         if own[field].is_null() {
@@ -101,7 +103,7 @@ fn of_container(spec: &Value, container: &Value) -> Vec<String> {
             &own[field]
         }
     };
-    let mut found = of_any(own);
+    let mut found = check_security_context(own);
     expect(&mut found, "privileged", !is_true(&own["privileged"]));
     expect(
         &mut found,
@@ -111,12 +113,12 @@ fn of_container(spec: &Value, container: &Value) -> Vec<String> {
     expect(
         &mut found,
         "drop ALL",
-        names(&own["capabilities"]["drop"], "ALL"),
+        contains_item(&own["capabilities"]["drop"], "ALL"),
     );
     expect(
         &mut found,
         "add",
-        added(own)
+        added_capabilities(own)
             .iter()
             .all(|capability| *capability == "NET_BIND_SERVICE"),
     );
@@ -159,33 +161,38 @@ fn of_container(spec: &Value, container: &Value) -> Vec<String> {
     found
 }
 
-fn volumes(spec: &Value) -> Vec<String> {
+/// Lists the disallowed volumes.
+fn check_volumes(spec: &Value) -> Vec<String> {
     let volumes = spec["volumes"].as_array().into_iter().flatten();
     let kinds = volumes
         .flat_map(|volume| volume.as_object().unwrap().keys())
         .filter(|key| *key != "name");
     kinds
-        .filter(|kind| !VOLUMES.contains(&kind.as_str()))
+        .filter(|kind| !ALLOWED_VOLUMES.contains(&kind.as_str()))
         .map(|kind| format!("volume {kind}"))
         .collect()
 }
 
-fn expect(found: &mut Vec<String>, what: &str, holds: bool) {
-    if !holds {
-        found.push(what.to_owned());
+/// Adds a violation of a rule unless the condition is true.
+fn expect(found: &mut Vec<String>, rule: &str, condition: bool) {
+    if !condition {
+        found.push(rule.to_owned());
     }
 }
 
+/// Returns whether a value is present and not false.
 fn is_true(value: &Value) -> bool {
     !value.is_null() && *value != false
 }
 
-fn names(list: &Value, wanted: impl Into<Value>) -> bool {
+/// Returns whether a list contains an item.
+fn contains_item(list: &Value, item: impl Into<Value>) -> bool {
     list.as_array()
-        .is_some_and(|list| list.contains(&wanted.into()))
+        .is_some_and(|list| list.contains(&item.into()))
 }
 
-fn added(context: &Value) -> Vec<&Value> {
+/// Returns the added capabilities.
+fn added_capabilities(context: &Value) -> Vec<&Value> {
     context["capabilities"]["add"]
         .as_array()
         .into_iter()
@@ -193,10 +200,12 @@ fn added(context: &Value) -> Vec<&Value> {
         .collect()
 }
 
+/// Returns the ports of a container.
 fn ports(container: &Value) -> impl Iterator<Item = &Value> {
     container["ports"].as_array().into_iter().flatten()
 }
 
+/// Returns the HTTP and TCP probes of a container.
 fn probes(container: &Value) -> impl Iterator<Item = &Value> {
     let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|name| &container[name]);
     probes
@@ -205,16 +214,16 @@ fn probes(container: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn every_pod_keeps_the_restricted_profile() {
+fn every_pod_conforms_to_the_restricted_profile() {
     for overlay in ALL.iter() {
         assert_eq!(violations(overlay.pod()), [""; 0], "{}", overlay.name);
     }
 }
 
-/// A place in the pod, what is written there, and the rule that this breaks.
+/// Returns changes of a pod: path, new value and the rule that this violates.
 fn mutations() -> Vec<(&'static str, Value, &'static str)> {
     let container =
-        |rest| -> &'static str { Box::leak(format!("/spec/containers/0/{rest}").into_boxed_str()) };
+        |path| -> &'static str { Box::leak(format!("/spec/containers/0/{path}").into_boxed_str()) };
     vec![
         ("/spec/hostNetwork", json!(true), "hostNetwork"),
         ("/spec/hostPID", json!(true), "hostPID"),
@@ -336,20 +345,20 @@ fn mutations() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn each_rule_of_the_profile_can_be_broken() {
-    let pod = crate::overlays::Overlay::of("minimal").pod();
+fn profile_rules_detect_their_mutations() {
+    let pod = crate::overlays::Overlay::named("minimal").pod();
     for (path, value, rule) in mutations() {
-        let mut broken = pod.clone();
+        let mut changed = pod.clone();
         let (parent, field) = path.rsplit_once('/').unwrap();
-        broken
+        changed
             .pointer_mut(parent)
             .unwrap_or_else(|| panic!("{path}"))[field] = value;
         assert!(
-            violations(&broken)
+            violations(&changed)
                 .iter()
                 .any(|violation| violation == rule),
             "{path}: {:?}",
-            violations(&broken)
+            violations(&changed)
         );
     }
 }

@@ -1,22 +1,20 @@
-//! The three accounts on which the queries are tried, and their exporters.
-//!
-//! Owns how each is started; what their dashboards must show is for `exists` and `queries` to say.
+//! Three simulated accounts for the queries, each with its own exporter process.
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 
-/// A simulated account, and the exporter that watches it; both end when this is dropped.
-pub struct Account {
+/// Simulated account and the exporter process that monitors it, both stopped on drop.
+pub struct TestAccount {
     pub name: &'static str,
     pub url: String,
     simulator: Simulator,
     _exporter: ExporterProcess,
 }
 
-impl Account {
-    /// Many calls, and everything that can be asked for.
+impl TestAccount {
+    /// Starts an account with many calls and an exporter with all optional metrics.
     pub async fn busy() -> Self {
         let flags = [
             "--metrics.extension-info",
@@ -26,12 +24,12 @@ impl Account {
         Self::start("busy", 60.0, &flags).await
     }
 
-    /// No call at all, and nothing asked for.
+    /// Starts an account without calls and an exporter without optional metrics.
     pub async fn quiet() -> Self {
         Self::start("quiet", 0.0, &[]).await
     }
 
-    /// One whose calls are soon forgotten when it [fails](Self::fails).
+    /// Starts an account whose calls expire soon after [`start_failing`](Self::start_failing).
     pub async fn failing() -> Self {
         Self::start(
             "failing",
@@ -41,6 +39,7 @@ impl Account {
         .await
     }
 
+    /// Starts the simulator and the exporter.
     async fn start(name: &'static str, calls_per_minute: f64, flags: &[&str]) -> Self {
         let scenario = Scenario {
             calls_per_minute,
@@ -48,13 +47,15 @@ impl Account {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 1).unwrap();
-        let named = [
+        let common_flags = [
             "--web.listen-address=127.0.0.1:0",
             "--ringcentral.account-name",
             name,
         ];
-        let mut exporter =
-            ExporterProcess::start(command_for_simulator(&simulator, &[&named, flags].concat()));
+        let mut exporter = ExporterProcess::start(command_for_simulator(
+            &simulator,
+            &[&common_flags, flags].concat(),
+        ));
         let url = exporter.wait_for_url().await;
         Self {
             name,
@@ -64,8 +65,8 @@ impl Account {
         }
     }
 
-    /// From now on it breaks every connection.
-    pub fn fails(&self) {
+    /// Makes RingCentral close every connection of this account from now on.
+    pub fn start_failing(&self) {
         for operation in [
             Operation::ActiveCalls,
             Operation::Token,
@@ -76,17 +77,17 @@ impl Account {
         }
     }
 
-    /// What Prometheus calls its exporter.
+    /// Returns the label `instance` of the exporter.
     pub fn instance(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 }
 
-/// Does this on a runtime of its own: what several tests share belongs to none of theirs.
-pub fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
+/// Runs a future on a new runtime, because a value that several tests share must outlive their runtimes.
+pub fn run_on_new_runtime<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
-        .block_on(work)
+        .block_on(future)
 }

@@ -1,5 +1,6 @@
-//! The commands of the document beside the rules do what it promises. They are run as they stand there, on a copy; only
-//! paths, the address of Prometheus and the number of days are put in.
+//! The commands in `deploy/prometheus/README.md`, run on a copy of the shipped files.
+//!
+//! Only paths, the address of Prometheus and the number of days are replaced.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,16 +14,18 @@ use tokio::time::{Instant, sleep};
 use crate::common::markdown::{commands, files_with_suffix, table};
 use crate::common::prometheus::PrometheusBuilder;
 use crate::common::promtool::run_shell;
-use crate::shipped::{self, FOLDER};
-use crate::zones::{edited, edits};
+use crate::rule_files::{self, FOLDER, Rule};
+use crate::time_zones::{apply_edits, edits};
 
+/// Record that the volume alerts compare with.
 const MEDIAN: &str = "job_account:ringcentral_call_sessions_in_progress:median_max_avg1h";
+/// Series of the backfilled scrapes.
 const CALLS: &str = "ringcentral_call_sessions_in_progress{job=\"ringcentral\",instance=\"localhost:10072\",account=\"default\"}";
-/// Prometheus looks for new blocks every minute.
-const SOON: Duration = Duration::from_secs(150);
+/// Longest wait for a new block, which Prometheus looks for every minute.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// A copy of all that is shipped.
-fn copy() -> TempDir {
+/// Copies the shipped folder into a temporary one.
+fn copy_shipped() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     run_shell(
         Path::new(FOLDER),
@@ -31,31 +34,31 @@ fn copy() -> TempDir {
     folder
 }
 
-/// Runs a line of the shell while the log of Prometheus goes on being read.
-async fn beside(folder: &Path, line: String) -> String {
+/// Runs a shell line without blocking the task that reads the log of Prometheus.
+async fn shell_async(folder: &Path, line: String) -> String {
     let folder = folder.to_owned();
     spawn_blocking(move || run_shell(&folder, &line))
         .await
         .unwrap()
 }
 
-/// The commands that hold this.
-fn command(holds: &str) -> String {
-    commands(&shipped::readme())
+/// Returns the first command of the README that contains this text.
+fn command(text: &str) -> String {
+    commands(&rule_files::readme())
         .into_iter()
-        .find(|command| command.contains(holds))
+        .find(|command| command.contains(text))
         .unwrap()
 }
 
 #[test]
-fn every_command_is_run_by_a_test() {
+fn every_readme_command_has_a_test() {
     let known = [
         "promtool check config",
         "create-blocks-from",
         "sed -i 's/time()",
         "RUNBOOK.md|",
     ];
-    let all = commands(&shipped::readme());
+    let all = commands(&rule_files::readme());
     assert!(
         all.iter()
             .all(|command| known.iter().any(|known| command.contains(known))),
@@ -65,8 +68,9 @@ fn every_command_is_run_by_a_test() {
 }
 
 #[tokio::test]
-async fn the_rules_are_installed_as_documented() {
-    let (shipped, installed) = (copy(), tempfile::tempdir().unwrap());
+async fn install_commands_install_the_rules() {
+    let shipped = copy_shipped();
+    let installed = tempfile::tempdir().unwrap();
     std::fs::copy(
         format!("{FOLDER}/prometheus.yml"),
         installed.path().join("prometheus.yml"),
@@ -77,30 +81,30 @@ async fn the_rules_are_installed_as_documented() {
         .await;
     let lines = command("promtool check config")
         .replace("/etc/prometheus", installed.path().to_str().unwrap());
-    let said = beside(
+    let output = shell_async(
         shipped.path(),
         lines.replace("http://localhost:9090", server.url()),
     )
     .await;
-    assert!(said.contains("2 rule files found"), "{said}");
+    assert!(output.contains("2 rule files found"), "{output}");
 }
 
 #[test]
-fn the_commands_for_chicago_do_what_its_row_says() {
-    let folder = copy();
+fn chicago_command_equals_the_edits_of_its_row() {
+    let folder = copy_shipped();
     run_shell(folder.path(), &command("sed -i 's/time()"));
     let rules =
         std::fs::read_to_string(folder.path().join("rules/ringcentral.recording.yml")).unwrap();
-    let rows = edits(&table(&shipped::readme(), "zone"));
+    let rows = edits(&table(&rule_files::readme(), "zone"));
     let (_, chicago) = rows
         .iter()
         .find(|(zone, _)| zone == "America/Chicago")
         .unwrap();
     assert_eq!(
-        shipped::rules_in(&rules)[0].expr,
-        edited(&shipped::business_hours(), chicago)
+        rule_files::parse_rules(&rules)[0].expr,
+        apply_edits(&rule_files::business_hours(), chicago)
     );
-    let others = |rules: Vec<shipped::Rule>| {
+    let other_exprs = |rules: Vec<Rule>| {
         rules
             .into_iter()
             .skip(1)
@@ -108,19 +112,19 @@ fn the_commands_for_chicago_do_what_its_row_says() {
             .collect::<Vec<_>>()
     };
     assert_eq!(
-        others(shipped::rules_in(&rules)),
-        others(shipped::records()),
-        "no other rule is touched"
+        other_exprs(rule_files::parse_rules(&rules)),
+        other_exprs(rule_files::records()),
+        "the other rules are unchanged"
     );
 }
 
 #[test]
-fn one_command_turns_all_links_to_another_runbook_and_the_unit_tests_too() {
-    let folder = copy();
+fn runbook_command_changes_links_in_rules_and_tests() {
+    let folder = copy_shipped();
     run_shell(folder.path(), &command("RUNBOOK.md|"));
     let alerts =
         std::fs::read_to_string(folder.path().join("rules/ringcentral.alerts.yml")).unwrap();
-    for alert in shipped::rules_in(&alerts) {
+    for alert in rule_files::parse_rules(&alerts) {
         let link = format!(
             "https://wiki.example.com/ringcentral#{}",
             alert.name().to_lowercase()
@@ -130,18 +134,19 @@ fn one_command_turns_all_links_to_another_runbook_and_the_unit_tests_too() {
     run_shell(folder.path(), "promtool test rules tests/platform.test.yml");
 }
 
-/// Sixteen days of scrapes, every five minutes, with as many calls as always.
+/// Returns 16 days of samples in OpenMetrics format, one every five minutes, with a constant number of calls.
 fn scrapes(now: i64) -> String {
     let mut text = String::new();
-    for at in (now - 16 * 86_400..now).step_by(300) {
-        writeln!(text, "{CALLS} 27 {at}").unwrap();
+    for time in (now - 16 * 86_400..now).step_by(300) {
+        writeln!(text, "{CALLS} 27 {time}").unwrap();
     }
     text + "# EOF\n"
 }
 
 #[tokio::test]
-async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
-    let (shipped, folder) = (copy(), tempfile::tempdir().unwrap());
+async fn backfill_commands_fill_the_median_of_past_weeks() {
+    let shipped = copy_shipped();
+    let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::write(
         folder.path().join("scrapes.om"),
@@ -161,7 +166,7 @@ async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
     sleep(Duration::from_secs(12)).await;
     assert!(
         server.values(MEDIAN).await.is_empty(),
-        "two weeks are not recorded yet"
+        "the median needs two recorded weeks"
     );
 
     let lines = command("create-blocks-from")
@@ -169,15 +174,15 @@ async fn the_past_is_filled_in_as_documented_and_so_what_is_usual_is_known() {
     let lines = lines
         .replace("http://localhost:9090", server.url())
         .replace("22 days ago", "15 days ago");
-    beside(shipped.path(), lines).await;
-    let deadline = Instant::now() + SOON;
+    shell_async(shipped.path(), lines).await;
+    let deadline = Instant::now() + BLOCK_TIMEOUT;
     while server.values(MEDIAN).await.is_empty() {
         assert!(Instant::now() < deadline, "{}", server.log());
         sleep(Duration::from_secs(1)).await;
     }
-    let usual: Vec<_> = server.values(MEDIAN).await.into_values().collect();
+    let medians: Vec<_> = server.values(MEDIAN).await.into_values().collect();
     assert!(
-        usual.len() == 1 && (usual[0] - 27.0).abs() < 1e-6,
-        "{usual:?}"
+        medians.len() == 1 && (medians[0] - 27.0).abs() < 1e-6,
+        "{medians:?}"
     );
 }

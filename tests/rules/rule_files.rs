@@ -1,6 +1,4 @@
-//! The rules as they are shipped, and their unit tests.
-//!
-//! Owns: where the files are, and their form. Refuses to know: what is right in them.
+//! Parser for the shipped rule files and their unit tests.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +9,12 @@ use serde::de::DeserializeOwned;
 use crate::common::markdown;
 use crate::common::promql::{self, Expr};
 
-/// The folder, from the package's, in which tests run.
+/// Folder of the shipped files, relative to the package.
 pub const FOLDER: &str = "deploy/prometheus";
-/// The rule that is meant to be edited.
+/// Name of the rule that users edit.
 pub const BUSINESS_HOURS: &str = "job_account:ringcentral_business_hours:bool";
 
-/// A recording rule or an alert.
+/// Recording or alerting rule.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -24,9 +22,8 @@ pub struct Rule {
     pub alert: Option<String>,
     pub expr: String,
     #[serde(rename = "for")]
-    pub waits: Option<String>,
-    #[serde(rename = "keep_firing_for")]
-    pub stays: Option<String>,
+    pub hold_duration: Option<String>,
+    pub keep_firing_for: Option<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -34,91 +31,99 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The name of the alert or of what it records.
+    /// Returns the name of the alert or of the recorded series.
     pub fn name(&self) -> &str {
         self.alert.as_deref().or(self.record.as_deref()).unwrap()
     }
 
+    /// Returns the label `severity`, or an empty text.
     pub fn severity(&self) -> &str {
         self.labels.get("severity").map_or("", String::as_str)
     }
 
+    /// Returns an annotation, or an empty text.
     pub fn annotation(&self, name: &str) -> &str {
         self.annotations.get(name).map_or("", String::as_str)
     }
 
+    /// Parses the expression.
     pub fn parsed(&self) -> Expr {
         promql::parse(&self.expr).unwrap_or_else(|error| panic!("{}: {error}", self.name()))
     }
 }
 
 #[derive(Deserialize)]
-struct Rules {
-    groups: Vec<Group>,
+struct RuleFile {
+    groups: Vec<RuleGroup>,
 }
 
 #[derive(Deserialize)]
-struct Group {
+struct RuleGroup {
     rules: Vec<Rule>,
 }
 
-/// A block of promtool's unit tests.
+/// One unit test of promtool.
 #[derive(Deserialize)]
-pub struct Case {
+pub struct UnitTest {
     pub name: String,
     #[serde(default, rename = "promql_expr_test")]
-    pub values: Vec<Value>,
+    pub values: Vec<ExpressionTest>,
     #[serde(default, rename = "alert_rule_test")]
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<AlertTest>,
 }
 
 #[derive(Deserialize)]
-pub struct Value {
+/// Expression of a unit test and its expected samples.
+pub struct ExpressionTest {
     pub expr: String,
     #[serde(default, rename = "exp_samples")]
     pub samples: Vec<Sample>,
 }
 
 #[derive(Deserialize)]
+/// Expected sample.
 pub struct Sample {
     pub labels: String,
 }
 
 #[derive(Deserialize)]
-pub struct Alert {
+/// Alert name of a unit test and its expected alerts.
+pub struct AlertTest {
     pub alertname: String,
     #[serde(default, rename = "exp_alerts")]
-    pub expected: Vec<Expected>,
+    pub expected: Vec<ExpectedAlert>,
 }
 
 #[derive(Deserialize)]
-pub struct Expected {
+/// Expected alert.
+pub struct ExpectedAlert {
     #[serde(rename = "exp_labels")]
     pub labels: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
-struct Cases {
-    tests: Vec<Case>,
+struct UnitTestFile {
+    tests: Vec<UnitTest>,
 }
 
-/// All rules, in the order in which they stand.
+/// Reads all rules, in file order.
 pub fn rules() -> Vec<Rule> {
     let texts = markdown::files_with_suffix(Path::new(FOLDER).join("rules"), ".yml")
         .into_iter()
         .map(|file| read(&file));
-    texts.flat_map(|text| rules_in(&text)).collect()
+    texts.flat_map(|text| parse_rules(&text)).collect()
 }
 
-/// The rules of a file.
-pub fn rules_in(text: &str) -> Vec<Rule> {
-    yaml::<Rules>(text)
+/// Parses the rules of a file.
+pub fn parse_rules(text: &str) -> Vec<Rule> {
+    parse_yaml::<RuleFile>(text)
         .groups
         .into_iter()
         .flat_map(|group| group.rules)
         .collect()
 }
 
+/// Reads all alerting rules.
 pub fn alerts() -> Vec<Rule> {
     rules()
         .into_iter()
@@ -126,6 +131,7 @@ pub fn alerts() -> Vec<Rule> {
         .collect()
 }
 
+/// Reads all recording rules.
 pub fn records() -> Vec<Rule> {
     rules()
         .into_iter()
@@ -133,31 +139,35 @@ pub fn records() -> Vec<Rule> {
         .collect()
 }
 
-/// All blocks of the unit tests.
-pub fn cases() -> Vec<Case> {
+/// Reads all unit tests.
+pub fn unit_tests() -> Vec<UnitTest> {
     let texts = markdown::files_with_suffix(Path::new(FOLDER).join("tests"), ".test.yml")
         .into_iter()
         .map(|file| read(&file));
-    texts.flat_map(|text| yaml::<Cases>(&text).tests).collect()
+    texts
+        .flat_map(|text| parse_yaml::<UnitTestFile>(&text).tests)
+        .collect()
 }
 
-/// An expression and those of all that it builds on.
-pub fn chain(expr: Expr) -> Vec<Expr> {
+/// Returns an expression followed by the expressions of all records that it uses, directly or indirectly.
+pub fn with_dependencies(expr: Expr) -> Vec<Expr> {
     let records = records();
-    let mut chain = vec![expr];
+    let mut exprs = vec![expr];
     let mut next = 0;
-    while next < chain.len() {
-        let selected = promql::selectors(&chain[next]);
-        let below = records
-            .iter()
-            .filter(|record| selected.iter().any(|one| one.metric == record.name()));
-        chain.extend(below.map(Rule::parsed).collect::<Vec<_>>());
+    while next < exprs.len() {
+        let selected = promql::selectors(&exprs[next]);
+        let used = records.iter().filter(|record| {
+            selected
+                .iter()
+                .any(|selector| selector.metric == record.name())
+        });
+        exprs.extend(used.map(Rule::parsed).collect::<Vec<_>>());
         next += 1;
     }
-    chain
+    exprs
 }
 
-/// The expression of business hours, as it is shipped.
+/// Returns the shipped expression of the business hours rule.
 pub fn business_hours() -> String {
     records()
         .into_iter()
@@ -166,15 +176,17 @@ pub fn business_hours() -> String {
         .expr
 }
 
-/// The document beside the rules.
+/// Reads `deploy/prometheus/README.md`.
 pub fn readme() -> String {
     markdown::read(&format!("{FOLDER}/README.md"))
 }
 
+/// Reads a file of the package.
 fn read(file: &Path) -> String {
     markdown::read(file.to_str().unwrap())
 }
 
-pub fn yaml<T: DeserializeOwned>(text: &str) -> T {
+/// Parses YAML; panics with the error and the text.
+pub fn parse_yaml<T: DeserializeOwned>(text: &str) -> T {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
