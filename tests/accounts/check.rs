@@ -91,7 +91,7 @@ async fn one_account_may_be_chosen_and_the_others_are_left_alone() {
     assert!(checked.members[0].is_untouched() && checked.members[2].is_untouched());
     let (code, words, error) = output(checked.command(&["--account", "d"])).await;
     let expected =
-        "ringcentral-exporter: --account: there is no account \"d\"; accepted is a, b, c\n";
+        "ringcentral-exporter: --account: unknown account \"d\": expected one of a, b, c\n";
     assert_eq!(
         (code, words.as_str(), error.as_str()),
         (Some(2), "", expected)

@@ -116,7 +116,7 @@ async fn fifty_accounts_are_told_worst_first_and_scroll_in_one_direction_alone()
         "{states:?}"
     );
     assert!(
-        wide.dom.contains("50 accounts: 5 failing, 45 fine."),
+        wide.dom.contains("50 accounts: 5 failing, 45 ok."),
         "{}",
         wide.dom
     );

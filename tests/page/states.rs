@@ -32,16 +32,16 @@ async fn fine() {
     let rig = Rig::start(Scenario::normal()).await;
     rig.scrape().await;
     let words = [
-        "1 account: fine.",
-        ">Fine<",
+        "1 account: ok.",
+        ">OK<",
         "calls in progress",
-        "heavy: 9 of 10 in 60 s",
-        "a fetch every 7.5 s at most",
-        "200 extensions, read",
-        "ends in 59 min",
-        ", in 29 days",
+        "heavy: 9 of 10 left in 60 s",
+        "at most one fetch every 7.5 s",
+        "200 extensions, fetched",
+        "expires in 59 min",
+        "expires in 29 days",
         "/metrics?account=default",
-        "<title>Fine: ",
+        "<title>OK: ",
     ];
     shows(&rig, "fine", &words).await;
     assert_eq!(
@@ -55,10 +55,10 @@ async fn fine() {
 async fn not_yet_fetched() {
     let rig = Rig::start(Scenario::normal()).await;
     let words = [
-        "1 account: not yet fetched.",
-        "the first scrape does it",
+        "1 account: pending.",
+        "the first scrape starts a fetch",
         "Calls unknown",
-        "none so far",
+        "none yet",
     ];
     shows(&rig, "unfetched", &words).await;
     assert!(
@@ -87,7 +87,7 @@ async fn failing() {
         "403 CMN-408",
         "What to do",
         "--ringcentral.level=extension",
-        "The next try is in",
+        "The next attempt is in",
     ];
     shows(&rig, "failing", &words).await;
 }
@@ -105,7 +105,7 @@ async fn blocked() {
         ">Blocked<",
         "This passes by itself",
         "rate_limited",
-        "The next try is in 9 min",
+        "The next attempt is in 9 min",
         "an app of its own",
     ];
     shows(&rig, "blocked", &words).await;
@@ -125,8 +125,8 @@ async fn stale() {
         &[
             ">Stale<",
             "Calls unknown",
-            "last seen",
-            "does Prometheus scrape?",
+            "last fetched",
+            "Does Prometheus scrape this exporter?",
         ],
     )
     .await;
@@ -158,10 +158,10 @@ async fn a_reload_that_failed() {
         &rig,
         "reload",
         &[
-            ">Fine<",
+            ">OK<",
             "The last reload failed",
-            "A restart would not come up",
-            "correct it",
+            "A restart would fail",
+            "Correct the error that the log shows",
         ],
     )
     .await;
@@ -176,7 +176,7 @@ async fn without_the_list_of_extensions() {
     .await;
     rig.scrape().await;
     let words = [
-        ">Fine<",
+        ">OK<",
         "The list of extensions was not read",
         "extensions_forbidden",
         "Read Accounts",

@@ -39,7 +39,7 @@ async fn our_own_certificate_is_not_verified_and_no_login_is_needed() {
 async fn where_clients_need_a_certificate_a_tcp_probe_is_advised() {
     let clients = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
     let stage = Stage::start(&format!("{TLS}{clients}"), &[]).await;
-    let line = "clients need a certificate, and a health check has none: use a TCP probe";
+    let line = "client certificate required, which `health` does not have: use a TCP probe";
     let (code, said) = health(&stage).await;
     assert!(
         code == Some(1) && said.starts_with("https://") && said.ends_with(line),
