@@ -78,7 +78,9 @@ async fn another_program_in_its_place_is_not_healthy() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: unexpected response: another program uses this address")
+            format!(
+                "http://{address}/-/healthy: unexpected response: another program uses this address"
+            )
         )
     );
     let address =

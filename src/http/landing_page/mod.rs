@@ -185,10 +185,10 @@ fn links(telemetry_path: &str) -> Markup {
         ul {
             li {
                 a href=(telemetry_path) { (telemetry_path) }
-                " metrics for Prometheus; a request fetches from RingCentral if the rate limit allows it"
+                ": metrics for Prometheus; a request fetches from RingCentral if the rate limit allows it"
             }
-            li { a href="/sd" { "/sd" } " one target per account, for Prometheus service discovery" }
-            li { a href="/-/healthy" { "/-/healthy" } " and " a href="/-/ready" { "/-/ready" } " for probes" }
+            li { a href="/sd" { "/sd" } ": one target per account, for Prometheus service discovery" }
+            li { a href="/-/healthy" { "/-/healthy" } " and " a href="/-/ready" { "/-/ready" } ": for probes" }
         }
     }
 }

@@ -109,7 +109,10 @@ async fn a_jwt_that_ends_soon_is_a_warning() {
         &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
         "jwt_ends_soon",
     );
-    assert!(words.contains("  JWT           expires in 4 days ("), "{words}");
+    assert!(
+        words.contains("  JWT           expires in 4 days ("),
+        "{words}"
+    );
 }
 
 #[tokio::test]
