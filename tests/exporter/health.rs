@@ -72,7 +72,7 @@ async fn another_program_in_its_place_is_not_healthy() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: the answer is 503")
+            format!("http://{address}/-/healthy: unexpected status 503")
         )
     );
     let address = peer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
@@ -80,7 +80,9 @@ async fn another_program_in_its_place_is_not_healthy() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: another program answers there")
+            format!(
+                "http://{address}/-/healthy: unexpected response: another program uses this address"
+            )
         )
     );
     let address =
@@ -98,7 +100,7 @@ async fn an_exporter_that_hangs_is_given_three_seconds() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: no answer in 3 s")
+            format!("http://{address}/-/healthy: no response within 3 s")
         )
     );
     assert!(

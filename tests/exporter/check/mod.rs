@@ -72,14 +72,20 @@ fn masked(words: &str) -> String {
 
 fn masked_line(line: &str) -> String {
     let masks = [
-        ("  request id  ", "ID"),
-        ("  JWT         ends on ", "DATE: in N days"),
+        ("  request id    ", "ID"),
+        ("  JWT           expires in ", "N days (DATE)"),
+        ("  last fetch    failed after ", "N ms"),
+        ("  extensions    200 extensions, fetched ", "N s ago"),
     ];
-    if let Some((start, mask)) = masks
-        .iter()
-        .find(|(start, _)| line.starts_with(start) && !line.contains("past"))
+    for (start, mask) in masks {
+        if line.starts_with(start) {
+            return format!("{start}{mask}");
+        }
+    }
+    if line.starts_with("  last fetch    ")
+        && let Some((fetched, _)) = line.rsplit_once(" in ")
     {
-        return format!("{start}{mask}");
+        return format!("{fetched} in N ms");
     }
     match line
         .rsplit_once("127.0.0.1:")

@@ -109,7 +109,10 @@ async fn a_jwt_that_ends_soon_is_a_warning() {
         &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
         "jwt_ends_soon",
     );
-    assert!(words.contains(": in 4 days\n"), "{words}");
+    assert!(
+        words.contains("  JWT           expires in 4 days ("),
+        "{words}"
+    );
 }
 
 #[tokio::test]
@@ -119,7 +122,7 @@ async fn the_account_may_be_named_and_an_unknown_name_is_told_which_there_are() 
     says(check(&simulator, &named), 0, "ok_named").await;
     let (code, words, error) = output(check(&simulator, &["--account", "paris"])).await;
     let expected =
-        "ringcentral-exporter: --account: there is no account \"paris\"; accepted is default\n";
+        "ringcentral-exporter: --account: unknown account \"paris\": expected one of default\n";
     assert_eq!(
         (code, words.as_str(), error.as_str()),
         (Some(2), "", expected)
