@@ -103,7 +103,7 @@ fn why(error: &reqwest::Error) -> String {
     match error.status() {
         Some(status) => format!("the answer is {}", status.as_u16()),
         None if error.is_timeout() => format!("no answer in {} s", PATIENCE.as_secs()),
-        None => advised(TransportError::from_reqwest(error, false).what),
+        None => advised(TransportError::from_reqwest(error, false).message),
     }
 }
 

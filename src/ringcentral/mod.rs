@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod operation;
 pub mod pagination;
 pub mod rate_limit;
+pub mod reason;
 pub mod response_body;
 pub mod status;
 pub mod token;
@@ -41,6 +42,7 @@ pub mod wire;
 
 pub use cause::Cause;
 pub use client::{Client, FetchResult};
-pub use error::{Error, Reason};
+pub use error::Error;
 pub use login::{ClientConfig, ClientState};
 pub use operation::Operation;
+pub use reason::Reason;

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::error::Error;
 use crate::ringcentral::login::Session;
 use crate::ringcentral::operation::Operation;
+use crate::ringcentral::reason::Reason;
 
 /// More pages than any account has: 100,000 records.
 const MAX_PAGES: usize = 100;

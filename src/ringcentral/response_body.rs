@@ -101,7 +101,7 @@ mod tests {
     fn unzipped(zipped: &[u8]) -> Result<Vec<u8>, String> {
         gunzip(zipped, 0)
             .map(|body| body.to_vec())
-            .map_err(|breakage| breakage.what)
+            .map_err(|breakage| breakage.message)
     }
 
     #[test]

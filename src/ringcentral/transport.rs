@@ -15,10 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
-use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::error::Error;
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::reason::Reason;
 use crate::ringcentral::response_body;
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
@@ -227,7 +228,7 @@ impl Transport {
             .inspect(|reply| self.last_body_len = reply.body.len());
         reply.map_err(|broken| Error {
             cause: broken.cause,
-            ..self.record_failure(operation, broken.reason, broken.what)
+            ..self.record_failure(operation, broken.reason, broken.message)
         })
     }
 

@@ -1,158 +1,186 @@
-//! What broke on the way to an answer: **pure**.
+//! Why a request got no valid response. Pure.
 //!
-//! Owns: reading the chain of causes in an error of the HTTP client: name, connection, proxy, TLS, or an answer that is
-//! none. Refuses to repeat: addresses, which the outer errors name; the innermost speaks alone. Some links have no type
-//! that can be asked for and are known by their words, which the tests of `check` hold fast.
+//! Classifies the chain of errors of the HTTP client. Some errors in it have private types and are recognised by their
+//! texts, which the tests of `check` verify. Messages are those of the innermost error, since the outer ones contain addresses.
 
 use std::error::Error;
 use std::io;
-use std::iter::successors;
 
 use crate::ringcentral::cause::Cause;
-use crate::ringcentral::error::Reason;
+use crate::ringcentral::reason::Reason;
 
-/// Why there is no answer.
+/// The failure of a request below HTTP, or a response that is not valid.
 #[derive(Debug)]
 pub struct TransportError {
-    /// What is counted.
+    /// The reason that metrics count.
     pub reason: Reason,
-    /// What a person looks up.
+    /// The cause in detail.
     pub cause: Cause,
     /// What happened.
-    pub what: String,
+    pub message: String,
 }
 
 type ErrorRef<'a> = &'a (dyn Error + 'static);
 
 impl TransportError {
-    /// The time ran out.
+    /// Creates the error for a request that timed out.
     #[must_use]
     pub fn timeout() -> Self {
-        Self::new(Reason::Timeout, Cause::Timeout, "no whole answer in time")
-    }
-
-    /// An answer came, and cannot be believed.
-    #[must_use]
-    pub fn invalid_response(what: &str) -> Self {
-        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, what)
-    }
-
-    /// Reads an error; `proxied` says that a proxy was to be asked.
-    #[must_use]
-    pub fn from_reqwest(error: &reqwest::Error, proxied: bool) -> Self {
-        let links: Vec<ErrorRef<'_>> =
-            successors(Some(error as ErrorRef<'_>), |link| cause_of(*link)).collect();
-        let innermost = links.last().map(ToString::to_string).unwrap_or_default();
-        let told = classify_tls(&links)
-            .or_else(|| classify_proxy(&links))
-            .or_else(|| classify_parse(&links));
-        let (reason, cause, what) =
-            told.unwrap_or_else(|| classify_connect(error, &links, proxied));
         Self::new(
-            reason,
-            cause,
-            if what.is_empty() { &innermost } else { what },
+            Reason::Timeout,
+            Cause::Timeout,
+            "no complete response in time",
         )
     }
 
-    fn new(reason: Reason, cause: Cause, what: &str) -> Self {
+    /// Creates the error for a response that is not valid.
+    #[must_use]
+    pub fn invalid_response(message: &str) -> Self {
+        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, message)
+    }
+
+    /// Classifies an error of the HTTP client. `uses_proxy` is whether the request was sent through a proxy.
+    #[must_use]
+    pub fn from_reqwest(error: &reqwest::Error, uses_proxy: bool) -> Self {
+        let mut chain: Vec<ErrorRef<'_>> = vec![error];
+        let mut innermost: ErrorRef<'_> = error;
+        while let Some(inner) = inner_error(innermost) {
+            chain.push(inner);
+            innermost = inner;
+        }
+        let classified = classify_tls(&chain)
+            .or_else(|| classify_proxy(&chain))
+            .or_else(|| classify_parse(&chain))
+            .unwrap_or_else(|| classify_connect(error, &chain, uses_proxy));
+        match classified.message {
+            Some(message) => Self::new(classified.reason, classified.cause, message),
+            None => Self::new(classified.reason, classified.cause, &innermost.to_string()),
+        }
+    }
+
+    fn new(reason: Reason, cause: Cause, message: &str) -> Self {
         Self {
             reason,
             cause,
-            what: what.to_owned(),
+            message: message.to_owned(),
         }
     }
 }
 
-/// What is told; empty words stand for those of the innermost link.
-type Classification = (Reason, Cause, &'static str);
-
-fn classify_tls(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let cause = match links
-        .iter()
-        .find_map(|link| link.downcast_ref::<rustls::Error>())?
-    {
-        rustls::Error::InvalidCertificate(_) => Cause::UntrustedCertificate,
-        rustls::Error::InvalidMessage(_) => {
-            return Some((Reason::Tls, Cause::NoTls, "the answer is not TLS"));
-        }
-        _ => Cause::TlsRefused,
-    };
-    Some((Reason::Tls, cause, ""))
+/// What an error chain means. Without a message, that of the innermost error is used.
+struct Classification {
+    reason: Reason,
+    cause: Cause,
+    message: Option<&'static str>,
 }
 
-/// The way to an https server leads through a tunnel, whose errors have a type that is not public.
-fn classify_proxy(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let words: Vec<_> = links.iter().map(ToString::to_string).collect();
-    let tunnel = words
+impl Classification {
+    fn new(reason: Reason, cause: Cause) -> Self {
+        Self {
+            reason,
+            cause,
+            message: None,
+        }
+    }
+
+    fn with_message(reason: Reason, cause: Cause, message: &'static str) -> Self {
+        Self {
+            message: Some(message),
+            ..Self::new(reason, cause)
+        }
+    }
+}
+
+fn classify_tls(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+    let error = chain
         .iter()
-        .find_map(|words| words.strip_prefix("tunnel error: "))?;
-    Some(match tunnel {
-        "failed to create underlying connection" => (Reason::Connect, Cause::ProxyUnreachable, ""),
-        "proxy authorization required" => (
-            Reason::Connect,
-            Cause::ProxyRefused,
-            "the proxy asks for a user and a password",
-        ),
-        "unsuccessful" => (
-            Reason::Connect,
-            Cause::ProxyRefused,
-            "the proxy opened no way to the server",
-        ),
-        _ => (
-            Reason::Connect,
-            Cause::ProxyRefused,
-            "the proxy's answer broke off",
-        ),
+        .find_map(|error| error.downcast_ref::<rustls::Error>())?;
+    Some(match error {
+        rustls::Error::InvalidCertificate(_) => {
+            Classification::new(Reason::Tls, Cause::UntrustedCertificate)
+        }
+        rustls::Error::InvalidMessage(_) => {
+            Classification::with_message(Reason::Tls, Cause::NoTls, "the response is not TLS")
+        }
+        _ => Classification::new(Reason::Tls, Cause::TlsRefused),
     })
 }
 
-fn classify_parse(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let mut http = links
+/// Classifies errors of the tunnel through which an `https` server is reached; their type is private.
+fn classify_proxy(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+    let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
+    let text = texts
         .iter()
-        .filter_map(|link| link.downcast_ref::<hyper::Error>());
-    http.any(hyper::Error::is_parse)
-        .then_some((Reason::InvalidResponse, Cause::NotRingCentral, ""))
+        .find_map(|text| text.strip_prefix("tunnel error: "))?;
+    let message = match text {
+        "failed to create underlying connection" => {
+            return Some(Classification::new(
+                Reason::Connect,
+                Cause::ProxyUnreachable,
+            ));
+        }
+        "proxy authorization required" => "the proxy requires a user and a password",
+        "unsuccessful" => "the proxy did not open a tunnel to the server",
+        _ => "the proxy closed the connection before its response was complete",
+    };
+    Some(Classification::with_message(
+        Reason::Connect,
+        Cause::ProxyRefused,
+        message,
+    ))
+}
+
+fn classify_parse(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+    let mut http_errors = chain
+        .iter()
+        .filter_map(|error| error.downcast_ref::<hyper::Error>());
+    http_errors
+        .any(hyper::Error::is_parse)
+        .then_some(Classification::new(
+            Reason::InvalidResponse,
+            Cause::NotRingCentral,
+        ))
 }
 
 fn classify_connect(
     error: &reqwest::Error,
-    links: &[ErrorRef<'_>],
-    proxied: bool,
+    chain: &[ErrorRef<'_>],
+    uses_proxy: bool,
 ) -> Classification {
-    let chain_contains = |words: &str| links.iter().any(|link| link.to_string() == words);
-    match () {
-        () if error.is_timeout() => (Reason::Timeout, Cause::Timeout, ""),
-        () if error.is_connect() && proxied => (Reason::Connect, Cause::ProxyUnreachable, ""),
-        () if chain_contains("dns error") => (Reason::Connect, Cause::NameNotFound, ""),
-        () if chain_contains("tls handshake eof") => (
-            Reason::Connect,
-            Cause::NoTls,
-            "the connection ended in the TLS handshake",
-        ),
-        () if error.is_connect() && !was_established(links) => {
-            (Reason::Connect, Cause::Unreachable, "")
-        }
-        () => (Reason::Connect, Cause::BrokenConnection, ""),
-    }
+    let chain_contains = |text: &str| chain.iter().any(|error| error.to_string() == text);
+    let cause = if error.is_timeout() {
+        return Classification::new(Reason::Timeout, Cause::Timeout);
+    } else if error.is_connect() && uses_proxy {
+        Cause::ProxyUnreachable
+    } else if chain_contains("dns error") {
+        Cause::NameNotFound
+    } else if chain_contains("tls handshake eof") {
+        let message = "connection closed during the TLS handshake";
+        return Classification::with_message(Reason::Connect, Cause::NoTls, message);
+    } else if error.is_connect() && !was_established(chain) {
+        Cause::Unreachable
+    } else {
+        Cause::BrokenConnection
+    };
+    Classification::new(Reason::Connect, cause)
 }
 
-/// A connection that is reset was open; one that is refused, or leads nowhere, never was.
-fn was_established(links: &[ErrorRef<'_>]) -> bool {
+/// Returns whether the connection was open when it failed: a reset connection was, a refused one was not.
+fn was_established(chain: &[ErrorRef<'_>]) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let kinds = links
+    let mut io_errors = chain
         .iter()
-        .filter_map(|link| link.downcast_ref::<io::Error>().map(io::Error::kind));
-    kinds.into_iter().any(|kind| {
+        .filter_map(|error| error.downcast_ref::<io::Error>());
+    io_errors.any(|error| {
         matches!(
-            kind,
+            error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
         )
     })
 }
 
-/// The cause of an error; an I/O error that wraps another counts as a link of the chain.
-fn cause_of<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
+/// Returns the next error of the chain, also the one that an I/O error wraps.
+fn inner_error<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
