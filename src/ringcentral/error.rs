@@ -162,5 +162,4 @@ mod tests {
         assert!(!error.is_login_rejected());
         assert_eq!(error.code.as_deref(), Some("CMN-201"));
     }
-
 }
