@@ -7,7 +7,7 @@ use crate::ringcentral::reason::Reason;
 
 /// Generates [`Cause`] and its texts from one table.
 macro_rules! causes {
-    ($($variant:ident { label: $label:literal, summary: $summary:literal, hint: $hint:literal, })*) => {
+    ($($variant:ident = $label:literal, summary: $summary:literal, hint: $hint:literal;)*) => {
         /// The cause of a failure.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Cause {
@@ -46,151 +46,93 @@ macro_rules! causes {
 }
 
 causes! {
-    NameNotFound {
-        label: "name_not_found",
+    NameNotFound = "name_not_found",
         summary: "the server's host name cannot be resolved",
-        hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY",
-    }
-    Unreachable {
-        label: "unreachable",
+        hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY";
+    Unreachable = "unreachable",
         summary: "connection refused, or no route to the server",
-        hint: "check server name and port, and the firewall; if a proxy is required, set HTTPS_PROXY",
-    }
-    Timeout {
-        label: "no_answer",
+        hint: "check server name and port, and the firewall; if a proxy is required, set HTTPS_PROXY";
+    Timeout = "no_answer",
         summary: "no complete response in time",
-        hint: "check whether RingCentral is up, then server name and port, DNS, firewall and proxy (HTTPS_PROXY, NO_PROXY)",
-    }
-    BrokenConnection {
-        label: "broken_connection",
+        hint: "check whether RingCentral is up, then server name and port, DNS, firewall and proxy (HTTPS_PROXY, NO_PROXY)";
+    BrokenConnection = "broken_connection",
         summary: "the connection closed before the response was complete",
-        hint: "if this repeats, look for a firewall or proxy that closes connections, and check server name and port",
-    }
-    ProxyUnreachable {
-        label: "proxy_unreachable",
+        hint: "if this repeats, look for a firewall or proxy that closes connections, and check server name and port";
+    ProxyUnreachable = "proxy_unreachable",
         summary: "the proxy cannot be reached",
-        hint: "check HTTPS_PROXY: it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY",
-    }
-    ProxyRefused {
-        label: "proxy_refused",
+        hint: "check HTTPS_PROXY: it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY";
+    ProxyRefused = "proxy_refused",
         summary: "the proxy refused the connection",
-        hint: "check user and password in HTTPS_PROXY, and have the proxy's administrator allow CONNECT to the server's name and port",
-    }
-    UntrustedCertificate {
-        label: "untrusted_certificate",
+        hint: "check user and password in HTTPS_PROXY, and have the proxy's administrator allow CONNECT to the server's name and port";
+    UntrustedCertificate = "untrusted_certificate",
         summary: "the server's certificate is not trusted",
-        hint: "check server name and port, and the clock and root certificates of this system; behind a company proxy that intercepts TLS, set --ringcentral.ca-file (RC_CA_FILE)",
-    }
-    NoTls {
-        label: "no_tls",
+        hint: "check server name and port, and the clock and root certificates of this system; behind a company proxy that intercepts TLS, set --ringcentral.ca-file (RC_CA_FILE)";
+    NoTls = "no_tls",
         summary: "the server does not use TLS on this port",
-        hint: "check server name and port (https usually uses port 443), and whether a proxy or another program responds",
-    }
-    TlsRefused {
-        label: "tls_refused",
+        hint: "check server name and port (https usually uses port 443), and whether a proxy or another program responds";
+    TlsRefused = "tls_refused",
         summary: "no common TLS version or cipher suite",
-        hint: "check server name and port; the server must support TLS 1.2 or 1.3 and must not require a client certificate",
-    }
-    NoRootCertificates {
-        label: "no_root_certificates",
+        hint: "check server name and port; the server must support TLS 1.2 or 1.3 and must not require a client certificate";
+    NoRootCertificates = "no_root_certificates",
         summary: "this system has no root certificates",
-        hint: "install the package ca-certificates, or set SSL_CERT_FILE to a file with root certificates",
-    }
-    NotRingCentral {
-        label: "not_ringcentral",
+        hint: "install the package ca-certificates, or set SSL_CERT_FILE to a file with root certificates";
+    NotRingCentral = "not_ringcentral",
         summary: "the response is not from RingCentral, or was damaged in transit",
-        hint: "check that --ringcentral.server-url is RingCentral's, and that no proxy or captive portal responds in its place",
-    }
-    SecretUnreadable {
-        label: "secret_unreadable",
+        hint: "check that --ringcentral.server-url is RingCentral's, and that no proxy or captive portal responds in its place";
+    SecretUnreadable = "secret_unreadable",
         summary: "a secret file cannot be read",
-        hint: "check --ringcentral.client-secret-file and --ringcentral.jwt-file: the files must exist, not be empty, and be readable by the exporter's user",
-    }
-    BadClient {
-        label: "bad_client",
+        hint: "check --ringcentral.client-secret-file and --ringcentral.jwt-file: the files must exist, not be empty, and be readable by the exporter's user";
+    BadClient = "bad_client",
         summary: "invalid client id or client secret",
-        hint: "check client id and client secret, and that the app belongs to this server: copy both again from the developer console (Apps, the app, Credentials)",
-    }
-    JwtNotAllowed {
-        label: "jwt_not_allowed",
+        hint: "check client id and client secret, and that the app belongs to this server: copy both again from the developer console (Apps, the app, Credentials)";
+    JwtNotAllowed = "jwt_not_allowed",
         summary: "the app is not allowed to log in by JWT",
-        hint: "enable the JWT auth flow for the app in the developer console (Apps, the app, Settings, Auth)",
-    }
-    JwtExpired {
-        label: "jwt_expired",
+        hint: "enable the JWT auth flow for the app in the developer console (Apps, the app, Settings, Auth)";
+    JwtExpired = "jwt_expired",
         summary: "the JWT has expired",
-        hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one",
-    }
-    JwtRefused {
-        label: "jwt_refused",
+        hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one";
+    JwtRefused = "jwt_refused",
         summary: "the JWT is incomplete, revoked, for another app or server, or its user is disabled",
-        hint: "check the JWT in the developer console (your name, Credentials): it must exist and be allowed for this app; otherwise create a new one and copy all of it",
-    }
-    UserLocked {
-        label: "user_locked",
+        hint: "check the JWT in the developer console (your name, Credentials): it must exist and be allowed for this app; otherwise create a new one and copy all of it";
+    UserLocked = "user_locked",
         summary: "the JWT's user is locked after failed logins",
-        hint: "stop the exporter, have an admin unlock the user, correct the credentials, then start the exporter",
-    }
-    LoginRefused {
-        label: "login_refused",
+        hint: "stop the exporter, have an admin unlock the user, correct the credentials, then start the exporter";
+    LoginRefused = "login_refused",
         summary: "RingCentral rejected the login without a specific reason",
-        hint: "check client id, client secret and JWT, and that the app is active in the developer console",
-    }
-    SessionEnded {
-        label: "session_ended",
+        hint: "check client id, client secret and JWT, and that the app is active in the developer console";
+    SessionEnded = "session_ended",
         summary: "RingCentral revoked the access token",
-        hint: "check client id, client secret and JWT; if another program uses the same user and app, give the exporter an app of its own",
-    }
-    AppLacksCallLog {
-        label: "app_lacks_call_log",
+        hint: "check client id, client secret and JWT; if another program uses the same user and app, give the exporter an app of its own";
+    AppLacksCallLog = "app_lacks_call_log",
         summary: "the app is not allowed to read the call log",
-        hint: "add the permission Read Call Log to the app in the developer console (Apps, the app, Settings, Security)",
-    }
-    NotAdmin {
-        label: "not_admin",
+        hint: "add the permission Read Call Log to the app in the developer console (Apps, the app, Settings, Security)";
+    NotAdmin = "not_admin",
         summary: "the user is not allowed to read the calls of the whole account",
-        hint: "use an admin's JWT (permission ReadCompanyCallLog; in the Admin Portal Users, Roles, Company Call Log), or set --ringcentral.level=extension",
-    }
-    ExtensionsForbidden {
-        label: "extensions_forbidden",
+        hint: "use an admin's JWT (permission ReadCompanyCallLog; in the Admin Portal Users, Roles, Company Call Log), or set --ringcentral.level=extension";
+    ExtensionsForbidden = "extensions_forbidden",
         summary: "no permission to read the extension list",
-        hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role",
-    }
-    Forbidden {
-        label: "forbidden",
+        hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role";
+    Forbidden = "forbidden",
         summary: "permission denied",
-        hint: "check the app's permissions (developer console) and the user's role (Admin Portal, Users, Roles)",
-    }
-    WrongAccount {
-        label: "wrong_account",
+        hint: "check the app's permissions (developer console) and the user's role (Admin Portal, Users, Roles)";
+    WrongAccount = "wrong_account",
         summary: "the account id is not that of the JWT's account",
-        hint: "set --ringcentral.account-id to ~ or to the id of the JWT's account",
-    }
-    Refused {
-        label: "refused",
+        hint: "set --ringcentral.account-id to ~ or to the id of the JWT's account";
+    Refused = "refused",
         summary: "RingCentral rejected the request",
-        hint: "check --ringcentral.server-url and --ringcentral.account-id",
-    }
-    RateLimited {
-        label: "rate_limited",
+        hint: "check --ringcentral.server-url and --ringcentral.account-id";
+    RateLimited = "rate_limited",
         summary: "RingCentral's rate limit is exceeded",
-        hint: "wait, since any request during the penalty restarts it; if another program uses the same limit, give the exporter an app of its own; avoid frequent restarts",
-    }
-    NoBudget {
-        label: "no_budget",
+        hint: "wait, since any request during the penalty restarts it; if another program uses the same limit, give the exporter an app of its own; avoid frequent restarts";
+    NoBudget = "no_budget",
         summary: "the rate limit does not allow the request now",
-        hint: "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit",
-    }
-    ListTooLong {
-        label: "list_too_long",
+        hint: "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit";
+    ListTooLong = "list_too_long",
         summary: "the list has more pages than the rate limit allows",
-        hint: "ask RingCentral for a higher Heavy limit for the app; an app of its own gives the exporter the whole limit",
-    }
-    ServerError {
-        label: "server_error",
+        hint: "ask RingCentral for a higher Heavy limit for the app; an app of its own gives the exporter the whole limit";
+    ServerError = "server_error",
         summary: "RingCentral is unavailable or has an internal error",
-        hint: "wait and try again; RingCentral's support needs the request id",
-    }
+        hint: "wait and try again; RingCentral's support needs the request id";
 }
 
 impl Cause {

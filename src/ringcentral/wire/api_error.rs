@@ -1,7 +1,9 @@
 //! The body of an error response, as far as it is safe to repeat.
 
 use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity, read_document};
-use crate::ringcentral::wire::lenient::{Field, LenientObject, LenientString, ReadValue};
+use crate::ringcentral::wire::lenient::{
+    Field, LenientObject, LenientString, ReadValue, json_object,
+};
 
 /// The codes and names of an error response, without free text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,66 +18,43 @@ pub struct ApiError {
     pub parameter: Option<String>,
 }
 
-#[derive(Default)]
-struct ErrorBody<'a> {
-    errors: Field<ErrorList<'a>>,
-    error: Field<LenientString<'a>>,
-    error_code: Field<LenientString<'a>>,
-    permission_name: Field<LenientString<'a>>,
-}
-
-/// The first element of `errors`.
-#[derive(Default)]
-struct ErrorList<'a>(Option<LenientObject<ErrorEntry<'a>>>);
-
-#[derive(Default)]
-struct ErrorEntry<'a> {
-    error_code: Field<LenientString<'a>>,
-    permission_name: Field<LenientString<'a>>,
-    parameter_name: Field<LenientString<'a>>,
-}
-
-impl<'a> JsonObject<'a> for ErrorBody<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "errors" => self.errors.read(json),
-            "error" => self.error.read(json),
-            "errorCode" => self.error_code.read(json),
-            "permissionName" => self.permission_name.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    struct ErrorBody<'a> {
+        errors: FirstError<'a> = "errors",
+        error: LenientString<'a> = "error",
+        error_code: LenientString<'a> = "errorCode",
+        permission_name: LenientString<'a> = "permissionName",
     }
 }
 
-impl<'a> ReadValue<'a> for ErrorList<'a> {
+json_object! {
+    struct ErrorEntry<'a> {
+        error_code: LenientString<'a> = "errorCode",
+        permission_name: LenientString<'a> = "permissionName",
+        parameter_name: LenientString<'a> = "parameterName",
+    }
+}
+
+/// The first element of an array, its default where there is none.
+#[derive(Default)]
+struct FirstError<'a>(LenientObject<ErrorEntry<'a>>);
+
+impl<'a> ReadValue<'a> for FirstError<'a> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        if json.peek()? != b'[' {
+        if json.peek() != Some(b'[') {
             return json.skip_value();
         }
+        let mut is_first = true;
         json.read_array(|json| {
-            if self.0.is_some() {
+            if is_first {
+                self.0.read_value(json)?;
+            } else {
                 json.skip_value()?;
-                return Ok(());
             }
-            let mut entry = LenientObject::default();
-            if entry.read_value(json)? == Validity::Malformed {
-                entry = LenientObject::default();
-            }
-            self.0 = Some(entry);
+            is_first = false;
             Ok(())
         })?;
         Ok(Validity::Valid)
-    }
-}
-
-impl<'a> JsonObject<'a> for ErrorEntry<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "errorCode" => self.error_code.read(json),
-            "permissionName" => self.permission_name.read(json),
-            "parameterName" => self.parameter_name.read(json),
-            _ => json.skip_value(),
-        }
     }
 }
 
@@ -87,7 +66,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     if read_document("error", &text, &mut body).is_err() {
         return ApiError::default();
     }
-    let first = body.errors.value.0.unwrap_or_default().0;
+    let first = body.errors.value.0.0;
     ApiError {
         code: identifier(&first.error_code).or_else(|| identifier(&body.error_code)),
         error: identifier(&body.error),

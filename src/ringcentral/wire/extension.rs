@@ -2,7 +2,7 @@
 
 use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity};
-use crate::ringcentral::wire::lenient::{Field, LenientString};
+use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
 /// The documented length of a name, in characters.
@@ -10,26 +10,14 @@ const MAX_NAME_CHARS: usize = 129;
 /// More than any documented type or status has.
 const MAX_KEYWORD_CHARS: usize = 40;
 
-/// The fields of an extension that the directory uses.
-#[derive(Debug, Default)]
-pub(crate) struct ExtensionRecord<'a> {
-    id: Field<LenientString<'a>>,
-    extension_number: Field<LenientString<'a>>,
-    name: Field<LenientString<'a>>,
-    kind: Field<LenientString<'a>>,
-    status: Field<LenientString<'a>>,
-}
-
-impl<'a> JsonObject<'a> for ExtensionRecord<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "id" => self.id.read(json),
-            "extensionNumber" => self.extension_number.read(json),
-            "name" => self.name.read(json),
-            "type" => self.kind.read(json),
-            "status" => self.status.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    /// The fields of an extension that the directory uses.
+    struct ExtensionRecord<'a> {
+        id: LenientString<'a> = "id",
+        extension_number: LenientString<'a> = "extensionNumber",
+        name: LenientString<'a> = "name",
+        kind: LenientString<'a> = "type",
+        status: LenientString<'a> = "status",
     }
 }
 

@@ -1,10 +1,13 @@
 //! A JSON reader that passes over a text once and skips in place what the caller does not use.
 //!
-//! `serde_json` stops at a number that no type holds and at half of a surrogate pair, and cannot continue behind it. Both
-//! are JSON by the grammar, and a record that has one must not fail the page. This reader checks the grammar (RFC 8259)
-//! and leaves values as they are written, so that only a value that is used has to be valid.
+//! `serde_json` cannot continue behind a value that no type holds, such as `1e999` or half of a surrogate pair. Both are
+//! JSON by the grammar, and a record that has one must not fail the page. This reader goes through objects and arrays
+//! itself, has `serde_json` check only the grammar of the values in them, and returns these as written.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
 
 use crate::ringcentral::wire::ParseError;
 
@@ -12,18 +15,12 @@ use crate::ringcentral::wire::ParseError;
 pub(crate) struct JsonReader<'a> {
     text: &'a str,
     position: usize,
-    /// The closing brackets that a skipped array or object still needs; kept to reuse its memory.
-    closing_brackets: Vec<u8>,
 }
 
 /// A value as written.
 pub(crate) enum JsonValue<'a> {
     String(RawString<'a>),
-    Number(&'a str),
-    Bool(bool),
-    Null,
-    /// An array or object, which was skipped.
-    Container,
+    Other(&'a str),
 }
 
 /// A string as written, with its quotes.
@@ -52,38 +49,27 @@ pub(crate) struct JsonError {
     position: usize,
 }
 
-const TRUNCATED: &str = "truncated or empty";
-const INVALID: &str = "invalid JSON";
-const UNEXPECTED: &str = "unexpected JSON structure";
-
-/// Reads a text that consists of one object.
+/// Reads a text that consists of one object. `subject` is what the text should be.
 ///
 /// # Errors
-/// Returns an error if the text is not one valid JSON object, or the object is malformed. `subject` is what should have been there.
+/// Returns an error if the text is not one valid JSON object, or the object is malformed.
 pub(crate) fn read_document<'a>(
     subject: &str,
     text: &'a str,
     object: &mut impl JsonObject<'a>,
 ) -> Result<(), ParseError> {
-    let mut json = JsonReader {
-        text,
-        position: 0,
-        closing_brackets: Vec::new(),
-    };
+    let mut json = JsonReader { text, position: 0 };
     json.read_document(object)
         .map_err(|error| error.describe(subject, text))
 }
 
 impl<'a> JsonReader<'a> {
-    /// Returns the first byte of what comes next, after any white space.
-    pub(crate) fn peek(&mut self) -> Result<u8, JsonError> {
-        loop {
-            match self.byte() {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.position += 1,
-                Some(byte) => return Ok(byte),
-                None => return Err(self.error(TRUNCATED)),
-            }
+    /// Skips white space and returns the byte behind it.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
+            self.position += 1;
         }
+        self.byte()
     }
 
     /// Reads an object, field by field.
@@ -91,71 +77,50 @@ impl<'a> JsonReader<'a> {
         &mut self,
         object: &mut impl JsonObject<'a>,
     ) -> Result<Validity, JsonError> {
-        if self.peek()? != b'{' {
-            return Err(self.unexpected());
-        }
-        self.position += 1;
         let mut validity = Validity::Valid;
-        if self.peek()? == b'}' {
-            self.position += 1;
-            return Ok(validity);
-        }
-        loop {
-            let key = self.read_string()?;
-            self.expect(b':')?;
+        self.read_container(b'{', b'}', |json| {
+            let key = json.read_string()?;
+            json.expect(b':')?;
             let field_validity = match key.decode() {
-                Some(key) => object.read_field(&key, self)?,
-                None => {
-                    self.skip_value()?;
-                    Validity::Malformed
-                }
+                Some(key) => object.read_field(&key, json)?,
+                None => json.skip_value().map(|_| Validity::Malformed)?,
             };
             if field_validity == Validity::Malformed {
                 validity = Validity::Malformed;
             }
-            if self.peek()? == b'}' {
-                self.position += 1;
-                return Ok(validity);
-            }
-            self.expect(b',')?;
-        }
+            Ok(())
+        })?;
+        Ok(validity)
     }
 
     /// Reads an array; `read_element` reads one element.
     pub(crate) fn read_array(
         &mut self,
-        mut read_element: impl FnMut(&mut Self) -> Result<(), JsonError>,
+        read_element: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
-        if self.peek()? != b'[' {
-            return Err(self.unexpected());
-        }
-        self.position += 1;
-        if self.peek()? == b']' {
-            self.position += 1;
-            return Ok(());
-        }
-        loop {
-            read_element(self)?;
-            if self.peek()? == b']' {
-                self.position += 1;
-                return Ok(());
-            }
-            self.expect(b',')?;
-        }
+        self.read_container(b'[', b']', read_element)
     }
 
     /// Reads a value of any type.
     pub(crate) fn read_value(&mut self) -> Result<JsonValue<'a>, JsonError> {
-        match self.peek()? {
-            b'{' | b'[' => {
-                self.skip_container()?;
-                Ok(JsonValue::Container)
-            }
-            _ => self.read_scalar(),
+        if self.peek() == Some(b'"') {
+            return Ok(JsonValue::String(self.read_string()?));
         }
+        let start = self.position;
+        let rest = self.slice(start..self.text.len());
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => self.position += values.byte_offset(),
+            Some(Err(error)) if !error.is_eof() => return Err(self.invalid()),
+            _ => {
+                self.position = self.text.len();
+                return Err(self.invalid());
+            }
+        }
+        Ok(JsonValue::Other(self.slice(start..self.position)))
     }
 
-    /// Skips a value of any type, which makes no object malformed.
+    /// Skips a value of any type. It does not make its object malformed.
     pub(crate) fn skip_value(&mut self) -> Result<Validity, JsonError> {
         self.read_value()?;
         Ok(Validity::Valid)
@@ -163,21 +128,17 @@ impl<'a> JsonReader<'a> {
 
     /// Returns the error for a value of another type than is needed here.
     pub(crate) fn unexpected(&self) -> JsonError {
-        self.error(UNEXPECTED)
+        self.error("unexpected JSON structure")
     }
 
     fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> Result<(), JsonError> {
-        if self.peek()? == b'[' {
-            return Err(self.error("a JSON array"));
-        }
-        let mut validity = Validity::Malformed;
-        if self.peek()? == b'{' {
-            validity = self.read_object(object)?;
-        } else {
-            self.skip_value()?;
-        }
-        if self.peek().is_ok() {
-            return Err(self.error(INVALID));
+        let validity = match self.peek() {
+            Some(b'{') => self.read_object(object)?,
+            Some(b'[') => return Err(self.error("a JSON array")),
+            _ => self.skip_value().map(|_| Validity::Malformed)?,
+        };
+        if self.peek().is_some() {
+            return Err(self.invalid());
         }
         match validity {
             Validity::Valid => Ok(()),
@@ -185,56 +146,24 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    fn read_scalar(&mut self) -> Result<JsonValue<'a>, JsonError> {
-        match self.peek()? {
-            b'"' => Ok(JsonValue::String(self.read_string()?)),
-            b't' => self.read_literal("true", JsonValue::Bool(true)),
-            b'f' => self.read_literal("false", JsonValue::Bool(false)),
-            b'n' => self.read_literal("null", JsonValue::Null),
-            _ => self.read_number(),
+    fn read_container(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut read_element: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        if self.peek() != Some(open) {
+            return Err(self.unexpected());
         }
-    }
-
-    /// Skips an array or object without recursion, so that no depth of nesting can exhaust the stack.
-    fn skip_container(&mut self) -> Result<(), JsonError> {
-        self.closing_brackets.clear();
-        loop {
-            let next = self.peek()?;
-            if next == b'{' || next == b'[' {
-                let closing_bracket = if next == b'{' { b'}' } else { b']' };
+        self.position += 1;
+        if self.peek() != Some(close) {
+            read_element(self)?;
+            while self.peek() == Some(b',') {
                 self.position += 1;
-                if self.peek()? != closing_bracket {
-                    self.closing_brackets.push(closing_bracket);
-                    self.skip_key(closing_bracket)?;
-                    continue;
-                }
-                self.position += 1;
-            } else {
-                self.read_scalar()?;
-            }
-            // A value ends here, and with it perhaps those that contain it.
-            while let Some(closing_bracket) = self.closing_brackets.last().copied() {
-                if self.peek()? == b',' {
-                    self.position += 1;
-                    self.skip_key(closing_bracket)?;
-                    break;
-                }
-                self.expect(closing_bracket)?;
-                self.closing_brackets.pop();
-            }
-            if self.closing_brackets.is_empty() {
-                return Ok(());
+                read_element(self)?;
             }
         }
-    }
-
-    /// Skips the key of a field; the elements of an array have none.
-    fn skip_key(&mut self, closing_bracket: u8) -> Result<(), JsonError> {
-        if closing_bracket == b'}' {
-            self.read_string()?;
-            self.expect(b':')?;
-        }
-        Ok(())
+        self.expect(close)
     }
 
     fn read_string(&mut self) -> Result<RawString<'a>, JsonError> {
@@ -244,107 +173,47 @@ impl<'a> JsonReader<'a> {
         loop {
             self.position = end_of_plain_text(self.text.as_bytes(), self.position);
             match self.byte() {
-                Some(b'"') => {
-                    self.position += 1;
-                    let quoted = self.text_from(start);
-                    return Ok(RawString {
-                        quoted,
-                        has_escapes,
-                    });
-                }
                 Some(b'\\') => {
                     has_escapes = true;
-                    self.skip_escape()?;
+                    self.position += 2;
                 }
-                Some(_) => return Err(self.error(INVALID)),
-                None => return Err(self.error(TRUNCATED)),
+                Some(b'"') => break,
+                _ => return Err(self.invalid()),
             }
         }
-    }
-
-    fn skip_escape(&mut self) -> Result<(), JsonError> {
         self.position += 1;
-        match self.byte() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.position += 1,
-            Some(b'u') => {
-                self.position += 1;
-                for _ in 0..4 {
-                    self.skip_byte_if(|byte| byte.is_ascii_hexdigit())?;
-                }
-            }
-            Some(_) => return Err(self.error(INVALID)),
-            None => return Err(self.error(TRUNCATED)),
+        let quoted = self.slice(start..self.position);
+        if has_escapes && serde_json::from_str::<IgnoredAny>(quoted).is_err() {
+            return Err(self.invalid());
         }
-        Ok(())
-    }
-
-    fn read_number(&mut self) -> Result<JsonValue<'a>, JsonError> {
-        let start = self.position;
-        if self.byte() == Some(b'-') {
-            self.position += 1;
-        }
-        if self.byte() == Some(b'0') {
-            self.position += 1;
-        } else {
-            self.skip_digits()?;
-        }
-        if self.byte() == Some(b'.') {
-            self.position += 1;
-            self.skip_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.byte() {
-            self.position += 1;
-            if let Some(b'+' | b'-') = self.byte() {
-                self.position += 1;
-            }
-            self.skip_digits()?;
-        }
-        Ok(JsonValue::Number(self.text_from(start)))
-    }
-
-    /// Skips one or more digits.
-    fn skip_digits(&mut self) -> Result<(), JsonError> {
-        self.skip_byte_if(|byte| byte.is_ascii_digit())?;
-        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.position += 1;
-        }
-        Ok(())
-    }
-
-    fn skip_byte_if(&mut self, is_expected: impl Fn(u8) -> bool) -> Result<(), JsonError> {
-        match self.byte() {
-            Some(byte) if is_expected(byte) => {
-                self.position += 1;
-                Ok(())
-            }
-            Some(_) => Err(self.error(INVALID)),
-            None => Err(self.error(TRUNCATED)),
-        }
-    }
-
-    fn read_literal(
-        &mut self,
-        literal: &str,
-        value: JsonValue<'a>,
-    ) -> Result<JsonValue<'a>, JsonError> {
-        for expected in literal.bytes() {
-            self.skip_byte_if(|byte| byte == expected)?;
-        }
-        Ok(value)
+        Ok(RawString {
+            quoted,
+            has_escapes,
+        })
     }
 
     /// Skips white space and then this byte.
     fn expect(&mut self, expected: u8) -> Result<(), JsonError> {
-        self.peek()?;
-        self.skip_byte_if(|byte| byte == expected)
+        if self.peek() != Some(expected) {
+            return Err(self.invalid());
+        }
+        self.position += 1;
+        Ok(())
     }
 
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.position).copied()
     }
 
-    fn text_from(&self, start: usize) -> &'a str {
-        self.text.get(start..self.position).unwrap_or_default()
+    fn slice(&self, range: Range<usize>) -> &'a str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn invalid(&self) -> JsonError {
+        match self.byte() {
+            Some(_) => self.error("invalid JSON"),
+            None => self.error("truncated or empty"),
+        }
     }
 
     fn error(&self, reason: &'static str) -> JsonError {
@@ -359,11 +228,10 @@ impl<'a> RawString<'a> {
     /// Returns the text without quotes and escapes, or `None` if it has half of a surrogate pair.
     pub(crate) fn decode(&self) -> Option<Cow<'a, str>> {
         if self.has_escapes {
-            serde_json::from_str(self.quoted).ok().map(Cow::Owned)
-        } else {
-            let end = self.quoted.len() - 1;
-            self.quoted.get(1..end).map(Cow::Borrowed)
+            return serde_json::from_str(self.quoted).ok().map(Cow::Owned);
         }
+        let plain = self.quoted.get(1..self.quoted.len() - 1)?;
+        Some(Cow::Borrowed(plain))
     }
 }
 
@@ -406,7 +274,6 @@ fn end_of_plain_text(bytes: &[u8], start: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde::de::IgnoredAny;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::mem;
 use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, JsonValue, Validity};
 
 /// A field of an object: its value, the default while the key has not been read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Field<T> {
     pub(crate) value: T,
     pub(crate) is_present: bool,
@@ -19,16 +19,41 @@ pub(crate) trait ReadValue<'a> {
 }
 
 /// A string, or a whole number written without quotes (ids come as both).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct LenientString<'a>(Option<Cow<'a, str>>);
 
 /// `true` or `false`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct LenientBool(pub(crate) Option<bool>);
 
 /// An object, its default where it is absent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct LenientObject<T>(pub(crate) T);
+
+/// Defines an object of which these fields are read and all others are skipped.
+macro_rules! json_object {
+    ($(#[$meta:meta])* struct $name:ident<$a:lifetime> { $($field:ident: $type:ty = $key:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Default)]
+        pub(crate) struct $name<$a> {
+            $($field: Field<$type>,)*
+        }
+
+        impl<$a> JsonObject<$a> for $name<$a> {
+            fn read_field(
+                &mut self,
+                key: &str,
+                json: &mut JsonReader<$a>,
+            ) -> Result<Validity, JsonError> {
+                match key {
+                    $($key => self.$field.read(json),)*
+                    _ => json.skip_value(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use json_object;
 
 impl<'a, T: ReadValue<'a>> Field<T> {
     /// Reads the field's value. A key that occurs twice makes the object malformed.
@@ -55,10 +80,10 @@ impl<'a> ReadValue<'a> for LenientString<'a> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
         self.0 = match json.read_value()? {
             JsonValue::String(string) => string.decode(),
-            JsonValue::Number(number) if number.parse::<u64>().is_ok() => {
+            JsonValue::Other(number) if number.parse::<u64>().is_ok() => {
                 Some(Cow::Borrowed(number))
             }
-            _ => None,
+            JsonValue::Other(_) => None,
         };
         Ok(Validity::Valid)
     }
@@ -67,8 +92,8 @@ impl<'a> ReadValue<'a> for LenientString<'a> {
 impl<'a> ReadValue<'a> for LenientBool {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
         self.0 = match json.read_value()? {
-            JsonValue::Bool(value) => Some(value),
-            _ => None,
+            JsonValue::Other(value) => value.parse().ok(),
+            JsonValue::String(_) => None,
         };
         Ok(Validity::Valid)
     }
@@ -76,8 +101,8 @@ impl<'a> ReadValue<'a> for LenientBool {
 
 impl<'a, T: JsonObject<'a>> ReadValue<'a> for LenientObject<T> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match json.peek()? {
-            b'{' => json.read_object(&mut self.0),
+        match json.peek() {
+            Some(b'{') => json.read_object(&mut self.0),
             _ => json.skip_value(),
         }
     }

@@ -1,6 +1,6 @@
 //! A page of the active-calls list or of the extension list.
 
-use std::mem;
+use std::borrow::Cow;
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -11,7 +11,7 @@ use crate::ringcentral::wire::extension::ExtensionRecord;
 use crate::ringcentral::wire::json::{
     JsonError, JsonObject, JsonReader, JsonValue, Validity, read_document,
 };
-use crate::ringcentral::wire::lenient::{Field, LenientString, ReadValue};
+use crate::ringcentral::wire::lenient::{Field, LenientString, ReadValue, json_object};
 use crate::ringcentral::wire::record::{CallRecord, id_after};
 
 /// One page of the active-calls list.
@@ -39,23 +39,25 @@ pub struct ExtensionPage {
 #[derive(Default)]
 struct PageBody<'a, R> {
     records: Field<R>,
-    navigation: Field<Navigation>,
+    navigation: Field<Navigation<'a>>,
     uri: Field<LenientString<'a>>,
 }
 
-#[derive(Default)]
-struct Navigation {
-    next_page: Field<PageLink>,
+json_object! {
+    struct Navigation<'a> {
+        next_page: PageLink<'a> = "nextPage",
+    }
 }
 
-#[derive(Default)]
-struct PageLink {
-    uri: Field<PageUri>,
+json_object! {
+    struct PageLink<'a> {
+        uri: PageUri<'a> = "uri",
+    }
 }
 
-/// The address of another page; a value that is not a string is an error.
+/// The address of a page; a value that is not a string is an error.
 #[derive(Default)]
-struct PageUri(String);
+struct PageUri<'a>(Cow<'a, str>);
 
 /// The records of a page of calls.
 #[derive(Default)]
@@ -84,7 +86,7 @@ pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError>
     let uri = page.uri.text();
     let account_id = uri.and_then(|uri| id_after("/account/", uri));
     let account_id = account_id.map(str::to_owned);
-    let next = page.take_next();
+    let next = page.next();
     let records = page.records.value;
     Ok(CallPage {
         calls: records.calls,
@@ -102,7 +104,7 @@ pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, ParseError> {
     let mut page = PageBody::<ExtensionRecords>::default();
     page.read("page of extensions", body)?;
     Ok(ExtensionPage {
-        next: page.take_next(),
+        next: page.next(),
         entries: page.records.value.0,
     })
 }
@@ -121,10 +123,10 @@ impl<'a, R: ReadValue<'a>> PageBody<'a, R> {
         Ok(())
     }
 
-    /// Takes the address of the next page.
-    fn take_next(&mut self) -> Option<String> {
-        let uri = &mut self.navigation.value.next_page.value.uri;
-        uri.is_present.then(|| mem::take(&mut uri.value.0))
+    /// Returns the address of the next page.
+    fn next(&self) -> Option<String> {
+        let uri = &self.navigation.value.next_page.value.uri;
+        uri.is_present.then(|| uri.value.0.to_string())
     }
 }
 
@@ -139,36 +141,18 @@ impl<'a, R: ReadValue<'a>> JsonObject<'a> for PageBody<'a, R> {
     }
 }
 
-impl<'a> JsonObject<'a> for Navigation {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "nextPage" => self.next_page.read(json),
-            _ => json.skip_value(),
-        }
-    }
-}
-
-impl<'a> JsonObject<'a> for PageLink {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "uri" => self.uri.read(json),
-            _ => json.skip_value(),
-        }
-    }
-}
-
-impl<'a> ReadValue<'a> for Navigation {
+impl<'a> ReadValue<'a> for Navigation<'a> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match json.peek()? {
-            b'n' => json.skip_value(),
+        match json.peek() {
+            Some(b'n') => json.skip_value(),
             _ => json.read_object(self),
         }
     }
 }
 
-impl<'a> ReadValue<'a> for PageLink {
+impl<'a> ReadValue<'a> for PageLink<'a> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        if json.peek()? == b'n' {
+        if json.peek() == Some(b'n') {
             return json.skip_value();
         }
         let validity = json.read_object(self)?;
@@ -180,14 +164,15 @@ impl<'a> ReadValue<'a> for PageLink {
     }
 }
 
-impl<'a> ReadValue<'a> for PageUri {
+impl<'a> ReadValue<'a> for PageUri<'a> {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        let uri = match json.read_value()? {
-            JsonValue::String(uri) => uri.decode(),
-            _ => None,
-        };
-        self.0 = uri.ok_or_else(|| json.unexpected())?.into_owned();
-        Ok(Validity::Valid)
+        if let JsonValue::String(uri) = json.read_value()?
+            && let Some(uri) = uri.decode()
+        {
+            self.0 = uri;
+            return Ok(Validity::Valid);
+        }
+        Err(json.unexpected())
     }
 }
 
@@ -235,7 +220,7 @@ impl<'a> ReadValue<'a> for ExtensionRecords {
 fn read_record<'a, T: JsonObject<'a> + Default>(
     json: &mut JsonReader<'a>,
 ) -> Result<Option<T>, JsonError> {
-    if json.peek()? != b'{' {
+    if json.peek() != Some(b'{') {
         json.skip_value()?;
         return Ok(None);
     }

@@ -4,76 +4,40 @@ use smol_str::SmolStr;
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension};
 use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity};
-use crate::ringcentral::wire::lenient::{Field, LenientBool, LenientObject, LenientString};
+use crate::ringcentral::wire::lenient::{
+    Field, LenientBool, LenientObject, LenientString, json_object,
+};
 
-/// The fields of a record that a call is built from. Names and phone numbers are not read.
-#[derive(Debug, Default)]
-pub(crate) struct CallRecord<'a> {
-    id: Field<LenientString<'a>>,
-    uri: Field<LenientString<'a>>,
-    session_id: Field<LenientString<'a>>,
-    telephony_session_id: Field<LenientString<'a>>,
-    start_time: Field<LenientString<'a>>,
-    kind: Field<LenientString<'a>>,
-    direction: Field<LenientString<'a>>,
-    result: Field<LenientString<'a>>,
-    duration: Field<LenientString<'a>>,
-    duration_ms: Field<LenientString<'a>>,
-    finished: Field<LenientBool>,
-    from: Field<LenientObject<Party<'a>>>,
-    to: Field<LenientObject<Party<'a>>>,
-    extension: Field<LenientObject<ExtensionRef<'a>>>,
-}
-
-#[derive(Debug, Default)]
-struct Party<'a> {
-    extension_id: Field<LenientString<'a>>,
-    extension_number: Field<LenientString<'a>>,
-}
-
-#[derive(Debug, Default)]
-struct ExtensionRef<'a> {
-    id: Field<LenientString<'a>>,
-}
-
-impl<'a> JsonObject<'a> for CallRecord<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "id" => self.id.read(json),
-            "uri" => self.uri.read(json),
-            "sessionId" => self.session_id.read(json),
-            "telephonySessionId" => self.telephony_session_id.read(json),
-            "startTime" => self.start_time.read(json),
-            "type" => self.kind.read(json),
-            "direction" => self.direction.read(json),
-            "result" => self.result.read(json),
-            "duration" => self.duration.read(json),
-            "durationMs" => self.duration_ms.read(json),
-            "finished" => self.finished.read(json),
-            "from" => self.from.read(json),
-            "to" => self.to.read(json),
-            "extension" => self.extension.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    /// The fields of a record that a call is built from. Names and phone numbers are not read.
+    struct CallRecord<'a> {
+        id: LenientString<'a> = "id",
+        uri: LenientString<'a> = "uri",
+        session_id: LenientString<'a> = "sessionId",
+        telephony_session_id: LenientString<'a> = "telephonySessionId",
+        start_time: LenientString<'a> = "startTime",
+        kind: LenientString<'a> = "type",
+        direction: LenientString<'a> = "direction",
+        result: LenientString<'a> = "result",
+        duration: LenientString<'a> = "duration",
+        duration_ms: LenientString<'a> = "durationMs",
+        finished: LenientBool = "finished",
+        from: LenientObject<Party<'a>> = "from",
+        to: LenientObject<Party<'a>> = "to",
+        extension: LenientObject<ExtensionRef<'a>> = "extension",
     }
 }
 
-impl<'a> JsonObject<'a> for Party<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "extensionId" => self.extension_id.read(json),
-            "extensionNumber" => self.extension_number.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    struct Party<'a> {
+        extension_id: LenientString<'a> = "extensionId",
+        extension_number: LenientString<'a> = "extensionNumber",
     }
 }
 
-impl<'a> JsonObject<'a> for ExtensionRef<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "id" => self.id.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    struct ExtensionRef<'a> {
+        id: LenientString<'a> = "id",
     }
 }
 

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::ringcentral::wire::ParseError;
 use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity, read_document};
-use crate::ringcentral::wire::lenient::{Field, LenientString};
+use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
 /// An access token and what RingCentral says of it.
@@ -18,21 +18,11 @@ pub struct TokenResponse {
     pub user: Option<String>,
 }
 
-#[derive(Default)]
-struct TokenBody<'a> {
-    access_token: Field<LenientString<'a>>,
-    expires_in: Field<LenientString<'a>>,
-    owner_id: Field<LenientString<'a>>,
-}
-
-impl<'a> JsonObject<'a> for TokenBody<'a> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
-        match key {
-            "access_token" => self.access_token.read(json),
-            "expires_in" => self.expires_in.read(json),
-            "owner_id" => self.owner_id.read(json),
-            _ => json.skip_value(),
-        }
+json_object! {
+    struct TokenBody<'a> {
+        access_token: LenientString<'a> = "access_token",
+        expires_in: LenientString<'a> = "expires_in",
+        owner_id: LenientString<'a> = "owner_id",
     }
 }
 
