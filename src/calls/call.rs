@@ -5,7 +5,8 @@ use smol_str::SmolStr;
 
 use crate::calls::CallResult;
 
-/// A record of the active-calls list: one party's view of a call. A call between two extensions has two records in one session.
+/// A record of the active-calls list: one party's view of a call. A call between two extensions has two records in
+/// one session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// Id of the record, which stays the same from ringing to the end.

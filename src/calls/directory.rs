@@ -20,8 +20,8 @@ pub struct DirectoryEntry {
 pub struct Directory {
     /// All extensions, sorted by id.
     entries: Vec<DirectoryEntry>,
-    /// Indices in `entries` of the extensions with a number, sorted by number; of several with the same number the preferred one
-    /// is first.
+    /// Indices in `entries` of the extensions with a number, sorted by number; of several with the same number the
+    /// preferred one is first.
     by_number: Vec<u32>,
 }
 

@@ -1,6 +1,7 @@
 //! The outcome of a call, derived from its result.
 //!
-//! A session has the best outcome of its records: a call that rang at five agents and was answered by one is answered.
+//! A session has the best outcome of its records: a call that rang at five agents and was answered by one is
+//! answered.
 
 use crate::calls::CallResult;
 

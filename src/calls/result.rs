@@ -1,7 +1,7 @@
 //! The result of a call in RingCentral's spelling.
 //!
-//! RingCentral adds results and its own clients know some that are not documented, so an undocumented result is kept, without control
-//! characters and cut.
+//! RingCentral adds results and its own clients know some that are not documented, so an undocumented result is
+//! kept, without control characters and cut.
 
 use std::borrow::Cow;
 
@@ -71,8 +71,8 @@ impl CallResult {
     /// The label value of undocumented results beyond the limit.
     pub const OTHER: Self = Self(Cow::Borrowed("other"));
 
-    /// Parses a result, ignoring case. Returns the documented spelling, or an undocumented result without control characters and cut to
-    /// 64 characters, or `None` if nothing is left.
+    /// Parses a result, ignoring case. Returns the documented spelling, or an undocumented result without control
+    /// characters and cut to 64 characters, or `None` if nothing is left.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

@@ -1,7 +1,7 @@
 //! The counts of one active-calls list.
 //!
-//! A snapshot is built once per fetch and shared by all scrapes until the next fetch, so it contains nothing of an earlier
-//! list.
+//! A snapshot is built once per fetch and shared by all scrapes until the next fetch, so it contains nothing of an
+//! earlier list.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -94,8 +94,8 @@ impl Snapshot {
     }
 }
 
-/// The ids of extensions by number, from the records that have both: some records have only an id, some only a number.
-/// Built on first use, since nearly all records have an id.
+/// The ids of extensions by number, from the records that have both: some records have only an id, some only a
+/// number. Built on first use, since nearly all records have an id.
 struct ExtensionIds<'a> {
     calls: &'a [Call],
     by_number: Option<HashMap<SmolStr, SmolStr>>,

@@ -188,8 +188,8 @@ impl Cause {
         })
     }
 
-    /// Returns the cause by status. RingCentral's 4xx responses have an error code, sometimes except 401; one without a
-    /// code comes from another server, such as a proxy or a captive portal.
+    /// Returns the cause by status. RingCentral's 4xx responses have an error code, sometimes except 401; one
+    /// without a code comes from another server, such as a proxy or a captive portal.
     fn from_status(operation: Operation, status: u16, has_code: bool) -> Self {
         match (status, has_code) {
             (401, _) if operation != Operation::Token => Self::SessionEnded,

@@ -1,7 +1,7 @@
 //! The error of a request to RingCentral.
 //!
-//! Its texts contain error codes and names of permissions, and nothing else of a response: bodies, messages and addresses may
-//! hold secrets or personal data.
+//! Its texts contain error codes and names of permissions, and nothing else of a response: bodies, messages and
+//! addresses may hold secrets or personal data.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! Why a request got no valid response. Pure.
 //!
-//! Classifies the chain of errors of the HTTP client. Some errors in it have private types and are recognised by their
-//! texts, which the tests of `check` verify. Messages are those of the innermost error, since the outer ones contain addresses.
+//! Classifies the chain of errors of the HTTP client. Some errors in it have private types and are recognised by
+//! their texts, which the tests of `check` verify. Messages are those of the innermost error, since the outer ones
+//! contain addresses.
 
 use std::error::Error;
 use std::io;
@@ -26,11 +27,8 @@ impl TransportError {
     /// Creates the error for a request that timed out.
     #[must_use]
     pub fn timeout() -> Self {
-        Self::new(
-            Reason::Timeout,
-            Cause::Timeout,
-            "no complete response in time",
-        )
+        let message = "no complete response in time";
+        Self::new(Reason::Timeout, Cause::Timeout, message)
     }
 
     /// Creates the error for a response that is not valid.
@@ -48,14 +46,11 @@ impl TransportError {
             chain.push(inner);
             innermost = inner;
         }
-        let classified = classify_tls(&chain)
-            .or_else(|| classify_proxy(&chain))
-            .or_else(|| classify_parse(&chain))
-            .unwrap_or_else(|| classify_connect(error, &chain, uses_proxy));
-        match classified.message {
-            Some(message) => Self::new(classified.reason, classified.cause, message),
-            None => Self::new(classified.reason, classified.cause, &innermost.to_string()),
-        }
+        let message = innermost.to_string();
+        classify_tls(&chain, &message)
+            .or_else(|| classify_proxy(&chain, &message))
+            .or_else(|| classify_parse(&chain, &message))
+            .unwrap_or_else(|| classify_connect(error, &chain, &message, uses_proxy))
     }
 
     fn new(reason: Reason, cause: Cause, message: &str) -> Self {
@@ -67,102 +62,74 @@ impl TransportError {
     }
 }
 
-/// What an error chain means. Without a message, that of the innermost error is used.
-struct Classification {
-    reason: Reason,
-    cause: Cause,
-    message: Option<&'static str>,
-}
-
-impl Classification {
-    fn new(reason: Reason, cause: Cause) -> Self {
-        Self {
-            reason,
-            cause,
-            message: None,
-        }
-    }
-
-    fn with_message(reason: Reason, cause: Cause, message: &'static str) -> Self {
-        Self {
-            message: Some(message),
-            ..Self::new(reason, cause)
-        }
-    }
-}
-
-fn classify_tls(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+fn classify_tls(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
     let error = chain
         .iter()
         .find_map(|error| error.downcast_ref::<rustls::Error>())?;
-    Some(match error {
-        rustls::Error::InvalidCertificate(_) => {
-            Classification::new(Reason::Tls, Cause::UntrustedCertificate)
-        }
-        rustls::Error::InvalidMessage(_) => {
-            Classification::with_message(Reason::Tls, Cause::NoTls, "the response is not TLS")
-        }
-        _ => Classification::new(Reason::Tls, Cause::TlsRefused),
-    })
+    let (cause, message) = match error {
+        rustls::Error::InvalidCertificate(_) => (Cause::UntrustedCertificate, message),
+        rustls::Error::InvalidMessage(_) => (Cause::NoTls, "the response is not TLS"),
+        _ => (Cause::TlsRefused, message),
+    };
+    Some(TransportError::new(Reason::Tls, cause, message))
 }
 
 /// Classifies errors of the tunnel through which an `https` server is reached; their type is private.
-fn classify_proxy(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+fn classify_proxy(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
     let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
     let text = texts
         .iter()
         .find_map(|text| text.strip_prefix("tunnel error: "))?;
-    let message = match text {
-        "failed to create underlying connection" => {
-            return Some(Classification::new(
-                Reason::Connect,
-                Cause::ProxyUnreachable,
-            ));
-        }
-        "proxy authorization required" => "the proxy requires a user and a password",
-        "unsuccessful" => "the proxy did not open a tunnel to the server",
-        _ => "the proxy closed the connection before its response was complete",
+    let (cause, message) = match text {
+        "failed to create underlying connection" => (Cause::ProxyUnreachable, message),
+        "proxy authorization required" => (
+            Cause::ProxyRefused,
+            "the proxy requires a user and a password",
+        ),
+        "unsuccessful" => (
+            Cause::ProxyRefused,
+            "the proxy did not open a tunnel to the server",
+        ),
+        _ => (
+            Cause::ProxyRefused,
+            "the proxy closed the connection before its response was complete",
+        ),
     };
-    Some(Classification::with_message(
-        Reason::Connect,
-        Cause::ProxyRefused,
-        message,
-    ))
+    Some(TransportError::new(Reason::Connect, cause, message))
 }
 
-fn classify_parse(chain: &[ErrorRef<'_>]) -> Option<Classification> {
+fn classify_parse(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
     let mut http_errors = chain
         .iter()
         .filter_map(|error| error.downcast_ref::<hyper::Error>());
-    http_errors
-        .any(hyper::Error::is_parse)
-        .then_some(Classification::new(
-            Reason::InvalidResponse,
-            Cause::NotRingCentral,
-        ))
+    if !http_errors.any(hyper::Error::is_parse) {
+        return None;
+    }
+    Some(TransportError::invalid_response(message))
 }
 
 fn classify_connect(
     error: &reqwest::Error,
     chain: &[ErrorRef<'_>],
+    message: &str,
     uses_proxy: bool,
-) -> Classification {
+) -> TransportError {
     let chain_contains = |text: &str| chain.iter().any(|error| error.to_string() == text);
-    let cause = if error.is_timeout() {
-        return Classification::new(Reason::Timeout, Cause::Timeout);
+    let (reason, cause, message) = if error.is_timeout() {
+        (Reason::Timeout, Cause::Timeout, message)
     } else if error.is_connect() && uses_proxy {
-        Cause::ProxyUnreachable
+        (Reason::Connect, Cause::ProxyUnreachable, message)
     } else if chain_contains("dns error") {
-        Cause::NameNotFound
+        (Reason::Connect, Cause::NameNotFound, message)
     } else if chain_contains("tls handshake eof") {
         let message = "connection closed during the TLS handshake";
-        return Classification::with_message(Reason::Connect, Cause::NoTls, message);
+        (Reason::Connect, Cause::NoTls, message)
     } else if error.is_connect() && !was_established(chain) {
-        Cause::Unreachable
+        (Reason::Connect, Cause::Unreachable, message)
     } else {
-        Cause::BrokenConnection
+        (Reason::Connect, Cause::BrokenConnection, message)
     };
-    Classification::new(Reason::Connect, cause)
+    TransportError::new(reason, cause, message)
 }
 
 /// Returns whether the connection was open when it failed: a reset connection was, a refused one was not.

@@ -1,8 +1,9 @@
 //! Detects which calls started and ended between two lists, and counts each once.
 //!
-//! A call stays listed for two minutes after its end, and may leave the list, return, or move between pages. The calls that the
-//! first list shows as ended are the baseline and are not counted, because they may have been counted before a restart.
-//! The time is an argument; it decides only what is forgotten and whether calls may have gone unseen.
+//! A call stays listed for two minutes after its end, and may leave the list, return, or move between pages. The
+//! calls that the first list shows as ended are the baseline and are not counted, because they may have been
+//! counted before a restart. The time is an argument; it decides only what is forgotten and whether calls may have
+//! gone unseen.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,11 +16,12 @@ use crate::clock::Moment;
 
 /// How long ids are kept after they left the list, so that a record that returns is recognised.
 const RETENTION: Duration = Duration::from_secs(10 * 60);
-/// The longest time between two lists in which no call can go unseen: a record stays listed about two minutes after its end.
+/// The longest time between two lists in which no call can go unseen: a record stays listed about two minutes
+/// after its end.
 const MAX_LIST_GAP: Duration = Duration::from_secs(100);
 
-/// The records and sessions seen so far. Ids are stored as hashes with a random key to save memory: with 20,000 known ids,
-/// one call in 10^15 collides with another.
+/// The records and sessions seen so far. Ids are stored as hashes with a random key to save memory: with 20,000
+/// known ids, one call in 10^15 collides with another.
 #[derive(Clone, Debug, Default)]
 pub struct CallTracker {
     hasher: RandomState,
@@ -118,7 +120,8 @@ impl CallTracker {
         }
     }
 
-    /// Updates the record's session. A record in unknown state belongs to no session until a later list has its state.
+    /// Updates the record's session. A record in unknown state belongs to no session until a later list has its
+    /// state.
     fn update_session(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
         if call.state == CallState::Unknown {
             return;
@@ -146,8 +149,8 @@ impl CallTracker {
         }
     }
 
-    /// Ends the sessions of which no record is live and at least one has ended. A session ends only once, even if a record
-    /// joins later.
+    /// Ends the sessions of which no record is live and at least one has ended. A session ends only once, even if
+    /// a record joins later.
     fn end_sessions(&mut self, events: &mut CallEvents) {
         for session in self.sessions.values_mut() {
             if let Some(outcome) = session.outcome
@@ -160,8 +163,8 @@ impl CallTracker {
         }
     }
 
-    /// Forgets records and sessions that left the list long ago, and returns how many of the records were live and never seen
-    /// ended.
+    /// Forgets records and sessions that left the list long ago, and returns how many of the records were live and
+    /// never seen ended.
     fn expire(&mut self, now: Moment) -> u64 {
         let is_kept = |seen: Instant| now.instant.saturating_duration_since(seen) < RETENTION;
         let mut lost = 0;

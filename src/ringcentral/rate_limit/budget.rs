@@ -1,7 +1,8 @@
 //! The rate limit budget of one RingCentral user and app. Pure: the time is an argument.
 //!
-//! Decides when a request may be sent and when a fetch over all pages may start. If each request and response is recorded here, and
-//! requests are sent only when allowed, the exporter causes no 429 as long as other tools use at most one fifth of the limit.
+//! Decides when a request may be sent and when a fetch over all pages may start. If each request and response is
+//! recorded here, and requests are sent only when allowed, the exporter causes no 429 as long as other tools use
+//! at most one fifth of the limit.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub enum PageCount {
     Exact(u32),
     /// The number of pages requested before the fetch failed.
     AtLeast(u32),
-    /// Unknown, because the window was full before the last page. The next fetch waits for an empty window: any list that fits
-    /// into one is then fetched, while one page more each time could take many windows.
+    /// Unknown, because the window was full before the last page. The next fetch waits for an empty window: any
+    /// list that fits into one is then fetched, while one page more each time could take many windows.
     Unknown,
 }
 
@@ -48,8 +49,8 @@ struct GroupBudget {
 }
 
 impl Budget {
-    /// Creates a budget with the documented limits. `min_interval` can make fetches rarer than the limit allows, never
-    /// more frequent.
+    /// Creates a budget with the documented limits. `min_interval` can make fetches rarer than the limit allows,
+    /// never more frequent.
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
@@ -150,8 +151,8 @@ impl Budget {
         }
     }
 
-    /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with one name
-    /// only the first is returned.
+    /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
+    /// one name only the first is returned.
     #[must_use]
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
         let mut limits: Vec<ReportedLimit> = Vec::new();
@@ -182,8 +183,8 @@ impl Budget {
         }
     }
 
-    /// Returns the expected pages of the next fetch: at most what a window holds, so that a list that has become shorter
-    /// again is noticed.
+    /// Returns the expected pages of the next fetch: at most what a window holds, so that a list that has become
+    /// shorter again is noticed.
     #[must_use]
     pub fn expected_pages(&self) -> u32 {
         self.page_estimate.min(self.max_pages())

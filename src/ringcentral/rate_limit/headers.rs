@@ -32,7 +32,8 @@ pub struct RateLimitHeaders {
 }
 
 impl RateLimitHeaders {
-    /// Parses the headers; invalid values count as absent. `now` is used for a `Retry-After` date if the response has no `Date`.
+    /// Parses the headers; invalid values count as absent. `now` is used for a `Retry-After` date if the response
+    /// has no `Date`.
     #[must_use]
     pub fn parse(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
         let window = header_u32(headers, "x-rate-limit-window")
@@ -70,8 +71,8 @@ fn group_name(value: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Parses `Retry-After` as seconds or as a date. A date is compared with the server's own `Date`, so that a difference
-/// between the clocks does not matter.
+/// Parses `Retry-After` as seconds or as a date. A date is compared with the server's own `Date`, so that a
+/// difference between the clocks does not matter.
 fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let wait = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

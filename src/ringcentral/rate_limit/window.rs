@@ -1,9 +1,9 @@
 //! The rate limit of one usage group in a sliding window. Pure: the time is an argument.
 //!
-//! Counts the requests in the window, by the exporter's own count and by what RingCentral last reported, and how long the
-//! group is blocked. A request occupies the window from when it is sent until the window's length and a margin after
-//! its response arrived: RingCentral may have counted it at any time in between, and does not document whether its window is
-//! fixed or slides.
+//! Counts the requests in the window, by the exporter's own count and by what RingCentral last reported, and how
+//! long the group is blocked. A request occupies the window from when it is sent until the window's length and a
+//! margin after its response arrived: RingCentral may have counted it at any time in between, and does not
+//! document whether its window is fixed or slides.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -61,7 +61,8 @@ impl RateLimitWindow {
         }
     }
 
-    /// Returns the number of requests that the exporter may send in one window: one fifth of the limit is left to other tools.
+    /// Returns the number of requests that the exporter may send in one window: one fifth of the limit is left to
+    /// other tools.
     #[must_use]
     pub fn usable(&self) -> u32 {
         self.limit - self.limit / 5

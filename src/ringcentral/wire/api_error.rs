@@ -1,6 +1,6 @@
 //! The body of an error response, as far as it is safe to repeat.
 
-use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity, read_document};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
 use crate::ringcentral::wire::lenient::{
     Field, LenientObject, LenientString, ReadValue, json_object,
 };
@@ -40,7 +40,7 @@ json_object! {
 struct FirstError<'a>(LenientObject<ErrorEntry<'a>>);
 
 impl<'a> ReadValue<'a> for FirstError<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         if json.peek() != Some(b'[') {
             return json.skip_value();
         }

@@ -1,7 +1,7 @@
 //! One record of the extension list.
 
 use crate::calls::directory::DirectoryEntry;
-use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity};
 use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
 use crate::ringcentral::wire::record::is_digits;
 

@@ -1,8 +1,9 @@
 //! A JSON reader that passes over a text once and skips in place what the caller does not use.
 //!
-//! `serde_json` cannot continue behind a value that no type holds, such as `1e999` or half of a surrogate pair. Both are
-//! JSON by the grammar, and a record that has one must not fail the page. This reader goes through objects and arrays
-//! itself, has `serde_json` check only the grammar of the values in them, and returns these as written.
+//! `serde_json` cannot continue behind a value that no type holds, such as `1e999` or half of a surrogate pair.
+//! Both are JSON by the grammar, and a record that has one must not fail the page. This reader goes through
+//! objects and arrays itself, has `serde_json` check only the grammar of the values in them, and returns these as
+//! written.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -39,7 +40,7 @@ pub(crate) enum Validity {
 /// An object that is filled field by field.
 pub(crate) trait JsonObject<'a> {
     /// Reads or skips the value of `key`.
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError>;
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
 }
 
 /// The reason and the position at which reading stopped.
@@ -48,6 +49,8 @@ pub(crate) struct JsonError {
     reason: &'static str,
     position: usize,
 }
+
+pub(crate) type JsonResult<T> = Result<T, JsonError>;
 
 /// Reads a text that consists of one object. `subject` is what the text should be.
 ///
@@ -73,10 +76,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads an object, field by field.
-    pub(crate) fn read_object(
-        &mut self,
-        object: &mut impl JsonObject<'a>,
-    ) -> Result<Validity, JsonError> {
+    pub(crate) fn read_object(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<Validity> {
         let mut validity = Validity::Valid;
         self.read_container(b'{', b'}', |json| {
             let key = json.read_string()?;
@@ -96,13 +96,13 @@ impl<'a> JsonReader<'a> {
     /// Reads an array; `read_element` reads one element.
     pub(crate) fn read_array(
         &mut self,
-        read_element: impl FnMut(&mut Self) -> Result<(), JsonError>,
-    ) -> Result<(), JsonError> {
+        read_element: impl FnMut(&mut Self) -> JsonResult<()>,
+    ) -> JsonResult<()> {
         self.read_container(b'[', b']', read_element)
     }
 
     /// Reads a value of any type.
-    pub(crate) fn read_value(&mut self) -> Result<JsonValue<'a>, JsonError> {
+    pub(crate) fn read_value(&mut self) -> JsonResult<JsonValue<'a>> {
         if self.peek() == Some(b'"') {
             return Ok(JsonValue::String(self.read_string()?));
         }
@@ -121,7 +121,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Skips a value of any type. It does not make its object malformed.
-    pub(crate) fn skip_value(&mut self) -> Result<Validity, JsonError> {
+    pub(crate) fn skip_value(&mut self) -> JsonResult<Validity> {
         self.read_value()?;
         Ok(Validity::Valid)
     }
@@ -131,7 +131,7 @@ impl<'a> JsonReader<'a> {
         self.error("unexpected JSON structure")
     }
 
-    fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> Result<(), JsonError> {
+    fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<()> {
         let validity = match self.peek() {
             Some(b'{') => self.read_object(object)?,
             Some(b'[') => return Err(self.error("a JSON array")),
@@ -150,8 +150,8 @@ impl<'a> JsonReader<'a> {
         &mut self,
         open: u8,
         close: u8,
-        mut read_element: impl FnMut(&mut Self) -> Result<(), JsonError>,
-    ) -> Result<(), JsonError> {
+        mut read_element: impl FnMut(&mut Self) -> JsonResult<()>,
+    ) -> JsonResult<()> {
         if self.peek() != Some(open) {
             return Err(self.unexpected());
         }
@@ -166,7 +166,7 @@ impl<'a> JsonReader<'a> {
         self.expect(close)
     }
 
-    fn read_string(&mut self) -> Result<RawString<'a>, JsonError> {
+    fn read_string(&mut self) -> JsonResult<RawString<'a>> {
         self.expect(b'"')?;
         let start = self.position - 1;
         let mut has_escapes = false;
@@ -193,7 +193,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Skips white space and then this byte.
-    fn expect(&mut self, expected: u8) -> Result<(), JsonError> {
+    fn expect(&mut self, expected: u8) -> JsonResult<()> {
         if self.peek() != Some(expected) {
             return Err(self.invalid());
         }
@@ -248,8 +248,8 @@ impl JsonError {
     }
 }
 
-/// Returns the position of the next quote, backslash or control character, or the end of the text. Compares eight bytes
-/// at a time, since nearly all bytes of a page are inside strings.
+/// Returns the position of the next quote, backslash or control character, or the end of the text. Compares eight
+/// bytes at a time, since nearly all bytes of a page are inside strings.
 fn end_of_plain_text(bytes: &[u8], start: usize) -> usize {
     const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
@@ -281,11 +281,7 @@ mod tests {
     struct AnyObject;
 
     impl<'a> JsonObject<'a> for AnyObject {
-        fn read_field(
-            &mut self,
-            _: &str,
-            json: &mut JsonReader<'a>,
-        ) -> Result<Validity, JsonError> {
+        fn read_field(&mut self, _: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
             json.skip_value()
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, JsonValue, Validity};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue, Validity};
 
 /// A field of an object: its value, the default while the key has not been read.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Field<T> {
 /// A value that replaces itself by what it reads.
 pub(crate) trait ReadValue<'a> {
     /// Reads one value from the text.
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError>;
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
 }
 
 /// A string, or a whole number written without quotes (ids come as both).
@@ -44,7 +44,7 @@ macro_rules! json_object {
                 &mut self,
                 key: &str,
                 json: &mut JsonReader<$a>,
-            ) -> Result<Validity, JsonError> {
+            ) -> JsonResult<Validity> {
                 match key {
                     $($key => self.$field.read(json),)*
                     _ => json.skip_value(),
@@ -57,7 +57,7 @@ pub(crate) use json_object;
 
 impl<'a, T: ReadValue<'a>> Field<T> {
     /// Reads the field's value. A key that occurs twice makes the object malformed.
-    pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         let is_repeated = mem::replace(&mut self.is_present, true);
         let validity = self.value.read_value(json)?;
         Ok(if is_repeated {
@@ -77,7 +77,7 @@ impl Field<LenientString<'_>> {
 }
 
 impl<'a> ReadValue<'a> for LenientString<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         self.0 = match json.read_value()? {
             JsonValue::String(string) => string.decode(),
             JsonValue::Other(number) if number.parse::<u64>().is_ok() => {
@@ -90,7 +90,7 @@ impl<'a> ReadValue<'a> for LenientString<'a> {
 }
 
 impl<'a> ReadValue<'a> for LenientBool {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         self.0 = match json.read_value()? {
             JsonValue::Other(value) => value.parse().ok(),
             JsonValue::String(_) => None,
@@ -100,7 +100,7 @@ impl<'a> ReadValue<'a> for LenientBool {
 }
 
 impl<'a, T: JsonObject<'a>> ReadValue<'a> for LenientObject<T> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         match json.peek() {
             Some(b'{') => json.read_object(&mut self.0),
             _ => json.skip_value(),

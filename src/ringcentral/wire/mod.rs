@@ -1,9 +1,9 @@
 //! JSON as RingCentral sends it, and the calls, extensions, tokens and errors in it. Pure.
 //!
-//! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has no `records`, or
-//! points to a next page in a way that cannot be followed is an error. A record is read leniently: a field that is
-//! missing, null or of another type counts as absent, and only a record that is not an object, or has a key twice, is
-//! skipped.
+//! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has
+//! no `records`, or points to a next page in a way that cannot be followed is an error. A record is read
+//! leniently: a field that is missing, null or of another type counts as absent, and only a record that is not an
+//! object, or has a key twice, is skipped.
 
 mod api_error;
 mod extension;

@@ -9,7 +9,7 @@ use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::ParseError;
 use crate::ringcentral::wire::extension::ExtensionRecord;
 use crate::ringcentral::wire::json::{
-    JsonError, JsonObject, JsonReader, JsonValue, Validity, read_document,
+    JsonObject, JsonReader, JsonResult, JsonValue, Validity, read_document,
 };
 use crate::ringcentral::wire::lenient::{Field, LenientString, ReadValue, json_object};
 use crate::ringcentral::wire::record::{CallRecord, id_after};
@@ -78,7 +78,8 @@ struct ExtensionRecords(Vec<DirectoryEntry>);
 /// Parses page `page_number` (from 1) of the active-calls list.
 ///
 /// # Errors
-/// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its address.
+/// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its
+/// address.
 pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError> {
     let mut page = PageBody::<CallRecords>::default();
     page.records.value.page_number = page_number;
@@ -99,7 +100,8 @@ pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError>
 /// Parses a page of the account's extension list. Extensions without a valid id are skipped.
 ///
 /// # Errors
-/// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its address.
+/// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its
+/// address.
 pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, ParseError> {
     let mut page = PageBody::<ExtensionRecords>::default();
     page.read("page of extensions", body)?;
@@ -131,7 +133,7 @@ impl<'a, R: ReadValue<'a>> PageBody<'a, R> {
 }
 
 impl<'a, R: ReadValue<'a>> JsonObject<'a> for PageBody<'a, R> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         match key {
             "records" => self.records.read(json),
             "navigation" => self.navigation.read(json),
@@ -142,7 +144,7 @@ impl<'a, R: ReadValue<'a>> JsonObject<'a> for PageBody<'a, R> {
 }
 
 impl<'a> ReadValue<'a> for Navigation<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         match json.peek() {
             Some(b'n') => json.skip_value(),
             _ => json.read_object(self),
@@ -151,7 +153,7 @@ impl<'a> ReadValue<'a> for Navigation<'a> {
 }
 
 impl<'a> ReadValue<'a> for PageLink<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         if json.peek() == Some(b'n') {
             return json.skip_value();
         }
@@ -165,7 +167,7 @@ impl<'a> ReadValue<'a> for PageLink<'a> {
 }
 
 impl<'a> ReadValue<'a> for PageUri<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         if let JsonValue::String(uri) = json.read_value()?
             && let Some(uri) = uri.decode()
         {
@@ -177,14 +179,14 @@ impl<'a> ReadValue<'a> for PageUri<'a> {
 }
 
 impl<'a> ReadValue<'a> for CallRecords {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         json.read_array(|json| self.read_record(json))?;
         Ok(Validity::Valid)
     }
 }
 
 impl CallRecords {
-    fn read_record<'a>(&mut self, json: &mut JsonReader<'a>) -> Result<(), JsonError> {
+    fn read_record<'a>(&mut self, json: &mut JsonReader<'a>) -> JsonResult<()> {
         let index = self.count;
         self.count += 1;
         let Some(record) = read_record::<CallRecord<'a>>(json)? else {
@@ -205,7 +207,7 @@ impl CallRecords {
 }
 
 impl<'a> ReadValue<'a> for ExtensionRecords {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> Result<Validity, JsonError> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         json.read_array(|json| {
             if let Some(record) = read_record::<ExtensionRecord<'a>>(json)? {
                 self.0.extend(record.to_entry());
@@ -219,7 +221,7 @@ impl<'a> ReadValue<'a> for ExtensionRecords {
 /// Reads a record, `None` if it is not an object or malformed.
 fn read_record<'a, T: JsonObject<'a> + Default>(
     json: &mut JsonReader<'a>,
-) -> Result<Option<T>, JsonError> {
+) -> JsonResult<Option<T>> {
     if json.peek() != Some(b'{') {
         json.skip_value()?;
         return Ok(None);

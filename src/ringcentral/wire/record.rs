@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension};
-use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity};
 use crate::ringcentral::wire::lenient::{
     Field, LenientBool, LenientObject, LenientString, json_object,
 };

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::ringcentral::wire::ParseError;
-use crate::ringcentral::wire::json::{JsonError, JsonObject, JsonReader, Validity, read_document};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
 use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
