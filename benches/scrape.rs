@@ -1,4 +1,4 @@
-//! The work of a scrape in process, from response body to exposition: `cargo bench --bench scrape`.
+//! The CPU time of a scrape, from the body of a response to the exposition: `cargo bench --bench scrape`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may fail")]
 
@@ -34,7 +34,7 @@ fn main() {
     divan::main();
 }
 
-/// Builds a page of records on half as many extensions, in the form of the published samples.
+/// Returns a page of records on half as many extensions, in the form of the published samples.
 fn body(records: usize) -> Vec<u8> {
     let server = "https://platform.ringcentral.com/restapi/v1.0/account/123456";
     let records: Vec<_> = (0..records)
@@ -78,14 +78,14 @@ fn labels() -> LabelLimiter {
     LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
-fn exposed(
+fn render_text(
     snapshot: Arc<Snapshot>,
     account: &Account,
-    instruments: &AccountMetrics,
+    metrics: &AccountMetrics,
     kept: &Kept,
 ) -> String {
     let now = Moment::now();
-    let observation = AccountState {
+    let state = AccountState {
         snapshot: Some(TimedSnapshot {
             snapshot,
             fetched_at: now,
@@ -99,38 +99,40 @@ fn exposed(
     };
     let view = AccountView {
         account,
-        state: Arc::new(observation),
-        counters: instruments,
+        state: Arc::new(state),
+        counters: metrics,
         kept,
     };
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
 
-/// JSON, counting and rendering.
+/// Measures parsing, counting and rendering.
 #[divan::bench(args = RECORDS)]
 fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
-    let (body, account, instruments) = (
+    let (body, account, metrics) = (
         body(records),
         account(),
         AccountMetrics::new("default", false).unwrap(),
     );
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
-        exposed(
+        render_text(
             Arc::new(Snapshot::from_calls(&page.calls, &mut labels())),
             &account,
-            &instruments,
+            &metrics,
             &Kept::default(),
         )
     });
 }
 
+/// Measures parsing.
 #[divan::bench(args = RECORDS)]
 fn json_to_calls(bencher: Bencher<'_, '_>, records: usize) {
     let body = body(records);
     bencher.bench(|| parse_page(&body, 1).unwrap());
 }
 
+/// Measures counting.
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
@@ -138,7 +140,7 @@ fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
-/// The same with a directory of 10,000 extensions; the difference is the cost of looking them up.
+/// Measures counting with a directory of 10,000 extensions. The difference is what the directory adds to a scrape.
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
@@ -154,21 +156,21 @@ fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
-/// The text that is rendered once per fetch.
+/// Measures the rendering of a new snapshot, once per fetch.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text(bencher: Bencher<'_, '_>, records: usize) {
-    let (snapshot, account, instruments) = known(records);
-    bencher.bench(|| exposed(snapshot.clone(), &account, &instruments, &Kept::default()));
+    let (snapshot, account, metrics) = fixture(records);
+    bencher.bench(|| render_text(snapshot.clone(), &account, &metrics, &Kept::default()));
 }
 
-/// The cost of each further scrape of the same snapshot.
+/// Measures the rendering of a known snapshot, in every further scrape.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text_again(bencher: Bencher<'_, '_>, records: usize) {
-    let ((snapshot, account, instruments), kept) = (known(records), Kept::default());
-    bencher.bench(|| exposed(snapshot.clone(), &account, &instruments, &kept));
+    let ((snapshot, account, metrics), kept) = (fixture(records), Kept::default());
+    bencher.bench(|| render_text(snapshot.clone(), &account, &metrics, &kept));
 }
 
-fn known(records: usize) -> (Arc<Snapshot>, Account, AccountMetrics) {
+fn fixture(records: usize) -> (Arc<Snapshot>, Account, AccountMetrics) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
     (
         Arc::new(Snapshot::from_calls(&calls, &mut labels())),

@@ -1,4 +1,4 @@
-//! One bad record never spoils the page: a property over published payloads in which something is broken.
+//! A malformed record costs only itself: properties of published payloads in which one thing is changed.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ const SAMPLES: [&str; 3] = [
     include_str!("fixtures/call-log-page-with-next.json"),
 ];
 
-/// All published records on one page, the fax left out.
+/// Returns all published records on one page, without faxes.
 fn page() -> Value {
     let records = SAMPLES.iter().flat_map(|sample| {
         let page: Value = serde_json::from_str(sample).unwrap();
@@ -33,8 +33,8 @@ fn parse(page: &Value) -> CallPage {
     parse_page(page.to_string().as_bytes(), 1).unwrap()
 }
 
-/// Any JSON, a few levels deep.
-fn anything() -> impl Strategy<Value = Value> {
+/// Generates any JSON value, a few levels deep.
+fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -53,23 +53,23 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Places inside a record: its fields, and theirs.
-fn places(value: &Value, path: &str, places: &mut Vec<String>) {
+/// Collects the JSON pointers of all fields in a record, nested ones included.
+fn collect_pointers(value: &Value, path: &str, pointers: &mut Vec<String>) {
     if let Some(fields) = value.as_object() {
         for (name, field) in fields {
             let path = format!("{path}/{name}");
-            places.push(path.clone());
-            self::places(field, &path, places);
+            pointers.push(path.clone());
+            collect_pointers(field, &path, pointers);
         }
     }
 }
 
-/// The calls other than the one at `place`.
-fn others(calls: &[Call], place: usize) -> Vec<Call> {
+/// Returns the calls other than the one at `index`.
+fn others(calls: &[Call], index: usize) -> Vec<Call> {
     calls
         .iter()
         .enumerate()
-        .filter(|(index, _)| *index != place)
+        .filter(|(other, _)| *other != index)
         .map(|(_, call)| call.clone())
         .collect()
 }
@@ -78,25 +78,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_field_of_any_value_costs_that_record_alone_and_keeps_it(
+    fn invalid_field_keeps_its_record_and_all_others(
         record in any::<Index>(),
-        place in any::<Index>(),
-        value in anything(),
+        pointer in any::<Index>(),
+        value in any_value(),
     ) {
         let mut page = page();
         let whole = parse(&page);
         let record = record.index(whole.calls.len());
         let mut all = Vec::new();
-        places(&page["records"][record], "", &mut all);
-        let place = place.get(&all).clone();
-        prop_assume!(!(place == "/type" && value.as_str().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"))));
-        *page["records"][record].pointer_mut(&place).unwrap() = value;
+        collect_pointers(&page["records"][record], "", &mut all);
+        let pointer = pointer.get(&all).clone();
+        prop_assume!(!(pointer == "/type" && value.as_str().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"))));
+        *page["records"][record].pointer_mut(&pointer).unwrap() = value;
         let broken = parse(&page);
         prop_assert_eq!(broken.skipped, 0);
         prop_assert_eq!(broken.calls.len(), whole.calls.len());
         prop_assert_eq!(others(&broken.calls, record), others(&whole.calls, record));
         page["records"].as_array_mut().unwrap().push(Value::Null);
-        prop_assert_eq!(parse(&page), CallPage { skipped: 1, ..broken.clone() }, "read at one go or one by one");
+        prop_assert_eq!(parse(&page), CallPage { skipped: 1, ..broken.clone() }, "a skipped record changes no other");
         let call = &broken.calls[record];
         prop_assert!(call.result.as_str().chars().count() <= 64 && !call.result.as_str().contains(char::is_control));
         if let Some(extension) = &call.extension {
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_of_any_value_is_left_out_unless_it_is_an_object(record in any::<Index>(), value in anything()) {
+    fn record_is_skipped_unless_it_is_an_object(record in any::<Index>(), value in any_value()) {
         let mut page = page();
         let whole = parse(&page);
         let record = record.index(whole.calls.len());
@@ -118,12 +118,12 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_changed_anywhere_never_panic(at in any::<Index>(), byte in any::<u8>(), cut in any::<Index>()) {
+    fn changed_bytes_never_panic(at in any::<Index>(), byte in any::<u8>(), cut in any::<Index>()) {
         let mut bytes = page().to_string().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let _ = parse_page(&bytes, 1);
         bytes.truncate(cut.index(bytes.len()));
-        prop_assert!(parse_page(&bytes, 1).is_err(), "a list that is cut short is refused");
+        prop_assert!(parse_page(&bytes, 1).is_err(), "a truncated list is an error");
     }
 }

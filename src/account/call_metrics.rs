@@ -124,7 +124,7 @@ impl CallMetrics {
     pub fn record(&self, news: &CallEvents, labels: &mut LabelLimiter) {
         for ended in &news.ended {
             let direction = ended.direction.as_str();
-            let (result, _) = labels.result(&ended.result);
+            let result = labels.result(&ended.result).value;
             self.ended
                 .with_label_values(&[direction, result.as_str()])
                 .inc();
@@ -134,12 +134,12 @@ impl CallMetrics {
                     .with_label_values(&[direction, outcome])
                     .observe(duration);
             }
-            if let (Some(counters), Some((extension, _))) = (
+            if let (Some(counters), Some(extension)) = (
                 &self.by_extension,
                 labels.extension(ended.extension.as_ref()),
             ) {
                 counters
-                    .with_label_values(&[&extension, result.as_str()])
+                    .with_label_values(&[extension.value.as_str(), result.as_str()])
                     .inc();
             }
         }

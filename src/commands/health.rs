@@ -95,7 +95,7 @@ fn describe_error(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    explain_client_cert(TransportError::from_reqwest(error, false).what)
+    explain_client_cert(TransportError::from_reqwest(error, false).message)
 }
 
 /// Replaces the TLS alert that no flag of `health` can fix.

@@ -8,10 +8,11 @@ use crate::clock::Moment;
 use crate::config::{Account, Level};
 use crate::ringcentral::cause::Cause;
 use crate::ringcentral::client::Client;
-use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::error::Error;
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::pagination::Pagination;
 use crate::ringcentral::rate_limit::budget::PageCount;
+use crate::ringcentral::reason::Reason;
 use crate::ringcentral::wire::{CallPage, parse_page};
 
 const OPERATION: Operation = Operation::ActiveCalls;

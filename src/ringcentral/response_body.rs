@@ -97,7 +97,7 @@ mod tests {
     fn decompress(compressed: &[u8]) -> Result<Vec<u8>, String> {
         match gunzip(compressed) {
             Ok(body) => Ok(body.to_vec()),
-            Err(error) => Err(error.what),
+            Err(error) => Err(error.message),
         }
     }
 

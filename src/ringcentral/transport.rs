@@ -14,11 +14,12 @@ use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Moment;
-use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::error::Error;
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::reason::Reason;
 use crate::ringcentral::response_body;
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
@@ -266,7 +267,7 @@ impl Transport {
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
         Error {
             cause: error.cause,
-            ..self.record_failure(operation, error.reason, error.what)
+            ..self.record_failure(operation, error.reason, error.message)
         }
     }
 
