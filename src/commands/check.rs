@@ -17,7 +17,7 @@ use crate::config::{Config, ConfigError};
 use crate::exposition::{self, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
-use crate::shutdown::Signals;
+use crate::shutdown::ShutdownSignals;
 
 /// What to check, validated.
 pub struct Check {
@@ -71,7 +71,7 @@ impl Check {
         if self.config.settings.log.level >= tracing::Level::DEBUG {
             logging::init(self.config.settings.log);
         }
-        let mut signals = Signals::register(|| {})?;
+        let mut signals = ShutdownSignals::register()?;
         let roster = self.reloader.accounts();
         if let Err(error) = roster.apply(self.config.accounts.clone()) {
             self.say(
@@ -101,7 +101,11 @@ impl Check {
     }
 
     /// One signal ends it all: whoever sends it does not want to send one for each account.
-    async fn ask_all(&self, accounts: &[AccountHandle], signals: &mut Signals) -> CheckSummary {
+    async fn ask_all(
+        &self,
+        accounts: &[AccountHandle],
+        signals: &mut ShutdownSignals,
+    ) -> CheckSummary {
         let name = |it: &AccountHandle| it.account.name.clone();
         let (mut verdicts, mut rest, mut stopped) =
             (CheckSummary::default(), accounts.iter(), false);
@@ -121,11 +125,11 @@ impl Check {
     }
 
     /// Asks an account and tells what came of it. Says whether it is well, and whether a signal came.
-    async fn ask(&self, it: &AccountHandle, signals: &mut Signals) -> (bool, bool) {
+    async fn ask(&self, it: &AccountHandle, signals: &mut ShutdownSignals) -> (bool, bool) {
         self.say(&check_report::opening(&it.account));
         let (observation, stopped) = tokio::select! {
             observation = it.collector.refresh() => (observation, false),
-            () = signals.shutdown_signal() => (it.collector.state(), true),
+            () = signals.recv() => (it.collector.state(), true),
         };
         self.say(&check_report::report(
             &it.account,

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
-use crate::config::{Account, Config, ConfigError, Level, Settings, demo_seed, listen_address};
+use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener;
 use crate::secret::SecretSource;
 use crate::simulator::{Scenario, Simulator};
@@ -40,8 +40,8 @@ impl Demo {
             .map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
         Ok(Self {
             scenario,
-            seed: demo_seed(&args.seed)?,
-            listen: listen_address("--demo.listen-address", &args.listen_address)?,
+            seed: args.seed,
+            listen: args.listen_address.clone(),
         })
     }
 
