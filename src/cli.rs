@@ -13,9 +13,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::setting::{
-    MAX_ECHOED_LEN, ParseResult, Setting, parse_listen_address, parse_path,
-};
+use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
 use crate::config::{AccountArgs, Settings};
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
@@ -177,13 +175,10 @@ pub fn format_clap_error(error: &clap::Error) -> String {
     format!("{message}; {hint}")
 }
 
-/// Returns whether an argument that no command expects may be a secret, and so must not be repeated.
+/// Returns whether an unexpected argument may be a secret. Every flag is shorter than 40 bytes, and no secret is shorter
+/// than 16.
 fn may_be_secret(argument: &str) -> bool {
-    let max_len = if argument.starts_with('-') {
-        MAX_ECHOED_LEN
-    } else {
-        16
-    };
+    let max_len = if argument.starts_with('-') { 40 } else { 16 };
     argument.len() > max_len
 }
 

@@ -41,20 +41,19 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => return usage_error(&format_clap_error(&error)),
         Err(help) => help.exit(),
     };
-    let mode = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => parse_mode(cli, &matches),
-        Err(error) => return usage_error(&format_clap_error(&error)),
+    let mode = match parse_mode(&matches) {
+        Ok(mode) => mode,
+        Err(error) => return usage_error(&error.to_string()),
     };
-    match mode {
-        Ok(mode) => run_to_exit_code(mode).unwrap_or_else(|error| {
-            tracing::error!("{error:#}");
-            ExitCode::from(EXIT_FAILURE)
-        }),
-        Err(error) => usage_error(&error.to_string()),
-    }
+    run_to_exit_code(mode).unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::from(EXIT_FAILURE)
+    })
 }
 
-fn parse_mode(cli: Cli, matches: &ArgMatches) -> Result<Mode, ConfigError> {
+fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
+    let cli =
+        Cli::from_arg_matches(matches).map_err(|error| ConfigError(format_clap_error(&error)))?;
     // Without a command the flags are those of `serve`.
     let flags = match matches.subcommand() {
         Some((_, flags)) => flags,

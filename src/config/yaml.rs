@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
 use serde_saphyr::{Error, Spanned};
 
 use crate::config::ConfigError;
-use crate::config::setting::Setting;
+use crate::config::setting::{MAX_ECHOED_LEN, Setting};
 
 /// A value with its line. The default, with line 0, is a key that is absent.
 #[derive(Default, PartialEq)]
@@ -48,10 +49,9 @@ pub(crate) struct Section {
 impl Section {
     /// Returns the place of a value under a key of this mapping.
     pub(crate) fn child(&self, key: &str, line: u64) -> Self {
-        let separator = if self.path.is_empty() { "" } else { "." };
         Self {
             file: self.file.clone(),
-            path: format!("{}{separator}{}", self.path, redact_key(key)),
+            path: join(&self.path, key),
             line,
         }
     }
@@ -120,10 +120,12 @@ pub(crate) fn parse<T: DeserializeOwned + Default>(
     match document {
         Ok(document) => Ok(Option::unwrap_or_default(document)),
         Err(error) => {
-            let line = error.location().map_or(0, |location| location.line());
-            let file = file.to_owned();
-            eprintln!("{path} {error:?}");
-            Err(Section { file, path, line }.invalid(&describe(&error)))
+            let line = match error.location() {
+                Some(location) => format!(" line {}", location.line()),
+                None => String::new(),
+            };
+            let reason = describe(&error, &path);
+            Err(ConfigError(format!("{file}{line}: {reason}")))
         }
     }
 }
@@ -134,124 +136,220 @@ fn key_path(path: &Path) -> String {
     for segment in path {
         match segment {
             Segment::Seq { index } => keys.push_str(&format!("[{index}]")),
-            Segment::Map { key } if key != "value" => {
-                if !keys.is_empty() {
-                    keys.push('.');
-                }
-                keys.push_str(redact_key(key));
-            }
+            Segment::Map { key } if key != "value" => keys = join(&keys, key),
             _ => {}
         }
     }
     keys
 }
 
-fn describe(error: &Error) -> String {
-    match error.without_snippet() {
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => format!(
-            "unknown key `{}`: expected one of {}",
-            redact_key(field),
-            expected.join(", ")
-        ),
-        Error::DuplicateMappingKey { .. } => "duplicate key".to_owned(),
-        _ => "invalid YAML".to_owned(),
-    }
+/// Describes an error; an unknown key is the last one of the path.
+fn describe(error: &Error, path: &str) -> String {
+    let expected = match error.without_snippet() {
+        Error::SerdeUnknownField { expected, .. } => {
+            let keys = expected.join(", ");
+            return format!("unknown key `{path}`: expected one of {keys}");
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = join(path, key.as_deref().unwrap_or_default());
+            return format!("duplicate key `{key}`");
+        }
+        Error::Unexpected { expected, .. } => match *expected {
+            "string scalar" => "a single value",
+            "sequence start" => "a list",
+            "mapping start" => "a mapping",
+            _ => return "invalid YAML".to_owned(),
+        },
+        Error::NullIntoString { .. } => "a single value",
+        _ => return "invalid YAML".to_owned(),
+    };
+    let separator = if path.is_empty() { "" } else { ": " };
+    format!("{path}{separator}expected {expected}")
 }
 
-/// Returns the key for an error message; one with unusual characters may be a secret in the wrong place.
-fn redact_key(key: &str) -> &str {
+/// Appends a key to a path, unless it may be a secret in the wrong place, since it has unusual characters.
+fn join(path: &str, key: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
-    if key.len() <= 64 && key.bytes().all(plain) {
+    let key = if key.len() <= MAX_ECHOED_LEN && key.bytes().all(plain) {
         key
     } else {
-        "(a key)"
+        "(redacted)"
+    };
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
-    struct Doc {
+    struct Document {
         a: Text,
         b: List,
         c: TextMap,
         d: Located<Option<Vec<Located<Inner>>>>,
-        e: Located<Option<Inner>>,
     }
+
     #[derive(Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Inner {
-        f: Text,
+        e: Text,
+    }
+
+    fn document(text: &str) -> Document {
+        parse("web.yml", text).unwrap()
+    }
+
+    #[track_caller]
+    fn error_of(text: &str) -> String {
+        parse::<Document>("web.yml", text).err().unwrap().0
+    }
+
+    fn root() -> Section {
+        Section {
+            file: "web.yml".to_owned(),
+            path: String::new(),
+            line: 0,
+        }
+    }
+
+    fn text_of(text: &str) -> Option<String> {
+        root()
+            .text("a", document(text).a)
+            .map(|setting| setting.value)
     }
 
     #[test]
-    fn probe() {
-        for text in [
-            "",
-            "{}",
-            "~",
-            "---\n",
-            "# x\n",
-            "sesame\nsesame\n",
-            "- a\n",
-            "a: 1\nb: [x\n\n",
-            "a: 1\na: 2\n",
-            "a: [1]\n",
-            "b: 1\n",
-            "b: {x: 1}\n",
-            "b: [[1]]\n",
-            "b: [~]\n",
-            "b:\n- x\n-\n",
-            "c: 1",
-            "c: [1]",
-            "c: {x: [1]}",
-            "c: {x: }",
-            "d: 1",
-            "d: {f: 1}",
-            "d: [x]",
-            "d:\n- f: 1\n-\n",
-            "d: [{f: 1, g: 2}]",
-            "d: [{f: [1]}]",
-            "e: x",
-            "e: [x]",
-            "e:\n  f: 1\n  z: 2\n",
-            "z: 1",
-            "eyJ0.eyJ/sesame: 1",
-            "a: &x 1\nb: *x\n",
-            "a: *y\n",
-            "a: 1\n---\na: 2\n",
-            "a: \"x\n",
-            "\t- x: [",
-            "e: {f: 1, f: 2}",
-            "a: |\n  two\n  lines\n",
-            "<<: {a: 1}\nb: [1]\n",
-            "a: !!int 3",
-            "a: !!null x",
-            "a: !!binary aGk=",
-            "1: 2",
-            "[a]: 1",
-            "? {a: b}\n: c",
-            "e: &e {f: *e}",
-            "c: {eyJ0.eyJ/sesame: [1]}",
-        ] {
-            match parse::<Doc>("web.yml", text) {
-                Ok(d) => eprintln!(
-                    "{text:?} ok a={:?}@{} b={:?}@{}",
-                    d.a.value,
-                    d.a.line,
-                    d.b.value
-                        .map(|v| v.into_iter().map(|i| (i.value, i.line)).collect::<Vec<_>>()),
-                    d.b.line
-                ),
-                Err(e) => eprintln!("{text:?} -> {e}"),
-            }
+    fn scalars_of_any_type_are_text() {
+        assert_eq!(text_of("a: 1").as_deref(), Some("1"));
+        assert_eq!(text_of("a: true").as_deref(), Some("true"));
+        assert_eq!(text_of("a: 'x: y'").as_deref(), Some("x: y"));
+        assert_eq!(
+            text_of("a: |\n  two\n  lines\n").as_deref(),
+            Some("two\nlines\n")
+        );
+        for absent in ["a:\n", "a: ''\n", "b: []\n"] {
+            assert_eq!(text_of(absent), None, "{absent}");
         }
-        panic!();
+    }
+
+    #[test]
+    fn scalar_keeps_its_spelling() {
+        let spellings = [
+            "0042",
+            "1.10",
+            "1e3",
+            "1_000",
+            "0x10",
+            "yes",
+            "True",
+            "12345678901234567890123",
+            "-0",
+            ".5",
+            "0o7",
+        ];
+        for text in spellings {
+            let document = document(&format!(
+                "# ä\na: &x {text}  # b\nb: [{text}, *x]\nc: {{k: {text}, l: *x}}\n"
+            ));
+            let listed = root().list("b", document.b);
+            let mapped = root().entries("c", document.c);
+            let mapped = mapped.into_iter().map(|(_, setting)| setting);
+            let values: Vec<_> = listed
+                .into_iter()
+                .chain(mapped)
+                .chain(root().text("a", document.a))
+                .map(|setting| setting.value)
+                .collect();
+            assert_eq!(values, [text; 5]);
+        }
+    }
+
+    #[test]
+    fn origin_names_file_line_and_path() {
+        let document = document("# a comment\nb:\n- one\n- two\nc:\n  k: 1\n");
+        let list = root().list("b", document.b);
+        assert_eq!(list[1].origin, "web.yml line 4: b[1]");
+        let entries = root().entries("c", document.c);
+        assert_eq!(entries[0].1.origin, "web.yml line 6: c.k");
+    }
+
+    #[test]
+    fn unknown_key_is_an_error_with_the_known_keys() {
+        assert_eq!(
+            error_of("a: 1\ncolour: red\n"),
+            "web.yml line 2: unknown key `colour`: expected one of a, b, c, d"
+        );
+        assert_eq!(
+            error_of("d:\n- e: 1\n  f: 2\n"),
+            "web.yml line 3: unknown key `d[0].f`: expected one of e"
+        );
+    }
+
+    #[test]
+    fn key_that_may_be_a_secret_is_redacted() {
+        let hash = "$2y$10$mDwo.lAisC94iLAyP81MC";
+        for text in [
+            format!("{hash}: alice\n"),
+            format!("{hash}: 1\n{hash}: 2\n"),
+            format!("c:\n  {hash}: [alice]\n"),
+            format!("c: {{{hash}: 1, {hash}: 2}}\n"),
+        ] {
+            let error = error_of(&text);
+            assert!(
+                error.contains("(redacted)") && !error.contains("mDwo"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_document_has_no_keys() {
+        for text in ["", "# nothing\n", "---\n", "{}"] {
+            assert!(document(text).a == Text::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_yaml_names_the_line_without_content() {
+        let cases = [
+            ("a: 1\nb: [sesame\n\n", "web.yml line 2: invalid YAML"),
+            ("a: 1\na: sesame\n", "web.yml line 2: duplicate key `a`"),
+            (
+                "d: [{e: 1, e: sesame}]",
+                "web.yml line 1: duplicate key `d[0].e`",
+            ),
+            ("sesame\nsesame\n", "web.yml line 1: expected a mapping"),
+            ("a: *sesame\n", "web.yml line 1: invalid YAML"),
+            ("a: 1\n---\na: sesame\n", "web.yml line 3: invalid YAML"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error_of(text), expected);
+        }
+    }
+
+    #[test]
+    fn value_of_another_type_is_an_error() {
+        let cases = [
+            ("a: [1]", "web.yml line 1: a: expected a single value"),
+            ("a: 1\nb: 1", "web.yml line 2: b: expected a list"),
+            ("b: {c: 1}", "web.yml line 1: b: expected a list"),
+            ("b: [[1]]", "web.yml line 1: b[0]: expected a single value"),
+            ("b: [~]", "web.yml line 1: b[0]: expected a single value"),
+            ("c: [1]", "web.yml line 1: c: expected a mapping"),
+            (
+                "d: [{e: {}}]",
+                "web.yml line 1: d[0].e: expected a single value",
+            ),
+            ("d:\n-\n", "web.yml line 2: d[0]: expected a mapping"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error_of(text), expected);
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,37 +89,38 @@ pub(super) struct RawTls {
     curve_preferences: List,
 }
 
-/// `client_auth_type`.
-#[derive(Clone, Copy, PartialEq)]
+/// `client_auth_type`, by Go's names.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
 enum ClientAuthType {
-    NoCert,
-    Request,
-    RequireAny,
-    VerifyIfGiven,
-    RequireAndVerify,
+    NoClientCert,
+    RequestClientCert,
+    /// The alias is the toolkit's older name.
+    #[value(alias = "RequireClientCert")]
+    RequireAnyClientCert,
+    VerifyClientCertIfGiven,
+    RequireAndVerifyClientCert,
 }
 
 impl ClientAuthType {
     fn parse(text: &str) -> ParseResult<Self> {
-        match text {
-            "NoClientCert" => Ok(Self::NoCert),
-            "RequestClientCert" => Ok(Self::Request),
-            // The second is the toolkit's older name of the first.
-            "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAny),
-            "VerifyClientCertIfGiven" => Ok(Self::VerifyIfGiven),
-            "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerify),
-            _ => Err(
-                "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert",
-            ),
-        }
+        Self::from_str(text, false).map_err(|_| {
+            "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+        })
     }
 
     fn requires_certificate(self) -> bool {
-        matches!(self, Self::RequireAny | Self::RequireAndVerify)
+        matches!(
+            self,
+            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
+        )
     }
 
     fn verifies(self) -> bool {
-        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+        matches!(
+            self,
+            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
+        )
     }
 }
 
@@ -307,7 +309,7 @@ fn client_auth(
 ) -> Result<Option<ClientAuth>, ConfigError> {
     let auth_type = match auth_type {
         Some(setting) => setting.parse(ClientAuthType::parse)?,
-        None => ClientAuthType::NoCert,
+        None => ClientAuthType::NoClientCert,
     };
     let has_names = !allowed_sans.is_empty();
     if !auth_type.verifies() && (ca.is_some() || has_names) {
@@ -321,7 +323,7 @@ fn client_auth(
             "{key} has no effect with this client_auth_type: expected RequireAndVerifyClientCert"
         )));
     }
-    if auth_type == ClientAuthType::NoCert {
+    if auth_type == ClientAuthType::NoClientCert {
         return Ok(None);
     }
     if auth_type.verifies() && ca.is_none() {
