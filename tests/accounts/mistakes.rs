@@ -132,8 +132,12 @@ async fn a_file_without_a_list_of_accounts_is_refused() {
 async fn what_is_no_yaml_is_refused_by_its_line() {
     are_told(&[
         (
+            with(7, "  client_id: \"id"),
+            " line 7: invalid YAML".to_owned(),
+        ),
+        (
             with(7, "  client_id: [id"),
-            " line 8: invalid YAML".to_owned(),
+            " line 7: accounts[1].client_id: expected a single value".to_owned(),
         ),
         (
             with(7, "  name: lyon"),

@@ -54,7 +54,7 @@ async fn a_login_without_tls_works_and_is_warned_of() {
         stage.program.log
     );
     assert!(
-        stage.program.log.contains("tls=false login=true"),
+        stage.program.log.contains("tls=false basic_auth=true"),
         "{}",
         stage.program.log
     );

@@ -125,7 +125,7 @@ async fn a_hangup_reloads_without_the_flag() {
         .logs("the configuration was not read anew, the old one stays")
         .await;
     assert!(
-        line.contains("level=error") && line.contains("invalid YAML"),
+        line.contains("level=error") && line.contains("basic_auth_users: expected a mapping"),
         "{line}"
     );
     let scraped = stage.curl("/metrics", &["--user", "alice:open"]).await;

@@ -47,7 +47,7 @@ async fn a_scrape_over_tls_is_answered_in_both_versions() {
         );
     }
     assert!(
-        stage.program.log.contains("tls=true login=false"),
+        stage.program.log.contains("tls=true basic_auth=false"),
         "{}",
         stage.program.log
     );
