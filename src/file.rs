@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The reason why a file was not read.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// An I/O error on opening or reading.
     #[error("cannot read the file: {0}")]
     Unreadable(#[from] io::Error),
@@ -25,7 +25,7 @@ pub enum FileError {
 ///
 /// # Errors
 /// Returns an error if the file is not a regular file, cannot be read, or is larger.
-pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     // Opening a pipe blocks until it has a writer, so the type is checked before opening and again afterwards. A file
     // that is replaced by a pipe in between still blocks: the open flag against that has no portable value.
     check_regular_file(&metadata(path)?)?;

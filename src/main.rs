@@ -99,8 +99,15 @@ fn run_to_exit_code(mode: Mode) -> anyhow::Result<ExitCode> {
 
 async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
     match mode {
-        Mode::Check(check) => Ok(report(check.run().await)),
-        Mode::Health(health) => Ok(report(health.run().await.map(|()| true))),
+        Mode::Check(check) => Ok(match check.run().await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(EXIT_FAILURE),
+            Err(error) => print_error(&error),
+        }),
+        Mode::Health(health) => Ok(match health.run().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => print_error(&error),
+        }),
         Mode::Serve(config, reloader) => {
             logging::init(config.settings.log);
             let listeners = http::listener::bind_all(&config.settings.web.listen_addresses)?;
@@ -116,16 +123,10 @@ async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Converts the result of a command without a log; an error goes to standard error.
-fn report(result: anyhow::Result<bool>) -> ExitCode {
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_FAILURE),
-        Err(error) => {
-            eprintln!("ringcentral-exporter: {error:#}");
-            ExitCode::from(EXIT_FAILURE)
-        }
-    }
+/// Prints the error of a command that has no log.
+fn print_error(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ringcentral-exporter: {error:#}");
+    ExitCode::from(EXIT_FAILURE)
 }
 
 async fn serve(

@@ -81,7 +81,10 @@ fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigErr
     }
     check_unique(&accounts, "name", |account| Some(account.name.clone()))?;
     check_unique(&accounts, "server, client id and JWT", login_key)?;
-    let mut accounts = accounts.into_iter().map(|it| it.account).collect();
+    let mut accounts = accounts
+        .into_iter()
+        .map(|located| located.account)
+        .collect();
     dedup_ca_bundles(&mut accounts);
     Ok(accounts)
 }

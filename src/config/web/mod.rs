@@ -89,8 +89,7 @@ impl WebConfig {
 }
 
 /// Returns the start of every error about `file`.
-#[must_use]
-pub fn error_prefix(file: &Path) -> String {
+pub(crate) fn error_prefix(file: &Path) -> String {
     format!("--web.config.file: {}", file.display())
 }
 
