@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::cli::HealthArgs;
-use crate::config::{ConfigError, listen_address};
+use crate::config::ConfigError;
 use crate::http::listener::loopback_if_unspecified;
 use crate::ringcentral::transport_error::TransportError;
 
@@ -30,10 +30,9 @@ impl HealthCheck {
     /// Returns an error if the address is not one that `serve` accepts.
     pub fn new(args: &HealthArgs) -> Result<Self, ConfigError> {
         let first = args.listen_address.first().map_or(":10072", String::as_str);
-        let address = listen_address("--web.listen-address", first)?;
         let web_config_file = args.web_config_file.as_deref().unwrap_or_default();
         Ok(Self {
-            address: loopback_if_unspecified(&address),
+            address: loopback_if_unspecified(first),
             try_https: !web_config_file.is_empty(),
         })
     }

@@ -90,11 +90,11 @@ async fn bad_flags_name_themselves() {
         ),
         (
             ["--demo.seed", "-1"],
-            "--demo.seed: \"-1\" is not accepted; accepted is a whole number from 0 to 18446744073709551615",
+            "--demo.seed: invalid value \"-1\": expected a whole number from 0 to 18446744073709551615",
         ),
         (
             ["--demo.listen-address", "x"],
-            "--demo.listen-address: \"x\" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets",
+            "--demo.listen-address: invalid value \"x\": expected HOST:PORT or :PORT, with an IPv6 host in brackets",
         ),
     ];
     for ([flag, value], message) in cases {

@@ -115,7 +115,7 @@ async fn a_mistake_in_a_flag_is_exit_2() {
     let (code, line) = health("localhost").await;
     assert_eq!(code, Some(2));
     assert!(
-        line.starts_with("--web.listen-address: \"localhost\" is not accepted"),
+        line.starts_with("--web.listen-address: invalid value \"localhost\""),
         "{line}"
     );
     let (code, _, error) = output(command(&["health", "--log.level=info"])).await;

@@ -162,7 +162,7 @@ async fn a_secrets_file_that_has_gone_is_told_and_looked_at_again() {
     let page = rig.get("/", &[]).await;
     for part in [
         "secret_unreadable",
-        "the JWT: the file cannot be read: No such file",
+        &format!("the JWT: cannot read {}: No such file", path.display()),
         "--ringcentral.jwt-file",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);

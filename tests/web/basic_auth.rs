@@ -65,7 +65,7 @@ async fn basic_auth_without_tls_logs_warning() {
         exporter.process.log
     );
     assert!(
-        exporter.process.log.contains("tls=false login=true"),
+        exporter.process.log.contains("tls=false basic_auth=true"),
         "{}",
         exporter.process.log
     );

@@ -48,7 +48,7 @@ async fn scrape_works_over_tls_1_2_and_1_3() {
         );
     }
     assert!(
-        exporter.process.log.contains("tls=true login=false"),
+        exporter.process.log.contains("tls=true basic_auth=false"),
         "{}",
         exporter.process.log
     );
