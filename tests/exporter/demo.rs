@@ -5,7 +5,7 @@ use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
 
 #[tokio::test]
-async fn every_scenario_shows_calls() {
+async fn every_demo_scenario_has_calls() {
     for scenario in ["normal", "surge", "outage", "throttled", "huge"] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
         let text = http()
@@ -31,7 +31,7 @@ async fn every_scenario_shows_calls() {
 }
 
 #[tokio::test]
-async fn what_it_prints_lets_another_exporter_in() {
+async fn printed_credentials_work_for_second_exporter() {
     let (_demo, _, variables) = start(&["--demo.seed", "7"]).await;
     let names = [
         "RC_CLIENT_ID",
@@ -62,7 +62,7 @@ async fn what_it_prints_lets_another_exporter_in() {
 }
 
 #[tokio::test]
-async fn variables_about_an_account_do_not_disturb_it() {
+async fn demo_ignores_account_variables() {
     let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
     command
         .env("RC_LEVEL", "nonsense")
@@ -82,7 +82,7 @@ async fn variables_about_an_account_do_not_disturb_it() {
 }
 
 #[tokio::test]
-async fn bad_flags_name_themselves() {
+async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],

@@ -9,7 +9,7 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Sim
 
 use crate::common::clock::ManualClock;
 use crate::faults::log;
-use crate::rig::Rig;
+use crate::harness::TestExporter;
 use crate::scrapes::unlimited;
 
 /// A standing account in which every scrape may fetch.
@@ -21,15 +21,15 @@ fn still() -> Scenario {
 }
 
 #[tokio::test]
-async fn the_first_scrape_waits_for_it_and_it_is_read_once() {
-    let rig = Rig::start(still()).await;
-    let truth = rig.truth().await;
+async fn first_scrape_waits_for_extension_list() {
+    let exporter = TestExporter::start(still()).await;
+    let truth = exporter.truth().await;
     for _ in 0..3 {
-        assert_eq!(rig.scrape().await.call_samples(), truth);
+        assert_eq!(exporter.scrape().await.call_samples(), truth);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(rig.count(Operation::Extensions), 1);
-    let read = rig
+    assert_eq!(exporter.count(Operation::Extensions), 1);
+    let read = exporter
         .scrape()
         .await
         .value("ringcentral_extension_directory_timestamp_seconds{account=\"default\"}");
@@ -37,20 +37,20 @@ async fn the_first_scrape_waits_for_it_and_it_is_read_once() {
 }
 
 #[tokio::test]
-async fn all_its_pages_are_read() {
-    let rig = Rig::start(Scenario {
+async fn every_extension_page_is_fetched() {
+    let exporter = TestExporter::start(Scenario {
         max_per_page: 50,
         ..still()
     })
     .await;
-    assert_eq!(rig.scrape().await.call_samples(), rig.truth().await);
-    assert!(rig.count(Operation::Extensions) >= 4);
+    assert_eq!(exporter.scrape().await.call_samples(), exporter.truth().await);
+    assert!(exporter.count(Operation::Extensions) >= 4);
 }
 
 #[tokio::test]
-async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() {
+async fn forbidden_extension_list_is_logged_once() {
     log::listen();
-    let rig = Rig::configured(
+    let exporter = TestExporter::configured(
         Scenario {
             read_accounts: false,
             ..still()
@@ -61,7 +61,7 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
     )
     .await;
     for _ in 0..3 {
-        let scraped = rig.scrape().await;
+        let scraped = exporter.scrape().await;
         assert_eq!(scraped.value("ringcentral_up{account=\"no_list\"}"), 1.0);
         assert!(
             !scraped.call_samples().is_empty() && !scraped.text.contains("directory_timestamp")
@@ -70,8 +70,8 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
     }
     assert_eq!(
         (
-            rig.count(Operation::Extensions),
-            rig.count(Operation::Token)
+            exporter.count(Operation::Extensions),
+            exporter.count(Operation::Token)
         ),
         (1, 1)
     );
@@ -86,11 +86,11 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
 }
 
 #[tokio::test]
-async fn a_list_that_hangs_costs_the_first_scrape_its_deadline_and_shows_the_fallback() {
-    let rig = Rig::start(still()).await;
-    rig.simulator
+async fn hanging_extension_list_does_not_hide_calls() {
+    let exporter = TestExporter::start(still()).await;
+    exporter.simulator
         .inject(Fault::once(Operation::Extensions, FaultKind::Hang));
-    let first = rig.scrape_within("2").await;
+    let first = exporter.scrape_within("2").await;
     assert!(
         first.elapsed < Duration::from_secs(2),
         "{:?}",
@@ -105,13 +105,13 @@ async fn a_list_that_hangs_costs_the_first_scrape_its_deadline_and_shows_the_fal
 }
 
 #[tokio::test]
-async fn an_outage_of_the_list_fails_no_scrape() {
-    let rig = Rig::start(still()).await;
-    rig.simulator.inject(Fault::always(
+async fn extension_list_outage_fails_no_scrape() {
+    let exporter = TestExporter::start(still()).await;
+    exporter.simulator.inject(Fault::always(
         Operation::Extensions,
         SimResponse::unavailable(503),
     ));
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     assert_eq!(
         (scraped.up(), scraped.failures("extensions", "server_error")),
         (1.0, 1.0)
@@ -119,30 +119,30 @@ async fn an_outage_of_the_list_fails_no_scrape() {
 }
 
 #[tokio::test]
-async fn at_level_extension_the_list_is_not_asked_for() {
-    let rig = Rig::configured(still(), |config| {
+async fn level_extension_skips_extension_list() {
+    let exporter = TestExporter::configured(still(), |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
-    rig.scrape().await;
-    rig.scrape().await;
-    assert_eq!(rig.count(Operation::Extensions), 0);
+    exporter.scrape().await;
+    exporter.scrape().await;
+    assert_eq!(exporter.count(Operation::Extensions), 0);
 }
 
 #[tokio::test]
-async fn the_label_can_show_ids() {
-    let rig = Rig::configured(still(), |config| {
+async fn extension_label_can_show_ids() {
+    let exporter = TestExporter::configured(still(), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Id
     })
     .await;
-    let ids: Vec<_> = rig
+    let ids: Vec<_> = exporter
         .simulator
         .switchboard()
         .extensions()
         .iter()
         .map(|extension| extension.id.to_string())
         .collect();
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     let shown = scraped.call_samples().into_keys().filter_map(|series| {
         let (_, rest) = series.split_once("extension=\"")?;
         Some(rest.trim_end_matches("\"}").to_owned())
@@ -155,9 +155,9 @@ async fn the_label_can_show_ids() {
 }
 
 #[tokio::test]
-async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
-    let rig = Rig::configured(still(), |config| config.settings.metrics.max_extensions = 5).await;
-    let scraped = rig.scrape().await;
+async fn extensions_over_maximum_become_other() {
+    let exporter = TestExporter::configured(still(), |config| config.settings.metrics.max_extensions = 5).await;
+    let scraped = exporter.scrape().await;
     let folded =
         scraped.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
     let calls = scraped.call_samples();
@@ -173,7 +173,7 @@ async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
         count(&|series| series.contains("extension=\"other\"")),
         folded
     );
-    let listed: f64 = rig
+    let listed: f64 = exporter
         .truth()
         .await
         .iter()
@@ -184,14 +184,14 @@ async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
 }
 
 #[tokio::test]
-async fn names_are_shown_on_request_alone_one_series_a_value() {
-    let rig = Rig::start(still()).await;
-    assert!(!rig.scrape().await.text.contains("extension_info"));
-    let rig = Rig::configured(still(), |config| {
+async fn extension_names_are_shown_only_on_request() {
+    let exporter = TestExporter::start(still()).await;
+    assert!(!exporter.scrape().await.text.contains("extension_info"));
+    let exporter = TestExporter::configured(still(), |config| {
         config.settings.metrics.extension_info = true
     })
     .await;
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     let shown: Vec<_> = scraped
         .samples()
         .into_keys()
@@ -215,17 +215,17 @@ async fn names_are_shown_on_request_alone_one_series_a_value() {
 }
 
 #[tokio::test]
-async fn ended_calls_by_extension_begin_with_zeros_for_each_extension_that_is_seen() {
-    let rig = Rig::start(still()).await;
+async fn extension_counters_start_at_zero() {
+    let exporter = TestExporter::start(still()).await;
     assert!(
-        !rig.scrape().await.text.contains("extension_calls_ended"),
+        !exporter.scrape().await.text.contains("extension_calls_ended"),
         "only on request"
     );
-    let rig = Rig::configured(still(), |config| {
+    let exporter = TestExporter::configured(still(), |config| {
         config.accounts[0].name = "by_extension".to_owned();
         config.settings.metrics.extension_calls = true;
     });
-    let samples = rig.await.scrape().await.samples();
+    let samples = exporter.await.scrape().await.samples();
     let extension = |series: &String| {
         series
             .split("extension=\"")

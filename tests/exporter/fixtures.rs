@@ -44,7 +44,7 @@ fn one(direction: Direction, result: &str, extension: &str) -> (Direction, Strin
 }
 
 #[test]
-fn a_call_that_rings_is_live() {
+fn ringing_call_is_in_progress() {
     let page = page(include_str!(
         "../fixtures/active-calls-direct-ringing-detailed.json"
     ));
@@ -70,7 +70,7 @@ fn a_call_that_rings_is_live() {
 }
 
 #[test]
-fn the_same_call_ended_is_listed_and_not_live() {
+fn ended_call_is_listed_but_not_in_progress() {
     let ringing = page(include_str!(
         "../fixtures/active-calls-direct-ringing-detailed.json"
     ));
@@ -91,7 +91,7 @@ fn the_same_call_ended_is_listed_and_not_live() {
 }
 
 #[test]
-fn old_records_without_extension_take_it_from_their_address() {
+fn extension_defaults_to_id_in_uri() {
     let page = page(include_str!("../fixtures/active-calls-account-simple.json"));
     let expected = [
         one(Direction::Inbound, "Accepted", "131192004"),
@@ -105,14 +105,14 @@ fn old_records_without_extension_take_it_from_their_address() {
 }
 
 #[test]
-fn an_account_without_calls_has_zero_and_no_series() {
+fn empty_list_has_no_series() {
     let page = page(include_str!("../fixtures/active-calls-account-empty.json"));
     assert!(series(&page.calls).is_empty());
     assert_eq!(snapshot(&page.calls).sessions_in_progress, 0);
 }
 
 #[test]
-fn a_fax_is_left_out_and_the_next_page_is_followed() {
+fn fax_records_are_skipped() {
     let page = page(include_str!("../fixtures/call-log-page-with-next.json"));
     assert_eq!(
         series(&page.calls),
@@ -122,7 +122,7 @@ fn a_fax_is_left_out_and_the_next_page_is_followed() {
 }
 
 #[test]
-fn a_list_of_extensions_gives_ids_numbers_and_names() {
+fn extension_list_is_parsed() {
     let page = parse_extensions(include_bytes!("../fixtures/extension-list.json")).unwrap();
     let read: Vec<_> = page
         .entries
@@ -145,7 +145,7 @@ fn a_list_of_extensions_gives_ids_numbers_and_names() {
 }
 
 #[test]
-fn a_token_is_granted_for_as_long_as_it_says() {
+fn token_response_is_parsed() {
     let token = parse_token(include_bytes!("../fixtures/token-jwt-response.json")).unwrap();
     assert_eq!(
         (token.access_token.expose_secret(), token.expires_in),
@@ -154,7 +154,7 @@ fn a_token_is_granted_for_as_long_as_it_says() {
 }
 
 #[test]
-fn errors_give_their_codes() {
+fn error_responses_are_parsed() {
     let read = |body: &str| {
         let ApiError {
             code,

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
-use crate::rig::loopback;
+use crate::harness::loopback;
 
 /// What `health` says of an address: exit code and the line without the program's name.
 async fn health(address: &str) -> (Option<i32>, String) {
@@ -40,7 +40,7 @@ async fn peer(answer: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn a_running_exporter_is_healthy_on_all_its_interfaces_and_ringcentral_is_not_asked() {
+async fn health_succeeds_on_every_interface() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -59,14 +59,14 @@ async fn a_running_exporter_is_healthy_on_all_its_interfaces_and_ringcentral_is_
 }
 
 #[tokio::test]
-async fn where_nobody_listens_is_one_line_and_exit_1() {
+async fn closed_port_exits_1_with_one_line() {
     let address = loopback().await.local_addr().unwrap().to_string();
     let line = format!("http://{address}/-/healthy: Connection refused (os error 111)");
     assert_eq!(health(&address).await, (Some(1), line));
 }
 
 #[tokio::test]
-async fn another_program_in_its_place_is_not_healthy() {
+async fn other_program_on_port_is_unhealthy() {
     let address = peer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(
         health(&address).await,
@@ -90,7 +90,7 @@ async fn another_program_in_its_place_is_not_healthy() {
 }
 
 #[tokio::test]
-async fn an_exporter_that_hangs_is_given_three_seconds() {
+async fn hanging_exporter_is_unhealthy_after_3_s() {
     let listener = loopback().await;
     let address = listener.local_addr().unwrap().to_string();
     let started = Instant::now();
@@ -109,7 +109,7 @@ async fn an_exporter_that_hangs_is_given_three_seconds() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_a_flag_is_exit_2() {
+async fn invalid_health_flag_exits_2() {
     let (code, line) = health("localhost").await;
     assert_eq!(code, Some(2));
     assert!(

@@ -1,6 +1,6 @@
 //! The exporter, exercised as a whole: real HTTP on both sides, to the simulated account and from the scraper.
 //!
-//! `rig` starts both on loopback; `common::oracle` says what a list amounts to, by rules that are written a second
+//! `exporter` starts both on loopback; `common::oracle` says what a list amounts to, by rules that are written a second
 //! time, so that no mistake can agree with itself.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
@@ -27,5 +27,5 @@ mod health;
 mod limits;
 mod network;
 mod paths;
-mod rig;
+mod exporter;
 mod scrapes;

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
-use crate::rig::{Rig, loopback};
+use crate::harness::{TestExporter, loopback};
 
 /// A relay that speaks TLS as `name` and passes on to the simulated account; gives its port and its certificate.
 pub async fn tls_relay(simulator: &Simulator, name: &str) -> (u16, String) {
@@ -45,10 +45,10 @@ async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
 }
 
 /// An exporter that asks through the relay, believing in this certificate if in any.
-async fn behind_tls(believed: bool) -> Rig {
+async fn behind_tls(believed: bool) -> TestExporter {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let (port, certificate) = tls_relay(&simulator, "localhost").await;
-    Rig::around(simulator, |config| {
+    TestExporter::around(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
         if believed {
             config.accounts[0].ca = Some(certificate.as_bytes().into());
@@ -58,20 +58,20 @@ async fn behind_tls(believed: bool) -> Rig {
 }
 
 #[tokio::test]
-async fn a_company_ca_is_believed_once_its_file_is_given() {
-    let rig = behind_tls(true).await;
-    let scraped = rig.scrape().await;
+async fn configured_ca_is_trusted() {
+    let exporter = behind_tls(true).await;
+    let scraped = exporter.scrape().await;
     assert_eq!(scraped.up(), 1.0, "{}", scraped.text);
     assert!(!scraped.call_samples().is_empty());
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
-    let rig = behind_tls(false).await;
-    let scraped = rig.scrape().await;
+async fn untrusted_certificate_is_tls_failure() {
+    let exporter = behind_tls(false).await;
+    let scraped = exporter.scrape().await;
     assert_eq!((scraped.status, scraped.up()), (200, 0.0));
     assert_eq!(scraped.failures("token", "tls"), 1.0, "{}", scraped.text);
-    assert_eq!(rig.count(Operation::Token), 0, "no secret went out");
+    assert_eq!(exporter.count(Operation::Token), 0, "no secret went out");
 }
 
 /// A relay that passes on so many bytes of what the server says, and then resets both connections.
@@ -109,16 +109,16 @@ async fn pass_and_reset(
 }
 
 #[tokio::test]
-async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
+async fn reset_connection_is_connect_failure() {
     // Before a word, in the head of the login's answer, in its body, in the head of the list, and deep in its body.
     for bytes in [0, 100, 700, 1300, 2500] {
         let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
         let port = resetting_relay(&simulator, bytes).await;
-        let rig = Rig::around(simulator, |config| {
+        let exporter = TestExporter::around(simulator, |config| {
             config.accounts[0].server = format!("http://127.0.0.1:{port}").parse().unwrap();
         })
         .await;
-        let scraped = rig.scrape().await;
+        let scraped = exporter.scrape().await;
         let failures =
             scraped.failures("token", "connect") + scraped.failures("active_calls", "connect");
         assert_eq!(
@@ -132,7 +132,7 @@ async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
 }
 
 #[tokio::test]
-async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
+async fn proxy_password_is_not_logged() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let proxy = simulator.url().replace("http://", "http://user:sesame@");
     let mut command = command_for_simulator(
@@ -162,7 +162,7 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
 }
 
 #[tokio::test]
-async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
+async fn loopback_and_no_proxy_hosts_bypass_proxy() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
@@ -201,12 +201,12 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_a_failed_connection() {
-    let rig = Rig::configured(Scenario::normal(), |config| {
+async fn unresolvable_name_is_connect_failure() {
+    let exporter = TestExporter::configured(Scenario::normal(), |config| {
         config.accounts[0].server = "http://platform.ringcentral.invalid".parse().unwrap();
     })
     .await;
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     assert_eq!((scraped.status, scraped.up()), (200, 0.0));
     // A resolver that is silent for ten seconds makes it a time-out.
     let failed = scraped.failures("token", "connect") + scraped.failures("token", "timeout");

@@ -10,7 +10,7 @@ use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::common::clock::ManualClock;
 use crate::common::oracle::CALL_FAMILIES;
-use crate::rig::Rig;
+use crate::harness::TestExporter;
 
 /// Limits under which every scrape may fetch.
 pub fn unlimited() -> Limits {
@@ -27,14 +27,14 @@ pub fn unlimited() -> Limits {
 /// Scrapes at several instants and compares all families about calls with the truth of each.
 async fn shows_the_truth(scenario: Scenario, steps: u32) {
     let clock = ManualClock::new();
-    let rig = Rig::start(clock.attach_to(Scenario {
+    let exporter = TestExporter::start(clock.attach_to(Scenario {
         limits: unlimited(),
         ..scenario
     }))
     .await;
     for step in 0..steps {
-        let scraped = rig.scrape().await;
-        let truth = rig.truth().await;
+        let scraped = exporter.scrape().await;
+        let truth = exporter.truth().await;
         assert_eq!(scraped.call_samples(), truth, "step {step}");
         assert_eq!((scraped.status, scraped.up()), (200, 1.0));
         assert!(
@@ -45,23 +45,23 @@ async fn shows_the_truth(scenario: Scenario, steps: u32) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(
-        rig.count(Operation::ActiveCalls) >= steps as usize,
+        exporter.count(Operation::ActiveCalls) >= steps as usize,
         "not every scrape fetched"
     );
     assert_eq!(
-        rig.count(Operation::Token),
+        exporter.count(Operation::Token),
         1,
         "a login for each scrape is one too many"
     );
 }
 
 #[tokio::test]
-async fn every_gauge_equals_what_is_listed_and_gone_calls_are_gone() {
+async fn gauges_match_listing() {
     shows_the_truth(Scenario::normal(), 20).await;
 }
 
 #[tokio::test]
-async fn so_it_is_where_replies_have_neither_paging_nor_navigation() {
+async fn gauges_match_listing_without_paging_fields() {
     shows_the_truth(
         Scenario {
             envelope: Envelope::Minimal,
@@ -73,7 +73,7 @@ async fn so_it_is_where_replies_have_neither_paging_nor_navigation() {
 }
 
 #[tokio::test]
-async fn so_it_is_with_the_new_field_finished() {
+async fn gauges_match_listing_with_finished_field() {
     shows_the_truth(
         Scenario {
             finished_field: true,
@@ -85,7 +85,7 @@ async fn so_it_is_with_the_new_field_finished() {
 }
 
 #[tokio::test]
-async fn so_it_is_over_many_small_pages() {
+async fn gauges_match_listing_with_small_pages() {
     shows_the_truth(
         Scenario {
             max_per_page: 10,
@@ -97,7 +97,7 @@ async fn so_it_is_over_many_small_pages() {
 }
 
 #[tokio::test]
-async fn so_it_is_where_the_api_obeys_no_parameter() {
+async fn gauges_match_listing_with_ignored_parameters() {
     shows_the_truth(
         Scenario {
             honors_query: false,
@@ -109,12 +109,12 @@ async fn so_it_is_where_the_api_obeys_no_parameter() {
 }
 
 #[tokio::test]
-async fn so_it_is_with_ten_thousand_extensions() {
+async fn gauges_match_listing_with_10000_extensions() {
     shows_the_truth(Scenario::huge(), 2).await;
 }
 
-fn number_of(rig: &Rig, id: u64) -> String {
-    let extensions = rig.simulator.switchboard().extensions();
+fn number_of(exporter: &TestExporter, id: u64) -> String {
+    let extensions = exporter.simulator.switchboard().extensions();
     extensions
         .iter()
         .find(|extension| extension.id == id)
@@ -125,7 +125,7 @@ fn number_of(rig: &Rig, id: u64) -> String {
 }
 
 #[tokio::test]
-async fn at_level_extension_the_calls_of_one_user_are_shown() {
+async fn level_extension_shows_calls_of_one_user() {
     let clock = ManualClock::new();
     let busy = Scenario {
         extensions: 20,
@@ -137,18 +137,18 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
         limits: unlimited(),
         ..busy
     });
-    let rig = Rig::configured(scenario, |config| {
+    let exporter = TestExporter::configured(scenario, |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
     let own = format!(
         "extension=\"{}\"",
-        number_of(&rig, rig.simulator.owner_id())
+        number_of(&exporter, exporter.simulator.owner_id())
     );
     let mut seen = 0;
     for _ in 0..20 {
-        let scraped = rig.scrape().await;
-        let mut truth = rig.truth().await;
+        let scraped = exporter.scrape().await;
+        let mut truth = exporter.truth().await;
         truth.retain(|series, _| series.contains(&own));
         let mut shown = scraped.call_samples();
         shown.retain(|series, _| series.contains("extension=\""));
@@ -159,20 +159,20 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
     }
     assert!(seen > 0, "the user had no call, so nothing was tested");
     assert!(
-        rig.requests(Operation::ActiveCalls)
+        exporter.requests(Operation::ActiveCalls)
             .iter()
             .all(|entry| entry.target.contains("/extension/~/"))
     );
 }
 
 #[tokio::test]
-async fn without_the_label_extension_the_counts_add_up() {
+async fn disabled_extension_label_keeps_totals() {
     let clock = ManualClock::new();
-    let rig = Rig::configured(clock.attach_to(Scenario::normal()), |config| {
+    let exporter = TestExporter::configured(clock.attach_to(Scenario::normal()), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     let is_records = |series: &&String| series.starts_with("ringcentral_active_calls{");
     assert!(!scraped.text.contains("extension=\""));
     let total: f64 = scraped
@@ -181,7 +181,7 @@ async fn without_the_label_extension_the_counts_add_up() {
         .filter(|(series, _)| is_records(series))
         .map(|(_, count)| count)
         .sum();
-    let listed = rig.simulator.listed_at(rig.simulator.now());
+    let listed = exporter.simulator.listed_at(exporter.simulator.now());
     assert_eq!(
         total,
         listed.iter().filter(|record| record.kind != "Fax").count() as f64
@@ -189,16 +189,16 @@ async fn without_the_label_extension_the_counts_add_up() {
 }
 
 #[tokio::test]
-async fn two_hundred_scrapers_cost_one_fetch_and_get_the_same() {
+async fn concurrent_scrapes_share_one_fetch() {
     let latency = Duration::from_millis(300);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
     let scrapes: Vec<_> = (0..200)
         .map(|_| {
-            let request = rig.http.get(format!("{}/metrics", rig.url)).send();
+            let request = exporter.http.get(format!("{}/metrics", exporter.url)).send();
             tokio::spawn(async move { request.await.unwrap().text().await.unwrap() })
         })
         .collect();
@@ -220,41 +220,41 @@ async fn two_hundred_scrapers_cost_one_fetch_and_get_the_same() {
     assert!(families.iter().all(|lines| *lines == families[0]));
     assert_eq!(
         (
-            rig.count(Operation::Token),
-            rig.count(Operation::ActiveCalls)
+            exporter.count(Operation::Token),
+            exporter.count(Operation::ActiveCalls)
         ),
         (1, 1)
     );
 }
 
 #[tokio::test]
-async fn a_scraper_that_leaves_does_not_stop_the_fetch() {
+async fn disconnected_scraper_does_not_stop_fetch() {
     let latency = Duration::from_millis(400);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let leaving = rig
+    let leaving = exporter
         .http
-        .get(format!("{}/metrics", rig.url))
+        .get(format!("{}/metrics", exporter.url))
         .timeout(Duration::from_millis(100))
         .send()
         .await;
     assert!(leaving.unwrap_err().is_timeout());
-    assert_eq!(rig.scrape().await.up(), 1.0);
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    assert_eq!(exporter.count(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
-async fn at_its_deadline_a_scrape_is_answered_and_the_fetch_goes_on() {
+async fn scrape_deadline_does_not_stop_fetch() {
     let latency = Duration::from_millis(600);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let early = rig.scrape_within("1").await;
+    let early = exporter.scrape_within("1").await;
     assert_eq!(
         (early.status, early.up()),
         (200, 0.0),
@@ -269,19 +269,19 @@ async fn at_its_deadline_a_scrape_is_answered_and_the_fetch_goes_on() {
         early.call_samples().is_empty(),
         "nothing is known yet, and zero would be a lie"
     );
-    let late = rig.scrape().await;
+    let late = exporter.scrape().await;
     assert_eq!(late.up(), 1.0);
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
-async fn what_is_known_of_account_and_api_is_always_there() {
-    let rig = Rig::configured(Scenario::normal(), |config| {
+async fn account_and_api_metrics_are_always_present() {
+    let exporter = TestExporter::configured(Scenario::normal(), |config| {
         config.accounts[0].concurrent_calls_limit = Some(50)
     })
     .await;
-    let scraped = rig.scrape().await;
-    let (id, server) = (rig.simulator.account_id(), rig.simulator.url());
+    let scraped = exporter.scrape().await;
+    let (id, server) = (exporter.simulator.account_id(), exporter.simulator.url());
     let labels = format!(
         "{{account=\"default\",account_id=\"{id}\",level=\"account\",server=\"{server}\"}}"
     );
@@ -310,7 +310,7 @@ async fn what_is_known_of_account_and_api_is_always_there() {
         scraped.value(&format!("ringcentral_api_rate_limit_window_seconds{heavy}")),
         60.0
     );
-    let now = rig.simulator.now() as f64 / 1000.0;
+    let now = exporter.simulator.now() as f64 / 1000.0;
     let token =
         scraped.value("ringcentral_auth_token_expiry_timestamp_seconds{account=\"default\"}");
     assert!((token - now - 3600.0).abs() < 5.0, "{token} against {now}");

@@ -17,7 +17,7 @@ mod browser;
 mod common;
 mod html_checks;
 mod narrow_viewport;
-#[path = "../exporter/rig.rs"]
+#[path = "../exporter/harness.rs"]
 #[allow(dead_code, reason = "the test program `exporter` uses the rest")]
-mod rig;
+mod harness;
 mod states;

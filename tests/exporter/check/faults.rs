@@ -28,7 +28,7 @@ fn coded(status: u16, code: &str) -> SimResponse {
 }
 
 #[tokio::test]
-async fn a_wrong_client_secret() {
+async fn wrong_client_secret_is_reported() {
     let simulator = simulator(still()).await;
     let mut command = check(&simulator, &[]);
     command.env("RC_CLIENT_SECRET", "sesame");
@@ -36,7 +36,7 @@ async fn a_wrong_client_secret() {
 }
 
 #[tokio::test]
-async fn an_app_that_may_not_log_in_by_jwt() {
+async fn app_without_jwt_flow_is_reported() {
     fails_at(
         "jwt_not_allowed",
         Scenario {
@@ -48,7 +48,7 @@ async fn an_app_that_may_not_log_in_by_jwt() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_has_expired() {
+async fn expired_jwt_is_reported() {
     let simulator = simulator(still()).await;
     // {"exp":1000000000}
     let expired = "e30.eyJleHAiOjEwMDAwMDAwMDB9.c2ln";
@@ -57,7 +57,7 @@ async fn a_jwt_that_has_expired() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_was_revoked() {
+async fn revoked_jwt_is_reported() {
     let simulator = simulator(still()).await;
     let command = check(&simulator, &[]);
     simulator.rotate_jwt();
@@ -65,7 +65,7 @@ async fn a_jwt_that_was_revoked() {
 }
 
 #[tokio::test]
-async fn a_jwt_in_quotes() {
+async fn quoted_jwt_is_reported() {
     let simulator = simulator(still()).await;
     let mut command = check(&simulator, &[]);
     command.env("RC_JWT", format!("\"{}\"", simulator.jwt()));
@@ -73,7 +73,7 @@ async fn a_jwt_in_quotes() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
+async fn refused_user_login_is_reported() {
     refused("user_locked", Operation::Token, coded(400, "OAU-147")).await;
     refused(
         "login_refused",
@@ -84,7 +84,7 @@ async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_at_once() {
+async fn immediately_ended_session_is_reported() {
     refused(
         "session_ended",
         Operation::ActiveCalls,
@@ -94,7 +94,7 @@ async fn a_session_that_ends_at_once() {
 }
 
 #[tokio::test]
-async fn an_app_without_the_permission() {
+async fn app_without_permission_is_reported() {
     fails_at(
         "app_lacks_call_log",
         Scenario {
@@ -106,7 +106,7 @@ async fn an_app_without_the_permission() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_no_admin() {
+async fn user_without_admin_role_is_reported() {
     fails_at(
         "not_admin",
         Scenario {
@@ -118,7 +118,7 @@ async fn a_user_who_is_no_admin() {
 }
 
 #[tokio::test]
-async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
+async fn unknown_403_and_400_are_reported() {
     refused("forbidden", Operation::ActiveCalls, coded(403, "CMN-109")).await;
     refused(
         "refused",
@@ -129,7 +129,7 @@ async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_the_jwts() {
+async fn account_id_of_other_account_is_reported() {
     let simulator = simulator(still()).await;
     says(
         check(&simulator, &["--ringcentral.account-id=7"]),
@@ -140,7 +140,7 @@ async fn an_account_that_is_not_the_jwts() {
 }
 
 #[tokio::test]
-async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
+async fn penalty_is_reported_without_further_requests() {
     let simulator = simulator(still()).await;
     simulator.inject(Fault::always(
         Operation::ActiveCalls,
@@ -160,7 +160,7 @@ async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
 }
 
 #[tokio::test]
-async fn a_limit_that_another_tool_has_used() {
+async fn limit_used_by_other_client_is_reported() {
     let other = OtherClient {
         requests: 8,
         first: Duration::ZERO,
@@ -178,7 +178,7 @@ async fn a_limit_that_another_tool_has_used() {
 }
 
 #[tokio::test]
-async fn a_list_that_no_window_holds() {
+async fn list_longer_than_limit_is_reported() {
     fails_at(
         "list_too_long",
         Scenario {
@@ -190,7 +190,7 @@ async fn a_list_that_no_window_holds() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_a_problem() {
+async fn server_error_is_reported() {
     let reply = SimResponse::unavailable(503)
         .with("Retry-After", 40)
         .with("RCRequestId", "f3b0c1d2-1111");
@@ -198,7 +198,7 @@ async fn a_server_that_has_a_problem() {
 }
 
 #[tokio::test]
-async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
+async fn response_not_from_ringcentral_is_reported() {
     let page = FaultKind::Body("<html>Log in to this hotspot</html>".into());
     refused("not_ringcentral_page", Operation::Token, page).await;
     refused(
@@ -221,7 +221,7 @@ async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_and_an_answer_that_never_comes() {
+async fn closed_or_silent_connection_is_reported() {
     refused(
         "broken_connection",
         Operation::Token,

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::common::clock::ManualClock;
 use crate::common::exporter_process::{command_for_simulator, output};
-use crate::rig::loopback;
+use crate::harness::loopback;
 
 /// Words that must never be seen: a proxy's password, and how every simulated access token begins.
 const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::{check, says, simulator, still};
 use crate::network::tls_relay;
-use crate::rig::loopback;
+use crate::harness::loopback;
 
 /// A name that is not of this machine, so that a proxy is asked for it.
 const OUTSIDE: &str = "platform.ringcentral.invalid";
@@ -36,20 +36,20 @@ async fn peer(answer: &'static [u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows() {
+async fn unknown_host_name_is_reported() {
     // No name has a part of 64 letters, and no server has to be asked for one.
     let server = format!("http://{}.invalid", "a".repeat(64));
     fails_at("name_not_found", &server).await;
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens() {
+async fn closed_port_is_reported() {
     let port = loopback().await.local_addr().unwrap().port();
     fails_at("unreachable", &format!("http://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
-async fn a_port_where_http_is_spoken_and_one_where_nothing_is() {
+async fn port_without_tls_is_reported() {
     let simulator = simulator(still()).await;
     says(
         at(&simulator, &simulator.url().replace("http:", "https:")),
@@ -62,14 +62,14 @@ async fn a_port_where_http_is_spoken_and_one_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn a_peer_that_refuses_our_tls() {
+async fn rejected_tls_handshake_is_reported() {
     // A fatal alert: handshake failure.
     let port = peer(b"\x15\x03\x03\x00\x02\x02\x28").await;
     fails_at("tls_refused", &format!("https://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for() {
+async fn untrusted_certificate_is_reported() {
     let simulator = simulator(still()).await;
     let (port, _) = tls_relay(&simulator, "localhost").await;
     says(
@@ -82,7 +82,7 @@ async fn a_certificate_that_nobody_vouches_for() {
 }
 
 #[tokio::test]
-async fn a_system_without_root_certificates() {
+async fn missing_root_certificates_are_reported() {
     let mut command = at(
         &simulator(still()).await,
         "https://platform.ringcentral.com",
@@ -140,7 +140,7 @@ async fn proxy_fails(name: &str, answer: &'static str) {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there() {
+async fn unreachable_proxy_is_reported() {
     let port = loopback().await.local_addr().unwrap().port();
     says(
         by_way_of(port, &simulator(still()).await),
@@ -151,14 +151,14 @@ async fn a_proxy_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_a_kind_that_we_do_not_speak() {
+async fn unsupported_proxy_scheme_is_reported() {
     let mut command = by_way_of(9, &simulator(still()).await);
     command.env("HTTPS_PROXY", "socks5://user:sesame@127.0.0.1:9");
     says(command, 1, "proxy_unreachable_socks").await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_wants_a_password_or_says_nothing() {
+async fn refusing_proxy_is_reported() {
     proxy_fails("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
     proxy_fails(
         "proxy_refused_password",
@@ -169,7 +169,7 @@ async fn a_proxy_that_refuses_wants_a_password_or_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_plain_server_behind_a_proxy_that_wants_a_password() {
+async fn proxy_407_for_http_server_is_reported() {
     let port =
         peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
     let mut command = at(&simulator(still()).await, &format!("http://{OUTSIDE}"));
@@ -178,7 +178,7 @@ async fn a_plain_server_behind_a_proxy_that_wants_a_password() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_lets_us_through_and_a_company_ca() {
+async fn check_succeeds_through_proxy_with_custom_ca() {
     let simulator = simulator(still()).await;
     let (tls, certificate) = tls_relay(&simulator, OUTSIDE).await;
     let port = proxy("HTTP/1.1 200 OK\r\n\r\n", format!("127.0.0.1:{tls}")).await;

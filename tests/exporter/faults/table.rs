@@ -135,7 +135,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn every_fault_is_a_sample_and_passes() {
+async fn scrapes_report_every_fault_until_recovery() {
     let trials: Vec<_> = rows()
         .into_iter()
         .map(|row| tokio::spawn(trial(row)))

@@ -22,7 +22,7 @@ use crate::common::oracle;
 pub use crate::common::scrape_response::ScrapeResponse;
 
 /// A running pair.
-pub struct Rig {
+pub struct TestExporter {
     pub simulator: Simulator,
     pub url: String,
     pub http: reqwest::Client,
@@ -80,7 +80,7 @@ pub fn account(simulator: &Simulator) -> Account {
     }
 }
 
-impl Rig {
+impl TestExporter {
     pub async fn start(scenario: Scenario) -> Self {
         Self::configured(scenario, |_| {}).await
     }

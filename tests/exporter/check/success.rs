@@ -18,7 +18,7 @@ fn requests(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
 }
 
 #[tokio::test]
-async fn an_account_that_can_be_read_is_told_in_full_and_its_token_given_back() {
+async fn successful_check_revokes_its_token() {
     let simulator = simulator(still()).await;
     says(check(&simulator, &[]), 0, "ok").await;
     for operation in [
@@ -36,7 +36,7 @@ async fn an_account_that_can_be_read_is_told_in_full_and_its_token_given_back() 
 }
 
 #[tokio::test]
-async fn one_users_calls_need_no_list_of_extensions() {
+async fn level_extension_needs_no_extension_list() {
     let simulator = simulator(Scenario {
         admin: false,
         read_accounts: false,
@@ -53,7 +53,7 @@ async fn one_users_calls_need_no_list_of_extensions() {
 }
 
 #[tokio::test]
-async fn where_no_label_shows_extensions_their_list_is_not_asked_for() {
+async fn disabled_label_needs_no_extension_list() {
     let simulator = simulator(still()).await;
     says(
         check(&simulator, &["--metrics.extension-label=off"]),
@@ -65,7 +65,7 @@ async fn where_no_label_shows_extensions_their_list_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_list_of_several_pages_is_walked_once() {
+async fn every_page_is_fetched_once() {
     let simulator = simulator(Scenario {
         max_per_page: 20,
         ..still()
@@ -76,7 +76,7 @@ async fn a_list_of_several_pages_is_walked_once() {
 }
 
 #[tokio::test]
-async fn an_account_that_announces_no_limit_is_kept_to_the_documented_one() {
+async fn missing_limit_headers_use_documented_limit() {
     let simulator = simulator(Scenario {
         rate_limit_headers: false,
         ..still()
@@ -86,7 +86,7 @@ async fn an_account_that_announces_no_limit_is_kept_to_the_documented_one() {
 }
 
 #[tokio::test]
-async fn a_list_of_extensions_that_may_not_be_read_is_a_warning() {
+async fn forbidden_extension_list_is_a_warning() {
     let simulator = simulator(Scenario {
         read_accounts: false,
         ..still()
@@ -96,7 +96,7 @@ async fn a_list_of_extensions_that_may_not_be_read_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_ends_soon_is_a_warning() {
+async fn jwt_expiring_soon_is_a_warning() {
     let soon = Some(Duration::from_secs(5 * 24 * 3600));
     let simulator = simulator(Scenario {
         jwt_life: soon,
@@ -113,7 +113,7 @@ async fn a_jwt_that_ends_soon_is_a_warning() {
 }
 
 #[tokio::test]
-async fn the_account_may_be_named_and_an_unknown_name_is_told_which_there_are() {
+async fn unknown_account_name_is_rejected() {
     let simulator = simulator(still()).await;
     let named = ["--ringcentral.account-name=berlin", "--account=berlin"];
     says(check(&simulator, &named), 0, "ok_named").await;
@@ -127,7 +127,7 @@ async fn the_account_may_be_named_and_an_unknown_name_is_told_which_there_are() 
 }
 
 #[tokio::test]
-async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standard_error() {
+async fn print_metrics_moves_report_to_stderr() {
     let simulator = simulator(still()).await;
     let (code, metrics, words) = output(check(&simulator, &["--print-metrics"])).await;
     assert_eq!(code, Some(0));
@@ -148,7 +148,7 @@ async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standar
 }
 
 #[tokio::test]
-async fn a_failure_can_be_printed_as_a_scrape_would_show_it() {
+async fn print_metrics_shows_failed_fetch() {
     let simulator = simulator(Scenario {
         admin: false,
         ..still()
@@ -163,7 +163,7 @@ async fn a_failure_can_be_printed_as_a_scrape_would_show_it() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_and_the_token_is_given_back() {
+async fn sigterm_during_check_revokes_token() {
     let simulator = simulator(still()).await;
     simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     let mut program = ExporterProcess::start(check(&simulator, &[]));
@@ -176,7 +176,7 @@ async fn a_signal_ends_it_and_the_token_is_given_back() {
 }
 
 #[tokio::test]
-async fn the_log_can_be_had_and_holds_no_secret() {
+async fn trace_log_of_check_has_no_secret() {
     let simulator = simulator(still()).await;
     let (code, _, log) = output(check(&simulator, &["--log.level=trace"])).await;
     assert_eq!(code, Some(0));

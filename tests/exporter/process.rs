@@ -9,14 +9,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::common::http;
-use crate::rig::loopback;
+use crate::harness::loopback;
 
 async fn simulator() -> Simulator {
     Simulator::start(loopback().await, Scenario::normal(), 1).unwrap()
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_a_clear_error_and_exit_1() {
+async fn address_in_use_exits_1() {
     let simulator = simulator().await;
     let taken = loopback().await;
     let address = taken.local_addr().unwrap().to_string();
@@ -35,7 +35,7 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
 }
 
 #[tokio::test]
-async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
+async fn sigterm_revokes_token_with_exit_code_0() {
     let simulator = simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -67,7 +67,7 @@ async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_bac
 }
 
 #[tokio::test]
-async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() {
+async fn empty_host_listens_on_both_ip_versions() {
     let simulator = simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -86,7 +86,7 @@ async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() 
 }
 
 #[tokio::test]
-async fn a_stop_answers_the_scrape_in_flight() {
+async fn shutdown_answers_scrape_in_flight() {
     let simulator = simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
@@ -114,7 +114,7 @@ async fn a_stop_answers_the_scrape_in_flight() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
+async fn second_signal_exits_immediately() {
     let simulator = simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
     let mut program = ExporterProcess::start(command_for_simulator(
@@ -138,7 +138,7 @@ async fn a_second_signal_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
+async fn failed_fetch_is_logged_without_secrets() {
     let simulator = simulator().await;
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
     let refusal = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
@@ -181,7 +181,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_hangup_ends_nothing() {
+async fn sighup_keeps_exporter_running() {
     let simulator = simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -202,7 +202,7 @@ async fn a_hangup_ends_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_good_fetch_is_told() {
+async fn first_successful_fetch_is_logged() {
     let simulator = simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -218,7 +218,7 @@ async fn the_first_good_fetch_is_told() {
 }
 
 #[tokio::test]
-async fn json_lines_are_json() {
+async fn json_log_lines_are_valid_json() {
     let simulator = simulator().await;
     let arguments = [
         "--web.listen-address",
@@ -236,7 +236,7 @@ async fn json_lines_are_json() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_needs_no_root_certificates() {
+async fn http_server_needs_no_root_certificates() {
     let simulator = simulator().await;
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command
@@ -259,7 +259,7 @@ async fn a_server_without_tls_needs_no_root_certificates() {
 }
 
 #[tokio::test]
-async fn a_server_with_tls_and_no_root_certificates_is_a_clear_error_and_exit_1() {
+async fn https_server_without_root_certificates_exits_1() {
     let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("RC_CLIENT_ID", "x")

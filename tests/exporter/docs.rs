@@ -6,7 +6,7 @@ use ringcentral_exporter::simulator::Scenario;
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
-use crate::rig::loopback;
+use crate::harness::loopback;
 
 /// The families of an exposition.
 fn exposed(text: &str) -> BTreeSet<String> {
@@ -26,7 +26,7 @@ fn documented() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_metric_is_documented_and_every_documented_metric_exists() {
+async fn metrics_match_documentation() {
     let busy = Scenario {
         calls_per_minute: 60.0,
         ..Scenario::normal()
@@ -47,7 +47,7 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
 }
 
 #[test]
-fn the_readme_names_no_metric_that_does_not_exist() {
+fn readme_metrics_exist() {
     let known = documented();
     let readme = include_str!("../../README.md");
     let names = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -64,7 +64,7 @@ fn the_readme_names_no_metric_that_does_not_exist() {
 
 /// Words in backquotes: a path of a source file, and after it on the same line the tests that it has.
 #[test]
-fn every_test_that_the_threat_model_names_exists() {
+fn tests_named_in_threat_model_exist() {
     let mut named = 0;
     for line in include_str!("../../docs/SECURITY.md").lines() {
         let mut source = None;
@@ -83,7 +83,7 @@ fn every_test_that_the_threat_model_names_exists() {
 }
 
 #[test]
-fn every_dependency_that_ships_has_its_row_in_the_list_of_what_each_brings() {
+fn dependencies_are_listed_in_performance_doc() {
     let (ships, _) = include_str!("../../Cargo.toml")
         .split_once("[dev-dependencies]")
         .unwrap();

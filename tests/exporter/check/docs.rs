@@ -12,7 +12,7 @@ fn row(name: &str, meaning: &str, advice: &str) -> String {
 }
 
 #[test]
-fn the_tables_of_the_document_are_the_programs_own() {
+fn check_document_lists_every_message() {
     let causes = Cause::ALL
         .iter()
         .map(|it| row(it.as_str(), it.summary(), it.hint()));
@@ -36,7 +36,7 @@ fn the_tables_of_the_document_are_the_programs_own() {
 /// A file that is read at the start and gone at the login is met by the running exporter alone, and at level `extension`
 /// or with a list that may be read there is no such failure.
 #[test]
-fn every_message_has_a_test_that_sees_it() {
+fn golden_files_cover_every_message() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/check");
     let files = std::fs::read_dir(folder)
         .unwrap()

@@ -9,7 +9,7 @@ use ringcentral_exporter::simulator::{
 };
 
 use crate::common::clock::ManualClock;
-use crate::rig::{Rig, account, loopback};
+use crate::harness::{TestExporter, account, loopback};
 use crate::scrapes::unlimited;
 
 /// Until a fetch is tried again and succeeds, with a margin for a slow machine.
@@ -29,8 +29,8 @@ fn redirect(location: &str) -> FaultKind {
 }
 
 #[tokio::test]
-async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
-    let rig = Rig::configured(
+async fn failed_fetch_keeps_snapshot_until_max_age() {
+    let exporter = TestExporter::configured(
         Scenario {
             limits: unlimited(),
             ..Scenario::normal()
@@ -40,12 +40,12 @@ async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
         },
     )
     .await;
-    let good = rig.scrape().await;
-    rig.simulator.inject(Fault::always(
+    let good = exporter.scrape().await;
+    exporter.simulator.inject(Fault::always(
         Operation::ActiveCalls,
         SimResponse::unavailable(500),
     ));
-    let failing = rig.scrape().await;
+    let failing = exporter.scrape().await;
     assert_eq!(failing.up(), 0.0);
     assert_eq!(
         failing.call_samples(),
@@ -53,7 +53,7 @@ async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
         "younger than max-age, it stays as it was"
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let stale = rig.scrape().await;
+    let stale = exporter.scrape().await;
     assert_eq!(
         (stale.up(), stale.call_samples().len()),
         (0.0, 0),
@@ -65,97 +65,97 @@ async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
         good.value(timestamp),
         "when it was made stays known"
     );
-    rig.simulator.clear_faults();
-    rig.recovers(SOON).await;
+    exporter.simulator.clear_faults();
+    exporter.recovers(SOON).await;
 }
 
 #[tokio::test]
-async fn a_401_costs_one_login_and_one_more_try() {
-    let rig = Rig::start(Scenario {
+async fn unauthorized_fetch_is_retried_after_one_login() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    rig.simulator.evict_tokens();
-    let scraped = rig.scrape().await;
+    exporter.scrape().await;
+    exporter.simulator.evict_tokens();
+    let scraped = exporter.scrape().await;
     assert_eq!(scraped.up(), 1.0, "the scrape does not even notice");
     assert_eq!(scraped.failures("active_calls", "unauthorized"), 1.0);
     assert_eq!(
         (
-            rig.count(Operation::Token),
-            rig.count(Operation::ActiveCalls)
+            exporter.count(Operation::Token),
+            exporter.count(Operation::ActiveCalls)
         ),
         (2, 3)
     );
 }
 
 #[tokio::test]
-async fn a_401_that_stays_is_a_refused_login_and_backs_off() {
-    let rig = Rig::start(Scenario {
+async fn repeated_401_backs_off_logins() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    rig.simulator.inject(Fault::always(
+    exporter.scrape().await;
+    exporter.simulator.inject(Fault::always(
         Operation::ActiveCalls,
         SimResponse::token_not_found(),
     ));
-    let failed = rig.scrape().await;
+    let failed = exporter.scrape().await;
     assert_eq!(failed.up(), 0.0);
     assert_eq!(
         (
-            rig.count(Operation::Token),
-            rig.count(Operation::ActiveCalls)
+            exporter.count(Operation::Token),
+            exporter.count(Operation::ActiveCalls)
         ),
         (2, 3)
     );
     assert!(failed.blocked_until("token") > 0.0 && failed.blocked_until("active_calls") > 0.0);
     for _ in 0..5 {
-        rig.scrape().await;
+        exporter.scrape().await;
     }
     assert_eq!(
-        rig.count(Operation::Token),
+        exporter.count(Operation::Token),
         2,
         "no login while it backs off"
     );
-    rig.simulator.clear_faults();
-    rig.recovers(SOON).await;
+    exporter.simulator.clear_faults();
+    exporter.recovers(SOON).await;
 }
 
 #[tokio::test]
-async fn a_403_logs_in_anew_once_it_may_be_permitted() {
-    let rig = Rig::start(Scenario {
+async fn forbidden_fetch_causes_new_login_after_backoff() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    rig.simulator.inject(Fault::once(
+    exporter.scrape().await;
+    exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
         SimResponse::user_lacks("ReadCompanyCallLog"),
     ));
-    assert_eq!(rig.scrape().await.up(), 0.0);
-    rig.recovers(SOON).await;
+    assert_eq!(exporter.scrape().await.up(), 0.0);
+    exporter.recovers(SOON).await;
     assert_eq!(
-        rig.count(Operation::Token),
+        exporter.count(Operation::Token),
         2,
         "permissions are settled when a token is made"
     );
 }
 
 #[tokio::test]
-async fn a_hanging_api_costs_a_scrape_its_deadline_and_a_request_ten_seconds() {
-    let rig = Rig::start(Scenario {
+async fn hanging_api_request_times_out_after_10_s() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    let good = rig.scrape().await;
-    rig.simulator
+    let good = exporter.scrape().await;
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, FaultKind::Hang));
-    let hanging = rig.scrape_within("2").await;
+    let hanging = exporter.scrape_within("2").await;
     assert_eq!(hanging.status, 200);
     assert!(
         (1.4..2.0).contains(&hanging.elapsed.as_secs_f64()),
@@ -168,16 +168,16 @@ async fn a_hanging_api_costs_a_scrape_its_deadline_and_a_request_ten_seconds() {
         "answered from what is known"
     );
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let scraped = rig.recovers(SOON).await;
+    let scraped = exporter.recovers(SOON).await;
     assert_eq!(scraped.failures("active_calls", "timeout"), 1.0);
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_failed_connection_until_it_comes() {
+async fn unreachable_server_recovers_when_it_starts() {
     let listener = loopback().await;
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let rig = Rig::configured(
+    let exporter = TestExporter::configured(
         Scenario {
             limits: unlimited(),
             ..Scenario::normal()
@@ -187,7 +187,7 @@ async fn a_server_that_is_not_there_is_a_failed_connection_until_it_comes() {
         },
     )
     .await;
-    let failed = rig.scrape().await;
+    let failed = exporter.scrape().await;
     assert_eq!((failed.status, failed.up()), (200, 0.0));
     assert_eq!(failed.failures("token", "connect"), 1.0);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
@@ -198,33 +198,33 @@ async fn a_server_that_is_not_there_is_a_failed_connection_until_it_comes() {
     let late = Simulator::start(listener, scenario, 1).unwrap();
     assert_eq!(
         account(&late).client_id,
-        account(&rig.simulator).client_id,
+        account(&exporter.simulator).client_id,
         "the same seed, the same app"
     );
-    late.set_jwt(rig.simulator.jwt());
-    rig.recovers(Duration::from_secs(10)).await;
+    late.set_jwt(exporter.simulator.jwt());
+    exporter.recovers(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
-async fn a_redirect_within_the_origin_is_followed_and_costs_a_request() {
-    let rig = Rig::start(Scenario {
+async fn same_origin_redirect_counts_as_second_request() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    let account = rig.simulator.account_id();
+    let account = exporter.simulator.account_id();
     let location = format!("/restapi/v1.0/account/{account}/active-calls?perPage=1000");
-    rig.simulator
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, redirect(&location)));
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     assert_eq!(scraped.up(), 1.0);
-    assert_eq!(rig.count(Operation::ActiveCalls), 2);
+    assert_eq!(exporter.count(Operation::ActiveCalls), 2);
     let series = "ringcentral_api_requests_total{account=\"default\",operation=\"active_calls\"}";
     assert_eq!(scraped.value(series), 2.0);
 }
 
 #[tokio::test]
-async fn a_429_without_retry_after_silences_for_thirty_seconds_at_least() {
+async fn penalty_without_retry_after_lasts_30_s() {
     let short = Limit {
         requests: 10,
         window: Duration::from_secs(2),
@@ -234,26 +234,26 @@ async fn a_429_without_retry_after_silences_for_thirty_seconds_at_least() {
         heavy: short,
         ..Limits::default()
     };
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         limits,
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    rig.simulator
+    exporter.scrape().await;
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, heavy_429(None)));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let failed = rig.scrape().await;
-    let wait = failed.blocked_until("active_calls") - rig.simulator.now() as f64 / 1000.0;
+    let failed = exporter.scrape().await;
+    let wait = failed.blocked_until("active_calls") - exporter.simulator.now() as f64 / 1000.0;
     assert!((28.0..=30.0).contains(&wait), "{wait}");
     assert_eq!(
         failed.blocked_until("token"),
         0.0,
         "the refusal named its group"
     );
-    let before = rig.count(Operation::ActiveCalls);
-    rig.recovers(Duration::from_secs(35)).await;
-    let after = rig.requests(Operation::ActiveCalls);
+    let before = exporter.count(Operation::ActiveCalls);
+    exporter.recovers(Duration::from_secs(35)).await;
+    let after = exporter.requests(Operation::ActiveCalls);
     assert_eq!(
         after.len(),
         before + 1,
@@ -264,27 +264,27 @@ async fn a_429_without_retry_after_silences_for_thirty_seconds_at_least() {
 }
 
 #[tokio::test]
-async fn a_reply_that_drips_is_waited_for_ten_seconds_and_no_longer() {
-    let rig = Rig::start(Scenario {
+async fn slow_response_times_out_after_10_s() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
+    exporter.scrape().await;
     let slow = FaultKind::Drip {
         pieces: 10,
         pause: Duration::from_millis(100),
     };
-    rig.simulator
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, slow));
-    assert_eq!(rig.scrape().await.up(), 1.0, "slow is not broken");
+    assert_eq!(exporter.scrape().await.up(), 1.0, "slow is not broken");
     let endless = FaultKind::Drip {
         pieces: 40,
         pause: Duration::from_millis(500),
     };
-    rig.simulator
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, endless));
-    let failed = rig.scrape_within("15").await;
+    let failed = exporter.scrape_within("15").await;
     assert!(
         (9.5..11.0).contains(&failed.elapsed.as_secs_f64()),
         "{:?}",
@@ -294,98 +294,98 @@ async fn a_reply_that_drips_is_waited_for_ten_seconds_and_no_longer() {
         (failed.up(), failed.failures("active_calls", "timeout")),
         (0.0, 1.0)
     );
-    rig.recovers(SOON).await;
+    exporter.recovers(SOON).await;
 }
 
 #[tokio::test]
-async fn a_slow_login_costs_the_first_scrape_its_deadline_alone() {
-    let rig = Rig::start(Scenario {
+async fn slow_login_delays_only_first_scrape() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.simulator.inject(Fault::once(
+    exporter.simulator.inject(Fault::once(
         Operation::Token,
         FaultKind::Delay(Duration::from_secs(2)),
     ));
-    let early = rig.scrape_within("1").await;
+    let early = exporter.scrape_within("1").await;
     assert_eq!((early.status, early.up()), (200, 0.0));
     assert!(
         early.elapsed < Duration::from_secs(1),
         "{:?}",
         early.elapsed
     );
-    let late = rig.scrape_within("5").await;
+    let late = exporter.scrape_within("5").await;
     assert_eq!(
-        (late.up(), rig.count(Operation::Token)),
+        (late.up(), exporter.count(Operation::Token)),
         (1.0, 1),
         "it waits for the login under way"
     );
 }
 
 #[tokio::test]
-async fn a_token_that_lives_shorter_than_said_costs_a_login_each_time() {
+async fn early_expired_token_causes_new_login() {
     let scenario = Scenario {
         token_life: Duration::from_secs(1),
         advertised_token_lifetime: Some(Duration::from_secs(3600)),
         limits: unlimited(),
         ..Scenario::normal()
     };
-    let rig = Rig::start(scenario).await;
+    let exporter = TestExporter::start(scenario).await;
     for _ in 0..3 {
-        assert_eq!(rig.scrape().await.up(), 1.0);
+        assert_eq!(exporter.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }
-    assert_eq!(rig.count(Operation::Token), 3);
+    assert_eq!(exporter.count(Operation::Token), 3);
 }
 
 #[tokio::test]
-async fn sessions_evicted_all_the_time_never_break_the_login_limit() {
-    let rig = Rig::start(Scenario {
+async fn frequent_evictions_stay_below_login_limit() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
     for _ in 0..12 {
-        rig.scrape().await;
-        rig.simulator.evict_tokens();
+        exporter.scrape().await;
+        exporter.simulator.evict_tokens();
     }
-    let journal = rig.simulator.journal();
+    let journal = exporter.simulator.journal();
     assert!(
         journal.iter().all(|entry| entry.status != Some(429)),
         "{journal:?}"
     );
     assert_eq!(
-        rig.count(Operation::Token),
+        exporter.count(Operation::Token),
         4,
         "one fifth of five logins a minute is left to others"
     );
     assert_eq!(
-        rig.scrape().await.blocked_until("token"),
+        exporter.scrape().await.blocked_until("token"),
         0.0,
         "nobody refused a login"
     );
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_after_an_eviction_is_one_refusal() {
-    let rig = Rig::start(Scenario {
+async fn failed_login_after_eviction_counts_once() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    rig.simulator.evict_tokens();
-    rig.simulator.inject(Fault::always(
+    exporter.scrape().await;
+    exporter.simulator.evict_tokens();
+    exporter.simulator.inject(Fault::always(
         Operation::Token,
         SimResponse::invalid_client(401),
     ));
-    let refused = rig.scrape().await;
+    let refused = exporter.scrape().await;
     assert_eq!(
         (refused.up(), refused.failures("token", "unauthorized")),
         (0.0, 1.0)
     );
-    let wait = refused.blocked_until("token") - rig.simulator.now() as f64 / 1000.0;
+    let wait = refused.blocked_until("token") - exporter.simulator.now() as f64 / 1000.0;
     assert!(
         wait <= 0.5,
         "the first back-off of the tests is half a second, and this is {wait} s"
@@ -393,14 +393,14 @@ async fn a_login_that_is_refused_after_an_eviction_is_one_refusal() {
 }
 
 #[tokio::test]
-async fn an_eviction_while_the_window_is_nearly_full_costs_no_whole_window() {
+async fn eviction_near_limit_recovers_within_window() {
     let window = Duration::from_secs(6);
     let heavy = Limit {
         requests: 5,
         window,
         ..Limits::default().heavy
     };
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         limits: Limits {
             heavy,
             ..Limits::default()
@@ -408,60 +408,60 @@ async fn an_eviction_while_the_window_is_nearly_full_costs_no_whole_window() {
         ..Scenario::normal()
     })
     .await;
-    while rig.count(Operation::ActiveCalls) < 3 {
-        rig.scrape().await;
+    while exporter.count(Operation::ActiveCalls) < 3 {
+        exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    rig.simulator.evict_tokens();
-    while rig.count(Operation::ActiveCalls) < 4 {
-        rig.scrape().await;
+    exporter.simulator.evict_tokens();
+    while exporter.count(Operation::ActiveCalls) < 4 {
+        exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let evicted = rig.scrape().await;
+    let evicted = exporter.scrape().await;
     assert_eq!(
         (evicted.up(), evicted.failures("active_calls", "budget")),
         (0.0, 1.0),
         "the fourth of four was a 401"
     );
-    rig.recovers(Duration::from_millis(4500)).await;
+    exporter.recovers(Duration::from_millis(4500)).await;
 }
 
 #[tokio::test]
-async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
+async fn record_on_two_pages_is_counted_once() {
     let clock = ManualClock::new();
     let busy = Scenario {
         limits: unlimited(),
         calls_per_minute: 20.0,
         ..Scenario::normal()
     };
-    let rig = Rig::start(clock.attach_to(busy)).await;
-    let listed = listed(&rig).await;
+    let exporter = TestExporter::start(clock.attach_to(busy)).await;
+    let listed = listed(&exporter).await;
     let again =
         |from: usize, next: Option<&str>| page(&listed[from..(from + 20).min(listed.len())], next);
     let path = |number: usize| format!("/restapi/v1.0/account/~/active-calls?page={number}");
     // Five new calls push five records of a page on to the next one.
-    rig.simulator.inject(Fault::once(
+    exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
         again(0, Some(&path(2))),
     ));
-    rig.simulator.inject(Fault::once(
+    exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
         again(15, Some(&path(3))),
     ));
-    rig.simulator
+    exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, again(30, None)));
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     let truth = crate::common::oracle::samples_for(
         "default",
         &listed[..listed.len().min(50)],
-        &rig.numbers(),
+        &exporter.numbers(),
     );
     assert_eq!((scraped.up(), scraped.call_samples()), (1.0, truth));
 }
 
 #[tokio::test]
-async fn a_record_with_odd_fields_costs_those_fields_alone() {
-    let rig = Rig::start(Scenario {
+async fn invalid_fields_leave_rest_of_record_intact() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
@@ -471,11 +471,11 @@ async fn a_record_with_odd_fields_costs_those_fields_alone() {
         {"id":"b","sessionId":{},"direction":7,"result":["Busy"],"from":"Alex","extension":null,"startTime":"soon"},
         {"id":null,"direction":"outbound","result":"Made Up","from":{"extensionId":62264425016}},
         null, 5, "x"]}"#;
-    rig.simulator.inject(Fault::once(
+    exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
         FaultKind::Body(odd.into()),
     ));
-    let scraped = rig.scrape().await;
+    let scraped = exporter.scrape().await;
     let series = |direction: &str, result: &str, extension: &str| {
         let labels =
             format!("direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
@@ -493,14 +493,14 @@ async fn a_record_with_odd_fields_costs_those_fields_alone() {
 }
 
 #[tokio::test]
-async fn a_list_of_more_than_a_hundred_pages_is_not_believed() {
-    let rig = Rig::start(Scenario {
+async fn list_over_100_pages_is_rejected() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         max_per_page: 30,
         ..Scenario::huge()
     })
     .await;
-    let scraped = rig.scrape_within("60").await;
+    let scraped = exporter.scrape_within("60").await;
     assert_eq!(
         (
             scraped.up(),
@@ -508,22 +508,22 @@ async fn a_list_of_more_than_a_hundred_pages_is_not_believed() {
         ),
         (0.0, 1.0)
     );
-    assert_eq!(rig.count(Operation::ActiveCalls), 100);
+    assert_eq!(exporter.count(Operation::ActiveCalls), 100);
 }
 
 #[tokio::test]
-async fn a_walk_has_thirty_seconds() {
-    let rig = Rig::start(Scenario {
+async fn fetch_times_out_after_30_s() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         max_per_page: 5,
         ..Scenario::normal()
     })
     .await;
-    rig.simulator.inject(Fault::always(
+    exporter.simulator.inject(Fault::always(
         Operation::ActiveCalls,
         FaultKind::Delay(Duration::from_secs(7)),
     ));
-    let scraped = rig.scrape_within("60").await;
+    let scraped = exporter.scrape_within("60").await;
     assert!(
         (29.5..33.0).contains(&scraped.elapsed.as_secs_f64()),
         "{:?}",
@@ -536,42 +536,42 @@ async fn a_walk_has_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_permitted_nothing_is_given_back() {
-    let rig = Rig::start(Scenario {
+async fn forbidden_session_is_revoked() {
+    let exporter = TestExporter::start(Scenario {
         admin: false,
         ..Scenario::normal()
     })
     .await;
     assert_eq!(
-        rig.scrape().await.failures("active_calls", "forbidden"),
+        exporter.scrape().await.failures("active_calls", "forbidden"),
         1.0
     );
     assert_eq!(
-        rig.count(Operation::Revoke),
+        exporter.count(Operation::Revoke),
         1,
         "a user has only about five"
     );
 }
 
 #[tokio::test]
-async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
+async fn hanging_renewal_does_not_delay_scrapes() {
     let scenario = Scenario {
         token_life: Duration::from_secs(20),
         limits: unlimited(),
         ..Scenario::normal()
     };
-    let rig = Rig::start(scenario).await;
-    rig.scrape().await;
+    let exporter = TestExporter::start(scenario).await;
+    exporter.scrape().await;
     tokio::time::sleep(Duration::from_secs(11)).await;
-    rig.simulator
+    exporter.simulator
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
-    let first = rig.scrape_within("5").await;
+    let first = exporter.scrape_within("5").await;
     assert!(
         first.elapsed < Duration::from_secs(1),
         "its own fetch comes first: {:?}",
         first.elapsed
     );
-    let second = rig.scrape_within("9").await;
+    let second = exporter.scrape_within("9").await;
     assert_eq!(
         (second.status, second.up()),
         (200, 1.0),
@@ -585,37 +585,37 @@ async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
 }
 
 #[tokio::test]
-async fn an_absurd_scrape_header_counts_as_none() {
-    let rig = Rig::start(Scenario {
+async fn invalid_scrape_timeout_header_is_ignored() {
+    let exporter = TestExporter::start(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
     .await;
     let name = "X-Prometheus-Scrape-Timeout-Seconds";
     for value in ["0", "-1", "NaN", "1e9", "inf", "", "ten"] {
-        let scraped = rig.get("/metrics", &[(name, value)]).await;
+        let scraped = exporter.get("/metrics", &[(name, value)]).await;
         assert_eq!((scraped.status, scraped.up()), (200, 1.0), "{value:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let twice = rig.get("/metrics", &[(name, "1"), (name, "2")]).await;
+    let twice = exporter.get("/metrics", &[(name, "1"), (name, "2")]).await;
     assert_eq!((twice.status, twice.up()), (200, 1.0));
 }
 
 #[tokio::test]
-async fn the_accounts_clock_may_jump_either_way() {
+async fn account_clock_jumps_do_not_change_gauges() {
     let clock = ManualClock::new();
-    let rig = Rig::start(clock.attach_to(Scenario {
+    let exporter = TestExporter::start(clock.attach_to(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     }))
     .await;
-    rig.scrape().await;
+    exporter.scrape().await;
     for hours in [2, -1, -5, 30] {
         clock.shift_ms(hours * 3_600_000);
-        let scraped = rig.scrape().await;
+        let scraped = exporter.scrape().await;
         assert_eq!(
             (scraped.up(), scraped.call_samples()),
-            (1.0, rig.truth().await),
+            (1.0, exporter.truth().await),
             "by {hours} h"
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -623,9 +623,9 @@ async fn the_accounts_clock_may_jump_either_way() {
 }
 
 /// The records listed now, as the wire shows them; at least three pages of twenty.
-async fn listed(rig: &Rig) -> Vec<serde_json::Value> {
+async fn listed(exporter: &TestExporter) -> Vec<serde_json::Value> {
     let listed =
-        crate::common::oracle::fetch_listed(&rig.simulator.url(), rig.simulator.now()).await;
+        crate::common::oracle::fetch_listed(&exporter.simulator.url(), exporter.simulator.now()).await;
     assert!(listed.len() >= 50, "{} records", listed.len());
     listed
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::log;
 use super::table::{Row, Stage};
-use crate::rig::{Rig, ScrapeResponse};
+use crate::harness::{TestExporter, ScrapeResponse};
 use crate::scrapes::unlimited;
 
 /// Long enough for all rows at once on a slow machine to scrape while the snapshot is fresh.
@@ -49,7 +49,7 @@ pub async fn trial(row: Row) {
 }
 
 /// The fault meets one scrape.
-async fn fails(rig: &Rig, account: &str, row: Row) {
+async fn fails(rig: &TestExporter, account: &str, row: Row) {
     let name = row.name;
     let known = if row.stage == Stage::Login {
         BTreeMap::new()
@@ -107,7 +107,7 @@ async fn fails(rig: &Rig, account: &str, row: Row) {
 
 /// While the fault lasts the families about calls go, once they are too old. Where nothing may be sent for a while, there
 /// are many scrapes meanwhile.
-async fn goes_stale(rig: &Rig, account: &str, name: &str, started: Instant, silences: bool) {
+async fn goes_stale(rig: &TestExporter, account: &str, name: &str, started: Instant, silences: bool) {
     while silences && started.elapsed() < MAX_AGE {
         rig.scrape().await;
         sleep(Duration::from_millis(100)).await;
@@ -122,7 +122,7 @@ async fn goes_stale(rig: &Rig, account: &str, name: &str, started: Instant, sile
 }
 
 /// Between a refusal and the next request lies what it asked for: two seconds, or at least one of a date.
-fn nothing_left_in_the_penalty(rig: &Rig, name: &str) {
+fn nothing_left_in_the_penalty(rig: &TestExporter, name: &str) {
     let least = if name.contains("date") { 1000 } else { 2000 };
     let journal = rig.simulator.journal();
     let refused = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
@@ -136,7 +136,7 @@ fn nothing_left_in_the_penalty(rig: &Rig, name: &str) {
     }
 }
 
-async fn rig(account: &str, stage: Stage) -> Rig {
+async fn rig(account: &str, stage: Stage) -> TestExporter {
     let max_per_page = if stage == Stage::SecondPage { 25 } else { 1000 };
     // The short back-off of the tests takes more logins than an account allows.
     let auth = Limit {
@@ -152,14 +152,14 @@ async fn rig(account: &str, stage: Stage) -> Rig {
         ..Scenario::normal()
     };
     let account = account.to_owned();
-    Rig::configured(scenario, |config| {
+    TestExporter::configured(scenario, |config| {
         config.accounts[0].name = account;
         config.settings.scrape.max_age = MAX_AGE;
     })
     .await
 }
 
-async fn recovery(rig: &Rig, account: &str) -> ScrapeResponse {
+async fn recovery(rig: &TestExporter, account: &str) -> ScrapeResponse {
     let deadline = Instant::now() + RECOVERY;
     loop {
         let scraped = rig.scrape().await;

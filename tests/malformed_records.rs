@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_field_of_any_value_costs_that_record_alone_and_keeps_it(
+    fn malformed_field_affects_only_its_record(
         record in any::<Index>(),
         place in any::<Index>(),
         value in anything(),
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_of_any_value_is_left_out_unless_it_is_an_object(record in any::<Index>(), value in anything()) {
+    fn non_object_record_is_skipped(record in any::<Index>(), value in anything()) {
         let mut page = page();
         let whole = parse(&page);
         let record = record.index(whole.calls.len());
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_changed_anywhere_never_panic(at in any::<Index>(), byte in any::<u8>(), cut in any::<Index>()) {
+    fn corrupted_bytes_do_not_panic(at in any::<Index>(), byte in any::<u8>(), cut in any::<Index>()) {
         let mut bytes = page().to_string().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
