@@ -1,20 +1,22 @@
-//! Clients that stall or flood harm nobody.
+//! Tests of connections that stall, flood or disconnect, and of connections during shutdown.
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::harness::TestExporter;
 
-/// How long the exporter keeps a connection that goes on to say nothing; at most 10 s.
-async fn kept(mut stream: TcpStream) -> Duration {
+/// Returns the time until the exporter closes a silent connection, at most 10 s.
+async fn wait_until_closed(mut stream: TcpStream) -> Duration {
     let started = Instant::now();
-    let mut rest = Vec::new();
-    let closed = timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
-    assert!(closed.is_ok(), "the connection is still open");
+    let mut response = Vec::new();
+    timeout(Duration::from_secs(10), stream.read_to_end(&mut response))
+        .await
+        .expect("the connection is still open")
+        .ok();
     started.elapsed()
 }
 
@@ -22,49 +24,50 @@ async fn kept(mut stream: TcpStream) -> Duration {
 async fn incomplete_request_head_times_out_after_5_s() {
     let exporter = TestExporter::start(Scenario::normal()).await;
     let silent = exporter.connect().await;
-    let mut begun = exporter.connect().await;
-    begun
+    let mut incomplete = exporter.connect().await;
+    incomplete
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         .await
         .unwrap();
-    let (silent, begun) = tokio::join!(kept(silent), kept(begun));
-    for waited in [silent, begun] {
-        assert!((4.5..6.0).contains(&waited.as_secs_f64()), "{waited:?}");
+    let (silent, incomplete) =
+        tokio::join!(wait_until_closed(silent), wait_until_closed(incomplete));
+    for elapsed in [silent, incomplete] {
+        assert!((4.5..6.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
     }
 }
 
 #[tokio::test]
 async fn scrape_succeeds_during_idle_connection_flood() {
     let exporter = TestExporter::start(Scenario::normal()).await;
-    let mut flood = Vec::new();
+    let mut idle = Vec::new();
     for _ in 0..700 {
-        flood.push(exporter.connect().await);
+        idle.push(exporter.connect().await);
     }
     sleep(Duration::from_millis(200)).await;
-    let scraped = timeout(Duration::from_secs(10), exporter.scrape())
+    let response = timeout(Duration::from_secs(10), exporter.scrape())
         .await
-        .expect("within Prometheus' own time-out");
-    assert_eq!(scraped.up(), 1.0);
+        .expect("the scrape took longer than Prometheus' default timeout");
+    assert_eq!(response.up(), 1.0);
 }
 
 #[tokio::test]
 async fn stalled_reader_is_disconnected() {
     let exporter = TestExporter::start(Scenario::huge()).await;
-    let whole = 40 * exporter.scrape().await.text.len();
+    let expected_bytes = 40 * exporter.scrape().await.text.len();
     let mut stalled = exporter.connect().await;
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
     for _ in 0..40 {
         stalled.write_all(request).await.unwrap();
     }
     sleep(Duration::from_secs(13)).await;
-    let mut rest = Vec::new();
-    let ended = timeout(Duration::from_secs(5), stalled.read_to_end(&mut rest))
+    let mut received = Vec::new();
+    let read = timeout(Duration::from_secs(5), stalled.read_to_end(&mut received))
         .await
-        .expect("it was cut off");
+        .expect("the connection is still open");
     assert!(
-        ended.is_err() || rest.len() < whole,
-        "all {} bytes came after all",
-        rest.len()
+        read.is_err() || received.len() < expected_bytes,
+        "all {} bytes were sent",
+        received.len()
     );
     assert_eq!(exporter.scrape().await.status, 200);
 }
@@ -88,7 +91,7 @@ async fn shutdown_aborts_fetch_without_waiting_scrape() {
     let mut exporter = TestExporter::start(Scenario::normal()).await;
     exporter.simulator
         .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-    exporter.scrape_within("1").await;
+    exporter.scrape_with_timeout("1").await;
     let started = Instant::now();
     exporter.stop().await;
     assert!(
@@ -96,7 +99,7 @@ async fn shutdown_aborts_fetch_without_waiting_scrape() {
         "{:?}",
         started.elapsed()
     );
-    assert_eq!(exporter.count(Operation::Revoke), 1);
+    assert_eq!(exporter.count_requests(Operation::Revoke), 1);
 }
 
 #[tokio::test]
@@ -107,8 +110,8 @@ async fn disconnected_scrapers_free_their_slots() {
     let request =
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
     for _ in 0..600 {
-        let mut leaving = exporter.connect().await;
-        leaving.write_all(request).await.unwrap();
+        let mut scraper = exporter.connect().await;
+        scraper.write_all(request).await.unwrap();
     }
     let health = exporter.get("/-/healthy", &[]).await;
     assert!(
@@ -134,17 +137,17 @@ async fn shutdown_answers_scrape_with_long_timeout() {
     sleep(Duration::from_secs(1)).await;
     let started = Instant::now();
     exporter.stop().await;
-    let took = started.elapsed().as_secs_f64();
+    let elapsed = started.elapsed().as_secs_f64();
     assert!(
-        (9.5..14.0).contains(&took),
-        "answered at the last call: {took}"
+        (9.5..14.0).contains(&elapsed),
+        "the scrape must be answered shortly before connections are aborted: {elapsed}"
     );
     let text = scrape.await.unwrap().unwrap().text().await.unwrap();
     assert!(
         text.contains("ringcentral_up{account=\"default\"} 0"),
         "{text}"
     );
-    assert_eq!(exporter.count(Operation::Revoke), 1);
+    assert_eq!(exporter.count_requests(Operation::Revoke), 1);
 }
 
 #[tokio::test]
@@ -165,13 +168,14 @@ async fn hanging_revocation_delays_shutdown_by_2_s() {
 #[tokio::test]
 async fn shutdown_in_account_penalty_skips_revocation() {
     let mut exporter = TestExporter::start(Scenario::normal()).await;
-    let refusal = ringcentral_exporter::simulator::SimResponse::too_many_requests(Some(30));
-    exporter.simulator
-        .inject(Fault::once(Operation::ActiveCalls, refusal));
+    let response = SimResponse::too_many_requests(Some(30));
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::ActiveCalls, response));
     assert_eq!(
         exporter.scrape().await.failures("active_calls", "rate_limited"),
         1.0
     );
     exporter.stop().await;
-    assert_eq!(exporter.count(Operation::Revoke), 0);
+    assert_eq!(exporter.count_requests(Operation::Revoke), 0);
 }

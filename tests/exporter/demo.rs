@@ -1,4 +1,4 @@
-//! The demo, as a new user meets it.
+//! Tests of the `demo` command.
 
 use crate::common::demo::start;
 use crate::common::exporter_process::{ExporterProcess, command, output};
@@ -20,11 +20,11 @@ async fn every_demo_scenario_has_calls() {
             text.contains("ringcentral_up{account=\"default\"} 1"),
             "{scenario}: {text}"
         );
-        let records = text
+        let series = text
             .lines()
             .filter(|line| line.starts_with("ringcentral_active_calls{"))
             .count();
-        assert!(records > 10, "{scenario}: {records} series");
+        assert!(series > 10, "{scenario}: {series} series");
         program.signal("TERM").await;
         assert_eq!(program.wait_for_exit().await.code(), Some(0), "{scenario}");
     }
@@ -43,9 +43,9 @@ async fn printed_credentials_work_for_second_exporter() {
         variables.keys().map(String::as_str).collect::<Vec<_>>(),
         names
     );
-    let mut second = command(&["--web.listen-address", "127.0.0.1:0"]);
-    second.envs(&variables);
-    let mut program = ExporterProcess::start(second);
+    let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
+    command.envs(&variables);
+    let mut program = ExporterProcess::start(command);
     let url = program.wait_for_url().await;
     let text = http()
         .get(format!("{url}/metrics"))

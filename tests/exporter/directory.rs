@@ -23,12 +23,12 @@ fn still() -> Scenario {
 #[tokio::test]
 async fn first_scrape_waits_for_extension_list() {
     let exporter = TestExporter::start(still()).await;
-    let truth = exporter.truth().await;
+    let truth = exporter.expected_samples().await;
     for _ in 0..3 {
         assert_eq!(exporter.scrape().await.call_samples(), truth);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(exporter.count(Operation::Extensions), 1);
+    assert_eq!(exporter.count_requests(Operation::Extensions), 1);
     let read = exporter
         .scrape()
         .await
@@ -43,14 +43,14 @@ async fn every_extension_page_is_fetched() {
         ..still()
     })
     .await;
-    assert_eq!(exporter.scrape().await.call_samples(), exporter.truth().await);
-    assert!(exporter.count(Operation::Extensions) >= 4);
+    assert_eq!(exporter.scrape().await.call_samples(), exporter.expected_samples().await);
+    assert!(exporter.count_requests(Operation::Extensions) >= 4);
 }
 
 #[tokio::test]
 async fn forbidden_extension_list_is_logged_once() {
-    log::listen();
-    let exporter = TestExporter::configured(
+    log::capture();
+    let exporter = TestExporter::start_with(
         Scenario {
             read_accounts: false,
             ..still()
@@ -70,12 +70,12 @@ async fn forbidden_extension_list_is_logged_once() {
     }
     assert_eq!(
         (
-            exporter.count(Operation::Extensions),
-            exporter.count(Operation::Token)
+            exporter.count_requests(Operation::Extensions),
+            exporter.count_requests(Operation::Token)
         ),
         (1, 1)
     );
-    let lines = log::about("no_list")
+    let lines = log::account_lines("no_list")
         .into_iter()
         .filter(|line| line.contains("list of extensions"))
         .collect::<Vec<_>>();
@@ -90,7 +90,7 @@ async fn hanging_extension_list_does_not_hide_calls() {
     let exporter = TestExporter::start(still()).await;
     exporter.simulator
         .inject(Fault::once(Operation::Extensions, FaultKind::Hang));
-    let first = exporter.scrape_within("2").await;
+    let first = exporter.scrape_with_timeout("2").await;
     assert!(
         first.elapsed < Duration::from_secs(2),
         "{:?}",
@@ -120,18 +120,18 @@ async fn extension_list_outage_fails_no_scrape() {
 
 #[tokio::test]
 async fn level_extension_skips_extension_list() {
-    let exporter = TestExporter::configured(still(), |config| {
+    let exporter = TestExporter::start_with(still(), |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
     exporter.scrape().await;
     exporter.scrape().await;
-    assert_eq!(exporter.count(Operation::Extensions), 0);
+    assert_eq!(exporter.count_requests(Operation::Extensions), 0);
 }
 
 #[tokio::test]
 async fn extension_label_can_show_ids() {
-    let exporter = TestExporter::configured(still(), |config| {
+    let exporter = TestExporter::start_with(still(), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Id
     })
     .await;
@@ -156,7 +156,7 @@ async fn extension_label_can_show_ids() {
 
 #[tokio::test]
 async fn extensions_over_maximum_become_other() {
-    let exporter = TestExporter::configured(still(), |config| config.settings.metrics.max_extensions = 5).await;
+    let exporter = TestExporter::start_with(still(), |config| config.settings.metrics.max_extensions = 5).await;
     let scraped = exporter.scrape().await;
     let folded =
         scraped.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
@@ -174,7 +174,7 @@ async fn extensions_over_maximum_become_other() {
         folded
     );
     let listed: f64 = exporter
-        .truth()
+        .expected_samples()
         .await
         .iter()
         .filter(|(series, _)| series.starts_with("ringcentral_active_calls{"))
@@ -187,7 +187,7 @@ async fn extensions_over_maximum_become_other() {
 async fn extension_names_are_shown_only_on_request() {
     let exporter = TestExporter::start(still()).await;
     assert!(!exporter.scrape().await.text.contains("extension_info"));
-    let exporter = TestExporter::configured(still(), |config| {
+    let exporter = TestExporter::start_with(still(), |config| {
         config.settings.metrics.extension_info = true
     })
     .await;
@@ -221,7 +221,7 @@ async fn extension_counters_start_at_zero() {
         !exporter.scrape().await.text.contains("extension_calls_ended"),
         "only on request"
     );
-    let exporter = TestExporter::configured(still(), |config| {
+    let exporter = TestExporter::start_with(still(), |config| {
         config.accounts[0].name = "by_extension".to_owned();
         config.settings.metrics.extension_calls = true;
     });

@@ -1,23 +1,23 @@
-//! The documents say what there is, and nothing else.
+//! Tests that compare the documents with the program, its tests and its dependencies.
 
 use std::collections::BTreeSet;
 
-use ringcentral_exporter::simulator::Scenario;
+use ringcentral_exporter::simulator::{Scenario, Simulator};
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
-use crate::harness::loopback;
+use crate::harness::bind_loopback;
 
-/// The families of an exposition.
-fn exposed(text: &str) -> BTreeSet<String> {
+/// Returns the families of an exposition.
+fn exposed_families(text: &str) -> BTreeSet<String> {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     types
         .map(|line| line.split(' ').next().unwrap().to_owned())
         .collect()
 }
 
-/// The families that have a heading of their own in `docs/METRICS.md`.
-fn documented() -> BTreeSet<String> {
+/// Returns the families that are headings in `docs/METRICS.md`.
+fn documented_families() -> BTreeSet<String> {
     let text = include_str!("../../docs/METRICS.md");
     let headings = text
         .lines()
@@ -31,8 +31,7 @@ async fn metrics_match_documentation() {
         calls_per_minute: 60.0,
         ..Scenario::normal()
     };
-    let simulator =
-        ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
+    let simulator = Simulator::start(bind_loopback().await, busy, 1).unwrap();
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &[
@@ -43,69 +42,61 @@ async fn metrics_match_documentation() {
         ],
     ));
     let url = program.wait_for_url().await;
-    assert_eq!(exposed(&get(&format!("{url}/metrics")).await), documented());
+    let text = get(&format!("{url}/metrics")).await;
+    assert_eq!(exposed_families(&text), documented_families());
 }
 
 #[test]
 fn readme_metrics_exist() {
-    let known = documented();
+    let families = documented_families();
     let readme = include_str!("../../README.md");
-    let names = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    for name in
-        names.filter(|name| name.starts_with("ringcentral_") && *name != "ringcentral_exporter")
-    {
-        let is_known = known.contains(name)
-            || known
-                .iter()
-                .any(|known| name.ends_with('_') && known.starts_with(name));
-        assert!(is_known, "{name}");
+    for name in readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        if !name.starts_with("ringcentral_") || name == "ringcentral_exporter" {
+            continue;
+        }
+        let is_prefix = name.ends_with('_') && families.iter().any(|family| family.starts_with(name));
+        assert!(families.contains(name) || is_prefix, "{name}");
     }
 }
 
-/// Words in backquotes: a path of a source file, and after it on the same line the tests that it has.
+/// In each line, the path of a source file in backquotes is followed by the names of its tests.
 #[test]
 fn tests_named_in_threat_model_exist() {
-    let mut named = 0;
+    let mut tests = 0;
     for line in include_str!("../../docs/SECURITY.md").lines() {
         let mut source = None;
         for word in line.split('`').skip(1).step_by(2) {
             if word.ends_with(".rs") {
                 source = Some(
-                    std::fs::read_to_string(word).unwrap_or_else(|_| panic!("{word} is not there")),
+                    std::fs::read_to_string(word)
+                        .unwrap_or_else(|error| panic!("cannot read {word}: {error}")),
                 );
             } else if let Some(source) = &source {
                 assert!(source.contains(&format!("fn {word}(")), "{word} in {line}");
-                named += 1;
+                tests += 1;
             }
         }
     }
-    assert!(named > 50, "{named}");
+    assert!(tests > 50, "{tests}");
 }
 
 #[test]
 fn dependencies_are_listed_in_performance_doc() {
-    let (ships, _) = include_str!("../../Cargo.toml")
-        .split_once("[dev-dependencies]")
-        .unwrap();
-    let ships = ships
-        .split_once("[dependencies]")
-        .unwrap()
-        .1
+    let manifest = include_str!("../../Cargo.toml");
+    let (_, sections) = manifest.split_once("[dependencies]").unwrap();
+    let (sections, _) = sections.split_once("[dev-dependencies]").unwrap();
+    let mut dependencies = BTreeSet::new();
+    for line in sections.lines().filter(|line| !line.starts_with('[')) {
+        if let Some((name, _)) = line.split_once(" = ") {
+            dependencies.insert(name);
+        }
+    }
+    let document = include_str!("../../docs/PERFORMANCE.md");
+    let (_, table) = document.split_once("| dependency |").unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let documented: BTreeSet<_> = table
         .lines()
-        .filter(|line| !line.starts_with('['));
-    let asked: BTreeSet<_> = ships
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(name, _)| name)
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    let list = include_str!("../../docs/PERFORMANCE.md")
-        .split("| dependency |")
-        .nth(1)
-        .unwrap()
-        .split("\n\n")
-        .next();
-    let rows = list
-        .unwrap()
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    assert_eq!(rows.collect::<BTreeSet<_>>(), asked);
+    assert_eq!(documented, dependencies);
 }

@@ -1,4 +1,4 @@
-//! The paths of the exporter: what each answers, and what it costs.
+//! Tests of the HTTP endpoints: responses, and the API requests that they cause.
 
 use std::io::Read;
 
@@ -13,7 +13,7 @@ async fn health_endpoints_send_no_api_requests() {
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz", "/"] {
         assert_eq!(exporter.get(path, &[]).await.status, 200, "{path}");
     }
-    assert!(exporter.simulator.journal().is_empty(), "RingCentral was asked");
+    assert!(exporter.simulator.journal().is_empty(), "an API request was sent");
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn unknown_path_is_404_wrong_method_is_405() {
         assert_eq!(exporter.get(path, &[]).await.status, 404, "{path}");
     }
     for path in ["/metrics", "/", "/healthz"] {
-        let reply = exporter
+        let response = exporter
             .http
             .post(format!("{}{path}", exporter.url))
             .body("x")
@@ -32,20 +32,20 @@ async fn unknown_path_is_404_wrong_method_is_405() {
             .unwrap();
         assert_eq!(
             (
-                reply.status().as_u16(),
-                reply.headers()["allow"].to_str().unwrap()
+                response.status().as_u16(),
+                response.headers()["allow"].to_str().unwrap()
             ),
             (405, "GET, HEAD"),
             "{path}"
         );
     }
-    let reply = exporter
+    let response = exporter
         .http
         .post(format!("{}/nowhere", exporter.url))
         .send()
         .await
         .unwrap();
-    assert_eq!(reply.status(), 404);
+    assert_eq!(response.status(), 404);
 }
 
 #[tokio::test]
@@ -59,8 +59,9 @@ async fn metrics_response_negotiates_gzip() {
         "text/plain; version=0.0.4; charset=utf-8"
     );
     assert_eq!(plain.headers["vary"], "Accept-Encoding");
-    let (head, body) =
-        exporter.raw("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n").await;
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n";
+    let (head, body) = exporter.send_raw(request).await;
     assert!(
         head.to_lowercase().contains("content-encoding: gzip"),
         "{head}"
@@ -71,7 +72,7 @@ async fn metrics_response_negotiates_gzip() {
         .unwrap();
     assert!(unzipped.contains("\nringcentral_up{account=\"default\"} 1\n"));
     let (head, body) = exporter
-        .raw("HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .send_raw("HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;
     assert!(
         head.starts_with("HTTP/1.1 200 OK") && body.is_empty(),
@@ -125,9 +126,9 @@ async fn landing_page_shows_state_without_scripts() {
     );
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(
-        exporter.count(Operation::ActiveCalls),
+        exporter.count_requests(Operation::ActiveCalls),
         1,
-        "the page fetches nothing"
+        "the page must not start a fetch"
     );
 }
 
@@ -154,7 +155,7 @@ async fn landing_page_shows_failure_with_advice() {
 async fn missing_secret_file_is_read_again_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwt");
-    let exporter = TestExporter::configured(Scenario::normal(), |config| {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.accounts[0].jwt = SecretSource::File(path.clone());
     })
     .await;
@@ -167,14 +168,17 @@ async fn missing_secret_file_is_read_again_later() {
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
-    assert!(exporter.simulator.journal().is_empty(), "nothing was sent");
+    assert!(
+        exporter.simulator.journal().is_empty(),
+        "an API request was sent"
+    );
     std::fs::write(path, exporter.simulator.jwt()).unwrap();
-    exporter.recovers(std::time::Duration::from_secs(12)).await;
+    exporter.wait_until_up(std::time::Duration::from_secs(12)).await;
 }
 
 #[tokio::test]
 async fn telemetry_path_is_configurable() {
-    let exporter = TestExporter::configured(Scenario::normal(), |config| {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.settings.web.telemetry_path = "/probe/metrics".to_owned();
     })
     .await;

@@ -1,13 +1,14 @@
-//! The command `health`: as a container's health check calls it.
+//! Tests of the `health` command, which the health check of a container runs.
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
-use crate::harness::loopback;
+use crate::harness::bind_loopback;
 
-/// What `health` says of an address: exit code and the line without the program's name.
+/// Runs `health` for an address and returns the exit code and the error without the prefix
+/// `ringcentral-exporter: `.
 async fn health(address: &str) -> (Option<i32>, String) {
     let mut command = command(&["health", "--web.listen-address", address]);
     command
@@ -26,14 +27,14 @@ async fn health(address: &str) -> (Option<i32>, String) {
     )
 }
 
-/// A peer that gives this answer.
-async fn peer(answer: &'static str) -> String {
-    let listener = loopback().await;
+/// Starts a server that sends `response` on each connection, and returns its address.
+async fn start_server(response: &'static str) -> String {
+    let listener = bind_loopback().await;
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
         }
     });
     address
@@ -41,7 +42,7 @@ async fn peer(answer: &'static str) -> String {
 
 #[tokio::test]
 async fn health_succeeds_on_every_interface() {
-    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", ":0"],
@@ -60,14 +61,14 @@ async fn health_succeeds_on_every_interface() {
 
 #[tokio::test]
 async fn closed_port_exits_1_with_one_line() {
-    let address = loopback().await.local_addr().unwrap().to_string();
+    let address = bind_loopback().await.local_addr().unwrap().to_string();
     let line = format!("http://{address}/-/healthy: Connection refused (os error 111)");
     assert_eq!(health(&address).await, (Some(1), line));
 }
 
 #[tokio::test]
 async fn other_program_on_port_is_unhealthy() {
-    let address = peer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
+    let address = start_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(
         health(&address).await,
         (
@@ -75,7 +76,7 @@ async fn other_program_on_port_is_unhealthy() {
             format!("http://{address}/-/healthy: the answer is 503")
         )
     );
-    let address = peer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+    let address = start_server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
     assert_eq!(
         health(&address).await,
         (
@@ -84,14 +85,14 @@ async fn other_program_on_port_is_unhealthy() {
         )
     );
     let address =
-        peer("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
+        start_server("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
             .await;
     assert_eq!(health(&address).await.0, Some(1));
 }
 
 #[tokio::test]
 async fn hanging_exporter_is_unhealthy_after_3_s() {
-    let listener = loopback().await;
+    let listener = bind_loopback().await;
     let address = listener.local_addr().unwrap().to_string();
     let started = Instant::now();
     assert_eq!(

@@ -47,7 +47,7 @@ async fn frequent_scrapes_stay_below_sliding_limit() {
     })
     .await;
     assert!(
-        exporter.count(Operation::ActiveCalls) > 15,
+        exporter.count_requests(Operation::ActiveCalls) > 15,
         "the limit is used, not just kept"
     );
 }
@@ -59,7 +59,7 @@ async fn frequent_scrapes_stay_below_fixed_limit() {
         ..Scenario::normal()
     })
     .await;
-    assert!(exporter.count(Operation::ActiveCalls) > 15);
+    assert!(exporter.count_requests(Operation::ActiveCalls) > 15);
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn frequent_scrapes_stay_below_documented_limit() {
     };
     let exporter = never_refused(scenario).await;
     assert_eq!(
-        exporter.count(Operation::ActiveCalls),
+        exporter.count_requests(Operation::ActiveCalls),
         2,
         "the documented limit: one fetch every 7.5 s"
     );
@@ -89,7 +89,7 @@ async fn frequent_scrapes_stay_below_limit_with_pages() {
             .iter()
             .any(|entry| entry.target.contains("page=2"))
     );
-    assert_eq!(exporter.recovers(Duration::from_secs(4)).await.up(), 1.0);
+    assert_eq!(exporter.wait_until_up(Duration::from_secs(4)).await.up(), 1.0);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn scrape_without_budget_is_answered_immediately() {
     let second = exporter.scrape().await;
     assert!(second.elapsed < latency, "{:?}", second.elapsed);
     assert_eq!(second.call_samples(), first.call_samples());
-    assert_eq!(exporter.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn min_interval_limits_fetch_rate() {
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let exporter = TestExporter::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.settings.scrape.min_interval = Duration::from_secs(2)
     })
     .await;
@@ -157,7 +157,7 @@ async fn token_is_renewed_before_expiry() {
         ..Scenario::normal()
     };
     let mut exporter = TestExporter::start(scenario).await;
-    while exporter.count(Operation::Token) < 3 {
+    while exporter.count_requests(Operation::Token) < 3 {
         assert_eq!(exporter.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -186,7 +186,7 @@ async fn rotated_jwt_needs_no_restart() {
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let exporter = TestExporter::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.accounts[0].jwt = ringcentral_exporter::secret::SecretSource::File(path.clone());
     })
     .await;

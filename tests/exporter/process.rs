@@ -1,4 +1,4 @@
-//! The program itself: its exit codes, its signals, its log.
+//! Tests of the exporter as a process: exit codes, signals and log.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::common::http;
-use crate::harness::loopback;
+use crate::harness::bind_loopback;
 
-async fn simulator() -> Simulator {
-    Simulator::start(loopback().await, Scenario::normal(), 1).unwrap()
+/// Starts a simulated account on loopback.
+async fn start_simulator() -> Simulator {
+    Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap()
 }
 
 #[tokio::test]
 async fn address_in_use_exits_1() {
-    let simulator = simulator().await;
-    let taken = loopback().await;
-    let address = taken.local_addr().unwrap().to_string();
+    let simulator = start_simulator().await;
+    let listener = bind_loopback().await;
+    let address = listener.local_addr().unwrap().to_string();
     let (code, _, log) = output(command_for_simulator(
         &simulator,
         &["--web.listen-address", &address],
@@ -36,7 +37,7 @@ async fn address_in_use_exits_1() {
 
 #[tokio::test]
 async fn sigterm_revokes_token_with_exit_code_0() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
@@ -56,19 +57,15 @@ async fn sigterm_revokes_token_with_exit_code_0() {
     );
     program.signal("TERM").await;
     assert_eq!(program.wait_for_exit().await.code(), Some(0));
-    let revoked = simulator
-        .journal()
-        .into_iter()
-        .filter(|entry| entry.operation == Some(Operation::Revoke));
-    assert_eq!(
-        revoked.map(|entry| entry.status).collect::<Vec<_>>(),
-        [Some(200)]
-    );
+    let mut journal = simulator.journal();
+    journal.retain(|entry| entry.operation == Some(Operation::Revoke));
+    assert_eq!(journal.len(), 1);
+    assert_eq!(journal[0].status, Some(200));
 }
 
 #[tokio::test]
 async fn empty_host_listens_on_both_ip_versions() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", ":0"],
@@ -76,18 +73,18 @@ async fn empty_host_listens_on_both_ip_versions() {
     let url = program.wait_for_url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["127.0.0.1", "[::1]"] {
-        let reply = http()
+        let response = http()
             .get(format!("http://{host}:{port}/-/healthy"))
             .send()
             .await
             .unwrap();
-        assert_eq!(reply.status(), 200, "{host}");
+        assert_eq!(response.status(), 200, "{host}");
     }
 }
 
 #[tokio::test]
 async fn shutdown_answers_scrape_in_flight() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
     let mut program = ExporterProcess::start(command_for_simulator(
@@ -104,7 +101,7 @@ async fn shutdown_answers_scrape_in_flight() {
         .get(format!("{url}/-/healthy"))
         .send()
         .await
-        .expect_err("it accepts nobody any more");
+        .expect_err("a connection was accepted during shutdown");
     let text = scrape.await.unwrap().unwrap().text().await.unwrap();
     assert!(
         text.contains("ringcentral_up{account=\"default\"} 1"),
@@ -115,7 +112,7 @@ async fn shutdown_answers_scrape_in_flight() {
 
 #[tokio::test]
 async fn second_signal_exits_immediately() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -134,15 +131,15 @@ async fn second_signal_exits_immediately() {
         "{:?}",
         started.elapsed()
     );
-    scrape.await.unwrap().expect_err("nobody waited for it");
+    scrape.await.unwrap().expect_err("the scrape was answered");
 }
 
 #[tokio::test]
 async fn failed_fetch_is_logged_without_secrets() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
-    let refusal = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
-    simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
+    let response = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
+    simulator.inject(Fault::once(Operation::ActiveCalls, response));
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &[
@@ -172,7 +169,7 @@ async fn failed_fetch_is_logged_without_secrets() {
     for secret in [simulator.client_secret(), simulator.jwt()] {
         assert!(!program.log.contains(&secret) && !page.contains(&secret));
     }
-    // Every simulated access token begins like this.
+    // The prefix of all simulated access tokens.
     assert!(
         !program.log.contains("U0pDMTFQ") && !program.log.contains("Basic "),
         "{}",
@@ -182,7 +179,7 @@ async fn failed_fetch_is_logged_without_secrets() {
 
 #[tokio::test]
 async fn sighup_keeps_exporter_running() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
@@ -203,7 +200,7 @@ async fn sighup_keeps_exporter_running() {
 
 #[tokio::test]
 async fn first_successful_fetch_is_logged() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
@@ -219,7 +216,7 @@ async fn first_successful_fetch_is_logged() {
 
 #[tokio::test]
 async fn json_log_lines_are_valid_json() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let arguments = [
         "--web.listen-address",
         "127.0.0.1:0",
@@ -237,7 +234,7 @@ async fn json_log_lines_are_valid_json() {
 
 #[tokio::test]
 async fn http_server_needs_no_root_certificates() {
-    let simulator = simulator().await;
+    let simulator = start_simulator().await;
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("SSL_CERT_FILE", "/nonexistent")

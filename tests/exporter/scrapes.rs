@@ -34,7 +34,7 @@ async fn shows_the_truth(scenario: Scenario, steps: u32) {
     .await;
     for step in 0..steps {
         let scraped = exporter.scrape().await;
-        let truth = exporter.truth().await;
+        let truth = exporter.expected_samples().await;
         assert_eq!(scraped.call_samples(), truth, "step {step}");
         assert_eq!((scraped.status, scraped.up()), (200, 1.0));
         assert!(
@@ -45,11 +45,11 @@ async fn shows_the_truth(scenario: Scenario, steps: u32) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(
-        exporter.count(Operation::ActiveCalls) >= steps as usize,
+        exporter.count_requests(Operation::ActiveCalls) >= steps as usize,
         "not every scrape fetched"
     );
     assert_eq!(
-        exporter.count(Operation::Token),
+        exporter.count_requests(Operation::Token),
         1,
         "a login for each scrape is one too many"
     );
@@ -137,7 +137,7 @@ async fn level_extension_shows_calls_of_one_user() {
         limits: unlimited(),
         ..busy
     });
-    let exporter = TestExporter::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
@@ -148,7 +148,7 @@ async fn level_extension_shows_calls_of_one_user() {
     let mut seen = 0;
     for _ in 0..20 {
         let scraped = exporter.scrape().await;
-        let mut truth = exporter.truth().await;
+        let mut truth = exporter.expected_samples().await;
         truth.retain(|series, _| series.contains(&own));
         let mut shown = scraped.call_samples();
         shown.retain(|series, _| series.contains("extension=\""));
@@ -168,7 +168,7 @@ async fn level_extension_shows_calls_of_one_user() {
 #[tokio::test]
 async fn disabled_extension_label_keeps_totals() {
     let clock = ManualClock::new();
-    let exporter = TestExporter::configured(clock.attach_to(Scenario::normal()), |config| {
+    let exporter = TestExporter::start_with(clock.attach_to(Scenario::normal()), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
@@ -220,8 +220,8 @@ async fn concurrent_scrapes_share_one_fetch() {
     assert!(families.iter().all(|lines| *lines == families[0]));
     assert_eq!(
         (
-            exporter.count(Operation::Token),
-            exporter.count(Operation::ActiveCalls)
+            exporter.count_requests(Operation::Token),
+            exporter.count_requests(Operation::ActiveCalls)
         ),
         (1, 1)
     );
@@ -243,7 +243,7 @@ async fn disconnected_scraper_does_not_stop_fetch() {
         .await;
     assert!(leaving.unwrap_err().is_timeout());
     assert_eq!(exporter.scrape().await.up(), 1.0);
-    assert_eq!(exporter.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn scrape_deadline_does_not_stop_fetch() {
         ..Scenario::normal()
     })
     .await;
-    let early = exporter.scrape_within("1").await;
+    let early = exporter.scrape_with_timeout("1").await;
     assert_eq!(
         (early.status, early.up()),
         (200, 0.0),
@@ -271,12 +271,12 @@ async fn scrape_deadline_does_not_stop_fetch() {
     );
     let late = exporter.scrape().await;
     assert_eq!(late.up(), 1.0);
-    assert_eq!(exporter.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
 async fn account_and_api_metrics_are_always_present() {
-    let exporter = TestExporter::configured(Scenario::normal(), |config| {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.accounts[0].concurrent_calls_limit = Some(50)
     })
     .await;

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::browser::{render, take_screenshots};
+use crate::harness::{TestExporter, bind_loopback};
 use crate::html_checks::assert_valid;
-use crate::harness::{TestExporter, loopback};
 
 /// Starts an exporter with 50 accounts of one simulated company. Five of them have an invalid
 /// secret, one has the longest possible name.
@@ -30,7 +30,7 @@ async fn start_with_fifty_accounts() -> TestExporter {
         max_sessions: 100,
         ..Scenario::normal()
     };
-    TestExporter::configured(scenario, |config: &mut Config| {
+    TestExporter::start_with(scenario, |config: &mut Config| {
         let first = config.accounts[0].clone();
         config.accounts = (0..50)
             .map(|number| numbered_account(&first, number))
@@ -89,7 +89,7 @@ async fn serve(header: &str, html: &str) -> String {
     let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {length}\r\n\r\n{html}"
     );
-    let listener = loopback().await;
+    let listener = bind_loopback().await;
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

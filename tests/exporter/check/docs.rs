@@ -1,4 +1,4 @@
-//! `docs/CHECK.md` has every message, and no other.
+//! Tests that `docs/CHECK.md` and the golden files contain every message of `check`.
 
 use std::collections::BTreeSet;
 
@@ -7,46 +7,50 @@ use ringcentral_exporter::ringcentral::Cause;
 
 const DOCUMENT: &str = include_str!("../../../docs/CHECK.md");
 
-fn row(name: &str, meaning: &str, advice: &str) -> String {
-    format!("| `{name}` | {meaning} | {advice} |")
+/// Returns the row of a message in the tables of the document.
+fn table_row(name: &str, summary: &str, hint: &str) -> String {
+    format!("| `{name}` | {summary} | {hint} |")
 }
 
 #[test]
 fn check_document_lists_every_message() {
-    let causes = Cause::ALL
-        .iter()
-        .map(|it| row(it.as_str(), it.summary(), it.hint()));
-    let warnings = Warning::ALL
-        .iter()
-        .map(|it| row(it.as_str(), it.summary(), it.hint()));
-    let said: BTreeSet<_> = causes.chain(warnings).collect();
-    let written: BTreeSet<_> = DOCUMENT
+    let mut expected = BTreeSet::new();
+    for cause in Cause::ALL {
+        expected.insert(table_row(cause.as_str(), cause.summary(), cause.hint()));
+    }
+    for warning in Warning::ALL {
+        expected.insert(table_row(
+            warning.as_str(),
+            warning.summary(),
+            warning.hint(),
+        ));
+    }
+    let documented: BTreeSet<_> = DOCUMENT
         .lines()
         .filter(|line| line.starts_with("| `"))
         .map(str::to_owned)
         .collect();
-    let missing: Vec<_> = said.difference(&written).collect();
-    let strange: Vec<_> = written.difference(&said).collect();
+    let missing: Vec<_> = expected.difference(&documented).collect();
+    let unknown: Vec<_> = documented.difference(&expected).collect();
     assert!(
-        missing.is_empty() && strange.is_empty(),
-        "missing {missing:#?}\nstrange {strange:#?}"
+        missing.is_empty() && unknown.is_empty(),
+        "missing {missing:#?}\nunknown {unknown:#?}"
     );
 }
 
-/// A file that is read at the start and gone at the login is met by the running exporter alone, and at level `extension`
-/// or with a list that may be read there is no such failure.
+/// `secret_unreadable` has no golden file: it needs a secret file that disappears between start and
+/// login, which `endpoints::missing_secret_file_is_read_again_later` covers.
 #[test]
 fn golden_files_cover_every_message() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/check");
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let seen = files.collect::<Vec<_>>().concat();
-    let names = Cause::ALL
-        .iter()
-        .map(|it| it.as_str())
-        .chain(Warning::ALL.iter().map(|it| it.as_str()));
-    for name in names.filter(|name| *name != "secret_unreadable") {
-        assert!(seen.contains(&format!("{name}: ")), "{name}");
+    let mut reports = String::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        reports += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+    }
+    let causes = Cause::ALL.iter().map(|cause| cause.as_str());
+    let warnings = Warning::ALL.iter().map(|warning| warning.as_str());
+    for name in causes.chain(warnings) {
+        let is_covered = reports.contains(&format!("{name}: "));
+        assert!(is_covered || name == "secret_unreadable", "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! What RingCentral may refuse, and answers that are not its own.
+//! Tests of `check` with errors from RingCentral and responses from other servers.
 
 use std::time::Duration;
 
@@ -6,42 +6,43 @@ use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use serde_json::json;
 
-use super::{check, says, simulator, still};
+use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
 
-/// A fault of every answer to this operation.
-async fn refused(name: &str, operation: Operation, fault: impl Into<FaultKind>) {
-    let simulator = simulator(still()).await;
+/// Injects a fault into every response to an operation and asserts the report of `check`.
+async fn assert_fault_reported(name: &str, operation: Operation, fault: impl Into<FaultKind>) {
+    let simulator = start_simulator(frozen_scenario()).await;
     simulator.inject(Fault::always(operation, fault));
-    says(check(&simulator, &[]), 1, name).await;
+    assert_output(check_command(&simulator, &[]), 1, name).await;
 }
 
-/// An account of this kind.
-async fn fails_at(name: &str, scenario: Scenario) {
-    says(check(&simulator(scenario).await, &[]), 1, name).await;
+/// Asserts the report of `check` for a scenario.
+async fn assert_scenario_reported(name: &str, scenario: Scenario) {
+    assert_output(check_command(&start_simulator(scenario).await, &[]), 1, name).await;
 }
 
-fn coded(status: u16, code: &str) -> SimResponse {
+/// Returns an API error with this code. `sesame` in its message must not appear in the report.
+fn error_response(status: u16, code: &str) -> SimResponse {
     SimResponse::json(
         status,
-        &json!({"errors": [{"errorCode": code, "message": "secret words"}]}),
+        &json!({"errors": [{"errorCode": code, "message": "sesame"}]}),
     )
 }
 
 #[tokio::test]
 async fn wrong_client_secret_is_reported() {
-    let simulator = simulator(still()).await;
-    let mut command = check(&simulator, &[]);
+    let simulator = start_simulator(frozen_scenario()).await;
+    let mut command = check_command(&simulator, &[]);
     command.env("RC_CLIENT_SECRET", "sesame");
-    says(command, 1, "bad_client").await;
+    assert_output(command, 1, "bad_client").await;
 }
 
 #[tokio::test]
 async fn app_without_jwt_flow_is_reported() {
-    fails_at(
+    assert_scenario_reported(
         "jwt_not_allowed",
         Scenario {
             jwt_allowed: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
@@ -49,33 +50,33 @@ async fn app_without_jwt_flow_is_reported() {
 
 #[tokio::test]
 async fn expired_jwt_is_reported() {
-    let simulator = simulator(still()).await;
-    // {"exp":1000000000}
-    let expired = "e30.eyJleHAiOjEwMDAwMDAwMDB9.c2ln";
-    simulator.set_jwt(expired);
-    says(check(&simulator, &[]), 1, "jwt_expired").await;
+    let simulator = start_simulator(frozen_scenario()).await;
+    // The payload is {"exp":1000000000}.
+    let expired_jwt = "e30.eyJleHAiOjEwMDAwMDAwMDB9.c2ln";
+    simulator.set_jwt(expired_jwt);
+    assert_output(check_command(&simulator, &[]), 1, "jwt_expired").await;
 }
 
 #[tokio::test]
 async fn revoked_jwt_is_reported() {
-    let simulator = simulator(still()).await;
-    let command = check(&simulator, &[]);
+    let simulator = start_simulator(frozen_scenario()).await;
+    let command = check_command(&simulator, &[]);
     simulator.rotate_jwt();
-    says(command, 1, "jwt_refused").await;
+    assert_output(command, 1, "jwt_refused").await;
 }
 
 #[tokio::test]
 async fn quoted_jwt_is_reported() {
-    let simulator = simulator(still()).await;
-    let mut command = check(&simulator, &[]);
+    let simulator = start_simulator(frozen_scenario()).await;
+    let mut command = check_command(&simulator, &[]);
     command.env("RC_JWT", format!("\"{}\"", simulator.jwt()));
-    says(command, 1, "odd_jwt").await;
+    assert_output(command, 1, "odd_jwt").await;
 }
 
 #[tokio::test]
 async fn refused_user_login_is_reported() {
-    refused("user_locked", Operation::Token, coded(400, "OAU-147")).await;
-    refused(
+    assert_fault_reported("user_locked", Operation::Token, error_response(400, "OAU-147")).await;
+    assert_fault_reported(
         "login_refused",
         Operation::Token,
         SimResponse::unsupported_grant(),
@@ -85,7 +86,7 @@ async fn refused_user_login_is_reported() {
 
 #[tokio::test]
 async fn immediately_ended_session_is_reported() {
-    refused(
+    assert_fault_reported(
         "session_ended",
         Operation::ActiveCalls,
         SimResponse::token_not_found(),
@@ -95,11 +96,11 @@ async fn immediately_ended_session_is_reported() {
 
 #[tokio::test]
 async fn app_without_permission_is_reported() {
-    fails_at(
+    assert_scenario_reported(
         "app_lacks_call_log",
         Scenario {
             read_call_log: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
@@ -107,11 +108,11 @@ async fn app_without_permission_is_reported() {
 
 #[tokio::test]
 async fn user_without_admin_role_is_reported() {
-    fails_at(
+    assert_scenario_reported(
         "not_admin",
         Scenario {
             admin: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
@@ -119,8 +120,8 @@ async fn user_without_admin_role_is_reported() {
 
 #[tokio::test]
 async fn unknown_403_and_400_are_reported() {
-    refused("forbidden", Operation::ActiveCalls, coded(403, "CMN-109")).await;
-    refused(
+    assert_fault_reported("forbidden", Operation::ActiveCalls, error_response(403, "CMN-109")).await;
+    assert_fault_reported(
         "refused",
         Operation::ActiveCalls,
         SimResponse::bad_parameter("perPage", "1000"),
@@ -130,9 +131,9 @@ async fn unknown_403_and_400_are_reported() {
 
 #[tokio::test]
 async fn account_id_of_other_account_is_reported() {
-    let simulator = simulator(still()).await;
-    says(
-        check(&simulator, &["--ringcentral.account-id=7"]),
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(
+        check_command(&simulator, &["--ringcentral.account-id=7"]),
         1,
         "wrong_account",
     )
@@ -141,37 +142,37 @@ async fn account_id_of_other_account_is_reported() {
 
 #[tokio::test]
 async fn penalty_is_reported_without_further_requests() {
-    let simulator = simulator(still()).await;
+    let simulator = start_simulator(frozen_scenario()).await;
     simulator.inject(Fault::always(
         Operation::ActiveCalls,
         SimResponse::too_many_requests(Some(17)),
     ));
-    says(check(&simulator, &[]), 1, "rate_limited").await;
-    let asked: Vec<_> = simulator
+    assert_output(check_command(&simulator, &[]), 1, "rate_limited").await;
+    let statuses: Vec<_> = simulator
         .journal()
         .iter()
         .map(|entry| entry.status)
         .collect();
     assert_eq!(
-        asked,
+        statuses,
         [Some(200), Some(429)],
-        "not even the revocation: the 429 names no group"
+        "the 429 names no group, so the token must not be revoked either"
     );
 }
 
 #[tokio::test]
 async fn limit_used_by_other_client_is_reported() {
-    let other = OtherClient {
+    let other_client = OtherClient {
         requests: 8,
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
     };
-    fails_at(
+    assert_scenario_reported(
         "no_budget",
         Scenario {
-            other_tool: Some(other),
+            other_tool: Some(other_client),
             max_per_page: 10,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
@@ -179,11 +180,11 @@ async fn limit_used_by_other_client_is_reported() {
 
 #[tokio::test]
 async fn list_longer_than_limit_is_reported() {
-    fails_at(
+    assert_scenario_reported(
         "list_too_long",
         Scenario {
             max_per_page: 4,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
@@ -191,28 +192,28 @@ async fn list_longer_than_limit_is_reported() {
 
 #[tokio::test]
 async fn server_error_is_reported() {
-    let reply = SimResponse::unavailable(503)
+    let response = SimResponse::unavailable(503)
         .with("Retry-After", 40)
         .with("RCRequestId", "f3b0c1d2-1111");
-    refused("server_error", Operation::ActiveCalls, reply).await;
+    assert_fault_reported("server_error", Operation::ActiveCalls, response).await;
 }
 
 #[tokio::test]
 async fn response_not_from_ringcentral_is_reported() {
     let page = FaultKind::Body("<html>Log in to this hotspot</html>".into());
-    refused("not_ringcentral_page", Operation::Token, page).await;
-    refused(
+    assert_fault_reported("not_ringcentral_page", Operation::Token, page).await;
+    assert_fault_reported(
         "not_ringcentral_blocked",
         Operation::Token,
         SimResponse::html(403, "Blocked"),
     )
     .await;
-    let elsewhere = FaultKind::Redirect {
+    let redirect = FaultKind::Redirect {
         status: 302,
         location: "http://hotspot.invalid/?sesame".to_owned(),
     };
-    refused("not_ringcentral_elsewhere", Operation::Token, elsewhere).await;
-    refused(
+    assert_fault_reported("not_ringcentral_elsewhere", Operation::Token, redirect).await;
+    assert_fault_reported(
         "not_ringcentral_list",
         Operation::ActiveCalls,
         FaultKind::Body("{}".into()),
@@ -222,11 +223,11 @@ async fn response_not_from_ringcentral_is_reported() {
 
 #[tokio::test]
 async fn closed_or_silent_connection_is_reported() {
-    refused(
+    assert_fault_reported(
         "broken_connection",
         Operation::Token,
         FaultKind::CloseBeforeAnswer,
     )
     .await;
-    refused("no_answer", Operation::Token, FaultKind::Hang).await;
+    assert_fault_reported("no_answer", Operation::Token, FaultKind::Hang).await;
 }

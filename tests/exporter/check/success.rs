@@ -1,15 +1,18 @@
-//! Checks that go well, and what they leave behind.
+//! Tests of `check` runs that succeed, of `--print-metrics` and of shutdown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 
-use super::{check, masked, pinned, says, simulator, still};
+use crate::check::{
+    assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
+};
 use crate::common::exporter_process::{ExporterProcess, output};
 use crate::common::oracle;
 
-fn requests(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
+/// Returns the statuses of the responses to an operation.
+fn statuses(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
     let journal = simulator.journal().into_iter();
     journal
         .filter(|entry| entry.operation == Some(operation))
@@ -19,8 +22,8 @@ fn requests(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
 
 #[tokio::test]
 async fn successful_check_revokes_its_token() {
-    let simulator = simulator(still()).await;
-    says(check(&simulator, &[]), 0, "ok").await;
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(check_command(&simulator, &[]), 0, "ok").await;
     for operation in [
         Operation::Token,
         Operation::ActiveCalls,
@@ -28,7 +31,7 @@ async fn successful_check_revokes_its_token() {
         Operation::Revoke,
     ] {
         assert_eq!(
-            requests(&simulator, operation),
+            statuses(&simulator, operation),
             [Some(200)],
             "{operation:?}"
         );
@@ -37,75 +40,75 @@ async fn successful_check_revokes_its_token() {
 
 #[tokio::test]
 async fn level_extension_needs_no_extension_list() {
-    let simulator = simulator(Scenario {
+    let simulator = start_simulator(Scenario {
         admin: false,
         read_accounts: false,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    says(
-        check(&simulator, &["--ringcentral.level=extension"]),
+    assert_output(
+        check_command(&simulator, &["--ringcentral.level=extension"]),
         0,
         "ok_extension",
     )
     .await;
-    assert!(requests(&simulator, Operation::Extensions).is_empty());
+    assert!(statuses(&simulator, Operation::Extensions).is_empty());
 }
 
 #[tokio::test]
 async fn disabled_label_needs_no_extension_list() {
-    let simulator = simulator(still()).await;
-    says(
-        check(&simulator, &["--metrics.extension-label=off"]),
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(
+        check_command(&simulator, &["--metrics.extension-label=off"]),
         0,
         "ok_label_off",
     )
     .await;
-    assert!(requests(&simulator, Operation::Extensions).is_empty());
+    assert!(statuses(&simulator, Operation::Extensions).is_empty());
 }
 
 #[tokio::test]
 async fn every_page_is_fetched_once() {
-    let simulator = simulator(Scenario {
+    let simulator = start_simulator(Scenario {
         max_per_page: 20,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    says(check(&simulator, &[]), 0, "ok_pages").await;
-    assert_eq!(requests(&simulator, Operation::ActiveCalls).len(), 4);
+    assert_output(check_command(&simulator, &[]), 0, "ok_pages").await;
+    assert_eq!(statuses(&simulator, Operation::ActiveCalls).len(), 4);
 }
 
 #[tokio::test]
 async fn missing_limit_headers_use_documented_limit() {
-    let simulator = simulator(Scenario {
+    let simulator = start_simulator(Scenario {
         rate_limit_headers: false,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    says(check(&simulator, &[]), 0, "ok_unannounced").await;
+    assert_output(check_command(&simulator, &[]), 0, "ok_unannounced").await;
 }
 
 #[tokio::test]
 async fn forbidden_extension_list_is_a_warning() {
-    let simulator = simulator(Scenario {
+    let simulator = start_simulator(Scenario {
         read_accounts: false,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    says(check(&simulator, &[]), 0, "extensions_unread").await;
+    assert_output(check_command(&simulator, &[]), 0, "extensions_unread").await;
 }
 
 #[tokio::test]
 async fn jwt_expiring_soon_is_a_warning() {
-    let soon = Some(Duration::from_secs(5 * 24 * 3600));
-    let simulator = simulator(Scenario {
-        jwt_life: soon,
+    let five_days = Duration::from_secs(5 * 24 * 3600);
+    let simulator = start_simulator(Scenario {
+        jwt_life: Some(five_days),
         ..Scenario::normal()
     })
     .await;
-    let (code, words, _) = output(check(&simulator, &[])).await;
+    let (code, words, _) = output(check_command(&simulator, &[])).await;
     assert_eq!(code, Some(0), "{words}");
-    pinned(
+    assert_matches_golden(
         &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
         "jwt_ends_soon",
     );
@@ -114,10 +117,10 @@ async fn jwt_expiring_soon_is_a_warning() {
 
 #[tokio::test]
 async fn unknown_account_name_is_rejected() {
-    let simulator = simulator(still()).await;
+    let simulator = start_simulator(frozen_scenario()).await;
     let named = ["--ringcentral.account-name=berlin", "--account=berlin"];
-    says(check(&simulator, &named), 0, "ok_named").await;
-    let (code, words, error) = output(check(&simulator, &["--account", "paris"])).await;
+    assert_output(check_command(&simulator, &named), 0, "ok_named").await;
+    let (code, words, error) = output(check_command(&simulator, &["--account", "paris"])).await;
     let expected =
         "ringcentral-exporter: --account: there is no account \"paris\"; accepted is default\n";
     assert_eq!(
@@ -128,19 +131,19 @@ async fn unknown_account_name_is_rejected() {
 
 #[tokio::test]
 async fn print_metrics_moves_report_to_stderr() {
-    let simulator = simulator(still()).await;
-    let (code, metrics, words) = output(check(&simulator, &["--print-metrics"])).await;
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (code, metrics, words) = output(check_command(&simulator, &["--print-metrics"])).await;
     assert_eq!(code, Some(0));
-    pinned(&masked(&words), "ok");
+    assert_matches_golden(&mask(&words), "ok");
     assert!(metrics.starts_with("# HELP "), "{metrics}");
-    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
-    let samples: BTreeMap<_, f64> = lines
-        .map(|line| line.rsplit_once(' ').unwrap())
-        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
-        .collect();
-    let truth = oracle::expected_samples(&simulator, "default").await;
-    assert!(truth.len() > 10);
-    for (series, value) in truth {
+    let mut samples = BTreeMap::<_, f64>::new();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        samples.insert(series.to_owned(), value.parse().unwrap());
+    }
+    let expected = oracle::expected_samples(&simulator, "default").await;
+    assert!(expected.len() > 10);
+    for (series, value) in expected {
         assert_eq!(samples.get(&series), Some(&value), "{series}");
     }
     assert_eq!(samples["ringcentral_up{account=\"default\"}"], 1.0);
@@ -149,12 +152,12 @@ async fn print_metrics_moves_report_to_stderr() {
 
 #[tokio::test]
 async fn print_metrics_shows_failed_fetch() {
-    let simulator = simulator(Scenario {
+    let simulator = start_simulator(Scenario {
         admin: false,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    let (code, metrics, words) = output(check(&simulator, &["--print-metrics"])).await;
+    let (code, metrics, words) = output(check_command(&simulator, &["--print-metrics"])).await;
     assert_eq!(code, Some(1));
     assert!(
         metrics.contains("\nringcentral_up{account=\"default\"} 0\n")
@@ -164,21 +167,21 @@ async fn print_metrics_shows_failed_fetch() {
 
 #[tokio::test]
 async fn sigterm_during_check_revokes_token() {
-    let simulator = simulator(still()).await;
+    let simulator = start_simulator(frozen_scenario()).await;
     simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-    let mut program = ExporterProcess::start(check(&simulator, &[]));
-    while requests(&simulator, Operation::ActiveCalls).is_empty() {
+    let mut program = ExporterProcess::start(check_command(&simulator, &[]));
+    while statuses(&simulator, Operation::ActiveCalls).is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     program.signal("TERM").await;
     assert_eq!(program.wait_for_exit().await.code(), Some(1));
-    assert_eq!(requests(&simulator, Operation::Revoke), [Some(200)]);
+    assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200)]);
 }
 
 #[tokio::test]
 async fn trace_log_of_check_has_no_secret() {
-    let simulator = simulator(still()).await;
-    let (code, _, log) = output(check(&simulator, &["--log.level=trace"])).await;
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (code, _, log) = output(check_command(&simulator, &["--log.level=trace"])).await;
     assert_eq!(code, Some(0));
     assert!(log.contains("first fetch succeeded"), "{log}");
     for secret in [

@@ -1,4 +1,4 @@
-//! The course that all faults of the table take.
+//! The test that runs for each row of the table of faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,29 +8,30 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation, Scenario};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::log;
-use super::table::{Row, Stage};
-use crate::harness::{TestExporter, ScrapeResponse};
+use crate::faults::log;
+use crate::faults::table::{Row, Stage};
+use crate::harness::{ScrapeResponse, TestExporter};
 use crate::scrapes::unlimited;
 
-/// Long enough for all rows at once on a slow machine to scrape while the snapshot is fresh.
+/// The maximum age of a snapshot, in which all rows can scrape concurrently on a slow machine.
 const MAX_AGE: Duration = Duration::from_secs(15);
-/// Until a fetch is tried again and succeeds: the documented pace of 7.5 s where no answer has told another, a penalty
-/// of 2 s, a back-off of half a second; with a margin for a slow machine.
-const RECOVERY: Duration = Duration::from_secs(20);
+/// The maximum time until a fetch succeeds again: 7.5 s between fetches if no response has
+/// announced a limit, a penalty of 2 s, a back-off of 0.5 s and a margin for a slow machine.
+const MAX_RECOVERY: Duration = Duration::from_secs(20);
 
-pub async fn trial(row: Row) {
-    log::listen();
+/// Runs the test of one row.
+pub async fn run(row: Row) {
+    log::capture();
     let name = row.name;
     let account = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let rig = rig(&account, row.stage).await;
+    let exporter = start_exporter(&account, row.stage).await;
     let started = Instant::now();
-    let silences = row.silences;
+    let starts_penalty = row.starts_penalty;
     let stage = row.stage;
-    fails(&rig, &account, row).await;
-    goes_stale(&rig, &account, name, started, silences).await;
-    rig.simulator.clear_faults();
-    let recovered = recovery(&rig, &account).await;
+    assert_scrape_reports_fault(&exporter, &account, row).await;
+    assert_snapshot_expires(&exporter, &account, name, started, starts_penalty).await;
+    exporter.simulator.clear_faults();
+    let recovered = wait_until_up(&exporter, &account).await;
     assert!(!recovered.call_samples().is_empty(), "{name}");
     let wanted = if stage == Stage::Login {
         "first fetch succeeded"
@@ -38,23 +39,23 @@ pub async fn trial(row: Row) {
         "fetch succeeded again"
     };
     assert!(
-        log::about(&account)
+        log::account_lines(&account)
             .iter()
             .any(|line| line.contains(wanted)),
         "{name}"
     );
-    if silences {
-        nothing_left_in_the_penalty(&rig, name);
+    if starts_penalty {
+        assert_no_request_in_penalty(&exporter, name);
     }
 }
 
-/// The fault meets one scrape.
-async fn fails(rig: &TestExporter, account: &str, row: Row) {
+/// Injects the fault and asserts its effects on one scrape.
+async fn assert_scrape_reports_fault(exporter: &TestExporter, account: &str, row: Row) {
     let name = row.name;
-    let known = if row.stage == Stage::Login {
+    let previous = if row.stage == Stage::Login {
         BTreeMap::new()
     } else {
-        rig.scrape().await.call_samples()
+        exporter.scrape().await.call_samples()
     };
     let operation = if row.stage == Stage::Login {
         Operation::Token
@@ -62,12 +63,12 @@ async fn fails(rig: &TestExporter, account: &str, row: Row) {
         Operation::ActiveCalls
     };
     if row.stage == Stage::SecondPage {
-        rig.simulator
+        exporter.simulator
             .inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
     }
-    rig.simulator.inject(Fault::always(operation, row.fault));
-    let before = rig.count(operation);
-    let failed = rig.scrape().await;
+    exporter.simulator.inject(Fault::always(operation, row.fault));
+    let before = exporter.count_requests(operation);
+    let failed = exporter.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
     assert!(
         failed.elapsed < Duration::from_secs(9),
@@ -76,8 +77,8 @@ async fn fails(rig: &TestExporter, account: &str, row: Row) {
     );
     assert_eq!(
         failed.call_samples(),
-        known,
-        "{name}: what is known is kept, and nothing is made up"
+        previous,
+        "{name}: the previous snapshot must be kept"
     );
     assert_eq!(
         failures(&failed, account, operation, row.reason),
@@ -85,60 +86,70 @@ async fn fails(rig: &TestExporter, account: &str, row: Row) {
         "{name}:\n{}",
         failed.text
     );
-    assert_eq!(rig.count(operation), before + row.requests, "{name}");
-    if row.silences {
-        let end =
+    assert_eq!(exporter.count_requests(operation), before + row.requests, "{name}");
+    if row.starts_penalty {
+        let blocked_until =
             ["active_calls", "token"].map(|operation| blocked_until(&failed, account, operation));
         assert!(
-            end.into_iter().any(|end| end > 0.0),
-            "{name}: it is told how long nothing is sent"
+            blocked_until.into_iter().any(|time| time > 0.0),
+            "{name}: the end of the penalty must be exposed"
         );
     }
-    let lines = log::about(account);
-    let told = lines
+    let lines = log::account_lines(account);
+    let failed_lines = lines
         .iter()
         .filter(|line| line.contains("fetch failed"))
         .collect::<Vec<_>>();
     assert!(
-        told.len() == 1 && told[0].contains(row.log) && told[0].contains(row.reason),
+        failed_lines.len() == 1
+            && failed_lines[0].contains(row.log)
+            && failed_lines[0].contains(row.reason),
         "{name}: {lines:#?}"
     );
 }
 
-/// While the fault lasts the families about calls go, once they are too old. Where nothing may be sent for a while, there
-/// are many scrapes meanwhile.
-async fn goes_stale(rig: &TestExporter, account: &str, name: &str, started: Instant, silences: bool) {
-    while silences && started.elapsed() < MAX_AGE {
-        rig.scrape().await;
+/// Asserts that the call families are absent once the snapshot is older than `MAX_AGE`. In a
+/// penalty it scrapes frequently until then, so that a request in the penalty would be noticed.
+async fn assert_snapshot_expires(
+    exporter: &TestExporter,
+    account: &str,
+    name: &str,
+    started: Instant,
+    starts_penalty: bool,
+) {
+    while starts_penalty && started.elapsed() < MAX_AGE {
+        exporter.scrape().await;
         sleep(Duration::from_millis(100)).await;
     }
     sleep_until(started + MAX_AGE + Duration::from_millis(500)).await;
-    let stale = rig.scrape().await;
+    let stale = exporter.scrape().await;
     assert_eq!(
         (up(&stale, account), stale.call_samples().len()),
         (0.0, 0),
-        "{name}: absent past max-age"
+        "{name}: the call families must be absent after the maximum age"
     );
 }
 
-/// Between a refusal and the next request lies what it asked for: two seconds, or at least one of a date.
-fn nothing_left_in_the_penalty(rig: &TestExporter, name: &str) {
-    let least = if name.contains("date") { 1000 } else { 2000 };
-    let journal = rig.simulator.journal();
-    let refused = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
-    for refusal in journal.iter().filter(refused) {
+/// Asserts that no request follows a 429 or 503 within its penalty: 2 s, or at least 1 s if it is
+/// given as a date, which has whole seconds.
+fn assert_no_request_in_penalty(exporter: &TestExporter, name: &str) {
+    let min_gap = if name.contains("date") { 1000 } else { 2000 };
+    let journal = exporter.simulator.journal();
+    let starts_penalty = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
+    for refused in journal.iter().filter(starts_penalty) {
         let next = journal
             .iter()
-            .find(|entry| entry.sequence > refusal.sequence)
+            .find(|entry| entry.sequence > refused.sequence)
             .unwrap();
-        let gap = next.arrived_ms - refusal.arrived_ms;
-        assert!(gap >= least, "{name}: {gap} ms");
+        let gap = next.arrived_ms - refused.arrived_ms;
+        assert!(gap >= min_gap, "{name}: {gap} ms");
     }
 }
 
-async fn rig(account: &str, stage: Stage) -> TestExporter {
+/// Starts an exporter whose account has this name, with two or more pages for `SecondPage`.
+async fn start_exporter(account: &str, stage: Stage) -> TestExporter {
     let max_per_page = if stage == Stage::SecondPage { 25 } else { 1000 };
-    // The short back-off of the tests takes more logins than an account allows.
+    // The short login back-off of the tests needs more logins than the default limit allows.
     let auth = Limit {
         requests: 100,
         ..Limits::default().auth
@@ -152,48 +163,52 @@ async fn rig(account: &str, stage: Stage) -> TestExporter {
         ..Scenario::normal()
     };
     let account = account.to_owned();
-    TestExporter::configured(scenario, |config| {
+    TestExporter::start_with(scenario, |config| {
         config.accounts[0].name = account;
         config.settings.scrape.max_age = MAX_AGE;
     })
     .await
 }
 
-async fn recovery(rig: &TestExporter, account: &str) -> ScrapeResponse {
-    let deadline = Instant::now() + RECOVERY;
+/// Scrapes until a fetch has succeeded.
+async fn wait_until_up(exporter: &TestExporter, account: &str) -> ScrapeResponse {
+    let deadline = Instant::now() + MAX_RECOVERY;
     loop {
-        let scraped = rig.scrape().await;
-        if up(&scraped, account) == 1.0 {
-            return scraped;
+        let response = exporter.scrape().await;
+        if up(&response, account) == 1.0 {
+            return response;
         }
         assert!(
             Instant::now() < deadline,
             "{account}: no recovery\n{}",
-            scraped.text
+            response.text
         );
         sleep(Duration::from_millis(200)).await;
     }
 }
 
-fn up(scraped: &ScrapeResponse, account: &str) -> f64 {
-    scraped.value(&format!("ringcentral_up{{account=\"{account}\"}}"))
+/// Returns `ringcentral_up` of an account.
+fn up(response: &ScrapeResponse, account: &str) -> f64 {
+    response.value(&format!("ringcentral_up{{account=\"{account}\"}}"))
 }
 
-fn blocked_until(scraped: &ScrapeResponse, account: &str, operation: &str) -> f64 {
+/// Returns the Unix time in seconds until which an operation is blocked, or 0.
+fn blocked_until(response: &ScrapeResponse, account: &str, operation: &str) -> f64 {
     let labels = format!("account=\"{account}\",operation=\"{operation}\"");
-    scraped.value(&format!(
+    response.value(&format!(
         "ringcentral_api_blocked_until_timestamp_seconds{{{labels}}}"
     ))
 }
 
-fn failures(scraped: &ScrapeResponse, account: &str, operation: Operation, reason: &str) -> f64 {
+/// Returns the failed requests of an operation.
+fn failures(response: &ScrapeResponse, account: &str, operation: Operation, reason: &str) -> f64 {
     let operation = if operation == Operation::Token {
         "token"
     } else {
         "active_calls"
     };
     let labels = format!("account=\"{account}\",operation=\"{operation}\",reason=\"{reason}\"");
-    scraped.value(&format!(
+    response.value(&format!(
         "ringcentral_api_request_failures_total{{{labels}}}"
     ))
 }

@@ -9,7 +9,7 @@ use ringcentral_exporter::simulator::{
 };
 
 use crate::common::clock::ManualClock;
-use crate::harness::{TestExporter, account, loopback};
+use crate::harness::{TestExporter, account, bind_loopback};
 use crate::scrapes::unlimited;
 
 /// Until a fetch is tried again and succeeds, with a margin for a slow machine.
@@ -30,7 +30,7 @@ fn redirect(location: &str) -> FaultKind {
 
 #[tokio::test]
 async fn failed_fetch_keeps_snapshot_until_max_age() {
-    let exporter = TestExporter::configured(
+    let exporter = TestExporter::start_with(
         Scenario {
             limits: unlimited(),
             ..Scenario::normal()
@@ -66,7 +66,7 @@ async fn failed_fetch_keeps_snapshot_until_max_age() {
         "when it was made stays known"
     );
     exporter.simulator.clear_faults();
-    exporter.recovers(SOON).await;
+    exporter.wait_until_up(SOON).await;
 }
 
 #[tokio::test]
@@ -83,8 +83,8 @@ async fn unauthorized_fetch_is_retried_after_one_login() {
     assert_eq!(scraped.failures("active_calls", "unauthorized"), 1.0);
     assert_eq!(
         (
-            exporter.count(Operation::Token),
-            exporter.count(Operation::ActiveCalls)
+            exporter.count_requests(Operation::Token),
+            exporter.count_requests(Operation::ActiveCalls)
         ),
         (2, 3)
     );
@@ -106,8 +106,8 @@ async fn repeated_401_backs_off_logins() {
     assert_eq!(failed.up(), 0.0);
     assert_eq!(
         (
-            exporter.count(Operation::Token),
-            exporter.count(Operation::ActiveCalls)
+            exporter.count_requests(Operation::Token),
+            exporter.count_requests(Operation::ActiveCalls)
         ),
         (2, 3)
     );
@@ -116,12 +116,12 @@ async fn repeated_401_backs_off_logins() {
         exporter.scrape().await;
     }
     assert_eq!(
-        exporter.count(Operation::Token),
+        exporter.count_requests(Operation::Token),
         2,
         "no login while it backs off"
     );
     exporter.simulator.clear_faults();
-    exporter.recovers(SOON).await;
+    exporter.wait_until_up(SOON).await;
 }
 
 #[tokio::test]
@@ -137,9 +137,9 @@ async fn forbidden_fetch_causes_new_login_after_backoff() {
         SimResponse::user_lacks("ReadCompanyCallLog"),
     ));
     assert_eq!(exporter.scrape().await.up(), 0.0);
-    exporter.recovers(SOON).await;
+    exporter.wait_until_up(SOON).await;
     assert_eq!(
-        exporter.count(Operation::Token),
+        exporter.count_requests(Operation::Token),
         2,
         "permissions are settled when a token is made"
     );
@@ -155,7 +155,7 @@ async fn hanging_api_request_times_out_after_10_s() {
     let good = exporter.scrape().await;
     exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, FaultKind::Hang));
-    let hanging = exporter.scrape_within("2").await;
+    let hanging = exporter.scrape_with_timeout("2").await;
     assert_eq!(hanging.status, 200);
     assert!(
         (1.4..2.0).contains(&hanging.elapsed.as_secs_f64()),
@@ -168,16 +168,16 @@ async fn hanging_api_request_times_out_after_10_s() {
         "answered from what is known"
     );
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let scraped = exporter.recovers(SOON).await;
+    let scraped = exporter.wait_until_up(SOON).await;
     assert_eq!(scraped.failures("active_calls", "timeout"), 1.0);
 }
 
 #[tokio::test]
 async fn unreachable_server_recovers_when_it_starts() {
-    let listener = loopback().await;
+    let listener = bind_loopback().await;
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let exporter = TestExporter::configured(
+    let exporter = TestExporter::start_with(
         Scenario {
             limits: unlimited(),
             ..Scenario::normal()
@@ -202,7 +202,7 @@ async fn unreachable_server_recovers_when_it_starts() {
         "the same seed, the same app"
     );
     late.set_jwt(exporter.simulator.jwt());
-    exporter.recovers(Duration::from_secs(10)).await;
+    exporter.wait_until_up(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn same_origin_redirect_counts_as_second_request() {
         .inject(Fault::once(Operation::ActiveCalls, redirect(&location)));
     let scraped = exporter.scrape().await;
     assert_eq!(scraped.up(), 1.0);
-    assert_eq!(exporter.count(Operation::ActiveCalls), 2);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 2);
     let series = "ringcentral_api_requests_total{account=\"default\",operation=\"active_calls\"}";
     assert_eq!(scraped.value(series), 2.0);
 }
@@ -251,8 +251,8 @@ async fn penalty_without_retry_after_lasts_30_s() {
         0.0,
         "the refusal named its group"
     );
-    let before = exporter.count(Operation::ActiveCalls);
-    exporter.recovers(Duration::from_secs(35)).await;
+    let before = exporter.count_requests(Operation::ActiveCalls);
+    exporter.wait_until_up(Duration::from_secs(35)).await;
     let after = exporter.requests(Operation::ActiveCalls);
     assert_eq!(
         after.len(),
@@ -284,7 +284,7 @@ async fn slow_response_times_out_after_10_s() {
     };
     exporter.simulator
         .inject(Fault::once(Operation::ActiveCalls, endless));
-    let failed = exporter.scrape_within("15").await;
+    let failed = exporter.scrape_with_timeout("15").await;
     assert!(
         (9.5..11.0).contains(&failed.elapsed.as_secs_f64()),
         "{:?}",
@@ -294,7 +294,7 @@ async fn slow_response_times_out_after_10_s() {
         (failed.up(), failed.failures("active_calls", "timeout")),
         (0.0, 1.0)
     );
-    exporter.recovers(SOON).await;
+    exporter.wait_until_up(SOON).await;
 }
 
 #[tokio::test]
@@ -308,16 +308,16 @@ async fn slow_login_delays_only_first_scrape() {
         Operation::Token,
         FaultKind::Delay(Duration::from_secs(2)),
     ));
-    let early = exporter.scrape_within("1").await;
+    let early = exporter.scrape_with_timeout("1").await;
     assert_eq!((early.status, early.up()), (200, 0.0));
     assert!(
         early.elapsed < Duration::from_secs(1),
         "{:?}",
         early.elapsed
     );
-    let late = exporter.scrape_within("5").await;
+    let late = exporter.scrape_with_timeout("5").await;
     assert_eq!(
-        (late.up(), exporter.count(Operation::Token)),
+        (late.up(), exporter.count_requests(Operation::Token)),
         (1.0, 1),
         "it waits for the login under way"
     );
@@ -336,7 +336,7 @@ async fn early_expired_token_causes_new_login() {
         assert_eq!(exporter.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }
-    assert_eq!(exporter.count(Operation::Token), 3);
+    assert_eq!(exporter.count_requests(Operation::Token), 3);
 }
 
 #[tokio::test]
@@ -356,7 +356,7 @@ async fn frequent_evictions_stay_below_login_limit() {
         "{journal:?}"
     );
     assert_eq!(
-        exporter.count(Operation::Token),
+        exporter.count_requests(Operation::Token),
         4,
         "one fifth of five logins a minute is left to others"
     );
@@ -408,12 +408,12 @@ async fn eviction_near_limit_recovers_within_window() {
         ..Scenario::normal()
     })
     .await;
-    while exporter.count(Operation::ActiveCalls) < 3 {
+    while exporter.count_requests(Operation::ActiveCalls) < 3 {
         exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     exporter.simulator.evict_tokens();
-    while exporter.count(Operation::ActiveCalls) < 4 {
+    while exporter.count_requests(Operation::ActiveCalls) < 4 {
         exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -423,7 +423,7 @@ async fn eviction_near_limit_recovers_within_window() {
         (0.0, 1.0),
         "the fourth of four was a 401"
     );
-    exporter.recovers(Duration::from_millis(4500)).await;
+    exporter.wait_until_up(Duration::from_millis(4500)).await;
 }
 
 #[tokio::test]
@@ -454,7 +454,7 @@ async fn record_on_two_pages_is_counted_once() {
     let truth = crate::common::oracle::samples_for(
         "default",
         &listed[..listed.len().min(50)],
-        &exporter.numbers(),
+        &exporter.extension_numbers(),
     );
     assert_eq!((scraped.up(), scraped.call_samples()), (1.0, truth));
 }
@@ -500,7 +500,7 @@ async fn list_over_100_pages_is_rejected() {
         ..Scenario::huge()
     })
     .await;
-    let scraped = exporter.scrape_within("60").await;
+    let scraped = exporter.scrape_with_timeout("60").await;
     assert_eq!(
         (
             scraped.up(),
@@ -508,7 +508,7 @@ async fn list_over_100_pages_is_rejected() {
         ),
         (0.0, 1.0)
     );
-    assert_eq!(exporter.count(Operation::ActiveCalls), 100);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 100);
 }
 
 #[tokio::test]
@@ -523,7 +523,7 @@ async fn fetch_times_out_after_30_s() {
         Operation::ActiveCalls,
         FaultKind::Delay(Duration::from_secs(7)),
     ));
-    let scraped = exporter.scrape_within("60").await;
+    let scraped = exporter.scrape_with_timeout("60").await;
     assert!(
         (29.5..33.0).contains(&scraped.elapsed.as_secs_f64()),
         "{:?}",
@@ -547,7 +547,7 @@ async fn forbidden_session_is_revoked() {
         1.0
     );
     assert_eq!(
-        exporter.count(Operation::Revoke),
+        exporter.count_requests(Operation::Revoke),
         1,
         "a user has only about five"
     );
@@ -565,13 +565,13 @@ async fn hanging_renewal_does_not_delay_scrapes() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     exporter.simulator
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
-    let first = exporter.scrape_within("5").await;
+    let first = exporter.scrape_with_timeout("5").await;
     assert!(
         first.elapsed < Duration::from_secs(1),
         "its own fetch comes first: {:?}",
         first.elapsed
     );
-    let second = exporter.scrape_within("9").await;
+    let second = exporter.scrape_with_timeout("9").await;
     assert_eq!(
         (second.status, second.up()),
         (200, 1.0),
@@ -615,7 +615,7 @@ async fn account_clock_jumps_do_not_change_gauges() {
         let scraped = exporter.scrape().await;
         assert_eq!(
             (scraped.up(), scraped.call_samples()),
-            (1.0, exporter.truth().await),
+            (1.0, exporter.expected_samples().await),
             "by {hours} h"
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
