@@ -1,4 +1,4 @@
-//! One bad record never spoils the page: a property over published payloads in which something is broken.
+//! Property tests with malformed records: an invalid record must not affect the rest of its page.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,21 +20,24 @@ const SAMPLES: [&str; 3] = [
     include_str!("fixtures/call-log-page-with-next.json"),
 ];
 
-/// All published records on one page, the fax left out.
-fn page() -> Value {
-    let records = SAMPLES.iter().flat_map(|sample| {
+/// Returns one page with the records of all samples, except faxes.
+fn sample_page() -> Value {
+    let mut records = Vec::new();
+    for sample in SAMPLES {
         let page: Value = serde_json::from_str(sample).unwrap();
-        page["records"].as_array().unwrap().clone()
-    });
-    json!({ "records": records.filter(|record| record["type"] != "Fax").collect::<Vec<_>>() })
+        records.extend(page["records"].as_array().unwrap().clone());
+    }
+    records.retain(|record| record["type"] != "Fax");
+    json!({ "records": records })
 }
 
+/// Parses a page.
 fn parse(page: &Value) -> CallPage {
     parse_page(page.to_string().as_bytes(), 1).unwrap()
 }
 
-/// Any JSON, a few levels deep.
-fn anything() -> impl Strategy<Value = Value> {
+/// Returns a strategy for any JSON value, a few levels deep.
+fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -53,25 +56,22 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Places inside a record: its fields, and theirs.
-fn places(value: &Value, path: &str, places: &mut Vec<String>) {
+/// Collects the JSON pointers of all fields of a record, including nested fields.
+fn collect_fields(value: &Value, parent: &str, pointers: &mut Vec<String>) {
     if let Some(fields) = value.as_object() {
         for (name, field) in fields {
-            let path = format!("{path}/{name}");
-            places.push(path.clone());
-            self::places(field, &path, places);
+            let pointer = format!("{parent}/{name}");
+            pointers.push(pointer.clone());
+            collect_fields(field, &pointer, pointers);
         }
     }
 }
 
-/// The calls other than the one at `place`.
-fn others(calls: &[Call], place: usize) -> Vec<Call> {
+/// Returns the calls except the one at `index`.
+fn without(calls: &[Call], index: usize) -> Vec<Call> {
+    let mut calls = calls.to_vec();
+    calls.remove(index);
     calls
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| *index != place)
-        .map(|(_, call)| call.clone())
-        .collect()
 }
 
 proptest! {
@@ -80,50 +80,60 @@ proptest! {
     #[test]
     fn malformed_field_affects_only_its_record(
         record in any::<Index>(),
-        place in any::<Index>(),
-        value in anything(),
+        field in any::<Index>(),
+        value in any_json(),
     ) {
-        let mut page = page();
-        let whole = parse(&page);
-        let record = record.index(whole.calls.len());
-        let mut all = Vec::new();
-        places(&page["records"][record], "", &mut all);
-        let place = place.get(&all).clone();
-        prop_assume!(!(place == "/type" && value.as_str().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"))));
-        *page["records"][record].pointer_mut(&place).unwrap() = value;
-        let broken = parse(&page);
-        prop_assert_eq!(broken.skipped, 0);
-        prop_assert_eq!(broken.calls.len(), whole.calls.len());
-        prop_assert_eq!(others(&broken.calls, record), others(&whole.calls, record));
+        let mut page = sample_page();
+        let valid = parse(&page);
+        let record = record.index(valid.calls.len());
+        let mut fields = Vec::new();
+        collect_fields(&page["records"][record], "", &mut fields);
+        let field = field.get(&fields).clone();
+        let is_fax = value.as_str().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"));
+        prop_assume!(!(field == "/type" && is_fax));
+        *page["records"][record].pointer_mut(&field).unwrap() = value;
+        let malformed = parse(&page);
+        prop_assert_eq!(malformed.skipped, 0);
+        prop_assert_eq!(malformed.calls.len(), valid.calls.len());
+        prop_assert_eq!(without(&malformed.calls, record), without(&valid.calls, record));
         page["records"].as_array_mut().unwrap().push(Value::Null);
-        prop_assert_eq!(parse(&page), CallPage { skipped: 1, ..broken.clone() }, "read at one go or one by one");
-        let call = &broken.calls[record];
-        prop_assert!(call.result.as_str().chars().count() <= 64 && !call.result.as_str().contains(char::is_control));
+        prop_assert_eq!(
+            parse(&page),
+            CallPage { skipped: 1, ..malformed.clone() },
+            "the lenient parser must give the same calls"
+        );
+        let call = &malformed.calls[record];
+        let result = call.result.as_str();
+        prop_assert!(result.chars().count() <= 64 && !result.contains(char::is_control));
         if let Some(extension) = &call.extension {
             prop_assert!(extension.number_or_id().bytes().all(|byte| byte.is_ascii_digit()));
         }
     }
 
     #[test]
-    fn non_object_record_is_skipped(record in any::<Index>(), value in anything()) {
-        let mut page = page();
-        let whole = parse(&page);
-        let record = record.index(whole.calls.len());
+    fn non_object_record_is_skipped(record in any::<Index>(), value in any_json()) {
+        let mut page = sample_page();
+        let valid = parse(&page);
+        let record = record.index(valid.calls.len());
         let is_object = value.is_object();
         page["records"][record] = value;
-        let broken = parse(&page);
-        prop_assert_eq!(broken.skipped, usize::from(!is_object));
-        let rest = if is_object { others(&broken.calls, record) } else { broken.calls };
-        prop_assert_eq!(rest, others(&whole.calls, record));
+        let malformed = parse(&page);
+        prop_assert_eq!(malformed.skipped, usize::from(!is_object));
+        let rest = if is_object { without(&malformed.calls, record) } else { malformed.calls };
+        prop_assert_eq!(rest, without(&valid.calls, record));
     }
 
     #[test]
-    fn corrupted_bytes_do_not_panic(at in any::<Index>(), byte in any::<u8>(), cut in any::<Index>()) {
-        let mut bytes = page().to_string().into_bytes();
-        let at = at.index(bytes.len());
-        bytes[at] = byte;
+    fn corrupted_bytes_do_not_panic(
+        index in any::<Index>(),
+        byte in any::<u8>(),
+        length in any::<Index>(),
+    ) {
+        let mut bytes = sample_page().to_string().into_bytes();
+        let index = index.index(bytes.len());
+        bytes[index] = byte;
         let _ = parse_page(&bytes, 1);
-        bytes.truncate(cut.index(bytes.len()));
-        prop_assert!(parse_page(&bytes, 1).is_err(), "a list that is cut short is refused");
+        bytes.truncate(length.index(bytes.len()));
+        prop_assert!(parse_page(&bytes, 1).is_err(), "a truncated page must be rejected");
     }
 }

@@ -89,7 +89,8 @@ async fn shutdown_closes_idle_connections() {
 #[tokio::test]
 async fn shutdown_aborts_fetch_without_waiting_scrape() {
     let mut exporter = TestExporter::start(Scenario::normal()).await;
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     exporter.scrape_with_timeout("1").await;
     let started = Instant::now();
@@ -105,7 +106,8 @@ async fn shutdown_aborts_fetch_without_waiting_scrape() {
 #[tokio::test]
 async fn disconnected_scrapers_free_their_slots() {
     let exporter = TestExporter::start(Scenario::normal()).await;
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
     let request =
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
@@ -125,9 +127,11 @@ async fn disconnected_scrapers_free_their_slots() {
 async fn shutdown_answers_scrape_with_long_timeout() {
     let mut exporter = TestExporter::start(Scenario::normal()).await;
     let slow_login = FaultKind::Delay(Duration::from_secs(9));
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::once(Operation::Token, slow_login));
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     let request = exporter
         .http
@@ -154,7 +158,8 @@ async fn shutdown_answers_scrape_with_long_timeout() {
 async fn hanging_revocation_delays_shutdown_by_2_s() {
     let mut exporter = TestExporter::start(Scenario::normal()).await;
     exporter.scrape().await;
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::always(Operation::Revoke, FaultKind::Hang));
     let started = Instant::now();
     exporter.stop().await;
@@ -173,7 +178,10 @@ async fn shutdown_in_account_penalty_skips_revocation() {
         .simulator
         .inject(Fault::once(Operation::ActiveCalls, response));
     assert_eq!(
-        exporter.scrape().await.failures("active_calls", "rate_limited"),
+        exporter
+            .scrape()
+            .await
+            .failures("active_calls", "rate_limited"),
         1.0
     );
     exporter.stop().await;

@@ -54,7 +54,8 @@ fn readme_metrics_exist() {
         if !name.starts_with("ringcentral_") || name == "ringcentral_exporter" {
             continue;
         }
-        let is_prefix = name.ends_with('_') && families.iter().any(|family| family.starts_with(name));
+        let is_prefix =
+            name.ends_with('_') && families.iter().any(|family| family.starts_with(name));
         assert!(families.contains(name) || is_prefix, "{name}");
     }
 }

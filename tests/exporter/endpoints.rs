@@ -13,7 +13,10 @@ async fn health_endpoints_send_no_api_requests() {
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz", "/"] {
         assert_eq!(exporter.get(path, &[]).await.status, 200, "{path}");
     }
-    assert!(exporter.simulator.journal().is_empty(), "an API request was sent");
+    assert!(
+        exporter.simulator.journal().is_empty(),
+        "an API request was sent"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +102,9 @@ async fn account_parameter_limits_series() {
         all.text.contains("ringcentral_exporter_build_info{")
             && all.text.contains("process_open_fds")
     );
-    let unknown = exporter.get("/metrics?account=default&account=acme", &[]).await;
+    let unknown = exporter
+        .get("/metrics?account=default&account=acme", &[])
+        .await;
     assert_eq!(
         (unknown.status, unknown.text.as_str()),
         (404, "there is no account \"acme\"\n")
@@ -173,7 +178,9 @@ async fn missing_secret_file_is_read_again_later() {
         "an API request was sent"
     );
     std::fs::write(path, exporter.simulator.jwt()).unwrap();
-    exporter.wait_until_up(std::time::Duration::from_secs(12)).await;
+    exporter
+        .wait_until_up(std::time::Duration::from_secs(12))
+        .await;
 }
 
 #[tokio::test]

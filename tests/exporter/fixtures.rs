@@ -120,7 +120,11 @@ fn fax_records_are_skipped() {
     let page = parse(include_str!("../fixtures/call-log-page-with-next.json"));
     assert_eq!(
         series(&page.calls),
-        [single(Direction::Outbound, "Call connected", "401494647008")]
+        [single(
+            Direction::Outbound,
+            "Call connected",
+            "401494647008"
+        )]
     );
     assert!(page.next.unwrap().ends_with("&page=2&perPage=2"));
 }

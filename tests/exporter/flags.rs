@@ -1,8 +1,9 @@
-//! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
+//! Tests of invalid flags and variables: one line that names the flag or variable, and exit code 2.
 
 use crate::common::exporter_process::{command, output};
 
-/// The line that the program ends with, given these flags and variables beside the three required ones.
+/// Runs the exporter with these flags and variables, in addition to the three required variables,
+/// and returns the error without the prefix `ringcentral-exporter: `.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(flags);
     command
@@ -238,12 +239,12 @@ async fn unreadable_or_empty_secret_is_rejected() {
 #[tokio::test]
 async fn secret_in_wrong_variable_is_not_printed() {
     let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1l".repeat(8);
-    for (variable, instead_of) in [
+    for (variable, omitted) in [
         ("RC_JWT_FILE", "RC_JWT"),
         ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"),
         ("RC_CLIENT_ID", "RC_X"),
     ] {
-        let complaint = complaint(&[], &[(instead_of, ""), (variable, &secret)]).await;
+        let complaint = complaint(&[], &[(omitted, ""), (variable, &secret)]).await;
         assert!(
             complaint.starts_with(variable) && !complaint.contains("eyJ"),
             "{complaint}"
@@ -278,7 +279,7 @@ async fn help_and_version_exit_0() {
     }
     assert!(
         !help.contains("--ringcentral.client-secret "),
-        "a secret has no flag"
+        "a secret must not have a flag"
     );
     let (code, version, _) = output(command(&["--version"])).await;
     assert_eq!(

@@ -68,7 +68,8 @@ async fn closed_port_exits_1_with_one_line() {
 
 #[tokio::test]
 async fn other_program_on_port_is_unhealthy() {
-    let address = start_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
+    let address =
+        start_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(
         health(&address).await,
         (
@@ -84,9 +85,10 @@ async fn other_program_on_port_is_unhealthy() {
             format!("http://{address}/-/healthy: another program answers there")
         )
     );
-    let address =
-        start_server("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
-            .await;
+    let address = start_server(
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
     assert_eq!(health(&address).await.0, Some(1));
 }
 

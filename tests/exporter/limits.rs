@@ -1,4 +1,4 @@
-//! The budget over real HTTP, against a limiter that punishes as RingCentral's does.
+//! Tests of the request budget over HTTP, against a limiter with the penalties of RingCentral.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::harness::TestExporter;
 
+/// Returns limits whose group `heavy` has this window, with a penalty of the same length.
 fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {
     let window = Duration::from_secs(seconds);
     Limits {
@@ -21,11 +22,11 @@ fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {
     }
 }
 
-/// Scrapes as fast as can be for some windows of 2 s, and lets nothing go wrong.
-async fn never_refused(scenario: Scenario) -> TestExporter {
+/// Scrapes every 20 ms for 8 s and asserts that no request is answered with 429.
+async fn scrape_without_429(scenario: Scenario) -> TestExporter {
     let exporter = TestExporter::start(scenario).await;
-    let end = tokio::time::Instant::now() + Duration::from_secs(8);
-    while tokio::time::Instant::now() < end {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    while tokio::time::Instant::now() < deadline {
         exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -41,20 +42,20 @@ async fn never_refused(scenario: Scenario) -> TestExporter {
 
 #[tokio::test]
 async fn frequent_scrapes_stay_below_sliding_limit() {
-    let exporter = never_refused(Scenario {
+    let exporter = scrape_without_429(Scenario {
         limits: limits(10, 2, Window::Sliding),
         ..Scenario::normal()
     })
     .await;
     assert!(
         exporter.count_requests(Operation::ActiveCalls) > 15,
-        "the limit is used, not just kept"
+        "less of the limit was used than possible"
     );
 }
 
 #[tokio::test]
 async fn frequent_scrapes_stay_below_fixed_limit() {
-    let exporter = never_refused(Scenario {
+    let exporter = scrape_without_429(Scenario {
         limits: limits(10, 2, Window::Fixed),
         ..Scenario::normal()
     })
@@ -68,11 +69,11 @@ async fn frequent_scrapes_stay_below_documented_limit() {
         rate_limit_headers: false,
         ..Scenario::normal()
     };
-    let exporter = never_refused(scenario).await;
+    let exporter = scrape_without_429(scenario).await;
     assert_eq!(
         exporter.count_requests(Operation::ActiveCalls),
         2,
-        "the documented limit: one fetch every 7.5 s"
+        "the documented limit allows one fetch every 7.5 s"
     );
 }
 
@@ -83,13 +84,17 @@ async fn frequent_scrapes_stay_below_limit_with_pages() {
         limits: limits(10, 2, Window::Sliding),
         ..Scenario::normal()
     };
-    let exporter = never_refused(scenario).await;
+    let exporter = scrape_without_429(scenario).await;
     assert!(
-        exporter.requests(Operation::ActiveCalls)
+        exporter
+            .requests(Operation::ActiveCalls)
             .iter()
             .any(|entry| entry.target.contains("page=2"))
     );
-    assert_eq!(exporter.wait_until_up(Duration::from_secs(4)).await.up(), 1.0);
+    assert_eq!(
+        exporter.wait_until_up(Duration::from_secs(4)).await.up(),
+        1.0
+    );
 }
 
 #[tokio::test]
@@ -99,14 +104,14 @@ async fn list_longer_than_limit_fails_without_429() {
         limits: limits(5, 2, Window::Sliding),
         ..Scenario::normal()
     };
-    let exporter = never_refused(scenario).await;
-    let scraped = exporter.scrape().await;
-    assert_eq!((scraped.up(), scraped.call_samples().len()), (0.0, 0));
-    assert!(scraped.failures("active_calls", "budget") >= 1.0);
+    let exporter = scrape_without_429(scenario).await;
+    let response = exporter.scrape().await;
+    assert_eq!((response.up(), response.call_samples().len()), (0.0, 0));
+    assert!(response.failures("active_calls", "budget") >= 1.0);
     assert_eq!(
-        scraped.value("ringcentral_fetch_pages{account=\"default\"}"),
+        response.value("ringcentral_fetch_pages{account=\"default\"}"),
         4.0,
-        "one fifth is left to others"
+        "20 % of the limit must be left to other clients"
     );
 }
 
@@ -140,7 +145,7 @@ async fn min_interval_limits_fetch_rate() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let fetches = exporter.requests(Operation::ActiveCalls);
-    assert!(fetches.len() >= 2, "at 0 s and at 2 s");
+    assert!(fetches.len() >= 2, "expected fetches at 0 s and at 2 s");
     assert!(
         fetches
             .windows(2)
@@ -161,21 +166,20 @@ async fn token_is_renewed_before_expiry() {
         assert_eq!(exporter.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let unauthorized = exporter.scrape().await.failures("active_calls", "unauthorized");
-    assert_eq!(unauthorized, 0.0, "it never came to that");
+    let unauthorized = exporter
+        .scrape()
+        .await
+        .failures("active_calls", "unauthorized");
+    assert_eq!(unauthorized, 0.0, "a token expired before its renewal");
     let logins = exporter.requests(Operation::Token);
     assert!(
         logins[2].arrived_ms - logins[0].arrived_ms >= 6000,
-        "each at half of its life of 6 s"
+        "a token must be renewed after half of its lifetime of 6 s"
     );
     exporter.stop().await;
-    assert_eq!(
-        exporter.requests(Operation::Revoke)
-            .iter()
-            .filter(|entry| entry.status == Some(200))
-            .count(),
-        1
-    );
+    let mut revocations = exporter.requests(Operation::Revoke);
+    revocations.retain(|entry| entry.status == Some(200));
+    assert_eq!(revocations.len(), 1);
 }
 
 #[tokio::test]

@@ -17,7 +17,12 @@ async fn assert_fault_reported(name: &str, operation: Operation, fault: impl Int
 
 /// Asserts the report of `check` for a scenario.
 async fn assert_scenario_reported(name: &str, scenario: Scenario) {
-    assert_output(check_command(&start_simulator(scenario).await, &[]), 1, name).await;
+    assert_output(
+        check_command(&start_simulator(scenario).await, &[]),
+        1,
+        name,
+    )
+    .await;
 }
 
 /// Returns an API error with this code. `sesame` in its message must not appear in the report.
@@ -75,7 +80,12 @@ async fn quoted_jwt_is_reported() {
 
 #[tokio::test]
 async fn refused_user_login_is_reported() {
-    assert_fault_reported("user_locked", Operation::Token, error_response(400, "OAU-147")).await;
+    assert_fault_reported(
+        "user_locked",
+        Operation::Token,
+        error_response(400, "OAU-147"),
+    )
+    .await;
     assert_fault_reported(
         "login_refused",
         Operation::Token,
@@ -120,7 +130,12 @@ async fn user_without_admin_role_is_reported() {
 
 #[tokio::test]
 async fn unknown_403_and_400_are_reported() {
-    assert_fault_reported("forbidden", Operation::ActiveCalls, error_response(403, "CMN-109")).await;
+    assert_fault_reported(
+        "forbidden",
+        Operation::ActiveCalls,
+        error_response(403, "CMN-109"),
+    )
+    .await;
     assert_fault_reported(
         "refused",
         Operation::ActiveCalls,

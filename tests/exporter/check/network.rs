@@ -6,8 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
-use crate::network::start_tls_relay;
 use crate::harness::bind_loopback;
+use crate::network::start_tls_relay;
 
 /// A host name that does not bypass the proxy, as loopback addresses do.
 const EXTERNAL_HOST: &str = "platform.ringcentral.invalid";
@@ -21,7 +21,12 @@ fn check_server(simulator: &Simulator, server: &str) -> Command {
 
 /// Asserts that `check` fails with this server URL and prints the golden file `name`.
 async fn assert_server_reported(name: &str, server: &str) {
-    assert_output(check_server(&start_simulator(frozen_scenario()).await, server), 1, name).await;
+    assert_output(
+        check_server(&start_simulator(frozen_scenario()).await, server),
+        1,
+        name,
+    )
+    .await;
 }
 
 /// Starts a server that reads once from each connection, sends `answer` and closes. Returns its
@@ -142,7 +147,12 @@ fn check_through_proxy(port: u16, simulator: &Simulator) -> Command {
 /// Asserts that `check` fails if a proxy answers like this, and prints the golden file `name`.
 async fn assert_proxy_reported(name: &str, answer: &'static str) {
     let port = start_proxy(answer, String::new()).await;
-    assert_output(check_through_proxy(port, &start_simulator(frozen_scenario()).await), 1, name).await;
+    assert_output(
+        check_through_proxy(port, &start_simulator(frozen_scenario()).await),
+        1,
+        name,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -177,8 +187,12 @@ async fn refusing_proxy_is_reported() {
 #[tokio::test]
 async fn proxy_407_for_http_server_is_reported() {
     let port =
-        start_peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
-    let mut command = check_server(&start_simulator(frozen_scenario()).await, &format!("http://{EXTERNAL_HOST}"));
+        start_peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    let mut command = check_server(
+        &start_simulator(frozen_scenario()).await,
+        &format!("http://{EXTERNAL_HOST}"),
+    );
     command.env("http_proxy", format!("http://user:sesame@127.0.0.1:{port}"));
     assert_output(command, 1, "proxy_refused_plain").await;
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::faults::log;
 use crate::faults::table::{Row, Stage};
 use crate::harness::{ScrapeResponse, TestExporter};
-use crate::scrapes::unlimited;
+use crate::scrapes::unlimited_requests;
 
 /// The maximum age of a snapshot, in which all rows can scrape concurrently on a slow machine.
 const MAX_AGE: Duration = Duration::from_secs(15);
@@ -63,10 +63,13 @@ async fn assert_scrape_reports_fault(exporter: &TestExporter, account: &str, row
         Operation::ActiveCalls
     };
     if row.stage == Stage::SecondPage {
-        exporter.simulator
+        exporter
+            .simulator
             .inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
     }
-    exporter.simulator.inject(Fault::always(operation, row.fault));
+    exporter
+        .simulator
+        .inject(Fault::always(operation, row.fault));
     let before = exporter.count_requests(operation);
     let failed = exporter.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
@@ -86,7 +89,11 @@ async fn assert_scrape_reports_fault(exporter: &TestExporter, account: &str, row
         "{name}:\n{}",
         failed.text
     );
-    assert_eq!(exporter.count_requests(operation), before + row.requests, "{name}");
+    assert_eq!(
+        exporter.count_requests(operation),
+        before + row.requests,
+        "{name}"
+    );
     if row.starts_penalty {
         let blocked_until =
             ["active_calls", "token"].map(|operation| blocked_until(&failed, account, operation));
@@ -157,7 +164,7 @@ async fn start_exporter(account: &str, stage: Stage) -> TestExporter {
     let scenario = Scenario {
         limits: Limits {
             auth,
-            ..unlimited()
+            ..unlimited_requests()
         },
         max_per_page,
         ..Scenario::normal()

@@ -1,4 +1,4 @@
-//! Faults that have a course of their own.
+//! Tests of faults with a sequence of their own.
 
 use std::time::Duration;
 
@@ -9,18 +9,21 @@ use ringcentral_exporter::simulator::{
 };
 
 use crate::common::clock::ManualClock;
-use crate::harness::{TestExporter, account, bind_loopback};
-use crate::scrapes::unlimited;
+use crate::common::oracle;
+use crate::harness::{TestExporter, account_config, bind_loopback};
+use crate::scrapes::unlimited_requests;
 
-/// Until a fetch is tried again and succeeds, with a margin for a slow machine.
-const SOON: Duration = Duration::from_secs(12);
+/// The maximum time until a fetch succeeds again, with a margin for a slow machine.
+const MAX_RECOVERY: Duration = Duration::from_secs(12);
 
+/// Returns a 429 of the rate-limit group `heavy`.
 fn heavy_429(retry_after: Option<u64>) -> FaultKind {
     SimResponse::too_many_requests(retry_after)
         .with("X-Rate-Limit-Group", "heavy")
         .into()
 }
 
+/// Returns a redirect to this location.
 fn redirect(location: &str) -> FaultKind {
     FaultKind::Redirect {
         status: 302,
@@ -32,7 +35,7 @@ fn redirect(location: &str) -> FaultKind {
 async fn failed_fetch_keeps_snapshot_until_max_age() {
     let exporter = TestExporter::start_with(
         Scenario {
-            limits: unlimited(),
+            limits: unlimited_requests(),
             ..Scenario::normal()
         },
         |config| {
@@ -40,7 +43,7 @@ async fn failed_fetch_keeps_snapshot_until_max_age() {
         },
     )
     .await;
-    let good = exporter.scrape().await;
+    let fresh = exporter.scrape().await;
     exporter.simulator.inject(Fault::always(
         Operation::ActiveCalls,
         SimResponse::unavailable(500),
@@ -49,38 +52,42 @@ async fn failed_fetch_keeps_snapshot_until_max_age() {
     assert_eq!(failing.up(), 0.0);
     assert_eq!(
         failing.call_samples(),
-        good.call_samples(),
-        "younger than max-age, it stays as it was"
+        fresh.call_samples(),
+        "the snapshot must be kept until the maximum age"
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
     let stale = exporter.scrape().await;
     assert_eq!(
         (stale.up(), stale.call_samples().len()),
         (0.0, 0),
-        "past max-age its families are absent"
+        "the call families must be absent after the maximum age"
     );
     let timestamp = "ringcentral_snapshot_timestamp_seconds{account=\"default\"}";
     assert_eq!(
         stale.value(timestamp),
-        good.value(timestamp),
-        "when it was made stays known"
+        fresh.value(timestamp),
+        "the timestamp of the snapshot must be kept"
     );
     exporter.simulator.clear_faults();
-    exporter.wait_until_up(SOON).await;
+    exporter.wait_until_up(MAX_RECOVERY).await;
 }
 
 #[tokio::test]
 async fn unauthorized_fetch_is_retried_after_one_login() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
     exporter.scrape().await;
     exporter.simulator.evict_tokens();
-    let scraped = exporter.scrape().await;
-    assert_eq!(scraped.up(), 1.0, "the scrape does not even notice");
-    assert_eq!(scraped.failures("active_calls", "unauthorized"), 1.0);
+    let response = exporter.scrape().await;
+    assert_eq!(
+        response.up(),
+        1.0,
+        "the retry must be part of the same fetch"
+    );
+    assert_eq!(response.failures("active_calls", "unauthorized"), 1.0);
     assert_eq!(
         (
             exporter.count_requests(Operation::Token),
@@ -93,7 +100,7 @@ async fn unauthorized_fetch_is_retried_after_one_login() {
 #[tokio::test]
 async fn repeated_401_backs_off_logins() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -118,16 +125,16 @@ async fn repeated_401_backs_off_logins() {
     assert_eq!(
         exporter.count_requests(Operation::Token),
         2,
-        "no login while it backs off"
+        "no login may be sent during the back-off"
     );
     exporter.simulator.clear_faults();
-    exporter.wait_until_up(SOON).await;
+    exporter.wait_until_up(MAX_RECOVERY).await;
 }
 
 #[tokio::test]
 async fn forbidden_fetch_causes_new_login_after_backoff() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -137,23 +144,24 @@ async fn forbidden_fetch_causes_new_login_after_backoff() {
         SimResponse::user_lacks("ReadCompanyCallLog"),
     ));
     assert_eq!(exporter.scrape().await.up(), 0.0);
-    exporter.wait_until_up(SOON).await;
+    exporter.wait_until_up(MAX_RECOVERY).await;
     assert_eq!(
         exporter.count_requests(Operation::Token),
         2,
-        "permissions are settled when a token is made"
+        "a new permission takes effect only with a new token"
     );
 }
 
 #[tokio::test]
 async fn hanging_api_request_times_out_after_10_s() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
-    let good = exporter.scrape().await;
-    exporter.simulator
+    let fresh = exporter.scrape().await;
+    exporter
+        .simulator
         .inject(Fault::once(Operation::ActiveCalls, FaultKind::Hang));
     let hanging = exporter.scrape_with_timeout("2").await;
     assert_eq!(hanging.status, 200);
@@ -164,12 +172,12 @@ async fn hanging_api_request_times_out_after_10_s() {
     );
     assert_eq!(
         hanging.call_samples(),
-        good.call_samples(),
-        "answered from what is known"
+        fresh.call_samples(),
+        "the scrape must be answered from the snapshot"
     );
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let scraped = exporter.wait_until_up(SOON).await;
-    assert_eq!(scraped.failures("active_calls", "timeout"), 1.0);
+    let response = exporter.wait_until_up(MAX_RECOVERY).await;
+    assert_eq!(response.failures("active_calls", "timeout"), 1.0);
 }
 
 #[tokio::test]
@@ -179,7 +187,7 @@ async fn unreachable_server_recovers_when_it_starts() {
     drop(listener);
     let exporter = TestExporter::start_with(
         Scenario {
-            limits: unlimited(),
+            limits: unlimited_requests(),
             ..Scenario::normal()
         },
         |config| {
@@ -192,46 +200,47 @@ async fn unreachable_server_recovers_when_it_starts() {
     assert_eq!(failed.failures("token", "connect"), 1.0);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let scenario = Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     };
-    let late = Simulator::start(listener, scenario, 1).unwrap();
+    let simulator = Simulator::start(listener, scenario, 1).unwrap();
     assert_eq!(
-        account(&late).client_id,
-        account(&exporter.simulator).client_id,
-        "the same seed, the same app"
+        account_config(&simulator).client_id,
+        account_config(&exporter.simulator).client_id,
+        "the same seed must give the same credentials"
     );
-    late.set_jwt(exporter.simulator.jwt());
+    simulator.set_jwt(exporter.simulator.jwt());
     exporter.wait_until_up(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
 async fn same_origin_redirect_counts_as_second_request() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
     let account = exporter.simulator.account_id();
     let location = format!("/restapi/v1.0/account/{account}/active-calls?perPage=1000");
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::once(Operation::ActiveCalls, redirect(&location)));
-    let scraped = exporter.scrape().await;
-    assert_eq!(scraped.up(), 1.0);
+    let response = exporter.scrape().await;
+    assert_eq!(response.up(), 1.0);
     assert_eq!(exporter.count_requests(Operation::ActiveCalls), 2);
     let series = "ringcentral_api_requests_total{account=\"default\",operation=\"active_calls\"}";
-    assert_eq!(scraped.value(series), 2.0);
+    assert_eq!(response.value(series), 2.0);
 }
 
 #[tokio::test]
 async fn penalty_without_retry_after_lasts_30_s() {
-    let short = Limit {
+    let heavy = Limit {
         requests: 10,
         window: Duration::from_secs(2),
         ..Limits::default().heavy
     };
     let limits = Limits {
-        heavy: short,
+        heavy,
         ..Limits::default()
     };
     let exporter = TestExporter::start(Scenario {
@@ -240,33 +249,34 @@ async fn penalty_without_retry_after_lasts_30_s() {
     })
     .await;
     exporter.scrape().await;
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::once(Operation::ActiveCalls, heavy_429(None)));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let failed = exporter.scrape().await;
-    let wait = failed.blocked_until("active_calls") - exporter.simulator.now() as f64 / 1000.0;
-    assert!((28.0..=30.0).contains(&wait), "{wait}");
+    let penalty = failed.blocked_until("active_calls") - exporter.simulator.now() as f64 / 1000.0;
+    assert!((28.0..=30.0).contains(&penalty), "{penalty}");
     assert_eq!(
         failed.blocked_until("token"),
         0.0,
-        "the refusal named its group"
+        "the penalty must apply only to the group in the response"
     );
-    let before = exporter.count_requests(Operation::ActiveCalls);
+    let count = exporter.count_requests(Operation::ActiveCalls);
     exporter.wait_until_up(Duration::from_secs(35)).await;
-    let after = exporter.requests(Operation::ActiveCalls);
+    let requests = exporter.requests(Operation::ActiveCalls);
     assert_eq!(
-        after.len(),
-        before + 1,
-        "not one request left inside the penalty"
+        requests.len(),
+        count + 1,
+        "a request was sent during the penalty"
     );
-    let gap = after[after.len() - 1].arrived_ms - after[after.len() - 2].arrived_ms;
+    let gap = requests[count].arrived_ms - requests[count - 1].arrived_ms;
     assert!(gap >= 30_000, "{gap} ms");
 }
 
 #[tokio::test]
 async fn slow_response_times_out_after_10_s() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -275,15 +285,21 @@ async fn slow_response_times_out_after_10_s() {
         pieces: 10,
         pause: Duration::from_millis(100),
     };
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::once(Operation::ActiveCalls, slow));
-    assert_eq!(exporter.scrape().await.up(), 1.0, "slow is not broken");
-    let endless = FaultKind::Drip {
+    assert_eq!(
+        exporter.scrape().await.up(),
+        1.0,
+        "a slow response is not a failure"
+    );
+    let too_slow = FaultKind::Drip {
         pieces: 40,
         pause: Duration::from_millis(500),
     };
-    exporter.simulator
-        .inject(Fault::once(Operation::ActiveCalls, endless));
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::ActiveCalls, too_slow));
     let failed = exporter.scrape_with_timeout("15").await;
     assert!(
         (9.5..11.0).contains(&failed.elapsed.as_secs_f64()),
@@ -294,13 +310,13 @@ async fn slow_response_times_out_after_10_s() {
         (failed.up(), failed.failures("active_calls", "timeout")),
         (0.0, 1.0)
     );
-    exporter.wait_until_up(SOON).await;
+    exporter.wait_until_up(MAX_RECOVERY).await;
 }
 
 #[tokio::test]
 async fn slow_login_delays_only_first_scrape() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -319,7 +335,7 @@ async fn slow_login_delays_only_first_scrape() {
     assert_eq!(
         (late.up(), exporter.count_requests(Operation::Token)),
         (1.0, 1),
-        "it waits for the login under way"
+        "the second scrape must wait for the login of the first"
     );
 }
 
@@ -328,7 +344,7 @@ async fn early_expired_token_causes_new_login() {
     let scenario = Scenario {
         token_life: Duration::from_secs(1),
         advertised_token_lifetime: Some(Duration::from_secs(3600)),
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     };
     let exporter = TestExporter::start(scenario).await;
@@ -342,7 +358,7 @@ async fn early_expired_token_causes_new_login() {
 #[tokio::test]
 async fn frequent_evictions_stay_below_login_limit() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -358,19 +374,19 @@ async fn frequent_evictions_stay_below_login_limit() {
     assert_eq!(
         exporter.count_requests(Operation::Token),
         4,
-        "one fifth of five logins a minute is left to others"
+        "20 % of the 5 logins per minute must be left to other clients"
     );
     assert_eq!(
         exporter.scrape().await.blocked_until("token"),
         0.0,
-        "nobody refused a login"
+        "no login was rejected"
     );
 }
 
 #[tokio::test]
 async fn failed_login_after_eviction_counts_once() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -380,15 +396,15 @@ async fn failed_login_after_eviction_counts_once() {
         Operation::Token,
         SimResponse::invalid_client(401),
     ));
-    let refused = exporter.scrape().await;
+    let failed = exporter.scrape().await;
     assert_eq!(
-        (refused.up(), refused.failures("token", "unauthorized")),
+        (failed.up(), failed.failures("token", "unauthorized")),
         (0.0, 1.0)
     );
-    let wait = refused.blocked_until("token") - exporter.simulator.now() as f64 / 1000.0;
+    let backoff = failed.blocked_until("token") - exporter.simulator.now() as f64 / 1000.0;
     assert!(
-        wait <= 0.5,
-        "the first back-off of the tests is half a second, and this is {wait} s"
+        backoff <= 0.5,
+        "expected the first back-off of 0.5 s, not {backoff} s"
     );
 }
 
@@ -421,7 +437,7 @@ async fn eviction_near_limit_recovers_within_window() {
     assert_eq!(
         (evicted.up(), evicted.failures("active_calls", "budget")),
         (0.0, 1.0),
-        "the fourth of four was a 401"
+        "the 401 used the last of four requests"
     );
     exporter.wait_until_up(Duration::from_millis(4500)).await;
 }
@@ -430,39 +446,37 @@ async fn eviction_near_limit_recovers_within_window() {
 async fn record_on_two_pages_is_counted_once() {
     let clock = ManualClock::new();
     let busy = Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         calls_per_minute: 20.0,
         ..Scenario::normal()
     };
     let exporter = TestExporter::start(clock.attach_to(busy)).await;
-    let listed = listed(&exporter).await;
-    let again =
-        |from: usize, next: Option<&str>| page(&listed[from..(from + 20).min(listed.len())], next);
+    let listed = fetch_fifty_records(&exporter).await;
+    let page_from = |first: usize, next: Option<&str>| {
+        page(&listed[first..(first + 20).min(listed.len())], next)
+    };
     let path = |number: usize| format!("/restapi/v1.0/account/~/active-calls?page={number}");
-    // Five new calls push five records of a page on to the next one.
+    // Five new calls between two pages move the last five records of a page to the next page.
     exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
-        again(0, Some(&path(2))),
+        page_from(0, Some(&path(2))),
     ));
     exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
-        again(15, Some(&path(3))),
+        page_from(15, Some(&path(3))),
     ));
-    exporter.simulator
-        .inject(Fault::once(Operation::ActiveCalls, again(30, None)));
-    let scraped = exporter.scrape().await;
-    let truth = crate::common::oracle::samples_for(
-        "default",
-        &listed[..listed.len().min(50)],
-        &exporter.extension_numbers(),
-    );
-    assert_eq!((scraped.up(), scraped.call_samples()), (1.0, truth));
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::ActiveCalls, page_from(30, None)));
+    let response = exporter.scrape().await;
+    let expected = oracle::samples_for("default", &listed[..50], &exporter.extension_numbers());
+    assert_eq!((response.up(), response.call_samples()), (1.0, expected));
 }
 
 #[tokio::test]
 async fn invalid_fields_leave_rest_of_record_intact() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
@@ -475,11 +489,11 @@ async fn invalid_fields_leave_rest_of_record_intact() {
         Operation::ActiveCalls,
         FaultKind::Body(odd.into()),
     ));
-    let scraped = exporter.scrape().await;
+    let response = exporter.scrape().await;
     let series = |direction: &str, result: &str, extension: &str| {
         let labels =
             format!("direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
-        scraped.value(&format!(
+        response.value(&format!(
             "ringcentral_active_calls{{account=\"default\",{labels}}}"
         ))
     };
@@ -487,7 +501,7 @@ async fn invalid_fields_leave_rest_of_record_intact() {
     assert_eq!(series("Unknown", "Unknown", "none"), 1.0);
     assert_eq!(series("Outbound", "Made Up", "62264425016"), 1.0);
     assert_eq!(
-        scraped.value("ringcentral_call_sessions_in_progress{account=\"default\"}"),
+        response.value("ringcentral_call_sessions_in_progress{account=\"default\"}"),
         1.0
     );
 }
@@ -495,16 +509,16 @@ async fn invalid_fields_leave_rest_of_record_intact() {
 #[tokio::test]
 async fn list_over_100_pages_is_rejected() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         max_per_page: 30,
         ..Scenario::huge()
     })
     .await;
-    let scraped = exporter.scrape_with_timeout("60").await;
+    let response = exporter.scrape_with_timeout("60").await;
     assert_eq!(
         (
-            scraped.up(),
-            scraped.failures("active_calls", "invalid_response")
+            response.up(),
+            response.failures("active_calls", "invalid_response")
         ),
         (0.0, 1.0)
     );
@@ -514,7 +528,7 @@ async fn list_over_100_pages_is_rejected() {
 #[tokio::test]
 async fn fetch_times_out_after_30_s() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         max_per_page: 5,
         ..Scenario::normal()
     })
@@ -523,14 +537,14 @@ async fn fetch_times_out_after_30_s() {
         Operation::ActiveCalls,
         FaultKind::Delay(Duration::from_secs(7)),
     ));
-    let scraped = exporter.scrape_with_timeout("60").await;
+    let response = exporter.scrape_with_timeout("60").await;
     assert!(
-        (29.5..33.0).contains(&scraped.elapsed.as_secs_f64()),
+        (29.5..33.0).contains(&response.elapsed.as_secs_f64()),
         "{:?}",
-        scraped.elapsed
+        response.elapsed
     );
     assert_eq!(
-        (scraped.up(), scraped.failures("active_calls", "timeout")),
+        (response.up(), response.failures("active_calls", "timeout")),
         (0.0, 1.0)
     );
 }
@@ -543,13 +557,16 @@ async fn forbidden_session_is_revoked() {
     })
     .await;
     assert_eq!(
-        exporter.scrape().await.failures("active_calls", "forbidden"),
+        exporter
+            .scrape()
+            .await
+            .failures("active_calls", "forbidden"),
         1.0
     );
     assert_eq!(
         exporter.count_requests(Operation::Revoke),
         1,
-        "a user has only about five"
+        "a user has only about five sessions"
     );
 }
 
@@ -557,25 +574,26 @@ async fn forbidden_session_is_revoked() {
 async fn hanging_renewal_does_not_delay_scrapes() {
     let scenario = Scenario {
         token_life: Duration::from_secs(20),
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     };
     let exporter = TestExporter::start(scenario).await;
     exporter.scrape().await;
     tokio::time::sleep(Duration::from_secs(11)).await;
-    exporter.simulator
+    exporter
+        .simulator
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
     let first = exporter.scrape_with_timeout("5").await;
     assert!(
         first.elapsed < Duration::from_secs(1),
-        "its own fetch comes first: {:?}",
+        "the scrape must not wait for the renewal: {:?}",
         first.elapsed
     );
     let second = exporter.scrape_with_timeout("9").await;
     assert_eq!(
         (second.status, second.up()),
         (200, 1.0),
-        "the old token and the last snapshot serve"
+        "the old token is still valid"
     );
     assert!(
         second.elapsed < Duration::from_secs(1),
@@ -587,14 +605,14 @@ async fn hanging_renewal_does_not_delay_scrapes() {
 #[tokio::test]
 async fn invalid_scrape_timeout_header_is_ignored() {
     let exporter = TestExporter::start(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
     .await;
     let name = "X-Prometheus-Scrape-Timeout-Seconds";
     for value in ["0", "-1", "NaN", "1e9", "inf", "", "ten"] {
-        let scraped = exporter.get("/metrics", &[(name, value)]).await;
-        assert_eq!((scraped.status, scraped.up()), (200, 1.0), "{value:?}");
+        let response = exporter.get("/metrics", &[(name, value)]).await;
+        assert_eq!((response.status, response.up()), (200, 1.0), "{value:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let twice = exporter.get("/metrics", &[(name, "1"), (name, "2")]).await;
@@ -605,16 +623,16 @@ async fn invalid_scrape_timeout_header_is_ignored() {
 async fn account_clock_jumps_do_not_change_gauges() {
     let clock = ManualClock::new();
     let exporter = TestExporter::start(clock.attach_to(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     }))
     .await;
     exporter.scrape().await;
     for hours in [2, -1, -5, 30] {
         clock.shift_ms(hours * 3_600_000);
-        let scraped = exporter.scrape().await;
+        let response = exporter.scrape().await;
         assert_eq!(
-            (scraped.up(), scraped.call_samples()),
+            (response.up(), response.call_samples()),
             (1.0, exporter.expected_samples().await),
             "by {hours} h"
         );
@@ -622,14 +640,14 @@ async fn account_clock_jumps_do_not_change_gauges() {
     }
 }
 
-/// The records listed now, as the wire shows them; at least three pages of twenty.
-async fn listed(exporter: &TestExporter) -> Vec<serde_json::Value> {
-    let listed =
-        crate::common::oracle::fetch_listed(&exporter.simulator.url(), exporter.simulator.now()).await;
+/// Fetches the records that are listed now, at least 50.
+async fn fetch_fifty_records(exporter: &TestExporter) -> Vec<serde_json::Value> {
+    let listed = oracle::fetch_listed(&exporter.simulator.url(), exporter.simulator.now()).await;
     assert!(listed.len() >= 50, "{} records", listed.len());
     listed
 }
 
+/// Returns a response with these records and the path of the next page.
 fn page(records: &[serde_json::Value], next: Option<&str>) -> FaultKind {
     let navigation = next.map(|uri| serde_json::json!({"nextPage": {"uri": uri}}));
     let body = serde_json::json!({"records": records, "navigation": navigation});

@@ -49,9 +49,7 @@ fn row(
     let requests = if stage == Stage::SecondPage { 2 } else { 1 };
     let fault = fault.into();
     let starts_penalty = match &fault {
-        FaultKind::Status { headers, .. } => {
-            headers.iter().any(|(name, _)| name == "Retry-After")
-        }
+        FaultKind::Status { headers, .. } => headers.iter().any(|(name, _)| name == "Retry-After"),
         _ => false,
     };
     Row {
