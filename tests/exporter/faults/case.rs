@@ -25,11 +25,16 @@ pub async fn run(row: Row) {
     let name = row.name;
     let account = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let exporter = start_exporter(&account, row.stage).await;
-    let started = Instant::now();
     let starts_penalty = row.starts_penalty;
     let stage = row.stage;
-    assert_scrape_reports_fault(&exporter, &account, row).await;
-    assert_snapshot_expires(&exporter, &account, name, started, starts_penalty).await;
+    let previous = if stage == Stage::Login {
+        BTreeMap::new()
+    } else {
+        exporter.scrape().await.call_samples()
+    };
+    let fetched_by = Instant::now();
+    assert_scrape_reports_fault(&exporter, &account, row, previous).await;
+    assert_snapshot_expires(&exporter, &account, name, fetched_by, starts_penalty).await;
     exporter.simulator.clear_faults();
     let recovered = wait_until_up(&exporter, &account).await;
     assert!(!recovered.call_samples().is_empty(), "{name}");
@@ -49,14 +54,15 @@ pub async fn run(row: Row) {
     }
 }
 
-/// Injects the fault and asserts its effects on one scrape.
-async fn assert_scrape_reports_fault(exporter: &TestExporter, account: &str, row: Row) {
+/// Injects the fault and asserts its effects on one scrape. `previous` are the samples of the call
+/// families before it.
+async fn assert_scrape_reports_fault(
+    exporter: &TestExporter,
+    account: &str,
+    row: Row,
+    previous: BTreeMap<String, f64>,
+) {
     let name = row.name;
-    let previous = if row.stage == Stage::Login {
-        BTreeMap::new()
-    } else {
-        exporter.scrape().await.call_samples()
-    };
     let operation = if row.stage == Stage::Login {
         Operation::Token
     } else {
@@ -115,20 +121,21 @@ async fn assert_scrape_reports_fault(exporter: &TestExporter, account: &str, row
     );
 }
 
-/// Asserts that the call families are absent once the snapshot is older than `MAX_AGE`. In a
-/// penalty it scrapes frequently until then, so that a request in the penalty would be noticed.
+/// Asserts that the call families are absent once the snapshot, which was fetched by `fetched_by`,
+/// is older than `MAX_AGE`. In a penalty it scrapes frequently until then, so that a request in the
+/// penalty would be noticed.
 async fn assert_snapshot_expires(
     exporter: &TestExporter,
     account: &str,
     name: &str,
-    started: Instant,
+    fetched_by: Instant,
     starts_penalty: bool,
 ) {
-    while starts_penalty && started.elapsed() < MAX_AGE {
+    while starts_penalty && fetched_by.elapsed() < MAX_AGE {
         exporter.scrape().await;
         sleep(Duration::from_millis(100)).await;
     }
-    sleep_until(started + MAX_AGE + Duration::from_millis(500)).await;
+    sleep_until(fetched_by + MAX_AGE + Duration::from_millis(500)).await;
     let stale = exporter.scrape().await;
     assert_eq!(
         (up(&stale, account), stale.call_samples().len()),

@@ -480,14 +480,14 @@ async fn invalid_fields_leave_rest_of_record_intact() {
         ..Scenario::normal()
     })
     .await;
-    let odd = r#"{"records":[
+    let records = r#"{"records":[
         {"id":1,"sessionId":null,"direction":"Inbound","result":"In Progress","to":{"extensionNumber":101}},
         {"id":"b","sessionId":{},"direction":7,"result":["Busy"],"from":"Alex","extension":null,"startTime":"soon"},
         {"id":null,"direction":"outbound","result":"Made Up","from":{"extensionId":62264425016}},
         null, 5, "x"]}"#;
     exporter.simulator.inject(Fault::once(
         Operation::ActiveCalls,
-        FaultKind::Body(odd.into()),
+        FaultKind::Body(records.into()),
     ));
     let response = exporter.scrape().await;
     let series = |direction: &str, result: &str, extension: &str| {

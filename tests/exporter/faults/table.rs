@@ -1,4 +1,4 @@
-//! The table of faults that `case::run` tests in the same way.
+//! The table of faults that `case` tests in the same way.
 //!
 //! For each row it asserts that the scrape is answered in time with status 200, that
 //! `ringcentral_up` is 0, that the reason is counted once, that the call families are kept until
