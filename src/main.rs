@@ -90,7 +90,7 @@ fn start(plan: Plan) -> anyhow::Result<bool> {
 
 async fn run(plan: Plan) -> anyhow::Result<bool> {
     match plan {
-        Plan::Check(check) => Ok(told(check.run().await)),
+        Plan::Check(check) => Ok(told(check.run().await.map(|summary| summary.is_ok()))),
         Plan::Health(health) => Ok(told(health.run().await.map(|()| true))),
         Plan::Serve(config, reloader) => {
             logging::init(config.settings.log);

@@ -1,5 +1,6 @@
-//! The least that a scrape's work can be: a thread that fetches the pages with `reqwest`, parses them with `serde_json` into
-//! the same counts, and does nothing else. It has neither budget, deadline nor metrics of its own, and shows nobody its counts.
+//! A lower bound for the work of a scrape: a thread fetches the pages with `reqwest` and counts them with `serde_json`.
+//!
+//! It has no budget, deadline, metrics or HTTP server.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -19,7 +20,7 @@ pub fn http() -> Client {
     http_client(&"http://127.0.0.1".parse().unwrap(), None).unwrap()
 }
 
-/// A thread that walks over an account's pages when it is told to.
+/// A thread that fetches an account's pages on request.
 pub struct Floor {
     thread_id: u32,
     orders: mpsc::UnboundedSender<oneshot::Sender<usize>>,
@@ -28,10 +29,10 @@ pub struct Floor {
 impl Floor {
     pub async fn start(account: &Simulator) -> Floor {
         let (orders, mut inbox) = mpsc::unbounded_channel::<oneshot::Sender<usize>>();
-        let (told, tell) = oneshot::channel();
+        let (started, wait_for_start) = oneshot::channel();
         let (url, bearer) = (account.url(), log_in(account).await);
         thread::spawn(move || {
-            told.send(thread_id()).unwrap();
+            started.send(thread_id()).unwrap();
             Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -39,18 +40,18 @@ impl Floor {
                 .block_on(async {
                     let http = http();
                     while let Some(done) = inbox.recv().await {
-                        done.send(walk(&http, &url, &bearer).await).unwrap();
+                        done.send(fetch_all(&http, &url, &bearer).await).unwrap();
                     }
                 });
         });
         Floor {
-            thread_id: tell.await.unwrap(),
+            thread_id: wait_for_start.await.unwrap(),
             orders,
         }
     }
 
-    /// Fetches and counts; gives the number of live sessions.
-    pub async fn walk(&self) -> usize {
+    /// Fetches and counts the list, and returns the number of live sessions.
+    pub async fn fetch_all(&self) -> usize {
         let (done, wait) = oneshot::channel();
         self.orders.send(done).unwrap();
         wait.await.unwrap()
@@ -80,7 +81,7 @@ async fn log_in(account: &Simulator) -> String {
     reply["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn walk(http: &Client, url: &str, bearer: &str) -> usize {
+async fn fetch_all(http: &Client, url: &str, bearer: &str) -> usize {
     let mut next = Some(format!(
         "{url}/restapi/v1.0/account/~/active-calls?view=Simple&perPage=1000"
     ));

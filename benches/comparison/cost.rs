@@ -1,4 +1,4 @@
-//! What a scrape that fetches costs, by the number of records.
+//! The cost of a scrape that fetches, by the number of records.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
 use crate::simulated::{INSTANT_MS, Size, simulator};
 use crate::stats::Times;
 
-/// So that each scrape fetches; the accounts announce a limit of 1,000,000.
+/// Interval short enough that each scrape fetches; the accounts report a limit of 1,000,000.
 const EAGER: Program = Program {
     arguments: &["--scrape.min-interval=1ms"],
     ..OURS
@@ -49,43 +49,43 @@ pub async fn tables() {
 }
 
 async fn table(size: &Size) {
-    let mut contestants = Vec::new();
+    let mut subjects = Vec::new();
     for program in [EAGER, PYTHON, JAVASCRIPT] {
-        contestants.push(Contestant::start(program, size).await);
+        subjects.push(Subject::start(program, size).await);
     }
     let account = simulator(size).await;
-    let (floor, mut times) = (Floor::start(&account).await, Times::default());
+    let (baseline, mut times) = (Floor::start(&account).await, Times::default());
     for _ in 0..WARM_UP {
-        floor.walk().await;
-        for contestant in &mut contestants {
-            contestant.scrape().await;
+        baseline.fetch_all().await;
+        for subject in &mut subjects {
+            subject.scrape().await;
         }
     }
-    let cpu = floor.cpu_ms();
-    contestants.iter_mut().for_each(Contestant::begin);
+    let cpu = baseline.cpu_ms();
+    subjects.iter_mut().for_each(Subject::reset);
     for _ in 0..size.scrapes {
-        times.measure(floor.walk()).await;
-        for contestant in &mut contestants {
-            contestant.scrape().await;
+        times.measure(baseline.fetch_all()).await;
+        for subject in &mut subjects {
+            subject.scrape().await;
         }
     }
-    let floor_cpu_ms = (floor.cpu_ms() - cpu) / size.scrapes as f64;
+    let floor_cpu_ms = (baseline.cpu_ms() - cpu) / size.scrapes as f64;
     let (records, scrapes) = (account.listed_at(INSTANT_MS).len(), size.scrapes);
     println!(
-        "\n| {records} records, {scrapes} scrapes | median | 99th | CPU a scrape | beside the floor | resident | Pss |"
+        "\n| {records} records, {scrapes} scrapes | median | 99th | CPU a scrape | over the baseline | resident | Pss |"
     );
     println!("|---|---|---|---|---|---|---|");
     let (median, late) = (times.median(), times.quantile(0.99));
     println!(
-        "| floor: fetch, parse, count | {median:.2} ms | {late:.2} ms | {floor_cpu_ms:.2} ms | 1 | | |"
+        "| baseline: fetch, parse, count | {median:.2} ms | {late:.2} ms | {floor_cpu_ms:.2} ms | 1 | | |"
     );
-    for contestant in &mut contestants {
-        contestant.row(size.scrapes, floor_cpu_ms);
+    for subject in &mut subjects {
+        subject.row(size.scrapes, floor_cpu_ms);
     }
 }
 
-/// An exporter before an account of its own.
-struct Contestant {
+/// An exporter with its own simulated account.
+struct Subject {
     program: Program,
     account: Simulator,
     exporter: Exporter,
@@ -95,8 +95,8 @@ struct Contestant {
     fetches: usize,
 }
 
-impl Contestant {
-    async fn start(program: Program, size: &Size) -> Contestant {
+impl Subject {
+    async fn start(program: Program, size: &Size) -> Subject {
         let account = simulator(size).await;
         let (exporter, http) = (program.start(&account), http());
         let text = exporter.first_scrape(&http).await;
@@ -107,7 +107,7 @@ impl Contestant {
             "{} shows what is listed",
             program.name
         );
-        Contestant {
+        Subject {
             program,
             account,
             exporter,
@@ -118,8 +118,8 @@ impl Contestant {
         }
     }
 
-    /// Forgets the scrapes so far.
-    fn begin(&mut self) {
+    /// Resets the measurements.
+    fn reset(&mut self) {
         self.times = Times::default();
         self.cpu = process_cpu_ms(self.exporter.id());
         self.fetches = self.fetches();
@@ -155,7 +155,7 @@ impl Contestant {
         );
     }
 
-    /// Those so far.
+    /// Returns the measurements since the last reset.
     fn fetches(&self) -> usize {
         let journal = self.account.journal();
         let last = journal.last().map_or(0, |entry| entry.sequence as usize);

@@ -1,4 +1,4 @@
-//! The memory that the scenario `huge` takes: 10,000 extensions and nearly 5,000 records, as its day goes on.
+//! Memory with the scenario `huge`: 10,000 extensions and nearly 5,000 records, over simulated hours.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +15,7 @@ use crate::process_stats::memory_mib;
 use crate::program::{OURS, Program};
 use crate::simulated::INSTANT_MS;
 
-/// Ten minutes of calls: the exporter keeps the ids of so many that are over.
+/// Ten minutes of calls: the exporter keeps the ids of ended calls for that long.
 const SCRAPES: u32 = 40;
 const STEP_MS: i64 = 15_000;
 

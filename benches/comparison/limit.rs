@@ -1,8 +1,8 @@
-//! What a pair of Prometheus makes of the limit that RingCentral has: 10 requests in 60 s.
+//! Two Prometheus servers against RingCentral's limit of 10 requests in 60 s.
 //!
-//! Three minutes by the clock, all exporters side by side, each before an account of its own: one company whose list is a
-//! page, and one whose list is two. Both Prometheus scrape every 10 s, one of them 5 s after the other. What a scrape showed
-//! is compared with the lists that the account has answered with, by its journal.
+//! Takes three minutes. All exporters run concurrently, each with its own simulated account: one company with a list of one
+//! page, and one with two. Both Prometheus servers scrape every 10 s, 5 s apart. Each scrape is compared with the lists
+//! that the account returned, according to its request log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
 const INTERVAL: Duration = Duration::from_secs(10);
 const OFFSETS: [Duration; 2] = [Duration::ZERO, Duration::from_secs(5)];
 const ROUNDS: u32 = 18;
-/// Who wants to spare the limit shows a list again for as long as keeps a walk of one page within it.
+/// Time for which a caching exporter reuses a list, so that fetches of one page stay within the limit.
 const CACHE: &[(&str, &str)] = &[("CACHE_SECONDS", "8")];
-/// Time for interpreters to start.
+/// Time that the interpreters need to start.
 const START: Duration = Duration::from_secs(3);
 
 const PROGRAMS: [Program; 5] = [
@@ -49,17 +49,17 @@ pub async fn tables() {
         ..Scenario::normal()
     };
     let companies = [("one page", Scenario::normal()), ("two pages", two_pages)];
-    let mut contestants = Vec::new();
+    let mut subjects = Vec::new();
     for (list, scenario) in companies {
         for program in PROGRAMS {
-            contestants.push((list, Contestant::start(program, scenario.clone()).await));
+            subjects.push((list, Subject::start(program, scenario.clone()).await));
         }
     }
     sleep(START).await;
     let start = Instant::now();
-    let runs = contestants
+    let runs = subjects
         .into_iter()
-        .map(|(list, contestant)| (list, tokio::spawn(contestant.run(start))));
+        .map(|(list, subject)| (list, tokio::spawn(subject.run(start))));
     let runs: Vec<_> = runs.collect();
     println!(
         "\n| list | exporter | requests | refused (429) | inside a penalty | scrapes | right | stale | missing | zero | \
@@ -71,20 +71,20 @@ pub async fn tables() {
     }
 }
 
-/// In whole seconds, so that the pages of a walk are of one instant.
+/// Clock in whole seconds, so that all pages of a fetch show the same instant.
 fn slow_clock() -> i64 {
     Timestamp::now().as_second() * 1000
 }
 
-/// An exporter before an account of its own.
-struct Contestant {
+/// An exporter with its own simulated account.
+struct Subject {
     program: Program,
     account: Simulator,
     exporter: Exporter,
     scrapes: Vec<Scrape>,
 }
 
-/// What was shown, and when.
+/// The result of one scrape, with its time.
 struct Scrape {
     at_ms: i64,
     shown: Option<Shown>,
@@ -92,24 +92,24 @@ struct Scrape {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Verdict {
-    /// The list of an instant that is no older than the interval of scrapes.
+    /// A list that is at most one scrape interval old.
     Right,
-    /// An older list, as if it were new.
+    /// An older list, shown as if it were current.
     Stale,
     Missing,
     Zero,
     Wrong,
 }
 
-impl Contestant {
-    async fn start(program: Program, scenario: Scenario) -> Contestant {
+impl Subject {
+    async fn start(program: Program, scenario: Scenario) -> Subject {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scenario = Scenario {
             clock: Some(Arc::new(slow_clock)),
             ..scenario
         };
         let account = Simulator::start(listener, scenario, 1).unwrap();
-        Contestant {
+        Subject {
             program,
             exporter: program.start(&account),
             account,
@@ -117,7 +117,7 @@ impl Contestant {
         }
     }
 
-    async fn run(mut self, start: Instant) -> Contestant {
+    async fn run(mut self, start: Instant) -> Subject {
         let https = [http(), http()];
         for round in 0..ROUNDS {
             for (offset, http) in OFFSETS.iter().zip(&https) {
@@ -175,7 +175,7 @@ impl Contestant {
         println!();
     }
 
-    /// The newest list that it may be is taken for the one it is.
+    /// Matches the result with the newest list that equals it.
     fn verdict(&self, scrape: &Scrape, asked: &[JournalEntry]) -> Verdict {
         let Some(shown) = &scrape.shown else {
             return Verdict::Missing;

@@ -1,9 +1,9 @@
-//! How it compares: `cargo bench --bench comparison`, or `make bench-compare`, which installs what it needs.
+//! Compares the exporter with others: `cargo bench --bench comparison`, or `make bench-compare`, which installs what it needs.
 //!
-//! The peers are what one would write instead within an afternoon, with RingCentral's own libraries: `python/` and
-//! `javascript/`. Each program is a real process before a simulated account of its own, all of the same company, and they
-//! are measured by turns in one run, since machines are noisy: read the ratios. Prints tables in Markdown; `-- cost` prints
-//! that part alone, and so for `start`, `shared`, `huge` and `limit`, which takes three minutes of the clock.
+//! The other exporters (`python/`, `javascript/`) are what a user could write in an afternoon with RingCentral's SDKs. Each
+//! program is a real process with its own simulated account, all of the same company, and they are measured by turns in one
+//! run, since machines are noisy: read the ratios. Prints tables in Markdown. `-- cost` prints only that part; the others are
+//! `start`, `shared`, `huge` and `limit` (three minutes).
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! The numbers that all exporters show, from an exposition or from the list that they should be of.
+//! The numbers that all exporters show, from an exposition or from the expected list.
 //!
-//! Extensions are left out: this exporter knows their numbers by the account's own list, the peers by the records alone.
+//! Without extensions: this exporter takes their numbers from the account's list of extensions, the others from the records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ impl Shown {
         shown
     }
 
-    /// Nothing where the exposition has no numbers of calls.
+    /// Parses an exposition; `None` if it has no families about calls.
     pub fn of_text(text: &str) -> Option<Shown> {
         let mut shown = Shown::default();
         let mut has_sessions = false;
@@ -62,12 +62,12 @@ impl Shown {
         has_sessions.then_some(shown)
     }
 
-    /// Nobody calls.
+    /// Returns the numbers of an empty list.
     pub fn is_zero(&self) -> bool {
         self.sessions == 0.0 && self.active.values().all(|count| *count == 0.0)
     }
 
-    /// The list has `Hang up` and `Hang Up`.
+    /// Normalises the result, since the list has `Hang up` and `Hang Up`.
     fn add(&mut self, direction: &str, result: &str, count: f64) {
         *self
             .active

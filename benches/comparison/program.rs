@@ -1,4 +1,4 @@
-//! The exporters that are compared: how each is started, and what it has on disk.
+//! The compared exporters: how each is started, and its size on disk.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use ringcentral_exporter::simulator::Simulator;
 use tokio::time::{sleep, timeout};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ringcentral-exporter");
-/// As Prometheus waits, unless it is told otherwise.
+/// Prometheus' default scrape timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ pub enum Language {
     JavaScript,
 }
 
-/// An exporter as it is run.
+/// An exporter program and its arguments.
 #[derive(Clone, Copy)]
 pub struct Program {
     pub name: &'static str,
@@ -44,7 +44,7 @@ const fn plain(name: &'static str, language: Language) -> Program {
     }
 }
 
-/// A running exporter; it is killed when this is dropped.
+/// A running exporter; dropping it kills the process.
 pub struct Exporter {
     url: String,
     child: Child,
@@ -58,7 +58,7 @@ impl Drop for Exporter {
 }
 
 impl Program {
-    /// Starts it for an account; it does not listen yet.
+    /// Starts the exporter for an account, without waiting until it listens.
     pub fn start(self, account: &Simulator) -> Exporter {
         let port = free_port();
         let mut command = self.command(port);
@@ -99,7 +99,7 @@ impl Program {
         command
     }
 
-    /// Its own files and those of its libraries; what it is interpreted by is not among them.
+    /// Returns the size of the program and its libraries, without the interpreter.
     pub fn mebibytes_on_disk(self) -> f64 {
         let bytes = match self.language {
             Language::Rust => size(Path::new(BINARY)),
@@ -109,7 +109,7 @@ impl Program {
         bytes as f64 / 1024.0 / 1024.0
     }
 
-    /// pip and its like: they are there to install, and an image could go without.
+    /// Packages that are only needed to install others; an image does not need them.
     fn tools_of_installation(self) -> u64 {
         let packages = self
             .installed()
@@ -139,7 +139,7 @@ impl Program {
             .sum()
     }
 
-    /// Libraries of other versions than are asked for would make another comparison.
+    /// Checks that the installed libraries have the locked versions.
     fn insist_on_libraries(self) {
         let asked_for = match self.language {
             Language::Rust => return,
@@ -162,7 +162,7 @@ impl Program {
             .join(file)
     }
 
-    /// Where the Makefile puts the libraries, and beside them the list of their versions.
+    /// Returns the folder in which the Makefile installs the libraries and their lock file.
     fn installed(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(".cache/comparison")
@@ -183,7 +183,7 @@ impl Exporter {
         self.child.id()
     }
 
-    /// What it shows; nothing if it does not answer well or in time. Asks for no gzip.
+    /// Scrapes without gzip; `None` if the response fails or is late.
     pub async fn scrape(&self, http: &Client) -> Option<String> {
         let request = http.get(&self.url).header("Accept-Encoding", "identity");
         let request = request
@@ -200,7 +200,7 @@ impl Exporter {
             .ok()
     }
 
-    /// Waits until it shows the account's calls.
+    /// Waits until the exporter shows the account's calls.
     pub async fn first_scrape(&self, http: &Client) -> String {
         let scrapes = async {
             loop {
@@ -230,7 +230,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// Of a file, or of all files below a directory.
+/// Returns the size of a file, or of all files below a directory.
 fn size(path: &Path) -> u64 {
     let metadata = fs::symlink_metadata(path).unwrap();
     if !metadata.is_dir() {

@@ -1,4 +1,4 @@
-//! A scrape that fetches nothing, as a second Prometheus makes it, beside a server that sends as many bytes as they are.
+//! A scrape that fetches nothing, as by a second Prometheus, compared with a server that sends the same number of bytes.
 
 use std::convert::Infallible;
 use std::thread;
@@ -21,7 +21,7 @@ use crate::program::{Exporter, JAVASCRIPT, OURS, PYTHON, Program};
 use crate::simulated::{Size, simulator};
 use crate::stats::Times;
 
-/// The peers can show a list again too, if they are told to.
+/// Settings with which the other exporters cache the list too.
 const PATIENT: [Program; 3] = [
     Program {
         arguments: &["--scrape.min-interval=110s"],
@@ -63,42 +63,39 @@ pub async fn table() {
 }
 
 async fn rows(size: &Size) {
-    let mut repeaters = Vec::new();
+    let mut scrapers = Vec::new();
     for program in PATIENT {
-        repeaters.push(Repeater::start(program, size).await);
+        scrapers.push(RepeatedScraper::start(program, size).await);
     }
-    let mut static_reply = Static::start(repeaters[0].text.clone()).await;
-    let mut cpu: Vec<_> = repeaters
-        .iter()
-        .map(|repeater| -repeater.cpu_ms())
-        .collect();
+    let mut static_reply = Static::start(scrapers[0].text.clone()).await;
+    let mut cpu: Vec<_> = scrapers.iter().map(|scraper| -scraper.cpu_ms()).collect();
     let static_cpu = static_reply.cpu_ms();
     for _ in 0..size.scrapes {
         static_reply.scrape().await;
-        for repeater in &mut repeaters {
-            repeater.scrape().await;
+        for scraper in &mut scrapers {
+            scraper.scrape().await;
         }
     }
     let each = |cpu: f64| cpu / size.scrapes as f64;
     let static_cpu = each(static_reply.cpu_ms() - static_cpu);
     row(
         &format!("static reply, about {} records", size.wanted),
-        repeaters[0].text.len(),
+        scrapers[0].text.len(),
         &mut static_reply.times,
         static_cpu,
     );
-    for (repeater, cpu) in repeaters.iter_mut().zip(&mut cpu) {
-        *cpu += repeater.cpu_ms();
+    for (scraper, cpu) in scrapers.iter_mut().zip(&mut cpu) {
+        *cpu += scraper.cpu_ms();
         assert_eq!(
-            repeater.fetches(),
+            scraper.fetches(),
             1,
             "{} fetched once",
-            repeater.program.name
+            scraper.program.name
         );
         row(
-            repeater.program.name,
-            repeater.text.len(),
-            &mut repeater.times,
+            scraper.program.name,
+            scraper.text.len(),
+            &mut scraper.times,
             each(*cpu),
         );
     }
@@ -112,8 +109,8 @@ fn row(name: &str, bytes: usize, times: &mut Times, cpu: f64) {
     );
 }
 
-/// An exporter that has fetched and does not fetch again.
-struct Repeater {
+/// An exporter that has fetched once and does not fetch again.
+struct RepeatedScraper {
     program: Program,
     account: Simulator,
     exporter: Exporter,
@@ -122,13 +119,13 @@ struct Repeater {
     times: Times,
 }
 
-impl Repeater {
-    async fn start(program: Program, size: &Size) -> Repeater {
+impl RepeatedScraper {
+    async fn start(program: Program, size: &Size) -> RepeatedScraper {
         let account = simulator(size).await;
         let (exporter, http) = (program.start(&account), http());
         exporter.first_scrape(&http).await;
         let text = exporter.scrape(&http).await.unwrap();
-        Repeater {
+        RepeatedScraper {
             program,
             account,
             exporter,
@@ -158,7 +155,7 @@ impl Repeater {
     }
 }
 
-/// A thread that answers with the same bytes, whatever it is asked.
+/// A thread that sends the same response to every request.
 struct Static {
     thread_id: u32,
     url: String,
@@ -168,7 +165,7 @@ struct Static {
 
 impl Static {
     async fn start(text: String) -> Static {
-        let (told, tell) = oneshot::channel();
+        let (started, wait_for_start) = oneshot::channel();
         thread::spawn(move || {
             Builder::new_current_thread()
                 .enable_all()
@@ -176,12 +173,13 @@ impl Static {
                 .unwrap()
                 .block_on(async {
                     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                    told.send((thread_id(), listener.local_addr().unwrap()))
+                    started
+                        .send((thread_id(), listener.local_addr().unwrap()))
                         .unwrap();
                     serve(listener, text.into()).await;
                 });
         });
-        let (thread_id, address) = tell.await.unwrap();
+        let (thread_id, address) = wait_for_start.await.unwrap();
         Static {
             thread_id,
             url: format!("http://{address}"),

@@ -1,4 +1,4 @@
-//! From the start of the process until a scrape shows calls, and what each has on disk.
+//! The time from process start until a scrape shows calls, and the size on disk.
 
 use crate::baseline::http;
 use crate::program::{JAVASCRIPT, OURS, PYTHON};
@@ -17,14 +17,14 @@ pub async fn table() {
     let mut rows = [OURS, PYTHON, JAVASCRIPT].map(|program| (program, Times::default()));
     for _ in 0..STARTS {
         for (program, times) in &mut rows {
-            // A new account each time: a user may not log in so often.
+            // A new account each time, since logins of one user are limited.
             let account = simulator(&size).await;
             let start = async {
                 let exporter = program.start(&account);
                 exporter.first_scrape(&http()).await;
                 exporter
             };
-            // It is killed when the clock has been read.
+            // Dropped, and so killed, after the time is taken.
             drop(times.measure(start).await);
         }
     }

@@ -1,13 +1,13 @@
-//! Durations by the clock, and what is said of many.
+//! Measured durations and their percentiles.
 
 use tokio::time::Instant;
 
-/// Milliseconds, as many as were measured.
+/// Measured durations in milliseconds.
 #[derive(Default)]
 pub struct Times(Vec<f64>);
 
 impl Times {
-    /// Measures how long something takes.
+    /// Measures the duration of a future.
     pub async fn measure<T>(&mut self, work: impl Future<Output = T>) -> T {
         let started = Instant::now();
         let done = work.await;
@@ -19,7 +19,7 @@ impl Times {
         self.quantile(0.5)
     }
 
-    /// The least that so large a share does not exceed.
+    /// Returns the percentile for this share of the durations.
     pub fn quantile(&mut self, share: f64) -> f64 {
         self.0.sort_by(f64::total_cmp);
         let rank = (share * self.0.len() as f64).ceil() as usize;

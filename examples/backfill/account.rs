@@ -1,7 +1,7 @@
-//! The simulated account, as the exporter would meet it.
+//! The simulated account and its responses.
 //!
-//! Owns: how an answer looks by the limits and the timeline, and how long it takes. What is listed comes from the
-//! simulator's own door, so that its JSON is read as RingCentral's would be. Refuses to know: what is counted.
+//! Lists come from the simulator over its HTTP format, so that its JSON is parsed as RingCentral's would be. This module adds
+//! rate-limit headers and response times from the timeline.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,19 +21,20 @@ use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherCl
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::timeline::{Timeline, Weather};
+use crate::timeline::{FaultPhase, Timeline};
 
 const WINDOW: Duration = Duration::from_secs(60);
 const LATENCY_MS: std::ops::RangeInclusive<u64> = 60..=400;
 const JWT_LIFE_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// Within the fifth of the limit that the exporter leaves free: what remains moves, and nobody is refused.
+/// Requests of another client, within the fifth of the limit that the exporter leaves free: `Remaining` changes, and no
+/// request is refused.
 const OTHER_TOOL: OtherClient = OtherClient {
     requests: 2,
     first: Duration::from_secs(90),
     every: Duration::from_secs(7 * 60 + 20),
 };
 
-/// The account.
+/// The simulated account.
 pub struct Account {
     simulator: Simulator,
     http: reqwest::Client,
@@ -44,7 +45,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// A company of 200 that works by UTC.
+    /// Creates a company of 200 extensions with working hours in UTC.
     pub async fn open(seed: u64, timeline: Timeline) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -66,17 +67,17 @@ impl Account {
         })
     }
 
-    /// The account's id.
+    /// Returns the account's id.
     pub fn id(&self) -> String {
         self.simulator.account_id().to_string()
     }
 
-    /// When the JWT ends, in seconds since 1970.
+    /// Returns the JWT's expiry in Unix seconds.
     pub fn jwt_expiry(&self) -> f64 {
         (self.timeline.first() + JWT_LIFE_SECONDS) as f64
     }
 
-    /// The calls listed at an instant, without faxes.
+    /// Returns the calls listed at an instant, without faxes.
     pub async fn calls(&self, at: Moment) -> anyhow::Result<Vec<Call>> {
         let mut list = self.list.clone();
         list.query_pairs_mut()
@@ -93,7 +94,7 @@ impl Account {
         Ok(page.calls)
     }
 
-    /// The account's extensions.
+    /// Returns the account's extensions.
     pub fn directory(&self) -> Directory {
         let entries = self
             .simulator
@@ -110,15 +111,15 @@ impl Account {
         Directory::new(entries.collect())
     }
 
-    /// What the head of the answer says to a request, and how long the answer takes.
+    /// Returns the response headers of a request and the response time.
     pub fn answer(&mut self, operation: Operation, sent: Moment) -> (RateLimitHeaders, Duration) {
         let group = operation.group();
-        let notice = match (self.timeline.weather(sent.wall.as_second()), group) {
-            (Weather::Outage, _) => RateLimitHeaders {
+        let notice = match (self.timeline.fault_phase(sent.wall.as_second()), group) {
+            (FaultPhase::Outage, _) => RateLimitHeaders {
                 status: 503,
                 ..RateLimitHeaders::default()
             },
-            (Weather::Penalty(seconds), UsageGroup::Heavy) => refused(group, seconds),
+            (FaultPhase::Penalty(seconds), UsageGroup::Heavy) => refused(group, seconds),
             _ => self.admit(group, sent),
         };
         (notice, Duration::from_millis(self.dice.u64(LATENCY_MS)))

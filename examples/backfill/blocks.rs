@@ -1,8 +1,7 @@
-//! Scrapes, to files in the form of OpenMetrics.
+//! Writes scrapes as OpenMetrics files, one for each block of two hours.
 //!
-//! Owns: the labels and the samples that Prometheus itself adds to a scrape, and one file for each block of two hours.
-//! Prometheus' blocks are that long, and `promtool` reads its whole input anew for each block that it makes. Refuses to
-//! know: what the samples mean.
+//! Prometheus' blocks are two hours long, and `promtool` reads its whole input again for each block that it creates. Adds the
+//! labels and samples that Prometheus itself adds to a scrape.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,20 +10,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Seconds. Prometheus begins a block at each even hour in UTC.
+/// Length of a block in seconds. Prometheus starts blocks at even hours in UTC.
 const BLOCK: i64 = 2 * 60 * 60;
 
-/// The files of a history, written one after the other.
+/// The files, written one after the other.
 pub struct Blocks {
     folder: PathBuf,
-    /// As they stand between braces.
+    /// The target's labels, as written between braces.
     labels: String,
     files: u32,
     open: Option<(i64, BufWriter<File>)>,
 }
 
 impl Blocks {
-    /// No file yet, but their folder.
+    /// Creates the folder; files follow with the first scrape.
     pub fn new(folder: &Path, job: &str, instance: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let labels = format!(r#"instance="{}",job="{}""#, escaped(instance), escaped(job));
@@ -36,7 +35,7 @@ impl Blocks {
         })
     }
 
-    /// A scrape that was answered.
+    /// Writes a successful scrape.
     pub fn scraped(&mut self, at: i64, text: &str, took: Duration) -> anyhow::Result<()> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         for line in samples.clone() {
@@ -45,12 +44,12 @@ impl Blocks {
         self.prometheus(at, 1, took, samples.count())
     }
 
-    /// A scrape that found nobody: Prometheus tells so by samples of its own.
+    /// Writes a failed scrape, for which Prometheus records only its own samples.
     pub fn missed(&mut self, at: i64) -> anyhow::Result<()> {
         self.prometheus(at, 0, Duration::ZERO, 0)
     }
 
-    /// Ends the last file; gives how many there are.
+    /// Finishes the last file and returns the number of files.
     pub fn finish(mut self) -> anyhow::Result<u32> {
         self.end_file()?;
         Ok(self.files)
@@ -71,7 +70,7 @@ impl Blocks {
         self.sample(at, &format!("scrape_samples_scraped {samples}"))
     }
 
-    /// A label value may hold spaces and braces, so the line is taken apart from its end.
+    /// Splits the line from its end, since a label value may contain spaces and braces.
     fn sample(&mut self, at: i64, line: &str) -> anyhow::Result<()> {
         let (series, value) = line
             .rsplit_once(' ')
@@ -105,7 +104,7 @@ impl Blocks {
     }
 }
 
-/// A file of an older history would be taken for a part of this one, so it is not overwritten.
+/// Creates a file; an existing one is an error, since it would mix two histories.
 fn create(folder: &Path, number: u32) -> anyhow::Result<BufWriter<File>> {
     let path = folder.join(format!("{number:04}.om"));
     let file = File::create_new(&path).with_context(|| path.display().to_string())?;

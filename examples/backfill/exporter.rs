@@ -1,7 +1,7 @@
-//! The exporter on simulated time.
+//! The exporter's stages on simulated time.
 //!
-//! Owns: calling its pure stages in the order in which its observer and client do, with the time as an argument: the
-//! client itself reads the clock. Refuses to know: what the stages count and decide.
+//! The client reads the clock itself, so this calls the pure stages in the same order as collector and client do, with the
+//! time as an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,16 +35,16 @@ const METRICS: Metrics = Metrics {
     max_extensions: 10_000,
 };
 const TOKEN_SECONDS: u64 = 3600;
-/// How often the list of extensions is read, and how soon again after a failure: as `observer::book` has it.
+/// Refresh interval of the list of extensions, and the retry interval after a failure: as in `account::directory_cache`.
 const DIRECTORY_EVERY: Duration = Duration::from_secs(60 * 60);
 const DIRECTORY_AGAIN: Duration = Duration::from_secs(5 * 60);
 
-/// An exporter from its start.
+/// An exporter since its start.
 pub struct Exporter {
     config: config::Account,
     started: Moment,
     labels: LabelLimiter,
-    ledger: CallTracker,
+    tracker: CallTracker,
     instruments: AccountMetrics,
     kept: Kept,
     budget: Budget,
@@ -53,11 +53,11 @@ pub struct Exporter {
     known: AccountState,
 }
 
-/// A request's end: when it came, and whether it was well.
+/// End of a request: its time, and whether it succeeded.
 type Answered = (Moment, Result<(), Error>);
 
 impl Exporter {
-    /// An exporter that starts now and has asked for nothing yet.
+    /// Creates an exporter that has sent no request yet.
     pub fn new(limit: u64, jwt_expiry: f64, now: Moment) -> anyhow::Result<Self> {
         let config = account(limit)?;
         let api = ApiStatus {
@@ -67,7 +67,7 @@ impl Exporter {
         Ok(Self {
             started: now,
             labels: LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions),
-            ledger: CallTracker::default(),
+            tracker: CallTracker::default(),
             instruments: AccountMetrics::new(&config.name, METRICS.extension_calls)?,
             kept: Kept::default(),
             budget: Budget::new(SCRAPE.min_interval),
@@ -81,7 +81,7 @@ impl Exporter {
         })
     }
 
-    /// The answer to a scrape that comes at `now`, and when it leaves. What is done beside the scrapes is done then.
+    /// Returns the response to a scrape at `now` and its time, then runs maintenance.
     pub async fn scrape(
         &mut self,
         account: &mut Account,
@@ -104,7 +104,7 @@ impl Exporter {
         may_begin && self.budget.next_fetch_at(now).is_past(now)
     }
 
-    /// A login if need be, then the list; the first list waits for the directory too.
+    /// Logs in if needed, then fetches the list; the first fetch also reads the list of extensions.
     async fn fetch(&mut self, account: &mut Account, started: Moment) -> anyhow::Result<Moment> {
         self.budget.record_fetch_start(started);
         let (taken, begun) = match self.auth.status(started) {
@@ -112,7 +112,7 @@ impl Exporter {
             TokenStatus::Valid | TokenStatus::RenewalDue => (started, Ok(())),
         };
         let (answered, outcome) = match begun {
-            Ok(()) => self.walk(account, taken),
+            Ok(()) => self.fetch_pages(account, taken),
             failed => (taken, failed),
         };
         self.report(&outcome, answered.saturating_duration_since(started));
@@ -129,8 +129,8 @@ impl Exporter {
         Ok(ready)
     }
 
-    /// The list of this company never has a second page.
-    fn walk(&mut self, account: &mut Account, taken: Moment) -> Answered {
+    /// Fetches the list, which never has a second page for this company.
+    fn fetch_pages(&mut self, account: &mut Account, taken: Moment) -> Answered {
         let (answered, outcome) = self.request(account, Operation::ActiveCalls, taken);
         self.budget.record_page_count(if outcome.is_ok() {
             PageCount::Exact(1)
@@ -152,7 +152,7 @@ impl Exporter {
     }
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
-        let news = self.ledger.update(calls, taken);
+        let news = self.tracker.update(calls, taken);
         self.instruments.calls.record(&news, &mut self.labels);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
         self.instruments
@@ -217,7 +217,7 @@ impl Exporter {
         self.budget.next_request_at(operation, now).is_past(now)
     }
 
-    /// Counted as the transport counts.
+    /// Records the request as the transport does.
     fn request(&mut self, account: &mut Account, operation: Operation, sent: Moment) -> Answered {
         self.budget.record_request(operation, sent);
         self.instruments.api.record_request(operation);
@@ -260,7 +260,7 @@ impl Exporter {
         )?)
     }
 
-    /// This tool's own process, but for its start.
+    /// Returns the stats of this tool's process, with the simulated start time.
     fn exporter(&self) -> exposition::ExporterInfo {
         let mut exporter = exposition::ExporterInfo::collect(ReloadStatus::loaded_at(self.started));
         if let Some(process) = &mut exporter.process {

@@ -1,6 +1,4 @@
-//! What the user typed.
-//!
-//! Owns: names, bounds and help texts of the flags.
+//! Command-line flags and their validation.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +6,14 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 
-/// Write what Prometheus would have scraped from the exporter over some days of a simulated account.
+/// Writes the samples that Prometheus would have scraped over some days of a simulated account.
 #[derive(Debug, Parser)]
 #[command(
     name = "history",
     after_help = "Each file is for `promtool tsdb create-blocks-from openmetrics FILE DATA`."
 )]
 pub struct Flags {
-    /// Folder for the files 0000.om and so on, one for two hours; made if need be, none is overwritten [required]
+    /// Folder for the files 0000.om, 0001.om, …, one per two hours; created if missing, existing files are an error [required]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Days before the end, 1 to 366
@@ -24,13 +22,13 @@ pub struct Flags {
     /// Seconds from one scrape to the next, 1 to 300; above 100 the exporter sees a gap at each
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(i64).range(1..=300))]
     pub step: i64,
-    /// Another seed gives another company, other calls and other latencies
+    /// Seed of the company, its calls and latencies
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
-    /// The last scrape, in seconds since 1970 [default: now, rounded down to the step]
+    /// Time of the last scrape in Unix seconds [default: now, rounded down to the step]
     #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(EARLIEST_END..=LATEST_END))]
     end: Option<i64>,
-    /// Calls that the account can hold at once, 1 to 1000000
+    /// Concurrent calls that the account allows, 1 to 1000000
     #[arg(long, value_name = "NUMBER", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub limit: u64,
     /// Value of the label `job`
@@ -41,20 +39,20 @@ pub struct Flags {
     pub instance: String,
 }
 
-/// 1971-01-02: the longest history that ends here begins in 1970.
+/// 1971-01-02: the longest history that ends here starts in 1970.
 const EARLIEST_END: i64 = 366 * 86_400;
 /// 2100-01-01.
 const LATEST_END: i64 = 4_102_444_800;
 
 impl Flags {
-    /// The folder. (A missing one, clap would tell of in several lines.)
+    /// Returns the folder. Checked here, since clap reports a missing flag in several lines.
     pub fn folder(&self) -> Result<&Path, &'static str> {
         self.out
             .as_deref()
             .ok_or("--out is required: the folder for the files")
     }
 
-    /// When the last scrape is, in seconds since 1970.
+    /// Returns the time of the last scrape in Unix seconds.
     pub fn end(&self, now: Timestamp) -> i64 {
         self.end
             .unwrap_or_else(|| now.as_second() - now.as_second().rem_euclid(self.step))

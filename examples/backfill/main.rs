@@ -1,26 +1,24 @@
-//! What Prometheus would have scraped from the exporter over some days, as OpenMetrics text for
+//! Writes what Prometheus would have scraped from the exporter over some days, as OpenMetrics text for
 //! `promtool tsdb create-blocks-from openmetrics`.
 //!
-//! Owns: putting the exporter's own stages, run on simulated time against the simulated account, behind one scrape a
-//! step. Nothing is counted here. Refuses to know: what the numbers mean, and Prometheus' storage.
+//! Runs the exporter's own stages on simulated time against the simulated account, one scrape a step.
 //!
-//! | module | what it owns |
+//! | module | contents |
 //! |---|---|
-//! | [`flags`] | what the user typed |
-//! | [`timeline`] | the steps, and what goes wrong when |
-//! | [`account`] | the simulated account's answers |
-//! | [`exporter`] | the exporter, with the time as an argument |
-//! | [`blocks`] | files of two hours each, in the form of OpenMetrics |
+//! | [`flags`] | command-line flags |
+//! | [`timeline`] | steps, and outages, penalties and restarts |
+//! | [`account`] | responses of the simulated account |
+//! | [`exporter`] | the exporter's stages, with the time as an argument |
+//! | [`blocks`] | OpenMetrics files of two hours each |
 //!
-//! Where such a history differs from a real one:
+//! Differences from real data:
 //!
-//! - A series that vanishes from one step to the next lingers in queries for up to five minutes. Prometheus marks the end
-//!   of a series with a special NaN, which OpenMetrics text cannot express.
-//! - The `process_*` families are those of this tool as it runs, but for `process_start_time_seconds`, which is the
-//!   simulated exporter's.
+//! - A series that disappears stays in query results for up to five minutes. Prometheus marks the end of a series with a
+//!   special NaN, which OpenMetrics text cannot express.
+//! - The `process_*` families are those of this tool, except `process_start_time_seconds`, which is simulated.
 //! - Families have no type and no help text.
 //!
-//! But for those of the process, the same flags give the same samples.
+//! Except for the `process_*` families, the same flags produce the same samples.
 
 mod account;
 mod blocks;
@@ -44,9 +42,9 @@ use exporter::Exporter;
 use flags::Flags;
 use timeline::Timeline;
 
-/// Could not write a history.
+/// Exit code if the files cannot be written.
 const FAILED: u8 = 1;
-/// Bad flags.
+/// Exit code for invalid flags.
 const MISUSED: u8 = 2;
 
 #[tokio::main(flavor = "current_thread")]
@@ -71,7 +69,7 @@ fn ended(code: u8, line: &str) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The step at which the exporter is restarted finds nobody listening.
+/// Runs one step; during a restart of the exporter the scrape fails.
 async fn write(flags: &Flags, folder: &Path) -> anyhow::Result<()> {
     let timeline = Timeline::new(flags.days, flags.step, flags.end(Moment::now().wall));
     let mut account = Account::open(flags.seed, timeline.clone()).await?;
@@ -97,7 +95,7 @@ async fn write(flags: &Flags, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first step by the wall clock; the monotonic one may begin anywhere.
+/// Returns the first step by the wall clock, with an arbitrary monotonic time.
 fn beginning(timeline: &Timeline) -> anyhow::Result<Moment> {
     let wall = Timestamp::from_second(timeline.first()).context("the first step is no time")?;
     Ok(Moment {

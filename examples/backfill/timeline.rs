@@ -1,8 +1,6 @@
-//! When scrapes come, and what goes wrong meanwhile.
+//! The times of scrapes, and of the faults in between.
 //!
-//! Owns: the steps, and the hours of an outage, a penalty and a restart. Days are counted in UTC, from the one on which
-//! the history begins; what does not fit into the history is left out. Refuses to know: what the exporter makes of it.
-//! All times are seconds since 1970.
+//! Days are counted in UTC from the first one. An event that does not fit completely is left out. All times are Unix seconds.
 
 use std::ops::Range;
 
@@ -10,18 +8,18 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The API at an instant.
+/// State of the API at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    /// It answers.
+pub enum FaultPhase {
+    /// The API answers.
     Fair,
-    /// It is out of order.
+    /// The API is down.
     Outage,
-    /// Something else has used up the limit, and the penalty goes on for so many seconds.
+    /// Another client has used up the limit; the penalty lasts this many more seconds.
     Penalty(u64),
 }
 
-/// The steps and the events.
+/// Steps and events.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     last: i64,
@@ -33,7 +31,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// So many days that end with a scrape at `last`, and one each step before.
+    /// Creates a timeline of this many days that ends with a scrape at `last`.
     pub fn new(days: i64, step: i64, last: i64) -> Self {
         let count = (days * DAY / step).max(1);
         let never = last..last;
@@ -51,34 +49,34 @@ impl Timeline {
         timeline
     }
 
-    /// The first scrape.
+    /// Returns the time of the first scrape.
     pub fn first(&self) -> i64 {
         self.last - (self.count - 1) * self.step
     }
 
-    /// All scrapes, in order.
+    /// Returns the times of all scrapes, in order.
     pub fn steps(&self) -> impl Iterator<Item = i64> + use<> {
         let (first, step) = (self.first(), self.step);
         (0..self.count).map(move |n| first + n * step)
     }
 
-    /// Whether the exporter is being restarted at this step.
+    /// Returns whether the exporter is restarting at this step.
     pub fn restarts_at(&self, at: i64) -> bool {
         self.restart.contains(&at)
     }
 
-    /// What a request meets.
-    pub fn weather(&self, at: i64) -> Weather {
+    /// Returns the state of the API for a request.
+    pub fn fault_phase(&self, at: i64) -> FaultPhase {
         if self.outage.contains(&at) {
-            Weather::Outage
+            FaultPhase::Outage
         } else if self.penalty.contains(&at) {
-            Weather::Penalty(self.penalty.end.abs_diff(at))
+            FaultPhase::Penalty(self.penalty.end.abs_diff(at))
         } else {
-            Weather::Fair
+            FaultPhase::Fair
         }
     }
 
-    /// An event on a day of the history, the first being 1; an empty one if the history does not hold all of it.
+    /// Returns the span of an event on a day (the first is 1); empty if it does not fit completely.
     fn event(&self, day: i64, past_midnight: i64, long: i64) -> Range<i64> {
         let first_midnight = self.first() - self.first().rem_euclid(DAY);
         let from = first_midnight + (day - 1) * DAY + past_midnight;

@@ -101,7 +101,7 @@ async fn account_flag_limits_check_to_one_account() {
     assert!(fixture.accounts[0].has_no_requests() && fixture.accounts[2].has_no_requests());
     let (code, report, error) = output(fixture.command(&["--account", "d"])).await;
     let expected =
-        "ringcentral-exporter: --account: there is no account \"d\"; accepted is a, b, c\n";
+        "ringcentral-exporter: --account: unknown account \"d\": expected one of a, b, c\n";
     assert_eq!(
         (code, report.as_str(), error.as_str()),
         (Some(2), "", expected)

@@ -115,11 +115,11 @@ async fn account_parameter_limits_series() {
 async fn landing_page_shows_state_without_scripts() {
     let exporter = TestExporter::start(Scenario::normal()).await;
     let before = exporter.get("/", &[]).await;
-    assert!(before.text.contains("Not yet fetched"), "{}", before.text);
+    assert!(before.text.contains(">Pending<"), "{}", before.text);
     exporter.scrape().await;
     let after = exporter.get("/", &[]).await;
     assert!(
-        after.text.contains(">Fine<") && after.text.contains("heavy: 9 of 10 in 60 s"),
+        after.text.contains(">OK<") && after.text.contains("heavy: 9 of 10 left in 60 s"),
         "{}",
         after.text
     );
@@ -150,7 +150,7 @@ async fn landing_page_shows_failure_with_advice() {
         "403 CMN-408",
         "--ringcentral.level=extension",
         "not_admin",
-        "The next try is in",
+        "The next attempt is in",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }

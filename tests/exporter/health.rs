@@ -74,7 +74,7 @@ async fn other_program_on_port_is_unhealthy() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: the answer is 503")
+            format!("http://{address}/-/healthy: unexpected status 503")
         )
     );
     let address = start_server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
@@ -82,7 +82,9 @@ async fn other_program_on_port_is_unhealthy() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: another program answers there")
+            format!(
+                "http://{address}/-/healthy: unexpected response: another program uses this address"
+            )
         )
     );
     let address = start_server(
@@ -101,7 +103,7 @@ async fn hanging_exporter_is_unhealthy_after_3_s() {
         health(&address).await,
         (
             Some(1),
-            format!("http://{address}/-/healthy: no answer in 3 s")
+            format!("http://{address}/-/healthy: no response within 3 s")
         )
     );
     assert!(

@@ -120,7 +120,7 @@ async fn fifty_accounts_are_listed_failing_first() {
         "{states:?}"
     );
     assert!(
-        wide.dom.contains("50 accounts: 5 failing, 45 fine."),
+        wide.dom.contains("50 accounts: 5 failing, 45 ok."),
         "{}",
         wide.dom
     );

@@ -33,16 +33,16 @@ async fn ok_state_is_shown() {
     let rig = TestExporter::start(Scenario::normal()).await;
     rig.scrape().await;
     let words = [
-        "1 account: fine.",
-        ">Fine<",
+        "1 account: ok.",
+        ">OK<",
         "calls in progress",
-        "heavy: 9 of 10 in 60 s",
-        "a fetch every 7.5 s at most",
-        "200 extensions, read",
-        "ends in 59 min",
-        ", in 29 days",
+        "heavy: 9 of 10 left in 60 s",
+        "at most one fetch every 7.5 s",
+        "200 extensions, fetched",
+        "expires in 59 min",
+        "expires in 29 days",
         "/metrics?account=default",
-        "<title>Fine: ",
+        "<title>OK: ",
     ];
     assert_page_shows(&rig, "fine", &words).await;
     assert_eq!(
@@ -56,10 +56,10 @@ async fn ok_state_is_shown() {
 async fn pending_state_is_shown() {
     let rig = TestExporter::start(Scenario::normal()).await;
     let words = [
-        "1 account: not yet fetched.",
-        "the first scrape does it",
+        "1 account: pending.",
+        "the first scrape starts a fetch",
         "Calls unknown",
-        "none so far",
+        "none yet",
     ];
     assert_page_shows(&rig, "unfetched", &words).await;
     assert!(
@@ -88,7 +88,7 @@ async fn failing_state_is_shown() {
         "403 CMN-408",
         "What to do",
         "--ringcentral.level=extension",
-        "The next try is in",
+        "The next attempt is in",
     ];
     assert_page_shows(&rig, "failing", &words).await;
 }
@@ -106,7 +106,7 @@ async fn blocked_state_is_shown() {
         ">Blocked<",
         "This passes by itself",
         "rate_limited",
-        "The next try is in 9 min",
+        "The next attempt is in 9 min",
         "an app of its own",
     ];
     assert_page_shows(&rig, "blocked", &words).await;
@@ -126,8 +126,8 @@ async fn stale_state_is_shown() {
         &[
             ">Stale<",
             "Calls unknown",
-            "last seen",
-            "does Prometheus scrape?",
+            "last fetched",
+            "Does Prometheus scrape this exporter?",
         ],
     )
     .await;
@@ -159,10 +159,10 @@ async fn failed_reload_is_shown() {
         &rig,
         "reload",
         &[
-            ">Fine<",
+            ">OK<",
             "The last reload failed",
-            "A restart would not come up",
-            "correct it",
+            "A restart would fail",
+            "Correct the error that the log shows",
         ],
     )
     .await;
@@ -177,7 +177,7 @@ async fn unread_extension_list_is_shown() {
     .await;
     rig.scrape().await;
     let words = [
-        ">Fine<",
+        ">OK<",
         "The list of extensions was not read",
         "extensions_forbidden",
         "Read Accounts",

@@ -44,7 +44,7 @@ async fn health_check_skips_verification_and_basic_auth() {
 async fn health_check_suggests_tcp_probe_for_client_certs() {
     let client_auth = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
     let exporter = TestExporter::start(&format!("{TLS}{client_auth}"), &[]).await;
-    let line = "clients need a certificate, and a health check has none: use a TCP probe";
+    let line = "client certificate required, which `health` does not have: use a TCP probe";
     let (code, error) = health(&exporter).await;
     assert!(
         code == Some(1) && error.starts_with("https://") && error.ends_with(line),

@@ -68,29 +68,36 @@ fn assert_matches_golden(report: &str, name: &str) {
     );
 }
 
-/// Replaces the values that differ between runs: ports, dates and request ids.
+/// Replaces the values that differ between runs: ports, dates, durations and request ids.
 fn mask(report: &str) -> String {
     let mut lines: Vec<_> = report.lines().map(mask_line).collect();
     lines.push(String::new());
     lines.join("\n")
 }
 
+/// Masks one line.
 fn mask_line(line: &str) -> String {
     let masks = [
-        ("  request id  ", "ID"),
-        ("  JWT         ends on ", "DATE: in N days"),
+        ("  request id    ", "ID"),
+        ("  JWT           expires in ", "N days (DATE)"),
+        ("  last fetch    failed after ", "N ms"),
+        ("  extensions    200 extensions, fetched ", "N s ago"),
     ];
-    if let Some((start, mask)) = masks
-        .iter()
-        .find(|(start, _)| line.starts_with(start) && !line.contains("past"))
+    for (start, mask) in masks {
+        if line.starts_with(start) {
+            return format!("{start}{mask}");
+        }
+    }
+    if line.starts_with("  last fetch    ")
+        && let Some((fetched, _)) = line.rsplit_once(" in ")
     {
-        return format!("{start}{mask}");
+        return format!("{fetched} in N ms");
     }
     match line
         .rsplit_once("127.0.0.1:")
         .or_else(|| line.rsplit_once("localhost:"))
     {
-        Some((before, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
             format!("{before}LOOPBACK:PORT")
         }
         _ => line.to_owned(),

@@ -112,7 +112,10 @@ async fn jwt_expiring_soon_is_a_warning() {
         &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
         "jwt_ends_soon",
     );
-    assert!(words.contains(": in 4 days\n"), "{words}");
+    assert!(
+        words.contains("  JWT           expires in 4 days ("),
+        "{words}"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +125,7 @@ async fn unknown_account_name_is_rejected() {
     assert_output(check_command(&simulator, &named), 0, "ok_named").await;
     let (code, words, error) = output(check_command(&simulator, &["--account", "paris"])).await;
     let expected =
-        "ringcentral-exporter: --account: there is no account \"paris\"; accepted is default\n";
+        "ringcentral-exporter: --account: unknown account \"paris\": expected one of default\n";
     assert_eq!(
         (code, words.as_str(), error.as_str()),
         (Some(2), "", expected)
