@@ -1,8 +1,9 @@
-//! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
+//! Tests of invalid flags and variables: one line that names the flag or variable, and exit code 2.
 
 use crate::common::exporter_process::{command, output};
 
-/// The line that the program ends with, given these flags and variables beside the three required ones.
+/// Runs the exporter with these flags and variables, in addition to the three required variables,
+/// and returns the error without the prefix `ringcentral-exporter: `.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(flags);
     command
@@ -21,7 +22,7 @@ async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_value_that_is_not_accepted_is_told_with_what_is() {
+async fn invalid_flag_error_shows_accepted_values() {
     let cases = [
         (
             "--web.listen-address=localhost",
@@ -130,7 +131,7 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
 }
 
 #[tokio::test]
-async fn what_needs_the_label_extension_is_an_error_without_it() {
+async fn extension_metrics_require_extension_label() {
     for flag in ["--metrics.extension-info", "--metrics.extension-calls"] {
         let complaint = complaint(&["--metrics.extension-label=off", flag], &[]).await;
         let expected = r#"--metrics.extension-label: invalid value "off": expected number or id with --metrics.extension-info or --metrics.extension-calls"#;
@@ -139,7 +140,7 @@ async fn what_needs_the_label_extension_is_an_error_without_it() {
 }
 
 #[tokio::test]
-async fn a_variable_is_named_where_the_value_came_from_it() {
+async fn invalid_variable_is_named_in_error() {
     let cases = [
         (
             "RC_LEVEL",
@@ -178,7 +179,7 @@ async fn a_variable_is_named_where_the_value_came_from_it() {
 }
 
 #[tokio::test]
-async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
+async fn empty_required_variable_is_reported_missing() {
     let cases = [
         (
             "RC_CLIENT_ID",
@@ -199,7 +200,7 @@ async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
 }
 
 #[tokio::test]
-async fn a_secret_and_its_file_together_are_one_too_many() {
+async fn secret_from_two_sources_is_rejected() {
     let both = complaint(&[], &[("RC_JWT_FILE", "/run/secrets/jwt")]).await;
     assert_eq!(
         both,
@@ -217,7 +218,7 @@ async fn a_secret_and_its_file_together_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
+async fn unreadable_or_empty_secret_is_rejected() {
     let missing = complaint(&[], &[("RC_JWT", ""), ("RC_JWT_FILE", "/nonexistent/jwt")]).await;
     let expected = "RC_JWT_FILE: cannot read /nonexistent/jwt: No such file or directory (os error 2): \
         expected the path of a file with the user's JWT";
@@ -236,14 +237,14 @@ async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_secret_in_the_wrong_variable_is_not_repeated() {
+async fn secret_in_wrong_variable_is_not_printed() {
     let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1l".repeat(8);
-    for (variable, instead_of) in [
+    for (variable, omitted) in [
         ("RC_JWT_FILE", "RC_JWT"),
         ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"),
         ("RC_CLIENT_ID", "RC_X"),
     ] {
-        let complaint = complaint(&[], &[(instead_of, ""), (variable, &secret)]).await;
+        let complaint = complaint(&[], &[(omitted, ""), (variable, &secret)]).await;
         assert!(
             complaint.starts_with(variable) && !complaint.contains("eyJ"),
             "{complaint}"
@@ -252,7 +253,7 @@ async fn a_secret_in_the_wrong_variable_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_found_at_the_start() {
+async fn ca_file_without_certificates_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, "no certificate").unwrap();
@@ -265,7 +266,7 @@ async fn a_file_without_certificates_is_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn help_and_version_end_well() {
+async fn help_and_version_exit_0() {
     let (code, help, _) = output(command(&["--help"])).await;
     assert_eq!(code, Some(0));
     for word in [
@@ -279,7 +280,7 @@ async fn help_and_version_end_well() {
     }
     assert!(
         !help.contains("--ringcentral.client-secret "),
-        "a secret has no flag"
+        "a secret must not have a flag"
     );
     let (code, version, _) = output(command(&["--version"])).await;
     assert_eq!(

@@ -77,7 +77,7 @@ impl Judge {
             return;
         };
         let listed = oracle::fetch_listed(&world.simulator().url(), listed_at).await;
-        let truth = oracle::samples_for("default", &listed, &world.rig.numbers());
+        let truth = oracle::samples_for("default", &listed, &world.rig.extension_numbers());
         let mut shown = seen.samples.clone();
         shown.retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap()));
         self.compared += 1;

@@ -21,8 +21,8 @@
 mod common;
 mod judge;
 #[allow(dead_code, reason = "another test program's, which uses all of it")]
-#[path = "../exporter/rig.rs"]
-mod rig;
+#[path = "../exporter/harness.rs"]
+mod test_exporter;
 mod troubles;
 mod world;
 

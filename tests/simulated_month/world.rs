@@ -14,7 +14,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tempfile::TempDir;
 
 use crate::common::clock::ManualClock;
-use crate::rig::Rig;
+use crate::test_exporter::TestExporter;
 
 /// What a scrape got, by series.
 pub type Samples = BTreeMap<String, f64>;
@@ -31,7 +31,7 @@ const REAL_PATIENCE: Duration = Duration::from_millis(20);
 const STEP: Duration = Duration::from_millis(500);
 
 pub struct World {
-    pub rig: Rig,
+    pub rig: TestExporter,
     clock: ManualClock,
     folder: TempDir,
     /// Dropped, it lets the blocking task end.
@@ -46,7 +46,7 @@ impl World {
         let clock = ManualClock::new();
         let folder = tempfile::tempdir().unwrap();
         let jwt = folder.path().join("jwt");
-        let rig = Rig::configured(clock.attach_to(scenario()), |config| {
+        let rig = TestExporter::start_with(clock.attach_to(scenario()), |config| {
             if let SecretSource::Value(value) = &config.accounts[0].jwt {
                 std::fs::write(&jwt, secrecy::ExposeSecret::expose_secret(value)).unwrap();
             }
@@ -119,7 +119,7 @@ impl World {
     async fn get(&self) -> Samples {
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         tokio::select! {
-            (_, body) = self.rig.raw(request) => read(&String::from_utf8(body).unwrap()),
+            (_, body) = self.rig.send_raw(request) => read(&String::from_utf8(body).unwrap()),
             () = self.push() => unreachable!("it pushes for ever"),
         }
     }

@@ -1,39 +1,44 @@
-//! The table of faults.
+//! The table of faults that `case` tests in the same way.
 //!
-//! For each row `trial` checks: the scrape is answered with 200 and in time, `up` is 0, the reason is counted once,
-//! the families about calls are kept until max-age and absent after, the log has this line, so many requests left,
-//! and all is well again once the fault has gone.
+//! For each row it asserts that the scrape is answered in time with status 200, that
+//! `ringcentral_up` is 0, that the reason is counted once, that the call families are kept until
+//! `--scrape.max-age` and absent afterwards, that the log has the expected line, that the expected
+//! number of requests is sent, and that a fetch succeeds once the fault has ended.
 
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{FaultKind, SimResponse};
 
-use super::trial::trial;
+use crate::faults::case;
 
-/// Where a fault meets the exporter.
+/// The request in whose response a fault is injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its first login.
+    /// The first login.
     Login,
-    /// The first page of a list, after a fetch that went well.
+    /// The first page of the call list, after a successful fetch.
     FirstPage,
-    /// The second page of such a list.
+    /// The second page of the call list, after a successful fetch.
     SecondPage,
 }
 
-/// A fault and what must come of it.
+/// A fault and its expected effects.
 pub struct Row {
     pub name: &'static str,
     pub stage: Stage,
     pub fault: FaultKind,
+    /// The label `reason` of `ringcentral_api_request_failures_total`.
     pub reason: &'static str,
+    /// A part of the log line.
     pub log: &'static str,
-    /// Requests of the operation that leave for the one scrape.
+    /// The number of requests of the operation during the failing scrape.
     pub requests: usize,
-    /// Whether nothing may be sent for two seconds after it.
-    pub silences: bool,
+    /// Whether the response starts a penalty of 2 s, in which no request may be sent.
+    pub starts_penalty: bool,
 }
 
+/// Returns a row with the defaults: one request per page, and a penalty if the response has the
+/// header `Retry-After`.
 fn row(
     name: &'static str,
     stage: Stage,
@@ -43,7 +48,10 @@ fn row(
 ) -> Row {
     let requests = if stage == Stage::SecondPage { 2 } else { 1 };
     let fault = fault.into();
-    let silences = matches!(&fault, FaultKind::Status { headers, .. } if headers.iter().any(|(name, _)| name == "Retry-After"));
+    let starts_penalty = match &fault {
+        FaultKind::Status { headers, .. } => headers.iter().any(|(name, _)| name == "Retry-After"),
+        _ => false,
+    };
     Row {
         name,
         stage,
@@ -51,14 +59,16 @@ fn row(
         reason,
         log,
         requests,
-        silences,
+        starts_penalty,
     }
 }
 
+/// Returns a fault that replaces the body.
 fn body(text: &'static str) -> FaultKind {
     FaultKind::Body(text.into())
 }
 
+/// Returns a redirect to this location.
 fn redirect(location: &str) -> FaultKind {
     FaultKind::Redirect {
         status: 302,
@@ -66,11 +76,12 @@ fn redirect(location: &str) -> FaultKind {
     }
 }
 
+/// Returns a 429 of the rate-limit group `heavy`.
 fn heavy_429(retry_after: Option<u64>) -> SimResponse {
     SimResponse::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
 }
 
-/// A date three seconds from now, as a server writes it.
+/// Returns the HTTP date three seconds from now.
 fn soon() -> String {
     httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3))
 }
@@ -135,12 +146,12 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn every_fault_is_a_sample_and_passes() {
-    let trials: Vec<_> = rows()
-        .into_iter()
-        .map(|row| tokio::spawn(trial(row)))
-        .collect();
-    for trial in trials {
-        trial.await.unwrap();
+async fn scrapes_report_every_fault_until_recovery() {
+    let mut cases = Vec::new();
+    for row in rows() {
+        cases.push(tokio::spawn(case::run(row)));
+    }
+    for case in cases {
+        case.await.unwrap();
     }
 }
