@@ -1,10 +1,10 @@
 //! Property tests of the call tracker: over simulated days it counts each call of the simulated
 //! company once.
 //!
-//! Everything runs in this process and without a clock. `simulated_day` has the calls and the fetches
-//! that the exporter's budget allows, `oracle` counts by a second implementation of the contract,
-//! `counter_totals` compares the two, and `memory` measures what a tracker holds. The trackers in
-//! `mutants` have defects and must fail: they test the test.
+//! Everything runs in this process and without a clock. `simulated_day` has the calls and the
+//! fetches that the exporter's budget allows, `oracle` counts by a second implementation of the
+//! contract, `counter_totals` compares the two, and `memory` measures what a tracker holds. The
+//! trackers in `mutants` have defects and must fail: they test the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -180,8 +180,8 @@ fn day_of_500_000_calls_is_exact() {
 }
 
 /// The window allows two fetches of four pages or one of five pages, so a list that grows during a
-/// fetch costs that fetch and a window. With a short interval the next list is fetched before a call
-/// has left the list.
+/// fetch costs that fetch and a window. With a short interval the next list is fetched before a
+/// call has left the list.
 #[test]
 fn list_above_half_the_window_is_exact_at_5_s() {
     let day = SimulatedDay::large_from_morning();
@@ -214,7 +214,8 @@ fn scrapes_every_5_minutes_report_coverage_gaps() {
     );
 }
 
-/// Asserts that the tracker reports gaps and lost calls, and counts no call that did not end or twice.
+/// Asserts that the tracker reports gaps and lost calls, and counts no call that did not end or
+/// twice.
 fn assert_gaps_reported(day: &SimulatedDay, run: &Run) {
     let (first, last) = (run.history.first(), run.history.last());
     let ended = oracle::ended(&day.switchboard, first, last);

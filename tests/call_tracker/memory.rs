@@ -1,7 +1,7 @@
 //! Memory of a tracker over a day, in entries and in resident memory.
 //!
-//! Resident memory is that of the whole process, so the test runs itself in a second process without
-//! other tests.
+//! Resident memory is that of the whole process, so the test runs itself in a second process
+//! without other tests.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -70,8 +70,8 @@ struct MeasuredRun {
 }
 
 impl MeasuredRun {
-    /// Runs until this time of the day and returns the usage, which must match the lists of the last
-    /// ten minutes.
+    /// Runs until this time of the day and returns the usage, which must match the lists of the
+    /// last ten minutes.
     fn advance_to(&mut self, time_of_day_ms: i64) -> Usage {
         let from = match self.fetch_times.last() {
             Some(last) => last + 1,

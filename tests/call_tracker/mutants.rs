@@ -1,4 +1,5 @@
-//! Trackers with a deliberate defect: each wraps the real tracker and falsifies its input or output.
+//! Trackers with a deliberate defect: each wraps the real tracker and falsifies its input or
+//! output.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

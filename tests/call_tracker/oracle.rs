@@ -1,8 +1,9 @@
 //! Test oracle: the counts that the tracker must reach, by a second implementation of the contract.
 //!
 //! Counts of ended calls come from the switchboard, whatever was fetched. Counts of sessions, lost
-//! calls and gaps come from the fetched lists, evaluated at the end of the day with the whole history
-//! of each session and record. Uses the records of the simulator and no type of the exporter.
+//! calls and gaps come from the fetched lists, evaluated at the end of the day with the whole
+//! history of each session and record. Uses the records of the simulator and no type of the
+//! exporter.
 
 use std::collections::{BTreeSet, HashMap};
 

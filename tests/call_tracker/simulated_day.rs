@@ -37,7 +37,8 @@ pub struct SimulatedDay {
 }
 
 impl SimulatedDay {
-    /// Returns a day of about 20,000 calls from 10:00, so that the first and the last list are long.
+    /// Returns a day of about 20,000 calls from 10:00, so that the first and the last list are
+    /// long.
     pub fn medium() -> Self {
         Self::new(200, 28.2, MIDNIGHT_MS + 10 * HOUR_MS)
     }
@@ -148,8 +149,8 @@ pub struct Fetches<'a> {
 impl Iterator for Fetches<'_> {
     type Item = Fetch;
 
-    /// Skips scrapes during a fetch, which wait for its result, and scrapes that the budget does not
-    /// allow to fetch.
+    /// Skips scrapes during a fetch, which wait for its result, and scrapes that the budget does
+    /// not allow to fetch.
     fn next(&mut self) -> Option<Fetch> {
         loop {
             let time = self.scrape_times.next()?;

@@ -1,4 +1,5 @@
-//! `increase()` in Prometheus equals the number of ended calls, including the first call of a series.
+//! `increase()` in Prometheus equals the number of ended calls, including the first call of a
+//! series.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +39,8 @@ fn sum(values: &BTreeMap<Labels, f64>) -> f64 {
     values.values().sum()
 }
 
-/// Returns the values of an expression over `ringcentral_calls_ended_total` of the last ten minutes.
+/// Returns the values of an expression over `ringcentral_calls_ended_total` of the last ten
+/// minutes.
 async fn query(prometheus: &PrometheusServer, function: &str) -> BTreeMap<Labels, f64> {
     let expression = format!("{function}(ringcentral_calls_ended_total[10m])");
     prometheus

@@ -1,4 +1,5 @@
-//! The daily schedule of faults. The other client that uses the whole limit is part of the scenario.
+//! The daily schedule of faults. The other client that uses the whole limit is part of the
+//! scenario.
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, SimResponse, Times};
 

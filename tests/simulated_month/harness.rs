@@ -1,7 +1,7 @@
 //! The exporter, the simulator and their common clock.
 //!
-//! tokio advances a paused clock by itself when no task can run, and it takes a task that waits for a
-//! socket for such. A blocking task that lasts as long as the test prevents that.
+//! tokio advances a paused clock by itself when no task can run, and it takes a task that waits for
+//! a socket for such. A blocking task that lasts as long as the test prevents that.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -79,8 +79,8 @@ impl TestExporter {
         self.simulator().evict_tokens();
     }
 
-    /// Scrapes and waits until all requests of the exporter have ended. Copies the long journal only
-    /// for `with_list_time`.
+    /// Scrapes and waits until all requests of the exporter have ended. Copies the long journal
+    /// only for `with_list_time`.
     pub async fn scrape(&self, with_list_time: bool) -> Scrape {
         let samples = self.get().await;
         let mut listed_at = None;

@@ -1,10 +1,10 @@
 //! The exporter over a simulated month that takes minutes.
 //!
 //! HTTP server, collector, client, budget and call tracker run in this process, over loopback,
-//! against the simulator, with a clock that the test sets. tokio's clock is paused and advanced from
-//! scrape to scrape. It does not advance while requests are in progress, so a response takes no
-//! simulated time unless a fault delays it. The simulator has the same clock. Only wall clock times
-//! are real: no decision depends on them, and the test compares no timestamps.
+//! against the simulator, with a clock that the test sets. tokio's clock is paused and advanced
+//! from scrape to scrape. It does not advance while requests are in progress, so a response takes
+//! no simulated time unless a fault delays it. The simulator has the same clock. Only wall clock
+//! times are real: no decision depends on them, and the test compares no timestamps.
 //!
 //! `SOAK_DAYS=30` sets the number of days, default 1. Needs the feature `test-clock`:
 //! `make sim-month`.
