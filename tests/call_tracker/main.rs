@@ -179,9 +179,9 @@ fn day_of_500_000_calls_is_exact() {
     run.assert_nothing_lost();
 }
 
-/// The window allows two fetches of four pages or one of five pages, so a list that grows during a
-/// fetch costs that fetch and a window. With a short interval the next list is fetched before a
-/// call has left the list.
+// The window allows two fetches of four pages or one of five pages, so a list that grows during a
+// fetch costs that fetch and a window. With a short interval the next list is fetched before a
+// call has left the list.
 #[test]
 fn list_above_half_the_window_is_exact_at_5_s() {
     let day = SimulatedDay::large_from_morning();
@@ -192,8 +192,8 @@ fn list_above_half_the_window_is_exact_at_5_s() {
     assert_eq!(run.totals.total("calls_lost"), 0);
 }
 
-/// A budget that allows every second scrape to fetch turns an interval of 60 s into 120 s, which is
-/// longer than a call stays listed.
+// A budget that allows every second scrape to fetch turns an interval of 60 s into 120 s, which is
+// longer than a call stays listed.
 #[test]
 fn list_above_half_the_window_reports_gaps_at_60_s() {
     let day = SimulatedDay::large_from_morning();

@@ -118,8 +118,8 @@ impl TestExporter {
         }
     }
 
-    /// Scrapes. The clock advances only if the response takes so long that it must be waiting for
-    /// simulated time.
+    /// Sends a scrape. The clock advances only if the response takes so long that it must be
+    /// waiting for simulated time.
     async fn get(&self) -> Samples {
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Log of the injected faults, which lets the checks tell a caused failure from a defect.
+//! Log of the injected faults, by which the checks distinguish an expected failure from a defect.
 
 use std::time::Duration;
 

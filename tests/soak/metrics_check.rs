@@ -244,7 +244,7 @@ impl MetricsCheck {
             return None;
         }
         Some(format!(
-            "wrong counts from {from} to {until}, gap {has_gap}: {:?}",
+            "counts differ between {from} and {until}, gap {has_gap}: {:?}",
             differences(&expected, &counted)
         ))
     }
