@@ -14,7 +14,7 @@ use crate::account::manager::AccountHandle;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
-use crate::exposition::{self, ExporterInfo};
+use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::shutdown::Signals;
@@ -146,7 +146,7 @@ impl Check {
             ExporterInfo::collect(self.reloader.status()),
             &self.config.settings,
         );
-        let views = accounts.iter().map(AccountHandle::view);
+        let views = accounts.iter().map(AccountView::new);
         Ok(exposition::render(
             views,
             Some(&exporter),

@@ -101,6 +101,12 @@ impl Client {
         self.session.into_state()
     }
 
+    /// Returns whether a changed secret has replaced a token that is not revoked yet.
+    #[must_use]
+    pub fn has_replaced_token(&self) -> bool {
+        self.session.has_replaced_token()
+    }
+
     /// Gives back a token that a changed secret has replaced, if there is one.
     pub async fn revoke_replaced(&mut self) {
         self.session.revoke_replaced().await;

@@ -203,6 +203,12 @@ impl Session {
         self.revoke_replaced().await;
     }
 
+    /// Returns whether a changed secret has replaced a token that is not revoked yet.
+    #[must_use]
+    pub fn has_replaced_token(&self) -> bool {
+        self.replaced_token.is_some()
+    }
+
     /// Gives back a token that has been replaced, if there is one.
     pub async fn revoke_replaced(&mut self) {
         let Some((token, client_secret)) = self.replaced_token.take() else {
