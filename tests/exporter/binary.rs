@@ -153,7 +153,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
         "level=warn",
         "account=default",
         "reason=forbidden",
-        "next_try_in_seconds=60",
+        "retry_in_seconds=60",
         "CMN-408",
         id,
         "--ringcentral.level=extension",

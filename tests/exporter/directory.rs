@@ -75,7 +75,7 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
     );
     let lines = log::about("no_list")
         .into_iter()
-        .filter(|line| line.contains("list of extensions"))
+        .filter(|line| line.contains("extension list fetch failed"))
         .collect::<Vec<_>>();
     assert!(
         lines.len() == 1 && lines[0].contains("Read Accounts"),

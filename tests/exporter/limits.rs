@@ -179,6 +179,24 @@ async fn a_token_is_renewed_before_it_ends_and_given_back_at_the_end() {
 }
 
 #[tokio::test]
+async fn renewal_is_counted_without_another_fetch() {
+    let scenario = Scenario {
+        token_life: Duration::from_secs(4),
+        ..Scenario::normal()
+    };
+    let rig = Rig::start(scenario).await;
+    let series = "ringcentral_api_requests_total{account=\"default\",operation=\"token\"}";
+    assert_eq!(rig.scrape().await.value(series), 1.0);
+    while rig.count(Operation::Token) < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rig.scrape().await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(rig.scrape().await.value(series), 2.0);
+    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+}
+
+#[tokio::test]
 async fn a_rotated_jwt_needs_no_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwt");

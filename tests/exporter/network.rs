@@ -158,7 +158,7 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
     program.signal("TERM").await;
     program.ends().await;
     assert!(!program.log.contains("sesame"), "{}", program.log);
-    assert!(program.log.contains("asked without TLS"), "{}", program.log);
+    assert!(program.log.contains("uses plain HTTP"), "{}", program.log);
 }
 
 #[tokio::test]
