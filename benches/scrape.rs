@@ -12,7 +12,7 @@ use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
-use ringcentral_exporter::exposition::{AccountView, Kept, render};
+use ringcentral_exporter::exposition::{AccountView, render};
 use ringcentral_exporter::ringcentral::wire::parse_page;
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
@@ -78,17 +78,11 @@ fn labels() -> LabelLimiter {
     LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
-fn render_text(
-    snapshot: Arc<Snapshot>,
-    account: &Account,
-    metrics: &AccountMetrics,
-    kept: &Kept,
-) -> String {
-    let now = Moment::now();
-    let state = AccountState {
+fn state(snapshot: Arc<Snapshot>) -> Arc<AccountState> {
+    Arc::new(AccountState {
         snapshot: Some(TimedSnapshot {
             snapshot,
-            fetched_at: now,
+            fetched_at: Moment::now(),
         }),
         last_fetch: Some(FetchReport {
             failure: None,
@@ -96,32 +90,30 @@ fn render_text(
             pages: 1,
         }),
         ..AccountState::default()
-    };
+    })
+}
+
+fn render_text(state: Arc<AccountState>, account: &Account, counters: &AccountMetrics) -> String {
     let view = AccountView {
         account,
-        state: Arc::new(state),
-        counters: metrics,
-        kept,
+        state,
+        counters,
     };
-    render([view], None, &SCRAPE, &METRICS, now).unwrap()
+    render([view], None, &SCRAPE, &METRICS, Moment::now()).unwrap()
 }
 
 /// Measures parsing, counting and rendering.
 #[divan::bench(args = RECORDS)]
 fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
-    let (body, account, metrics) = (
+    let (body, account, counters) = (
         body(records),
         account(),
         AccountMetrics::new("default", false).unwrap(),
     );
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
-        render_text(
-            Arc::new(Snapshot::from_calls(&page.calls, &mut labels())),
-            &account,
-            &metrics,
-            &Kept::default(),
-        )
+        let snapshot = Arc::new(Snapshot::from_calls(&page.calls, &mut labels()));
+        render_text(state(snapshot), &account, &counters)
     });
 }
 
@@ -156,18 +148,19 @@ fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
-/// Measures the rendering of a new snapshot, once per fetch.
+/// Measures the first scrape after a fetch.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text(bencher: Bencher<'_, '_>, records: usize) {
-    let (snapshot, account, metrics) = fixture(records);
-    bencher.bench(|| render_text(snapshot.clone(), &account, &metrics, &Kept::default()));
+    let (snapshot, account, counters) = fixture(records);
+    bencher.bench(|| render_text(state(snapshot.clone()), &account, &counters));
 }
 
-/// Measures the rendering of a known snapshot, in every further scrape.
+/// Measures each further scrape until the next fetch.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text_again(bencher: Bencher<'_, '_>, records: usize) {
-    let ((snapshot, account, metrics), kept) = (fixture(records), Kept::default());
-    bencher.bench(|| render_text(snapshot.clone(), &account, &metrics, &kept));
+    let (snapshot, account, counters) = fixture(records);
+    let state = state(snapshot);
+    bencher.bench(|| render_text(state.clone(), &account, &counters));
 }
 
 fn fixture(records: usize) -> (Arc<Snapshot>, Account, AccountMetrics) {

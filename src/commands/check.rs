@@ -13,7 +13,7 @@ use crate::cli::CheckArgs;
 use crate::clock::Moment;
 use crate::commands::check_report::{self, CheckSummary};
 use crate::config::{Config, ConfigError};
-use crate::exposition::{self, ExporterInfo};
+use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::shutdown::ShutdownSignals;
@@ -155,7 +155,7 @@ impl Check {
         let exporter = ExporterInfo::collect(self.reloader.status());
         let settings = &self.config.settings;
         let metrics = exposition::render(
-            accounts.iter().map(AccountHandle::view),
+            accounts.iter().map(AccountView::new),
             Some(&exporter),
             &settings.scrape,
             &settings.metrics,

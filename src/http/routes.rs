@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::account::manager::{AccountHandle, AccountManager};
 use crate::clock::Moment;
 use crate::config::{Metrics, Scrape};
-use crate::exposition::{self, ExporterInfo};
+use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::http::deadline::scrape_timeout;
 use crate::http::response::{self, Response};
 use crate::http::{discovery, landing_page, scrape};
@@ -154,7 +154,7 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
     let time = scrape_timeout(request.headers(), app.scrape.timeout_offset);
     let end = app.wait_for_deadline(Moment::now().after(time).instant);
     scrape::refresh_all(&accounts, time, end).await;
-    let views = accounts.iter().map(|it| it.view());
+    let views = accounts.iter().map(|account| AccountView::new(account));
     metrics_response(
         exposition::render(
             views,

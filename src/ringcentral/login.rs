@@ -95,6 +95,12 @@ impl Client {
         self.revoke_replaced().await;
     }
 
+    /// Returns whether [`Client::reconfigure`] replaced a token that is not revoked yet.
+    #[must_use]
+    pub(crate) fn has_replaced_token(&self) -> bool {
+        self.replaced_token.is_some()
+    }
+
     /// Revokes the token that [`Client::reconfigure`] replaced, if there is one. Ignores errors.
     pub(crate) async fn revoke_replaced(&mut self) {
         let Some(ReplacedToken {

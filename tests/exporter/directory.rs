@@ -80,7 +80,7 @@ async fn forbidden_extension_list_is_logged_once() {
     );
     let lines = log::account_lines("no_list")
         .into_iter()
-        .filter(|line| line.contains("list of extensions"))
+        .filter(|line| line.contains("extension list fetch failed"))
         .collect::<Vec<_>>();
     assert!(
         lines.len() == 1 && lines[0].contains("Read Accounts"),

@@ -183,6 +183,24 @@ async fn token_is_renewed_before_expiry() {
 }
 
 #[tokio::test]
+async fn renewal_is_counted_without_another_fetch() {
+    let scenario = Scenario {
+        token_life: Duration::from_secs(4),
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start(scenario).await;
+    let series = "ringcentral_api_requests_total{account=\"default\",operation=\"token\"}";
+    assert_eq!(exporter.scrape().await.value(series), 1.0);
+    while exporter.count_requests(Operation::Token) < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        exporter.scrape().await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(exporter.scrape().await.value(series), 2.0);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
+}
+
+#[tokio::test]
 async fn rotated_jwt_needs_no_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwt");

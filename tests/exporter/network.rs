@@ -169,7 +169,7 @@ async fn proxy_password_is_not_logged() {
     program.signal("TERM").await;
     program.wait_for_exit().await;
     assert!(!program.log.contains("sesame"), "{}", program.log);
-    assert!(program.log.contains("asked without TLS"), "{}", program.log);
+    assert!(program.log.contains("uses plain HTTP"), "{}", program.log);
 }
 
 #[tokio::test]

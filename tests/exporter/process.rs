@@ -156,7 +156,7 @@ async fn failed_fetch_is_logged_without_secrets() {
         "level=warn",
         "account=default",
         "reason=forbidden",
-        "next_try_in_seconds=60",
+        "retry_in_seconds=60",
         "CMN-408",
         id,
         "--ringcentral.level=extension",
