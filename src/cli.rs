@@ -109,6 +109,7 @@ pub struct DemoArgs {
     pub seed: u64,
     /// Address on which the simulated account listens
     #[arg(
+        id = "demo_listen_address",
         long = "demo.listen-address",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:0",

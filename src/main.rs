@@ -77,7 +77,7 @@ fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
             let config = config(args.serve.clone())?;
             Ok(Mode::Check(Box::new(Check::new(&args, config)?)))
         }
-        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args)?)),
+        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args))),
     }
 }
 
@@ -100,8 +100,8 @@ fn run_to_exit_code(mode: Mode) -> anyhow::Result<ExitCode> {
 async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
     match mode {
         Mode::Check(check) => Ok(match check.run().await {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::from(EXIT_FAILURE),
+            Ok(summary) if summary.is_ok() => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::from(EXIT_FAILURE),
             Err(error) => print_error(&error),
         }),
         Mode::Health(health) => Ok(match health.run().await {

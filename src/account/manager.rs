@@ -216,7 +216,7 @@ impl AccountManager {
             terms.clone(),
             common.timeouts,
             budget,
-            instruments.clone(),
+            instruments.api.clone(),
             self.users.clone(),
         );
         let (observer, reins) = collector::start(

@@ -4,6 +4,7 @@
 //! global, and belong to their account: when it goes they go. **Where does a new metric go?** Here if it is counted as
 //! it happens and must survive between scrapes; into `exposition` if it can be told from an observation at scrape time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::MetricFamily;
@@ -14,7 +15,7 @@ use crate::ringcentral::metrics::ApiMetrics;
 /// The instruments of one account.
 pub struct AccountMetrics {
     /// Counted by the transport.
-    pub api: ApiMetrics,
+    pub api: Arc<ApiMetrics>,
     /// Counted by the observer.
     pub calls: CallMetrics,
 }
@@ -26,7 +27,7 @@ impl AccountMetrics {
     /// When the account's name is no label value, which the configuration has ruled out.
     pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
         Ok(Self {
-            api: ApiMetrics::new(account)?,
+            api: Arc::new(ApiMetrics::new(account)?),
             calls: CallMetrics::new(account, by_extension)?,
         })
     }

@@ -3,6 +3,7 @@
 pub mod call_metrics;
 pub mod collector;
 pub mod directory_cache;
+pub(crate) mod facts;
 pub mod fetch_log;
 pub mod http_clients;
 pub mod manager;

@@ -1,111 +1,105 @@
-//! What is well, but should not stay so.
+//! Conditions that do not stop an account from working now but should be fixed.
 //!
-//! Owns: the warnings of `check`: their names, and what each means. Beside [`Cause`](crate::ringcentral::Cause) this is
-//! all that `docs/CHECK.md` explains.
+//! `docs/CHECK.md` explains each of them, as it does each [`Cause`](crate::ringcentral::Cause).
 
 use std::time::Duration;
 
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
-use crate::ringcentral::token::is_well_formed_jwt;
+use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::transport::is_loopback;
 
-/// As early as the alert that is shipped.
+/// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// A warning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the table below says what each means")]
-pub enum Warning {
-    PlainHttp,
-    MalformedJwt,
-    JwtExpiresSoon,
-    ExtensionsNotRead,
-    SameUser,
+/// Generates the enum and its texts from one table, so that no variant can lack a text.
+macro_rules! warnings {
+    ($($variant:ident { label: $label:literal, summary: $summary:literal, hint: $hint:literal })*) => {
+        /// A condition to fix before it becomes a failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Warning {
+            $(#[doc = $summary] $variant,)*
+        }
+
+        impl Warning {
+            /// All warnings, in the order in which they are shown.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Returns the name that `check` and `docs/CHECK.md` use.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+
+            /// Returns what the warning means.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$variant => $summary,)* }
+            }
+
+            /// Returns how to fix the condition.
+            #[must_use]
+            pub fn hint(self) -> &'static str {
+                match self { $(Self::$variant => $hint,)* }
+            }
+        }
+    };
+}
+
+warnings! {
+    PlainHttp {
+        label: "plain_http",
+        summary: "the server URL is plain HTTP: anyone on the network path can read secrets and calls",
+        hint: "set --ringcentral.server-url to https://..."
+    }
+    MalformedJwt {
+        label: "odd_jwt",
+        summary: "the JWT is malformed: expected three parts joined by dots, without quotes",
+        hint: "copy the whole JWT, without quotes and line breaks"
+    }
+    JwtExpiresSoon {
+        label: "jwt_ends_soon",
+        summary: "the JWT expires within 14 days; after that no login is possible",
+        hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one; its file is read again at the next login"
+    }
+    ExtensionsNotRead {
+        label: "extensions_unread",
+        summary: "the list of extensions could not be read: an extension without a number in its records is shown by its id",
+        hint: "see the fix for the cause that is shown with this warning"
+    }
+    SameUser {
+        label: "same_user",
+        summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
+        hint: "remove one of the two accounts, or give each the JWT of its own company"
+    }
 }
 
 impl Warning {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::PlainHttp,
-        Self::MalformedJwt,
-        Self::JwtExpiresSoon,
-        Self::ExtensionsNotRead,
-        Self::SameUser,
-    ];
-
-    /// Those that are due.
+    /// Returns the warnings that apply to an account at `now`. Reads the JWT, which may be a file.
     #[must_use]
-    pub fn active(account: &Account, observation: &AccountState, now: Moment) -> Vec<Self> {
-        let plain = account.server.scheme() == "http" && !is_loopback(&account.server);
-        let odd = account
-            .jwt
-            .read()
-            .is_ok_and(|jwt| !is_well_formed_jwt(&jwt));
-        let (now, soon) = (
-            unix_seconds(now.wall),
-            unix_seconds(now.after(EXPIRY_WARNING).wall),
-        );
-        let ends_soon = observation
-            .api
-            .jwt_expiry
-            .is_some_and(|end| now < end && end < soon);
-        let due = |warning: &Self| match warning {
-            Self::PlainHttp => plain,
-            Self::MalformedJwt => odd,
-            Self::JwtExpiresSoon => ends_soon,
-            Self::ExtensionsNotRead => observation.directory_failure.is_some(),
-            Self::SameUser => observation.api.same_user_account.is_some(),
-        };
-        Self::ALL.into_iter().filter(due).collect()
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.row().0
-    }
-
-    /// What it means.
-    #[must_use]
-    pub fn summary(self) -> &'static str {
-        self.row().1
-    }
-
-    /// What a person should do.
-    #[must_use]
-    pub fn hint(self) -> &'static str {
-        self.row().2
-    }
-
-    fn row(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::PlainHttp => (
-                "plain_http",
-                "the server is asked without TLS: secrets and calls can be read on the way",
-                "give --ringcentral.server-url as https://...",
-            ),
-            Self::MalformedJwt => (
-                "odd_jwt",
-                "the JWT does not look like one: three parts joined by dots, unquoted",
-                "copy all of it, without quotes and line breaks",
-            ),
-            Self::JwtExpiresSoon => (
-                "jwt_ends_soon",
-                "the JWT ends within 14 days, and no login is possible after that",
-                "sign in to the developer console as its user, create a new one (your name, Credentials, Create JWT) and put it in place of the old; its file is read anew at the next login",
-            ),
-            Self::ExtensionsNotRead => (
-                "extensions_unread",
-                "the list of extensions was not read: extensions that records do not number are shown by id",
-                "do what is told for the cause beside it",
-            ),
-            Self::SameUser => (
-                "same_user",
-                "another account is logged in as the same user: the two share its sessions, with one app its limit too, and their calls are counted twice",
-                "remove one of the two, or give each the JWT of its own company",
-            ),
+    pub(crate) fn active(account: &Account, state: &AccountState, now: Moment) -> Vec<Self> {
+        let mut active = Vec::new();
+        if account.server.scheme() == "http" && !is_loopback(&account.server) {
+            active.push(Self::PlainHttp);
         }
+        if let Ok(jwt) = account.jwt.read()
+            && !is_well_formed_jwt(&jwt)
+        {
+            active.push(Self::MalformedJwt);
+        }
+        if let Some(expiry) = state.api.jwt_expiry
+            && unix_seconds(now.wall) < expiry
+            && expiry < unix_seconds(now.after(EXPIRY_WARNING).wall)
+        {
+            active.push(Self::JwtExpiresSoon);
+        }
+        if state.directory_failure.is_some() {
+            active.push(Self::ExtensionsNotRead);
+        }
+        if state.api.same_user_account.is_some() {
+            active.push(Self::SameUser);
+        }
+        active
     }
 }

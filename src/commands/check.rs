@@ -1,58 +1,53 @@
-//! The command `check`: one login and one walk for each account, told in plain words.
+//! The command `check`: logs in and fetches once for each account, and reports what works and how to fix what does not.
 //!
-//! Owns: the course of a check, and where its words go: to standard output, since they are what was asked for; with
-//! `--print-metrics` to standard error, so that standard output holds the exposition alone and `promtool check metrics`
-//! can read it. It starts the exporter's own observer and asks it once, as a scrape would: what is told is what `serve`
-//! meets, and the budget is kept by the same code. The log is silent unless `--log.level` asks for `debug` or `trace`.
-//! Refuses to know: the words (`words`, `warning`).
+//! It runs the same collector as `serve` and requests one fetch, so that budget and failures are the same.
+//! The report goes to standard output; with `--print-metrics` it goes to standard error, so that standard
+//! output contains only the exposition and can be piped to `promtool check metrics`. Logs are written only with
+//! `--log.level` `debug` or `trace`.
 
 use std::io::{self, Write};
 
-use super::check_report;
-
+use crate::account::facts::last_failure;
 use crate::account::manager::AccountHandle;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
+use crate::commands::check_report::{self, CheckSummary};
 use crate::config::{Config, ConfigError};
 use crate::exposition::{self, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::shutdown::ShutdownSignals;
 
-/// What to check, validated.
+/// A validated `check` command.
 pub struct Check {
     config: Config,
     reloader: Reloader,
     print_metrics: bool,
 }
 
-/// What came of the accounts, by name.
-#[derive(Default)]
-pub struct CheckSummary {
-    pub(crate) well: Vec<String>,
-    pub(crate) failed: Vec<String>,
-    /// Those that had not answered when a signal ended the check.
-    pub(crate) unasked: Vec<String>,
+/// Result of the check of one account.
+enum CheckOutcome {
+    Ok,
+    Failed,
+    /// A signal arrived before the fetch had finished.
+    Interrupted,
 }
 
 impl Check {
     /// Validates the flags that `serve` does not have.
     ///
     /// # Errors
-    /// When there is no account of the name, or `serve` would not take the file of `--web.config.file`.
+    /// Returns an error if `--account` names an unknown account, or if the file of `--web.config.file` is invalid.
     pub fn new(args: &CheckArgs, mut config: Config) -> Result<Self, ConfigError> {
         let reloader = Reloader::new(&config.settings, None)?;
         if let Some(name) = &args.account {
-            let names: Vec<_> = config
-                .accounts
-                .iter()
-                .map(|account| account.name.clone())
-                .collect();
+            let accounts = config.accounts.iter();
+            let names: Vec<_> = accounts.map(|account| account.name.clone()).collect();
             config.accounts.retain(|account| account.name == *name);
             if config.accounts.is_empty() {
-                let there = names.join(", ");
+                let names = names.join(", ");
                 return Err(ConfigError(format!(
-                    "--account: there is no account {name:?}; accepted is {there}"
+                    "--account: unknown account {name:?}: expected one of {names}"
                 )));
             }
         }
@@ -63,119 +58,123 @@ impl Check {
         })
     }
 
-    /// Checks one account after the other; says whether all is well.
+    /// Checks the accounts one after the other.
     ///
     /// # Errors
-    /// When the system lets us not listen for signals, or the exposition cannot be encoded.
-    pub async fn run(self) -> anyhow::Result<bool> {
-        if self.config.settings.log.level >= tracing::Level::DEBUG {
-            logging::init(self.config.settings.log);
+    /// Returns an error if no signal handler can be registered, or if the exposition cannot be encoded.
+    pub async fn run(self) -> anyhow::Result<CheckSummary> {
+        let settings = &self.config.settings;
+        if settings.log.level >= tracing::Level::DEBUG {
+            logging::init(settings.log);
         }
         let mut signals = ShutdownSignals::register()?;
-        let roster = self.reloader.accounts();
-        if let Err(error) = roster.apply(self.config.accounts.clone()) {
-            self.say(
-                &self
-                    .config
-                    .accounts
-                    .first()
-                    .map_or(String::new(), check_report::opening),
-            );
-            self.say(&check_report::no_tls_to_be_had(&error));
-            return Ok(false);
+        let manager = self.reloader.accounts();
+        if let Err(error) = manager.apply(self.config.accounts.clone()) {
+            return Ok(self.fail_all(&error));
         }
-        let accounts = roster.accounts();
-        let verdicts = self.ask_all(&accounts, &mut signals).await;
-        let exposition = self.print_metrics.then(|| self.exposed(&accounts));
-        roster
-            .shutdown(
-                Moment::now()
-                    .after(self.config.settings.timeouts.revoke + crate::SHUTDOWN_MARGIN)
-                    .instant,
-            )
-            .await;
-        if let Some(exposition) = exposition {
-            put(&mut io::stdout(), &exposition?);
+        let accounts = manager.accounts();
+        let summary = self.check_all(&accounts, &mut signals).await;
+        let metrics = if self.print_metrics {
+            Some(self.render_metrics(&accounts))
+        } else {
+            None
+        };
+        let deadline = Moment::now().after(settings.timeouts.revoke + crate::SHUTDOWN_MARGIN);
+        manager.shutdown(deadline.instant).await;
+        if let Some(metrics) = metrics {
+            write_ignoring_errors(io::stdout(), &metrics?);
         }
-        Ok(verdicts.all_well())
+        Ok(summary)
     }
 
-    /// One signal ends it all: whoever sends it does not want to send one for each account.
-    async fn ask_all(
+    /// Reports that no HTTP client can be built. The cause is this system, so one report is enough for all accounts.
+    fn fail_all(&self, error: &anyhow::Error) -> CheckSummary {
+        let mut summary = CheckSummary::default();
+        for account in &self.config.accounts {
+            if summary.failed.is_empty() {
+                self.print(&check_report::header(account));
+                self.print(&check_report::tls_setup_failed(error));
+            }
+            summary.failed.push(account.name.clone());
+        }
+        self.print(&check_report::summary(&summary));
+        summary
+    }
+
+    /// Checks accounts until a signal arrives, then skips the rest.
+    async fn check_all(
         &self,
         accounts: &[AccountHandle],
         signals: &mut ShutdownSignals,
     ) -> CheckSummary {
-        let name = |it: &AccountHandle| it.account.name.clone();
-        let (mut verdicts, mut rest, mut stopped) =
-            (CheckSummary::default(), accounts.iter(), false);
-        while !stopped && let Some(it) = rest.next() {
-            let well;
-            (well, stopped) = self.ask(it, signals).await;
-            let verdict = match (well, stopped) {
-                (true, _) => &mut verdicts.well,
-                (false, false) => &mut verdicts.failed,
-                (false, true) => &mut verdicts.unasked,
-            };
-            verdict.push(name(it));
+        let mut summary = CheckSummary::default();
+        let mut accounts = accounts.iter();
+        for handle in &mut accounts {
+            let name = handle.account.name.clone();
+            match self.check_one(handle, signals).await {
+                CheckOutcome::Ok => summary.ok.push(name),
+                CheckOutcome::Failed => summary.failed.push(name),
+                CheckOutcome::Interrupted => {
+                    summary.skipped.push(name);
+                    break;
+                }
+            }
         }
-        verdicts.unasked.extend(rest.map(name));
-        self.say(&check_report::closing(&verdicts));
-        verdicts
+        for handle in accounts {
+            summary.skipped.push(handle.account.name.clone());
+        }
+        self.print(&check_report::summary(&summary));
+        summary
     }
 
-    /// Asks an account and tells what came of it. Says whether it is well, and whether a signal came.
-    async fn ask(&self, it: &AccountHandle, signals: &mut ShutdownSignals) -> (bool, bool) {
-        self.say(&check_report::opening(&it.account));
-        let (observation, stopped) = tokio::select! {
-            observation = it.collector.refresh() => (observation, false),
-            () = signals.recv() => (it.collector.state(), true),
+    async fn check_one(
+        &self,
+        handle: &AccountHandle,
+        signals: &mut ShutdownSignals,
+    ) -> CheckOutcome {
+        let account = &handle.account;
+        self.print(&check_report::header(account));
+        let state = tokio::select! {
+            state = handle.collector.refresh() => state,
+            () = signals.recv() => {
+                self.print(check_report::interrupted());
+                return CheckOutcome::Interrupted;
+            }
         };
-        self.say(&check_report::report(
-            &it.account,
-            &observation,
-            Moment::now(),
-        ));
-        (
-            observation
-                .last_fetch
-                .as_ref()
-                .is_some_and(|fetch| fetch.failure.is_none()),
-            stopped,
-        )
-    }
-
-    fn exposed(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {
-        let (exporter, common) = (
-            ExporterInfo::collect(self.reloader.status()),
-            &self.config.settings,
-        );
-        let views = accounts.iter().map(AccountHandle::view);
-        Ok(exposition::render(
-            views,
-            Some(&exporter),
-            &common.scrape,
-            &common.metrics,
-            Moment::now(),
-        )?)
-    }
-
-    fn say(&self, text: &str) {
-        if self.print_metrics {
-            put(&mut io::stderr(), text)
+        let max_age = self.config.settings.scrape.max_age;
+        let report = check_report::account_report(account, &state, max_age, Moment::now());
+        self.print(&report);
+        if state.last_fetch.is_some() && last_failure(&state).is_none() {
+            CheckOutcome::Ok
         } else {
-            put(&mut io::stdout(), text)
+            CheckOutcome::Failed
+        }
+    }
+
+    fn render_metrics(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {
+        let exporter = ExporterInfo::collect(self.reloader.status());
+        let settings = &self.config.settings;
+        let metrics = exposition::render(
+            accounts.iter().map(AccountHandle::view),
+            Some(&exporter),
+            &settings.scrape,
+            &settings.metrics,
+            Moment::now(),
+        )?;
+        Ok(metrics)
+    }
+
+    fn print(&self, text: &str) {
+        if self.print_metrics {
+            write_ignoring_errors(io::stderr(), text);
+        } else {
+            write_ignoring_errors(io::stdout(), text);
         }
     }
 }
 
-impl CheckSummary {
-    fn all_well(&self) -> bool {
-        self.failed.is_empty() && self.unasked.is_empty()
-    }
-}
-
-/// Whoever has stopped reading does not want the rest.
-fn put(to: &mut impl Write, text: &str) {
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+/// Writes and flushes. A closed pipe must not keep the other accounts from being checked and the tokens from being revoked.
+fn write_ignoring_errors(mut output: impl Write, text: &str) {
+    let _ = output.write_all(text.as_bytes());
+    let _ = output.flush();
 }

@@ -1,7 +1,6 @@
-//! The demo: the ordinary exporter, pointed at a simulated account on loopback.
+//! The command `demo`: the exporter with a simulated account on loopback.
 //!
-//! Owns: starting the simulated account, and telling where everything is. The exporter itself notices nothing: it
-//! logs in, walks pages and keeps limits as it would with the real thing.
+//! The exporter runs the same code as with RingCentral: it logs in, follows pages and keeps the rate limit.
 
 use std::fmt::Write;
 
@@ -11,19 +10,19 @@ use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
 use crate::config::{Account, Config, ConfigError, Level, Settings};
-use crate::http::listener;
+use crate::http::listener::{self, loopback_if_unspecified};
 use crate::secret::SecretSource;
 use crate::simulator::{Scenario, Simulator};
 
-/// What to simulate, validated.
+/// A validated `demo` command.
 #[derive(Clone)]
 pub struct Demo {
     scenario: Scenario,
     seed: u64,
-    listen: String,
+    listen_address: String,
 }
 
-/// A demo whose simulated account is there. It ends when this is dropped.
+/// A demo whose simulated account is running. Dropping it stops the simulator.
 pub struct RunningDemo {
     simulator: Simulator,
 }
@@ -32,7 +31,7 @@ impl Demo {
     /// Validates the flags.
     ///
     /// # Errors
-    /// The first mistake that is found.
+    /// Returns an error if a flag is invalid.
     pub fn new(args: &DemoArgs) -> Result<Self, ConfigError> {
         let scenario = args
             .scenario
@@ -41,20 +40,20 @@ impl Demo {
         Ok(Self {
             scenario,
             seed: args.seed,
-            listen: args.listen_address.clone(),
+            listen_address: args.listen_address.clone(),
         })
     }
 
-    /// Starts the simulated account and prints where to look; `scheme` is the exporter's own, `http` or `https`.
+    /// Starts the simulated account and prints the addresses; `scheme` of the exporter is `http` or `https`.
     ///
     /// # Errors
-    /// When its address cannot be had.
+    /// Returns an error if the simulator cannot listen on its address.
     pub async fn start(
         self,
         exporter: &[TcpListener],
         scheme: &str,
     ) -> anyhow::Result<RunningDemo> {
-        let address = &self.listen;
+        let address = &self.listen_address;
         let listener = listener::bind(address)
             .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
         let simulator = Simulator::start(listener, self.scenario, self.seed)?;
@@ -65,11 +64,11 @@ impl Demo {
 }
 
 impl RunningDemo {
-    /// The configuration that a user of the account would give by variables.
+    /// Returns the configuration of the simulated account.
     ///
     /// # Errors
-    /// Never: the simulated account knows its own address.
-    pub fn config(&self, common: Settings) -> anyhow::Result<Config> {
+    /// Returns an error if the simulator's URL cannot be parsed.
+    pub fn config(&self, settings: Settings) -> anyhow::Result<Config> {
         let secret = |text: String| SecretSource::Value(SecretString::from(text));
         let account = Account {
             name: "default".to_owned(),
@@ -85,14 +84,15 @@ impl RunningDemo {
         Ok(Config {
             accounts: vec![account],
             accounts_file: None,
-            settings: common,
+            settings,
         })
     }
 
     fn startup_message(&self, exporter: &[TcpListener], scheme: &str) -> anyhow::Result<String> {
         let mut text = "The exporter's page is at:\n".to_owned();
         for listener in exporter {
-            writeln!(text, "{scheme}://{}/", reachable(listener.local_addr()?))?;
+            let address = loopback_if_unspecified(&listener.local_addr()?.to_string());
+            writeln!(text, "{scheme}://{address}/")?;
         }
         writeln!(
             text,
@@ -103,14 +103,5 @@ impl RunningDemo {
         writeln!(text, "RC_CLIENT_SECRET={}", self.simulator.client_secret())?;
         writeln!(text, "RC_JWT={}", self.simulator.jwt())?;
         Ok(text)
-    }
-}
-
-/// An address that a browser can open: all interfaces include loopback.
-fn reachable(address: std::net::SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
     }
 }

@@ -1,136 +1,104 @@
-//! The command `health`: asks the running exporter whether it is there, for a container's health check.
+//! The command `health`: requests `/-/healthy` from the running exporter, for a container's health check.
 //!
-//! Owns: where the exporter must be listening, by the flags that it was given, and one line on failure. With TLS the
-//! certificate is not verified: we ask our own process over loopback, its certificate is for another name, and nothing
-//! secret is sent or believed. So no root certificates are loaded. Refuses to know: RingCentral, which is never asked;
-//! credentials; who may see the metrics, since health paths need no login; and what stands in the web configuration, which
-//! may no longer be what the exporter runs with.
+//! It connects over loopback to the address of `--web.listen-address`. With TLS the certificate is not verified: it is
+//! issued for another name, and the request contains no secret. So no root certificates are loaded. The web configuration
+//! is not read, since the exporter may still run with an older version of it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::cli::HealthArgs;
-use crate::config::ConfigError;
+use crate::http::listener::loopback_if_unspecified;
 use crate::ringcentral::transport_error::TransportError;
 
 const PATH: &str = "/-/healthy";
-const PATIENCE: Duration = Duration::from_secs(3);
-/// What the exporter says there; another program on its port would not.
-const HEALTHY: &str = "healthy\n";
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Response body of the exporter; another program on the port would send a different one.
+const EXPECTED_BODY: &str = "healthy\n";
 
-/// Whom to ask, validated.
+/// A validated `health` command.
 pub struct HealthCheck {
     address: String,
-    may_speak_tls: bool,
+    try_https: bool,
 }
 
 impl HealthCheck {
-    /// Validates the flags.
-    ///
-    /// # Errors
-    /// When the address has another form than `serve` accepts.
-    pub fn new(args: &HealthArgs) -> Result<Self, ConfigError> {
-        let first = args.listen_address.first().map_or(":10072", String::as_str);
-        let address = reachable(first);
-        let may_speak_tls = args
-            .web_config_file
-            .as_deref()
-            .is_some_and(|file| !file.is_empty());
-        Ok(Self {
-            address,
-            may_speak_tls,
-        })
+    /// Creates the command from its flags.
+    #[must_use]
+    pub fn new(args: &HealthArgs) -> Self {
+        let address = args.listen_address.first().map_or(":10072", String::as_str);
+        let web_config_file = args.web_config_file.as_deref().unwrap_or_default();
+        Self {
+            address: loopback_if_unspecified(address),
+            try_https: !web_config_file.is_empty(),
+        }
     }
 
-    /// Asks, for three seconds at most. With a web configuration by https first: it says whether there is TLS, but the
-    /// exporter may run with an older one, where the present file is bad.
+    /// Probes the exporter, at most 3 s for each scheme. With a web configuration HTTPS is tried first, then HTTP: the
+    /// exporter may run with an older web configuration without TLS.
     ///
     /// # Errors
-    /// Why the exporter cannot be called healthy, in one line.
+    /// Returns an error if the exporter does not respond as healthy, in one line.
     pub async fn run(self) -> anyhow::Result<()> {
-        if !self.may_speak_tls {
-            return self.ask("http").await;
+        if !self.try_https {
+            return self.probe("http").await;
         }
-        let Err(by_https) = self.ask("https").await else {
+        let Err(https_error) = self.probe("https").await else {
             return Ok(());
         };
-        self.ask("http").await.map_err(|_| by_https)
+        self.probe("http").await.map_err(|_| https_error)
     }
 
-    async fn ask(&self, scheme: &str) -> anyhow::Result<()> {
+    async fn probe(&self, scheme: &str) -> anyhow::Result<()> {
         let url = format!("{scheme}://{}{PATH}", self.address);
-        let asked = async {
-            client()?
-                .get(&url)
-                .send()
-                .await?
-                .error_for_status()?
-                .text()
-                .await
-        };
-        match asked.await {
-            Ok(text) if text == HEALTHY => Ok(()),
-            Ok(_) => anyhow::bail!("{url}: another program answers there"),
-            Err(error) => anyhow::bail!("{url}: {}", why(&error)),
+        match get(&url).await {
+            Ok(body) if body == EXPECTED_BODY => Ok(()),
+            Ok(_) => anyhow::bail!("{url}: unexpected response: another program uses this address"),
+            Err(error) => anyhow::bail!("{url}: {}", describe_error(&error)),
         }
     }
 }
 
-/// What listens on all interfaces listens on loopback.
-fn reachable(address: &str) -> String {
-    let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
-    match host {
-        "" | "0.0.0.0" => format!("127.0.0.1:{port}"),
-        "[::]" => format!("[::1]:{port}"),
-        _ => address.to_owned(),
-    }
+async fn get(url: &str) -> reqwest::Result<String> {
+    let response = client()?.get(url).send().await?;
+    response.error_for_status()?.text().await
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {
-    // A second call finds the provider there already, which is as good.
+    // Fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
+    // The port of these addresses is ignored.
+    let loopback = [
+        (Ipv4Addr::LOCALHOST, 0).into(),
+        (Ipv6Addr::LOCALHOST, 0).into(),
+    ];
+    reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(PATIENCE);
-    builder
+        .timeout(TIMEOUT)
+        // A container without /etc/hosts cannot resolve this name.
+        .resolve_to_addrs("localhost", &loopback)
         .tls_certs_only([])
         .tls_danger_accept_invalid_certs(true)
         .http1_only()
         .build()
 }
 
-fn why(error: &reqwest::Error) -> String {
-    match error.status() {
-        Some(status) => format!("the answer is {}", status.as_u16()),
-        None if error.is_timeout() => format!("no answer in {} s", PATIENCE.as_secs()),
-        None => advised(TransportError::from_reqwest(error, false).what),
+fn describe_error(error: &reqwest::Error) -> String {
+    if let Some(status) = error.status() {
+        return format!("unexpected status {}", status.as_u16());
     }
+    if error.is_timeout() {
+        return format!("no response within {} s", TIMEOUT.as_secs());
+    }
+    explain_client_cert(TransportError::from_reqwest(error, false).what)
 }
 
-/// The one refusal that no flag of ours can mend.
-fn advised(what: String) -> String {
-    if what.ends_with("CertificateRequired") {
-        return "clients need a certificate, and a health check has none: use a TCP probe"
+/// Replaces the TLS alert that no flag of `health` can fix.
+fn explain_client_cert(message: String) -> String {
+    if message.ends_with("CertificateRequired") {
+        return "client certificate required, which `health` does not have: use a TCP probe"
             .to_owned();
     }
-    what
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_interfaces_are_asked_on_loopback_and_one_that_is_named_by_its_name() {
-        let cases = [
-            (":10072", "127.0.0.1:10072"),
-            ("0.0.0.0:80", "127.0.0.1:80"),
-            ("[::]:80", "[::1]:80"),
-            ("localhost:80", "localhost:80"),
-            ("[fd00::1]:80", "[fd00::1]:80"),
-        ];
-        for (given, asked) in cases {
-            assert_eq!(reachable(given), asked);
-        }
-    }
+    message
 }

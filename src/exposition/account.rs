@@ -255,7 +255,11 @@ fn add_standing(families: &mut FamilyTexts, account: (&str, &str), api: &ApiStat
     for (operation, until) in &api.blocked_until {
         let present = until.filter(|until| !until.is_past(now));
         let end = present.map_or(0.0, |until| unix_seconds(until.wall));
-        families.add(&BLOCKED_UNTIL, &[account, ("operation", operation)], end);
+        families.add(
+            &BLOCKED_UNTIL,
+            &[account, ("operation", operation.as_str())],
+            end,
+        );
     }
     let token_expiry = api
         .token_expiry

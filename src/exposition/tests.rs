@@ -84,8 +84,11 @@ fn observation(now: Moment) -> AccountState {
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
             blocked_until: vec![
-                ("token", None),
-                ("active_calls", Some(now.after(Duration::from_secs(30)))),
+                (Operation::Token, None),
+                (
+                    Operation::ActiveCalls,
+                    Some(now.after(Duration::from_secs(30))),
+                ),
             ],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),

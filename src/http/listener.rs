@@ -44,6 +44,15 @@ pub fn bind(address: &str) -> io::Result<TcpListener> {
     )
 }
 
+/// Returns `address` with `localhost` in place of an empty or unspecified host, for clients on this machine.
+#[must_use]
+pub(crate) fn loopback_if_unspecified(address: &str) -> String {
+    match address.rsplit_once(':') {
+        Some(("" | "0.0.0.0" | "[::]", port)) => format!("localhost:{port}"),
+        _ => address.to_owned(),
+    }
+}
+
 fn bind_dual_stack(port: u16) -> io::Result<TcpListener> {
     match bind_socket((Ipv6Addr::UNSPECIFIED, port).into()) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
@@ -82,4 +91,24 @@ fn set_user_timeout(socket: &Socket) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn give_up_readers(_: &Socket) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unspecified_host_is_replaced_by_localhost() {
+        let cases = [
+            (":10072", "localhost:10072"),
+            ("0.0.0.0:80", "localhost:80"),
+            ("[::]:80", "localhost:80"),
+            ("localhost:80", "localhost:80"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[fd00::1]:80", "[fd00::1]:80"),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(loopback_if_unspecified(address), expected);
+        }
+    }
 }

@@ -81,9 +81,10 @@ pub fn html(html: String) -> Response {
             .headers_mut()
             .insert(name, HeaderValue::from_static(value));
     }
-    reply
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, landing_page::POLICY.clone());
+    reply.headers_mut().insert(
+        CONTENT_SECURITY_POLICY,
+        landing_page::CONTENT_SECURITY_POLICY.clone(),
+    );
     reply
 }
 

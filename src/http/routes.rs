@@ -95,7 +95,13 @@ async fn route(app: &AppState, request: &Request<Incoming>) -> Response {
         return response::method_not_allowed("GET, HEAD");
     }
     match path {
-        "/" => response::html(landing_page::render(app, Moment::now())),
+        "/" => response::html(landing_page::render(
+            &app.accounts.accounts(),
+            &app.reloader.status(),
+            &app.telemetry_path,
+            app.scrape.max_age,
+            Moment::now(),
+        )),
         "/-/healthy" | "/healthz" => response::text(StatusCode::OK, "healthy"),
         "/-/ready" | "/readyz" => response::text(StatusCode::OK, "ready"),
         "/-/metrics" => exporter_metrics(app, request.headers()),

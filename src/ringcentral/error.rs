@@ -8,7 +8,6 @@ use std::fmt;
 
 use crate::ringcentral::cause::Cause;
 use crate::ringcentral::operation::Operation;
-use crate::ringcentral::status::Failure;
 use crate::ringcentral::wire::ApiError;
 
 /// The closed set of label values of `reason`.
@@ -159,20 +158,6 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         self.cause.hint()
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            operation: error.operation.as_str(),
-            cause: error.cause.as_str(),
-            summary: error.cause.summary(),
-            is_transient: error.cause.is_transient(),
-            message: error.to_string(),
-            hint: error.hint(),
-            request_id: error.request_id.clone(),
-        }
     }
 }
 

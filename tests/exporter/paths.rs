@@ -86,7 +86,7 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
     let one = rig
         .get("/metrics?account=default&account=default", &[])
         .await;
-    assert_eq!(one.calls(), all.calls());
+    assert_eq!(one.call_samples(), all.call_samples());
     assert!(
         one.samples()
             .keys()
@@ -109,11 +109,11 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
 async fn the_page_tells_each_accounts_state_and_loads_nothing() {
     let rig = Rig::start(Scenario::normal()).await;
     let before = rig.get("/", &[]).await;
-    assert!(before.text.contains("Not yet fetched"), "{}", before.text);
+    assert!(before.text.contains(">Pending<"), "{}", before.text);
     rig.scrape().await;
     let after = rig.get("/", &[]).await;
     assert!(
-        after.text.contains(">Fine<") && after.text.contains("heavy: 9 of 10 in 60 s"),
+        after.text.contains(">OK<") && after.text.contains("heavy: 9 of 10 left in 60 s"),
         "{}",
         after.text
     );
@@ -144,7 +144,7 @@ async fn the_page_tells_what_failed_and_what_to_do() {
         "403 CMN-408",
         "--ringcentral.level=extension",
         "not_admin",
-        "The next try is in",
+        "The next attempt is in",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }

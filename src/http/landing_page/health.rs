@@ -1,96 +1,76 @@
-//! How an account is, in one word: **pure**.
+//! State of an account in one word, pure.
 
 use std::time::Duration;
 
+use crate::account::facts::{blocked_for, last_failure};
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 
-/// The states, the worst first.
+/// State of an account, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    /// The last fetch failed, and a person may have to change something.
+pub(super) enum Health {
+    /// The last fetch failed, and the configuration or the account may have to change.
     Failing,
-    /// The last fetch failed, and it waits until a penalty or an outage ends.
+    /// The last fetch failed, and no request is sent until a penalty or back-off ends.
     Blocked,
-    /// The last fetch was well, and is too old to be shown.
+    /// The last fetch succeeded, but its snapshot is too old.
     Stale,
-    /// There was none.
-    Unfetched,
-    /// All is well.
-    Fine,
+    /// No fetch has finished yet.
+    Pending,
+    /// The last fetch succeeded, and its snapshot is fresh.
+    Ok,
 }
 
 impl Health {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
+    /// All states, the worst first.
+    pub(super) const ALL: [Self; 5] = [
         Self::Failing,
         Self::Blocked,
         Self::Stale,
-        Self::Unfetched,
-        Self::Fine,
+        Self::Pending,
+        Self::Ok,
     ];
 
-    /// Of what is known at `now`.
-    pub fn of(observation: &AccountState, max_age: Duration, now: Moment) -> Self {
-        let Some(fetch) = &observation.last_fetch else {
-            return Self::Unfetched;
-        };
-        match &fetch.failure {
-            Some(failure) if failure.is_transient && blocked_for(observation, now).is_some() => {
+    /// Returns the state at `now`.
+    pub(super) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
+        match last_failure(state) {
+            Some(failure) if failure.cause.is_transient() && blocked_for(state, now).is_some() => {
                 Self::Blocked
             }
             Some(_) => Self::Failing,
-            None if observation.is_up(now, max_age) => Self::Fine,
+            None if state.last_fetch.is_none() => Self::Pending,
+            None if state.is_up(now, max_age) => Self::Ok,
             None => Self::Stale,
         }
     }
 
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// Returns the word that the page shows.
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Failing => "Failing",
             Self::Blocked => "Blocked",
             Self::Stale => "Stale",
-            Self::Unfetched => "Not yet fetched",
-            Self::Fine => "Fine",
+            Self::Pending => "Pending",
+            Self::Ok => "OK",
         }
     }
 
-    /// For the style sheet.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Blocked => "blocked",
-            Self::Stale => "stale",
-            Self::Unfetched => "unfetched",
-            Self::Fine => "fine",
-        }
+    /// Returns the class in the style sheet.
+    pub(super) fn css_class(self) -> String {
+        self.label().to_lowercase()
     }
 
-    /// What the word means, where nothing else tells.
-    pub fn meaning(self) -> Option<&'static str> {
+    /// Returns what the state means, unless the page explains it elsewhere.
+    pub(super) fn explanation(self) -> Option<&'static str> {
         match self {
-            Self::Failing | Self::Fine => None,
+            Self::Failing | Self::Ok => None,
             Self::Blocked => Some(
-                "RingCentral is not asked until a penalty or back-off ends. This passes by itself.",
+                "No request is sent until a penalty or back-off of RingCentral ends. This passes by itself.",
             ),
-            Self::Stale => {
-                Some("The last snapshot is too old to be shown: does Prometheus scrape?")
-            }
-            Self::Unfetched => Some("Nothing was fetched so far: the first scrape does it."),
+            Self::Stale => Some(
+                "The last snapshot is too old to be shown. Does Prometheus scrape this exporter?",
+            ),
+            Self::Pending => Some("Nothing has been fetched yet: the first scrape starts a fetch."),
         }
     }
-}
-
-/// How long the list, or the login that it needs, may not be asked for.
-pub fn blocked_for(observation: &AccountState, now: Moment) -> Option<Duration> {
-    let until = observation
-        .api
-        .blocked_until
-        .iter()
-        .find(|(operation, _)| *operation == "active_calls")?
-        .1;
-    until
-        .filter(|until| !until.is_past(now))
-        .map(|until| until.saturating_duration_since(now))
 }

@@ -1,191 +1,222 @@
-//! The page at `/`: for a person who has just opened the port in a browser.
+//! The landing page at `/`: the state of each account, for a browser.
 //!
-//! Owns: the document around the accounts, its style and what it allows a browser: nothing but that style, named by its
-//! hash. It reads what is known, and asks RingCentral for nothing. It does not refresh itself: a page that reloads takes a
-//! screen reader back to its start and a reader's eye from the line; it says when it was made instead, and the browser's
-//! own reload does the rest. States are told by words, colours only repeat them. `state` says how an account is,
-//! `account` writes its section, `html` and `time` have the small forms.
+//! It is one HTML document without scripts and external resources; its style sheet is allowed by hash. It does not refresh
+//! itself, because a reload takes a screen reader back to the start of the page. States are written as words, colours
+//! only repeat them.
 
 mod account;
 mod format;
 mod health;
-mod time;
 
-use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use health::Health;
 use hyper::header::HeaderValue;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::format::{count, escape};
+use self::format::health_badge;
+use self::health::Health;
+use crate::account::facts::{format_duration, last_failure, plural};
 use crate::account::manager::AccountHandle;
 use crate::account::state::AccountState;
 use crate::clock::Moment;
-use crate::config::Account;
-use crate::http::routes::AppState;
-use crate::ringcentral::status::Failure;
+use crate::config::{Account, ReloadStatus};
 
 const STYLE: &str = include_str!("style.css");
-const ABOUT: &str = "Turns the active calls of RingCentral accounts into metrics for Prometheus.";
+const DESCRIPTION: &str = "Exports the active calls of RingCentral accounts as Prometheus metrics.";
+const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S UTC";
 
-/// What a browser may do with the page.
-pub static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(ring::digest::digest(
-        &ring::digest::SHA256,
-        STYLE.as_bytes(),
-    ));
+/// Value of the `Content-Security-Policy` header: allows nothing but the style sheet.
+pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
+    let hash = STANDARD.encode(digest);
     let only = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src";
     HeaderValue::try_from(format!("{only} 'sha256-{hash}'"))
         .unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// An account as it is now.
+/// One account at one moment.
 struct AccountSummary {
     account: Arc<Account>,
-    observation: Arc<AccountState>,
-    state: Health,
+    state: Arc<AccountState>,
+    health: Health,
+    /// Calls in progress, unless the snapshot is too old.
     calls: Option<u64>,
+    /// Maximum age of a snapshot.
+    max_age: Duration,
 }
 
-/// The page as it is now, the worst first.
+/// Renders the page, accounts with problems first.
 #[must_use]
-pub fn render(app: &AppState, now: Moment) -> String {
-    let mut shown: Vec<_> = app
-        .accounts
-        .accounts()
-        .iter()
-        .map(|it| AccountSummary::new(it, app, now))
-        .collect();
-    shown.sort_by(|a, b| (a.state, &a.account.name).cmp(&(b.state, &b.account.name)));
-    let overview = if shown.len() > 1 {
-        overview(&shown, now)
-    } else {
-        String::new()
-    };
-    let sections: String = shown
-        .iter()
-        .map(|it| account::section(it, &app.telemetry_path, now))
-        .collect();
-    let (summary, links) = (summary(&shown), links(&app.telemetry_path));
-    let reload = failed_reload(app);
-    let made = now.wall.strftime("%Y-%m-%d %H:%M:%S UTC");
-    format!(
-        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport \
-         content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head><body>\
-         <header><h1>RingCentral exporter</h1><p>{ABOUT}</p></header>\
-         <main><p class=summary>{summary}</p>{reload}{overview}{sections}</main>\
-         <footer><nav aria-label=Links><h2>Links</h2>{links}</nav><p>Version {version} ({revision}). This page was made at {made} \
-         and does not refresh itself: reload it for the present state. Looking at it asks RingCentral for nothing.</p></footer></body></html>",
-        title = title(&shown),
-        version = env!("CARGO_PKG_VERSION"),
-        revision = env!("BUILD_REVISION"),
-    )
-}
-
-/// The worst state, so that a row of tabs tells it.
-fn title(shown: &[AccountSummary]) -> String {
-    let worst = shown
-        .first()
-        .map_or(String::new(), |it| format!("{}: ", it.state.words()));
-    format!("{worst}RingCentral exporter")
-}
-
-/// How many accounts are how, and how many calls that makes.
-fn summary(shown: &[AccountSummary]) -> String {
-    let in_state = |state: Health| shown.iter().filter(|it| it.state == state).count() as u64;
-    let states = Health::ALL.into_iter().filter(|state| in_state(*state) > 0);
-    let words = |state: Health| match shown.len() {
-        1 => state.words().to_lowercase(),
-        _ => format!("{} {}", in_state(state), state.words().to_lowercase()),
-    };
-    let states: Vec<_> = states.map(words).collect();
-    let known: Vec<_> = shown.iter().filter_map(|it| it.calls).collect();
-    let calls = match known.len() {
-        0 => "No number of calls is known".to_owned(),
-        accounts if accounts == shown.len() => {
-            count(known.iter().sum(), "call", "calls") + " in progress"
+pub(crate) fn render(
+    accounts: &[AccountHandle],
+    reload: &ReloadStatus,
+    telemetry_path: &str,
+    max_age: Duration,
+    now: Moment,
+) -> String {
+    let mut summaries = Vec::new();
+    for handle in accounts {
+        let (account, state) = (handle.account.clone(), handle.collector.state());
+        summaries.push(AccountSummary::new(account, state, max_age, now));
+    }
+    summaries.sort_by(|a, b| (a.health, &a.account.name).cmp(&(b.health, &b.account.name)));
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { (title(&summaries)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "RingCentral exporter" }
+                    p { (DESCRIPTION) }
+                }
+                main {
+                    p.summary { (overall_summary(&summaries)) }
+                    @if !reload.last_reload_successful { (failed_reload(reload)) }
+                    @if summaries.len() > 1 { (overview(&summaries, now)) }
+                    @for summary in &summaries { (account::section(summary, telemetry_path, now)) }
+                }
+                footer {
+                    nav aria-label="Links" {
+                        h2 { "Links" }
+                        (links(telemetry_path))
+                    }
+                    p {
+                        "Version " (env!("CARGO_PKG_VERSION")) " (" (env!("BUILD_REVISION")) "). Created at "
+                        (now.wall.strftime(TIME_FORMAT)) "; this page does not refresh itself. \
+                        Viewing this page makes no API requests."
+                    }
+                }
+            }
         }
-        accounts => format!(
-            "{} in progress in {accounts} of them",
-            count(known.iter().sum(), "call", "calls")
-        ),
     };
-    format!(
-        "{}: {}. {calls}.",
-        count(shown.len() as u64, "account", "accounts"),
-        states.join(", ")
-    )
+    document.into_string()
 }
 
-/// The log has the mistake itself, which may stand in a file that not everybody may read.
-fn failed_reload(app: &AppState) -> String {
-    let state = app.reloader.status();
-    if state.last_reload_successful {
-        return String::new();
+/// Returns the title, which begins with the worst state so that a browser tab shows it.
+fn title(summaries: &[AccountSummary]) -> String {
+    match summaries.first() {
+        Some(worst) => format!("{}: RingCentral exporter", worst.health.label()),
+        None => "RingCentral exporter".to_owned(),
     }
-    let read = state.last_success.strftime("%Y-%m-%d %H:%M:%S UTC");
-    format!(
-        "<div class=problem><h2>The last reload failed</h2><p>All runs on as it was read at {read}. A restart would not come up.</p>\
-         <h3>What to do</h3><p>The log has the mistake: correct it and reload.</p></div>"
-    )
 }
 
-fn overview(shown: &[AccountSummary], now: Moment) -> String {
-    let mut table = "<section aria-labelledby=overview><h2 id=overview>Accounts</h2><table class=overview><thead><tr>\
-        <th scope=col>Account<th scope=col>State<th scope=col class=number>Calls<th scope=col class=number>Age<tbody>"
-        .to_owned();
-    for it in shown {
-        let (name, state) = (escape(&it.account.name), it.state);
-        let age = it
-            .observation
-            .snapshot
-            .as_ref()
-            .map_or("–".to_owned(), |list| {
-                time::words(now.saturating_duration_since(list.fetched_at))
-            });
-        let calls = it.calls.map_or("–".to_owned(), |calls| calls.to_string());
-        let cause = it.failure().map_or(String::new(), |it| {
-            format!(" <code>{}</code>", escape(it.cause))
-        });
-        let _ = write!(
-            table,
-            "<tr><th scope=row><a href=\"#account-{name}\">{name}</a><td><span class=\"state {}\">{}</span>{cause}\
-             <td class=number>{calls}<td class=number>{age}",
-            state.class(),
-            state.words()
-        );
+/// Returns how many accounts are in which state, and their calls.
+fn overall_summary(summaries: &[AccountSummary]) -> String {
+    let mut states = Vec::new();
+    for health in Health::ALL {
+        let accounts = summaries.iter().filter(|it| it.health == health).count();
+        let label = health.label().to_lowercase();
+        if accounts > 0 && summaries.len() == 1 {
+            states.push(label);
+        } else if accounts > 0 {
+            states.push(format!("{accounts} {label}"));
+        }
     }
-    table + "</table></section>"
+    let known: Vec<u64> = summaries.iter().filter_map(|it| it.calls).collect();
+    let mut calls = plural(known.iter().sum(), "call") + " in progress";
+    if known.is_empty() {
+        calls = "Number of calls unknown".to_owned();
+    } else if known.len() < summaries.len() {
+        calls += &format!(" in {} of them", known.len());
+    }
+    let accounts = plural(summaries.len() as u64, "account");
+    format!("{accounts}: {}. {calls}.", states.join(", "))
 }
 
-fn links(metrics: &str) -> String {
-    let metrics = escape(metrics);
-    format!(
-        "<ul><li><a href=\"{metrics}\">{metrics}</a> the metrics, for Prometheus: it fetches if the limit allows\
-         <li><a href=\"/sd\">/sd</a> each account as a target, for Prometheus' service discovery\
-         <li><a href=\"/-/healthy\">/-/healthy</a> and <a href=\"/-/ready\">/-/ready</a> for probes</ul>"
-    )
+/// Renders that the last reload failed. The error is only in the log: not every visitor may read the files that it quotes.
+fn failed_reload(reload: &ReloadStatus) -> Markup {
+    html! {
+        div.problem {
+            h2 { "The last reload failed" }
+            p {
+                "The exporter keeps the configuration of " (reload.last_success.strftime(TIME_FORMAT))
+                ". A restart would fail."
+            }
+            h3 { "What to do" }
+            p { "Correct the error that the log shows, then reload." }
+        }
+    }
+}
+
+fn overview(summaries: &[AccountSummary], now: Moment) -> Markup {
+    html! {
+        section aria-labelledby="overview" {
+            h2 id="overview" { "Accounts" }
+            table.overview {
+                thead {
+                    tr {
+                        th scope="col" { "Account" }
+                        th scope="col" { "State" }
+                        th.number scope="col" { "Calls" }
+                        th.number scope="col" { "Age" }
+                    }
+                }
+                tbody { @for summary in summaries { (overview_row(summary, now)) } }
+            }
+        }
+    }
+}
+
+fn overview_row(summary: &AccountSummary, now: Moment) -> Markup {
+    let name = &summary.account.name;
+    html! {
+        tr {
+            th scope="row" { a href={ "#account-" (name) } { (name) } }
+            td {
+                (health_badge(summary.health))
+                @if let Some(failure) = last_failure(&summary.state) { " " code { (failure.cause.as_str()) } }
+            }
+            td.number { @if let Some(calls) = summary.calls { (calls) } @else { "–" } }
+            td.number { @if let Some(age) = summary.age(now) { (age) } @else { "–" } }
+        }
+    }
+}
+
+fn links(telemetry_path: &str) -> Markup {
+    html! {
+        ul {
+            li {
+                a href=(telemetry_path) { (telemetry_path) }
+                ": metrics for Prometheus; a request fetches from RingCentral if the rate limit allows it"
+            }
+            li { a href="/sd" { "/sd" } ": one target per account, for Prometheus service discovery" }
+            li { a href="/-/healthy" { "/-/healthy" } " and " a href="/-/ready" { "/-/ready" } ": for probes" }
+        }
+    }
 }
 
 impl AccountSummary {
-    fn new(it: &AccountHandle, app: &AppState, now: Moment) -> Self {
-        let observation = it.collector.state();
-        let fresh = observation.fresh(now, app.scrape.max_age);
-        let calls = fresh.map(|listing| listing.snapshot.sessions_in_progress);
-        let state = Health::of(&observation, app.scrape.max_age, now);
+    fn new(
+        account: Arc<Account>,
+        state: Arc<AccountState>,
+        max_age: Duration,
+        now: Moment,
+    ) -> Self {
+        let fresh = state.fresh(now, max_age);
+        let calls = fresh.map(|fetched| fetched.snapshot.sessions_in_progress);
         Self {
-            account: it.account.clone(),
-            observation,
+            health: Health::from_state(&state, max_age, now),
+            account,
             state,
             calls,
+            max_age,
         }
     }
 
-    /// Of the last fetch.
-    fn failure(&self) -> Option<&Failure> {
-        self.observation.last_fetch.as_ref()?.failure.as_ref()
+    /// Returns the age of the last snapshot in words.
+    fn age(&self, now: Moment) -> Option<String> {
+        let fetched = self.state.snapshot.as_ref()?;
+        Some(format_duration(
+            now.saturating_duration_since(fetched.fetched_at),
+        ))
     }
 }
 

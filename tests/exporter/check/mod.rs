@@ -12,7 +12,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::process::Command;
 
 use crate::common::clock::ManualClock;
-use crate::common::exporter_process::{output, pointed_at};
+use crate::common::exporter_process::{command_for_simulator, output};
 use crate::rig::loopback;
 
 /// Words that must never be seen: a proxy's password, and how every simulated access token begins.
@@ -20,7 +20,7 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 
 /// An account at a standing hour, so that its calls stay the same; its JWT has no end.
 fn still() -> Scenario {
-    ManualClock::new().scenario(Scenario {
+    ManualClock::new().attach_to(Scenario {
         jwt_life: None,
         ..Scenario::normal()
     })
@@ -31,7 +31,7 @@ async fn simulator(scenario: Scenario) -> Simulator {
 }
 
 fn check(simulator: &Simulator, arguments: &[&str]) -> Command {
-    pointed_at(simulator, &[&["check"], arguments].concat())
+    command_for_simulator(simulator, &[&["check"], arguments].concat())
 }
 
 /// Runs a check: it must end like this, say all of this file, and nothing else.
@@ -72,14 +72,20 @@ fn masked(words: &str) -> String {
 
 fn masked_line(line: &str) -> String {
     let masks = [
-        ("  request id  ", "ID"),
-        ("  JWT         ends on ", "DATE: in N days"),
+        ("  request id    ", "ID"),
+        ("  JWT           expires in ", "N days (DATE)"),
+        ("  last fetch    failed after ", "N ms"),
+        ("  extensions    200 extensions, fetched ", "N s ago"),
     ];
-    if let Some((start, mask)) = masks
-        .iter()
-        .find(|(start, _)| line.starts_with(start) && !line.contains("past"))
+    for (start, mask) in masks {
+        if line.starts_with(start) {
+            return format!("{start}{mask}");
+        }
+    }
+    if line.starts_with("  last fetch    ")
+        && let Some((fetched, _)) = line.rsplit_once(" in ")
     {
-        return format!("{start}{mask}");
+        return format!("{fetched} in N ms");
     }
     match line
         .rsplit_once("127.0.0.1:")

@@ -109,7 +109,10 @@ async fn a_jwt_that_ends_soon_is_a_warning() {
         &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
         "jwt_ends_soon",
     );
-    assert!(words.contains(": in 4 days\n"), "{words}");
+    assert!(
+        words.contains("  JWT           expires in 4 days ("),
+        "{words}"
+    );
 }
 
 #[tokio::test]
@@ -119,7 +122,7 @@ async fn the_account_may_be_named_and_an_unknown_name_is_told_which_there_are() 
     says(check(&simulator, &named), 0, "ok_named").await;
     let (code, words, error) = output(check(&simulator, &["--account", "paris"])).await;
     let expected =
-        "ringcentral-exporter: --account: there is no account \"paris\"; accepted is default\n";
+        "ringcentral-exporter: --account: unknown account \"paris\": expected one of default\n";
     assert_eq!(
         (code, words.as_str(), error.as_str()),
         (Some(2), "", expected)
@@ -138,7 +141,7 @@ async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standar
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
         .collect();
-    let truth = oracle::of(&simulator, "default").await;
+    let truth = oracle::expected_samples(&simulator, "default").await;
     assert!(truth.len() > 10);
     for (series, value) in truth {
         assert_eq!(samples.get(&series), Some(&value), "{series}");
@@ -171,7 +174,7 @@ async fn a_signal_ends_it_and_the_token_is_given_back() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(1));
+    assert_eq!(program.wait_for_exit().await.code(), Some(1));
     assert_eq!(requests(&simulator, Operation::Revoke), [Some(200)]);
 }
 
