@@ -1,4 +1,5 @@
-//! Passes the git revision and the compiler version to the program, for `ringcentral_exporter_build_info`.
+//! Passes the git revision and the compiler version to the program, for
+//! `ringcentral_exporter_build_info`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,8 @@ fn main() {
     println!("cargo::rerun-if-env-changed=BUILD_REVISION");
     println!("cargo::rerun-if-changed=build.rs");
     for name in ["HEAD", "logs/HEAD"] {
-        // Git knows where the file is: a worktree keeps it elsewhere, and a source archive has none.
+        // Git knows where the file is: a worktree keeps it elsewhere, and a source archive has
+        // none.
         if let Some(path) = first_line("git", &["rev-parse", "--git-path", name])
             && Path::new(&path).exists()
         {
@@ -20,8 +22,8 @@ fn main() {
     println!("cargo::rustc-env=BUILD_RUSTC={rustc}");
 }
 
-/// Returns `BUILD_REVISION`, or the commit of this checkout. A source archive may lie in the checkout of another
-/// project, whose commit is not meant.
+/// Returns `BUILD_REVISION`, or the commit of this checkout. A source archive may lie in the
+/// checkout of another project, whose commit is not meant.
 fn revision() -> Option<String> {
     match std::env::var("BUILD_REVISION") {
         Ok(revision) if !revision.is_empty() => Some(revision),

@@ -1,7 +1,7 @@
 //! The command line: commands and their flags.
 //!
-//! The flags that configure the exporter are declared in [`config`](crate::config), next to their validation. Secrets
-//! have no flags, since a process list shows those.
+//! The flags that configure the exporter are declared in [`config`](crate::config), next to their
+//! validation. Secrets have no flags, since a process list shows those.
 
 #![allow(
     rustdoc::bare_urls,
@@ -176,8 +176,8 @@ pub fn format_clap_error(error: &clap::Error) -> String {
     format!("{message}; {hint}")
 }
 
-/// Returns whether an unexpected argument may be a secret. Every flag is shorter than 40 bytes, and no secret is shorter
-/// than 16.
+/// Returns whether an unexpected argument may be a secret. Every flag is shorter than 40 bytes, and
+/// no secret is shorter than 16.
 fn may_be_secret(argument: &str) -> bool {
     let max_len = if argument.starts_with('-') { 40 } else { 16 };
     argument.len() > max_len

@@ -1,8 +1,8 @@
 //! The clock: the only module that reads the time.
 //!
-//! A [`Moment`] is a reading of both clocks. Waits and ages use the monotonic clock; people and Prometheus read the wall
-//! clock. Pure code gets a `Moment` as an argument, so that tests decide the time, and a wall clock that jumps changes
-//! only what is displayed.
+//! A [`Moment`] is a reading of both clocks. Waits and ages use the monotonic clock; people and
+//! Prometheus read the wall clock. Pure code gets a `Moment` as an argument, so that tests decide
+//! the time, and a wall clock that jumps changes only what is displayed.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Bounded reading of configuration files and secrets.
 //!
-//! All tasks share one thread, so a read must not block for long or use much memory. Symbolic links are followed:
-//! Kubernetes mounts secrets as links.
+//! All tasks share one thread, so a read must not block for long or use much memory. Symbolic links
+//! are followed: Kubernetes mounts secrets as links.
 
 use std::fs::{File, Metadata, metadata};
 use std::io::{self, Read};
@@ -26,8 +26,9 @@ pub(crate) enum FileError {
 /// # Errors
 /// Returns an error if the file is not a regular file, cannot be read, or is larger.
 pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-    // Opening a pipe blocks until it has a writer, so the type is checked before opening and again afterwards. A file
-    // that is replaced by a pipe in between still blocks: the open flag against that has no portable value.
+    // Opening a pipe blocks until it has a writer, so the type is checked before opening and again
+    // afterwards. A file that is replaced by a pipe in between still blocks: the open flag against
+    // that has no portable value.
     check_regular_file(&metadata(path)?)?;
     let file = File::open(path)?;
     check_regular_file(&file.metadata()?)?;

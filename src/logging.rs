@@ -8,8 +8,8 @@ use tracing_subscriber::{Layer, filter::LevelFilter, filter::Targets};
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging; a second call has no effect. Libraries log only from `warn` up, since some of them print headers at
-/// `debug`.
+/// Starts logging; a second call has no effect. Libraries log only from `warn` up, since some of
+/// them print headers at `debug`.
 pub fn init(log: Log) {
     let level = LevelFilter::from_level(log.level);
     let filter = Targets::new()

@@ -77,7 +77,7 @@ fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
             let config = config(args.serve.clone())?;
             Ok(Mode::Check(Box::new(Check::new(&args, config)?)))
         }
-        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args)?)),
+        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args))),
     }
 }
 
@@ -86,8 +86,8 @@ fn usage_error(message: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running on a thread of its own
-/// does not delay the exit.
+/// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running
+/// on a thread of its own does not delay the exit.
 fn run_to_exit_code(mode: Mode) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

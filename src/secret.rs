@@ -1,7 +1,7 @@
 //! Secrets: reading them from a value or a file, without ever printing them.
 //!
-//! A file is read at each use, so that a rotated secret needs no restart. `Debug` shows where a secret comes from, never
-//! its content.
+//! A file is read at each use, so that a rotated secret needs no restart. `Debug` shows where a
+//! secret comes from, never its content.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::file::{self, FileError};
 
-/// More bytes than any JWT or client secret has; a larger file is a mistake, such as a log or a device.
+/// More bytes than any JWT or client secret has; a larger file is a mistake, such as a log or a
+/// device.
 const MAX_BYTES: u64 = 64 * 1024;
 /// Longer paths may be secrets in the wrong place.
 const MAX_SHOWN_PATH: usize = 255;
@@ -75,7 +76,8 @@ impl SecretSource {
     /// Reads the secret and trims white space.
     ///
     /// # Errors
-    /// Returns an error if the secret is empty, or its file cannot be read, is not UTF-8, or is larger than 64 KiB.
+    /// Returns an error if the secret is empty, or its file cannot be read, is not UTF-8, or is
+    /// larger than 64 KiB.
     pub fn read(&self) -> Result<SecretString, SecretError> {
         match self {
             Self::Value(secret) => trim(secret.expose_secret()),
@@ -105,7 +107,8 @@ fn read_file(path: &Path) -> Result<String, SecretError> {
     String::from_utf8(bytes).map_err(|_| SecretError::NotUtf8)
 }
 
-/// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value or several lines.
+/// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value
+/// or several lines.
 pub(crate) fn redact_path(path: &Path) -> String {
     let text = path.display().to_string();
     // A JWT begins with `{"` in base64.

@@ -36,7 +36,8 @@ impl ShutdownSignals {
         }
     }
 
-    /// Runs `work` to its end. The first signal is sent to `stop`, after which `work` should end by itself.
+    /// Runs `work` to its end. The first signal is sent to `stop`, after which `work` should end by
+    /// itself.
     ///
     /// # Errors
     /// Returns an error if a second signal arrives before `work` has ended.

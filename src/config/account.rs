@@ -121,7 +121,8 @@ impl Account {
         })
     }
 
-    /// Returns whether both accounts list the same calls, so that a snapshot of one is valid for the other.
+    /// Returns whether both accounts list the same calls, so that a snapshot of one is valid for
+    /// the other.
     #[must_use]
     pub fn same_call_source(&self, other: &Self) -> bool {
         self.same_app(other) && self.account_id == other.account_id && self.level == other.level

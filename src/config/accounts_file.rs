@@ -1,7 +1,7 @@
 //! The accounts of `--config.file`, in YAML.
 //!
-//! Names must be unique, and no two accounts may share a rate limit of the API. The files that an account names are
-//! read once, so that a wrong path is an error at the start.
+//! Names must be unique, and no two accounts may share a rate limit of the API. The files that an
+//! account names are read once, so that a wrong path is an error at the start.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -152,7 +152,8 @@ fn check_unique<K: Ord>(
     Ok(())
 }
 
-/// Returns what RingCentral counts requests by: two accounts with the same key would exceed their common limit.
+/// Returns what RingCentral counts requests by: two accounts with the same key would exceed their
+/// common limit.
 fn login_key(account: &Account) -> Option<(String, String, Fingerprint)> {
     let jwt = account.jwt.read().ok()?;
     Some((

@@ -15,7 +15,8 @@ use crate::secret::SecretSource;
 
 /// The flags of one account, each with a variable of the same meaning.
 ///
-/// [`account`] reads them by id from the parsed [`ArgMatches`], which say whether a flag or a variable gave a value.
+/// [`account`] reads them by id from the parsed [`ArgMatches`], which say whether a flag or a
+/// variable gave a value.
 #[derive(Args, Clone, Debug)]
 #[command(mut_args(|arg| arg.hide_env_values(true)))]
 pub struct AccountArgs {
@@ -138,7 +139,8 @@ pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<
     }
 }
 
-/// Returns the values that were given, by the id of their argument. An empty variable counts as unset.
+/// Returns the values that were given, by the id of their argument. An empty variable counts as
+/// unset.
 fn settings(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError> {
     let mut settings = BTreeMap::new();
     for arg in AccountArgs::augment_args(Command::new("")).get_arguments() {
@@ -173,8 +175,8 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns the source of a secret: its variable or its file. A file is read once, so that a wrong path is an error at
-/// the start.
+/// Returns the source of a secret: its variable or its file. A file is read once, so that a wrong
+/// path is an error at the start.
 fn secret(secret: &SecretOption, file: Option<Setting>) -> Result<SecretSource, ConfigError> {
     let (setting, source, expected) = match (variable(secret.variable), file) {
         (Some(_), Some(file)) => {

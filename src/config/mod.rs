@@ -1,6 +1,7 @@
 //! The validated configuration, and the flags that it consists of.
 //!
-//! Every mistake is one line that names the flag, variable or key, what is wrong, and what is expected.
+//! Every mistake is one line that names the flag, variable or key, what is wrong, and what is
+//! expected.
 
 mod account;
 mod accounts_file;
@@ -75,8 +76,8 @@ pub struct Web {
         value_parser = parse_telemetry_path
     )]
     pub telemetry_path: String,
-    /// File with TLS, basic auth and headers, as in Prometheus' exporter-toolkit [default: plain HTTP, no
-    /// authentication]
+    /// File with TLS, basic auth and headers, as in Prometheus' exporter-toolkit [default: plain
+    /// HTTP, no authentication]
     #[arg(long = "web.config.file", value_name = "FILE", value_parser = parse_path)]
     pub config_file: Option<PathBuf>,
     /// Allow POST /-/reload to reload the files; SIGHUP always does

@@ -9,7 +9,8 @@ use crate::config::ConfigError;
 
 /// Longer durations are typing mistakes.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longer values may be secrets in the wrong place, in bytes: every JWT is longer, and few other values are.
+/// Longer values may be secrets in the wrong place, in bytes: every JWT is longer, and few other
+/// values are.
 pub(crate) const MAX_ECHOED_LEN: usize = 64;
 const POSITIVE_DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
 const COUNT: &str = "a whole number from 1 to 1000000";
@@ -100,7 +101,8 @@ pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
     Ok(text.to_owned())
 }
 
-/// Returns the path as written; clap's own parser rejects an empty one, which counts as absent here.
+/// Returns the path as written; clap's own parser rejects an empty one, which counts as absent
+/// here.
 pub(crate) fn parse_path(text: &str) -> ParseResult<PathBuf> {
     Ok(PathBuf::from(text))
 }

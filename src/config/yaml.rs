@@ -1,6 +1,7 @@
 //! YAML files whose errors name the file, the line and the key path.
 //!
-//! No error repeats a value or a key that may be a secret, so the parser's own messages are not used.
+//! No error repeats a value or a key that may be a secret, so the parser's own messages are not
+//! used.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +73,8 @@ impl Section {
         settings
     }
 
-    /// Returns the keys and values of a mapping with arbitrary keys; a value that is absent is empty.
+    /// Returns the keys and values of a mapping with arbitrary keys; a value that is absent is
+    /// empty.
     pub(crate) fn entries(&self, key: &str, map: TextMap) -> Vec<(String, Setting)> {
         let section = self.child(key, map.line);
         let mut entries = Vec::new();
@@ -167,7 +169,8 @@ fn describe(error: &Error, path: &str) -> String {
     format!("{path}{separator}expected {expected}")
 }
 
-/// Appends a key to a path, unless it may be a secret in the wrong place, since it has unusual characters.
+/// Appends a key to a path, unless it may be a secret in the wrong place, since it has unusual
+/// characters.
 fn join(path: &str, key: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
     let key = if key.len() <= MAX_ECHOED_LEN && key.bytes().all(plain) {

@@ -176,8 +176,10 @@ async fn reload_without_web_config_checks_secrets() {
     let url = exporter.wait_for_url().await;
     std::fs::remove_file(&jwt).unwrap();
     let response = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
-    let reason =
-        "account default: the user's JWT: cannot read {}: No such file or directory (os error 2)\n";
+    let reason = format!(
+        "account default: the user's JWT: cannot read {}: No such file or directory (os error 2)\n",
+        jwt.display()
+    );
     assert!(
         response.status == 500 && response.text.ends_with(&format!("\n\n{reason}")),
         "{response:?}"
@@ -217,7 +219,7 @@ async fn missing_secret_blocks_reload_but_not_file_watch() {
     pki.write("web.yml", &basic_auth_config("alice", "open", 4));
     exporter.signal("HUP").await;
     let line = exporter.wait_for_log("was not read anew").await;
-    assert!(line.contains("JWT: cannot read {jwt}"), "{line}");
+    assert!(line.contains(&format!("JWT: cannot read {jwt}")), "{line}");
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
     assert_eq!((old.status, old.value(RELOAD_SUCCESSFUL)), (200, 0.0));

@@ -1,7 +1,7 @@
 //! The validated `--web.config.file`, in the YAML of Prometheus' exporter-toolkit.
 //!
-//! Parsing is pure: the files that it names are read later. A key that the toolkit would accept and then ignore is an
-//! error if it looks like protection.
+//! Parsing is pure: the files that it names are read later. A key that the toolkit would accept and
+//! then ignore is an error if it looks like protection.
 
 mod tls;
 mod tls_names;
@@ -93,7 +93,8 @@ pub(crate) fn error_prefix(file: &Path) -> String {
     format!("--web.config.file: {}", file.display())
 }
 
-/// Returns the headers. `http2` has no effect: the server speaks only HTTP/1.1, enough for one request in 15 s.
+/// Returns the headers. `http2` has no effect: the server speaks only HTTP/1.1, enough for one
+/// request in 15 s.
 fn parse_http_server(
     root: &Section,
     raw: Located<Option<RawHttpServer>>,

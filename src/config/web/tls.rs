@@ -233,7 +233,8 @@ impl fmt::Display for Pem {
     }
 }
 
-/// Returns the PEM text of one of two keys: the one with the text, or the one with the path of its file.
+/// Returns the PEM text of one of two keys: the one with the text, or the one with the path of its
+/// file.
 fn pem(
     section: &Section,
     (inline_key, inline): (&str, Text),
@@ -265,7 +266,8 @@ fn pem(
     Ok(Some(Pem { origin, source }))
 }
 
-/// Returns whether a path is PEM text by mistake. A private key must not be treated as a path, since paths are shown.
+/// Returns whether a path is PEM text by mistake. A private key must not be treated as a path,
+/// since paths are shown.
 fn looks_like_pem(path: &str) -> bool {
     path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
 }
@@ -313,7 +315,8 @@ fn client_auth(
     };
     let has_names = !allowed_sans.is_empty();
     if !auth_type.verifies() && (ca.is_some() || has_names) {
-        // Ignoring the key would look like protection. A name in an unsigned certificate proves nothing.
+        // Ignoring the key would look like protection. A name in an unsigned certificate proves
+        // nothing.
         let key = if ca.is_some() {
             "client_ca_file or client_ca"
         } else {

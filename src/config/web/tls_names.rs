@@ -1,7 +1,7 @@
 //! Go's names of TLS versions, cipher suites and curves, as the exporter-toolkit's file uses them.
 //!
-//! A name that Go knows and rustls with ring does not support gets an error of its own, since it is valid in other
-//! exporters.
+//! A name that Go knows and rustls with ring does not support gets an error of its own, since it is
+//! valid in other exporters.
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::ring::{ALL_CIPHER_SUITES, ALL_KX_GROUPS, cipher_suite, kx_group};
@@ -51,7 +51,8 @@ const CIPHER_SUITES: [(&str, SupportedCipherSuite); 9] = [
     ),
 ];
 
-/// Cipher suites that Go supports and rustls does not: without forward secrecy or authenticated encryption.
+/// Cipher suites that Go supports and rustls does not: without forward secrecy or authenticated
+/// encryption.
 const UNSUPPORTED_GO_SUITES: [&str; 13] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
@@ -104,8 +105,8 @@ impl TlsVersion {
     }
 }
 
-/// Returns all suites of TLS 1.3, as Go does, and the given suites of TLS 1.2 in their order; all suites if none is
-/// given.
+/// Returns all suites of TLS 1.3, as Go does, and the given suites of TLS 1.2 in their order; all
+/// suites if none is given.
 pub(super) fn cipher_suites(given: &[Setting]) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
     if given.is_empty() {
         return Ok(ALL_CIPHER_SUITES.to_vec());
