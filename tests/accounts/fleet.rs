@@ -250,16 +250,14 @@ impl Fleet {
     pub async fn reload(&mut self) -> String {
         self.write();
         self.program.signal("HUP").await;
-        self.program.logs("the configuration was read anew").await
+        self.program.logs("configuration reloaded").await
     }
 
     /// The same with this text for a file, which must not be taken.
     pub async fn refuses(&mut self, text: &str) -> String {
         std::fs::write(self.file(), text).unwrap();
         self.program.signal("HUP").await;
-        self.program
-            .logs("the configuration was not read anew")
-            .await
+        self.program.logs("configuration reload failed").await
     }
 
     pub async fn scrape(&self) -> ScrapeResponse {

@@ -267,7 +267,7 @@ fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
         "{log}"
     );
     assert!(
-        text(shared("journal")).contains("the configuration was read anew"),
+        text(shared("journal")).contains("configuration reloaded"),
         "{log}"
     );
     confined(&text(shared("process")));
@@ -306,7 +306,7 @@ fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
     let journal = text(shared("journal"));
     for message in [
         "first fetch succeeded",
-        "the configuration was read anew",
+        "configuration reloaded",
         "stopping",
     ] {
         assert!(journal.contains(message), "{message} in {journal}");

@@ -183,7 +183,7 @@ async fn a_hangup_ends_nothing() {
     ));
     let url = program.url().await;
     program.signal("HUP").await;
-    program.logs("read anew").await;
+    program.logs("configuration reloaded").await;
     assert_eq!(
         http()
             .get(format!("{url}/-/healthy"))

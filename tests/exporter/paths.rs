@@ -101,7 +101,7 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
     let unknown = rig.get("/metrics?account=default&account=acme", &[]).await;
     assert_eq!(
         (unknown.status, unknown.text.as_str()),
-        (404, "there is no account \"acme\"\n")
+        (404, "not found: unknown account \"acme\"\n")
     );
 }
 

@@ -70,7 +70,7 @@ async fn the_page_about_the_web_configuration_does_what_it_says() {
             match &mut running {
                 Some((program, _)) => {
                     program.signal("HUP").await;
-                    program.logs("the configuration was read anew").await;
+                    program.logs("configuration reloaded").await;
                 }
                 None => running = Some(start(&simulator, folder.path()).await),
             }

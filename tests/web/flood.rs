@@ -98,7 +98,7 @@ async fn a_change_of_other_users_under_a_flood_keeps_no_scrape_out() {
     let flood = Flood::start(&stage);
     let bob = users("bob", "open", COST);
     stage.web(&(alice + bob.split_once('\n').unwrap().1));
-    stage.program.logs("the configuration was read anew").await;
+    stage.program.logs("configuration reloaded").await;
     for _ in 0..20 {
         let scraped = stage.curl("/metrics", honest).await;
         assert_eq!(scraped.status, 200, "{scraped:?}");

@@ -49,7 +49,7 @@ async fn a_login_without_tls_works_and_is_warned_of() {
         stage
             .program
             .log
-            .contains("passwords come without TLS and can be read on the way"),
+            .contains("basic auth without TLS: passwords can be read on the network"),
         "{}",
         stage.program.log
     );

@@ -17,7 +17,7 @@ async fn without_the_flag_a_reload_is_forbidden_in_one_line() {
     let stage = Stage::start("", &[]).await;
     let answer = stage.curl("/-/reload", POST).await;
     assert_eq!(answer.status, 403);
-    let body = "this needs --web.enable-lifecycle; SIGHUP does the same without it\n";
+    let body = "forbidden: requires --web.enable-lifecycle; SIGHUP reloads without it\n";
     assert!(answer.text.ends_with(&format!("\n\n{body}")), "{answer:?}");
 }
 
@@ -52,8 +52,8 @@ async fn a_reload_is_200_and_takes_effect_at_once() {
         stage.curl("/", &["--user", "alice:sesame"]).await.status,
         401
     );
-    let line = stage.program.logs("the configuration was read anew").await;
-    assert!(line.contains(r#"cause="POST /-/reload""#), "{line}");
+    let line = stage.program.logs("configuration reloaded").await;
+    assert!(line.contains(r#"trigger="POST /-/reload""#), "{line}");
 }
 
 #[tokio::test]
@@ -91,10 +91,7 @@ async fn a_key_in_the_place_of_its_path_reaches_neither_answer_nor_log() {
         "{answer:?}"
     );
     assert!(!answer.text.contains(secret), "{answer:?}");
-    stage
-        .program
-        .logs("the configuration was not read anew")
-        .await;
+    stage.program.logs("configuration reload failed").await;
     assert!(!stage.program.log.contains(secret));
 }
 
@@ -116,13 +113,13 @@ async fn a_hangup_reloads_without_the_flag() {
     let mut stage = Stage::start(&users("alice", "sesame", 4), &[]).await;
     stage.web(&users("alice", "open", 4));
     stage.program.signal("HUP").await;
-    stage.program.logs("cause=SIGHUP").await;
+    stage.program.logs("trigger=SIGHUP").await;
     assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
     stage.web("basic_auth_users: [\n");
     stage.program.signal("HUP").await;
     let line = stage
         .program
-        .logs("the configuration was not read anew, the old one stays")
+        .logs("configuration reload failed, keeping the previous one")
         .await;
     assert!(
         line.contains("level=error") && line.contains("this is not YAML"),
@@ -151,7 +148,8 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     let url = program.url().await;
     std::fs::remove_file(&jwt).unwrap();
     let answer = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
-    let reason = "account default: the user's JWT: the file cannot be read: No such file or directory (os error 2)\n";
+    let reason =
+        "account default: JWT: the file cannot be read: No such file or directory (os error 2)\n";
     assert!(
         answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")),
         "{answer:?}"
@@ -160,7 +158,7 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
     assert_eq!((scraped.status, scraped.value(SUCCESSFUL)), (200, 0.0));
     std::fs::write(&jwt, simulator.jwt()).unwrap();
     program.signal("HUP").await;
-    program.logs("the configuration was read anew").await;
+    program.logs("configuration reloaded").await;
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
     assert_eq!(scraped.value(SUCCESSFUL), 1.0);
 }
@@ -186,7 +184,7 @@ async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_fil
     std::fs::remove_file(&jwt).unwrap();
     pki.write("web.yml", &users("alice", "open", 4));
     program.signal("HUP").await;
-    let line = program.logs("was not read anew").await;
+    let line = program.logs("configuration reload failed").await;
     assert!(line.contains("JWT: the file cannot be read"), "{line}");
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;

@@ -51,19 +51,19 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     let (certificates, key) = (
-        "certificates in PEM form",
-        "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519",
+        "certificates in PEM format",
+        "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519",
     );
     let cases = [
         ("missing.crt", "server.key", format!("cert_file: missing.crt: it cannot be read: No such file or directory (os error 2); accepted is {certificates}")),
         ("empty.pem", "server.key", format!("cert_file: empty.pem: it is empty; accepted is {certificates}")),
-        ("junk.pem", "server.key", format!("cert_file: junk.pem: there is no certificate in it; accepted is {certificates}")),
-        ("broken.crt", "server.key", format!("cert_file: broken.crt: the first certificate cannot be read; accepted is {certificates}")),
+        ("junk.pem", "server.key", format!("cert_file: junk.pem: contains no certificate; accepted is {certificates}")),
+        ("broken.crt", "server.key", format!("cert_file: broken.crt: contains an invalid certificate; accepted is {certificates}")),
         ("server.crt", "missing.key", format!("key_file: missing.key: it cannot be read: No such file or directory (os error 2); accepted is {key}")),
         ("server.crt", "empty.pem", format!("key_file: empty.pem: it is empty; accepted is {key}")),
-        ("server.crt", "server.crt", format!("key_file: server.crt: there is no such key in it; accepted is {key}")),
-        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: there is no such key in it; accepted is {key}")),
-        ("server.crt", "other.key", "key_file: other.key: it does not belong to the certificate; accepted is the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
+        ("server.crt", "server.crt", format!("key_file: server.crt: contains no usable private key; accepted is {key}")),
+        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: contains no usable private key; accepted is {key}")),
+        ("server.crt", "other.key", "key_file: other.key: does not match the certificate; accepted is the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
     ];
     for (certificate, key, message) in cases {
         let web = format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n");
@@ -77,7 +77,7 @@ async fn a_file_that_does_not_serve_is_told_by_its_key_and_name() {
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n"
     );
     let expected = format!(
-        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: there is no certificate in it; accepted is {certificates}"
+        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: contains no certificate; accepted is {certificates}"
     );
     assert_eq!(complaint(&pki, &web).await, expected);
 }
@@ -120,7 +120,7 @@ async fn suites_that_leave_nothing_to_speak_are_told() {
     let line = complaint(&pki, &web).await;
     assert!(
         line.contains("cipher_suites")
-            && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
+            && line.ends_with("at least one suite of TLS 1.2 if TLS 1.3 is disabled"),
         "{line}"
     );
 }
@@ -130,7 +130,7 @@ async fn suites_for_another_kind_of_key_are_told() {
     let pki = Pki::new();
     let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
     let line = complaint(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
-    let what = "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    let what = "no suite in cipher_suites can be used with this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
     assert_eq!(
         line,
         format!("web.yml line 3: tls_server_config.key_file: server.key: {what}")
@@ -145,14 +145,14 @@ async fn a_missing_web_configuration_is_told() {
     let file = pki.arg("nothing.yml");
     let (code, _, error) = output(command(&["demo", "--web.config.file", &file])).await;
     let expected = format!(
-        "ringcentral-exporter: --web.config.file: {file}: it cannot be read: No such file or directory (os error 2); accepted is a file in the form of Prometheus' exporter-toolkit\n"
+        "ringcentral-exporter: --web.config.file: {file}: it cannot be read: No such file or directory (os error 2): expected a file in the format of the Prometheus exporter-toolkit\n"
     );
     assert_eq!((code, error), (Some(2), expected));
 }
 
 #[tokio::test]
 async fn a_web_configuration_that_protects_nothing_is_warned_of() {
-    let open = "the web configuration asks for neither TLS nor login";
+    let open = "neither TLS nor basic auth is configured";
     for (web, warned) in [
         ("", true),
         ("rate_limit: {interval: 1s, burst: 9}", true),

@@ -185,7 +185,7 @@ async fn a_file_that_is_cut_short_asks_no_less_of_clients() {
             .collect();
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(
-            errors[0].contains("asks less of clients than before, and that needs a restart"),
+            errors[0].contains("requiring less of clients requires a restart"),
             "{errors:?}"
         );
     }

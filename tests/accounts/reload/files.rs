@@ -175,7 +175,7 @@ async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with
     // Read at one time: the new header, and accounts that are none.
     std::fs::write(&web, header("deny")).unwrap();
     fleet.refuses("accounts: []\n").await;
-    let line = fleet.program.logs("cause=\"a file has changed\"");
+    let line = fleet.program.logs("trigger=\"file change\"");
     let asks = async {
         loop {
             let scraped = fleet
