@@ -1,15 +1,15 @@
-# One short word for each chore. `make test` is everything, and installs what it needs.
+# One target per chore. `make test` runs everything and installs what it needs.
 
 CARGO ?= cargo
-# What only compiles or computes lets those go first that have to be in time.
-PATIENT := nice $(CARGO)
-# The tests wait more than they compute: more of them at once than most machines have cores.
+# For targets that only compile or compute: tests with deadlines get the processor first.
+LOW_PRIORITY := nice $(CARGO)
+# The tests mostly wait, so more of them run concurrently than most machines have cores.
 export RUST_TEST_THREADS ?= 8
 TOOLS := $(CURDIR)/.cache/tools
-DIALECT := $(CURDIR)/.cache/dialect
-PEERS := $(CURDIR)/.cache/peers
+SDK_COMPAT := $(CURDIR)/.cache/sdk-compat
+COMPARISON := $(CURDIR)/.cache/comparison
 DEPLOY := $(CURDIR)/.cache/deploy
-HISTORY := $(CURDIR)/.cache/history
+SAMPLE_DATA := $(CURDIR)/.cache/sample-data
 FUZZ := --manifest-path fuzz/Cargo.toml
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
@@ -19,20 +19,23 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench compare peers demo format lint unit days doc deny dependencies fuzz fuzz-replay dialect page accounts prometheus under-prometheus alerting dashboards rules weather load door day month soak web static manifests deploy dist history tools deny-tool
+.PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
+	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-scrape alerting dashboards rules \
+	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool
 
-# Without other programs: format, lints, tests on loopback, docs, dependencies. Some three minutes once built.
-check: format lint unit days doc deny
+# Needs no other programs: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
+check: format language lint unit property-tests doc deny
 
-# Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and logins,
-# and what is shipped. First what the others need or share a folder with; then what waits for the clock beside what compiles
-# elsewhere; then what has to be in time beside what only computes; at last, each alone, what is pressed for time.
-test: tools format lint doc fuzz-replay build
+# Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and basic
+# auth, and what is shipped. First what the other targets need or share a folder with; then what waits for the clock,
+# concurrently with what compiles elsewhere; then tests with deadlines, concurrently with what only computes; last, each by
+# itself, the tests with the tightest deadlines.
+test: tools format language lint doc fuzz-replay build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=7 --output-sync=target alerting under-prometheus weather rules static deny dashboards deploy web dialect page
-	$(MAKE) --jobs=2 --output-sync=target accounts days
-	$(MAKE) --jobs=2 --output-sync=target unit day
-	$(MAKE) --jobs=1 load door
+	$(MAKE) --jobs=7 --output-sync=target alerting prometheus-scrape chaos rules static deny dashboards deploy web sdk-compat landing-page
+	$(MAKE) --jobs=2 --output-sync=target accounts property-tests
+	$(MAKE) --jobs=2 --output-sync=target unit sim-day
+	$(MAKE) --jobs=1 load connection-limits
 
 build:
 	$(CARGO) build --release --locked
@@ -44,74 +47,78 @@ format:
 	$(CARGO) fmt --check
 	$(CARGO) fmt $(FUZZ) --check
 
+# Words that only this project would understand, and test names that are too long: CONTRIBUTING.md, "Language".
+language:
+	.ci/check-language
+
 lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 unit:
 	$(CARGO) test --locked --lib --bins --test simulator --test exporter
 
-# Days of requests and of calls, in process: they only compute.
-days:
-	$(PATIENT) test --locked --test budget --test records --test ledger
+# Simulated days of requests and of calls, in process: they only compute.
+property-tests:
+	$(LOW_PRIORITY) test --locked --test budget --test records --test call_tracker
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-# Advisories are left out: their database is no part of a package registry.
+# Without advisories: their database is not in a package registry.
 deny: deny-tool
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --locked check -A license-exception-not-encountered bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny $(FUZZ) --config deny.toml --all-features --locked check bans licenses sources
 
-# Looks for inputs that break a claim, each target for so long. For one of them: fuzz/run 600 page
+# Searches for inputs that break a property, each target for FUZZ_SECONDS. One target: fuzz/run 600 page
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
 
-# The inputs that are kept, once more, without libFuzzer. What the tests have compiled serves here too.
+# Runs the kept inputs again, without libFuzzer. Shares the target folder, so dependencies are compiled once.
 fuzz-replay:
 	$(CARGO) clippy $(FUZZ) --target-dir target --locked --all-targets -- -D warnings
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 # RingCentral's own clients against the simulated account.
-dialect: $(DIALECT)/javascript/installed $(DIALECT)/python/installed peers
-	$(CARGO) test --locked --test dialect
+sdk-compat: $(SDK_COMPAT)/javascript/installed $(SDK_COMPAT)/python/installed comparison-deps
+	$(CARGO) test --locked --test sdk_compat
 
-# What is installed is a copy of what was asked for: the tests compare the two.
-$(DIALECT)/javascript/installed: $(addprefix tests/dialect/javascript/,package-lock.json package.json .npmrc)
-$(PEERS)/javascript/installed: $(addprefix benches/peers/javascript/,package-lock.json package.json .npmrc)
-$(DIALECT)/javascript/installed $(PEERS)/javascript/installed:
+# The lock file is copied next to what was installed from it: the tests compare the two.
+$(SDK_COMPAT)/javascript/installed: $(addprefix tests/sdk_compat/javascript/,package-lock.json package.json .npmrc)
+$(COMPARISON)/javascript/installed: $(addprefix benches/comparison/javascript/,package-lock.json package.json .npmrc)
+$(SDK_COMPAT)/javascript/installed $(COMPARISON)/javascript/installed:
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	cd $(@D) && npm ci --loglevel=error
 	cp $< $@
 
-$(DIALECT)/python/installed: tests/dialect/python/requirements.txt
-$(PEERS)/python/installed: benches/peers/python/requirements.txt
-$(DIALECT)/python/installed $(PEERS)/python/installed:
+$(SDK_COMPAT)/python/installed: tests/sdk_compat/python/requirements.txt
+$(COMPARISON)/python/installed: benches/comparison/python/requirements.txt
+$(SDK_COMPAT)/python/installed $(COMPARISON)/python/installed:
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	cp $< $@
 
-# The page at / in a real browser; pictures of it are left in target/tmp.
-page:
-	$(CARGO) test --locked --test page
+# The page at / in a real browser. Screenshots are left in target/tmp.
+landing-page:
+	$(CARGO) test --locked --test landing_page
 
-# Fifty accounts behind one exporter, well and ill, under reloads, and found by a real Prometheus. They keep the cores busy, so
-# not as many tests at once.
+# Fifty accounts in one exporter, working and failing, during reloads, discovered by a real Prometheus. These tests keep the
+# cores busy, so fewer of them run concurrently.
 accounts:
 	$(CARGO) test --locked --test accounts -- --test-threads=4
 
-# Under a real Prometheus: the release build, its alerts as far as Alertmanager's webhook, the dashboards' queries, the rules;
-# under wrk and under floods, in bad weather, and for a simulated day. Those that mostly wait for the clock wait together.
-# `make tools` installs Debian's.
+# Under a real Prometheus: the release build, its alerts up to Alertmanager's webhook, the dashboards' queries, the rules;
+# under wrk and floods, with network and API faults, and for a simulated day. Targets that mostly wait run concurrently.
+# `make tools` installs Debian's Prometheus.
 prometheus: build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=6 --output-sync=target alerting under-prometheus weather rules dashboards day
-	$(MAKE) --jobs=1 load door
+	$(MAKE) --jobs=6 --output-sync=target alerting prometheus-scrape chaos rules dashboards sim-day
+	$(MAKE) --jobs=1 load connection-limits
 
-# These drive the program that users build; how they are compiled themselves makes no difference to it.
-under-prometheus alerting weather load door soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
+# These tests run the release build.
+prometheus-scrape alerting chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
 
-under-prometheus: build
+prometheus-scrape: build
 	$(CARGO) test --locked --test prometheus
 
 alerting: build
@@ -123,53 +130,53 @@ dashboards:
 rules:
 	$(CARGO) test --locked --test rules
 
-# A minute and a half of a bad network and a bad API.
-weather: build
+# 90 seconds of network and API faults.
+chaos: build
 	$(CARGO) test --locked --test soak
 
 load: build
 	$(CARGO) test --locked --test load -- --nocapture
 
-door: build
-	$(CARGO) test --locked --test door -- --nocapture --test-threads=1
+connection-limits: build
+	$(CARGO) test --locked --test connection_limits -- --nocapture --test-threads=1
 
-# The whole exporter on a clock that is moved; the feature is for this alone, and what has it must not take the place of
-# the program that the other tests start. A day of it takes less time than compiling it for the month.
-day month: export CARGO_BUILD_BUILD_DIR = $(CURDIR)/target
-day month: export CARGO_TARGET_DIR = $(CURDIR)/target/test-clock
+# The whole exporter on a clock that the test sets. Only these builds have the feature; a target folder of their own keeps
+# them from replacing the program that the other tests start. Running one day takes less time than an optimised build.
+sim-day sim-month: export CARGO_BUILD_BUILD_DIR = $(CURDIR)/target
+sim-day sim-month: export CARGO_TARGET_DIR = $(CURDIR)/target/test-clock
 
-day:
-	SOAK_DAYS=1 $(PATIENT) test --locked --features test-clock --test month -- --nocapture
+sim-day:
+	SOAK_DAYS=1 $(LOW_PRIORITY) test --locked --features test-clock --test simulated_month -- --nocapture
 
-month:
-	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features test-clock --test month -- --nocapture
+sim-month:
+	SOAK_DAYS=$(SOAK_DAYS) $(CARGO) test --release --locked --features test-clock --test simulated_month -- --nocapture
 
-# Bad weather for an hour, and a month: make soak SOAK_MINUTES=600 SOAK_SEED=7. A SIGTERM to the test ends the hour early,
-# with its report.
+# An hour of faults, then a simulated month: make soak SOAK_MINUTES=600 SOAK_SEED=7. SIGTERM to the test ends the hour early
+# and still prints the report.
 soak: build
 	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --locked --test soak -- --nocapture
-	$(MAKE) month
+	$(MAKE) sim-month
 
-# TLS, logins and reloads, by curl, openssl and a real Prometheus.
+# TLS, basic auth and reloads, tested with curl, openssl and a real Prometheus.
 web:
 	$(CARGO) test --locked --test web
 
-# One file that needs no other: for containers and archives. Its folder is its own, so that no flag builds the other one anew.
-# Paths of this machine are left out of it.
+# The static binary for containers and archives. It has its own target folder, since its flags would rebuild everything in
+# the shared one. Paths of the build machine are remapped.
 static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 static:
 	rustup target add $(MUSL)
-	$(PATIENT) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
+	$(LOW_PRIORITY) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
 
-# The archive of a release, in target/dist.
+# Builds the release archive in target/dist.
 dist: static
 	deploy/archive target/dist
 
-# The Prometheus operator's rules, from Prometheus' own.
+# Generates the Prometheus operator's rules from the rule files.
 manifests:
 	deploy/kubernetes/generate
 
-# What is shipped: manifests, units, recipes of images, the static program in an empty root. As root, for that one.
+# What is shipped: manifests, units, Dockerfiles, the static program in an empty root (which needs root).
 deploy: static $(DEPLOY)/python/installed
 	$(CARGO) test --locked --test deploy
 
@@ -181,33 +188,33 @@ $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kub
 	$(@D)/bin/python tests/deploy/tools/unpack.py
 	cp $< $@
 
-# What a scrape costs: its own work, and the whole process.
+# The cost of a scrape: its own work, and the whole process.
 bench:
 	$(CARGO) bench --locked --bench scrape
 	$(CARGO) bench --locked --bench process
 
-# The same numbers by exporters in Python and JavaScript, beside ours: ten minutes, three of them by the clock.
-compare: peers
-	$(CARGO) bench --locked --bench peers
+# The same figures for exporters in Python and JavaScript: about ten minutes.
+bench-compare: comparison-deps
+	$(CARGO) bench --locked --bench comparison
 
-# What each dependency brings, in crates and in KiB of the program: its symbols are kept for this, in a folder of their own.
+# What each dependency adds, in crates and in KiB of the binary. Needs symbols, hence a target folder of its own.
 dependencies:
 	$(CARGO) build --release --locked --config profile.release.strip=false --target-dir target/symbols --bin ringcentral-exporter
 	benches/dependencies target/symbols/release/ringcentral-exporter
 
 # What the exporters in Python and JavaScript need.
-peers: $(PEERS)/javascript/installed $(PEERS)/python/installed
+comparison-deps: $(COMPARISON)/javascript/installed $(COMPARISON)/python/installed
 
-# Nine days of a simulated account as Prometheus' data, for dashboards: a minute, and 4 GB on the way to 40 MB. For two
-# days: make history HISTORY_FLAGS="--days 2"
-history:
-	rm -rf $(HISTORY)
-	mkdir -p $(HISTORY)/data
-	$(CARGO) run --release --locked --quiet --example history -- --out $(HISTORY)/om $(HISTORY_FLAGS)
-	for file in $(HISTORY)/om/*.om; do \
-		promtool tsdb create-blocks-from openmetrics --quiet $$file $(HISTORY)/data && rm $$file || exit; done
+# Nine days of a simulated account as Prometheus data, for dashboards: takes a minute and 4 GB, leaves 40 MB. Two days:
+# make sample-data SAMPLE_DATA_FLAGS="--days 2"
+sample-data:
+	rm -rf $(SAMPLE_DATA)
+	mkdir -p $(SAMPLE_DATA)/data
+	$(CARGO) run --release --locked --quiet --example backfill -- --out $(SAMPLE_DATA)/om $(SAMPLE_DATA_FLAGS)
+	for file in $(SAMPLE_DATA)/om/*.om; do \
+		promtool tsdb create-blocks-from openmetrics --quiet $$file $(SAMPLE_DATA)/data && rm $$file || exit; done
 
-# Debian's packages, of those that are missing.
+# Installs the Debian packages that are missing.
 tools:
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
@@ -229,4 +236,4 @@ tools:
 
 deny-tool:
 	[ -x "$(TOOLS)/bin/cargo-deny" ] || \
-		$(PATIENT) install --quiet --locked --root "$(TOOLS)" cargo-deny@$(DENY_VERSION)
+		$(LOW_PRIORITY) install --quiet --locked --root "$(TOOLS)" cargo-deny@$(DENY_VERSION)

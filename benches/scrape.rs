@@ -1,4 +1,4 @@
-//! A scrape's own work, from the body of a reply to the exposition: `cargo bench --bench scrape`.
+//! The work of a scrape in process, from response body to exposition: `cargo bench --bench scrape`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may fail")]
 
@@ -34,7 +34,7 @@ fn main() {
     divan::main();
 }
 
-/// A page of records on half as many extensions, in the form of the published samples.
+/// Builds a page of records on half as many extensions, in the form of the published samples.
 fn body(records: usize) -> Vec<u8> {
     let server = "https://platform.ringcentral.com/restapi/v1.0/account/123456";
     let records: Vec<_> = (0..records)
@@ -106,7 +106,7 @@ fn exposed(
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
 
-/// JSON, counting and text.
+/// JSON, counting and rendering.
 #[divan::bench(args = RECORDS)]
 fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
     let (body, account, instruments) = (
@@ -138,7 +138,7 @@ fn calls_to_snapshot(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
-/// The same with a directory of ten thousand extensions to look into: what it adds to a scrape is the difference.
+/// The same with a directory of 10,000 extensions; the difference is the cost of looking them up.
 #[divan::bench(args = RECORDS)]
 fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     let calls = parse_page(&body(records), 1).unwrap().calls;
@@ -154,14 +154,14 @@ fn calls_to_snapshot_by_directory(bencher: Bencher<'_, '_>, records: usize) {
     bencher.bench_local(|| Snapshot::from_calls(&calls, &mut labels));
 }
 
-/// What is written for each fetch.
+/// The text that is rendered once per fetch.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text(bencher: Bencher<'_, '_>, records: usize) {
     let (snapshot, account, instruments) = known(records);
     bencher.bench(|| exposed(snapshot.clone(), &account, &instruments, &Kept::default()));
 }
 
-/// What every further scrape costs while the snapshot stays.
+/// The cost of each further scrape of the same snapshot.
 #[divan::bench(args = RECORDS)]
 fn snapshot_to_text_again(bencher: Bencher<'_, '_>, records: usize) {
     let ((snapshot, account, instruments), kept) = (known(records), Kept::default());

@@ -1,6 +1,6 @@
-//! Fifty accounts of 1,000 records behind one exporter, against one of them alone behind another, by turns.
+//! Fifty accounts of 1,000 records in one exporter, compared by turns with one such account in another exporter.
 //!
-//! Each scrape fetches every account, which the counters prove. What is compared is the exporters' own CPU by record.
+//! Each scrape fetches every account, which the request counters prove. The table compares CPU time per record.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::{LEAST_INTERVAL, median};
 const ACCOUNTS: u64 = 50;
 const ROUNDS: u32 = 60;
 
-/// An exporter and the accounts that it serves.
+/// An exporter and its simulated accounts.
 struct Fleet {
     exporter: Exporter,
     http: Client,
@@ -63,7 +63,7 @@ impl Fleet {
             rounds: Vec::new(),
             cpu: 0.0,
         };
-        // The first logs in and reads the directories.
+        // The first scrape also logs in and reads the lists of extensions.
         fleet.round().await;
         fleet.cpu = fleet.exporter.cpu_seconds(&fleet.http).await;
         fleet.rounds.clear();
@@ -103,7 +103,7 @@ impl Fleet {
     }
 }
 
-/// A file with an entry for each, and the secrets beside it.
+/// Writes an accounts file with an entry per account, and the secret files.
 fn accounts_file(simulators: &[Simulator], folder: &Path) -> std::path::PathBuf {
     let mut text = "accounts:\n".to_owned();
     for (n, simulator) in simulators.iter().enumerate() {

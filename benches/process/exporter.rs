@@ -1,4 +1,4 @@
-//! The exporter's process, and what its own series tell of it.
+//! The exporter's process, and what its `process_*` series report.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use ringcentral_exporter::simulator::Simulator;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ringcentral-exporter");
 
-/// A running exporter; it is killed when this is dropped.
+/// A running exporter; dropping it kills the process.
 pub struct Exporter {
     pub url: String,
     child: Child,
@@ -24,7 +24,7 @@ impl Drop for Exporter {
 }
 
 impl Exporter {
-    /// For one account; gives it once it listens.
+    /// Starts an exporter for one account and waits until it listens.
     pub fn of(simulator: &Simulator) -> Self {
         let mut command = command();
         command
@@ -35,7 +35,7 @@ impl Exporter {
         Self::start(command)
     }
 
-    /// For those of a file.
+    /// Starts an exporter for the accounts of a file.
     pub fn of_file(file: &Path) -> Self {
         let mut command = command();
         command.arg("--config.file").arg(file);
@@ -47,7 +47,7 @@ impl Exporter {
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
-        // Its log is read to the end, since a full pipe would make it wait.
+        // The log is read to the end, since a full pipe would block the exporter.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         let address = line
             .split("address=")
@@ -67,12 +67,12 @@ impl Exporter {
         get(http.clone(), format!("{}/metrics", self.url)).await
     }
 
-    /// Asks for no scrape.
+    /// Returns a value from `/-/metrics`, which causes no fetch.
     pub async fn cpu_seconds(&self, http: &Client) -> f64 {
         self.own(http, "process_cpu_seconds_total").await
     }
 
-    /// Asks for no scrape.
+    /// Returns a value from `/-/metrics`, which causes no fetch.
     pub async fn resident_mib(&self, http: &Client) -> f64 {
         self.own(http, "process_resident_memory_bytes").await / 1024.0 / 1024.0
     }
@@ -85,7 +85,7 @@ impl Exporter {
     }
 }
 
-/// The value of the first series that begins like this.
+/// Returns the value of the first series with this prefix.
 pub fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series)).unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()

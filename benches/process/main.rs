@@ -1,10 +1,9 @@
-//! What the whole process costs: `cargo bench --bench process`.
+//! The cost of the whole process: `cargo bench --bench process`.
 //!
-//! A scrape over loopback, which logs nothing in and fetches from the simulated account each time, is set against a
-//! plain GET of the same pages by the same client on one kept connection without gzip. Both are taken by turns in one
-//! run, since machines are noisy: read the ratio. The account announces a limit of 1,000,000, and the counter of the
-//! exporter proves that every scrape fetched. Prints tables in Markdown; `-- accounts` prints that of accounts alone, and so
-//! for `records`, `extensions` and `scrapers`.
+//! A scrape over loopback that fetches from the simulated account is compared with a plain GET of the same pages, by the same
+//! client on one kept connection without gzip. Both run by turns, since machines are noisy: read the ratio. The account
+//! reports a limit of 1,000,000, and the exporter's request counter proves that every scrape fetched. Prints tables in
+//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions` and `scrapers`.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +26,7 @@ use pair::Pair;
 use simulated::{INSTANT_MS, Size, simulator, simulator_of};
 use tokio::time::{Instant, sleep};
 
-/// After this much the exporter may fetch again, and a pause is counted with neither side.
+/// Pause after which the exporter may fetch again; it counts for neither side.
 const LEAST_INTERVAL: Duration = Duration::from_millis(2);
 
 const SIZES: [Size; 4] = [
@@ -105,7 +104,7 @@ fn binary_mib() -> f64 {
     std::fs::metadata(BINARY).unwrap().len() as f64 / 1024.0 / 1024.0
 }
 
-/// From the start of the process until `/-/ready` answers.
+/// Measures the time from process start until `/-/ready` answers.
 async fn ready_ms() -> f64 {
     let simulator = simulator(&SIZES[0]).await;
     let mut times = Vec::new();
@@ -121,7 +120,7 @@ async fn ready_ms() -> f64 {
 async fn row(size: &Size) {
     let pair = Pair::start(size).await;
     for _ in 0..20 {
-        pair.walk().await;
+        pair.fetch_all().await;
         pair.scrape().await;
     }
     let (fetches, cpu) = (pair.fetches().await, pair.cpu_seconds().await);
@@ -129,7 +128,7 @@ async fn row(size: &Size) {
     let mut pages = 0;
     for _ in 0..size.scrapes {
         let started = Instant::now();
-        pages = pair.walk().await;
+        pages = pair.fetch_all().await;
         plain.push(started.elapsed().as_secs_f64() * 1000.0);
         sleep(LEAST_INTERVAL).await;
         let started = Instant::now();
@@ -137,7 +136,7 @@ async fn row(size: &Size) {
         scrapes.push(started.elapsed().as_secs_f64() * 1000.0);
     }
     let fetched = pair.fetches().await - fetches;
-    // The scrape that reads the counter fetches too.
+    // The scrape that reads the counter also fetches.
     assert_eq!(
         fetched,
         (size.scrapes + 1) as f64 * f64::from(pages),
@@ -155,7 +154,7 @@ async fn row(size: &Size) {
     );
 }
 
-/// The same account of ten thousand extensions, with the permission to list them and without.
+/// Compares an account of 10,000 extensions with and without permission to list them.
 async fn extensions() {
     let mut resident = Vec::new();
     for read_accounts in [false, true] {
@@ -176,7 +175,7 @@ async fn extensions() {
     );
 }
 
-/// Many scrapers at once: they share a fetch as long as it runs.
+/// Measures concurrent scrapers, which share a fetch while it runs.
 async fn crowd(pair: &Pair, scrapers: usize) {
     let fetches = pair.fetches().await;
     let mut rounds = Vec::new();

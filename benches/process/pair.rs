@@ -1,4 +1,4 @@
-//! An exporter and its one account, and the plain GETs that a scrape is measured against.
+//! An exporter with one account, and the plain GETs that a scrape is compared with.
 
 use reqwest::Client;
 use ringcentral_exporter::simulator::Simulator;
@@ -46,8 +46,8 @@ impl Pair {
         }
     }
 
-    /// The plain GETs; gives their number.
-    pub async fn walk(&self) -> u32 {
+    /// Sends the plain GETs and returns their number.
+    pub async fn fetch_all(&self) -> u32 {
         let mut next = Some(format!(
             "{}/restapi/v1.0/account/~/active-calls?perPage=1000",
             self.simulator.url()
@@ -66,7 +66,7 @@ impl Pair {
         pages
     }
 
-    /// A scrape, which fetches if it comes the least interval after the last.
+    /// Scrapes; the exporter fetches if the minimum interval has passed.
     pub async fn scrape(&self) -> String {
         let text = self.exporter.scrape(&self.http).await;
         assert!(
@@ -76,7 +76,7 @@ impl Pair {
         text
     }
 
-    /// Those so far; to ask for them is one more.
+    /// Returns the requests so far; reading the counter causes one more.
     pub async fn fetches(&self) -> f64 {
         sleep(LEAST_INTERVAL).await;
         value(
@@ -94,7 +94,7 @@ impl Pair {
     }
 }
 
-/// The address of the next page, found without reading the whole body as JSON: a plain GET reads nothing.
+/// Finds the URL of the next page without parsing the body, since a plain GET parses nothing.
 fn next_page(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).unwrap();
     let (_, rest) = text.split_once("\"nextPage\":{\"uri\":\"")?;

@@ -1,4 +1,4 @@
-//! The simulated account at a standing clock, with a limit that nobody meets.
+//! A simulated account with a stopped clock and a limit that is never reached.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-/// The simulated instant: a busy Tuesday morning, at which the account's clock stands.
+/// The instant at which the account's clock is stopped: a busy Tuesday morning.
 pub const INSTANT_MS: i64 = 1_795_514_400_000;
 
-/// An account with about as many records as asked for.
+/// Starts an account with about this many records.
 #[derive(Clone, Copy)]
 pub struct Size {
     pub wanted: usize,
@@ -23,7 +23,7 @@ pub async fn simulator(size: &Size) -> Simulator {
     simulator_of(size, true, 1).await
 }
 
-/// Another seed is another company.
+/// Starts an account of the company with this seed.
 pub async fn simulator_of(size: &Size, read_accounts: bool, seed: u64) -> Simulator {
     let heavy = Limit {
         requests: 1_000_000,

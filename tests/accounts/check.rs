@@ -1,4 +1,4 @@
-//! The command `check` of several accounts.
+//! Tests of the command `check` with a configuration file.
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 use tempfile::TempDir;
@@ -6,24 +6,26 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::common::exporter_process::{ExporterProcess, command, output};
-use crate::fleet::{Member, company, eventually, write};
+use crate::harness::{TestAccount, company, wait_until, write_config};
 
-/// The accounts of a file, and what checks them.
-struct Checked {
-    members: Vec<Member>,
+/// A configuration file and its accounts.
+struct CheckFixture {
+    accounts: Vec<TestAccount>,
     folder: TempDir,
 }
 
-impl Checked {
+impl CheckFixture {
+    /// Starts the accounts.
     async fn new(names: &[&str]) -> Self {
         Self {
-            members: Member::several(names, company).await,
+            accounts: TestAccount::start_many(names, company).await,
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
+    /// Returns the command `check` for the file, with further arguments.
     fn command(&self, arguments: &[&str]) -> Command {
-        let file = write(self.folder.path(), &self.members);
+        let file = write_config(self.folder.path(), &self.accounts);
         command(
             &[
                 &["check", "--config.file", file.to_str().unwrap()],
@@ -34,75 +36,83 @@ impl Checked {
     }
 }
 
-/// The accounts that it told of, in its order.
-fn told(words: &str) -> Vec<&str> {
-    let lines = words
+/// Returns the names of the checked accounts, in the order of the report.
+fn checked_accounts(report: &str) -> Vec<&str> {
+    let lines = report
         .lines()
         .filter_map(|line| line.strip_prefix("Checking account "));
     lines.map(|line| line.split(' ').next().unwrap()).collect()
 }
 
-fn verdict(words: &str, start: &str) -> usize {
-    words.lines().filter(|line| line.starts_with(start)).count()
+/// Returns the number of lines of the report that start with `prefix`.
+fn count_lines(report: &str, prefix: &str) -> usize {
+    report
+        .lines()
+        .filter(|line| line.starts_with(prefix))
+        .count()
 }
 
 #[tokio::test]
-async fn all_accounts_are_checked_in_the_order_of_the_file_and_give_their_tokens_back() {
-    let checked = Checked::new(&["paris", "berlin", "amsterdam"]).await;
-    let (code, words, errors) = output(checked.command(&[])).await;
-    assert_eq!((code, errors.as_str()), (Some(0), ""), "{words}");
+async fn check_covers_all_accounts_in_file_order() {
+    let fixture = CheckFixture::new(&["paris", "berlin", "amsterdam"]).await;
+    let (code, report, errors) = output(fixture.command(&[])).await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{report}");
     assert_eq!(
-        (told(&words), verdict(&words, "OK: ")),
+        (checked_accounts(&report), count_lines(&report, "OK: ")),
         (vec!["paris", "berlin", "amsterdam"], 3),
-        "{words}"
+        "{report}"
     );
-    for member in &checked.members {
+    for account in &fixture.accounts {
         let counts = [Operation::Token, Operation::ActiveCalls, Operation::Revoke]
-            .map(|it| member.count(it));
-        assert_eq!(counts, [1, 1, 1], "{}", member.name);
+            .map(|operation| account.request_count(operation));
+        assert_eq!(counts, [1, 1, 1], "{}", account.name);
     }
 }
 
 #[tokio::test]
-async fn one_that_fails_does_not_keep_the_others_from_being_checked() {
-    let mut checked = Checked::new(&["a", "b", "c"]).await;
-    checked.members[1].secret = "not-the-secret".to_owned();
-    let (code, words, _) = output(checked.command(&[])).await;
+async fn failing_account_does_not_stop_check() {
+    let mut fixture = CheckFixture::new(&["a", "b", "c"]).await;
+    fixture.accounts[1].client_secret = "not-the-secret".to_owned();
+    let (code, report, _) = output(fixture.command(&[])).await;
     assert_eq!(
-        (code, told(&words)),
+        (code, checked_accounts(&report)),
         (Some(1), vec!["a", "b", "c"]),
-        "{words}"
+        "{report}"
     );
     assert_eq!(
         (
-            verdict(&words, "OK: "),
-            verdict(&words, "FAILED: bad_client")
+            count_lines(&report, "OK: "),
+            count_lines(&report, "FAILED: bad_client")
         ),
         (2, 1),
-        "{words}"
+        "{report}"
     );
 }
 
 #[tokio::test]
-async fn one_account_may_be_chosen_and_the_others_are_left_alone() {
-    let checked = Checked::new(&["a", "b", "c"]).await;
-    let (code, words, _) = output(checked.command(&["--account", "b"])).await;
-    assert_eq!((code, told(&words)), (Some(0), vec!["b"]), "{words}");
-    assert!(checked.members[0].is_untouched() && checked.members[2].is_untouched());
-    let (code, words, error) = output(checked.command(&["--account", "d"])).await;
+async fn account_flag_limits_check_to_one_account() {
+    let fixture = CheckFixture::new(&["a", "b", "c"]).await;
+    let (code, report, _) = output(fixture.command(&["--account", "b"])).await;
+    assert_eq!(
+        (code, checked_accounts(&report)),
+        (Some(0), vec!["b"]),
+        "{report}"
+    );
+    assert!(fixture.accounts[0].has_no_requests() && fixture.accounts[2].has_no_requests());
+    let (code, report, error) = output(fixture.command(&["--account", "d"])).await;
     let expected =
         "ringcentral-exporter: --account: there is no account \"d\"; accepted is a, b, c\n";
     assert_eq!(
-        (code, words.as_str(), error.as_str()),
+        (code, report.as_str(), error.as_str()),
         (Some(2), "", expected)
     );
 }
 
 #[tokio::test]
-async fn the_exposition_of_all_can_be_printed() {
-    let checked = Checked::new(&["a", "b"]).await;
-    let (code, metrics, words) = output(checked.command(&["--print-metrics"])).await;
-    assert_eq!((code, told(&words)), (Some(0), vec!["a", "b"]));
+async fn print_metrics_covers_all_accounts() {
+    let fixture = CheckFixture::new(&["a", "b"]).await;
+    let (code, metrics, report) = output(fixture.command(&["--print-metrics"])).await;
+    assert_eq!((code, checked_accounts(&report)), (Some(0), vec!["a", "b"]));
     for name in ["a", "b"] {
         assert!(
             metrics.contains(&format!("\nringcentral_up{{account=\"{name}\"}} 1\n")),
@@ -116,43 +126,47 @@ async fn the_exposition_of_all_can_be_printed() {
     );
 }
 
-/// The second of the two is told: when the first was asked, there was no other.
+/// The report of the second account has the warning: while the first is checked, no other account
+/// is logged in.
 #[tokio::test]
-async fn two_accounts_of_one_user_are_a_warning() {
-    let mut checked = Checked::new(&["a"]).await;
-    let simulator = checked.members[0].simulator.clone();
+async fn check_warns_about_duplicate_user() {
+    let mut fixture = CheckFixture::new(&["a"]).await;
+    let simulator = fixture.accounts[0].simulator.clone();
     simulator.issue_jwt();
-    checked.members.push(Member::of("b", simulator));
-    let (code, words, _) = output(checked.command(&[])).await;
+    fixture
+        .accounts
+        .push(TestAccount::from_simulator("b", simulator));
+    let (code, report, _) = output(fixture.command(&[])).await;
     assert_eq!(
-        (code, verdict(&words, "WARNING: same_user")),
+        (code, count_lines(&report, "WARNING: same_user")),
         (Some(0), 1),
-        "{words}"
+        "{report}"
     );
-    let warning = &words[words.find("WARNING: same_user").unwrap()..];
+    let warning = &report[report.find("WARNING: same_user").unwrap()..];
     assert_eq!(warning, include_str!("../golden/check/same_user.txt"));
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_before_the_accounts_that_were_not_asked_yet() {
+async fn signal_stops_check_before_remaining_accounts() {
     for signal in ["INT", "TERM"] {
-        let checked = Checked::new(&["a", "hangs", "c"]).await;
-        checked.members[1].inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-        let mut program = ExporterProcess::start(checked.command(&[]));
-        eventually("the second is asked", || {
-            checked.members[1].count(Operation::ActiveCalls) == 1
+        let fixture = CheckFixture::new(&["a", "hangs", "c"]).await;
+        fixture.accounts[1].inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+        let mut check = ExporterProcess::start(fixture.command(&[]));
+        wait_until("the second account is fetched", || {
+            fixture.accounts[1].request_count(Operation::ActiveCalls) == 1
         })
         .await;
-        program.signal(signal).await;
-        assert_eq!(program.ends().await.code(), Some(1), "{signal}");
-        assert!(checked.members[2].is_untouched(), "{signal}");
-        let mut words = String::new();
-        program.stdout.read_to_string(&mut words).await.unwrap();
+        check.signal(signal).await;
+        assert_eq!(check.wait_for_exit().await.code(), Some(1), "{signal}");
+        assert!(fixture.accounts[2].has_no_requests(), "{signal}");
+        let mut report = String::new();
+        check.stdout.read_to_string(&mut report).await.unwrap();
         assert!(
-            words.contains("\nNot checked, 2 of 3 accounts: hangs, c\n"),
-            "{signal}: {words}"
+            report.contains("\nNot checked, 2 of 3 accounts: hangs, c\n"),
+            "{signal}: {report}"
         );
-        let revoked = [0, 1].map(|place: usize| checked.members[place].count(Operation::Revoke));
+        let revoked =
+            [0, 1].map(|index: usize| fixture.accounts[index].request_count(Operation::Revoke));
         assert_eq!(revoked, [1, 1], "{signal}");
     }
 }

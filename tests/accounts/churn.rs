@@ -1,7 +1,8 @@
-//! A property: reloads at any moment lose no ended call of an account that stays, and count none twice.
+//! A randomised test of reloads: each ended call of an account that stays in the file is counted
+//! exactly once.
 //!
-//! The file changes again and again, between fetches and within them, while the companies' clocks are moved by hand.
-//! What must have been counted is asked of each company's own switchboard.
+//! The file changes between and during fetches, while the test moves the clock of the simulated
+//! accounts. The expected counters come from the switchboard of each simulated account.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,144 +14,160 @@ use tokio::time::sleep;
 use crate::common::clock::ManualClock;
 use crate::common::oracle;
 use crate::common::scrape_response::ScrapeResponse;
-use crate::fleet::{Fleet, Member, are_up, company};
+use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
 const STEPS: usize = 40;
 const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
-/// A call stays listed for two minutes after its end, so that one list may fail.
+/// The range of clock steps. A call is listed for two minutes after its end, so one of two fetches
+/// may fail.
 const STEP_MS: std::ops::Range<i64> = 1_000..50_000;
-/// A fetch takes so long, and a reload comes within it or after it.
+/// The maximum duration of a fetch. Reloads happen during or after it.
 const FETCH_MS: u64 = 150;
-/// Those that stay: one that is let alone, one whose JWT is rotated, one whose limit changes.
-const STEADY: [&str; 3] = ["alone", "rotated", "limited"];
-const GUESTS: [&str; 4] = ["guest-1", "guest-2", "guest-3", "guest-4"];
+/// The accounts that stay in the file: one without changes, one whose JWT changes, one whose limit
+/// changes.
+const PERMANENT: [&str; 3] = ["unchanged", "rotated", "limited"];
+/// The accounts that are added and removed.
+const TEMPORARY: [&str; 4] = ["temporary-1", "temporary-2", "temporary-3", "temporary-4"];
 
-/// A fleet whose file changes.
+/// An exporter whose configuration file changes at random.
 struct Churn {
-    dice: Rng,
+    rng: Rng,
     clock: ManualClock,
-    fleet: Fleet,
-    away: Vec<Member>,
+    exporter: TestExporter,
+    /// The accounts that are not in the file.
+    removed: Vec<TestAccount>,
     rotations: usize,
 }
 
 impl Churn {
+    /// Starts the exporter with two of the temporary accounts.
     async fn start(seed: u64) -> Self {
         let clock = ManualClock::new();
-        let busy = |place| Scenario {
+        let busy = |index| Scenario {
             calls_per_minute: 15.0,
-            ..company(place)
+            ..company(index)
         };
-        let names = [STEADY.as_slice(), &GUESTS].concat();
-        let mut members =
-            Member::several(&names, |place| clock.scenario(busy(place + seed as usize))).await;
-        let away = members.split_off(STEADY.len() + 2);
+        let names = [PERMANENT.as_slice(), &TEMPORARY].concat();
+        let mut accounts =
+            TestAccount::start_many(&names, |index| clock.attach_to(busy(index + seed as usize)))
+                .await;
+        let removed = accounts.split_off(PERMANENT.len() + 2);
         Self {
-            dice: Rng::with_seed(seed),
+            rng: Rng::with_seed(seed),
             clock,
-            fleet: Fleet::start(members).await,
-            away,
+            exporter: TestExporter::start(accounts).await,
+            removed,
             rotations: 0,
         }
     }
 
-    /// The clocks move, a scrape begins, and the file changes some time into it.
+    /// Advances the clock, starts a scrape and changes the file during it.
     async fn step(&mut self) {
         self.clock
-            .advance(Duration::from_millis(self.dice.i64(STEP_MS) as u64));
-        for member in &self.fleet.members {
-            let delay = Duration::from_millis(self.dice.u64(0..FETCH_MS));
-            member.simulator.clear_faults();
-            member.inject(Fault::once(Operation::ActiveCalls, FaultKind::Delay(delay)));
+            .advance(Duration::from_millis(self.rng.i64(STEP_MS) as u64));
+        for account in &self.exporter.accounts {
+            let delay = Duration::from_millis(self.rng.u64(0..FETCH_MS));
+            account.simulator.clear_faults();
+            account.inject(Fault::once(Operation::ActiveCalls, FaultKind::Delay(delay)));
         }
-        let scrape = self.fleet.scraping("/metrics", 15);
-        for _ in 0..self.dice.usize(0..3) {
-            sleep(Duration::from_millis(self.dice.u64(0..FETCH_MS))).await;
+        let scrape = self.exporter.spawn_scrape("/metrics", 15);
+        for _ in 0..self.rng.usize(0..3) {
+            sleep(Duration::from_millis(self.rng.u64(0..FETCH_MS))).await;
             self.change().await;
         }
         let scraped = scrape.await.unwrap();
-        are_up(&scraped, &STEADY);
+        assert_up(&scraped, &PERMANENT);
     }
 
-    /// Changes something, and reloads.
+    /// Makes one random change and reloads.
     async fn change(&mut self) {
-        match self.dice.u32(0..7) {
-            0 => self.arrives(),
-            1 => self.leaves(),
-            2 => self.changes_level(),
-            3 => self.rotates(),
+        match self.rng.u32(0..7) {
+            0 => self.add_account(),
+            1 => self.remove_account(),
+            2 => self.toggle_level(),
+            3 => self.replace_jwt(),
             4 => {
-                self.fleet.member_mut("limited").more =
-                    format!(", concurrent_calls_limit: {}", self.dice.u32(1..100))
+                self.exporter.account_mut("limited").extra_keys =
+                    format!(", concurrent_calls_limit: {}", self.rng.u32(1..100))
             }
-            5 => self.dice.shuffle(&mut self.fleet.members),
-            _ => drop(self.fleet.refuses("accounts: [").await),
+            5 => self.rng.shuffle(&mut self.exporter.accounts),
+            _ => drop(self.exporter.reload_invalid("accounts: [").await),
         }
-        self.fleet.reload().await;
+        self.exporter.reload().await;
     }
 
-    fn arrives(&mut self) {
-        if let Some(guest) = self.away.pop() {
-            self.fleet
-                .members
-                .insert(self.dice.usize(0..=self.fleet.members.len()), guest);
-        }
-    }
-
-    fn leaves(&mut self) {
-        if let Some(name) = self.guest() {
-            self.away.insert(0, self.fleet.remove(&name));
+    /// Inserts a removed account at a random index.
+    fn add_account(&mut self) {
+        if let Some(account) = self.removed.pop() {
+            self.exporter
+                .accounts
+                .insert(self.rng.usize(0..=self.exporter.accounts.len()), account);
         }
     }
 
-    fn changes_level(&mut self) {
-        let Some(name) = self.guest() else { return };
-        let member = self.fleet.member_mut(&name);
-        member.more = if member.more.is_empty() {
+    /// Removes a temporary account.
+    fn remove_account(&mut self) {
+        if let Some(name) = self.choose_temporary() {
+            self.removed.insert(0, self.exporter.remove(&name));
+        }
+    }
+
+    /// Changes the level of a temporary account.
+    fn toggle_level(&mut self) {
+        let Some(name) = self.choose_temporary() else {
+            return;
+        };
+        let account = self.exporter.account_mut(&name);
+        account.extra_keys = if account.extra_keys.is_empty() {
             ", level: extension".to_owned()
         } else {
             String::new()
         };
     }
 
-    fn rotates(&mut self) {
+    /// Replaces the JWT of the account `rotated`.
+    fn replace_jwt(&mut self) {
         self.rotations += 1;
-        let member = self.fleet.member_mut("rotated");
-        member.jwt = member.simulator.issue_jwt();
+        let account = self.exporter.account_mut("rotated");
+        account.jwt = account.simulator.issue_jwt();
     }
 
-    /// One of the guests that are there.
-    fn guest(&mut self) -> Option<String> {
-        let there = self.fleet.members.iter().map(|member| member.name.clone());
-        let there: Vec<_> = there
-            .filter(|name| GUESTS.contains(&name.as_str()))
+    /// Returns the name of a random temporary account in the file.
+    fn choose_temporary(&mut self) -> Option<String> {
+        let names = self.exporter.accounts.iter().map(|account| &account.name);
+        let present: Vec<_> = names
+            .filter(|name| TEMPORARY.contains(&name.as_str()))
             .collect();
-        self.dice.choice(there)
+        self.rng.choice(present).cloned()
     }
 
-    /// Nothing was lost and nothing counted twice.
-    async fn is_true(&self, seed: u64) {
-        let scraped = self.fleet.scrape().await;
-        for member in &self.fleet.members {
-            let (truth, counted) = (ended(member), counted(&scraped, &member.name));
-            if STEADY.contains(&member.name.as_str()) {
+    /// Asserts that no ended call was lost or counted twice.
+    async fn assert_counters(&self, seed: u64) {
+        let scraped = self.exporter.scrape().await;
+        for account in &self.exporter.accounts {
+            let expected = ended_calls(account);
+            let counted = counted_calls(&scraped, &account.name);
+            if PERMANENT.contains(&account.name.as_str()) {
                 assert!(
-                    truth.values().sum::<f64>() > 50.0,
-                    "hardly anything ended: {truth:?}"
+                    expected.values().sum::<f64>() > 50.0,
+                    "too few ended calls: {expected:?}"
                 );
-                assert_eq!(counted, truth, "seed {seed}, {}", member.name);
+                assert_eq!(counted, expected, "seed {seed}, {}", account.name);
             } else {
                 let within = |(series, count): (&String, &f64)| {
-                    truth.get(series).is_some_and(|truth| count <= truth)
+                    expected
+                        .get(series)
+                        .is_some_and(|expected| count <= expected)
                 };
                 assert!(
                     counted.iter().all(within),
-                    "seed {seed}, {}: {counted:?} of {truth:?}",
-                    member.name
+                    "seed {seed}, {}: {counted:?} of {expected:?}",
+                    account.name
                 );
             }
         }
-        let logins = STEADY.map(|name| self.fleet.member(name).count(Operation::Token));
+        let logins =
+            PERMANENT.map(|name| self.exporter.account(name).request_count(Operation::Token));
         assert!(
             logins[0] == 1 && logins[1] <= self.rotations + 1 && logins[2] == 1,
             "seed {seed}: {logins:?}"
@@ -158,40 +175,41 @@ impl Churn {
     }
 }
 
-/// What ended from the first list that was answered to the last.
-fn ended(member: &Member) -> BTreeMap<String, f64> {
-    let lists: Vec<_> = member
+/// Returns the calls that ended between the first and the last list that the account returned.
+fn ended_calls(account: &TestAccount) -> BTreeMap<String, f64> {
+    let lists: Vec<_> = account
         .requests(Operation::ActiveCalls)
         .iter()
         .filter_map(|entry| entry.listed_at_ms)
         .collect();
     let (first, last) = (lists[0], lists[lists.len() - 1]);
-    oracle::ended(
-        &member.name,
-        &member.simulator.switchboard().ended_between(first, last),
+    oracle::ended_counters(
+        &account.name,
+        &account.simulator.switchboard().ended_between(first, last),
     )
 }
 
-/// The counts above zero.
-fn counted(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
-    let mut samples = scraped.about(name);
+/// Returns the counters of ended calls that are above zero.
+fn counted_calls(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
+    let mut samples = scraped.account_samples(name);
     samples.retain(|series, value| {
         series.starts_with("ringcentral_calls_ended_total{") && *value > 0.0
     });
     samples
 }
 
-async fn loses_nothing(seed: u64) {
+/// Runs the test with one seed.
+async fn run(seed: u64) {
     let mut churn = Churn::start(seed).await;
     for _ in 0..STEPS {
         churn.step().await;
     }
-    churn.is_true(seed).await;
+    churn.assert_counters(seed).await;
 }
 
 #[tokio::test]
-async fn reloads_at_any_moment_lose_no_call_and_count_none_twice() {
-    for trial in SEEDS.map(|seed| tokio::spawn(loses_nothing(seed))) {
-        trial.await.unwrap();
+async fn random_reloads_count_each_ended_call_once() {
+    for run in SEEDS.map(|seed| tokio::spawn(run(seed))) {
+        run.await.unwrap();
     }
 }

@@ -1,17 +1,18 @@
-//! `/sd`: the accounts as Prometheus' HTTP service discovery has them.
+//! Tests of `/sd`, the accounts in the format of Prometheus' HTTP service discovery.
 
 use rcgen::CertifiedKey;
 use ringcentral_exporter::ringcentral::transport::http_client;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Member, company};
+use crate::harness::{TestAccount, TestExporter, company};
 
-async fn start(names: &[&str], flags: &[&str]) -> Fleet {
-    Fleet::with(Member::several(names, company).await, flags).await
+/// Starts an exporter with these accounts and flags.
+async fn start(names: &[&str], flags: &[&str]) -> TestExporter {
+    TestExporter::start_with_flags(TestAccount::start_many(names, company).await, flags).await
 }
 
-/// The groups that are expected of an exporter that is called `host`.
-fn groups(host: &str, scheme: &str, path: &str, names: &[&str]) -> Value {
+/// Returns the target groups that an exporter at `host` must list.
+fn target_groups(host: &str, scheme: &str, path: &str, names: &[&str]) -> Value {
     let group = |name: &&str| {
         let instance = format!("{host}/{name}");
         let labels = json!({
@@ -22,34 +23,34 @@ fn groups(host: &str, scheme: &str, path: &str, names: &[&str]) -> Value {
     names.iter().map(group).collect()
 }
 
-/// The body of a whole reply, as JSON.
+/// Returns the JSON body of a response with status 200.
 #[track_caller]
-fn body(reply: &str) -> Value {
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{reply}");
-    serde_json::from_str(body).unwrap_or_else(|_| panic!("{reply}"))
+fn json_body(response: &str) -> Value {
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{response}");
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{response}"))
 }
 
 #[tokio::test]
-async fn each_account_is_a_group_in_the_order_of_the_file_and_nobody_is_asked() {
-    let fleet = start(&["paris", "a", "Berlin.2", "_"], &[]).await;
-    let host = fleet.url.strip_prefix("http://").unwrap();
-    let found = fleet.get("/sd").await;
+async fn target_groups_follow_file_order_without_fetch() {
+    let exporter = start(&["paris", "a", "Berlin.2", "_"], &[]).await;
+    let host = exporter.url.strip_prefix("http://").unwrap();
+    let found = exporter.get("/sd").await;
     assert_eq!(
         (found.status, &found.headers["content-type"]),
         (200, &"application/json".parse().unwrap())
     );
-    let expected = groups(host, "http", "/metrics", &["paris", "a", "Berlin.2", "_"]);
+    let expected = target_groups(host, "http", "/metrics", &["paris", "a", "Berlin.2", "_"]);
     assert_eq!(
         serde_json::from_str::<Value>(&found.text).unwrap(),
         expected
     );
-    assert!(fleet.members.iter().all(Member::is_untouched));
+    assert!(exporter.accounts.iter().all(TestAccount::has_no_requests));
 }
 
 #[tokio::test]
-async fn the_target_is_the_host_that_the_request_named() {
-    let fleet = start(&["a"], &[]).await;
+async fn target_is_host_of_request() {
+    let exporter = start(&["a"], &[]).await;
     let hosts = [
         "exporter",
         "exporter.example:9999",
@@ -59,21 +60,21 @@ async fn the_target_is_the_host_that_the_request_named() {
         "A-B.example",
     ];
     for host in hosts {
-        let reply = fleet
-            .raw(&["GET /sd HTTP/1.1", &format!("Host: {host}")])
+        let response = exporter
+            .send_raw(&["GET /sd HTTP/1.1", &format!("Host: {host}")])
             .await;
         assert_eq!(
-            body(&reply),
-            groups(host, "http", "/metrics", &["a"]),
+            json_body(&response),
+            target_groups(host, "http", "/metrics", &["a"]),
             "{host}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_request_that_names_no_host_or_a_bad_one_is_400() {
-    let fleet = start(&["a"], &[]).await;
-    let bad = [
+async fn missing_or_invalid_host_is_400() {
+    let exporter = start(&["a"], &[]).await;
+    let invalid = [
         "",
         "a b",
         "a/b",
@@ -89,24 +90,28 @@ async fn a_request_that_names_no_host_or_a_bad_one_is_400() {
         "a\"b",
         "{a}",
     ];
-    let bad = bad.map(|host| vec![format!("Host: {host}")]);
+    let invalid = invalid.map(|host| vec![format!("Host: {host}")]);
     let twice = vec!["Host: a".to_owned(), "Host: b".to_owned()];
-    let mut taken = Vec::new();
-    for hosts in bad.into_iter().chain([Vec::new(), twice]) {
+    let mut accepted = Vec::new();
+    for hosts in invalid.into_iter().chain([Vec::new(), twice]) {
         let lines: Vec<_> = ["GET /sd HTTP/1.1"]
             .into_iter()
             .chain(hosts.iter().map(String::as_str))
             .collect();
-        let reply = fleet.raw(&lines).await;
-        taken.extend((!reply.starts_with("HTTP/1.1 400 ")).then_some(hosts));
+        let response = exporter.send_raw(&lines).await;
+        if !response.starts_with("HTTP/1.1 400 ") {
+            accepted.push(hosts);
+        }
     }
-    assert!(taken.is_empty(), "{taken:?}");
+    assert!(accepted.is_empty(), "{accepted:?}");
 }
 
 #[tokio::test]
-async fn head_has_no_body_and_other_methods_are_told_which_are_accepted() {
-    let fleet = start(&["a"], &[]).await;
-    let head = fleet.raw(&["HEAD /sd HTTP/1.1", "Host: exporter"]).await;
+async fn discovery_accepts_only_get_or_head() {
+    let exporter = start(&["a"], &[]).await;
+    let head = exporter
+        .send_raw(&["HEAD /sd HTTP/1.1", "Host: exporter"])
+        .await;
     assert!(
         head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"),
         "{head}"
@@ -116,8 +121,8 @@ async fn head_has_no_body_and_other_methods_are_told_which_are_accepted() {
             .contains("\r\ncontent-type: application/json\r\n"),
         "{head}"
     );
-    let post = fleet
-        .raw(&["POST /sd HTTP/1.1", "Host: exporter", "Content-Length: 0"])
+    let post = exporter
+        .send_raw(&["POST /sd HTTP/1.1", "Host: exporter", "Content-Length: 0"])
         .await;
     assert!(
         post.starts_with("HTTP/1.1 405 ")
@@ -127,33 +132,37 @@ async fn head_has_no_body_and_other_methods_are_told_which_are_accepted() {
 }
 
 #[tokio::test]
-async fn another_path_of_the_metrics_is_told() {
-    let fleet = start(&["a", "b"], &["--web.telemetry-path", "/calls"]).await;
-    let reply = fleet.raw(&["GET /sd HTTP/1.1", "Host: exporter"]).await;
+async fn telemetry_path_is_in_target_labels() {
+    let exporter = start(&["a", "b"], &["--web.telemetry-path", "/calls"]).await;
+    let response = exporter
+        .send_raw(&["GET /sd HTTP/1.1", "Host: exporter"])
+        .await;
     assert_eq!(
-        body(&reply),
-        groups("exporter", "http", "/calls", &["a", "b"])
+        json_body(&response),
+        target_groups("exporter", "http", "/calls", &["a", "b"])
     );
-    assert_eq!(fleet.get("/calls?account=a").await.status, 200);
+    assert_eq!(exporter.get("/calls?account=a").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_reload_is_seen_at_once() {
-    let mut fleet = start(&["a", "b"], &[]).await;
-    fleet.members.remove(0);
-    fleet
-        .members
-        .insert(0, Member::new("c", company(3), 4).await);
-    fleet.reload().await;
-    let reply = fleet.raw(&["GET /sd HTTP/1.1", "Host: exporter"]).await;
+async fn reload_updates_targets_immediately() {
+    let mut exporter = start(&["a", "b"], &[]).await;
+    exporter.accounts.remove(0);
+    exporter
+        .accounts
+        .insert(0, TestAccount::new("c", company(3), 4).await);
+    exporter.reload().await;
+    let response = exporter
+        .send_raw(&["GET /sd HTTP/1.1", "Host: exporter"])
+        .await;
     assert_eq!(
-        body(&reply),
-        groups("exporter", "http", "/metrics", &["c", "b"])
+        json_body(&response),
+        target_groups("exporter", "http", "/metrics", &["c", "b"])
     );
 }
 
 #[tokio::test]
-async fn over_tls_the_scheme_is_https() {
+async fn tls_targets_have_https_scheme() {
     let folder = tempfile::tempdir().unwrap();
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -170,16 +179,21 @@ async fn over_tls_the_scheme_is_https() {
     )
     .unwrap();
     let flags = ["--web.config.file", web.to_str().unwrap()];
-    let fleet = Fleet::within(folder, Member::several(&["a"], company).await, &flags).await;
-    let host = format!("localhost:{}", fleet.url.rsplit_once(':').unwrap().1);
+    let exporter = TestExporter::start_in(
+        folder,
+        TestAccount::start_many(&["a"], company).await,
+        &flags,
+    )
+    .await;
+    let host = format!("localhost:{}", exporter.url.rsplit_once(':').unwrap().1);
     let url = format!("https://{host}/sd");
     let pem = cert.pem();
-    let reply = http_client(&url.parse().unwrap(), Some(pem.as_bytes()))
+    let response = http_client(&url.parse().unwrap(), Some(pem.as_bytes()))
         .unwrap()
         .get(&url)
         .send()
         .await
         .unwrap();
-    let found: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
-    assert_eq!(found, groups(&host, "https", "/metrics", &["a"]));
+    let found: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(found, target_groups(&host, "https", "/metrics", &["a"]));
 }

@@ -1,4 +1,4 @@
-//! The example that is shipped, read by the program itself.
+//! A test of the example configuration file in `deploy/`.
 
 use std::path::Path;
 
@@ -6,56 +6,51 @@ use crate::common::exporter_process::{command, output};
 
 const EXAMPLE: &str = "deploy/accounts.example.yml";
 
-/// The files that it names, each with what belongs there.
-fn name_files(text: &str, folder: &Path) {
-    let values = |key: &str| -> Vec<String> {
-        let lines = text
-            .lines()
-            .map(|line| line.trim().trim_start_matches("- "));
-        lines
-            .filter_map(|line| {
-                line.strip_prefix(key)?
-                    .strip_prefix(": ")
-                    .map(str::to_owned)
-            })
-            .collect()
-    };
-    let put = |file: &String, content: &str| std::fs::write(folder.join(file), content).unwrap();
-    values("client_secret_file")
-        .iter()
-        .for_each(|file| put(file, "secret"));
-    // Of distinct users, as they must be.
-    values("jwt_file")
-        .iter()
-        .for_each(|file| put(file, &format!("e30.{}.c2ln", file.replace('.', "-"))));
+/// Creates the files that the example names.
+fn create_named_files(text: &str, folder: &Path) {
     let authority = rcgen::generate_simple_self_signed(["company.test".to_owned()])
         .unwrap()
         .cert
         .pem();
-    values("ca_file")
-        .iter()
-        .for_each(|file| put(file, &authority));
+    for line in text.lines() {
+        let line = line.trim().trim_start_matches("- ");
+        let Some((key, file)) = line.split_once(": ") else {
+            continue;
+        };
+        let content = match key {
+            "client_secret_file" => "secret".to_owned(),
+            // Two accounts must not have the same JWT.
+            "jwt_file" => format!("e30.{}.c2ln", file.replace('.', "-")),
+            "ca_file" => authority.clone(),
+            _ => continue,
+        };
+        std::fs::write(folder.join(file), content).unwrap();
+    }
 }
 
-/// To ask for a name that nobody has is the shortest way to be told which there are: nothing is sent.
+/// The error for an unknown account lists the accounts of the file, without any request to
+/// RingCentral.
 #[tokio::test]
-async fn the_example_is_read_with_all_its_accounts() {
+async fn example_file_loads_all_accounts() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(EXAMPLE).unwrap();
-    name_files(&text, folder.path());
+    create_named_files(&text, folder.path());
     let file = folder.path().join("accounts.yml");
     std::fs::write(&file, &text).unwrap();
-    let asked = [
+    let arguments = [
         "check",
         "--config.file",
         file.to_str().unwrap(),
-        "--account=nobody",
+        "--account=unknown",
     ];
-    let (code, words, error) = output(command(&asked)).await;
-    let told = "ringcentral-exporter: --account: there is no account \"nobody\"; accepted is acme, globex, initech-reception\n";
-    assert_eq!((code, words.as_str(), error.as_str()), (Some(2), "", told));
+    let (code, report, error) = output(command(&arguments)).await;
+    let expected = "ringcentral-exporter: --account: there is no account \"unknown\"; accepted is acme, globex, initech-reception\n";
+    assert_eq!(
+        (code, report.as_str(), error.as_str()),
+        (Some(2), "", expected)
+    );
     std::fs::remove_file(folder.path().join("company-ca.pem")).unwrap();
-    let (code, _, error) = output(command(&asked)).await;
+    let (code, _, error) = output(command(&arguments)).await;
     assert!(
         code == Some(2) && error.contains("accounts[1].ca_file"),
         "{error}"

@@ -1,8 +1,14 @@
-//! One exporter for many accounts: the program itself with `--config.file`, beside as many simulated accounts.
+//! Tests of `--config.file`: one exporter process for up to fifty simulated accounts.
 //!
-//! `fleet` writes the file and starts the program. `ailing`, `pace` and `targets` scrape it, `reload` and `churn` change
-//! the file under it, `mistakes` starts it with files that it must refuse, `example` with the one that is shipped, `check` runs the command of that name, and
-//! `prometheus` has a real Prometheus discover the accounts.
+//! | module | subject |
+//! |---|---|
+//! | `harness` | the exporter process, its configuration file and its simulated accounts |
+//! | `check`, `example` | the command `check`, the example file |
+//! | `discovery`, `targets` | `/sd`, `/metrics?account=NAME` |
+//! | `config_errors`, `conflicting_flags`, `same_user` | invalid files, flags and logins |
+//! | `concurrency`, `failing_accounts` | scrapes of many accounts, some of them slow or failing |
+//! | `reload`, `churn` | changes of the file while the exporter runs |
+//! | `prometheus` | service discovery and scrapes by a Prometheus server |
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -13,17 +19,17 @@
     reason = "a test may fail"
 )]
 
-mod ailing;
-mod beside;
 mod check;
 mod churn;
 #[path = "../common/mod.rs"]
 mod common;
+mod concurrency;
+mod config_errors;
+mod conflicting_flags;
 mod discovery;
 mod example;
-mod fleet;
-mod mistakes;
-mod pace;
+mod failing_accounts;
+mod harness;
 mod prometheus;
 mod reload;
 mod same_user;

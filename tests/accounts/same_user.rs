@@ -1,61 +1,65 @@
-//! Two accounts of the file turn out to be one user, whose limit and sessions they then share.
+//! Tests of two entries that log in as the same user: they share its rate limit and sessions, so
+//! the log has a warning.
 
-use crate::fleet::{Fleet, Member, are_up, company};
+use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
 const WARNING: &str = "same user";
 
-/// A user under two names, by two JWTs, and a colleague.
-async fn twins() -> Vec<Member> {
-    let mut members = Member::several(&["berlin", "colleague"], company).await;
-    let simulator = members[0].simulator.clone();
+/// Starts two accounts: `berlin` and `paris` log in as the same user with different JWTs,
+/// `colleague` as another user.
+async fn accounts_with_same_user() -> Vec<TestAccount> {
+    let mut accounts = TestAccount::start_many(&["berlin", "colleague"], company).await;
+    let simulator = accounts[0].simulator.clone();
     simulator.issue_jwt();
-    members.push(Member::of("paris", simulator));
-    members
+    accounts.push(TestAccount::from_simulator("paris", simulator));
+    accounts
 }
 
+/// Returns the warnings in a log.
 fn warnings(log: &str) -> Vec<&str> {
     log.lines().filter(|line| line.contains(WARNING)).collect()
 }
 
 #[tokio::test]
-async fn two_accounts_of_one_user_are_told_once_by_their_names() {
-    let mut fleet = Fleet::start(twins().await).await;
+async fn same_user_warning_names_accounts_once() {
+    let mut exporter = TestExporter::start(accounts_with_same_user().await).await;
     for _ in 0..3 {
-        let scraped = fleet.scrape().await;
-        are_up(&scraped, &["berlin", "paris", "colleague"]);
-        // Each scrape finds its session ended, and logs in anew.
-        fleet.members[0].simulator.evict_tokens();
+        let scraped = exporter.scrape().await;
+        assert_up(&scraped, &["berlin", "paris", "colleague"]);
+        // Forces another login at the next scrape.
+        exporter.accounts[0].simulator.evict_tokens();
     }
-    let line = fleet.program.logs(WARNING).await;
+    let line = exporter.process.wait_for_log(WARNING).await;
     for part in ["level=warn", "berlin", "paris"] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    let log = fleet.stop().await;
+    let log = exporter.stop().await;
     assert_eq!(warnings(log).len(), 1, "{log}");
     assert!(!warnings(log)[0].contains("colleague"), "{log}");
 }
 
 #[tokio::test]
-async fn two_accounts_of_one_user_are_told_again_if_a_reload_brings_them() {
-    let mut members = twins().await;
-    let paris = members.pop().unwrap();
-    let mut fleet = Fleet::start(members).await;
-    fleet.scrape().await;
-    fleet.members.push(paris);
-    fleet.reload().await;
+async fn same_user_warning_appears_after_reload() {
+    let mut accounts = accounts_with_same_user().await;
+    let paris = accounts.pop().unwrap();
+    let mut exporter = TestExporter::start(accounts).await;
+    exporter.scrape().await;
+    exporter.accounts.push(paris);
+    exporter.reload().await;
     assert!(
-        warnings(&fleet.program.log).is_empty(),
+        warnings(&exporter.process.log).is_empty(),
         "{}",
-        fleet.program.log
+        exporter.process.log
     );
-    fleet.scrape().await;
-    fleet.program.logs(WARNING).await;
+    exporter.scrape().await;
+    exporter.process.wait_for_log(WARNING).await;
 }
 
 #[tokio::test]
-async fn users_of_different_accounts_are_no_reason_to_warn() {
-    let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    fleet.scrape().await;
-    let log = fleet.stop().await;
+async fn different_users_cause_no_warning() {
+    let mut exporter =
+        TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
+    exporter.scrape().await;
+    let log = exporter.stop().await;
     assert!(!log.contains("level=warn"), "{log}");
 }

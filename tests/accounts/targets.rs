@@ -1,4 +1,5 @@
-//! `/metrics?account=NAME`: a target of its own, and `/-/metrics`: the exporter's own.
+//! Tests of `/metrics?account=NAME`, the metrics of chosen accounts, and `/-/metrics`, those of the
+//! exporter only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,36 +8,33 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
 
 use crate::common::clock::ManualClock;
 use crate::common::scrape_response::ScrapeResponse;
-use crate::fleet::{Fleet, Member, company, eventually, up};
+use crate::harness::{TestAccount, TestExporter, company, up, wait_until};
 
-/// Companies whose clock stands.
-async fn still(names: &[&str]) -> Vec<Member> {
-    Member::several(names, |place| ManualClock::new().scenario(company(place))).await
+/// Starts accounts whose clock stands still.
+async fn accounts_without_clock<S: AsRef<str>>(names: &[S]) -> Vec<TestAccount> {
+    TestAccount::start_many(names, |index| ManualClock::new().attach_to(company(index))).await
 }
 
-/// The accounts of an exposition; the exporter's own series have none.
-fn accounts(scraped: &ScrapeResponse) -> BTreeSet<String> {
-    let series = scraped.samples().into_keys();
-    let account = |series: String| {
-        Some(
-            series
-                .split_once("account=\"")?
-                .1
-                .split('"')
-                .next()?
-                .to_owned(),
-        )
-    };
-    series
-        .map(|series| account(series).unwrap_or_default())
-        .collect()
+/// Returns the values of the label `account` in an exposition; an empty one stands for series
+/// without the label.
+fn account_labels(scraped: &ScrapeResponse) -> BTreeSet<String> {
+    let mut accounts = BTreeSet::new();
+    for series in scraped.samples().into_keys() {
+        let account = match series.split_once("account=\"") {
+            Some((_, rest)) => rest.split('"').next().unwrap().to_owned(),
+            None => String::new(),
+        };
+        accounts.insert(account);
+    }
+    accounts
 }
 
+/// Asserts the values of the label `account` in an exposition.
 #[track_caller]
-fn is_of(scraped: &ScrapeResponse, names: &[&str]) {
+fn assert_account_labels(scraped: &ScrapeResponse, names: &[&str]) {
     let names: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(
-        (scraped.status, accounts(scraped)),
+        (scraped.status, account_labels(scraped)),
         (200, names),
         "{}",
         scraped.text
@@ -44,77 +42,88 @@ fn is_of(scraped: &ScrapeResponse, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn one_account_is_answered_at_once_and_exactly_while_twenty_others_hang() {
+async fn single_target_is_fast_while_twenty_hang() {
     let names: Vec<_> = (0..20)
-        .map(|place| format!("hanging-{place:02}"))
+        .map(|index| format!("hanging-{index:02}"))
         .chain(["a".to_owned()])
         .collect();
-    let fleet =
-        Fleet::start(still(&names.iter().map(String::as_str).collect::<Vec<_>>()).await).await;
-    let hang =
-        |member: &Member| member.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-    fleet.members[..20].iter().for_each(hang);
-    let all = fleet.scraping("/metrics", 10);
-    let hangs = |member: &Member| member.count(Operation::ActiveCalls) == 1;
-    eventually("sixteen hang", || {
-        fleet.members.iter().filter(|member| hangs(member)).count() >= 16
+    let exporter = TestExporter::start(accounts_without_clock(&names).await).await;
+    for account in &exporter.accounts[..20] {
+        account.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+    }
+    let all = exporter.spawn_scrape("/metrics", 10);
+    let is_fetched = |account: &TestAccount| account.request_count(Operation::ActiveCalls) == 1;
+    wait_until("sixteen accounts hang", || {
+        exporter
+            .accounts
+            .iter()
+            .filter(|account| is_fetched(account))
+            .count()
+            >= 16
     })
     .await;
-    let one = fleet.get("/metrics?account=a").await;
+    let one = exporter.get("/metrics?account=a").await;
     assert!(
-        !all.is_finished() && one.took < Duration::from_secs(3),
+        !all.is_finished() && one.elapsed < Duration::from_secs(3),
         "{:?}",
-        one.took
+        one.elapsed
     );
-    is_of(&one, &["a"]);
-    fleet.is_exact("a", &one).await;
+    assert_account_labels(&one, &["a"]);
+    exporter.assert_exact("a", &one).await;
 }
 
 #[tokio::test]
-async fn accounts_that_are_named_are_asked_and_no_others() {
-    let fleet = Fleet::start(still(&["a", "b", "c", "d"]).await).await;
-    is_of(
-        &fleet.get("/metrics?account=c&account=a").await,
+async fn only_named_accounts_are_fetched() {
+    let exporter = TestExporter::start(accounts_without_clock(&["a", "b", "c", "d"]).await).await;
+    assert_account_labels(
+        &exporter.get("/metrics?account=c&account=a").await,
         &["a", "c"],
     );
-    for (name, untouched) in [("a", false), ("b", true), ("c", false), ("d", true)] {
-        assert_eq!(fleet.member(name).is_untouched(), untouched, "{name}");
+    for (name, is_unused) in [("a", false), ("b", true), ("c", false), ("d", true)] {
+        assert_eq!(
+            exporter.account(name).has_no_requests(),
+            is_unused,
+            "{name}"
+        );
     }
-    is_of(&fleet.scrape().await, &["", "a", "b", "c", "d"]);
+    assert_account_labels(&exporter.scrape().await, &["", "a", "b", "c", "d"]);
 }
 
 #[tokio::test]
-async fn an_account_that_is_named_twice_is_shown_once() {
-    let fleet = Fleet::start(still(&["a", "b"]).await).await;
-    let scraped = fleet.get("/metrics?account=a&account=a").await;
-    is_of(&scraped, &["a"]);
+async fn account_named_twice_is_shown_once() {
+    let exporter = TestExporter::start(accounts_without_clock(&["a", "b"]).await).await;
+    let scraped = exporter.get("/metrics?account=a&account=a").await;
+    assert_account_labels(&scraped, &["a"]);
     assert_eq!(
         scraped.text.matches("ringcentral_up{").count(),
         1,
         "{}",
         scraped.text
     );
-    assert_eq!(fleet.member("a").count(Operation::ActiveCalls), 1);
+    assert_eq!(
+        exporter.account("a").request_count(Operation::ActiveCalls),
+        1
+    );
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_404_and_asks_nothing_of_anybody() {
-    let fleet = Fleet::start(still(&["a", "b"]).await).await;
+async fn unknown_account_is_404_without_fetch() {
+    let exporter = TestExporter::start(accounts_without_clock(&["a", "b"]).await).await;
     for query in ["account=z", "account=a&account=z", "account=", "account=A"] {
         assert_eq!(
-            fleet.get(&format!("/metrics?{query}")).await.status,
+            exporter.get(&format!("/metrics?{query}")).await.status,
             404,
             "{query}"
         );
     }
-    assert!(fleet.members.iter().all(Member::is_untouched));
+    assert!(exporter.accounts.iter().all(TestAccount::has_no_requests));
 }
 
 #[tokio::test]
-async fn the_exporters_own_series_are_had_without_a_fetch() {
-    let fleet = Fleet::start(still(&["a", "b"]).await).await;
-    let own = fleet.get("/-/metrics").await;
-    is_of(&own, &[""]);
+async fn own_metrics_endpoint_does_not_fetch() {
+    let exporter = TestExporter::start(accounts_without_clock(&["a", "b"]).await).await;
+    let own = exporter.get("/-/metrics").await;
+    assert_account_labels(&own, &[""]);
     for family in [
         "ringcentral_exporter_build_info",
         "ringcentral_exporter_config_last_reload_successful",
@@ -128,32 +137,35 @@ async fn the_exporters_own_series_are_had_without_a_fetch() {
             own.text
         );
     }
-    assert!(fleet.members.iter().all(Member::is_untouched));
-    let types = fleet.scrape().await.headers["content-type"].clone();
-    assert_eq!(own.headers["content-type"], types);
+    assert!(exporter.accounts.iter().all(TestAccount::has_no_requests));
+    let content_type = exporter.scrape().await.headers["content-type"].clone();
+    assert_eq!(own.headers["content-type"], content_type);
     assert_eq!(
-        fleet.request("HEAD", "/-/metrics").await,
+        exporter.request("HEAD", "/-/metrics").await,
         (200, String::new())
     );
-    assert_eq!(fleet.request("POST", "/-/metrics").await.0, 405);
+    assert_eq!(exporter.request("POST", "/-/metrics").await.0, 405);
 }
 
-/// All of an account but its calls, which are another company's.
+/// The values are not compared.
 #[tokio::test]
-async fn an_account_has_the_same_families_alone_and_among_others() {
-    let fleet = Fleet::start(still(&["a", "b"]).await).await;
-    let (all, alone) = (fleet.scrape().await, fleet.get("/metrics?account=a").await);
+async fn single_target_has_same_families_as_full_scrape() {
+    let exporter = TestExporter::start(accounts_without_clock(&["a", "b"]).await).await;
+    let (all, single) = (
+        exporter.scrape().await,
+        exporter.get("/metrics?account=a").await,
+    );
     assert_eq!(
-        all.about("a").into_keys().collect::<Vec<_>>(),
-        alone.about("a").into_keys().collect::<Vec<_>>()
+        all.account_samples("a").into_keys().collect::<Vec<_>>(),
+        single.account_samples("a").into_keys().collect::<Vec<_>>()
     );
     assert_eq!(up(&all, "b"), 1.0);
 }
 
 #[tokio::test]
-async fn each_account_has_its_own_level_limit_and_server() {
-    let mut members = still(&["a", "b"]).await;
-    members[1] = Member::new(
+async fn each_account_has_its_own_settings() {
+    let mut accounts = accounts_without_clock(&["a", "b"]).await;
+    accounts[1] = TestAccount::new(
         "b",
         Scenario {
             admin: false,
@@ -162,27 +174,27 @@ async fn each_account_has_its_own_level_limit_and_server() {
         2,
     )
     .await;
-    members[0].more = ", concurrent_calls_limit: 40".to_owned();
-    members[1].more = format!(
+    accounts[0].extra_keys = ", concurrent_calls_limit: 40".to_owned();
+    accounts[1].extra_keys = format!(
         ", level: extension, account_id: '{}'",
-        members[1].simulator.account_id()
+        accounts[1].simulator.account_id()
     );
-    let fleet = Fleet::start(members).await;
-    let scraped = fleet.scrape().await;
+    let exporter = TestExporter::start(accounts).await;
+    let scraped = exporter.scrape().await;
     assert_eq!(
         scraped.value("ringcentral_concurrent_calls_limit{account=\"a\"}"),
         40.0
     );
     assert!(
         !scraped
-            .about("b")
+            .account_samples("b")
             .keys()
             .any(|series| series.starts_with("ringcentral_concurrent_calls_limit"))
     );
     for (name, level) in [("a", "account"), ("b", "extension")] {
         let (id, url) = (
-            fleet.member(name).simulator.account_id(),
-            fleet.member(name).simulator.url(),
+            exporter.account(name).simulator.account_id(),
+            exporter.account(name).simulator.url(),
         );
         let labels =
             format!("account=\"{name}\",account_id=\"{id}\",level=\"{level}\",server=\"{url}\"");
@@ -193,21 +205,25 @@ async fn each_account_has_its_own_level_limit_and_server() {
         assert_eq!(up(&scraped, name), 1.0);
     }
     assert_eq!(
-        fleet.member("b").count(Operation::Extensions),
+        exporter.account("b").request_count(Operation::Extensions),
         0,
-        "a user who is no admin may not read it"
+        "at the level extension the list is not fetched"
     );
 }
 
 #[tokio::test]
-async fn a_stop_gives_all_tokens_back_and_waits_for_none_that_hangs() {
-    let names: Vec<_> = (0..30).map(|place| format!("a{place:02}")).collect();
-    let mut fleet =
-        Fleet::start(still(&names.iter().map(String::as_str).collect::<Vec<_>>()).await).await;
-    fleet.scrape().await;
-    fleet.members[3].inject(Fault::always(Operation::Revoke, FaultKind::Hang));
-    fleet.stop().await;
-    for member in &fleet.members {
-        assert_eq!(member.count(Operation::Revoke), 1, "{}", member.name);
+async fn shutdown_revokes_all_tokens_despite_hang() {
+    let names: Vec<_> = (0..30).map(|index| format!("a{index:02}")).collect();
+    let mut exporter = TestExporter::start(accounts_without_clock(&names).await).await;
+    exporter.scrape().await;
+    exporter.accounts[3].inject(Fault::always(Operation::Revoke, FaultKind::Hang));
+    exporter.stop().await;
+    for account in &exporter.accounts {
+        assert_eq!(
+            account.request_count(Operation::Revoke),
+            1,
+            "{}",
+            account.name
+        );
     }
 }

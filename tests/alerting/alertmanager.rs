@@ -1,21 +1,19 @@
-//! A real Alertmanager on a free port, with one receiver: a webhook.
-//!
-//! Knows how it is configured; what it sends is none of its business.
+//! Alertmanager process on a free port, with a webhook as its only receiver.
 
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::common::background_process::BackgroundProcess;
 
-/// A running Alertmanager; it is killed when this is dropped.
+/// Running Alertmanager, killed on drop.
 pub struct Alertmanager {
     address: String,
-    daemon: BackgroundProcess,
+    process: BackgroundProcess,
     _folder: TempDir,
 }
 
 impl Alertmanager {
-    /// It hands on at once what it is told, the end of an alert too.
+    /// Starts an Alertmanager that notifies the webhook after one second, also of resolved alerts.
     pub async fn start(webhook: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
@@ -35,21 +33,21 @@ impl Alertmanager {
                 "--web.listen-address=127.0.0.1:0",
                 "--cluster.listen-address=",
             ]);
-        let daemon = BackgroundProcess::start(&mut command);
+        let process = BackgroundProcess::start(&mut command);
         Self {
-            address: daemon.address().await,
-            daemon,
+            address: process.wait_for_address().await,
+            process,
             _folder: folder,
         }
     }
 
-    /// Its address, as Prometheus wants it.
+    /// Returns the `host:port` address, as Prometheus expects it.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// What it has logged.
+    /// Returns the log output so far.
     pub fn log(&self) -> String {
-        self.daemon.log()
+        self.process.log()
     }
 }

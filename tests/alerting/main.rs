@@ -1,11 +1,10 @@
-//! From a call too many to the message on somebody's phone: the demo, a real Prometheus with the rules as they are shipped, a real
-//! Alertmanager, and a webhook in the place of the phone.
+//! End-to-end tests of the alerts: the demo, Prometheus with the shipped rules, Alertmanager and a webhook.
 //!
-//! Only the waiting is cut short: in a copy of the rules every `for` and `keep_firing_for` lasts seconds. How long they
-//! really last, and each alert at its bounds, is for promtool's unit tests beside the rules.
+//! The tests use copies of the rules in which every `for` and `keep_firing_for` is a few seconds. promtool's unit tests
+//! in `deploy/prometheus/tests` cover the real durations and the thresholds.
 //!
-//! Needs `prometheus`, `promtool` and `prometheus-alertmanager` on the path; `make tools` sees to them. Takes about five minutes of the
-//! clock: the surge has to rise, and the outage to last.
+//! Requires `prometheus`, `promtool` and `prometheus-alertmanager` on the path (`make tools` installs them). Takes about
+//! five minutes, because the surge of the demo has to rise and the outage has to last.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -17,60 +16,72 @@
 )]
 
 mod alertmanager;
+mod backfill;
 #[path = "../common/mod.rs"]
 mod common;
-mod history;
+mod harness;
 mod notification;
 mod rules;
-mod stage;
 mod webhook;
 
 use std::time::Duration;
 
-use common::prometheus::{Server, Setup};
+use common::prometheus::{PrometheusBuilder, PrometheusServer};
 use common::{demo, exporter_process::ExporterProcess, get};
-use notification::{complaints, is, numbers};
+use harness::{AlertPipeline, INTERVAL, TIMEOUT};
+use notification::{has_name, numbers, problems};
 use serde_json::Value;
-use stage::{INTERVAL, PATIENCE, Stage};
 use tokio::time::{sleep, timeout};
 
+/// Alert on unusually many calls.
 const VOLUME: &str = "RingCentralCallVolumeHigh";
+/// Alert on failing API requests.
 const FAILING: &str = "RingCentralAPIFailing";
+/// Metric of the calls in progress.
 const CALLS: &str = "ringcentral_call_sessions_in_progress";
 
-/// The demo has some 27 calls at a time, by chance 16 or 46, and more than 60 when its surge has risen.
+/// Usual calls in progress of a normal account. The demo has about 27, between 16 and 46, and more than 60 in its surge.
 const USUAL: f64 = 25.0;
-const USUAL_WHERE_MANY_CALL: f64 = 60.0;
+/// Usual calls in progress of a busy account, for which the surge of the demo is not unusual.
+const USUAL_WHEN_BUSY: f64 = 60.0;
 
 #[tokio::test]
-async fn a_surge_and_an_outage_are_told_to_a_person_and_so_is_their_end() {
+async fn surge_and_outage_are_notified_and_resolved() {
     let folder = tempfile::tempdir().unwrap();
-    let rules = rules::hurried(folder.path());
+    let rules = rules::copy_with_short_durations(folder.path());
     let (surge, url, _) = demo::start(&["--demo.scenario", "surge"]).await;
-    surge_rises(&url).await;
-    let stage = Stage::set(&url, &history::of(folder.path(), "usual", USUAL), &rules).await;
-    let busy = history::of(folder.path(), "busy", USUAL_WHERE_MANY_CALL);
-    let busy = Setup::new(&[&url], INTERVAL)
-        .rules(&rules)
-        .data(&busy)
+    wait_for_surge(&url).await;
+    let usual_data = backfill::create(folder.path(), "usual", USUAL);
+    let pipeline = AlertPipeline::start(&url, &usual_data, &rules).await;
+    let busy_data = backfill::create(folder.path(), "busy", USUAL_WHEN_BUSY);
+    let busy = PrometheusBuilder::new(&[&url], INTERVAL)
+        .rule_files(&rules)
+        .data_dir(&busy_data)
         .start()
         .await;
 
-    a_surge_is_told(&stage).await;
-    the_same_calls_are_nothing_to_where_they_are_usual(&busy).await;
+    assert_surge_notified(&pipeline).await;
+    assert_no_alert_where_surge_is_usual(&busy).await;
     drop(busy);
-    let outage = followed_by_an_outage(surge, &url).await;
-    tokio::join!(stage.ends(VOLUME), an_outage_and_its_end_are_told(&stage));
+    let outage = replace_with_outage(surge, &url).await;
+    tokio::join!(
+        pipeline.wait_for_resolved(VOLUME),
+        assert_outage_notified_and_resolved(&pipeline)
+    );
     drop(outage);
 
-    let arrived = stage.arrived();
-    arrived.iter().for_each(tell);
-    let lacking: Vec<_> = arrived.iter().flat_map(complaints).collect();
-    assert!(lacking.is_empty(), "{lacking:#?}\n{}", stage.seen().await);
+    let notifications = pipeline.notifications();
+    notifications.iter().for_each(print_summary);
+    let problems: Vec<_> = notifications.iter().flat_map(problems).collect();
+    assert!(
+        problems.is_empty(),
+        "{problems:#?}\n{}",
+        pipeline.diagnostics().await
+    );
 }
 
-/// The report of a run: which others arrive depends on the time of day.
-fn tell(alert: &Value) {
+/// Prints an alert: which further alerts arrive depends on the time of day.
+fn print_summary(alert: &Value) {
     let [status, summary] = [&alert["status"], &alert["annotations"]["summary"]];
     let [status, summary] = [status, summary].map(|text| text.as_str().unwrap_or_default());
     println!(
@@ -79,95 +90,96 @@ fn tell(alert: &Value) {
     );
 }
 
-/// Prometheus begins when there are clearly more than twice the usual calls: so the average of ten minutes need not rise
-/// first, nor sink for long after.
-async fn surge_rises(url: &str) {
-    let many = async || {
+/// Waits until there are more than twice the usual calls.
+///
+/// Prometheus starts only then, so that the ten-minute average has no low samples at first and falls soon afterwards.
+async fn wait_for_surge(url: &str) {
+    let calls = async || {
         let text = get(&format!("{url}/metrics")).await;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(CALLS))
-            .map(str::to_owned);
-        line.filter(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 2.2 * USUAL)
+        let line = text.lines().find(|line| line.starts_with(CALLS))?;
+        line.rsplit(' ').next().unwrap().parse::<f64>().ok()
     };
-    let rises = async {
-        while many().await.is_none() {
+    let surge = async {
+        while calls().await.is_none_or(|calls| calls <= 2.2 * USUAL) {
             sleep(Duration::from_secs(1)).await;
         }
     };
-    timeout(PATIENCE, rises).await.expect("the surge rises");
+    timeout(TIMEOUT, surge).await.expect("the surge rises");
 }
 
-async fn a_surge_is_told(stage: &Stage) {
-    stage.alert(VOLUME, "pending").await;
-    stage.alert(VOLUME, "firing").await;
-    let told = stage.arrives(VOLUME, "firing").await;
-    let numbers = numbers(&told["annotations"]["description"]);
-    let named = numbers.contains(&USUAL) && numbers.iter().any(|calls| *calls >= 2.0 * USUAL);
-    assert!(named, "how many calls there are, and are usual: {told:#}");
+/// Asserts that the surge is notified, with the current and the usual number of calls.
+async fn assert_surge_notified(pipeline: &AlertPipeline) {
+    pipeline.wait_for_state(VOLUME, "pending").await;
+    pipeline.wait_for_state(VOLUME, "firing").await;
+    let alert = pipeline.wait_for_notification(VOLUME, "firing").await;
+    let numbers = numbers(&alert["annotations"]["description"]);
+    let names_both = numbers.contains(&USUAL) && numbers.iter().any(|calls| *calls >= 2.0 * USUAL);
+    assert!(
+        names_both,
+        "current and usual calls are in the description: {alert:#}"
+    );
 }
 
-async fn the_same_calls_are_nothing_to_where_they_are_usual(busy: &Server) {
+/// Asserts that the surge causes no alert in a Prometheus where this number of calls is usual.
+async fn assert_no_alert_where_surge_is_usual(busy: &PrometheusServer) {
     let usual = busy
         .values(&format!("job_account:{CALLS}:median_max_avg1h"))
         .await;
-    assert_eq!(
-        usual.into_values().collect::<Vec<_>>(),
-        [USUAL_WHERE_MANY_CALL]
-    );
-    let present = busy
+    assert_eq!(usual.into_values().collect::<Vec<_>>(), [USUAL_WHEN_BUSY]);
+    let surging = busy
         .values(&format!("job_account:{CALLS}:avg10m > {}", 1.5 * USUAL))
         .await;
-    assert_eq!(present.len(), 1, "it sees the surge too");
-    let alerts = busy.api("alerts", &[]).await;
+    assert_eq!(surging.len(), 1, "Prometheus records the surge");
+    let alerts = busy.get_api("alerts", &[]).await;
     assert!(
         alerts["alerts"]
             .as_array()
             .unwrap()
             .iter()
-            .all(|alert| !is(alert, VOLUME)),
+            .all(|alert| !has_name(alert, VOLUME)),
         "{alerts:#}"
     );
 }
 
-/// Another scenario at the same address: to Prometheus it is the same exporter, started again.
-async fn followed_by_an_outage(mut surge: ExporterProcess, url: &str) -> ExporterProcess {
+/// Replaces the demo by the outage scenario at the same address, which Prometheus sees as a restart.
+async fn replace_with_outage(mut surge: ExporterProcess, url: &str) -> ExporterProcess {
     surge.signal("TERM").await;
-    surge.ends().await;
+    surge.wait_for_exit().await;
     let address = url.strip_prefix("http://").unwrap();
     let (outage, ..) = demo::start_at(address, &["--demo.scenario", "outage"]).await;
     outage
 }
 
-async fn an_outage_and_its_end_are_told(stage: &Stage) {
-    stage.alert(FAILING, "pending").await;
-    stage.alert(FAILING, "firing").await;
-    let told = stage.arrives(FAILING, "firing").await;
+/// Asserts that the outage is notified with its reason and resolves afterwards.
+async fn assert_outage_notified_and_resolved(pipeline: &AlertPipeline) {
+    pipeline.wait_for_state(FAILING, "pending").await;
+    pipeline.wait_for_state(FAILING, "firing").await;
+    let alert = pipeline.wait_for_notification(FAILING, "firing").await;
     assert_eq!(
-        stage.up().await,
+        pipeline.up().await,
         [0.0],
-        "it is told while the outage lasts\n{}",
-        stage.seen().await
+        "the notification arrives during the outage\n{}",
+        pipeline.diagnostics().await
     );
-    let reason = told["labels"]["reason"].as_str().unwrap();
+    let reason = alert["labels"]["reason"].as_str().unwrap();
     assert!(
-        told["annotations"]["summary"]
+        alert["annotations"]["summary"]
             .as_str()
             .unwrap()
             .contains(reason),
-        "{told:#}"
+        "{alert:#}"
     );
     assert!(
-        numbers(&told["annotations"]["description"])
+        numbers(&alert["annotations"]["description"])
             .iter()
             .any(|failures| *failures >= 1.0),
-        "{told:#}"
+        "{alert:#}"
     );
-    stage.ends(FAILING).await;
+    pipeline.wait_for_resolved(FAILING).await;
     assert_eq!(
-        stage.up().await,
+        pipeline.up().await,
         [1.0],
-        "it ends when RingCentral answers again\n{}",
-        stage.seen().await
+        "the alert resolves when RingCentral answers again\n{}",
+        pipeline.diagnostics().await
     );
 }

@@ -1,27 +1,25 @@
-//! What is wrong with an alert as a person gets it: text that was not filled in, and links that lead nowhere.
-//!
-//! Refuses to know any alert by name.
+//! Checks of a delivered alert: unexpanded templates, missing texts and broken links.
 
 use serde_json::{Value, json};
 
 use crate::common::markdown;
 
-/// Where the sections are, from the package's folder, in which tests run.
+/// Path of the runbook, relative to the package.
 const RUNBOOK: &str = "docs/RUNBOOK.md";
-/// What templates leave behind when they fail.
+/// Texts that a failed template leaves behind.
 const LEFTOVERS: [&str; 6] = ["{{", "}}", "<no value>", "<error", "%!", "NaN"];
 
-/// Whether the alert has this name.
-pub fn is(alert: &Value, name: &str) -> bool {
+/// Returns whether the alert has this name.
+pub fn has_name(alert: &Value, name: &str) -> bool {
     alert["labels"]["alertname"] == name
 }
 
-/// Whether two are the beginning and the end of the same alert.
-pub fn same(one: &Value, other: &Value) -> bool {
-    one["labels"] == other["labels"]
+/// Returns whether both values have the same labels, such as a firing alert and its resolution.
+pub fn is_same_alert(alert: &Value, other: &Value) -> bool {
+    alert["labels"] == other["labels"]
 }
 
-/// The numbers in a text.
+/// Extracts the numbers in a text.
 pub fn numbers(text: &Value) -> Vec<f64> {
     let words = text.as_str().unwrap().split_whitespace();
     words
@@ -29,70 +27,76 @@ pub fn numbers(text: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// What is wrong with one about the account `default`.
-pub fn complaints(alert: &Value) -> Vec<String> {
+/// Lists the problems of an alert about the account `default`.
+pub fn problems(alert: &Value) -> Vec<String> {
     let text = |name: &str| alert["annotations"][name].as_str().unwrap_or_default();
     let texts = ["summary", "description", "runbook_url"].map(text);
-    let mut wrong = Vec::new();
-    let mut demand = |holds: bool, what: &str| {
-        if !holds {
-            wrong.push(format!("{what}: {alert:#}"))
+    let mut problems = Vec::new();
+    let mut expect = |condition: bool, what: &str| {
+        if !condition {
+            problems.push(format!("{what}: {alert:#}"))
         }
     };
-    demand(
+    expect(
         texts.iter().all(|text| !text.is_empty()),
         "a text is missing",
     );
     for leftover in LEFTOVERS {
-        demand(
+        expect(
             texts.iter().all(|text| !text.contains(leftover)),
-            &format!("a text has {leftover:?}"),
+            &format!("a text contains {leftover:?}"),
         );
     }
-    demand(
+    expect(
         text("description").contains("default"),
-        "the account is not named",
+        "the description does not name the account",
     );
-    demand(
+    expect(
         has_section(text("runbook_url")),
-        "the link leads to no section",
+        "the link does not lead to a section of the runbook",
     );
-    wrong
+    problems
 }
 
-/// Whether a link leads to a section of the runbook.
+/// Returns whether a link leads to a section of the runbook.
 fn has_section(url: &str) -> bool {
     let anchor = url
         .split_once(&format!("/{RUNBOOK}#"))
         .map(|(_, anchor)| anchor);
     let mut sections = markdown::sections(&markdown::read(RUNBOOK)).into_iter();
-    anchor.is_some_and(|anchor| sections.any(|(head, _)| head.to_lowercase() == anchor))
+    anchor.is_some_and(|anchor| sections.any(|(heading, _)| heading.to_lowercase() == anchor))
 }
 
 #[test]
-fn what_is_not_filled_in_or_leads_nowhere_is_complained_of() {
+fn unexpanded_templates_and_broken_links_are_reported() {
     let link =
         format!("https://github.com/owner/name/blob/main/{RUNBOOK}#ringcentralcallvolumehigh");
-    let alert = |summary: &str, description: &str, link: &str| {
+    let problem_count = |summary: &str, description: &str, link: &str| {
         let annotations =
             json!({"summary": summary, "description": description, "runbook_url": link});
-        complaints(&json!({ "annotations": annotations })).len()
+        problems(&json!({ "annotations": annotations })).len()
     };
-    assert_eq!(alert("Calls.", "Account default has 3.", &link), 0);
-    assert_eq!(alert("", "Account default has 3.", &link), 1);
-    assert_eq!(alert("{{ $value.", "Account default has 3.", &link), 1);
-    assert_eq!(alert("Calls.", "Account default has <no value>.", &link), 1);
+    assert_eq!(problem_count("Calls.", "Account default has 3.", &link), 0);
+    assert_eq!(problem_count("", "Account default has 3.", &link), 1);
     assert_eq!(
-        alert("Calls.", "Account default has %!f(string=3).", &link),
-        1
-    );
-    assert_eq!(alert("Calls.", "Account  has 3.", &link), 1);
-    assert_eq!(
-        alert("Calls.", "Account default has 3.", &format!("{link}x")),
+        problem_count("{{ $value.", "Account default has 3.", &link),
         1
     );
     assert_eq!(
-        alert(
+        problem_count("Calls.", "Account default has <no value>.", &link),
+        1
+    );
+    assert_eq!(
+        problem_count("Calls.", "Account default has %!f(string=3).", &link),
+        1
+    );
+    assert_eq!(problem_count("Calls.", "Account  has 3.", &link), 1);
+    assert_eq!(
+        problem_count("Calls.", "Account default has 3.", &format!("{link}x")),
+        1
+    );
+    assert_eq!(
+        problem_count(
             "Calls.",
             "Account default has 3.",
             &link.replace("RUNBOOK", "RUNBOOKS")

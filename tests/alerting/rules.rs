@@ -1,32 +1,35 @@
-//! The rules as they are shipped, in a hurry.
-//!
-//! Owns: which lines are changed, and that no others are. Refuses to know: what the rules say.
+//! Copies of the shipped rule files with `for` and `keep_firing_for` shortened to seconds.
 
 use std::path::{Path, PathBuf};
 
 use crate::common::markdown;
 
-/// Where the shipped ones are, from the package's folder, in which tests run.
-const SHIPPED: &str = "deploy/prometheus/rules";
-/// How long an alert waits before it fires, so that it is seen pending for an evaluation.
-const HURRIED: &str = "5s";
+/// Folder of the shipped rules, relative to the package.
+const RULES_FOLDER: &str = "deploy/prometheus/rules";
+/// Replacement duration: long enough for the alert to be pending in one evaluation.
+const SHORT_DURATION: &str = "5s";
+/// Keys whose durations are shortened.
 const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
-/// Copies all files of rules into this folder.
-pub fn hurried(folder: &Path) -> Vec<PathBuf> {
-    markdown::files(SHIPPED, ".yml")
+/// Copies all rule files with shortened durations into a folder.
+pub fn copy_with_short_durations(folder: &Path) -> Vec<PathBuf> {
+    markdown::files_with_suffix(RULES_FOLDER, ".yml")
         .iter()
         .map(|file| copy(file, folder))
         .collect()
 }
 
+/// Copies one rule file with shortened durations.
 fn copy(file: &Path, folder: &Path) -> PathBuf {
-    let shipped = std::fs::read_to_string(file).unwrap();
-    let copied = shipped.split_inclusive('\n').map(hurry).collect::<String>();
+    let original = std::fs::read_to_string(file).unwrap();
+    let copied = original
+        .split_inclusive('\n')
+        .map(shorten)
+        .collect::<String>();
     assert_eq!(
-        lasting(&copied),
-        lasting(&shipped),
-        "nothing else differs in {}",
+        unchanged_lines(&copied),
+        unchanged_lines(&original),
+        "only durations differ in {}",
         file.display()
     );
     let copy = folder.join(file.file_name().unwrap());
@@ -34,16 +37,16 @@ fn copy(file: &Path, folder: &Path) -> PathBuf {
     copy
 }
 
-/// The line with its duration replaced, if it is one that waits.
-fn hurry(line: &str) -> String {
-    match waits(line) {
-        Some(duration) => line.replacen(duration, HURRIED, 1),
+/// Returns the line with its duration shortened, if it has one of the [`KEYS`].
+fn shorten(line: &str) -> String {
+    match duration(line) {
+        Some(duration) => line.replacen(duration, SHORT_DURATION, 1),
         None => line.to_owned(),
     }
 }
 
-/// The duration of a line that waits.
-fn waits(line: &str) -> Option<&str> {
+/// Returns the duration of a line that has one of the [`KEYS`].
+fn duration(line: &str) -> Option<&str> {
     let (key, duration) = line.trim().split_once(": ")?;
     if !KEYS.contains(&key) {
         return None;
@@ -53,22 +56,24 @@ fn waits(line: &str) -> Option<&str> {
             .trim_end_matches(['s', 'm', 'h', 'd'])
             .parse::<u32>()
             .is_ok(),
-        "no duration: {line}"
+        "invalid duration: {line}"
     );
     Some(duration)
 }
 
-/// All lines but those that wait.
-fn lasting(text: &str) -> Vec<&str> {
-    text.lines().filter(|line| waits(line).is_none()).collect()
+/// Returns all lines that have none of the [`KEYS`].
+fn unchanged_lines(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| duration(line).is_none())
+        .collect()
 }
 
 #[test]
-fn two_durations_are_replaced_and_nothing_else() {
+fn only_for_and_keep_firing_for_are_shortened() {
     let rule = "- alert: A5m\n  expr: a[5m] offset 5m\n  for: 5m\n  keep_firing_for: 10m\n  labels: { for: 5m }\n";
-    let hurried = rule.split_inclusive('\n').map(hurry).collect::<String>();
+    let shortened = rule.split_inclusive('\n').map(shorten).collect::<String>();
     assert_eq!(
-        hurried,
+        shortened,
         rule.replace(" for: 5m\n", " for: 5s\n")
             .replace("for: 10m", "for: 5s")
     );

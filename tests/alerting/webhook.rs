@@ -1,6 +1,4 @@
-//! Takes what Alertmanager posts, and keeps it.
-//!
-//! Knows the shape of a notification: alerts in a group. Judges none of them.
+//! Webhook server that stores the alerts that Alertmanager posts.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +13,17 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+/// Received alerts, shared with the server task.
 type Alerts = Arc<Mutex<Vec<Value>>>;
 
+/// HTTP server on a free port that receives notifications.
 pub struct Webhook {
     url: String,
     alerts: Alerts,
 }
 
 impl Webhook {
-    /// Listens until the test ends.
+    /// Starts the server; it runs until the test ends.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -32,11 +32,12 @@ impl Webhook {
         Self { url, alerts }
     }
 
+    /// Returns the URL to post to.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What was posted so far, alert by alert.
+    /// Returns the alerts received so far.
     pub fn alerts(&self) -> Vec<Value> {
         self.alerts
             .lock()
@@ -45,15 +46,17 @@ impl Webhook {
     }
 }
 
+/// Accepts connections until the listener fails.
 async fn serve(listener: TcpListener, alerts: Alerts) {
     while let Ok((stream, _)) = listener.accept().await {
         let alerts = alerts.clone();
-        let service = service_fn(move |request| take(request, alerts.clone()));
+        let service = service_fn(move |request| receive(request, alerts.clone()));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn take(
+/// Stores the alerts of one notification.
+async fn receive(
     request: Request<Incoming>,
     alerts: Alerts,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {

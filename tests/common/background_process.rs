@@ -1,6 +1,6 @@
-//! Another program that serves and goes on serving, such as Prometheus: its process and its log.
+//! A long-running program that a test starts, such as Prometheus, with its log.
 //!
-//! Knows nothing of what it serves, only that it logs to standard error and tells its address there.
+//! The program has to log to standard error, its listening address included.
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,15 @@ use tokio::time::{sleep, timeout};
 
 type Log = Arc<Mutex<String>>;
 
-/// A running program; it is killed when this is dropped.
+/// A running program, killed on drop.
 pub struct BackgroundProcess {
     log: Log,
-    reading: JoinHandle<()>,
+    log_reader: JoinHandle<()>,
     child: Child,
 }
 
 impl BackgroundProcess {
-    /// Starts it; `make tools` installs what it needs.
+    /// Starts the program, which `make tools` installs.
     pub fn start(command: &mut Command) -> Self {
         let command = command
             .stdin(Stdio::null())
@@ -30,17 +30,17 @@ impl BackgroundProcess {
             .kill_on_drop(true);
         let mut child = command
             .spawn()
-            .expect("it is installed: `make tools` does it");
+            .expect("program not installed: run `make tools`");
         let log = Log::default();
-        let reading = tokio::spawn(read(child.stderr.take().unwrap(), log.clone()));
+        let log_reader = tokio::spawn(read_log(child.stderr.take().unwrap(), log.clone()));
         Self {
             log,
-            reading,
+            log_reader,
             child,
         }
     }
 
-    /// What it has logged.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.log
             .lock()
@@ -48,58 +48,57 @@ impl BackgroundProcess {
             .clone()
     }
 
-    /// Waits for a line that holds this, and gives the line.
-    pub async fn logs(&self, wanted: &str) -> String {
+    /// Waits for a log line that contains `text` and returns the line.
+    pub async fn wait_for_log(&self, text: &str) -> String {
         let search = async {
             loop {
-                let ended = self.reading.is_finished();
-                if let Some(line) = self.log().lines().find(|line| line.contains(wanted)) {
+                let exited = self.log_reader.is_finished();
+                if let Some(line) = self.log().lines().find(|line| line.contains(text)) {
                     return line.to_owned();
                 }
-                assert!(!ended, "it ended without saying {wanted:?}: {}", self.log());
+                assert!(!exited, "exited without logging {text:?}: {}", self.log());
                 sleep(Duration::from_millis(20)).await;
             }
         };
         let line = timeout(Duration::from_secs(30), search).await;
-        line.unwrap_or_else(|_| panic!("it never said {wanted:?}: {}", self.log()))
+        line.unwrap_or_else(|_| panic!("did not log {text:?} within 30 s: {}", self.log()))
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Waits for its end.
-    pub async fn ends(&mut self) -> ExitStatus {
+    /// Waits until the program exits.
+    pub async fn wait_for_exit(&mut self) -> ExitStatus {
         timeout(Duration::from_secs(20), self.child.wait())
             .await
-            .expect("it ends")
+            .expect("the program did not exit within 20 s")
             .unwrap()
     }
 
-    /// Waits until it listens, and gives its address as the exporter logs it.
-    pub async fn says_where(&self) -> String {
-        let line = self.logs("message=listening").await;
-        let address = line
-            .split("address=")
-            .nth(1)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap();
-        format!("http://{}", address.trim_matches('"'))
+    /// Waits until the exporter listens and returns its URL.
+    pub async fn wait_for_url(&self) -> String {
+        url_from_log(&self.wait_for_log("message=listening").await)
     }
 
-    /// Waits until it listens, and gives its address as Prometheus' programs log it.
-    pub async fn address(&self) -> String {
-        let wanted = "msg=\"Listening on\" address=";
-        let line = self.logs(wanted).await;
-        line.split(wanted).nth(1).unwrap().trim().to_owned()
+    /// Waits until Prometheus or Alertmanager listens and returns its address, `HOST:PORT`.
+    pub async fn wait_for_address(&self) -> String {
+        let prefix = "msg=\"Listening on\" address=";
+        let line = self.wait_for_log(prefix).await;
+        line.split_once(prefix).unwrap().1.trim().to_owned()
     }
 }
 
-/// Reads to the end, so that the pipe never fills.
-async fn read(stderr: ChildStderr, log: Log) {
+/// Returns the URL in the exporter's log line `listening`.
+pub fn url_from_log(line: &str) -> String {
+    let (_, rest) = line.split_once("address=").unwrap();
+    let address = rest.split(' ').next().unwrap();
+    format!("http://{}", address.trim_matches('"'))
+}
+
+/// Reads standard error to its end, so that the program never blocks on a full pipe.
+async fn read_log(stderr: ChildStderr, log: Log) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

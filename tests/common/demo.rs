@@ -1,4 +1,4 @@
-//! The demo, started as a user starts it.
+//! The `demo` command as a process of its own, with the credentials that it prints.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,33 +8,34 @@ use tokio::time::timeout;
 
 use super::exporter_process::{ExporterProcess, command};
 
-/// A running demo and the lines that it printed.
+/// Starts a demo on a free port and returns the process, its URL and the variables that it printed.
 pub async fn start(arguments: &[&str]) -> (ExporterProcess, String, BTreeMap<String, String>) {
     start_at("127.0.0.1:0", arguments).await
 }
 
-/// A running demo whose exporter has this address.
+/// Starts a demo whose exporter listens on `address`.
 pub async fn start_at(
     address: &str,
     arguments: &[&str],
 ) -> (ExporterProcess, String, BTreeMap<String, String>) {
-    let all = [&["demo", "--web.listen-address", address], arguments].concat();
-    let mut program = ExporterProcess::start(command(&all));
-    let variables = variables(&mut program).await;
-    let url = program.url().await;
-    (program, url, variables)
+    let arguments = [&["demo", "--web.listen-address", address], arguments].concat();
+    let mut demo = ExporterProcess::start(command(&arguments));
+    let variables = read_variables(&mut demo).await;
+    let url = demo.wait_for_url().await;
+    (demo, url, variables)
 }
 
-/// The lines that a demo prints to let another exporter in.
-pub async fn variables(program: &mut ExporterProcess) -> BTreeMap<String, String> {
+/// Reads the `NAME=value` lines with which another exporter can log in to the simulated account of
+/// a demo.
+pub async fn read_variables(demo: &mut ExporterProcess) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
         let mut line = String::new();
-        let read = timeout(Duration::from_secs(20), program.stdout.read_line(&mut line))
+        let length = timeout(Duration::from_secs(20), demo.stdout.read_line(&mut line))
             .await
             .unwrap()
             .unwrap();
-        assert!(read > 0, "the demo ended");
+        assert!(length > 0, "the demo exited before it printed RC_JWT");
         if let Some((name, value)) = line.trim().split_once('=') {
             variables.insert(name.to_owned(), value.to_owned());
         }

@@ -1,4 +1,4 @@
-//! The program, started as a user starts it.
+//! The exporter's binary as a process of its own, with its log.
 
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -9,22 +9,25 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// The program, running.
+use super::background_process::url_from_log;
+
+/// A running exporter, killed on drop.
 pub struct ExporterProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
     pub stdout: BufReader<ChildStdout>,
-    /// What it has logged, as far as it was read.
+    /// The part of the log that was read so far.
     pub log: String,
 }
 
-/// The program that was compiled with the tests; or another one: what the Makefile has tested as a release is the one that users build.
+/// Returns the path of the binary: the one that was compiled with the tests, or the release build
+/// that the Makefile names in `RINGCENTRAL_EXPORTER_UNDER_TEST`.
 fn binary() -> OsString {
     std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
         .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
 }
 
-/// The program with an empty environment.
+/// Returns a command that runs the binary with an empty environment.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
@@ -35,8 +38,8 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The program pointed at a simulated account by four variables.
-pub fn pointed_at(simulator: &Simulator, arguments: &[&str]) -> Command {
+/// Returns a command that runs the binary for a simulated account, which four variables name.
+pub fn command_for_simulator(simulator: &Simulator, arguments: &[&str]) -> Command {
     let mut command = command(arguments);
     command
         .env("RC_SERVER_URL", simulator.url())
@@ -46,21 +49,21 @@ pub fn pointed_at(simulator: &Simulator, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end: exit code, standard output, standard error.
+/// Runs a command until it exits and returns its exit code, standard output and standard error.
 pub async fn output(mut command: Command) -> (Option<i32>, String, String) {
     let output = timeout(Duration::from_secs(20), command.output())
         .await
-        .expect("it ends")
+        .expect("the command did not exit within 20 s")
         .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
     )
 }
 
 impl ExporterProcess {
+    /// Starts a command with its output piped.
     pub fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
@@ -77,55 +80,48 @@ impl ExporterProcess {
         }
     }
 
-    /// Reads the log up to a line that holds this, and gives the line.
-    pub async fn logs(&mut self, wanted: &str) -> String {
+    /// Reads the log up to a line that contains `text` and returns the line.
+    pub async fn wait_for_log(&mut self, text: &str) -> String {
         let search = async {
             loop {
                 let mut line = String::new();
-                let read = self.stderr.read_line(&mut line).await.unwrap();
-                assert!(read > 0, "it ended without saying {wanted:?}: {}", self.log);
+                let length = self.stderr.read_line(&mut line).await.unwrap();
+                assert!(length > 0, "exited without logging {text:?}: {}", self.log);
                 self.log.push_str(&line);
-                if line.contains(wanted) {
+                if line.contains(text) {
                     return line;
                 }
             }
         };
         timeout(Duration::from_secs(20), search)
             .await
-            .unwrap_or_else(|_| panic!("it never said {wanted:?}"))
+            .unwrap_or_else(|_| panic!("did not log {text:?} within 20 s"))
     }
 
-    /// Waits until it listens, and gives its address.
-    pub async fn url(&mut self) -> String {
-        let line = self.logs("message=listening").await;
-        let address = line
-            .split("address=")
-            .nth(1)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap();
-        format!("http://{}", address.trim_matches('"'))
+    /// Waits until the exporter listens and returns its URL.
+    pub async fn wait_for_url(&mut self) -> String {
+        url_from_log(&self.wait_for_log("message=listening").await)
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
     }
 
+    /// Sends a signal, named without `SIG`.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
         let status = std::process::Command::new("kill")
-            .args(["-s", name, &pid])
+            .args(["-s", name, &self.pid().to_string()])
             .status()
             .unwrap();
         assert!(status.success());
     }
 
-    pub async fn ends(&mut self) -> ExitStatus {
+    /// Waits until the exporter exits and reads the rest of its log.
+    pub async fn wait_for_exit(&mut self) -> ExitStatus {
         let status = timeout(Duration::from_secs(20), self.child.wait())
             .await
-            .expect("it ends")
+            .expect("the exporter did not exit within 20 s")
             .unwrap();
         self.stderr.read_to_string(&mut self.log).await.unwrap();
         status

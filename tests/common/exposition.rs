@@ -1,69 +1,72 @@
-//! Which series an exposition has, and with which labels: the text of `/metrics` as a reader of names sees it.
-//!
-//! Knows names alone; what the samples should be is for `truth` to say.
+//! The names in an exposition: its series, their labels and the types of the families. Values are
+//! not parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The series of an exposition by name, as Prometheus keeps them: a histogram is `_bucket`, `_sum` and `_count`.
+/// The series names of an exposition as Prometheus stores them: a histogram is `_bucket`, `_sum`
+/// and `_count`.
 pub struct Exposition {
     labels: BTreeMap<String, BTreeSet<String>>,
-    kinds: BTreeMap<String, String>,
+    types: BTreeMap<String, String>,
 }
 
 impl Exposition {
-    pub fn read(text: &str) -> Self {
-        let kinds = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-        let kinds = kinds
-            .map(|(family, kind)| (family.to_owned(), kind.to_owned()))
-            .collect();
+    /// Parses the text of `/metrics`.
+    pub fn parse(text: &str) -> Self {
+        let mut types = BTreeMap::new();
         let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for line in text
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.is_empty())
-        {
-            let (series, named) = sample(line);
-            labels.entry(series.to_owned()).or_default().extend(named);
+        for line in text.lines() {
+            if let Some(declaration) = line.strip_prefix("# TYPE ") {
+                let (family, kind) = declaration.split_once(' ').unwrap();
+                types.insert(family.to_owned(), kind.to_owned());
+            } else if !line.starts_with('#') && !line.is_empty() {
+                let (series, label_names) = parse_names(line);
+                labels
+                    .entry(series.to_owned())
+                    .or_default()
+                    .extend(label_names);
+            }
         }
-        Self { labels, kinds }
+        Self { labels, types }
     }
 
-    /// The names of the series.
+    /// Returns the names of the series.
     pub fn series(&self) -> impl Iterator<Item = &str> {
         self.labels.keys().map(String::as_str)
     }
 
-    /// The labels that series of this name have; `None` if there is no such series.
+    /// Returns the label names of the series with this name, or `None` if there is no such series.
     pub fn labels(&self, series: &str) -> Option<&BTreeSet<String>> {
         self.labels.get(series)
     }
 
-    /// The families, and whether each is a gauge, a counter or a histogram.
-    pub fn kinds(&self) -> &BTreeMap<String, String> {
-        &self.kinds
+    /// Returns the type of each family: `gauge`, `counter` or `histogram`.
+    pub fn types(&self) -> &BTreeMap<String, String> {
+        &self.types
     }
 }
 
-/// The name of a sample and those of its labels.
-fn sample(line: &str) -> (&str, Vec<String>) {
+/// Returns the name of a sample and the names of its labels.
+fn parse_names(line: &str) -> (&str, Vec<String>) {
     let name = line.split(['{', ' ']).next().unwrap();
-    let mut names = Vec::new();
+    let mut labels = Vec::new();
     let mut rest = line[name.len()..].strip_prefix('{').unwrap_or_default();
     while let Some((label, value)) = rest.split_once("=\"") {
-        names.push(label.trim_start_matches(',').to_owned());
-        rest = &value[end_of_value(value)..];
+        labels.push(label.trim_start_matches(',').to_owned());
+        rest = &value[quoted_len(value)..];
     }
-    (name, names)
+    (name, labels)
 }
 
-/// Where a quoted value is over, its quote included.
-fn end_of_value(value: &str) -> usize {
+/// Returns the length of a quoted value, with its closing quote.
+fn quoted_len(value: &str) -> usize {
     let mut escaped = false;
-    let end = value.find(|c| {
-        let ends = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    });
-    end.expect("a value has an end") + 1
+    for (index, byte) in value.bytes().enumerate() {
+        match byte {
+            b'"' if !escaped => return index + 1,
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    panic!("unterminated label value: {value}");
 }

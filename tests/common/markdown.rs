@@ -1,80 +1,90 @@
-//! Documents as the tests read them: their sections, tables and code.
-//!
-//! Owns what counts as code or a table in Markdown, as far as these documents use it. Refuses to know what they are about.
+//! A reader of this repository's Markdown documents: sections, tables, code blocks and inline code.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A table, with the rows below its head.
+/// A table, with the rows below its header.
 pub struct Table {
-    pub head: Vec<String>,
+    pub header: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
 
-/// The text of a file of this package.
+/// Reads a file of this package.
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files of a folder with this ending, by name.
-pub fn files(folder: impl AsRef<Path>, ending: &str) -> Vec<PathBuf> {
+/// Returns the files in `folder` whose names end with `suffix`, sorted by name.
+pub fn files_with_suffix(folder: impl AsRef<Path>, suffix: &str) -> Vec<PathBuf> {
     let folder = folder.as_ref();
-    let files =
+    let entries =
         std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let files = files.map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files
-        .filter(|file| file.to_str().unwrap().ends_with(ending))
-        .collect();
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.unwrap().path();
+        if file.to_str().unwrap().ends_with(suffix) {
+            files.push(file);
+        }
+    }
     files.sort();
-    assert!(!files.is_empty(), "no {ending} in {}", folder.display());
+    assert!(!files.is_empty(), "no {suffix} in {}", folder.display());
     files
 }
 
-/// The families of a part of `docs/METRICS.md`.
-pub fn families(part: &str) -> BTreeSet<String> {
+/// Returns the metric families in a section of `docs/METRICS.md`.
+pub fn metric_families(section: &str) -> BTreeSet<String> {
     let sections = sections(&read("docs/METRICS.md"));
-    let (_, text) = sections.into_iter().find(|(head, _)| head == part).unwrap();
+    let (_, text) = sections
+        .into_iter()
+        .find(|(heading, _)| heading == section)
+        .unwrap();
     let headings = text
         .lines()
         .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     headings.map(str::to_owned).collect()
 }
 
-/// What stands in fences of this kind.
-pub fn blocks(text: &str, kind: &str) -> Vec<String> {
-    let parts = text
-        .split(&format!("```{kind}\n"))
-        .skip(1)
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
-    parts
-        .iter()
-        .map(|part| part.split("```").next().unwrap().to_owned())
-        .collect()
+/// Returns the contents of the fenced code blocks in `language`.
+pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    for part in text.split(&format!("```{language}\n")).skip(1) {
+        let block = part.split("```").next().unwrap();
+        blocks.push(block.to_owned());
+    }
+    blocks
 }
 
-/// The queries: those in fences, and those after the word in a list.
+/// Returns the PromQL queries: the `promql` code blocks, then those of the list items `**Query**`.
 pub fn queries(text: &str) -> Vec<String> {
-    let lines = text.lines().filter(|line| line.starts_with("- **Query**"));
-    // Of several pieces of code in a line the query is the longest.
-    let lines = lines.filter_map(|line| codes(line).into_iter().max_by_key(String::len));
-    blocks(text, "promql").into_iter().chain(lines).collect()
+    let mut queries = code_blocks(text, "promql");
+    for line in text.lines().filter(|line| line.starts_with("- **Query**")) {
+        // Such an item can name a label or a metric too; the query is its longest piece of code.
+        queries.extend(inline_code(line).into_iter().max_by_key(String::len));
+    }
+    queries
 }
 
-/// The commands: indented lines, those that follow each other as one.
+/// Returns the commands: indented lines outside of code blocks, consecutive lines as one command.
 pub fn commands(text: &str) -> Vec<String> {
-    let code = |line: &&str| line.starts_with("    ");
+    let mut commands: Vec<String> = Vec::new();
+    let mut continues = false;
     let outside = text.split("```").step_by(2).collect::<String>();
-    let lines: Vec<_> = outside.lines().collect();
-    let runs = lines
-        .chunk_by(|one, next| code(one) == code(next))
-        .filter(|run| code(&run[0]));
-    runs.map(|run| run.iter().map(|line| format!("{}\n", &line[4..])).collect())
-        .collect()
+    for line in outside.lines() {
+        let code = line.strip_prefix("    ");
+        if let Some(code) = code {
+            let code = format!("{code}\n");
+            match commands.last_mut() {
+                Some(command) if continues => command.push_str(&code),
+                _ => commands.push(code),
+            }
+        }
+        continues = code.is_some();
+    }
+    commands
 }
 
-/// Code within a line.
-pub fn codes(line: &str) -> Vec<String> {
+/// Returns the text between backquotes in a line.
+pub fn inline_code(line: &str) -> Vec<String> {
     line.split('`')
         .skip(1)
         .step_by(2)
@@ -82,38 +92,38 @@ pub fn codes(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text below each heading of the second level, by the heading.
+/// Returns the second-level headings, each with the text below it.
 pub fn sections(text: &str) -> Vec<(String, String)> {
-    let parts = text.split("\n## ").skip(1);
-    parts
-        .map(|part| part.split_once('\n').unwrap_or((part, "")))
-        .map(|(head, text)| (head.into(), text.into()))
-        .collect()
+    let mut sections = Vec::new();
+    for part in text.split("\n## ").skip(1) {
+        let (heading, text) = part.split_once('\n').unwrap_or((part, ""));
+        sections.push((heading.to_owned(), text.to_owned()));
+    }
+    sections
 }
 
-/// The table whose head begins with this word.
-pub fn table(text: &str, first: &str) -> Table {
-    let mut lines = text
-        .lines()
-        .skip_while(|line| !line.starts_with(&format!("| {first} |")));
-    let head = cells(
-        lines
-            .next()
-            .unwrap_or_else(|| panic!("no table of {first}")),
-    );
+/// Returns the table whose first column is called `first_column`.
+pub fn table(text: &str, first_column: &str) -> Table {
+    let start = format!("| {first_column} |");
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(&start));
+    let header = lines
+        .next()
+        .unwrap_or_else(|| panic!("no table with the first column {first_column}"));
+    let header = cells(header);
     let rows: Vec<_> = lines
         .skip(1)
         .take_while(|line| line.starts_with('|'))
         .map(cells)
         .collect();
     assert!(
-        rows.iter().all(|row| row.len() == head.len()),
-        "the table of {first} has rows of {} cells",
-        head.len()
+        rows.iter().all(|row| row.len() == header.len()),
+        "the table {first_column} has rows without {} cells",
+        header.len()
     );
-    Table { head, rows }
+    Table { header, rows }
 }
 
+/// Returns the trimmed cells of a table row.
 fn cells(line: &str) -> Vec<String> {
     line.trim()
         .trim_matches('|')

@@ -1,6 +1,6 @@
-//! What the test programs share.
+//! Fixtures that several test programs share.
 
-#![allow(dead_code, reason = "not every test program uses all of it")]
+#![allow(dead_code, reason = "no test program uses every fixture")]
 
 pub mod background_process;
 pub mod clock;
@@ -14,21 +14,21 @@ pub mod promql;
 pub mod promtool;
 pub mod scrape_response;
 
-/// A client for loopback. It keeps no connection: the exporter closes idle ones, perhaps just as the next request leaves.
+/// Returns an HTTP client for loopback. It opens a connection per request: the exporter closes idle
+/// connections, possibly in the moment in which the client would reuse one.
 pub fn http() -> reqwest::Client {
-    // A second call finds the provider there already.
+    // A second call returns an error because the provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .tls_certs_only([])
         .no_proxy()
-        .pool_max_idle_per_host(0);
-    builder
+        .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()
 }
 
-/// The body at an address.
+/// Fetches a URL and returns the body.
 pub async fn get(url: &str) -> String {
     http().get(url).send().await.unwrap().text().await.unwrap()
 }

@@ -1,5 +1,5 @@
-//! What a list amounts to, by the rules of the contract, from the records that the simulated account shows at
-//! `/simulator/listed`.
+//! A second implementation of the contract's rules for calls: the samples that an exposition must
+//! contain for the records at `/simulator/listed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,17 +15,22 @@ pub const CALL_FAMILIES: [&str; 5] = [
     "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
 ];
 
-/// The list of an instant, from a simulated account.
-pub async fn listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
+/// Fetches the records that a simulated account listed at an instant.
+pub async fn fetch_listed(simulator: &str, unix_ms: i64) -> Vec<Value> {
     let text = super::get(&format!("{simulator}/simulator/listed?at={unix_ms}")).await;
     serde_json::from_str(&text).unwrap()
 }
 
-/// The account's numbers by id.
-pub type Numbers = BTreeMap<String, String>;
+/// Extension numbers by extension id.
+pub type ExtensionNumbers = BTreeMap<String, String>;
 
-/// The samples that an exposition must hold for this list of an account, with the label `extension` showing numbers.
-pub fn samples(account: &str, records: &[Value], numbers: &Numbers) -> BTreeMap<String, f64> {
+/// Returns the samples that an exposition must contain for these records, with numbers in the label
+/// `extension`.
+pub fn samples_for(
+    account: &str,
+    records: &[Value],
+    numbers: &ExtensionNumbers,
+) -> BTreeMap<String, f64> {
     let calls: Vec<_> = records
         .iter()
         .filter(|record| record["type"] != "Fax")
@@ -40,10 +45,8 @@ pub fn samples(account: &str, records: &[Value], numbers: &Numbers) -> BTreeMap<
         *samples.entry(series).or_insert(0.0) += value;
     };
     for record in &calls {
-        let (direction, result) = (
-            text(record, "direction"),
-            text(record, "result").replace("Hang up", "Hang Up"),
-        );
+        let direction = text(record, "direction");
+        let result = text(record, "result").replace("Hang up", "Hang Up");
         let extension = extension(record, numbers);
         let labels =
             format!(",direction=\"{direction}\",result=\"{result}\",extension=\"{extension}\"");
@@ -67,7 +70,7 @@ pub fn samples(account: &str, records: &[Value], numbers: &Numbers) -> BTreeMap<
         .map(|record| extension(record, numbers))
         .collect();
     add(CALL_FAMILIES[3], "", extensions.len() as f64);
-    if let Some(oldest) = live.iter().map(|record| start(record)).min() {
+    if let Some(oldest) = live.iter().map(|record| start_ms(record)).min() {
         add(CALL_FAMILIES[4], "", oldest as f64 / 1000.0);
     }
     samples
@@ -77,103 +80,103 @@ fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap()
 }
 
+/// Returns the id of the record's telephony session.
 fn session(record: &Value) -> &str {
     record["telephonySessionId"]
         .as_str()
         .unwrap_or_else(|| text(record, "sessionId"))
 }
 
-fn start(record: &Value) -> i64 {
+/// Returns the start of the call in Unix milliseconds.
+fn start_ms(record: &Value) -> i64 {
     text(record, "startTime")
         .parse::<jiff::Timestamp>()
         .unwrap()
         .as_millisecond()
 }
 
-/// The number that the account's list has for the record's extension; else the own side's number; else its id. The
-/// address is looked at last.
-fn extension(record: &Value, numbers: &Numbers) -> String {
+/// Returns the label `extension` of a record: the number of its extension in `numbers`, else the
+/// number of the account's side of the call, else the extension id. The id in `uri` is the last
+/// resort.
+fn extension(record: &Value, numbers: &ExtensionNumbers) -> String {
     let own_side = if record["direction"] == "Inbound" {
         &record["to"]
     } else {
         &record["from"]
     };
     let own_number = own_side["extensionNumber"].as_str().map(str::to_owned);
-    let named = record["extension"]["id"].as_u64().map(|id| id.to_string());
-    let id = named.or_else(|| own_side["extensionId"].as_str().map(str::to_owned));
-    let (_, address) = text(record, "uri").split_once("/extension/").unwrap();
-    let address = || address.split('/').next().unwrap().to_owned();
+    let record_id = record["extension"]["id"].as_u64().map(|id| id.to_string());
+    let id = record_id.or_else(|| own_side["extensionId"].as_str().map(str::to_owned));
+    let (_, path) = text(record, "uri").split_once("/extension/").unwrap();
+    let id_in_uri = || path.split('/').next().unwrap().to_owned();
     match (id, own_number) {
         (Some(id), own_number) => numbers.get(&id).cloned().or(own_number).unwrap_or(id),
         (None, Some(number)) => number,
-        (None, None) => numbers.get(&address()).cloned().unwrap_or_else(address),
+        (None, None) => numbers.get(&id_in_uri()).cloned().unwrap_or_else(id_in_uri),
     }
 }
 
-/// The samples that an exposition must hold for what an account lists now.
-pub async fn of(simulator: &Simulator, account: &str) -> BTreeMap<String, f64> {
-    samples(
-        account,
-        &listed(&simulator.url(), simulator.now()).await,
-        &numbers_of(simulator),
-    )
+/// Returns the samples that an exposition must contain for what a simulated account lists now.
+pub async fn expected_samples(simulator: &Simulator, account: &str) -> BTreeMap<String, f64> {
+    let listed = fetch_listed(&simulator.url(), simulator.now()).await;
+    samples_for(account, &listed, &extension_numbers(simulator))
 }
 
-/// The numbers of an account of this process.
-pub fn numbers_of(simulator: &Simulator) -> Numbers {
-    let extensions = simulator.switchboard().extensions().iter();
-    extensions
-        .filter_map(|extension| Some((extension.id.to_string(), extension.number.clone()?)))
-        .collect()
+/// Returns the extension numbers of a simulated account in this process.
+pub fn extension_numbers(simulator: &Simulator) -> ExtensionNumbers {
+    let mut numbers = ExtensionNumbers::new();
+    for extension in simulator.switchboard().extensions() {
+        if let Some(number) = &extension.number {
+            numbers.insert(extension.id.to_string(), number.clone());
+        }
+    }
+    numbers
 }
 
-/// The account's numbers, asked of a simulated account with the variables that the demo prints.
-pub async fn numbers(variables: &BTreeMap<String, String>) -> Numbers {
+/// Fetches the extension numbers of a simulated account in another process, with the variables that
+/// the demo prints.
+pub async fn fetch_extension_numbers(variables: &BTreeMap<String, String>) -> ExtensionNumbers {
     let server = &variables["RC_SERVER_URL"];
-    let form = [
-        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-        ("assertion", &variables["RC_JWT"]),
-    ];
-    let login = super::http()
+    let http = super::http();
+    let login = http
         .post(format!("{server}/restapi/oauth/token"))
-        .form(&form);
-    let login = login.basic_auth(
-        &variables["RC_CLIENT_ID"],
-        Some(&variables["RC_CLIENT_SECRET"]),
-    );
-    let token: Value =
-        serde_json::from_str(&login.send().await.unwrap().text().await.unwrap()).unwrap();
-    let list = super::http().get(format!(
-        "{server}/restapi/v1.0/account/~/extension?perPage=1000"
-    ));
-    let list = list
-        .bearer_auth(token["access_token"].as_str().unwrap())
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let list: Value = serde_json::from_str(&list).unwrap();
-    let records = list["records"].as_array().unwrap().iter();
-    records
-        .filter_map(|record| {
-            Some((
-                record["id"].to_string(),
-                record["extensionNumber"].as_str()?.to_owned(),
-            ))
-        })
-        .collect()
+        .form(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &variables["RC_JWT"]),
+        ])
+        .basic_auth(
+            &variables["RC_CLIENT_ID"],
+            Some(&variables["RC_CLIENT_SECRET"]),
+        );
+    let token = send(login).await;
+    let list = http
+        .get(format!(
+            "{server}/restapi/v1.0/account/~/extension?perPage=1000"
+        ))
+        .bearer_auth(token["access_token"].as_str().unwrap());
+    let list = send(list).await;
+    let mut numbers = ExtensionNumbers::new();
+    for record in list["records"].as_array().unwrap() {
+        if let Some(number) = record["extensionNumber"].as_str() {
+            numbers.insert(record["id"].to_string(), number.to_owned());
+        }
+    }
+    numbers
 }
 
-/// What must have been counted once these records have ended.
-pub fn ended(account: &str, records: &[Record]) -> BTreeMap<String, f64> {
+/// Sends a request and returns the JSON of its response.
+async fn send(request: reqwest::RequestBuilder) -> Value {
+    let response = request.send().await.unwrap();
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+/// Returns the counters of ended calls that an exposition must contain once these records have
+/// ended.
+pub fn ended_counters(account: &str, records: &[Record]) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind != "Fax") {
-        let (direction, result) = (
-            record.direction.name(),
-            record.result.replace("Hang up", "Hang Up"),
-        );
+        let direction = record.direction.name();
+        let result = record.result.replace("Hang up", "Hang Up");
         let labels = format!("account=\"{account}\",direction=\"{direction}\",result=\"{result}\"");
         *samples
             .entry(format!("ringcentral_calls_ended_total{{{labels}}}"))

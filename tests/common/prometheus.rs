@@ -1,6 +1,4 @@
-//! A Prometheus server on a free port, with a configuration and a store of its own.
-//!
-//! Knows how to start one and to ask it. What is scraped, and what the answers should be, is for the tests to say.
+//! A Prometheus server on a free port, with a configuration and a data directory of its own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,65 +11,64 @@ use tokio::process::Command;
 
 use super::background_process::BackgroundProcess;
 
-/// What a server is to do.
-pub struct Setup {
+/// The configuration of a server that is not started yet.
+pub struct PrometheusBuilder {
     targets: Vec<String>,
-    job: String,
-    others: Vec<String>,
+    job_options: String,
+    other_targets: Vec<String>,
     interval: Duration,
-    rules: Vec<PathBuf>,
+    rule_files: Vec<PathBuf>,
     alertmanager: Option<String>,
-    data: Option<PathBuf>,
-    whole: Option<String>,
+    data_dir: Option<PathBuf>,
+    /// The whole configuration file, in place of the fields above.
+    config: Option<String>,
 }
 
-/// A running server; it is killed when this is dropped.
-pub struct Server {
+/// A running server, killed on drop.
+pub struct PrometheusServer {
     url: String,
-    daemon: BackgroundProcess,
+    process: BackgroundProcess,
     _folder: TempDir,
 }
 
-impl Setup {
-    /// Scrapes these exporters as the job `ringcentral`, and nothing else.
+impl PrometheusBuilder {
+    /// Creates a configuration that scrapes these exporters as the job `ringcentral`.
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
-        let targets = addresses(exporters);
-        let (job, others, rules) = (String::new(), Vec::new(), Vec::new());
         Self {
-            targets,
-            job,
-            others,
+            targets: addresses(exporters),
+            job_options: String::new(),
+            other_targets: Vec::new(),
             interval,
-            rules,
+            rule_files: Vec::new(),
             alertmanager: None,
-            data: None,
-            whole: None,
+            data_dir: None,
+            config: None,
         }
     }
 
-    /// Does what this configuration says, and nothing else.
-    pub fn configured(whole: &str) -> Self {
+    /// Creates a configuration from the text of a configuration file.
+    pub fn from_config(config: &str) -> Self {
         Self {
-            whole: Some(whole.to_owned()),
+            config: Some(config.to_owned()),
             ..Self::new(&[], Duration::from_secs(60))
         }
     }
 
-    /// Scrapes these programs too, as the job `other`.
-    pub fn others(mut self, programs: &[&str]) -> Self {
-        self.others = addresses(programs);
+    /// Adds targets of the job `other`.
+    pub fn other_targets(mut self, urls: &[&str]) -> Self {
+        self.other_targets = addresses(urls);
         self
     }
 
-    /// Scrapes by this too: further keys of the job, in YAML's flow style.
-    pub fn job(mut self, keys: &str) -> Self {
-        self.job = format!(", {keys}");
+    /// Adds keys to the job `ringcentral`, in YAML's flow style.
+    pub fn job_options(mut self, keys: &str) -> Self {
+        self.job_options = format!(", {keys}");
         self
     }
 
-    /// Evaluates these files of rules, as often as it scrapes.
-    pub fn rules(mut self, files: &[PathBuf]) -> Self {
-        self.rules = files.to_vec();
+    /// Evaluates these rule files at the scrape interval.
+    pub fn rule_files(mut self, files: &[PathBuf]) -> Self {
+        self.rule_files = files.to_vec();
         self
     }
 
@@ -81,54 +78,55 @@ impl Setup {
         self
     }
 
-    /// Goes on with the store in this folder.
-    pub fn data(mut self, folder: &Path) -> Self {
-        self.data = Some(folder.to_owned());
+    /// Uses an existing data directory in place of an empty one.
+    pub fn data_dir(mut self, folder: &Path) -> Self {
+        self.data_dir = Some(folder.to_owned());
         self
     }
 
-    /// Starts it, and waits until it is ready.
-    pub async fn start(self) -> Server {
+    /// Starts the server and waits until it is ready.
+    pub async fn start(self) -> PrometheusServer {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
-        std::fs::write(&file, self.config()).unwrap();
-        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        std::fs::write(&file, self.config_file()).unwrap();
+        let data_dir = self.data_dir.unwrap_or_else(|| folder.path().join("data"));
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
+            .arg(format!("--storage.tsdb.path={}", data_dir.display()))
             .args([
                 "--storage.tsdb.retention.time=30d",
                 "--web.listen-address=127.0.0.1:0",
                 "--web.enable-lifecycle",
             ]);
-        let daemon = BackgroundProcess::start(&mut command);
-        let url = format!("http://{}", daemon.address().await);
-        daemon.logs("Server is ready").await;
-        Server {
+        let process = BackgroundProcess::start(&mut command);
+        let url = format!("http://{}", process.wait_for_address().await);
+        process.wait_for_log("Server is ready").await;
+        PrometheusServer {
             url,
-            daemon,
+            process,
             _folder: folder,
         }
     }
 
-    fn config(&self) -> String {
-        self.whole.clone().unwrap_or_else(|| self.put_together())
-    }
-
-    fn put_together(&self) -> String {
-        let (targets, rules, seconds, job) = (
-            &self.targets,
-            &self.rules,
-            self.interval.as_secs(),
-            &self.job,
-        );
-        let others = &self.others;
+    /// Returns the text of the configuration file.
+    fn config_file(&self) -> String {
+        if let Some(config) = &self.config {
+            return config.clone();
+        }
+        let Self {
+            targets,
+            job_options,
+            other_targets,
+            rule_files,
+            ..
+        } = self;
+        let seconds = self.interval.as_secs();
         let mut config = format!(
             "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s, evaluation_interval: {seconds}s}}\n\
-             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]{job}}}, \
-             {{job_name: other, static_configs: [{{targets: {others:?}}}]}}]\n\
-             rule_files: {rules:?}\n"
+             scrape_configs: [{{job_name: ringcentral, static_configs: [{{targets: {targets:?}}}]{job_options}}}, \
+             {{job_name: other, static_configs: [{{targets: {other_targets:?}}}]}}]\n\
+             rule_files: {rule_files:?}\n"
         );
         if let Some(address) = &self.alertmanager {
             let manager = format!("{{static_configs: [{{targets: [{address:?}]}}]}}");
@@ -138,115 +136,122 @@ impl Setup {
     }
 }
 
+/// Returns the `HOST:PORT` of each URL.
 fn addresses(urls: &[&str]) -> Vec<String> {
     urls.iter()
         .map(|url| url.split_once("://").unwrap().1.to_owned())
         .collect()
 }
 
-impl Server {
-    /// Scrapes these exporters, and no more.
+impl PrometheusServer {
+    /// Starts a server that scrapes these exporters.
     pub async fn start(exporters: &[&str], interval: Duration) -> Self {
-        Setup::new(exporters, interval).start().await
+        PrometheusBuilder::new(exporters, interval).start().await
     }
 
-    /// Its address.
+    /// Returns the URL of the server.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it has logged.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
-        self.daemon.log()
+        self.process.log()
     }
 
-    /// The latest samples of an expression, by series as the exporter wrote them.
+    /// Returns the current values of an expression by series, as the exporter writes them.
     pub async fn values(&self, expression: &str) -> BTreeMap<String, f64> {
-        self.instant(expression, &[]).await
+        self.instant_values(expression, &[]).await
     }
 
-    /// The samples of a family at a scrape.
-    pub async fn values_at(&self, family: &str, at: f64) -> BTreeMap<String, f64> {
-        self.instant(family, &[("time", &format!("{at:.3}"))]).await
+    /// Returns the values of a family at a time, in Unix seconds.
+    pub async fn values_at(&self, family: &str, time: f64) -> BTreeMap<String, f64> {
+        let time = format!("{time:.3}");
+        self.instant_values(family, &[("time", &time)]).await
     }
 
-    /// The values of an expression by two of its labels.
-    pub async fn by_labels(
+    /// Returns the current values of an expression by two of its labels.
+    pub async fn values_by_labels(
         &self,
         expression: &str,
         names: [&str; 2],
     ) -> BTreeMap<(String, String), f64> {
         let result = self.query(expression, &[]).await;
-        let series = result.as_array().unwrap().iter();
         let label = |series: &Value, name: &str| {
-            series["metric"][name]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
+            let value = series["metric"][name].as_str();
+            value.unwrap_or_default().to_owned()
         };
-        series
-            .map(|series| {
-                (
-                    (label(series, names[0]), label(series, names[1])),
-                    number(&series["value"][1]),
-                )
-            })
-            .collect()
+        let mut values = BTreeMap::new();
+        for series in result.as_array().unwrap() {
+            let labels = (label(series, names[0]), label(series, names[1]));
+            values.insert(labels, parse_value(&series["value"][1]));
+        }
+        values
     }
 
-    /// When a family of one series was scraped, and what its value was.
-    pub async fn scrapes(&self, family: &str) -> Vec<(f64, f64)> {
+    /// Returns the samples of the last ten minutes of a family with one series: (Unix seconds,
+    /// value).
+    pub async fn samples_with_times(&self, family: &str) -> Vec<(f64, f64)> {
         let result = self.query(&format!("{family}[10m]"), &[]).await;
         let samples = result[0]["values"].as_array().unwrap().iter();
         samples
-            .map(|sample| (sample[0].as_f64().unwrap(), number(&sample[1])))
+            .map(|sample| (sample[0].as_f64().unwrap(), parse_value(&sample[1])))
             .collect()
     }
 
-    async fn instant(&self, expression: &str, more: &[(&str, &str)]) -> BTreeMap<String, f64> {
-        let result = self.query(expression, more).await;
-        let series = result.as_array().unwrap().iter();
-        series
-            .map(|series| (written(&series["metric"]), number(&series["value"][1])))
-            .collect()
+    /// Returns the values of an instant query by series.
+    async fn instant_values(
+        &self,
+        expression: &str,
+        parameters: &[(&str, &str)],
+    ) -> BTreeMap<String, f64> {
+        let result = self.query(expression, parameters).await;
+        let mut values = BTreeMap::new();
+        for series in result.as_array().unwrap() {
+            values.insert(
+                series_text(&series["metric"]),
+                parse_value(&series["value"][1]),
+            );
+        }
+        values
     }
 
-    /// The result of an expression.
-    pub async fn query(&self, expression: &str, more: &[(&str, &str)]) -> Value {
-        self.api("query", &[&[("query", expression)], more].concat())
+    /// Returns the result of an expression, with further parameters of the query.
+    pub async fn query(&self, expression: &str, parameters: &[(&str, &str)]) -> Value {
+        self.get_api("query", &[&[("query", expression)], parameters].concat())
             .await["result"]
             .clone()
     }
 
-    /// The data that it answers at a path of its API, such as `alerts`.
-    pub async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+    /// Returns the data at a path of the API, such as `alerts`.
+    pub async fn get_api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let parameters = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters)
             .finish();
-        let reply = super::get(&format!("{}/api/v1/{path}?{parameters}", self.url)).await;
-        let reply: Value =
-            serde_json::from_str(&reply).unwrap_or_else(|_| panic!("{path}?{parameters}: {reply}"));
-        assert_eq!(reply["status"], "success", "{path}?{parameters}: {reply}");
-        reply["data"].clone()
+        let body = super::get(&format!("{}/api/v1/{path}?{parameters}", self.url)).await;
+        let response: Value =
+            serde_json::from_str(&body).unwrap_or_else(|_| panic!("{path}?{parameters}: {body}"));
+        assert_eq!(
+            response["status"], "success",
+            "{path}?{parameters}: {response}"
+        );
+        response["data"].clone()
     }
 }
 
-fn number(value: &Value) -> f64 {
+/// Parses a sample value, which the API writes as a string.
+fn parse_value(value: &Value) -> f64 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// The series with the labels that the exporter gave, in its order.
-fn written(metric: &Value) -> String {
-    let order = ["account", "direction", "result", "extension"];
-    let label = |name: &&str| {
-        metric[*name]
-            .as_str()
-            .map(|value| format!("{name}=\"{value}\""))
-    };
-    let labels: Vec<_> = order.iter().filter_map(label).collect();
-    format!(
-        "{}{{{}}}",
-        metric["__name__"].as_str().unwrap_or_default(),
-        labels.join(",")
-    )
+/// Returns a series as the exporter writes it: its own labels, in its order.
+fn series_text(metric: &Value) -> String {
+    let mut labels = Vec::new();
+    for name in ["account", "direction", "result", "extension"] {
+        if let Some(value) = metric[name].as_str() {
+            labels.push(format!("{name}=\"{value}\""));
+        }
+    }
+    let name = metric["__name__"].as_str().unwrap_or_default();
+    format!("{name}{{{}}}", labels.join(","))
 }

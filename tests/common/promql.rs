@@ -1,8 +1,7 @@
-//! PromQL as it stands in dashboards and rules: parsed, and what it selects.
+//! A PromQL parser for the queries of dashboards and rules, and the selectors in a query.
 //!
-//! Owns the parser: with `labels` below it, which says which labels a result can have, it alone names the parser's
-//! types, so another one could take its place here. Knows no metric: what exists is for `exposition` to say, and what
-//! is right for the tests.
+//! Only this module and [`labels`] use types of `promql-parser`. Whether a metric exists is not
+//! checked here.
 
 pub mod labels;
 
@@ -14,77 +13,100 @@ use promql_parser::parser::{self, VectorSelector};
 
 pub use promql_parser::parser::Expr;
 
-/// How a matcher compares.
+/// The operator of a matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compare {
+pub enum MatchType {
     Equal,
     NotEqual,
     Regex,
     NotRegex,
 }
 
-/// One matcher of a selector, the name of the metric left out.
+impl MatchType {
+    /// Returns the operator as it is written.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+}
+
+impl From<&MatchOp> for MatchType {
+    fn from(op: &MatchOp) -> Self {
+        match op {
+            MatchOp::Equal => Self::Equal,
+            MatchOp::NotEqual => Self::NotEqual,
+            MatchOp::Re(_) => Self::Regex,
+            MatchOp::NotRe(_) => Self::NotRegex,
+        }
+    }
+}
+
+/// A label matcher of a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matcher {
     pub label: String,
-    pub compare: Compare,
+    pub match_type: MatchType,
     pub value: String,
 }
 
-/// What is selected: `metric{matchers}[range]`.
+/// A selector: `metric{matchers}[range]`.
 #[derive(Clone, Debug)]
 pub struct Selector {
-    /// Empty if the selector names none.
+    /// The name of the metric; empty if the selector has none.
     pub metric: String,
+    /// The matchers, without that of `__name__`.
     pub matchers: Vec<Matcher>,
     pub range: Option<Duration>,
-    /// The function whose argument it is, if a function stands right before it.
+    /// The function whose direct argument the selector is.
     pub function: Option<&'static str>,
 }
 
 impl Selector {
-    /// Whether it has this matcher.
-    pub fn has(&self, label: &str, compare: Compare, value: &str) -> bool {
-        self.matchers
-            .iter()
-            .any(|one| one.label == label && one.compare == compare && one.value == value)
+    /// Returns whether the selector has this matcher.
+    pub fn has(&self, label: &str, match_type: MatchType, value: &str) -> bool {
+        self.matchers.iter().any(|matcher| {
+            matcher.label == label && matcher.match_type == match_type && matcher.value == value
+        })
     }
 }
 
-/// As it is written, without spaces.
+/// Writes the selector without spaces and without its range.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = |compare| match compare {
-            Compare::Equal => "=",
-            Compare::NotEqual => "!=",
-            Compare::Regex => "=~",
-            Compare::NotRegex => "!~",
-        };
-        let matcher = |one: &Matcher| format!("{}{}{:?}", one.label, sign(one.compare), one.value);
-        let matchers: Vec<_> = self.matchers.iter().map(matcher).collect();
+        let mut matchers = Vec::new();
+        for matcher in &self.matchers {
+            let operator = matcher.match_type.as_str();
+            matchers.push(format!("{}{operator}{:?}", matcher.label, matcher.value));
+        }
         write!(f, "{}{{{}}}", self.metric, matchers.join(","))
     }
 }
 
-/// Reads an expression. Grafana's variables may stand in strings, and nowhere else: see [`with_variables`].
+/// Parses an expression. Grafana's variables are valid only within strings: see
+/// [`substitute_variables`].
 pub fn parse(text: &str) -> Result<Expr, String> {
     parser::parse(text)
 }
 
-/// Puts values in the place of `$name` and `${name}`, the longest name first.
-pub fn with_variables(text: &str, variables: &[(&str, &str)]) -> String {
+/// Replaces `$name` and `${name}` by values, the longest name first.
+pub fn substitute_variables(text: &str, variables: &[(&str, &str)]) -> String {
     let mut variables = variables.to_vec();
     variables.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    variables
-        .iter()
-        .fold(text.to_owned(), |text, (name, value)| {
-            text.replace(&format!("${{{name}}}"), value)
-                .replace(&format!("${name}"), value)
-        })
+    let mut text = text.to_owned();
+    for (name, value) in variables {
+        text = text
+            .replace(&format!("${{{name}}}"), value)
+            .replace(&format!("${name}"), value);
+    }
+    text
 }
 
-/// The expressions of which one is made.
-pub fn parts(expr: &Expr) -> Vec<&Expr> {
+/// Returns the direct subexpressions of an expression.
+pub fn children(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Aggregate(aggregate) => aggregate
             .param
@@ -101,76 +123,77 @@ pub fn parts(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
-/// Shows every expression within one, itself first, each with the one that it is part of.
-pub fn walk<'a>(expr: &'a Expr, seen: &mut dyn FnMut(&'a Expr, Option<&'a Expr>)) {
-    fn inner<'a>(
+/// Calls `visit` with the expression and each of its subexpressions in pre-order, each with its
+/// parent.
+pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr, Option<&'a Expr>)) {
+    fn walk_with_parent<'a>(
         expr: &'a Expr,
-        of: Option<&'a Expr>,
-        seen: &mut dyn FnMut(&'a Expr, Option<&'a Expr>),
+        parent: Option<&'a Expr>,
+        visit: &mut dyn FnMut(&'a Expr, Option<&'a Expr>),
     ) {
-        seen(expr, of);
-        for part in parts(expr) {
-            inner(part, Some(expr), seen);
+        visit(expr, parent);
+        for child in children(expr) {
+            walk_with_parent(child, Some(expr), visit);
         }
     }
-    inner(expr, None, seen);
+    walk_with_parent(expr, None, visit);
 }
 
-/// All that an expression selects, from left to right.
+/// Returns all selectors of an expression, from left to right.
 pub fn selectors(expr: &Expr) -> Vec<Selector> {
     let mut found = Vec::new();
-    walk(expr, &mut |expr, of| found.extend(selector(expr, of)));
+    walk(expr, &mut |expr, parent| {
+        found.extend(selector(expr, parent))
+    });
     found
 }
 
-/// The selector that an expression is.
-fn selector(expr: &Expr, of: Option<&Expr>) -> Option<Selector> {
-    let (selected, range) = match expr {
-        Expr::VectorSelector(selected) => (selected, None),
+/// Returns the expression as a selector, or `None` if it is not a selector.
+fn selector(expr: &Expr, parent: Option<&Expr>) -> Option<Selector> {
+    let (vector, range) = match expr {
+        Expr::VectorSelector(vector) => (vector, None),
         Expr::MatrixSelector(matrix) => (&matrix.vs, Some(matrix.range)),
         _ => return None,
     };
-    let function = match of {
+    let function = match parent {
         Some(Expr::Call(call)) => Some(call.func.name),
         _ => None,
     };
     Some(Selector {
-        metric: metric(selected),
-        matchers: matchers(&selected.matchers),
+        metric: metric_name(vector),
+        matchers: matchers(&vector.matchers),
         range,
         function,
     })
 }
 
-/// The name, whether it stands before the braces or within.
-fn metric(selected: &VectorSelector) -> String {
-    let within = || {
-        selected
-            .matchers
-            .find_matchers("__name__")
-            .pop()
-            .map(|matcher| matcher.value)
-    };
-    selected.name.clone().or_else(within).unwrap_or_default()
+/// Returns the name of the metric, which is written before the braces or as the matcher of
+/// `__name__`.
+fn metric_name(vector: &VectorSelector) -> String {
+    if let Some(name) = &vector.name {
+        return name.clone();
+    }
+    match vector.matchers.find_matchers("__name__").pop() {
+        Some(matcher) => matcher.value,
+        None => String::new(),
+    }
 }
 
-fn matchers(all: &Matchers) -> Vec<Matcher> {
+/// Returns the matchers, without that of `__name__`.
+fn matchers(matchers: &Matchers) -> Vec<Matcher> {
     assert!(
-        all.or_matchers.is_empty(),
-        "Prometheus knows no `or` between matchers: {all}"
+        matchers.or_matchers.is_empty(),
+        "Prometheus does not accept `or` between matchers: {matchers}"
     );
-    let compare = |op: &MatchOp| match op {
-        MatchOp::Equal => Compare::Equal,
-        MatchOp::NotEqual => Compare::NotEqual,
-        MatchOp::Re(_) => Compare::Regex,
-        MatchOp::NotRe(_) => Compare::NotRegex,
-    };
-    let named = all.matchers.iter().filter(|one| one.name != "__name__");
-    named
-        .map(|one| Matcher {
-            label: one.name.clone(),
-            compare: compare(&one.op),
-            value: one.value.clone(),
-        })
-        .collect()
+    let mut labels = Vec::new();
+    for matcher in &matchers.matchers {
+        if matcher.name != "__name__" {
+            labels.push(Matcher {
+                label: matcher.name.clone(),
+                match_type: MatchType::from(&matcher.op),
+                value: matcher.value.clone(),
+            });
+        }
+    }
+    labels
 }

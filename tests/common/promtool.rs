@@ -1,11 +1,12 @@
-//! promtool, and other tools that look at a file and end: how they are run, and that what they said is shown.
+//! promtool and shell commands that check a file and exit.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a line of the shell in a folder, and gives what it printed; panics with that if it fails.
-pub fn shell(folder: &Path, line: &str) -> String {
-    finish(
+/// Runs a shell command in `folder` and returns its output; panics with the output if the command
+/// fails.
+pub fn run_shell(folder: &Path, line: &str) -> String {
+    run(
         line,
         Command::new("sh")
             .args(["-e", "-c", line])
@@ -13,16 +14,16 @@ pub fn shell(folder: &Path, line: &str) -> String {
     )
 }
 
-/// Has promtool look at files; panics with what it says if it dislikes them.
-pub fn promtool(arguments: &[&str]) -> String {
-    finish(
+/// Runs promtool and returns its output; panics with the output if promtool fails.
+pub fn run_promtool(arguments: &[&str]) -> String {
+    run(
         &arguments.join(" "),
         Command::new("promtool").args(arguments),
     )
 }
 
-/// Whether promtool understands these queries.
-pub fn understands(queries: &[String]) {
+/// Asserts that promtool accepts the queries.
+pub fn assert_valid_queries(queries: &[String]) {
     let mut rules = "groups:\n- name: documents\n  rules:\n".to_owned();
     for (n, query) in queries.iter().enumerate() {
         let quoted = serde_json::to_string(query).unwrap();
@@ -31,14 +32,15 @@ pub fn understands(queries: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yml");
     std::fs::write(&file, rules).unwrap();
-    promtool(&["check", "rules", file.to_str().unwrap()]);
+    run_promtool(&["check", "rules", file.to_str().unwrap()]);
 }
 
-fn finish(what: &str, command: &mut Command) -> String {
+/// Runs a command and returns its standard output and standard error.
+fn run(description: &str, command: &mut Command) -> String {
     let output = command
         .output()
-        .expect("it is installed: `make tools` does it");
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success(), "{what}\n{said}");
-    said
+        .expect("program not installed: run `make tools`");
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{description}\n{text}");
+    text
 }

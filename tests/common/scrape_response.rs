@@ -1,4 +1,4 @@
-//! What a scrape got: the answer, and the samples in it.
+//! The response to a scrape, with its samples.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use tokio::time::Instant;
 
 use super::oracle::CALL_FAMILIES;
 
-/// What a scrape got.
+/// The response to a scrape.
 #[derive(Debug)]
 pub struct ScrapeResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
-    pub took: Duration,
+    /// The time from the start of the request to the end of the body.
+    pub elapsed: Duration,
 }
 
 impl ScrapeResponse {
-    /// Asks for this address with these headers.
+    /// Sends a GET request with these headers and reads the response.
     #[allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
     pub async fn get(http: &reqwest::Client, url: &str, headers: &[(&str, &str)]) -> Self {
         let started = Instant::now();
@@ -33,23 +34,24 @@ impl ScrapeResponse {
             status,
             headers,
             text: response.text().await.unwrap(),
-            took: started.elapsed(),
+            elapsed: started.elapsed(),
         }
     }
 
-    /// All samples, by name and labels as written.
+    /// Returns all samples, by name and labels as written.
     pub fn samples(&self) -> BTreeMap<String, f64> {
-        let lines = self.text.lines().filter(|line| !line.starts_with('#'));
-        lines
-            .map(|line| {
-                line.rsplit_once(' ')
-                    .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
-                    .unwrap()
-            })
-            .collect()
+        let mut samples = BTreeMap::new();
+        for line in self.text.lines() {
+            if line.starts_with('#') {
+                continue;
+            }
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            samples.insert(series.to_owned(), value.parse().unwrap());
+        }
+        samples
     }
 
-    /// The one sample whose series reads like this.
+    /// Returns the value of the series with exactly this text.
     #[track_caller]
     pub fn value(&self, series: &str) -> f64 {
         self.samples()
@@ -58,27 +60,30 @@ impl ScrapeResponse {
             .unwrap_or_else(|| panic!("no {series} in\n{}", self.text))
     }
 
-    /// The samples of one account.
-    pub fn about(&self, account: &str) -> BTreeMap<String, f64> {
+    /// Returns the samples of one account.
+    pub fn account_samples(&self, account: &str) -> BTreeMap<String, f64> {
         let label = format!("{{account=\"{account}\"");
         let mut samples = self.samples();
         samples.retain(|series, _| series.contains(&label));
         samples
     }
 
-    /// The samples of the families about calls.
-    pub fn calls(&self) -> BTreeMap<String, f64> {
-        of_calls(self.samples())
+    /// Returns the samples of the call families.
+    pub fn call_samples(&self) -> BTreeMap<String, f64> {
+        retain_call_families(self.samples())
     }
 
-    /// The same of one account.
-    pub fn calls_of(&self, account: &str) -> BTreeMap<String, f64> {
-        of_calls(self.about(account))
+    /// Returns the samples of the call families of one account.
+    pub fn account_call_samples(&self, account: &str) -> BTreeMap<String, f64> {
+        retain_call_families(self.account_samples(account))
     }
 }
 
-fn of_calls(mut samples: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    samples
-        .retain(|series, _| CALL_FAMILIES.contains(&series.split('{').next().unwrap_or_default()));
+/// Removes the samples that do not belong to a call family.
+fn retain_call_families(mut samples: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    samples.retain(|series, _| {
+        let family = series.split('{').next().unwrap_or_default();
+        CALL_FAMILIES.contains(&family)
+    });
     samples
 }

@@ -1,117 +1,103 @@
-//! What this project asks of its dashboards, and Grafana does not.
+//! Conventions of this project for its dashboards.
 //!
-//! Each convention is a function from a dashboard to what is wrong with it, and a test that nothing is. `mutations`
-//! proves that they can fail.
+//! Each convention is a [`Check`](crate::model::Check) and a test that no dashboard violates it. `mutations` proves that
+//! each check can fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::model::{self, Dashboard, Datasource, Panel, Variable};
+use crate::model::{self, Dashboard, Datasource, Panel, Variable, assert_no_problems};
 
-/// What is wrong with a dashboard: one sentence each.
-pub type Check = fn(&Dashboard) -> Vec<String>;
-
+/// Tag of every dashboard.
 const TAG: &str = "ringcentral";
+/// Variable that contains the chosen data source.
 const DATASOURCE: &str = "${datasource}";
+/// Width of the grid.
 const COLUMNS: u32 = 24;
 
-/// No dashboard has anything wrong by this check.
-fn holds(check: Check) {
-    let wrong = |dashboard: &Dashboard| {
-        check(dashboard)
-            .into_iter()
-            .map(|what| said(dashboard, &what))
-            .collect::<Vec<_>>()
-    };
-    let wrong: Vec<_> = model::all().iter().flat_map(wrong).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+/// Returns the problem unless the condition is true.
+fn unless(condition: bool, problem: impl FnOnce() -> String) -> Vec<String> {
+    if condition {
+        Vec::new()
+    } else {
+        vec![problem()]
+    }
 }
 
-fn said(dashboard: &Dashboard, what: &str) -> String {
-    format!("{}: {what}", dashboard.stem)
+/// Lists the problems of all panels except rows, each with the name of its panel.
+fn check_panels(dashboard: &Dashboard, check: impl Fn(&Panel) -> Vec<String>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for panel in dashboard.panels() {
+        for problem in check(panel) {
+            problems.push(format!("{}: {problem}", describe(panel)));
+        }
+    }
+    problems
 }
 
-/// What is wrong, if anything.
-fn unless(right: bool, wrong: impl FnOnce() -> String) -> Vec<String> {
-    if right { Vec::new() } else { vec![wrong()] }
-}
-
-/// What is wrong with the panels that are no rows, each under its name.
-fn of_panels(dashboard: &Dashboard, check: impl Fn(&Panel) -> Vec<String>) -> Vec<String> {
-    let wrong = |panel: &Panel| {
-        check(panel)
-            .into_iter()
-            .map(|what| format!("{}: {what}", named(panel)))
-            .collect::<Vec<_>>()
-    };
-    dashboard.panels().flat_map(wrong).collect()
-}
-
-fn named(panel: &Panel) -> String {
+/// Describes a panel by title and id.
+fn describe(panel: &Panel) -> String {
     format!("panel {:?} (id {})", panel.title, panel.id)
 }
 
 pub fn schema(dashboard: &Dashboard) -> Vec<String> {
     let version = dashboard.schema_version;
     unless((41..=42).contains(&version), || {
-        format!("schemaVersion is {version}, and not 41 or 42")
+        format!("schemaVersion is {version}, expected 41 or 42")
     })
 }
 
 #[test]
-fn the_schema_is_that_of_grafana_12() {
-    holds(schema);
+fn schema_version_is_that_of_grafana_12() {
+    assert_no_problems(schema);
 }
 
 pub fn no_id(dashboard: &Dashboard) -> Vec<String> {
     unless(dashboard.id.is_none(), || {
-        "id is of one database, and must be null".to_owned()
+        "id is specific to one database and must be null".to_owned()
     })
 }
 
 #[test]
-fn no_dashboard_has_the_id_of_a_database() {
-    holds(no_id);
+fn no_dashboard_has_a_database_id() {
+    assert_no_problems(no_id);
 }
 
 pub fn not_editable(dashboard: &Dashboard) -> Vec<String> {
     unless(!dashboard.editable, || {
-        "editable must be false: a file that is loaded cannot be saved".to_owned()
+        "editable must be false: Grafana cannot save a provisioned dashboard".to_owned()
     })
 }
 
 #[test]
 fn no_dashboard_is_editable() {
-    holds(not_editable);
+    assert_no_problems(not_editable);
 }
 
 pub fn uid(dashboard: &Dashboard) -> Vec<String> {
     let uid = dashboard.uid.as_deref();
     unless(uid == Some(&dashboard.stem), || {
-        format!("uid is {uid:?}, and not the name of the file")
+        format!("uid is {uid:?}, expected the name of the file")
     })
 }
 
 #[test]
-fn the_uid_is_the_name_of_the_file() {
-    holds(uid);
+fn uid_is_the_name_of_the_file() {
+    assert_no_problems(uid);
 }
 
 pub fn no_export(dashboard: &Dashboard) -> Vec<String> {
-    let there = ["__inputs", "__requires", "__elements"]
+    let keys = ["__inputs", "__requires", "__elements"]
         .into_iter()
         .filter(|key| dashboard.json.get(key).is_some());
-    there
-        .map(|key| {
-            format!("{key} is of an export for other people's import; files are loaded as they are")
-        })
+    keys.map(|key| format!("{key} is only valid in an export, and the files are provisioned"))
         .collect()
 }
 
 #[test]
 fn no_dashboard_is_an_export() {
-    holds(no_export);
+    assert_no_problems(no_export);
 }
 
 pub fn tag(dashboard: &Dashboard) -> Vec<String> {
@@ -123,25 +109,24 @@ pub fn tag(dashboard: &Dashboard) -> Vec<String> {
 
 #[test]
 fn every_dashboard_has_the_tag() {
-    holds(tag);
+    assert_no_problems(tag);
 }
 
 pub fn link(dashboard: &Dashboard) -> Vec<String> {
-    let links = |kind: &str| kind == "dashboards";
-    let leads = dashboard.links.iter().any(|link| {
-        links(&link.kind)
+    let is_linked = dashboard.links.iter().any(|link| {
+        link.kind == "dashboards"
             && link.tags.iter().any(|tag| tag == TAG)
             && link.include_vars
             && link.keep_time
     });
-    unless(leads, || {
-        format!("no link to dashboards by the tag {TAG:?} that includes variables and time")
+    unless(is_linked, || {
+        format!("a link to the dashboards with tag {TAG:?}, with variables and time, is missing")
     })
 }
 
 #[test]
-fn every_dashboard_links_to_the_others_with_variables_and_time() {
-    holds(link);
+fn dashboards_link_to_each_other_substitute_variables() {
+    assert_no_problems(link);
 }
 
 pub fn urls(dashboard: &Dashboard) -> Vec<String> {
@@ -149,7 +134,7 @@ pub fn urls(dashboard: &Dashboard) -> Vec<String> {
         .into_iter()
         .filter_map(|dashboard| dashboard.uid)
         .collect();
-    let leads = |url: &str| {
+    let is_valid = |url: &str| {
         let uid = url
             .strip_prefix("/d/")
             .map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
@@ -159,12 +144,12 @@ pub fn urls(dashboard: &Dashboard) -> Vec<String> {
     collect_urls(&dashboard.json, &mut found);
     found
         .into_iter()
-        .filter(|url| !leads(url))
-        .map(|url| format!("no dashboard is at {url:?}"))
+        .filter(|url| !is_valid(url))
+        .map(|url| format!("{url:?} does not lead to a dashboard"))
         .collect()
 }
 
-/// Links are in dashboards, panels, fields and overrides alike.
+/// Collects the URLs of links in dashboards, panels, fields and overrides.
 fn collect_urls(json: &Value, found: &mut Vec<String>) {
     if let Some(url) = json["url"].as_str().filter(|url| !url.is_empty()) {
         found.push(url.to_owned());
@@ -178,8 +163,8 @@ fn collect_urls(json: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_url_leads_to_a_dashboard_that_exists() {
-    holds(urls);
+fn every_url_leads_to_an_existing_dashboard() {
+    assert_no_problems(urls);
 }
 
 pub fn datasource(dashboard: &Dashboard) -> Vec<String> {
@@ -190,16 +175,16 @@ pub fn datasource(dashboard: &Dashboard) -> Vec<String> {
         .filter(|variable| variable.kind == "datasource");
     let names: Vec<_> = names.map(|variable| &variable.name).collect();
     unless(names == ["datasource"], || {
-        format!("variables of kind datasource are {names:?}, and not \"datasource\" alone")
+        format!("variables of kind datasource are {names:?}, expected only \"datasource\"")
     })
 }
 
 #[test]
 fn the_only_datasource_variable_is_named_datasource() {
-    holds(datasource);
+    assert_no_problems(datasource);
 }
 
-pub fn chain(dashboard: &Dashboard) -> Vec<String> {
+pub fn variable_chain(dashboard: &Dashboard) -> Vec<String> {
     let chain = [
         ("job", "ringcentral_up"),
         ("instance", r#"ringcentral_up{job=~"$job"}"#),
@@ -208,24 +193,24 @@ pub fn chain(dashboard: &Dashboard) -> Vec<String> {
             r#"ringcentral_up{job=~"$job",instance=~"$instance"}"#,
         ),
     ];
-    let asks = |(name, selector): (&str, &str)| {
+    let check = |(name, selector): (&str, &str)| {
         let query = dashboard
             .variable(name)
             .map(|variable| variable.query.as_str());
-        let wanted = format!("label_values({selector}, {name})");
-        unless(query == Some(&wanted), || {
-            format!("variable {name} asks {query:?}, and not {wanted:?}")
+        let expected = format!("label_values({selector}, {name})");
+        unless(query == Some(&expected), || {
+            format!("variable {name} has the query {query:?}, expected {expected:?}")
         })
     };
-    chain.into_iter().flat_map(asks).collect()
+    chain.into_iter().flat_map(check).collect()
 }
 
 #[test]
-fn job_leads_to_instance_and_both_to_account() {
-    holds(chain);
+fn variables_are_chained_from_job_to_account() {
+    assert_no_problems(variable_chain);
 }
 
-pub fn choice(dashboard: &Dashboard) -> Vec<String> {
+pub fn variable_settings(dashboard: &Dashboard) -> Vec<String> {
     let settings = |variable: &Variable| {
         [
             (variable.multi, "multi is false"),
@@ -236,202 +221,216 @@ pub fn choice(dashboard: &Dashboard) -> Vec<String> {
             ),
             (
                 variable.refresh == 2,
-                "refresh is not 2, that is, when the time range changes",
+                "refresh is not 2 (when the time range changes)",
             ),
         ]
         .into_iter()
-        .flat_map(|(right, what)| unless(right, || format!("variable {}: {what}", variable.name)))
+        .flat_map(|(condition, problem)| {
+            unless(condition, || {
+                format!("variable {}: {problem}", variable.name)
+            })
+        })
         .collect::<Vec<_>>()
     };
-    dashboard.queried().flat_map(settings).collect()
+    dashboard.query_variables().flat_map(settings).collect()
 }
 
 #[test]
-fn every_variable_takes_several_values_or_all_that_are_there() {
-    holds(choice);
+fn variables_accept_several_or_all_values() {
+    assert_no_problems(variable_settings);
 }
 
 pub fn title(dashboard: &Dashboard) -> Vec<String> {
-    of_panels(dashboard, |panel| {
-        unless(!panel.title.trim().is_empty(), || "no title".to_owned())
+    check_panels(dashboard, |panel| {
+        unless(!panel.title.trim().is_empty(), || {
+            "the title is missing".to_owned()
+        })
     })
 }
 
 #[test]
 fn every_panel_has_a_title() {
-    holds(title);
+    assert_no_problems(title);
 }
 
-pub fn titles_differ(dashboard: &Dashboard) -> Vec<String> {
+pub fn unique_titles(dashboard: &Dashboard) -> Vec<String> {
     let mut ids: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for panel in dashboard.panels().filter(|panel| !panel.title.is_empty()) {
         ids.entry(&panel.title).or_default().push(panel.id);
     }
-    let several = ids.into_iter().filter(|(_, ids)| ids.len() > 1);
-    several
-        .map(|(title, ids)| format!("panels {ids:?} all have the title {title:?}"))
+    let duplicates = ids.into_iter().filter(|(_, ids)| ids.len() > 1);
+    duplicates
+        .map(|(title, ids)| format!("panels {ids:?} have the same title {title:?}"))
         .collect()
 }
 
 #[test]
-fn no_two_panels_have_the_same_title() {
-    holds(titles_differ);
+fn panel_titles_are_unique() {
+    assert_no_problems(unique_titles);
 }
 
 pub fn description(dashboard: &Dashboard) -> Vec<String> {
-    // Fewer words are a title, and say nothing new.
+    // Fewer than five words only repeat the title.
     let is_sentence = |text: &str| {
         text.split_whitespace().count() >= 5 && text.starts_with(|c: char| c.is_uppercase())
     };
-    of_panels(dashboard, |panel| {
+    check_panels(dashboard, |panel| {
         let text = &panel.description;
-        let mut wrong = unless(is_sentence(text), || {
-            format!("the description is no sentence: {text:?}")
+        let mut problems = unless(is_sentence(text), || {
+            format!("the description is not a sentence: {text:?}")
         });
-        wrong.extend(unless(text.ends_with('.'), || {
-            format!("the description has no full stop at its end: {text:?}")
+        problems.extend(unless(text.ends_with('.'), || {
+            format!("the description does not end with a full stop: {text:?}")
         }));
-        wrong
+        problems
     })
 }
 
 #[test]
-fn every_panel_is_described_in_sentences() {
-    holds(description);
+fn panel_descriptions_are_sentences() {
+    assert_no_problems(description);
 }
 
 pub fn unit(dashboard: &Dashboard) -> Vec<String> {
-    of_panels(dashboard, |panel| {
+    check_panels(dashboard, |panel| {
         unless(!panel.field_config.defaults.unit.is_empty(), || {
-            "no unit".to_owned()
+            "the unit is missing".to_owned()
         })
     })
 }
 
 #[test]
 fn every_panel_has_a_unit() {
-    holds(unit);
+    assert_no_problems(unit);
 }
 
-/// One step alone is no threshold: it begins at minus infinity.
+/// Lists the single numbers without thresholds or a fixed colour.
+///
+/// A single step is not a threshold, because the first one starts at minus infinity.
 pub fn colour(dashboard: &Dashboard) -> Vec<String> {
-    of_panels(dashboard, |panel| {
+    check_panels(dashboard, |panel| {
         let field = &panel.field_config.defaults;
         let is_fixed = field.color.mode == "fixed" && field.color.fixed_color.is_some();
         let has_thresholds = field.color.mode == "thresholds" && field.thresholds.steps.len() > 1;
-        let right = !["stat", "gauge"].contains(&panel.kind.as_str()) || is_fixed || has_thresholds;
-        unless(right, || {
+        let is_valid =
+            !["stat", "gauge"].contains(&panel.kind.as_str()) || is_fixed || has_thresholds;
+        unless(is_valid, || {
             format!("neither thresholds nor a fixed colour: {:?}", field.color)
         })
     })
 }
 
 #[test]
-fn every_single_number_has_thresholds_or_a_fixed_colour() {
-    holds(colour);
+fn stat_panels_have_thresholds_or_a_fixed_colour() {
+    assert_no_problems(colour);
 }
 
-pub fn ids_differ(dashboard: &Dashboard) -> Vec<String> {
+pub fn unique_ids(dashboard: &Dashboard) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let all = dashboard
         .panels
         .iter()
         .flat_map(|panel| [panel].into_iter().chain(&panel.panels));
     all.filter(|panel| !seen.insert(panel.id))
-        .map(|panel| format!("{}: another has its id", named(panel)))
+        .map(|panel| format!("{}: duplicate id", describe(panel)))
         .collect()
 }
 
 #[test]
-fn every_panel_and_row_has_an_id_of_its_own() {
-    holds(ids_differ);
+fn panel_ids_are_unique() {
+    assert_no_problems(unique_ids);
 }
 
 pub fn grid(dashboard: &Dashboard) -> Vec<String> {
-    let within = dashboard
+    let rows = dashboard
         .panels
         .iter()
         .filter(|panel| !panel.panels.is_empty())
         .map(|row| &row.panels[..]);
     [&dashboard.panels[..]]
         .into_iter()
-        .chain(within)
-        .flat_map(placed)
+        .chain(rows)
+        .flat_map(check_positions)
         .collect()
 }
 
-fn placed(panels: &[Panel]) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// Lists panels without area, outside the grid or overlapping.
+fn check_positions(panels: &[Panel]) -> Vec<String> {
+    let mut problems = Vec::new();
     for (n, panel) in panels.iter().enumerate() {
-        let place = panel.grid_pos;
-        wrong.extend(unless(place.w > 0 && place.h > 0, || {
-            format!("{}: no room: {place:?}", named(panel))
+        let position = panel.grid_pos;
+        problems.extend(unless(position.w > 0 && position.h > 0, || {
+            format!("{}: empty area: {position:?}", describe(panel))
         }));
-        wrong.extend(unless(place.x + place.w <= COLUMNS, || {
-            format!("{}: beyond the grid: {place:?}", named(panel))
+        problems.extend(unless(position.x + position.w <= COLUMNS, || {
+            format!("{}: beyond the grid: {position:?}", describe(panel))
         }));
-        let is_full = !panel.is_row() || (place.x, place.w, place.h) == (0, COLUMNS, 1);
-        wrong.extend(unless(is_full, || {
-            format!("{}: a row is one line, and full: {place:?}", named(panel))
+        let is_full = !panel.is_row() || (position.x, position.w, position.h) == (0, COLUMNS, 1);
+        problems.extend(unless(is_full, || {
+            format!(
+                "{}: a row must be one line of the full width: {position:?}",
+                describe(panel)
+            )
         }));
-        let over = panels[..n]
+        let overlapping = panels[..n]
             .iter()
-            .filter(|before| before.grid_pos.overlaps(&place));
-        wrong
-            .extend(over.map(|before| format!("{}: it lies over {}", named(panel), named(before))));
+            .filter(|before| before.grid_pos.overlaps(&position));
+        problems.extend(
+            overlapping.map(|before| format!("{}: overlaps {}", describe(panel), describe(before))),
+        );
     }
-    wrong
+    problems
 }
 
 #[test]
-fn nothing_overlaps_and_nothing_leaves_the_grid() {
-    holds(grid);
+fn panels_fit_the_grid_without_overlap() {
+    assert_no_problems(grid);
 }
 
-pub fn sources(dashboard: &Dashboard) -> Vec<String> {
+pub fn datasources(dashboard: &Dashboard) -> Vec<String> {
     let is_chosen = |source: &Option<Datasource>| {
         source
             .as_ref()
             .is_some_and(|source| source.kind == "prometheus" && source.uid == DATASOURCE)
     };
-    let mut wrong = of_panels(dashboard, |panel| {
-        let mut wrong = unless(is_chosen(&panel.datasource), || {
-            format!("its data source is not {DATASOURCE}")
+    let mut problems = check_panels(dashboard, |panel| {
+        let mut problems = unless(is_chosen(&panel.datasource), || {
+            format!("the data source is not {DATASOURCE}")
         });
         let targets = panel
             .targets
             .iter()
             .filter(|target| !is_chosen(&target.datasource));
-        wrong.extend(targets.map(|target| {
+        problems.extend(targets.map(|target| {
             format!(
                 "the data source of query {} is not {DATASOURCE}",
                 target.ref_id
             )
         }));
-        wrong
+        problems
     });
     let variables = dashboard
-        .queried()
+        .query_variables()
         .filter(|variable| !is_chosen(&variable.datasource));
-    wrong.extend(variables.map(|variable| {
+    problems.extend(variables.map(|variable| {
         format!(
-            "variable {}: its data source is not {DATASOURCE}",
+            "variable {}: the data source is not {DATASOURCE}",
             variable.name
         )
     }));
     let annotations = dashboard
-        .asked()
+        .query_annotations()
         .filter(|annotation| !is_chosen(&annotation.datasource));
-    wrong.extend(annotations.map(|one| {
+    problems.extend(annotations.map(|annotation| {
         format!(
-            "annotation {}: its data source is not {DATASOURCE}",
-            one.name
+            "annotation {}: the data source is not {DATASOURCE}",
+            annotation.name
         )
     }));
-    wrong
+    problems
 }
 
 #[test]
-fn everything_asks_the_chosen_data_source() {
-    holds(sources);
+fn all_queries_use_the_chosen_data_source() {
+    assert_no_problems(datasources);
 }

@@ -1,7 +1,17 @@
-//! The dashboards: as files, and on real data.
+//! Tests of the Grafana dashboards, as files and with real data.
 //!
-//! `conventions` and `linter` read the files; `exists` compares their queries with an exposition; `fleet` asks what they say
-//! of fifty accounts; `queries` runs them. The last two need `prometheus` on the path, and `queries` two minutes of the clock.
+//! | module | content |
+//! |---|---|
+//! | [`model`] | parser for the dashboard files |
+//! | [`conventions`] | conventions of this project |
+//! | [`linter`] | the rules of Grafana's dashboard linter |
+//! | [`metric_names`] | every metric and label in a query exists |
+//! | [`fifty_accounts`] | the dashboards are usable with 50 accounts |
+//! | [`harness`], [`query_results`] | simulated accounts, and the results of all queries on them |
+//! | [`queries`] | expected results of the queries |
+//! | [`mutations`] | every check fails on a modified dashboard |
+//!
+//! `fifty_accounts` requires `promtool` on the path and `query_results` requires `prometheus`. `queries` takes two minutes.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -12,14 +22,14 @@
     reason = "a test may fail"
 )]
 
-mod account;
-mod asked;
 #[path = "../common/mod.rs"]
 mod common;
 mod conventions;
-mod exists;
-mod fleet;
+mod fifty_accounts;
+mod harness;
 mod linter;
+mod metric_names;
 mod model;
 mod mutations;
 mod queries;
+mod query_results;

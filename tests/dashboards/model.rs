@@ -1,23 +1,26 @@
-//! The little of Grafana's classic dashboard model that the tests need.
+//! The parts of Grafana's classic dashboard model that the tests need.
 //!
-//! Owns how a dashboard is read; what is wrong with one is for the other modules to say. Fields that are unknown here
-//! are let through: Grafana adds some with each release.
+//! Unknown fields are ignored, because Grafana adds some with each release.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The folder, from the package's, in which tests run.
+/// Folder of the dashboards, relative to the package.
 pub const FOLDER: &str = "dashboards";
 
+/// Check that lists the problems of a dashboard, one sentence each.
+pub type Check = fn(&Dashboard) -> Vec<String>;
+
+/// Dashboard file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dashboard {
-    /// The name of the file, without its ending.
+    /// File name without extension.
     #[serde(skip)]
     pub stem: String,
-    /// All of it, for what the model lacks.
+    /// Complete file, for fields that the model lacks.
     #[serde(skip)]
     pub json: Value,
     pub title: String,
@@ -26,8 +29,8 @@ pub struct Dashboard {
     #[serde(default)]
     pub id: Option<i64>,
     pub schema_version: u32,
-    /// Grafana takes a missing one for true.
-    #[serde(default = "yes")]
+    /// Whether users can edit the dashboard, default true as in Grafana.
+    #[serde(default = "default_true")]
     pub editable: bool,
     #[serde(default)]
     pub tags: Vec<String>,
@@ -38,12 +41,13 @@ pub struct Dashboard {
     pub panels: Vec<Panel>,
 }
 
-/// A list in an object of its own.
+/// Object with a list as its only field.
 #[derive(Clone, Debug, Deserialize)]
 pub struct List<T> {
     pub list: Vec<T>,
 }
 
+/// Link to other dashboards.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
@@ -57,6 +61,7 @@ pub struct Link {
     pub keep_time: bool,
 }
 
+/// Dashboard variable.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
@@ -79,6 +84,7 @@ pub struct Variable {
     pub refresh: u8,
 }
 
+/// Annotation query.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Annotation {
@@ -91,6 +97,7 @@ pub struct Annotation {
     pub tag_keys: String,
 }
 
+/// Reference to a data source.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Datasource {
     #[serde(rename = "type", default)]
@@ -98,6 +105,7 @@ pub struct Datasource {
     pub uid: String,
 }
 
+/// Panel or row.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Panel {
@@ -108,7 +116,7 @@ pub struct Panel {
     pub title: String,
     #[serde(default)]
     pub description: String,
-    pub grid_pos: Place,
+    pub grid_pos: GridPosition,
     #[serde(default)]
     pub datasource: Option<Datasource>,
     #[serde(default)]
@@ -117,23 +125,24 @@ pub struct Panel {
     pub field_config: FieldConfig,
     #[serde(default)]
     pub options: Value,
-    /// Least step of its queries.
+    /// Minimum step of the queries.
     #[serde(default)]
     pub interval: Option<String>,
-    /// Those of a collapsed row.
+    /// Panels of a collapsed row.
     #[serde(default)]
     pub panels: Vec<Panel>,
 }
 
-/// A place in the grid of 24 columns.
+/// Position and size in the grid of 24 columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct Place {
+pub struct GridPosition {
     pub x: u32,
     pub y: u32,
     pub w: u32,
     pub h: u32,
 }
 
+/// Query of a panel.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -150,6 +159,7 @@ pub struct Target {
     pub interval: Option<String>,
 }
 
+/// Display options of the fields of a panel.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct FieldConfig {
     #[serde(default)]
@@ -158,6 +168,7 @@ pub struct FieldConfig {
     pub overrides: Vec<Override>,
 }
 
+/// Default display options.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Field {
@@ -168,6 +179,7 @@ pub struct Field {
     pub no_value: Option<String>,
 }
 
+/// Colour mode.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Colour {
@@ -175,12 +187,14 @@ pub struct Colour {
     pub fixed_color: Option<String>,
 }
 
+/// Threshold steps.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Thresholds {
     pub steps: Vec<Value>,
 }
 
+/// Display options of matching fields.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Override {
     #[serde(default)]
@@ -188,6 +202,7 @@ pub struct Override {
     pub properties: Vec<Property>,
 }
 
+/// Overridden display option.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Property {
     pub id: String,
@@ -195,29 +210,30 @@ pub struct Property {
     pub value: Value,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
 impl Dashboard {
+    /// Reads and parses a file.
     fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap();
         let json = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Self::of(&file.file_stem().unwrap().to_string_lossy(), json)
+        Self::from_json(&file.file_stem().unwrap().to_string_lossy(), json)
     }
 
-    /// The dashboard that this is.
-    pub fn of(stem: &str, json: Value) -> Self {
-        let read = Self::deserialize(&json).unwrap_or_else(|error| panic!("{stem}: {error}"));
+    /// Parses a dashboard; panics if it does not match the model.
+    pub fn from_json(stem: &str, json: Value) -> Self {
+        let parsed = Self::deserialize(&json).unwrap_or_else(|error| panic!("{stem}: {error}"));
         Self {
             stem: stem.to_owned(),
             json,
-            ..read
+            ..parsed
         }
     }
 
-    /// All panels that are no rows, those in collapsed rows included.
+    /// Returns all panels except rows, including the panels of collapsed rows.
     pub fn panels(&self) -> impl Iterator<Item = &Panel> {
         let all = self
             .panels
@@ -226,7 +242,7 @@ impl Dashboard {
         all.filter(|panel| !panel.is_row())
     }
 
-    /// The variable of this name.
+    /// Returns the variable of this name.
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.templating
             .list
@@ -234,16 +250,16 @@ impl Dashboard {
             .find(|variable| variable.name == name)
     }
 
-    /// The variables that ask Prometheus.
-    pub fn queried(&self) -> impl Iterator<Item = &Variable> {
+    /// Returns the variables that query Prometheus.
+    pub fn query_variables(&self) -> impl Iterator<Item = &Variable> {
         self.templating
             .list
             .iter()
             .filter(|variable| variable.kind == "query")
     }
 
-    /// The annotations that ask Prometheus, not Grafana itself.
-    pub fn asked(&self) -> impl Iterator<Item = &Annotation> {
+    /// Returns the annotations that query Prometheus, without those built into Grafana.
+    pub fn query_annotations(&self) -> impl Iterator<Item = &Annotation> {
         self.annotations
             .list
             .iter()
@@ -252,37 +268,53 @@ impl Dashboard {
 }
 
 impl Panel {
+    /// Returns whether the panel is a row.
     pub fn is_row(&self) -> bool {
         self.kind == "row"
     }
 }
 
-impl Place {
-    pub fn overlaps(&self, other: &Place) -> bool {
-        let meet = |a: u32, long: u32, b: u32, other: u32| a < b + other && b < a + long;
-        meet(self.x, self.w, other.x, other.w) && meet(self.y, self.h, other.y, other.h)
+impl GridPosition {
+    /// Returns whether both areas have a cell in common.
+    pub fn overlaps(&self, other: &GridPosition) -> bool {
+        let intersect = |a: u32, length: u32, b: u32, other: u32| a < b + other && b < a + length;
+        intersect(self.x, self.w, other.x, other.w) && intersect(self.y, self.h, other.y, other.h)
     }
 }
 
 impl Variable {
-    /// What `label_values(selector, label)` asks for.
+    /// Parses `label_values(selector, label)` into selector and label.
     pub fn label_values(&self) -> Option<(&str, &str)> {
-        let within = self
+        let arguments = self
             .query
             .strip_prefix("label_values(")?
             .strip_suffix(')')?;
-        let (selector, label) = within.rsplit_once(',')?;
+        let (selector, label) = arguments.rsplit_once(',')?;
         Some((selector.trim(), label.trim()))
     }
 }
 
-/// All dashboards, by the names of their files.
+/// Asserts that a check finds no problem in any dashboard.
+pub fn assert_no_problems(check: Check) {
+    let mut problems = Vec::new();
+    for dashboard in all() {
+        for problem in check(&dashboard) {
+            problems.push(format!("{}: {problem}", dashboard.stem));
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+/// Reads all dashboards, sorted by file name.
 pub fn all() -> Vec<Dashboard> {
     let files = std::fs::read_dir(FOLDER)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files
-        .filter(|file| file.extension().is_some_and(|ending| ending == "json"))
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .collect();
     files.sort();
     assert!(!files.is_empty(), "no dashboards in {FOLDER}");

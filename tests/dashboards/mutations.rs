@@ -1,13 +1,14 @@
-//! The checks can fail: each finds the mistake that is made here in a copy of a dashboard.
+//! Mutation tests of the checks: each check must report the problem in a modified copy of a dashboard.
 
 use serde_json::{Value, json};
 
-use crate::model::{self, Dashboard};
-use crate::{conventions, exists, fleet, linter};
+use crate::model::{self, Check, Dashboard};
+use crate::{conventions, fifty_accounts, linter, metric_names};
 
-/// A mistake, and the check that must find it.
-type Mutation = (&'static str, fn(&Dashboard) -> Vec<String>, fn(&mut Value));
+/// Name of a mutation, the check that must report it, and the change.
+type Mutation = (&'static str, Check, fn(&mut Value));
 
+/// Mutations for `conventions`.
 const CONVENTIONS: &[Mutation] = &[
     ("an old schema", conventions::schema, |board| {
         board["schemaVersion"] = json!(39)
@@ -34,184 +35,254 @@ const CONVENTIONS: &[Mutation] = &[
     ("a link without variables", conventions::link, |board| {
         board["links"][0]["includeVars"] = json!(false)
     }),
-    ("a link to nowhere", conventions::urls, |board| {
-        stat(board)["links"] = json!([{ "url": "/d/nowhere?x=1" }])
-    }),
+    (
+        "a link to an unknown dashboard",
+        conventions::urls,
+        |board| first_stat(board)["links"] = json!([{ "url": "/d/nowhere?x=1" }]),
+    ),
     ("two data sources", conventions::datasource, |board| {
         let second = board["templating"]["list"][0].clone();
         list(&mut board["templating"]["list"]).push(second);
     }),
-    ("an unchained instance", conventions::chain, |board| {
-        variable(board, "instance")["query"] = json!("label_values(ringcentral_up, instance)");
-    }),
-    ("one value at a time", conventions::choice, |board| {
-        variable(board, "account")["multi"] = json!(false)
-    }),
-    ("no choice of all", conventions::choice, |board| {
-        variable(board, "account")["includeAll"] = json!(false)
-    }),
-    ("all is everything", conventions::choice, |board| {
-        variable(board, "account")["allValue"] = json!(".*")
-    }),
-    ("old values", conventions::choice, |board| {
-        variable(board, "account")["refresh"] = json!(1)
-    }),
+    (
+        "an unchained instance",
+        conventions::variable_chain,
+        |board| {
+            variable(board, "instance")["query"] = json!("label_values(ringcentral_up, instance)");
+        },
+    ),
+    (
+        "one value at a time",
+        conventions::variable_settings,
+        |board| variable(board, "account")["multi"] = json!(false),
+    ),
+    (
+        "no option for all",
+        conventions::variable_settings,
+        |board| variable(board, "account")["includeAll"] = json!(false),
+    ),
+    (
+        "all includes empty values",
+        conventions::variable_settings,
+        |board| variable(board, "account")["allValue"] = json!(".*"),
+    ),
+    (
+        "no refresh on time range change",
+        conventions::variable_settings,
+        |board| variable(board, "account")["refresh"] = json!(1),
+    ),
     ("no title", conventions::title, |board| {
-        stat(board)["title"] = json!("")
+        first_stat(board)["title"] = json!("")
     }),
-    ("a title twice", conventions::titles_differ, |board| {
-        let title = stat(board)["title"].clone();
-        kind(board, "timeseries")["title"] = title;
+    ("a duplicate title", conventions::unique_titles, |board| {
+        let title = first_stat(board)["title"].clone();
+        first_panel(board, "timeseries")["title"] = title;
     }),
-    ("no sentence", conventions::description, |board| {
-        stat(board)["description"] = json!("Calls.")
+    ("not a sentence", conventions::description, |board| {
+        first_stat(board)["description"] = json!("Calls.")
     }),
     ("no full stop", conventions::description, |board| {
-        stat(board)["description"] = json!("How many calls there are now");
+        first_stat(board)["description"] = json!("How many calls there are now");
     }),
     ("no unit", conventions::unit, |board| {
-        stat(board)["fieldConfig"]["defaults"]["unit"] = json!("")
+        first_stat(board)["fieldConfig"]["defaults"]["unit"] = json!("")
     }),
     ("no colour", conventions::colour, |board| {
-        stat(board)["fieldConfig"]["defaults"]["color"] = json!({ "mode": "thresholds" });
-        stat(board)["fieldConfig"]["defaults"]["thresholds"] =
+        first_stat(board)["fieldConfig"]["defaults"]["color"] = json!({ "mode": "thresholds" });
+        first_stat(board)["fieldConfig"]["defaults"]["thresholds"] =
             json!({ "steps": [{ "color": "green" }] });
     }),
-    ("an id twice", conventions::ids_differ, |board| {
-        kind(board, "row")["id"] = json!(1)
+    ("a duplicate id", conventions::unique_ids, |board| {
+        first_panel(board, "row")["id"] = json!(1)
     }),
-    ("one over another", conventions::grid, |board| {
-        let place = stat(board)["gridPos"].clone();
-        kind(board, "timeseries")["gridPos"] = place;
+    ("overlapping panels", conventions::grid, |board| {
+        let place = first_stat(board)["gridPos"].clone();
+        first_panel(board, "timeseries")["gridPos"] = place;
     }),
     ("beyond the grid", conventions::grid, |board| {
-        kind(board, "timeseries")["gridPos"]["w"] = json!(25)
+        first_panel(board, "timeseries")["gridPos"]["w"] = json!(25)
     }),
     ("half a row", conventions::grid, |board| {
-        kind(board, "row")["gridPos"]["w"] = json!(12)
+        first_panel(board, "row")["gridPos"]["w"] = json!(12)
     }),
-    ("a fixed data source", conventions::sources, |board| {
-        stat(board)["targets"][0]["datasource"]["uid"] = json!("abc");
+    ("a fixed data source", conventions::datasources, |board| {
+        first_stat(board)["targets"][0]["datasource"]["uid"] = json!("abc");
     }),
 ];
 
-const EXISTS: &[Mutation] = &[
-    ("an unknown metric", exists::names, |board| {
-        ask(board, "sum(ringcentral_calls)")
+/// Mutations for `metric_names`.
+const METRIC_NAMES: &[Mutation] = &[
+    ("an unknown metric", metric_names::query_names, |board| {
+        set_stat_query(board, "sum(ringcentral_calls)")
     }),
-    ("an unknown label", exists::names, |board| {
-        ask(board, r#"ringcentral_up{extension="1"}"#)
-    }),
-    ("a group that is not there", exists::names, |board| {
-        ask(board, "sum by (extension) (ringcentral_up)")
-    }),
-    ("a label that is summed away", exists::names, |board| {
-        ask(board, "sum by (job) (sum by (account) (up))")
-    }),
-    ("a match by what is not there", exists::names, |board| {
-        ask(
-            board,
-            "ringcentral_up * on (result) group_left () ringcentral_up",
-        );
+    ("an unknown label", metric_names::query_names, |board| {
+        set_stat_query(board, r#"ringcentral_up{extension="1"}"#)
     }),
     (
-        "a label that the other side lacks",
-        exists::names,
+        "grouping by an unknown label",
+        metric_names::query_names,
+        |board| set_stat_query(board, "sum by (extension) (ringcentral_up)"),
+    ),
+    (
+        "a label that the inner sum removes",
+        metric_names::query_names,
+        |board| set_stat_query(board, "sum by (job) (sum by (account) (up))"),
+    ),
+    (
+        "matching on an unknown label",
+        metric_names::query_names,
         |board| {
-            ask(
+            set_stat_query(
+                board,
+                "ringcentral_up * on (result) group_left () ringcentral_up",
+            );
+        },
+    ),
+    (
+        "a label that is missing on the other side",
+        metric_names::query_names,
+        |board| {
+            set_stat_query(
                 board,
                 "ringcentral_up * on (account) group_left (extension_name) ringcentral_up",
             );
         },
     ),
-    ("a quantile without buckets", exists::names, |board| {
-        ask(
-            board,
-            "histogram_quantile(0.9, sum by (account) (rate(ringcentral_call_duration_seconds_bucket[5m])))",
-        );
-    }),
-    ("no PromQL", exists::names, |board| ask(board, "sum(")),
-    ("a legend that is summed away", exists::legends, |board| {
-        ask(board, "sum(ringcentral_up)");
-        stat(board)["targets"][0]["legendFormat"] = json!("{{account}}");
-    }),
-    ("a list of what is not there", exists::variables, |board| {
-        variable(board, "account")["query"] = json!("label_values(ringcentral_up, extension)");
-    }),
-    ("every account", exists::accounts, |board| {
-        ask(board, "sum(ringcentral_up)")
-    }),
-    ("one account", exists::accounts, |board| {
-        ask(board, r#"sum(ringcentral_up{account="$account"})"#)
-    }),
-];
-
-const FLEET: &[Mutation] = &[
-    ("a line for each account", fleet::lines, |board| {
-        draw(board, "max by (account) (ringcentral_up)")
-    }),
-    ("a line for each target", fleet::lines, |board| {
-        draw(board, "scrape_duration_seconds")
-    }),
-    ("too many lines", fleet::lines, |board| {
-        draw(board, "topk(50, max by (account) (ringcentral_up))")
-    }),
-    ("the best first", fleet::overview, |board| {
-        kind(board, "table")["options"]["sortBy"][0]["desc"] = json!(false)
-    }),
-    ("by name", fleet::overview, |board| {
-        kind(board, "table")["options"]["sortBy"][0]["displayName"] = json!("Account")
-    }),
-    ("no way to one account", fleet::overview, |board| {
-        kind(board, "table")["fieldConfig"]["overrides"] = json!([])
-    }),
-    ("no overview", fleet::overview, |board| {
-        kind(board, "table")["title"] = json!("Rows")
-    }),
-    ("what is not scraped has no row", fleet::said, |board| {
-        without(board, "7 * ")
-    }),
-    ("what is unknown only fails", fleet::said, |board| {
-        without(board, "6 * ")
-    }),
-    ("what fails is well", fleet::said, |board| {
-        without(board, "5 * ")
-    }),
-    ("what is blocked is well", fleet::said, |board| {
-        without(board, "4 * ")
+    (
+        "a quantile without buckets",
+        metric_names::query_names,
+        |board| {
+            set_stat_query(
+                board,
+                "histogram_quantile(0.9, sum by (account) (rate(ringcentral_call_duration_seconds_bucket[5m])))",
+            );
+        },
+    ),
+    ("invalid PromQL", metric_names::query_names, |board| {
+        set_stat_query(board, "sum(")
     }),
     (
-        "what is at its limit is only near it",
-        fleet::said,
-        |board| without(board, "3 * "),
+        "a legend with a label that the sum removes",
+        metric_names::legends,
+        |board| {
+            set_stat_query(board, "sum(ringcentral_up)");
+            first_stat(board)["targets"][0]["legendFormat"] = json!("{{account}}");
+        },
     ),
-    ("what is near its limit is well", fleet::said, |board| {
-        without(board, "2 * ")
-    }),
-    ("what misses calls is well", fleet::said, |board| {
-        without(board, "group by (job, account) (sum ")
-    }),
-    ("few calls are many", fleet::said, |board| {
-        replace(board, "table", ">= 20", ">= 2")
-    }),
-    ("a day is an hour", fleet::said, |board| {
-        replace(board, "table", "[1d]", "[1h]")
-    }),
-    ("removed accounts stay for a day", fleet::said, |board| {
-        replace(board, "table", "[1h]", "[1d]")
-    }),
-    ("those that are gone do not fail", fleet::said, |board| {
-        replace(board, "stat", "[1h]", "[1m]")
-    }),
-    ("limits are added up", fleet::said, |board| {
-        let limit = &mut kind(board, "timeseries")["targets"][2]["expr"];
-        *limit = json!(limit.as_str().unwrap().replace("== 1", ">= 1"));
-    }),
+    (
+        "a variable with an unknown label",
+        metric_names::variables,
+        |board| {
+            variable(board, "account")["query"] = json!("label_values(ringcentral_up, extension)");
+        },
+    ),
+    (
+        "no account filter",
+        metric_names::account_filters,
+        |board| set_stat_query(board, "sum(ringcentral_up)"),
+    ),
+    (
+        "an account filter for one account",
+        metric_names::account_filters,
+        |board| set_stat_query(board, r#"sum(ringcentral_up{account="$account"})"#),
+    ),
 ];
 
-type Break = (&'static str, fn(&mut Value));
+/// Mutations for `fifty_accounts`.
+const FIFTY_ACCOUNTS: &[Mutation] = &[
+    ("a line for each account", fifty_accounts::lines, |board| {
+        set_timeseries_query(board, "max by (account) (ringcentral_up)")
+    }),
+    ("a line for each target", fifty_accounts::lines, |board| {
+        set_timeseries_query(board, "scrape_duration_seconds")
+    }),
+    ("too many lines", fifty_accounts::lines, |board| {
+        set_timeseries_query(board, "topk(50, max by (account) (ringcentral_up))")
+    }),
+    ("best account first", fifty_accounts::overview, |board| {
+        first_panel(board, "table")["options"]["sortBy"][0]["desc"] = json!(false)
+    }),
+    ("sorted by name", fifty_accounts::overview, |board| {
+        first_panel(board, "table")["options"]["sortBy"][0]["displayName"] = json!("Account")
+    }),
+    (
+        "no link to one account",
+        fifty_accounts::overview,
+        |board| first_panel(board, "table")["fieldConfig"]["overrides"] = json!([]),
+    ),
+    ("no overview", fifty_accounts::overview, |board| {
+        first_panel(board, "table")["title"] = json!("Rows")
+    }),
+    (
+        "no row for accounts that are not scraped",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "7 * "),
+    ),
+    (
+        "unknown calls shown as failing",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "6 * "),
+    ),
+    (
+        "failing shown as OK",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "5 * "),
+    ),
+    (
+        "blocked shown as OK",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "4 * "),
+    ),
+    (
+        "at the limit shown as near the limit",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "3 * "),
+    ),
+    (
+        "near the limit shown as OK",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "2 * "),
+    ),
+    (
+        "missed calls shown as OK",
+        fifty_accounts::query_results,
+        |board| remove_state(board, "group by (job, account) (sum "),
+    ),
+    (
+        "minimum number of calls too low",
+        fifty_accounts::query_results,
+        |board| replace_in_query(board, "table", ">= 20", ">= 2"),
+    ),
+    (
+        "range of an hour instead of a day",
+        fifty_accounts::query_results,
+        |board| replace_in_query(board, "table", "[1d]", "[1h]"),
+    ),
+    (
+        "removed accounts shown for a day",
+        fifty_accounts::query_results,
+        |board| replace_in_query(board, "table", "[1h]", "[1d]"),
+    ),
+    (
+        "missing accounts not counted as failing",
+        fifty_accounts::query_results,
+        |board| replace_in_query(board, "stat", "[1h]", "[1m]"),
+    ),
+    (
+        "limits of several accounts summed",
+        fifty_accounts::query_results,
+        |board| {
+            let limit = &mut first_panel(board, "timeseries")["targets"][2]["expr"];
+            *limit = json!(limit.as_str().unwrap().replace("== 1", ">= 1"));
+        },
+    ),
+];
 
-const LINTER: &[Break] = &[
+/// Name of a linter rule and a change that violates the rule.
+type LinterMutation = (&'static str, fn(&mut Value));
+
+/// One mutation for each rule of `linter`.
+const LINTER: &[LinterMutation] = &[
     ("template-datasource-rule", |board| {
         variable(board, "datasource")["label"] = json!("Source")
     }),
@@ -228,89 +299,96 @@ const LINTER: &[Break] = &[
         variable(board, "job")["refresh"] = json!(1)
     }),
     ("panel-datasource-rule", |board| {
-        stat(board)["datasource"]["uid"] = json!("abc")
+        first_stat(board)["datasource"]["uid"] = json!("abc")
     }),
     ("panel-title-description-rule", |board| {
-        stat(board)["description"] = json!("")
+        first_stat(board)["description"] = json!("")
     }),
     ("panel-units-rule", |board| {
-        stat(board)["fieldConfig"]["defaults"]["mappings"] = json!([]);
-        stat(board)["fieldConfig"]["defaults"]["unit"] = json!("calls");
+        first_stat(board)["fieldConfig"]["defaults"]["mappings"] = json!([]);
+        first_stat(board)["fieldConfig"]["defaults"]["unit"] = json!("calls");
     }),
     ("panel-no-targets-rule", |board| {
-        stat(board)["targets"] = json!([])
+        first_stat(board)["targets"] = json!([])
     }),
-    ("target-promql-rule", |board| ask(board, "sum(up")),
+    ("target-promql-rule", |board| {
+        set_stat_query(board, "sum(up")
+    }),
     ("target-rate-interval-rule", |board| {
-        ask(board, "rate(process_cpu_seconds_total[5m])")
+        set_stat_query(board, "rate(process_cpu_seconds_total[5m])")
     }),
     ("target-job-rule", |board| {
-        ask(board, r#"up{job="$job",instance=~"$instance"}"#)
+        set_stat_query(board, r#"up{job="$job",instance=~"$instance"}"#)
     }),
     ("target-instance-rule", |board| {
-        ask(board, r#"up{job=~"$job"}"#)
+        set_stat_query(board, r#"up{job=~"$job"}"#)
     }),
     ("target-counter-agg-rule", |board| {
-        ask(board, "sum(process_cpu_seconds_total)")
+        set_stat_query(board, "sum(process_cpu_seconds_total)")
     }),
     ("target-logql-rule", |board| {
-        stat(board)["targets"][0]["datasource"]["type"] = json!("loki")
+        first_stat(board)["targets"][0]["datasource"]["type"] = json!("loki")
     }),
     ("target-logql-auto-rule", |board| {
-        stat(board)["targets"][0]["datasource"]["type"] = json!("loki")
+        first_stat(board)["targets"][0]["datasource"]["type"] = json!("loki")
     }),
     ("uneditable-dashboard", |board| {
         board["editable"] = json!(true)
     }),
 ];
 
+/// Returns the fields of a JSON object.
 fn fields(board: &mut Value) -> &mut serde_json::Map<String, Value> {
     board.as_object_mut().unwrap()
 }
 
+/// Returns the items of a JSON array.
 fn list(json: &mut Value) -> &mut Vec<Value> {
     json.as_array_mut().unwrap()
 }
 
-/// The first panel of a kind. Titles are not looked at: they change.
-fn kind<'a>(board: &'a mut Value, kind: &str) -> &'a mut Value {
+/// Returns the first panel of a kind; titles can change and are not used.
+fn first_panel<'a>(board: &'a mut Value, kind: &str) -> &'a mut Value {
     list(&mut board["panels"])
         .iter_mut()
         .find(|panel| panel["type"] == kind)
         .unwrap()
 }
 
-fn stat(board: &mut Value) -> &mut Value {
-    kind(board, "stat")
+/// Returns the first stat panel.
+fn first_stat(board: &mut Value) -> &mut Value {
+    first_panel(board, "stat")
 }
 
-fn ask(board: &mut Value, query: &str) {
-    stat(board)["targets"][0]["expr"] = json!(query);
+/// Sets the query of the first stat panel.
+fn set_stat_query(board: &mut Value, query: &str) {
+    first_stat(board)["targets"][0]["expr"] = json!(query);
 }
 
-/// Of the first panel with lines.
-fn draw(board: &mut Value, query: &str) {
-    kind(board, "timeseries")["targets"][0]["expr"] = json!(query);
+/// Sets the query of the first time series panel.
+fn set_timeseries_query(board: &mut Value, query: &str) {
+    first_panel(board, "timeseries")["targets"][0]["expr"] = json!(query);
 }
 
-/// Changes the first query of the first panel of a kind.
-fn replace(board: &mut Value, of: &str, from: &str, to: &str) {
-    let expr = &mut kind(board, of)["targets"][0]["expr"];
+/// Replaces text in the first query of the first panel of a kind.
+fn replace_in_query(board: &mut Value, kind: &str, from: &str, to: &str) {
+    let expr = &mut first_panel(board, kind)["targets"][0]["expr"];
     *expr = json!(expr.as_str().unwrap().replace(from, to));
 }
 
-/// The state of an account without one of its cases, by how that begins.
-fn without(board: &mut Value, case: &str) {
-    let expr = &mut kind(board, "table")["targets"][0]["expr"];
+/// Removes the cases with this prefix from the query of the account states.
+fn remove_state(board: &mut Value, prefix: &str) {
+    let expr = &mut first_panel(board, "table")["targets"][0]["expr"];
     let cases: Vec<_> = expr
         .as_str()
         .unwrap()
         .split("\nor\n")
-        .filter(|one| !one.starts_with(case))
+        .filter(|case| !case.starts_with(prefix))
         .collect();
     *expr = json!(cases.join("\nor\n"));
 }
 
+/// Returns a variable by name.
 fn variable<'a>(board: &'a mut Value, name: &str) -> &'a mut Value {
     list(&mut board["templating"]["list"])
         .iter_mut()
@@ -318,42 +396,43 @@ fn variable<'a>(board: &'a mut Value, name: &str) -> &'a mut Value {
         .unwrap()
 }
 
-/// Whether a check finds in the copy what it did not find before.
-fn is_found(check: impl Fn(&Dashboard) -> Vec<String>, mutate: fn(&mut Value)) -> bool {
+/// Returns whether a check reports a new problem in the modified dashboard.
+fn is_detected(check: impl Fn(&Dashboard) -> Vec<String>, mutate: fn(&mut Value)) -> bool {
     let board = model::all().remove(0);
     let mut json = board.json.clone();
     mutate(&mut json);
     let before = check(&board);
-    check(&Dashboard::of(&board.stem, json))
+    check(&Dashboard::from_json(&board.stem, json))
         .iter()
-        .any(|wrong| !before.contains(wrong))
+        .any(|problem| !before.contains(problem))
 }
 
-fn each_is_found(mutations: &[Mutation]) {
+/// Asserts that the check of every mutation reports a problem.
+fn assert_all_detected(mutations: &[Mutation]) {
     let missed = mutations
         .iter()
-        .filter(|(_, check, mutate)| !is_found(check, *mutate));
+        .filter(|(_, check, mutate)| !is_detected(check, *mutate));
     let missed: Vec<_> = missed.map(|(name, ..)| name).collect();
     assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]
-fn each_convention_finds_its_mistakes() {
-    each_is_found(CONVENTIONS);
+fn conventions_detect_their_mutations() {
+    assert_all_detected(CONVENTIONS);
 }
 
 #[test]
-fn names_that_do_not_exist_are_found() {
-    each_is_found(EXISTS);
+fn metric_name_checks_detect_their_mutations() {
+    assert_all_detected(METRIC_NAMES);
 }
 
 #[test]
-fn what_fifty_accounts_would_hide_is_found() {
-    each_is_found(FLEET);
+fn fifty_account_checks_detect_their_mutations() {
+    assert_all_detected(FIFTY_ACCOUNTS);
 }
 
 #[test]
-fn each_rule_of_the_linter_finds_its_mistake() {
+fn linter_rules_detect_their_mutations() {
     assert!(
         linter::RULES
             .iter()
@@ -362,7 +441,7 @@ fn each_rule_of_the_linter_finds_its_mistake() {
     );
     let rules = linter::RULES.iter().zip(LINTER);
     let missed = rules.filter(|((_, rule), (_, mutate))| {
-        !is_found(
+        !is_detected(
             |board| rule(board).iter().map(ToString::to_string).collect(),
             *mutate,
         )

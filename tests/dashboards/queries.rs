@@ -1,333 +1,346 @@
-//! What the panels show of a busy account, a quiet one and one that fails.
+//! Expected query results for a busy, a quiet and a failing account.
 //!
-//! Absent means unknown, and zero means zero: a quiet account shows zeros, and one that fails shows nothing of its
-//! calls.
+//! A quiet account shows zeros. A failing account shows no values of its calls, because an absent value means unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::asked::{ANSWERS, Answer, Chosen, Kind};
 use crate::common::markdown;
 use crate::common::promql::Selector;
+use crate::query_results::{QueryResult, QuerySource, RESULTS, Selection};
 
-/// An exception, that is, a query of a panel: dashboard, panel, its letter; and the reason.
+/// Excepted query: dashboard, panel, letter of the query and the reason.
 type Exception = (&'static str, &'static str, &'static str, &'static str);
 
+/// Dashboard of the calls.
 const CALLS: &str = "ringcentral-calls";
+/// Dashboard of the exporter.
 const EXPORTER: &str = "ringcentral-exporter";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of what is there, nothing is left out but these.
+/// Queries without data for a busy account.
 const EMPTY_WHEN_BUSY: &[Exception] = &[
     (
         CALLS,
         "Calls in progress",
         "B",
-        "a week ago nothing was watched",
+        "there are no samples of a week ago",
     ),
     (EXPORTER, "Accounts", "H", "nothing is blocked"),
 ];
 
+/// Queries without data for several accounts.
 const EMPTY_WHEN_SEVERAL: &[Exception] = &[
     (
         CALLS,
         "Calls in progress",
         "B",
-        "a week ago nothing was watched",
+        "there are no samples of a week ago",
     ),
     (
         CALLS,
         "Calls in progress",
         "C",
-        "limits of several accounts make no sum",
+        "limits of several accounts are not summed",
     ),
     (EXPORTER, "Accounts", "H", "nothing is blocked"),
 ];
 
+/// Queries without data for a quiet account.
 const EMPTY_WHEN_QUIET: &[Exception] = &[
     (
         CALLS,
         "Calls in progress",
         "B",
-        "a week ago nothing was watched",
+        "there are no samples of a week ago",
     ),
     (CALLS, "Of the limit", "A", "no limit is set"),
     (CALLS, "Accounts", "C", "no limit is set"),
 ];
 
-/// What tells how an account is, by a code, and not how many calls it has.
+/// Queries that return a state code instead of a number of calls.
 const STATES: &[Exception] = &[
     (CALLS, "Accounts", "A", "the worst is the highest"),
     (EXPORTER, "Accounts", "A", "the worst is the highest"),
 ];
 
-const OF_THE_PAST: &[Exception] = &[(
+/// Queries with data for a failing account, because they look back beyond the failure.
+const WITH_PAST_DATA: &[Exception] = &[(
     "ringcentral-extensions",
     "Seen in the time range",
     "A",
     "the time range began before the failure",
 )];
 
-/// The families that a failing account loses, by the document.
-fn of_the_snapshot() -> BTreeSet<String> {
-    let families = markdown::families("From the snapshot");
+/// Returns the families that are absent while an account is failing, as documented.
+fn snapshot_families() -> BTreeSet<String> {
+    let families = markdown::metric_families("From the snapshot");
     assert!(families.len() >= 6, "{families:?}");
     families
 }
 
-fn answers(chosen: Chosen) -> impl Iterator<Item = &'static Answer> {
-    ANSWERS.iter().filter(move |answer| answer.chosen == chosen)
+/// Returns the results for a selection.
+fn results(selection: Selection) -> impl Iterator<Item = &'static QueryResult> {
+    RESULTS
+        .iter()
+        .filter(move |result| result.selection == selection)
 }
 
-fn of_panels(chosen: Chosen) -> impl Iterator<Item = &'static Answer> {
-    answers(chosen).filter(|answer| answer.is_of_panel())
+/// Returns the results of panels for a selection.
+fn panel_results(selection: Selection) -> impl Iterator<Item = &'static QueryResult> {
+    results(selection).filter(|result| result.is_from_panel())
 }
 
-fn listed(answer: &Answer, table: &[Exception]) -> bool {
+/// Returns whether a table of exceptions contains the query.
+fn is_listed(result: &QueryResult, table: &[Exception]) -> bool {
     table.iter().any(|(dashboard, panel, query, _)| {
-        (*dashboard, *panel, *query) == (&answer.dashboard, &answer.panel, &answer.query)
+        (*dashboard, *panel, *query) == (&result.dashboard, &result.panel, &result.query)
     })
 }
 
-fn none(wrong: Vec<String>) {
-    assert!(wrong.is_empty(), "{wrong:#?}");
+/// Asserts that there are no problems.
+fn assert_empty(problems: Vec<String>) {
+    assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// Every query of these finds data, and those of the table find none; the table has no other.
-fn find_data(answers: &[&Answer], table: &[Exception]) {
-    let wrong = answers
+/// Asserts that exactly the queries in the table of exceptions have no data, and that all of these exist.
+fn assert_have_data(results: &[&QueryResult], table: &[Exception]) {
+    let unexpected = results
         .iter()
-        .filter(|answer| answer.has_data() == listed(answer, table));
-    none(
-        wrong
-            .map(|answer| format!("{}: {:?} {:?}", answer.place(), answer.now, answer.ranged))
+        .filter(|result| result.has_data() == is_listed(result, table));
+    assert_empty(
+        unexpected
+            .map(|result| {
+                format!(
+                    "{}: {:?} {:?}",
+                    result.location(),
+                    result.instant,
+                    result.range
+                )
+            })
             .collect(),
     );
-    let there = |(dashboard, panel, query, _): &&Exception| {
-        answers.iter().any(|one| {
-            (&one.dashboard[..], &one.panel[..], &one.query[..]) == (*dashboard, *panel, *query)
+    let exists = |(dashboard, panel, query, _): &&Exception| {
+        results.iter().any(|result| {
+            (&result.dashboard[..], &result.panel[..], &result.query[..])
+                == (*dashboard, *panel, *query)
         })
     };
-    let gone = table.iter().filter(|entry| !there(entry));
-    none(
-        gone.map(|entry| format!("no such query: {entry:?}"))
+    let unknown = table.iter().filter(|entry| !exists(entry));
+    assert_empty(
+        unknown
+            .map(|entry| format!("unknown query: {entry:?}"))
             .collect(),
     );
 }
 
 #[test]
-fn prometheus_refuses_no_query() {
-    let errors = |answer: &Answer| {
-        let ranged = answer
-            .ranged
-            .as_ref()
-            .and_then(|ranged| ranged.as_ref().err());
-        let errors = answer.now.as_ref().err().into_iter().chain(ranged);
+fn prometheus_accepts_every_query() {
+    let errors = |result: &QueryResult| {
+        let range_error = result.range.as_ref().and_then(|range| range.as_ref().err());
+        let errors = result.instant.as_ref().err().into_iter().chain(range_error);
         errors
-            .map(|error| format!("{}: {error}", answer.place()))
+            .map(|error| format!("{}: {error}", result.location()))
             .collect::<Vec<_>>()
     };
-    none(ANSWERS.iter().flat_map(errors).collect());
+    assert_empty(RESULTS.iter().flat_map(errors).collect());
 }
 
 #[test]
-fn every_query_finds_data_where_calls_are_many() {
-    find_data(
-        &of_panels(Chosen::Busy).collect::<Vec<_>>(),
+fn busy_account_has_data_in_every_query() {
+    assert_have_data(
+        &panel_results(Selection::Busy).collect::<Vec<_>>(),
         EMPTY_WHEN_BUSY,
     );
 }
 
 #[test]
-fn every_query_finds_data_where_one_of_all_accounts_is_busy() {
-    find_data(
-        &of_panels(Chosen::All).collect::<Vec<_>>(),
+fn all_accounts_have_data_in_every_query() {
+    assert_have_data(
+        &panel_results(Selection::All).collect::<Vec<_>>(),
         EMPTY_WHEN_SEVERAL,
     );
 }
 
 #[test]
-fn every_query_about_one_extension_finds_data_while_it_has_a_call() {
-    let chosen =
-        of_panels(Chosen::Extension).filter(|answer| answer.dashboard == "ringcentral-extensions");
-    find_data(&chosen.collect::<Vec<_>>(), &[]);
+fn extension_in_a_call_has_data_in_every_query() {
+    let extension_results = panel_results(Selection::Extension)
+        .filter(|result| result.dashboard == "ringcentral-extensions");
+    assert_have_data(&extension_results.collect::<Vec<_>>(), &[]);
 }
 
 #[test]
 fn every_variable_has_values() {
-    let variables = answers(Chosen::Busy)
-        .chain(answers(Chosen::All))
-        .filter(|one| matches!(one.kind, Kind::Variable));
-    none(
+    let variables = results(Selection::Busy)
+        .chain(results(Selection::All))
+        .filter(|result| matches!(result.source, QuerySource::Variable));
+    assert_empty(
         variables
-            .filter(|answer| !answer.has_data())
-            .map(Answer::place)
+            .filter(|result| !result.has_data())
+            .map(QueryResult::location)
             .collect(),
     );
 }
 
-/// A panel, and whether it says something of its own when it has no data.
-fn silent_panels(chosen: Chosen) -> Vec<String> {
-    let mut speaks: BTreeMap<(&str, &str), bool> = BTreeMap::new();
-    for answer in of_panels(chosen) {
-        let Kind::Panel { has_no_value, .. } = &answer.kind else {
+/// Returns the panels that have neither data nor a text for missing data.
+fn empty_panels(selection: Selection) -> Vec<String> {
+    let mut has_content: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for result in panel_results(selection) {
+        let QuerySource::Panel { has_no_value, .. } = &result.source else {
             continue;
         };
-        *speaks
-            .entry((&answer.dashboard, &answer.panel))
-            .or_default() |= answer.has_data() || *has_no_value;
+        *has_content
+            .entry((&result.dashboard, &result.panel))
+            .or_default() |= result.has_data() || *has_no_value;
     }
-    speaks
+    has_content
         .into_iter()
-        .filter(|(_, speaks)| !speaks)
+        .filter(|(_, has_content)| !has_content)
         .map(|(panel, _)| format!("{panel:?}"))
         .collect()
 }
 
 #[test]
-fn every_panel_of_a_quiet_account_shows_a_number_or_says_why_not() {
-    none(silent_panels(Chosen::Quiet));
+fn quiet_account_has_a_value_or_text_in_every_panel() {
+    assert_empty(empty_panels(Selection::Quiet));
 }
 
-/// Those that read what the snapshot tells: all of the dashboard of calls, and of the others each single number.
-fn about_calls(chosen: Chosen) -> impl Iterator<Item = &'static Answer> {
-    let families = of_the_snapshot();
-    of_panels(chosen).filter(move |answer| {
-        let is_number = matches!(&answer.kind, Kind::Panel { kind, .. } if kind == "stat");
-        let reads = answer
+/// Returns the results that use the snapshot: all in the dashboard of calls, and stat panels in the others.
+fn call_results(selection: Selection) -> impl Iterator<Item = &'static QueryResult> {
+    let families = snapshot_families();
+    panel_results(selection).filter(move |result| {
+        let is_stat = matches!(&result.source, QuerySource::Panel { kind, .. } if kind == "stat");
+        let uses_snapshot = result
             .selectors
             .iter()
-            .any(|one| families.contains(&one.metric[..]));
-        reads && (is_number || answer.dashboard == CALLS)
+            .any(|selector| families.contains(&selector.metric[..]));
+        uses_snapshot && (is_stat || result.dashboard == CALLS)
     })
 }
 
 #[test]
-fn no_calls_are_zero_and_not_nothing() {
-    let quiet: Vec<_> = about_calls(Chosen::Quiet).collect();
+fn quiet_account_has_zeros_for_its_calls() {
+    let quiet: Vec<_> = call_results(Selection::Quiet).collect();
     assert!(quiet.len() >= 10, "{quiet:?}");
-    find_data(&quiet, EMPTY_WHEN_QUIET);
-    let numbers = quiet
+    assert_have_data(&quiet, EMPTY_WHEN_QUIET);
+    let non_zero = quiet
         .iter()
-        .filter(|answer| answer.numbers().iter().any(|number| *number != 0.0));
-    none(
-        numbers
-            .map(|answer| format!("{}: {:?}", answer.place(), answer.now))
+        .filter(|result| result.values().iter().any(|value| *value != 0.0));
+    assert_empty(
+        non_zero
+            .map(|result| format!("{}: {:?}", result.location(), result.instant))
             .collect(),
     );
 }
 
-/// The fallback to zero must not hide a query that finds nothing.
+/// The fallback to zero must not hide a query without results.
 #[test]
-fn many_calls_are_not_shown_as_none() {
-    let busy = about_calls(Chosen::Busy).chain(about_calls(Chosen::All));
+fn busy_account_has_no_zeros_for_its_calls() {
+    let busy = call_results(Selection::Busy).chain(call_results(Selection::All));
     let busy: Vec<_> = busy
-        .filter(|answer| !listed(answer, EMPTY_WHEN_BUSY) && !listed(answer, STATES))
+        .filter(|result| !is_listed(result, EMPTY_WHEN_BUSY) && !is_listed(result, STATES))
         .collect();
     assert!(busy.len() >= 20, "{busy:?}");
-    let wrong = busy
+    let without_value = busy
         .iter()
-        .filter(|answer| !answer.numbers().iter().any(|number| *number > 0.0));
-    none(
-        wrong
-            .map(|answer| format!("{}: {:?}", answer.place(), answer.now))
+        .filter(|result| !result.values().iter().any(|value| *value > 0.0));
+    assert_empty(
+        without_value
+            .map(|result| format!("{}: {:?}", result.location(), result.instant))
             .collect(),
     );
 }
 
-/// Whether it asks for what the snapshot tells now, or told within the last minute.
-fn is_of_now(answer: &Answer) -> bool {
-    let families = of_the_snapshot();
-    let selectors = answer
+/// Returns whether a query uses the snapshot of now or of the last minute.
+fn uses_current_snapshot(result: &QueryResult) -> bool {
+    let families = snapshot_families();
+    let selectors = result
         .selectors
         .iter()
-        .filter(|one| families.contains(&one.metric[..]));
+        .filter(|selector| families.contains(&selector.metric[..]));
     selectors
         .into_iter()
-        .any(|one| one.range.is_none_or(|range| range <= MINUTE))
+        .any(|selector| selector.range.is_none_or(|range| range <= MINUTE))
 }
 
 #[test]
-fn an_account_that_fails_shows_nothing_of_its_calls_and_no_zeros() {
-    let now =
-        of_panels(Chosen::Failing).filter(|answer| is_of_now(answer) && !listed(answer, STATES));
-    let now: Vec<_> = now.collect();
-    assert!(now.len() >= 15, "{now:?}");
-    let wrong = now
+fn failing_account_has_no_values_of_its_calls() {
+    let current = panel_results(Selection::Failing)
+        .filter(|result| uses_current_snapshot(result) && !is_listed(result, STATES));
+    let current: Vec<_> = current.collect();
+    assert!(current.len() >= 15, "{current:?}");
+    let unexpected = current
         .iter()
-        .filter(|answer| answer.numbers().is_empty() == listed(answer, OF_THE_PAST));
-    none(
-        wrong
-            .map(|answer| format!("{}: {:?}", answer.place(), answer.now))
+        .filter(|result| result.values().is_empty() == is_listed(result, WITH_PAST_DATA));
+    assert_empty(
+        unexpected
+            .map(|result| format!("{}: {:?}", result.location(), result.instant))
             .collect(),
     );
 }
 
-/// Else the test above would be about an account that never answered.
+/// Proves that the failing account of the test above had data at first.
 #[test]
-fn an_account_that_fails_has_shown_its_calls_before() {
-    let asked =
-        of_panels(Chosen::Failing).filter(|answer| is_of_now(answer) && answer.ranged.is_some());
+fn failing_account_had_values_before_the_failure() {
+    let results = panel_results(Selection::Failing)
+        .filter(|result| uses_current_snapshot(result) && result.range.is_some());
     assert!(
-        asked
+        results
             .into_iter()
-            .any(|answer| matches!(&answer.ranged, Some(Ok(numbers)) if !numbers.is_empty()))
+            .any(|result| matches!(&result.range, Some(Ok(values)) if !values.is_empty()))
     );
 }
 
-/// The panel, the letter, and the number that tells of an account that has failed for a while: of those chosen one fails, it
-/// does not answer, and its calls are unknown.
-const FAILS: [(&str, &str, f64); 3] = [
+/// Panel, letter of the query and value for a failing account: one account is failing, it is not up, and its calls are
+/// unknown.
+const FAILING_VALUES: [(&str, &str, f64); 3] = [
     ("RingCentral", "A", 1.0),
     ("RingCentral over time", "A", 0.0),
     ("Accounts", "A", 6.0),
 ];
 
 #[test]
-fn an_account_that_fails_is_said_to_fail() {
-    let telling = |answer: &'static Answer| {
-        let told = FAILS
-            .iter()
-            .find(|(panel, query, _)| (*panel, *query) == (&answer.panel, &answer.query));
-        told.map(|(.., number)| (answer, *number))
-    };
-    let told: Vec<_> = of_panels(Chosen::Failing).filter_map(telling).collect();
-    assert_eq!(
-        told.len(),
-        5,
-        "two dashboards, and one of them over time: {told:?}"
-    );
-    let wrong = told
-        .iter()
-        .filter(|(answer, number)| answer.numbers() != [*number]);
-    none(
-        wrong
-            .map(|(answer, _)| format!("{}: {:?}", answer.place(), answer.now))
-            .collect(),
-    );
+fn failing_account_is_shown_as_failing() {
+    let mut checked = 0;
+    let mut wrong = Vec::new();
+    for result in panel_results(Selection::Failing) {
+        for (panel, query, value) in FAILING_VALUES {
+            if (panel, query) != (&result.panel, &result.query) {
+                continue;
+            }
+            checked += 1;
+            if result.values() != [value] {
+                wrong.push(format!("{}: {:?}", result.location(), result.instant));
+            }
+        }
+    }
+    assert_eq!(checked, 5, "three in one dashboard and two in the other");
+    assert_empty(wrong);
 }
 
-/// With all jobs chosen, since that is how a dashboard opens.
+/// All jobs are selected, as when a dashboard opens.
 #[test]
-fn programs_that_are_no_exporters_are_not_shown() {
-    let of_processes = |answer: &&Answer| {
-        let reads = |one: &Selector| {
-            one.metric.starts_with("process_")
-                || ["up", "scrape_duration_seconds"].contains(&&one.metric[..])
+fn other_programs_are_not_shown() {
+    let uses_process_metrics = |result: &&QueryResult| {
+        let is_process_metric = |selector: &Selector| {
+            selector.metric.starts_with("process_")
+                || ["up", "scrape_duration_seconds"].contains(&&selector.metric[..])
         };
-        answer.selectors.iter().any(reads)
+        result.selectors.iter().any(is_process_metric)
     };
-    let drawn: Vec<_> = of_panels(Chosen::All).filter(of_processes).collect();
-    assert!(drawn.len() >= 6, "{drawn:?}");
-    let shows = |answer: &Answer| match &answer.panel[..] {
-        "Exporter" | "RingCentral" => answer.numbers() == [1.0],
-        _ => answer.numbers().len() == 3,
+    let process_results: Vec<_> = panel_results(Selection::All)
+        .filter(uses_process_metrics)
+        .collect();
+    assert!(process_results.len() >= 6, "{process_results:?}");
+    let is_expected = |result: &QueryResult| match &result.panel[..] {
+        "Exporter" | "RingCentral" => result.values() == [1.0],
+        _ => result.values().len() == 3,
     };
-    none(
-        drawn
+    assert_empty(
+        process_results
             .iter()
-            .filter(|answer| !shows(answer))
-            .map(|answer| format!("{answer:?}"))
+            .filter(|result| !is_expected(result))
+            .map(|result| format!("{result:?}"))
             .collect(),
     );
 }

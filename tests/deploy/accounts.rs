@@ -1,7 +1,6 @@
-//! Many accounts: the example of their file, and what each deployment makes of one.
+//! Files of accounts: the example, the Kubernetes overlay and component, and the exporter reading a mounted file.
 //!
-//! Owns the agreement between a file of accounts, the files that it names and what is mounted, and that the program finds them there.
-//! Compose and systemd have theirs.
+//! The modules `compose` and `systemd` test the files of accounts of their deployments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
@@ -14,15 +13,19 @@ use tokio::net::TcpListener;
 
 use crate::common::exporter_process::{ExporterProcess, command};
 use crate::common::get;
-use crate::common::markdown::{codes, table};
-use crate::documents::{ACCOUNTS, kustomizations, overlay, secret_keys};
-use crate::overlays::{Overlay, RELEASES, objects};
-use crate::tools::{text, yaml};
+use crate::common::markdown::{inline_code, table};
+use crate::docs::{ACCOUNTS_SECRET, kustomizations, render_overlay, secret_keys};
+use crate::overlays::{Overlay, RELEASES, parse_objects};
+use crate::tools::{read, read_yaml};
 
+/// Example of a file of accounts.
 pub const EXAMPLE: &str = "deploy/accounts.example.yml";
-const OF_KUBERNETES: &str = "deploy/kubernetes/components/accounts/accounts.yml";
-const NEEDED: [&str; 4] = ["client_id", "client_secret_file", "jwt_file", "name"];
-const POSSIBLE: [&str; 5] = [
+/// File of accounts of the Kubernetes component.
+const KUBERNETES_FILE: &str = "deploy/kubernetes/components/accounts/accounts.yml";
+/// Required keys of an account.
+const REQUIRED_KEYS: [&str; 4] = ["client_id", "client_secret_file", "jwt_file", "name"];
+/// Optional keys of an account.
+const OPTIONAL_KEYS: [&str; 5] = [
     "account_id",
     "ca_file",
     "concurrent_calls_limit",
@@ -30,13 +33,13 @@ const POSSIBLE: [&str; 5] = [
     "server_url",
 ];
 
-/// The accounts of a file.
+/// Returns the accounts of a file.
 pub fn accounts(file: &Value) -> &Vec<Value> {
     file["accounts"].as_array().unwrap()
 }
 
-/// The files that it names.
-pub fn named_files(file: &Value) -> BTreeSet<String> {
+/// Returns the secret and certificate files that a file of accounts names.
+pub fn referenced_files(file: &Value) -> BTreeSet<String> {
     let fields = accounts(file)
         .iter()
         .flat_map(|account| account.as_object().unwrap());
@@ -47,19 +50,19 @@ pub fn named_files(file: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_example_has_every_key_and_those_that_an_account_may_lack_once() {
-    let example = yaml(EXAMPLE);
-    let mut times = BTreeMap::<_, usize>::new();
+fn example_has_every_key_and_optional_keys_once() {
+    let example = read_yaml(EXAMPLE);
+    let mut counts = BTreeMap::<_, usize>::new();
     let keys = accounts(&example)
         .iter()
         .flat_map(|account| account.as_object().unwrap().keys());
-    keys.for_each(|key| *times.entry(key.as_str()).or_default() += 1);
-    let needed = NEEDED.map(|key| (key, accounts(&example).len()));
+    keys.for_each(|key| *counts.entry(key.as_str()).or_default() += 1);
+    let required = REQUIRED_KEYS.map(|key| (key, accounts(&example).len()));
     assert_eq!(
-        times,
-        needed
+        counts,
+        required
             .into_iter()
-            .chain(POSSIBLE.map(|key| (key, 1)))
+            .chain(OPTIONAL_KEYS.map(|key| (key, 1)))
             .collect()
     );
     let names: BTreeSet<_> = accounts(&example)
@@ -70,26 +73,26 @@ fn the_example_has_every_key_and_those_that_an_account_may_lack_once() {
 }
 
 #[test]
-fn the_guide_has_every_key_of_the_example() {
-    let rows = table(&text("docs/ACCOUNTS.md"), "key").rows;
-    let keys: BTreeSet<_> = rows.iter().flat_map(|row| codes(&row[0])).collect();
+fn accounts_guide_documents_every_key() {
+    let rows = table(&read("docs/ACCOUNTS.md"), "key").rows;
+    let keys: BTreeSet<_> = rows.iter().flat_map(|row| inline_code(&row[0])).collect();
     assert_eq!(
         keys,
-        NEEDED
+        REQUIRED_KEYS
             .into_iter()
-            .chain(POSSIBLE)
+            .chain(OPTIONAL_KEYS)
             .map(str::to_owned)
             .collect()
     );
-    let needed: BTreeSet<_> = rows
+    let required: BTreeSet<_> = rows
         .iter()
         .filter(|row| row[2] == "needed")
-        .flat_map(|row| codes(&row[0]))
+        .flat_map(|row| inline_code(&row[0]))
         .collect();
-    assert_eq!(needed, NEEDED.map(str::to_owned).into());
+    assert_eq!(required, REQUIRED_KEYS.map(str::to_owned).into());
 }
 
-/// Where what is rendered would not serve the accounts of its file, with a Secret of these keys.
+/// Lists what prevents rendered objects from serving only the accounts of their file, with a Secret of these keys.
 fn problems(objects: &[Value], keys: &BTreeSet<String>) -> Vec<String> {
     let pod = &objects
         .iter()
@@ -97,52 +100,58 @@ fn problems(objects: &[Value], keys: &BTreeSet<String>) -> Vec<String> {
         .unwrap()["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
     let (variables, flags) = (
-        words(&container["env"], "name"),
+        string_fields(&container["env"], "name"),
         strings(&container["args"]),
     );
-    let left = variables.into_iter().filter(|name| name.starts_with("RC_"));
-    let left = left.chain(
+    let leftover = variables.into_iter().filter(|name| name.starts_with("RC_"));
+    let leftover = leftover.chain(
         flags
             .iter()
             .copied()
             .filter(|flag| flag.starts_with("--ringcentral.")),
     );
-    let mut problems: Vec<_> = left.map(|name| format!("{name} is left")).collect();
+    let mut problems: Vec<_> = leftover
+        .map(|name| format!("{name} is still set"))
+        .collect();
     let Some(path) = flags
         .iter()
         .find_map(|flag| flag.strip_prefix("--config.file="))
     else {
-        return [problems, vec!["no file of accounts".to_owned()]].concat();
+        return [problems, vec!["--config.file is missing".to_owned()]].concat();
     };
-    let mounted = mounted(pod, objects, keys);
-    let wanted = mounted
+    let mounted = mounted_files(pod, objects, keys);
+    let referenced = mounted
         .get(path)
-        .map_or_else(BTreeSet::new, |file| asked_for(path, file));
-    let missing = wanted
+        .map_or_else(BTreeSet::new, |file| referenced_paths(path, file));
+    let missing = referenced
         .iter()
         .filter(|file| !mounted.contains_key(*file))
-        .map(|file| format!("{file} is not there"));
+        .map(|file| format!("{file} is missing"));
     problems.extend(missing);
     problems.extend(
-        wanted
+        referenced
             .is_empty()
-            .then(|| format!("{path} is empty or not there")),
+            .then(|| format!("{path} is empty or missing")),
     );
     problems
 }
 
-/// The files that a file of accounts at this path asks for.
-fn asked_for(path: &str, file: &str) -> BTreeSet<String> {
+/// Returns the absolute paths that a file of accounts at this path refers to.
+fn referenced_paths(path: &str, file: &str) -> BTreeSet<String> {
     let folder = Path::new(path).parent().unwrap();
-    let files = named_files(&serde_saphyr::from_str(file).unwrap());
+    let files = referenced_files(&serde_saphyr::from_str(file).unwrap());
     files
         .iter()
         .map(|file| folder.join(file).to_str().unwrap().to_owned())
         .collect()
 }
 
-/// The files that the container sees, and what is in them as far as it is known here.
-fn mounted(pod: &Value, objects: &[Value], keys: &BTreeSet<String>) -> BTreeMap<String, String> {
+/// Returns the files in the container with their contents; the contents of Secrets are empty.
+fn mounted_files(
+    pod: &Value,
+    objects: &[Value],
+    keys: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
         let volume = pod["volumes"]
@@ -158,7 +167,7 @@ fn mounted(pod: &Value, objects: &[Value], keys: &BTreeSet<String>) -> BTreeMap<
         {
             let folder = mount["mountPath"].as_str().unwrap();
             files.extend(
-                given(source, objects, keys)
+                source_files(source, objects, keys)
                     .into_iter()
                     .map(|(key, text)| (format!("{folder}/{key}"), text)),
             );
@@ -167,20 +176,24 @@ fn mounted(pod: &Value, objects: &[Value], keys: &BTreeSet<String>) -> BTreeMap<
     files
 }
 
-/// The keys of a source of a volume.
-fn given(source: &Value, objects: &[Value], keys: &BTreeSet<String>) -> BTreeMap<String, String> {
-    if source["secret"]["name"] == ACCOUNTS {
+/// Returns the files of a volume source.
+fn source_files(
+    source: &Value,
+    objects: &[Value],
+    keys: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
+    if source["secret"]["name"] == ACCOUNTS_SECRET {
         return keys
             .iter()
             .map(|key| (key.clone(), String::new()))
             .collect();
     }
-    let is_it = |object: &&Value| {
+    let is_source = |object: &&Value| {
         object["kind"] == "ConfigMap" && object["metadata"]["name"] == source["configMap"]["name"]
     };
     let map = objects
         .iter()
-        .find(is_it)
+        .find(is_source)
         .map(|map| map["data"].as_object().unwrap());
     map.into_iter()
         .flatten()
@@ -188,7 +201,8 @@ fn given(source: &Value, objects: &[Value], keys: &BTreeSet<String>) -> BTreeMap
         .collect()
 }
 
-fn words<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
+/// Returns a text field of each object in a list.
+fn string_fields<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
     list.as_array()
         .into_iter()
         .flatten()
@@ -196,6 +210,7 @@ fn words<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// Returns the texts in a list.
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array()
         .into_iter()
@@ -205,61 +220,65 @@ fn strings(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_overlay_for_accounts_serves_its_file_with_the_secret_of_the_readme_and_no_other_account() {
-    let overlay = Overlay::of("accounts");
-    assert_eq!(problems(&overlay.objects, &secret_keys(ACCOUNTS)), [""; 0]);
+fn accounts_overlay_serves_only_the_accounts_of_its_file() {
+    let overlay = Overlay::named("accounts");
+    assert_eq!(
+        problems(&overlay.objects, &secret_keys(ACCOUNTS_SECRET)),
+        [""; 0]
+    );
     assert!(
         !overlay.text.contains("RC_CLIENT") && !overlay.text.contains("RC_JWT"),
-        "not even elsewhere"
+        "no variables of a single account"
     );
     assert_eq!(
-        named_files(&yaml(OF_KUBERNETES)),
-        secret_keys(ACCOUNTS),
-        "and the Secret has no key too many"
+        referenced_files(&read_yaml(KUBERNETES_FILE)),
+        secret_keys(ACCOUNTS_SECRET),
+        "the Secret has exactly the referenced files"
     );
 }
 
-/// A place in the Deployment, what is written there, and what that breaks.
+/// Returns changes of the Deployment: path, new value and the problem that this causes.
 fn mutations() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         (
             "env",
             json!([{"name": "RC_CLIENT_ID", "value": "id"}]),
-            "RC_CLIENT_ID is left",
+            "RC_CLIENT_ID is still set",
         ),
         (
             "env",
             json!([{"name": "RC_LEVEL", "value": "account"}]),
-            "RC_LEVEL is left",
+            "RC_LEVEL is still set",
         ),
-        ("args", json!(["serve"]), "no file of accounts"),
+        ("args", json!(["serve"]), "--config.file is missing"),
         (
             "args",
             json!(["serve", "--config.file=/accounts.yml"]),
-            "/accounts.yml is empty or not there",
+            "/accounts.yml is empty or missing",
         ),
         (
             "args/1",
             json!("--ringcentral.level=account"),
-            "--ringcentral.level=account is left",
+            "--ringcentral.level=account is still set",
         ),
         (
             "volumeMounts/0/mountPath",
             json!("/accounts"),
-            "accounts.yml is empty or not there",
+            "accounts.yml is empty or missing",
         ),
         (
             "volumeMounts/0/name",
             json!("none"),
-            "accounts.yml is empty or not there",
+            "accounts.yml is empty or missing",
         ),
     ]
 }
 
 #[test]
-fn an_account_that_is_left_and_a_file_that_is_not_mounted_are_found() {
-    let (shipped, keys) = (&Overlay::of("accounts").objects, secret_keys(ACCOUNTS));
-    for (place, value, broken) in mutations() {
+fn leftover_account_or_missing_file_is_reported() {
+    let shipped = &Overlay::named("accounts").objects;
+    let keys = secret_keys(ACCOUNTS_SECRET);
+    for (path, value, expected) in mutations() {
         let mut objects = shipped.clone();
         let deployment = objects
             .iter_mut()
@@ -274,44 +293,47 @@ fn an_account_that_is_left_and_a_file_that_is_not_mounted_are_found() {
         let container = deployment
             .pointer_mut("/spec/template/spec/containers/0")
             .unwrap();
-        match container.pointer_mut(&format!("/{place}")) {
+        match container.pointer_mut(&format!("/{path}")) {
             Some(field) => *field = value,
-            None => container[place] = value,
+            None => container[path] = value,
         }
         let found = problems(&objects, &keys);
         assert!(
-            found.iter().any(|problem| problem.ends_with(broken)),
-            "{place}: {found:?}"
+            found.iter().any(|problem| problem.ends_with(expected)),
+            "{path}: {found:?}"
         );
     }
     for key in &keys {
         let fewer = keys.iter().filter(|other| *other != key).cloned().collect();
-        let missing = format!("/etc/ringcentral-exporter/accounts/{key} is not there");
+        let missing = format!("/etc/ringcentral-exporter/accounts/{key} is missing");
         assert_eq!(problems(shipped, &fewer), [missing]);
     }
 }
 
 #[test]
-fn the_overlay_of_one_s_own_with_one_s_own_accounts_is_as_the_readme_has_it() {
-    let file = "accounts: [{name: mine, client_id: id, client_secret_file: mine.secret, jwt_file: mine.jwt}]\n";
+fn custom_overlay_serves_custom_accounts() {
+    let file = "accounts: [{name: custom, client_id: id, client_secret_file: custom.secret, jwt_file: custom.jwt}]\n";
     for release in RELEASES {
-        let objects = objects(&overlay(&kustomizations()[1], file, release));
-        let keys = BTreeSet::from(["mine.secret", "mine.jwt"].map(str::to_owned));
+        let objects = parse_objects(&render_overlay(&kustomizations()[1], file, release));
+        let keys = BTreeSet::from(["custom.secret", "custom.jwt"].map(str::to_owned));
         assert_eq!(problems(&objects, &keys), [""; 0]);
-        let found = |kind: &str| {
+        let objects_of_kind = |kind: &str| {
             objects
                 .iter()
                 .filter(|object| object["kind"] == kind)
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            [found("ServiceMonitor").len(), found("NetworkPolicy").len()],
+            [
+                objects_of_kind("ServiceMonitor").len(),
+                objects_of_kind("NetworkPolicy").len()
+            ],
             [0, 1]
         );
-        let spec = &found("ScrapeConfig")[0]["spec"];
-        over_tls_with_login(spec);
+        let spec = &objects_of_kind("ScrapeConfig")[0]["spec"];
+        assert_tls_and_basic_auth(spec);
         let arguments =
-            &found("Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"];
+            &objects_of_kind("Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"];
         assert!(
             strings(arguments)
                 .contains(&"--web.config.file=/etc/ringcentral-exporter/web/web.yaml")
@@ -319,9 +341,9 @@ fn the_overlay_of_one_s_own_with_one_s_own_accounts_is_as_the_readme_has_it() {
     }
 }
 
-/// Both clients of a ScrapeConfig know the certificate and the password, as the ServiceMonitor of the hardened overlay does.
-fn over_tls_with_login(spec: &Value) {
-    let endpoint = &Overlay::of("hardened").only("ServiceMonitor")["spec"]["endpoints"][0];
+/// Asserts that both clients of a ScrapeConfig use the same TLS and basic auth as the hardened ServiceMonitor.
+fn assert_tls_and_basic_auth(spec: &Value) {
+    let endpoint = &Overlay::named("hardened").single("ServiceMonitor")["spec"]["endpoints"][0];
     assert_eq!(spec["scheme"], "HTTPS");
     assert!(
         spec["httpSDConfigs"][0]["url"]
@@ -337,22 +359,22 @@ fn over_tls_with_login(spec: &Value) {
     }
 }
 
-/// An overlay with the component, and nothing else.
-fn with_component(base: &str) -> Vec<Value> {
+/// Renders another overlay with the accounts component.
+fn render_with_component(base: &str) -> Vec<Value> {
     let folder = "../ringcentral-exporter/deploy/kubernetes";
-    // Without a namespace the generated name would not reach a pod that has one.
+    // kustomize updates the generated name in the pod only if both have the same namespace.
     let kustomization = format!(
         "namespace: ringcentral-exporter\nresources: [{folder}/overlays/{base}]\ncomponents: [{folder}/components/accounts]\n"
     );
-    objects(&overlay(&kustomization, "", RELEASES[0]))
+    parse_objects(&render_overlay(&kustomization, "", RELEASES[0]))
 }
 
-/// What is neither the exporter nor its accounts, wherever it is.
-fn others(objects: &[Value]) -> Vec<Value> {
-    let is_other = |object: &&Value| {
+/// Returns the objects other than the Deployment and the file of accounts, without their namespace.
+fn other_objects(objects: &[Value]) -> Vec<Value> {
+    let is_unrelated = |object: &&Value| {
         object["kind"] != "Deployment" && object["data"]["accounts.yml"].is_null()
     };
-    let mut others: Vec<_> = objects.iter().filter(is_other).cloned().collect();
+    let mut others: Vec<_> = objects.iter().filter(is_unrelated).cloned().collect();
     others.iter_mut().for_each(|object| {
         _ = object["metadata"]
             .as_object_mut()
@@ -363,18 +385,26 @@ fn others(objects: &[Value]) -> Vec<Value> {
 }
 
 #[test]
-fn the_component_stands_on_every_other_overlay_and_leaves_the_rest_as_it_was() {
+fn component_changes_only_the_exporter_in_overlays() {
     for base in ["hardened", "kube-prometheus-stack", "minimal"] {
-        let with = with_component(base);
-        assert_eq!(problems(&with, &secret_keys(ACCOUNTS)), [""; 0], "{base}");
-        assert_eq!(others(&with), others(&Overlay::of(base).objects), "{base}");
+        let rendered = render_with_component(base);
+        assert_eq!(
+            problems(&rendered, &secret_keys(ACCOUNTS_SECRET)),
+            [""; 0],
+            "{base}"
+        );
+        assert_eq!(
+            other_objects(&rendered),
+            other_objects(&Overlay::named(base).objects),
+            "{base}"
+        );
     }
 }
 
 #[test]
-fn other_accounts_have_another_name_so_that_the_pod_is_replaced() {
+fn changed_accounts_change_the_pod_template() {
     let [one, two] = ["accounts: [1]\n", "accounts: [2]\n"].map(|file| {
-        let objects = objects(&overlay(&kustomizations()[1], file, RELEASES[0]));
+        let objects = parse_objects(&render_overlay(&kustomizations()[1], file, RELEASES[0]));
         let deployment = objects
             .iter()
             .find(|object| object["kind"] == "Deployment")
@@ -384,8 +414,8 @@ fn other_accounts_have_another_name_so_that_the_pod_is_replaced() {
     assert_ne!(one, two);
 }
 
-/// A folder as the kubelet mounts it: each file is a link, through a link that it exchanges at once when one has changed.
-fn mount(folder: &Path, files: &[(&str, &str)]) {
+/// Creates a folder as the kubelet does: each file is a link through `..data`, which the kubelet replaces atomically.
+fn create_mounted_folder(folder: &Path, files: &[(&str, &str)]) {
     std::fs::create_dir(folder.join("..2026")).unwrap();
     symlink("..2026", folder.join("..data")).unwrap();
     for (name, content) in files {
@@ -394,31 +424,32 @@ fn mount(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// The example, for a simulated account: one that is right, and one that no login helps.
-fn for_simulator(account: &Simulator) -> String {
-    let entry = |id: &str| format!("client_id: {id}\n    server_url: {}", account.url());
-    text(OF_KUBERNETES)
+/// Returns the example with a simulated account and an account with invalid credentials.
+fn accounts_file_for(simulator: &Simulator) -> String {
+    let entry = |id: &str| format!("client_id: {id}\n    server_url: {}", simulator.url());
+    read(KUBERNETES_FILE)
         .replace(
             "client_id: CLIENT-ID-OF-ACMES-APP",
-            &entry(&account.client_id()),
+            &entry(&simulator.client_id()),
         )
         .replace("client_id: CLIENT-ID-OF-GLOBEX-APP", &entry("unknown"))
 }
 
 #[tokio::test]
-async fn the_program_reads_the_file_and_its_secrets_as_they_are_mounted() {
+async fn exporter_reads_mounted_accounts_and_secrets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let account = Simulator::start(listener, Scenario::normal(), 1).unwrap();
-    let (folder, file) = (tempfile::tempdir().unwrap(), for_simulator(&account));
-    let (secret, jwt) = (account.client_secret(), account.jwt());
-    let right = [
+    let simulator = Simulator::start(listener, Scenario::normal(), 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = accounts_file_for(&simulator);
+    let (secret, jwt) = (simulator.client_secret(), simulator.jwt());
+    let valid = [
         ("acme.client-secret", secret.as_str()),
         ("acme.jwt", jwt.as_str()),
     ];
-    let wrong = [("globex.client-secret", "wrong"), ("globex.jwt", "wrong")];
-    mount(
+    let invalid = [("globex.client-secret", "wrong"), ("globex.jwt", "wrong")];
+    create_mounted_folder(
         folder.path(),
-        &[&[("accounts.yml", file.as_str())][..], &right, &wrong].concat(),
+        &[&[("accounts.yml", file.as_str())][..], &valid, &invalid].concat(),
     );
     let path = folder.path().join("accounts.yml");
     let flags = [
@@ -427,15 +458,15 @@ async fn the_program_reads_the_file_and_its_secrets_as_they_are_mounted() {
         "--config.file",
         path.to_str().unwrap(),
     ];
-    let mut program = ExporterProcess::start(command(&flags));
-    let scraped = get(&format!("{}/metrics", program.url().await)).await;
+    let mut exporter = ExporterProcess::start(command(&flags));
+    let metrics = get(&format!("{}/metrics", exporter.wait_for_url().await)).await;
     for line in [
         "ringcentral_up{account=\"acme\"} 1",
         "ringcentral_up{account=\"globex\"} 0",
     ] {
         assert!(
-            scraped.lines().any(|scraped| scraped == line),
-            "{line} in {scraped}"
+            metrics.lines().any(|sample| sample == line),
+            "{line} in {metrics}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The archive of a release: what is in it, that its sums are right, and that the same program gives the same bytes.
+//! The release archive: its files, checksums and licences, and its reproducibility.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tools::{printed, text};
+use crate::tools::{read, run_ok};
 
-/// What nobody may miss in it. All else is below a folder of these.
-const WANTED: [&str; 24] = [
+/// Files that the archive must contain. All other files are below `dashboards`, `deploy` or `docs`.
+const REQUIRED_FILES: [&str; 24] = [
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -36,22 +36,23 @@ const WANTED: [&str; 24] = [
     "ringcentral-exporter",
 ];
 
-fn name() -> String {
+/// Returns the name of the archive and of its only folder.
+fn archive_name() -> String {
     format!(
         "ringcentral-exporter-{}-x86_64-linux",
         env!("CARGO_PKG_VERSION")
     )
 }
 
-/// Makes it, in a folder.
-fn make(folder: &Path) -> PathBuf {
-    printed(Command::new("deploy/archive").arg(folder));
-    folder.join(format!("{}.tar.gz", name()))
+/// Creates the archive in a folder and returns its path.
+fn create_archive(folder: &Path) -> PathBuf {
+    run_ok(Command::new("deploy/archive").arg(folder));
+    folder.join(format!("{}.tar.gz", archive_name()))
 }
 
-/// The files below a folder, by their paths.
-fn tree(folder: &Path) -> BTreeSet<String> {
-    let files = printed(
+/// Returns the relative paths of all files below a folder.
+fn list_files(folder: &Path) -> BTreeSet<String> {
+    let files = run_ok(
         Command::new("find")
             .args([".", "-type", "f"])
             .current_dir(folder),
@@ -63,44 +64,50 @@ fn tree(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn it_unpacks_to_what_a_user_needs_and_the_program_runs() {
+fn archive_has_required_files_and_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = make(folder.path());
-    printed(
+    let archive = create_archive(folder.path());
+    run_ok(
         Command::new("sha256sum")
             .args(["--check", "--quiet"])
             .arg(format!("{}.sha256", archive.display()))
             .current_dir(folder.path()),
     );
-    printed(
+    run_ok(
         Command::new("tar")
             .arg("xzf")
             .arg(&archive)
             .current_dir(folder.path()),
     );
-    let root = folder.path().join(name());
-    let files = tree(&root);
-    let missing: Vec<_> = WANTED
+    let root = folder.path().join(archive_name());
+    let files = list_files(&root);
+    let missing: Vec<_> = REQUIRED_FILES
         .iter()
         .filter(|file| !files.contains(**file))
         .collect();
     assert!(missing.is_empty(), "{missing:?} of {files:?}");
-    let tops = ["dashboards/", "deploy/", "docs/"];
-    assert!(files.iter().all(
-        |file| WANTED.contains(&file.as_str()) || tops.iter().any(|top| file.starts_with(top))
-    ));
+    let folders = ["dashboards/", "deploy/", "docs/"];
+    assert!(
+        files
+            .iter()
+            .all(|file| REQUIRED_FILES.contains(&file.as_str())
+                || folders.iter().any(|folder| file.starts_with(folder)))
+    );
 
-    let said = printed(
+    let checked = run_ok(
         Command::new("sha256sum")
             .args(["--check", "--strict", "SHA256SUMS"])
             .current_dir(&root),
     );
     assert_eq!(
-        said.lines().filter(|line| line.ends_with(": OK")).count(),
+        checked
+            .lines()
+            .filter(|line| line.ends_with(": OK"))
+            .count(),
         files.len() - 1,
-        "all but the list itself"
+        "every file except SHA256SUMS has a checksum"
     );
-    let version = printed(
+    let version = run_ok(
         Command::new(root.join("ringcentral-exporter"))
             .arg("--version")
             .current_dir(&root),
@@ -112,15 +119,15 @@ fn it_unpacks_to_what_a_user_needs_and_the_program_runs() {
 }
 
 #[test]
-fn the_same_program_gives_the_same_bytes() {
-    let [one, two] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let archive = make(one.path());
+fn same_program_gives_an_identical_archive() {
+    let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let archive = create_archive(first.path());
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     assert_eq!(
         fs::read(&archive).unwrap(),
-        fs::read(make(two.path())).unwrap()
+        fs::read(create_archive(second.path())).unwrap()
     );
-    let listed = printed(
+    let listed = run_ok(
         Command::new("tar")
             .args([
                 "--list",
@@ -145,21 +152,21 @@ fn the_same_program_gives_the_same_bytes() {
         .map(|line| line.rsplit(' ').next().unwrap())
         .collect();
     assert!(
-        names.iter().all(|line| line.starts_with(&name())),
-        "one folder"
+        names.iter().all(|name| name.starts_with(&archive_name())),
+        "all files are in one folder"
     );
 }
 
 #[test]
-fn a_changed_file_is_found_by_its_sum() {
+fn changed_file_fails_the_checksum() {
     let folder = tempfile::tempdir().unwrap();
-    printed(
+    run_ok(
         Command::new("tar")
             .arg("xzf")
-            .arg(make(folder.path()))
+            .arg(create_archive(folder.path()))
             .current_dir(folder.path()),
     );
-    let root = folder.path().join(name());
+    let root = folder.path().join(archive_name());
     fs::set_permissions(root.join("README.md"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(root.join("README.md"), "other").unwrap();
     let output = crate::tools::run(
@@ -171,41 +178,41 @@ fn a_changed_file_is_found_by_its_sum() {
 }
 
 #[test]
-fn the_licences_of_all_that_is_linked_are_in_it() {
+fn archive_has_the_licences_of_dependencies() {
     let folder = tempfile::tempdir().unwrap();
-    printed(
+    run_ok(
         Command::new("tar")
             .arg("xzf")
-            .arg(make(folder.path()))
+            .arg(create_archive(folder.path()))
             .current_dir(folder.path()),
     );
-    let licences = text(folder.path().join(name()).join("THIRD-PARTY.txt"));
-    for linked in ["hyper", "prometheus", "reqwest", "ring", "rustls", "tokio"] {
+    let licences = read(folder.path().join(archive_name()).join("THIRD-PARTY.txt"));
+    for dependency in ["hyper", "prometheus", "reqwest", "ring", "rustls", "tokio"] {
         assert!(
             licences
                 .lines()
-                .any(|line| line.starts_with(&format!("{linked} "))),
-            "{linked}"
+                .any(|line| line.starts_with(&format!("{dependency} "))),
+            "{dependency}"
         );
         assert!(
             licences
                 .lines()
-                .any(|line| line.split(", ").any(|name| name == linked)),
-            "the text of {linked}"
+                .any(|line| line.split(", ").any(|name| name == dependency)),
+            "licence text of {dependency}"
         );
     }
 }
 
 #[test]
-fn the_program_tells_nothing_of_the_machine_that_built_it() {
+fn program_contains_no_paths_of_the_build_machine() {
     let program = fs::read(crate::static_program::PROGRAM).unwrap();
     let home = std::env::var("HOME").unwrap();
-    for place in [env!("CARGO_MANIFEST_DIR"), &format!("{home}/")] {
-        let place = place.as_bytes();
+    for path in [env!("CARGO_MANIFEST_DIR"), &format!("{home}/")] {
+        let path = path.as_bytes();
         assert!(
-            !program.windows(place.len()).any(|bytes| bytes == place),
+            !program.windows(path.len()).any(|bytes| bytes == path),
             "{}",
-            String::from_utf8_lossy(place)
+            String::from_utf8_lossy(path)
         );
     }
 }

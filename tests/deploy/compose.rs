@@ -1,6 +1,6 @@
-//! The Compose files, as Docker Compose itself resolves them: it needs no engine for that, and none runs them here.
+//! The Compose files as Docker Compose resolves them, which requires no container engine.
 //!
-//! What is mounted into Prometheus and Alertmanager is laid out as they will see it, for promtool and amtool.
+//! promtool and amtool check the mounted configurations in a copy of the file system of the containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,16 +8,20 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::tools::{files, installed, printed, run, said, yaml};
+use crate::tools::{all_output, files, read_yaml, run, run_ok, tool};
 
+/// Folder of the Compose files.
 const FOLDER: &str = "deploy/compose";
+/// Files for the demo.
 const DEMO: [&str; 1] = ["compose.yaml"];
+/// Files for one account.
 const ACCOUNT: [&str; 2] = ["compose.yaml", "compose.account.yaml"];
+/// Files for many accounts.
 const ACCOUNTS: [&str; 2] = ["compose.yaml", "compose.accounts.yaml"];
 
-/// These files together.
+/// Creates a Docker Compose command with these files.
 fn compose(files: &[&str]) -> Command {
-    let mut command = installed("docker-compose");
+    let mut command = tool("docker-compose");
     command
         .env("COMPOSE_ENV_FILES", "/dev/null")
         .env_remove("RC_CLIENT_ID");
@@ -27,19 +31,21 @@ fn compose(files: &[&str]) -> Command {
     command
 }
 
-/// What they come to.
-fn resolved(files: &[&str]) -> Value {
+/// Resolves the files into one project.
+fn resolve(files: &[&str]) -> Value {
     let mut command = compose(files);
     let command = command
         .env("RC_CLIENT_ID", "id")
         .args(["config", "--format=json"]);
-    serde_json::from_str(&printed(command)).unwrap()
+    serde_json::from_str(&run_ok(command)).unwrap()
 }
 
-fn all() -> [Value; 3] {
-    [resolved(&DEMO), resolved(&ACCOUNT), resolved(&ACCOUNTS)]
+/// Resolves the three projects.
+fn all_projects() -> [Value; 3] {
+    [resolve(&DEMO), resolve(&ACCOUNT), resolve(&ACCOUNTS)]
 }
 
+/// Returns the services of a project by name.
 fn services(project: &Value) -> BTreeMap<&str, &Value> {
     project["services"]
         .as_object()
@@ -49,13 +55,14 @@ fn services(project: &Value) -> BTreeMap<&str, &Value> {
         .collect()
 }
 
+/// Returns the items of a list field.
 fn list<'a>(service: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     service[field].as_array().into_iter().flatten()
 }
 
 #[test]
-fn four_services_come_up() {
-    for project in all() {
+fn every_project_has_four_services() {
+    for project in all_projects() {
         let names: BTreeSet<_> = services(&project).into_keys().collect();
         assert_eq!(
             names,
@@ -65,8 +72,8 @@ fn four_services_come_up() {
 }
 
 #[test]
-fn every_foreign_image_has_a_whole_version() {
-    let project = resolved(&DEMO);
+fn third_party_images_have_a_full_version() {
+    let project = resolve(&DEMO);
     for (name, service) in services(&project) {
         let (_, tag) = service["image"]
             .as_str()
@@ -98,45 +105,45 @@ fn every_foreign_image_has_a_whole_version() {
 }
 
 #[test]
-fn every_mount_exists_is_read_only_and_is_the_one_source() {
-    for project in all() {
+fn mounts_exist_and_are_read_only() {
+    for project in all_projects() {
         for (name, service) in services(&project) {
             for mount in list(service, "volumes").filter(|mount| mount["type"] == "bind") {
                 let source = mount["source"].as_str().unwrap();
                 assert!(
-                    Path::new(source).exists() || is_users(mount),
+                    Path::new(source).exists() || is_accounts_folder(mount),
                     "{name}: {source}"
                 );
                 assert_eq!(mount["read_only"], true, "{name}: {source}");
             }
-            let kept = list(service, "volumes").filter(|mount| mount["type"] == "volume");
-            assert!(kept.into_iter().all(|mount| {
+            let mut named = list(service, "volumes").filter(|mount| mount["type"] == "volume");
+            assert!(named.all(|mount| {
                 project["volumes"]
                     .get(mount["source"].as_str().unwrap())
                     .is_some()
             }));
         }
     }
-    let project = resolved(&DEMO);
-    let here = std::env::current_dir().unwrap();
+    let project = resolve(&DEMO);
+    let package = std::env::current_dir().unwrap();
     assert_eq!(
-        source(&project, "prometheus", "/etc/prometheus/rules"),
-        here.join("deploy/prometheus/rules").to_str().unwrap()
+        mount_source(&project, "prometheus", "/etc/prometheus/rules"),
+        package.join("deploy/prometheus/rules").to_str().unwrap()
     );
     assert_eq!(
-        source(&project, "grafana", "/dashboards"),
-        here.join("dashboards").to_str().unwrap()
+        mount_source(&project, "grafana", "/dashboards"),
+        package.join("dashboards").to_str().unwrap()
     );
 }
 
-/// Whether it is the folder that a user makes, and that Compose misses where it is not there.
-fn is_users(mount: &Value) -> bool {
+/// Returns whether the mount is the folder of accounts, which the user creates and Compose does not.
+fn is_accounts_folder(mount: &Value) -> bool {
     let source = mount["source"].as_str().unwrap();
     source.ends_with(&format!("/{FOLDER}/accounts")) && mount["bind"]["create_host_path"] == false
 }
 
-/// What is mounted there.
-fn source<'a>(project: &'a Value, service: &str, target: &str) -> &'a str {
+/// Returns the source of the mount at a path of a service.
+fn mount_source<'a>(project: &'a Value, service: &str, target: &str) -> &'a str {
     let mut mounts = list(&project["services"][service], "volumes");
     mounts
         .find(|mount| mount["target"] == target)
@@ -146,8 +153,8 @@ fn source<'a>(project: &'a Value, service: &str, target: &str) -> &'a str {
 }
 
 #[test]
-fn ports_are_distinct_and_open_on_this_machine_alone() {
-    let project = resolved(&DEMO);
+fn ports_are_distinct_and_bound_to_loopback() {
+    let project = resolve(&DEMO);
     let ports: Vec<_> = services(&project)
         .into_values()
         .flat_map(|service| list(service, "ports"))
@@ -162,8 +169,8 @@ fn ports_are_distinct_and_open_on_this_machine_alone() {
 }
 
 #[test]
-fn every_service_is_asked_for_its_health_at_a_port_that_it_has() {
-    let project = resolved(&DEMO);
+fn healthchecks_use_a_port_of_their_service() {
+    let project = resolve(&DEMO);
     for (name, service) in services(&project)
         .into_iter()
         .filter(|(name, _)| *name != "exporter")
@@ -184,13 +191,13 @@ fn every_service_is_asked_for_its_health_at_a_port_that_it_has() {
     }
     assert!(
         project["services"]["exporter"]["healthcheck"].is_null(),
-        "the image has its own"
+        "the image has its own health check"
     );
 }
 
 #[test]
-fn the_exporter_has_no_more_rights_than_in_kubernetes() {
-    for project in all() {
+fn exporter_is_restricted_as_in_kubernetes() {
+    for project in all_projects() {
         let exporter = &project["services"]["exporter"];
         assert_eq!(
             [&exporter["read_only"], &exporter["cap_drop"]],
@@ -202,8 +209,8 @@ fn the_exporter_has_no_more_rights_than_in_kubernetes() {
 }
 
 #[test]
-fn the_demo_needs_no_account_and_the_account_is_no_demo() {
-    let [demo, account, _] = all();
+fn demo_has_no_secrets_and_account_serves() {
+    let [demo, account, _] = all_projects();
     assert_eq!(demo["services"]["exporter"]["command"][0], "demo");
     assert!(demo["secrets"].is_null());
     let exporter = &account["services"]["exporter"];
@@ -213,10 +220,10 @@ fn the_demo_needs_no_account_and_the_account_is_no_demo() {
         ("RC_JWT_FILE", "jwt"),
     ] {
         let target = exporter["environment"][variable].as_str().unwrap();
-        let given = list(exporter, "secrets")
-            .find(|given| given["source"] == secret)
+        let mounted = list(exporter, "secrets")
+            .find(|mounted| mounted["source"] == secret)
             .unwrap();
-        assert_eq!(given["target"], target);
+        assert_eq!(mounted["target"], target);
         let file = account["secrets"][secret]["file"].as_str().unwrap();
         assert!(
             file.ends_with(&format!("/{FOLDER}/secrets/{secret}")),
@@ -225,73 +232,77 @@ fn the_demo_needs_no_account_and_the_account_is_no_demo() {
     }
     let without = run(compose(&ACCOUNT).args(["config", "--quiet"]));
     assert!(
-        !without.status.success() && said(&without).contains("set it to the client id of the app")
+        !without.status.success()
+            && all_output(&without).contains("set it to the client id of the app")
     );
 }
 
-/// Where a project does not serve the accounts of its file alone.
+/// Lists what prevents a project from serving only the accounts of its file.
 fn accounts_problems(project: &Value) -> Vec<&'static str> {
     let exporter = &project["services"]["exporter"];
-    let folder = list(exporter, "volumes").find(|mount| is_users(mount));
+    let folder = list(exporter, "volumes").find(|mount| is_accounts_folder(mount));
     let target = folder.map_or("", |mount| mount["target"].as_str().unwrap());
-    let rules = [
-        ("no folder of accounts", folder.is_some()),
+    let checks = [
+        ("the folder of accounts is not mounted", folder.is_some()),
         (
-            "no file of accounts",
+            "--config.file is missing",
             list(exporter, "command")
                 .any(|word| *word == format!("--config.file={target}/accounts.yml")),
         ),
-        ("it does not serve", exporter["command"][0] == "serve"),
         (
-            "an account is left",
+            "the command is not serve",
+            exporter["command"][0] == "serve",
+        ),
+        (
+            "an account is still set",
             exporter["environment"]
                 .as_object()
                 .is_none_or(Map::is_empty),
         ),
     ];
-    rules
+    checks
         .into_iter()
-        .filter(|(_, holds)| !holds)
-        .map(|(rule, _)| rule)
+        .filter(|(_, passed)| !passed)
+        .map(|(problem, _)| problem)
         .collect()
 }
 
 #[test]
-fn the_accounts_are_those_of_a_file_in_a_folder_and_no_other() {
-    let shipped = resolved(&ACCOUNTS);
+fn accounts_project_serves_only_accounts_of_its_file() {
+    let shipped = resolve(&ACCOUNTS);
     assert_eq!(accounts_problems(&shipped), [""; 0]);
     assert!(shipped["secrets"].is_null());
-    for (place, value, broken) in [
+    for (path, value, expected) in [
         (
             "volumes/0/bind/create_host_path",
             json!(true),
-            "no folder of accounts",
+            "the folder of accounts is not mounted",
         ),
         (
             "volumes/0/target",
             json!("/accounts"),
-            "no file of accounts",
+            "--config.file is missing",
         ),
-        ("command", json!(["serve"]), "no file of accounts"),
-        ("command/0", json!("demo"), "it does not serve"),
+        ("command", json!(["serve"]), "--config.file is missing"),
+        ("command/0", json!("demo"), "the command is not serve"),
         (
             "environment",
             json!({"RC_CLIENT_ID": "id"}),
-            "an account is left",
+            "an account is still set",
         ),
     ] {
         let mut project = shipped.clone();
         project["services"]["exporter"]["environment"] = json!({});
         *project
-            .pointer_mut(&format!("/services/exporter/{place}"))
+            .pointer_mut(&format!("/services/exporter/{path}"))
             .unwrap() = value;
         assert!(
-            accounts_problems(&project).contains(&broken),
-            "{place}: {:?}",
+            accounts_problems(&project).contains(&expected),
+            "{path}: {:?}",
             accounts_problems(&project)
         );
     }
-    let [account, accounts] = [&ACCOUNT[..], &ACCOUNTS[..]].map(resolved);
+    let [account, accounts] = [&ACCOUNT[..], &ACCOUNTS[..]].map(resolve);
     assert!(!accounts_problems(&account).is_empty());
     assert_eq!(
         accounts["services"]["grafana"],
@@ -300,25 +311,26 @@ fn the_accounts_are_those_of_a_file_in_a_folder_and_no_other() {
 }
 
 #[test]
-fn every_account_is_a_target_of_its_own_as_in_the_configuration_for_prometheus() {
-    let local = yaml("deploy/prometheus/prometheus.accounts.yml")["scrape_configs"][0].to_string();
+fn accounts_scrape_config_matches_the_shipped_one() {
+    let local =
+        read_yaml("deploy/prometheus/prometheus.accounts.yml")["scrape_configs"][0].to_string();
     let mut local: Value = serde_json::from_str(&local.replace("localhost", "exporter")).unwrap();
-    // Here the interval of all holds.
+    // The Compose file uses the global interval.
     local.as_object_mut().unwrap().remove("scrape_interval");
-    let mounted = yaml(source(
-        &resolved(&ACCOUNTS),
+    let mounted = read_yaml(mount_source(
+        &resolve(&ACCOUNTS),
         "prometheus",
         "/etc/prometheus/prometheus.yml",
     ));
     assert_eq!(mounted["scrape_configs"][0], local);
     assert_eq!(
         mounted["alerting"],
-        yaml(format!("{FOLDER}/prometheus.yml"))["alerting"]
+        read_yaml(format!("{FOLDER}/prometheus.yml"))["alerting"]
     );
 }
 
 #[test]
-fn the_secrets_are_kept_from_git() {
+fn secrets_are_ignored_by_git() {
     for file in [
         "secrets/jwt",
         "secrets/client-secret",
@@ -326,18 +338,18 @@ fn the_secrets_are_kept_from_git() {
         "accounts/acme.jwt",
         ".env",
     ] {
-        printed(Command::new("git").args(["check-ignore", &format!("{FOLDER}/{file}")]));
+        run_ok(Command::new("git").args(["check-ignore", &format!("{FOLDER}/{file}")]));
     }
 }
 
-/// A container's files as they are mounted, in a folder.
-fn laid_out(project: &Value, service: &str, root: &Path) {
+/// Copies the mounted files of a service into a folder, at their paths in the container.
+fn copy_mounts(project: &Value, service: &str, root: &Path) {
     for mount in
         list(&project["services"][service], "volumes").filter(|mount| mount["type"] == "bind")
     {
         let target = root.join(mount["target"].as_str().unwrap().trim_start_matches('/'));
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        printed(
+        run_ok(
             Command::new("cp")
                 .arg("-rT")
                 .arg(mount["source"].as_str().unwrap())
@@ -347,25 +359,25 @@ fn laid_out(project: &Value, service: &str, root: &Path) {
 }
 
 #[test]
-fn prometheus_takes_its_configuration_with_all_rules_as_they_are_mounted() {
-    for project in all() {
+fn promtool_accepts_the_mounted_configuration() {
+    for project in all_projects() {
         let root = tempfile::tempdir().unwrap();
-        laid_out(&project, "prometheus", root.path());
+        copy_mounts(&project, "prometheus", root.path());
         let file = root.path().join("etc/prometheus/prometheus.yml");
-        let said = printed(Command::new("promtool").args(["check", "config"]).arg(file));
+        let output = run_ok(Command::new("promtool").args(["check", "config"]).arg(file));
         let rules = files("deploy/prometheus/rules", ".yml").len();
         assert!(
-            said.contains(&format!("SUCCESS: {rules} rule files found")),
-            "{said}"
+            output.contains(&format!("SUCCESS: {rules} rule files found")),
+            "{output}"
         );
     }
 }
 
 #[test]
-fn alertmanager_takes_its_configuration_as_it_is_mounted() {
+fn amtool_accepts_the_mounted_configuration() {
     let root = tempfile::tempdir().unwrap();
-    laid_out(&resolved(&DEMO), "alertmanager", root.path());
-    printed(
+    copy_mounts(&resolve(&DEMO), "alertmanager", root.path());
+    run_ok(
         Command::new("amtool")
             .arg("check-config")
             .arg(root.path().join("etc/alertmanager/alertmanager.yml")),
@@ -373,8 +385,8 @@ fn alertmanager_takes_its_configuration_as_it_is_mounted() {
 }
 
 #[test]
-fn the_services_find_each_other_by_names_and_ports_that_exist() {
-    let project = resolved(&DEMO);
+fn services_use_existing_names_and_ports() {
+    let project = resolve(&DEMO);
     let addresses: BTreeSet<_> = services(&project)
         .into_iter()
         .map(|(name, service)| {
@@ -384,18 +396,19 @@ fn the_services_find_each_other_by_names_and_ports_that_exist() {
             )
         })
         .collect();
-    let prometheus = yaml(format!("{FOLDER}/prometheus.yml"));
-    let scraped = &prometheus["scrape_configs"][0]["static_configs"][0]["targets"][0];
-    let alerted = &prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0];
-    let source = yaml(format!("{FOLDER}/grafana/datasource.yaml"));
-    let queried = source["datasources"][0]["url"]
+    let prometheus = read_yaml(format!("{FOLDER}/prometheus.yml"));
+    let exporter = &prometheus["scrape_configs"][0]["static_configs"][0]["targets"][0];
+    let alertmanager =
+        &prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0];
+    let source = read_yaml(format!("{FOLDER}/grafana/datasource.yaml"));
+    let queried_prometheus = source["datasources"][0]["url"]
         .as_str()
         .unwrap()
         .trim_start_matches("http://");
     for address in [
-        scraped.as_str().unwrap(),
-        alerted.as_str().unwrap(),
-        queried,
+        exporter.as_str().unwrap(),
+        alertmanager.as_str().unwrap(),
+        queried_prometheus,
     ] {
         assert!(addresses.contains(address), "{address} in {addresses:?}");
     }
@@ -412,14 +425,14 @@ fn the_services_find_each_other_by_names_and_ports_that_exist() {
 }
 
 #[test]
-fn grafana_is_told_where_the_dashboards_are_mounted() {
-    let project = resolved(&DEMO);
+fn grafana_provider_path_has_the_dashboards() {
+    let project = resolve(&DEMO);
     let grafana = &project["services"]["grafana"];
-    let provider = yaml(format!("{FOLDER}/grafana/dashboards.yaml"));
+    let provider = read_yaml(format!("{FOLDER}/grafana/dashboards.yaml"));
     let path = provider["providers"][0]["options"]["path"]
         .as_str()
         .unwrap();
-    let folder = source(&project, "grafana", path);
+    let folder = mount_source(&project, "grafana", path);
     let home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
         .as_str()
         .unwrap();
@@ -434,7 +447,7 @@ fn grafana_is_told_where_the_dashboards_are_mounted() {
         "dashboards/ringcentral.yaml",
     ] {
         assert_eq!(
-            yaml(source(
+            read_yaml(mount_source(
                 &project,
                 "grafana",
                 &format!("/etc/grafana/provisioning/{mount}")

@@ -1,29 +1,31 @@
-//! The dashboards as ConfigMaps: by the kustomization beside them, and by the commands of their README. Neither may change a byte.
+//! ConfigMaps of the dashboards, from the kustomization and from the commands in `dashboards/README.md`.
+//!
+//! The dashboards in the ConfigMaps must be identical to the files.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::overlays::{Overlay, RELEASES, kubectl, objects, rendered, with_operator};
-use crate::tools::{files, installed, printed, shell, text};
+use crate::overlays::{Overlay, RELEASES, kubectl, parse_objects, render, with_operator};
+use crate::tools::{files, read, run_ok, shell, tool};
 
-/// `kubectl apply` keeps what it applied in an annotation, and annotations may have this many bytes in all.
-const ANNOTATIONS: usize = 256 * 1024;
+/// Maximum total size of annotations; `kubectl apply` stores the applied object in one.
+const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 
-/// The dashboards by the names of their files.
-fn shipped() -> BTreeMap<String, String> {
+/// Reads the dashboard files, by name.
+fn dashboard_files() -> BTreeMap<String, String> {
     let files = files("dashboards", ".json").into_iter();
     files
         .map(|file| {
             (
                 file.file_name().unwrap().to_str().unwrap().to_owned(),
-                text(&file),
+                read(&file),
             )
         })
         .collect()
 }
 
-/// What is in these ConfigMaps.
+/// Returns the data of ConfigMaps.
 fn data<'a>(maps: impl Iterator<Item = &'a Value>) -> BTreeMap<String, String> {
     let entries = maps.flat_map(|map| map["data"].as_object().unwrap());
     entries
@@ -32,28 +34,32 @@ fn data<'a>(maps: impl Iterator<Item = &'a Value>) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn each_dashboard_is_a_config_map_byte_for_byte() {
+fn config_maps_are_identical_to_the_files() {
     for overlay in with_operator() {
-        // The other one is the file of accounts.
+        // The remaining ConfigMap is the file of accounts.
         let maps = || {
             overlay
                 .all("ConfigMap")
                 .filter(|map| map["data"]["accounts.yml"].is_null())
         };
-        assert_eq!(data(maps()), shipped(), "{}", overlay.name);
+        assert_eq!(data(maps()), dashboard_files(), "{}", overlay.name);
         for map in maps() {
-            assert_eq!(map["data"].as_object().unwrap().len(), 1, "one each");
+            assert_eq!(
+                map["data"].as_object().unwrap().len(),
+                1,
+                "one dashboard per ConfigMap"
+            );
             assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
         }
     }
 }
 
 #[test]
-fn each_is_small_enough_for_kubectl_apply() {
-    for map in Overlay::of("hardened").all("ConfigMap") {
+fn config_maps_are_small_enough_for_kubectl_apply() {
+    for map in Overlay::named("hardened").all("ConfigMap") {
         let bytes = map.to_string().len();
         assert!(
-            bytes < ANNOTATIONS * 3 / 4,
+            bytes < MAX_ANNOTATION_BYTES * 3 / 4,
             "{bytes} bytes of {}",
             map["metadata"]["name"]
         );
@@ -61,19 +67,19 @@ fn each_is_small_enough_for_kubectl_apply() {
 }
 
 #[test]
-fn the_folder_of_the_dashboards_renders_by_itself() {
+fn dashboards_folder_renders_on_its_own() {
     for release in RELEASES {
         assert_eq!(
-            data(objects(&rendered(release, "dashboards")).iter()),
-            shipped(),
+            data(parse_objects(&render(release, "dashboards")).iter()),
+            dashboard_files(),
             "{release}"
         );
     }
 }
 
-/// The commands in the README, made to print what they would create. Kubectl needs a cluster for anything but that.
-fn commands() -> Vec<String> {
-    let readme = text("dashboards/README.md").replace("\\\n", " ");
+/// Returns the `kubectl create` commands of the README as dry runs, which need no cluster.
+fn create_commands() -> Vec<String> {
+    let readme = read("dashboards/README.md").replace("\\\n", " ");
     let lines = readme
         .lines()
         .filter(|line| line.starts_with("    kubectl create configmap"))
@@ -84,25 +90,25 @@ fn commands() -> Vec<String> {
 }
 
 #[test]
-fn the_command_of_the_readme_makes_the_same_config_map() {
-    let commands = commands();
+fn readme_command_creates_the_same_config_map() {
+    let commands = create_commands();
     assert_eq!(commands.len(), 1, "{commands:?}");
     for release in RELEASES {
-        let program = installed(&format!("kubectl-{release}"))
+        let program = tool(&format!("kubectl-{release}"))
             .get_program()
             .to_str()
             .unwrap()
             .to_owned();
-        let made = printed(&mut shell(&commands[0].replacen("kubectl", &program, 1)));
-        let made: Value = serde_json::from_str(&made).unwrap();
-        assert_eq!(data([&made].into_iter()), shipped(), "{release}");
-        label(release, &made);
+        let created = run_ok(&mut shell(&commands[0].replacen("kubectl", &program, 1)));
+        let created: Value = serde_json::from_str(&created).unwrap();
+        assert_eq!(data([&created].into_iter()), dashboard_files(), "{release}");
+        assert_label_command(release, &created);
     }
 }
 
-/// The second command of the README, on what the first one made.
-fn label(release: &str, map: &Value) {
-    let readme = text("dashboards/README.md");
+/// Asserts that the `kubectl label` command of the README labels this ConfigMap.
+fn assert_label_command(release: &str, map: &Value) {
+    let readme = read("dashboards/README.md");
     let line = readme
         .lines()
         .find(|line| line.starts_with("    kubectl label"))
@@ -121,7 +127,7 @@ fn label(release: &str, map: &Value) {
     let file = folder.path().join("map.json");
     std::fs::write(&file, map.to_string()).unwrap();
     let file = format!("--filename={}", file.display());
-    let labelled = printed(
+    let labelled = run_ok(
         kubectl(release)
             .args(["label", "--local", "--output=json", &file])
             .args(&words[4..]),

@@ -1,22 +1,23 @@
-//! The Dockerfile: its rules, and its build steps with cargo itself. No container engine is needed, and none builds it here.
+//! The Dockerfile: its rules, and its build steps run in a shell without a container engine.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::tools::{installed, printed, run, said, text};
+use crate::tools::{all_output, read, run, run_ok, tool};
 
+/// Path of the Dockerfile.
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 
-/// An instruction and what follows it.
+/// Instruction of a Dockerfile.
 struct Instruction {
     name: String,
-    rest: String,
+    arguments: String,
 }
 
-/// The instructions, stage by stage; a stage begins with FROM.
-fn stages(dockerfile: &str) -> Vec<Vec<Instruction>> {
+/// Parses the instructions of each stage; a stage starts with FROM.
+fn parse_stages(dockerfile: &str) -> Vec<Vec<Instruction>> {
     let joined = dockerfile
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
@@ -27,10 +28,10 @@ fn stages(dockerfile: &str) -> Vec<Vec<Instruction>> {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| {
-            let (name, rest) = line.trim().split_once(' ').unwrap();
+            let (name, arguments) = line.trim().split_once(' ').unwrap();
             Instruction {
                 name: name.to_owned(),
-                rest: rest.split_whitespace().collect::<Vec<_>>().join(" "),
+                arguments: arguments.split_whitespace().collect::<Vec<_>>().join(" "),
             }
         });
     let mut stages: Vec<Vec<Instruction>> = Vec::new();
@@ -40,34 +41,34 @@ fn stages(dockerfile: &str) -> Vec<Vec<Instruction>> {
         }
         stages
             .last_mut()
-            .expect("FROM is the first")
+            .expect("FROM is the first instruction")
             .push(instruction);
     }
     stages
 }
 
-/// What follows each instruction of this name.
-fn all<'a>(stage: &'a [Instruction], name: &str) -> Vec<&'a str> {
+/// Returns the arguments of all instructions of this name.
+fn arguments<'a>(stage: &'a [Instruction], name: &str) -> Vec<&'a str> {
     stage
         .iter()
         .filter(|instruction| instruction.name == name)
-        .map(|instruction| instruction.rest.as_str())
+        .map(|instruction| instruction.arguments.as_str())
         .collect()
 }
 
-/// Where a Dockerfile breaks our rules.
-fn complaints(dockerfile: &str) -> Vec<&'static str> {
-    let stages = stages(dockerfile);
+/// Lists the rules that a Dockerfile violates.
+fn violations(dockerfile: &str) -> Vec<&'static str> {
+    let stages = parse_stages(dockerfile);
     let [builder, image] = &stages[..] else {
-        return vec!["two stages"];
+        return vec!["there are two stages"];
     };
-    let everything: Vec<_> = stages.iter().flatten().collect();
-    let secret = |text: &str| {
+    let instructions: Vec<_> = stages.iter().flatten().collect();
+    let mentions_secret = |text: &str| {
         ["secret", "jwt", "password", "token"]
             .iter()
             .any(|word| text.to_lowercase().contains(word))
     };
-    let pinned = all(builder, "FROM")[0]
+    let pinned = arguments(builder, "FROM")[0]
         .split(' ')
         .next()
         .unwrap()
@@ -76,60 +77,71 @@ fn complaints(dockerfile: &str) -> Vec<&'static str> {
     let rules = [
         (
             tag.chars().filter(|c| *c == '.').count() >= 2 && tag.ends_with("-alpine"),
-            "the builder's tag is pinned",
+            "the builder tag is pinned",
         ),
         (
-            all(image, "FROM") == ["scratch"],
-            "the image is empty at first",
+            arguments(image, "FROM") == ["scratch"],
+            "the image is based on scratch",
         ),
-        (all(image, "USER") == ["65532:65532"], "a numeric user"),
         (
-            all(image, "ENTRYPOINT") == [r#"["/ringcentral-exporter"]"#],
+            arguments(image, "USER") == ["65532:65532"],
+            "the user is numeric",
+        ),
+        (
+            arguments(image, "ENTRYPOINT") == [r#"["/ringcentral-exporter"]"#],
             "the program is the entry point",
         ),
-        (all(image, "EXPOSE") == ["10072"], "the port"),
         (
-            all(image, "RUN").is_empty(),
-            "nothing can run in it but the program",
-        ),
-        (all(image, "CMD").is_empty(), "no arguments but the user's"),
-        (health(image), "it is asked whether it is healthy"),
-        (
-            copies(image),
-            "it holds the program, certificates and licences",
+            arguments(image, "EXPOSE") == ["10072"],
+            "the port is exposed",
         ),
         (
-            !everything
+            arguments(image, "RUN").is_empty(),
+            "the image has no RUN instruction",
+        ),
+        (
+            arguments(image, "CMD").is_empty(),
+            "the image has no default arguments",
+        ),
+        (has_health_check(image), "the image has a health check"),
+        (
+            has_expected_files(image),
+            "the image has the program, certificates and licences",
+        ),
+        (
+            !instructions
                 .iter()
                 .any(|instruction| instruction.name == "ADD"),
-            "nothing is added unseen",
+            "ADD is not used",
         ),
         (
-            !everything
+            !instructions
                 .iter()
-                .any(|instruction| secret(&instruction.rest)),
-            "no secret",
+                .any(|instruction| mentions_secret(&instruction.arguments)),
+            "no secret is used",
         ),
         (
-            !all(builder, "COPY").contains(&". ."),
-            "only what is built from is copied",
+            !arguments(builder, "COPY").contains(&". ."),
+            "only build inputs are copied",
         ),
     ];
     rules
         .into_iter()
-        .filter(|(kept, _)| !kept)
+        .filter(|(passed, _)| !passed)
         .map(|(_, rule)| rule)
         .collect()
 }
 
-fn health(image: &[Instruction]) -> bool {
-    let checks = all(image, "HEALTHCHECK");
+/// Returns whether the image has the expected health check.
+fn has_health_check(image: &[Instruction]) -> bool {
+    let checks = arguments(image, "HEALTHCHECK");
     checks.len() == 1 && checks[0].ends_with(r#"CMD ["/ringcentral-exporter", "health"]"#)
 }
 
-fn copies(image: &[Instruction]) -> bool {
+/// Returns whether the image contains exactly the expected files.
+fn has_expected_files(image: &[Instruction]) -> bool {
     let certificates = "/etc/ssl/certs/ca-certificates.crt";
-    all(image, "COPY")
+    arguments(image, "COPY")
         == [
             &format!("--from=builder {certificates} {certificates}"),
             "LICENSE-APACHE LICENSE-MIT /licenses/",
@@ -138,82 +150,78 @@ fn copies(image: &[Instruction]) -> bool {
 }
 
 #[test]
-fn the_dockerfile_keeps_the_rules() {
-    assert_eq!(complaints(&text(DOCKERFILE)), [""; 0]);
+fn dockerfile_violates_no_rule() {
+    assert_eq!(violations(&read(DOCKERFILE)), [""; 0]);
 }
 
 #[test]
-fn hadolint_has_nothing_to_say() {
-    assert_eq!(printed(installed("hadolint").arg(DOCKERFILE)), "");
+fn hadolint_reports_no_problem() {
+    assert_eq!(run_ok(tool("hadolint").arg(DOCKERFILE)), "");
     let folder = tempfile::tempdir().unwrap();
-    let worse = folder.path().join("Dockerfile");
+    let invalid = folder.path().join("Dockerfile");
     fs::write(
-        &worse,
-        text(DOCKERFILE).replace("rust:1.95.0-alpine", "rust"),
+        &invalid,
+        read(DOCKERFILE).replace("rust:1.95.0-alpine", "rust"),
     )
     .unwrap();
-    assert!(said(&run(installed("hadolint").arg(worse))).contains("DL3006"));
+    assert!(all_output(&run(tool("hadolint").arg(invalid))).contains("DL3006"));
 }
 
 #[test]
-fn each_rule_of_the_dockerfile_can_be_broken() {
-    for (right, wrong, rule) in [
+fn dockerfile_rules_detect_their_mutations() {
+    for (original, replacement, rule) in [
         (
             "rust:1.95.0-alpine",
             "rust:alpine",
-            "the builder's tag is pinned",
+            "the builder tag is pinned",
         ),
         (
             "FROM scratch",
             "FROM debian:12",
-            "the image is empty at first",
+            "the image is based on scratch",
         ),
-        ("USER 65532:65532", "USER nonroot", "a numeric user"),
-        ("USER 65532:65532\n", "", "a numeric user"),
-        ("EXPOSE 10072", "EXPOSE 80", "the port"),
+        ("USER 65532:65532", "USER nonroot", "the user is numeric"),
+        ("USER 65532:65532\n", "", "the user is numeric"),
+        ("EXPOSE 10072", "EXPOSE 80", "the port is exposed"),
         (
             "EXPOSE 10072",
             "EXPOSE 10072\nCMD [\"serve\"]",
-            "no arguments but the user's",
+            "the image has no default arguments",
         ),
         (
             "EXPOSE 10072",
             "RUN true\nEXPOSE 10072",
-            "nothing can run in it but the program",
+            "the image has no RUN instruction",
         ),
-        (
-            "\"health\"",
-            "\"check\"",
-            "it is asked whether it is healthy",
-        ),
+        ("\"health\"", "\"check\"", "the image has a health check"),
         (
             "ENTRYPOINT [\"/ringcentral-exporter\"]",
             "ENTRYPOINT /ringcentral-exporter",
             "the program is the entry point",
         ),
-        ("COPY src src", "ADD src src", "nothing is added unseen"),
+        ("COPY src src", "ADD src src", "ADD is not used"),
+        ("COPY src src", "COPY . .", "only build inputs are copied"),
         (
             "COPY src src",
-            "COPY . .",
-            "only what is built from is copied",
+            "COPY src src\nENV RC_JWT=x",
+            "no secret is used",
         ),
-        ("COPY src src", "COPY src src\nENV RC_JWT=x", "no secret"),
         (
             "COPY LICENSE",
             "COPY secrets /secrets/\nCOPY LICENSE",
-            "it holds the program, certificates and licences",
+            "the image has the program, certificates and licences",
         ),
     ] {
-        let dockerfile = text(DOCKERFILE);
-        assert!(dockerfile.contains(right), "{right}");
-        let found = complaints(&dockerfile.replacen(right, wrong, 1));
-        assert!(found.contains(&rule), "{wrong}: {found:?}");
+        let dockerfile = read(DOCKERFILE);
+        assert!(dockerfile.contains(original), "{original}");
+        let found = violations(&dockerfile.replacen(original, replacement, 1));
+        assert!(found.contains(&rule), "{replacement}: {found:?}");
     }
 }
 
 #[test]
-fn version_and_toolchain_are_those_of_the_package() {
-    let dockerfile = text(DOCKERFILE);
+fn version_and_toolchain_equal_the_package() {
+    let dockerfile = read(DOCKERFILE);
     assert!(dockerfile.contains(&format!(
         "org.opencontainers.image.version=\"{}\"",
         env!("CARGO_PKG_VERSION")
@@ -226,8 +234,8 @@ fn version_and_toolchain_are_those_of_the_package() {
 }
 
 #[test]
-fn a_changed_revision_does_not_build_the_dependencies_anew() {
-    let stages = stages(&text(DOCKERFILE));
+fn changed_revision_reuses_the_dependency_layer() {
+    let stages = parse_stages(&read(DOCKERFILE));
     let names: Vec<_> = stages[0]
         .iter()
         .map(|instruction| instruction.name.as_str())
@@ -237,41 +245,41 @@ fn a_changed_revision_does_not_build_the_dependencies_anew() {
         ["FROM", "WORKDIR", "COPY", "RUN", "COPY", "ARG", "RUN"]
     );
     assert_eq!(
-        all(&stages[0], "COPY")[0],
+        arguments(&stages[0], "COPY")[0],
         "Cargo.toml Cargo.lock build.rs ./"
     );
-    assert!(text("build.rs").contains("\"BUILD_REVISION\""));
+    assert!(read("build.rs").contains("\"BUILD_REVISION\""));
 }
 
-/// The context of a build as `.dockerignore` lets it through: all is ignored but what is named.
-fn context() -> Vec<String> {
-    let ignore = text(".dockerignore");
+/// Returns the build context: the exceptions in `.dockerignore`, which ignores everything else.
+fn build_context() -> Vec<String> {
+    let ignore = read(".dockerignore");
     let lines: Vec<_> = ignore
         .lines()
         .filter(|line| !line.starts_with('#'))
         .collect();
-    assert_eq!(lines[0], "*", "all is ignored first");
+    assert_eq!(lines[0], "*", "the first line ignores everything");
     lines[1..]
         .iter()
         .map(|line| {
             line.strip_prefix('!')
-                .expect("then only exceptions")
+                .expect("all other lines are exceptions")
                 .to_owned()
         })
         .collect()
 }
 
 #[test]
-fn the_builder_gets_what_it_copies_and_no_more() {
-    let stages = stages(&text(DOCKERFILE));
+fn build_context_equals_the_copied_files() {
+    let stages = parse_stages(&read(DOCKERFILE));
     let copies = stages
         .iter()
-        .flat_map(|stage| all(stage, "COPY"))
+        .flat_map(|stage| arguments(stage, "COPY"))
         .filter(|copy| !copy.starts_with("--from"));
     let mut copied: Vec<_> = copies
         .flat_map(|copy| copy.rsplit_once(' ').unwrap().0.split(' '))
         .collect();
-    let mut context = context();
+    let mut context = build_context();
     copied.sort_unstable();
     context.sort_unstable();
     assert_eq!(copied, context);
@@ -281,26 +289,26 @@ fn the_builder_gets_what_it_copies_and_no_more() {
     );
 }
 
-/// A cargo that looks whether it could build, and notes what it was asked for.
-const CARGO: &str = "#!/bin/sh\nset -e\necho \"$BUILD_REVISION $*\" >>../asked\n\
+/// Fake cargo that checks the manifest and records its arguments.
+const FAKE_CARGO: &str = "#!/bin/sh\nset -e\necho \"$BUILD_REVISION $*\" >>../arguments\n\
     \"$REAL_CARGO\" metadata --format-version 1 --no-deps --locked --offline >/dev/null\n\
     mkdir -p target/release && touch target/release/ringcentral-exporter\n";
 
 #[test]
-fn the_build_steps_run_with_what_they_are_given() {
+fn build_steps_run_with_the_copied_files() {
     let folder = tempfile::tempdir().unwrap();
     let build = folder.path().join("build");
     let programs = folder.path().join("bin");
     fs::create_dir_all(&build).unwrap();
     fs::create_dir_all(&programs).unwrap();
-    fs::write(programs.join("cargo"), CARGO).unwrap();
+    fs::write(programs.join("cargo"), FAKE_CARGO).unwrap();
     fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    for instruction in &stages(&text(DOCKERFILE))[0] {
+    for instruction in &parse_stages(&read(DOCKERFILE))[0] {
         let line = match instruction.name.as_str() {
-            "COPY" => copy(&instruction.rest, &build),
+            "COPY" => copy_command(&instruction.arguments, &build),
             "RUN" => instruction
-                .rest
+                .arguments
                 .replace(" /ringcentral-exporter", " ../ringcentral-exporter"),
             _ => continue,
         };
@@ -309,29 +317,29 @@ fn the_build_steps_run_with_what_they_are_given() {
             .args(["-e", "-c", &line])
             .current_dir(&build)
             .env("PATH", &path);
-        printed(
+        run_ok(
             command
                 .env("REAL_CARGO", env!("CARGO"))
                 .env("BUILD_REVISION", "0123456789ab"),
         );
     }
-    let asked = text(folder.path().join("asked"));
+    let arguments = read(folder.path().join("arguments"));
     assert_eq!(
-        asked,
+        arguments,
         "0123456789ab build --release --locked --bin ringcentral-exporter\n".repeat(2)
     );
     assert!(folder.path().join("ringcentral-exporter").exists());
     assert_eq!(
         fs::read(build.join("src/main.rs")).unwrap(),
         fs::read("src/main.rs").unwrap(),
-        "ours, in the end"
+        "the last copied source is the original"
     );
 }
 
-/// A COPY as the shell does it: a folder's content, not the folder.
-fn copy(rest: &str, build: &Path) -> String {
+/// Converts the arguments of COPY to a shell command that copies the content of folders.
+fn copy_command(arguments: &str, build: &Path) -> String {
     let package = env!("CARGO_MANIFEST_DIR");
-    let (sources, target) = rest.rsplit_once(' ').unwrap();
+    let (sources, target) = arguments.rsplit_once(' ').unwrap();
     let source = |name: &str| {
         if Path::new(name).is_dir() {
             format!("{package}/{name}/.")

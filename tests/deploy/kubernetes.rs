@@ -1,27 +1,30 @@
-//! What the manifests promise beside the restricted profile: one process, secrets as files, probes that ask nobody else, names that
-//! find each other.
+//! The Kubernetes manifests: one replica, Secrets as files, probes, resources, labels and network policy.
+//!
+//! `pod_security` tests the security context.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::overlays::{ALL, Overlay, of_one_account};
-use crate::tools::{files, text, yaml};
+use crate::overlays::{ALL, Overlay, with_one_account};
+use crate::tools::{files, read, read_yaml};
 
-/// The labels that Kubernetes recommends.
-const RECOMMENDED: [&str; 4] = [
+/// Labels that Kubernetes recommends.
+const RECOMMENDED_LABELS: [&str; 4] = [
     "app.kubernetes.io/component",
     "app.kubernetes.io/instance",
     "app.kubernetes.io/name",
     "app.kubernetes.io/part-of",
 ];
-const SECRETS: &str = "/etc/ringcentral-exporter/secret";
-const USER: u64 = 65_532;
+/// Folder in which the Secret is mounted.
+const SECRET_FOLDER: &str = "/etc/ringcentral-exporter/secret";
+/// User and group id of the exporter.
+const USER_ID: u64 = 65_532;
 
 #[test]
-fn there_is_one_process_and_never_two_for_a_moment() {
+fn deployment_never_runs_two_pods() {
     for overlay in ALL.iter() {
-        let spec = &overlay.only("Deployment")["spec"];
+        let spec = &overlay.single("Deployment")["spec"];
         assert_eq!(
             (&spec["replicas"], &spec["strategy"]),
             (&json!(1), &json!({"type": "Recreate"})),
@@ -32,12 +35,12 @@ fn there_is_one_process_and_never_two_for_a_moment() {
 }
 
 #[test]
-fn no_secret_is_shipped_and_none_is_in_a_variable() {
+fn no_secret_is_shipped_or_in_a_variable() {
     for overlay in ALL.iter() {
         assert_eq!(overlay.all("Secret").count(), 0, "{}", overlay.name);
         assert!(overlay.container()["envFrom"].is_null());
     }
-    for overlay in of_one_account() {
+    for overlay in with_one_account() {
         let container = overlay.container();
         let variables = container["env"].as_array().unwrap();
         let names: BTreeSet<_> = variables
@@ -52,7 +55,7 @@ fn no_secret_is_shipped_and_none_is_in_a_variable() {
 }
 
 #[test]
-fn secrets_are_files_that_only_the_exporters_user_can_read() {
+fn secret_files_are_readable_only_by_the_exporter() {
     for overlay in ALL.iter() {
         let spec = &overlay.pod()["spec"];
         let context = &spec["securityContext"];
@@ -62,16 +65,17 @@ fn secrets_are_files_that_only_the_exporters_user_can_read() {
                 &context["runAsGroup"],
                 &context["fsGroup"]
             ],
-            [&json!(USER); 3]
+            [&json!(USER_ID); 3]
         );
         let kinds = spec["volumes"]
             .as_array()
             .unwrap()
             .iter()
             .map(|volume| [&volume["secret"], &volume["projected"]]);
-        let given = kinds.map(|kinds| kinds.into_iter().find(|kind| !kind.is_null()).unwrap());
+        let mut secret_volumes =
+            kinds.map(|kinds| kinds.into_iter().find(|kind| !kind.is_null()).unwrap());
         assert!(
-            given.into_iter().all(|kind| kind["defaultMode"] == 0o400),
+            secret_volumes.all(|kind| kind["defaultMode"] == 0o400),
             "{}",
             overlay.name
         );
@@ -86,8 +90,16 @@ fn secrets_are_files_that_only_the_exporters_user_can_read() {
     }
 }
 
-/// The keys of the Secret that the pod needs, and where its variables say the files are.
-fn secret_of(overlay: &Overlay) -> (BTreeSet<String>, BTreeSet<String>) {
+/// References of a pod to its Secret.
+struct SecretReferences {
+    /// Keys that the pod requires.
+    keys: BTreeSet<String>,
+    /// Paths of the mounted files.
+    files: BTreeSet<String>,
+}
+
+/// Returns the references of the pod to its Secret.
+fn secret_references(overlay: &Overlay) -> SecretReferences {
     let spec = &overlay.pod()["spec"];
     let volumes = spec["volumes"].as_array().unwrap().iter();
     let items =
@@ -104,39 +116,37 @@ fn secret_of(overlay: &Overlay) -> (BTreeSet<String>, BTreeSet<String>) {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    (
-        keys,
-        items
-            .into_iter()
-            .map(|(_, path)| format!("{SECRETS}/{path}"))
-            .collect(),
-    )
+    let files = items
+        .into_iter()
+        .map(|(_, path)| format!("{SECRET_FOLDER}/{path}"))
+        .collect();
+    SecretReferences { keys, files }
 }
 
 #[test]
-fn the_example_of_the_secret_has_the_keys_that_the_pod_asks_for() {
-    let example = yaml("deploy/kubernetes/base/secret.example.yaml");
+fn example_secret_has_the_keys_of_the_pod() {
+    let example = read_yaml("deploy/kubernetes/base/secret.example.yaml");
     let keys: BTreeSet<_> = example["stringData"]
         .as_object()
         .unwrap()
         .keys()
         .cloned()
         .collect();
-    for overlay in of_one_account() {
-        let (asked, files) = secret_of(overlay);
-        assert_eq!(asked, keys, "{}", overlay.name);
+    for overlay in with_one_account() {
+        let references = secret_references(overlay);
+        assert_eq!(references.keys, keys, "{}", overlay.name);
         let variables = overlay.container()["env"].as_array().unwrap().iter();
-        let told: BTreeSet<_> = variables
+        let paths: BTreeSet<_> = variables
             .filter_map(|variable| variable["value"].as_str())
             .map(str::to_owned)
             .collect();
-        assert_eq!(told, files, "{}", overlay.name);
+        assert_eq!(paths, references.files, "{}", overlay.name);
     }
-    assert!(!text("deploy/kubernetes/base/kustomization.yaml").contains("- secret"));
+    assert!(!read("deploy/kubernetes/base/kustomization.yaml").contains("- secret"));
 }
 
 #[test]
-fn probes_ask_the_exporter_alone_and_for_a_connection_where_it_may_ask_for_certificates() {
+fn probes_use_tcp_where_client_certs_may_be_required() {
     for (name, ready, healthy) in [
         (
             "minimal",
@@ -145,41 +155,46 @@ fn probes_ask_the_exporter_alone_and_for_a_connection_where_it_may_ask_for_certi
         ),
         ("hardened", Value::Null, Value::Null),
     ] {
-        let container = Overlay::of(name).container();
+        let container = Overlay::named(name).container();
         let probes = [&container["readinessProbe"], &container["livenessProbe"]];
         assert_eq!(
             probes.map(|probe| &probe["httpGet"]),
             [&ready, &healthy],
             "{name}"
         );
-        let connection = if ready.is_null() {
+        let tcp_probe = if ready.is_null() {
             json!({"port": "metrics"})
         } else {
             Value::Null
         };
         assert_eq!(
             probes.map(|probe| &probe["tcpSocket"]),
-            [&connection; 2],
+            [&tcp_probe; 2],
             "{name}"
         );
         assert!(
             container["startupProbe"].is_null(),
-            "it is ready in milliseconds"
+            "the exporter starts in milliseconds"
         );
     }
 }
 
 #[test]
-fn memory_is_limited_and_cpu_is_not() {
+fn only_memory_is_limited() {
     for overlay in ALL.iter() {
-        let wanted =
+        let expected =
             json!({"requests": {"cpu": "10m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}});
-        assert_eq!(overlay.container()["resources"], wanted, "{}", overlay.name);
+        assert_eq!(
+            overlay.container()["resources"],
+            expected,
+            "{}",
+            overlay.name
+        );
     }
 }
 
 #[test]
-fn every_object_has_the_recommended_labels_and_none_that_the_operator_sets() {
+fn objects_have_recommended_labels_and_no_others() {
     for overlay in ALL.iter() {
         let objects = overlay
             .objects
@@ -191,29 +206,31 @@ fn every_object_has_the_recommended_labels_and_none_that_the_operator_sets() {
         {
             let labels = metadata["labels"].as_object().unwrap();
             assert!(
-                RECOMMENDED.iter().all(|label| labels.contains_key(*label)),
+                RECOMMENDED_LABELS
+                    .iter()
+                    .all(|label| labels.contains_key(*label)),
                 "{metadata:#}"
             );
-            let plain: BTreeSet<_> = labels
+            let unprefixed: BTreeSet<_> = labels
                 .keys()
                 .filter(|label| !label.contains('/'))
                 .map(String::as_str)
                 .collect();
             assert!(
-                plain.is_subset(&BTreeSet::from(["grafana_dashboard", "release"])),
-                "{plain:?}"
+                unprefixed.is_subset(&BTreeSet::from(["grafana_dashboard", "release"])),
+                "{unprefixed:?}"
             );
         }
     }
 }
 
 #[test]
-fn the_service_finds_the_pod_and_its_port() {
+fn service_selects_the_pod_and_its_port() {
     for overlay in ALL.iter() {
         let labels = overlay.pod()["metadata"]["labels"].as_object().unwrap();
         let selectors = [
-            &overlay.only("Service")["spec"]["selector"],
-            &overlay.only("Deployment")["spec"]["selector"]["matchLabels"],
+            &overlay.single("Service")["spec"]["selector"],
+            &overlay.single("Deployment")["spec"]["selector"]["matchLabels"],
         ];
         for (label, value) in selectors
             .into_iter()
@@ -222,21 +239,21 @@ fn the_service_finds_the_pod_and_its_port() {
             assert_eq!(labels.get(label), Some(value), "{}", overlay.name);
             assert_ne!(
                 label, "app.kubernetes.io/version",
-                "a selector cannot be changed"
+                "a selector is immutable"
             );
         }
-        let port = &overlay.only("Service")["spec"]["ports"][0];
+        let port = &overlay.single("Service")["spec"]["ports"][0];
         assert_eq!(
             (&port["name"], &port["targetPort"], &port["port"]),
             (&json!("metrics"), &json!("metrics"), &json!(10_072))
         );
-        let own = json!([{"name": "metrics", "containerPort": 10_072, "protocol": "TCP"}]);
-        assert_eq!(overlay.container()["ports"], own);
+        let ports = json!([{"name": "metrics", "containerPort": 10_072, "protocol": "TCP"}]);
+        assert_eq!(overlay.container()["ports"], ports);
     }
 }
 
 #[test]
-fn image_and_label_have_the_version_of_the_package() {
+fn image_and_label_have_the_package_version() {
     let version = env!("CARGO_PKG_VERSION");
     for overlay in ALL.iter() {
         assert_eq!(
@@ -251,23 +268,23 @@ fn image_and_label_have_the_version_of_the_package() {
 }
 
 #[test]
-fn the_network_policy_admits_prometheus_and_lets_out_to_names_and_tls_only() {
-    let spec = &Overlay::of("hardened").only("NetworkPolicy")["spec"];
+fn network_policy_allows_only_metrics_dns_and_https() {
+    let spec = &Overlay::named("hardened").single("NetworkPolicy")["spec"];
     assert_eq!(spec["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(
         spec["podSelector"],
-        Overlay::of("hardened").only("Deployment")["spec"]["selector"]
+        Overlay::named("hardened").single("Deployment")["spec"]["selector"]
     );
     assert_eq!(
         spec["ingress"][0]["ports"],
         json!([{"port": "metrics", "protocol": "TCP"}])
     );
-    let out = spec["egress"]
+    let ports = spec["egress"]
         .as_array()
         .unwrap()
         .iter()
         .flat_map(|rule| rule["ports"].as_array().unwrap());
-    let out: Vec<_> = out
+    let ports: Vec<_> = ports
         .map(|port| {
             (
                 port["port"].as_u64().unwrap(),
@@ -275,38 +292,32 @@ fn the_network_policy_admits_prometheus_and_lets_out_to_names_and_tls_only() {
             )
         })
         .collect();
-    assert_eq!(out, [(53, "UDP"), (53, "TCP"), (443, "TCP")]);
-    let rules = ["ingress", "egress"]
+    assert_eq!(ports, [(53, "UDP"), (53, "TCP"), (443, "TCP")]);
+    let mut rules = ["ingress", "egress"]
         .into_iter()
-        .flat_map(|side| spec[side].as_array().unwrap());
+        .flat_map(|direction| spec[direction].as_array().unwrap());
     assert!(
-        rules
-            .into_iter()
-            .all(|rule| rule["from"].is_array() || rule["to"].is_array()),
-        "none is for everyone"
+        rules.all(|rule| rule["from"].is_array() || rule["to"].is_array()),
+        "every rule has a peer"
     );
 }
 
 #[test]
-fn the_namespace_of_the_hardened_overlay_admits_restricted_pods_alone() {
-    let overlay = Overlay::of("hardened");
-    let labels = &overlay.only("Namespace")["metadata"]["labels"];
+fn hardened_namespace_enforces_restricted_pods() {
+    let overlay = Overlay::named("hardened");
+    let labels = &overlay.single("Namespace")["metadata"]["labels"];
     assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
-    let name = &overlay.only("Namespace")["metadata"]["name"];
-    let others = overlay
+    let name = &overlay.single("Namespace")["metadata"]["name"];
+    let mut others = overlay
         .objects
         .iter()
         .filter(|object| object["kind"] != "Namespace");
-    assert!(
-        others
-            .into_iter()
-            .all(|object| object["metadata"]["namespace"] == *name)
-    );
+    assert!(others.all(|object| object["metadata"]["namespace"] == *name));
 }
 
 #[test]
-fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
-    let container = Overlay::of("hardened").container();
+fn example_web_config_refers_to_mounted_files() {
+    let container = Overlay::named("hardened").container();
     let mounts = container["volumeMounts"].as_array().unwrap().iter();
     let mounts: BTreeMap<_, _> = mounts
         .map(|mount| (mount["name"].as_str().unwrap(), &mount["mountPath"]))
@@ -325,7 +336,7 @@ fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
             .unwrap()
             .contains(&json!(argument))
     );
-    let example = yaml("deploy/kubernetes/components/web-tls/web.example.yaml");
+    let example = read_yaml("deploy/kubernetes/components/web-tls/web.example.yaml");
     let server = &example["tls_server_config"];
     assert_eq!(
         [&server["cert_file"], &server["key_file"]],
@@ -334,7 +345,7 @@ fn the_example_of_the_web_configuration_names_files_that_are_mounted() {
 }
 
 #[test]
-fn every_file_of_the_base_is_used_or_called_an_example() {
+fn every_manifest_is_used_or_an_example() {
     let components = std::fs::read_dir("deploy/kubernetes/components")
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -342,13 +353,13 @@ fn every_file_of_the_base_is_used_or_called_an_example() {
         .map(|path| path.to_str().unwrap().to_owned())
         .filter(|path| !path.ends_with("/dashboards"));
     for folder in folders.chain(["deploy/kubernetes/base".to_owned()]) {
-        let kustomization = text(format!("{folder}/kustomization.yaml"));
+        let kustomization = read(format!("{folder}/kustomization.yaml"));
         for file in files(&folder, ".yaml") {
             let name = file.file_name().unwrap().to_str().unwrap();
-            let used = kustomization.contains(&format!("- {name}"))
+            let is_used = kustomization.contains(&format!("- {name}"))
                 || kustomization.contains(&format!("path: {name}"));
             assert!(
-                used || name == "kustomization.yaml" || name.ends_with(".example.yaml"),
+                is_used || name == "kustomization.yaml" || name.ends_with(".example.yaml"),
                 "{}",
                 file.display()
             );

@@ -1,8 +1,27 @@
-//! What is shipped to run the exporter: manifests, units, images and archives, as far as they can be tried without a cluster,
-//! a container engine or a running systemd.
+//! Tests of the deployment files: manifests, units, images and archives, without a cluster or a container engine.
 //!
-//! Needs what `make deploy` sees to: two releases of kubectl and the Kubernetes schemas in `.cache/deploy`, the static program,
-//! and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `empty_root` and `systemd` must be run by root.
+//! | module | content |
+//! |---|---|
+//! | [`overlays`] | rendered Kubernetes overlays |
+//! | [`kubernetes`] | manifests, labels, probes and Secrets |
+//! | [`pod_security`] | the Pod Security profile `restricted` |
+//! | [`schemas`] | the Kubernetes schemas of three releases |
+//! | [`operator`] | objects of the Prometheus operator |
+//! | [`dashboards`] | ConfigMaps for the sidecar of Grafana |
+//! | [`web`] | the example of a web configuration |
+//! | [`accounts`] | files of accounts, in Kubernetes and read by the exporter |
+//! | [`docker`] | the Dockerfile |
+//! | [`compose`] | the Compose files |
+//! | [`systemd`] | the systemd unit |
+//! | [`static_program`] | the statically linked program |
+//! | [`scratch_container`] | that program in an empty root folder, within the memory limit |
+//! | [`archive`] | the release archive |
+//! | [`docs`] | commands and links in the documents |
+//! | [`tools`] | functions that run programs and read files |
+//!
+//! Requires what `make deploy` installs: two releases of kubectl and the Kubernetes schemas in `.cache/deploy`, the static
+//! program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `scratch_container` and `systemd` require
+//! root.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -13,36 +32,21 @@
     reason = "a test may fail"
 )]
 
+mod accounts;
+mod archive;
 #[path = "../common/mod.rs"]
 mod common;
-// What Kubernetes is given: each overlay as it is rendered.
-mod kubernetes;
-mod overlays;
-// The profile `restricted` of Pod Security, field by field.
-mod restricted;
-// The Kubernetes schemas of three releases.
-mod schemas;
-// The objects of the Prometheus operator.
-mod operator;
-// The ConfigMaps of Grafana's sidecar.
-mod dashboards;
-// Its example of a web configuration.
-mod web;
-// A file of accounts in place of one account's variables: its example, in Kubernetes, and read by the program.
-mod accounts;
-// The image.
-mod docker;
-// The same beside Prometheus, Alertmanager and Grafana.
 mod compose;
-// The unit of systemd.
-mod systemd;
-// The program without libraries.
+mod dashboards;
+mod docker;
+mod docs;
+mod kubernetes;
+mod operator;
+mod overlays;
+mod pod_security;
+mod schemas;
+mod scratch_container;
 mod static_program;
-// That in an empty root, within the memory of the manifests.
-mod empty_root;
-// The archive of a release.
-mod archive;
-// What the documents tell a user to do.
-mod documents;
-// How programs are run and files are read.
+mod systemd;
 mod tools;
+mod web;

@@ -1,21 +1,24 @@
-//! The objects of the Prometheus operator, against what its documentation lists. Kubernetes' own schemas do not know them.
+//! The objects of the Prometheus operator, compared with the fields in its documentation.
 //!
-//! PrometheusRule has one source, the rule files of Prometheus; what these say is for promtool.
+//! The PrometheusRule objects are generated from the rule files, which promtool tests.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::overlays::{Overlay, with_monitor, with_operator};
-use crate::tools::{files, printed, text, yaml};
+use crate::overlays::{Overlay, with_operator, with_service_monitor};
+use crate::tools::{files, read, read_yaml, run_ok};
 
+/// Program that generates the PrometheusRule objects.
 const GENERATOR: &str = "deploy/kubernetes/generate";
-const GENERATED: &str = "deploy/kubernetes/components/prometheus-rule";
-const RULES: &str = "deploy/prometheus/rules";
+/// Folder of the generated objects.
+const GENERATED_FOLDER: &str = "deploy/kubernetes/components/prometheus-rule";
+/// Folder of the rule files.
+const RULES_FOLDER: &str = "deploy/prometheus/rules";
 
-/// Labels that the operator writes onto what it scrapes; nothing here may write them first.
-const TAKEN: [&str; 9] = [
+/// Labels that the operator adds to scraped series and that the manifests must not set.
+const OPERATOR_LABELS: [&str; 9] = [
     "job",
     "instance",
     "namespace",
@@ -27,8 +30,8 @@ const TAKEN: [&str; 9] = [
     "prometheus",
 ];
 
-/// The fields of a ServiceMonitor, and of its endpoints.
-const MONITOR: [&str; 19] = [
+/// Fields of a ServiceMonitor.
+const MONITOR_FIELDS: [&str; 19] = [
     "attachMetadata",
     "bodySizeLimit",
     "convertClassicHistogramsToNHCB",
@@ -49,7 +52,8 @@ const MONITOR: [&str; 19] = [
     "targetLabels",
     "targetLimit",
 ];
-const ENDPOINT: [&str; 24] = [
+/// Fields of an endpoint of a ServiceMonitor.
+const ENDPOINT_FIELDS: [&str; 24] = [
     "authorization",
     "basicAuth",
     "bearerTokenFile",
@@ -75,8 +79,8 @@ const ENDPOINT: [&str; 24] = [
     "tlsConfig",
     "trackTimestampsStaleness",
 ];
-/// The fields of a ScrapeConfig that are of use here, of some fifty; and of an entry of its `httpSDConfigs`.
-const CONFIG: [&str; 14] = [
+/// Fields of a ScrapeConfig that may be used, about a third of all.
+const SCRAPE_CONFIG_FIELDS: [&str; 14] = [
     "authorization",
     "basicAuth",
     "enableCompression",
@@ -92,7 +96,8 @@ const CONFIG: [&str; 14] = [
     "staticConfigs",
     "tlsConfig",
 ];
-const LIST: [&str; 7] = [
+/// Fields of an entry of `httpSDConfigs`.
+const HTTP_SD_FIELDS: [&str; 7] = [
     "authorization",
     "basicAuth",
     "followRedirects",
@@ -101,7 +106,8 @@ const LIST: [&str; 7] = [
     "tlsConfig",
     "url",
 ];
-const TLS: [&str; 10] = [
+/// Fields of `tlsConfig`.
+const TLS_FIELDS: [&str; 10] = [
     "ca",
     "caFile",
     "cert",
@@ -113,8 +119,8 @@ const TLS: [&str; 10] = [
     "minVersion",
     "serverName",
 ];
-/// The fields of a PrometheusRule's groups and rules.
-const GROUP: [&str; 7] = [
+/// Fields of a group of a PrometheusRule.
+const GROUP_FIELDS: [&str; 7] = [
     "interval",
     "labels",
     "limit",
@@ -123,7 +129,8 @@ const GROUP: [&str; 7] = [
     "query_offset",
     "rules",
 ];
-const RULE: [&str; 7] = [
+/// Fields of a rule of a PrometheusRule.
+const RULE_FIELDS: [&str; 7] = [
     "alert",
     "annotations",
     "expr",
@@ -133,7 +140,8 @@ const RULE: [&str; 7] = [
     "record",
 ];
 
-fn only_known(object: &Value, known: &[&str]) {
+/// Asserts that an object has only known fields.
+fn assert_known_fields(object: &Value, known: &[&str]) {
     let unknown: Vec<_> = object
         .as_object()
         .unwrap()
@@ -143,7 +151,7 @@ fn only_known(object: &Value, known: &[&str]) {
     assert!(unknown.is_empty(), "{unknown:?} in {object:#}");
 }
 
-/// Seconds of a duration as the operator allows it: one number and one unit are enough here.
+/// Parses a duration of one number and unit into seconds.
 fn seconds(duration: &Value) -> u64 {
     let text = duration.as_str().unwrap();
     let (number, unit) = text.split_at(text.len() - 1);
@@ -158,17 +166,17 @@ fn seconds(duration: &Value) -> u64 {
 }
 
 #[test]
-fn the_operator_knows_every_field_of_the_service_monitor() {
-    for overlay in with_monitor() {
-        let monitor = overlay.only("ServiceMonitor");
+fn service_monitor_has_only_known_fields() {
+    for overlay in with_service_monitor() {
+        let monitor = overlay.single("ServiceMonitor");
         assert_eq!(monitor["apiVersion"], "monitoring.coreos.com/v1");
-        only_known(&monitor["spec"], &MONITOR);
+        assert_known_fields(&monitor["spec"], &MONITOR_FIELDS);
         for endpoint in monitor["spec"]["endpoints"].as_array().unwrap() {
-            only_known(endpoint, &ENDPOINT);
+            assert_known_fields(endpoint, &ENDPOINT_FIELDS);
             assert!(["http", "https"].contains(&endpoint["scheme"].as_str().unwrap()));
             assert!(
                 seconds(&endpoint["scrapeTimeout"]) <= seconds(&endpoint["interval"]),
-                "the operator refuses it"
+                "the operator rejects a timeout above the interval"
             );
             assert!((15..=30).contains(&seconds(&endpoint["interval"])));
         }
@@ -176,12 +184,10 @@ fn the_operator_knows_every_field_of_the_service_monitor() {
 }
 
 #[test]
-fn the_service_monitor_selects_the_service_and_a_port_that_it_has() {
-    for overlay in with_monitor() {
-        let (monitor, service) = (
-            &overlay.only("ServiceMonitor")["spec"],
-            overlay.only("Service"),
-        );
+fn service_monitor_selects_the_service_and_its_port() {
+    for overlay in with_service_monitor() {
+        let monitor = &overlay.single("ServiceMonitor")["spec"];
+        let service = overlay.single("Service");
         let labels = &service["metadata"]["labels"];
         for (label, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
             assert_eq!(&labels[label], value, "{}", overlay.name);
@@ -201,15 +207,15 @@ fn the_service_monitor_selects_the_service_and_a_port_that_it_has() {
             .unwrap();
         assert!(
             job.contains("ringcentral"),
-            "by it the alert finds an exporter that has never answered: {job}"
+            "the alert for missing exporters matches the job: {job}"
         );
     }
 }
 
-/// Where the operator would refuse a ScrapeConfig, or Prometheus not find what it names.
+/// Lists why the operator would reject a ScrapeConfig or Prometheus would not reach its targets.
 fn scrape_config_problems(config: &Value, service: &Value) -> Vec<&'static str> {
     let spec = &config["spec"];
-    let (list, own) = (&spec["httpSDConfigs"][0], &spec["staticConfigs"][0]);
+    let (discovery, exporter) = (&spec["httpSDConfigs"][0], &spec["staticConfigs"][0]);
     let metadata = &service["metadata"];
     let host = format!(
         "{}.{}.svc",
@@ -217,38 +223,41 @@ fn scrape_config_problems(config: &Value, service: &Value) -> Vec<&'static str> 
         metadata["namespace"].as_str().unwrap()
     );
     let address = format!("{host}:{}", service["spec"]["ports"][0]["port"]);
-    let known = |object: &Value, known: &[&str]| {
+    let has_only = |object: &Value, known: &[&str]| {
         object
             .as_object()
             .unwrap()
             .keys()
             .all(|key| known.contains(&key.as_str()))
     };
-    let rules = [
+    let checks = [
         (
             "version",
             config["apiVersion"] == "monitoring.coreos.com/v1alpha1",
         ),
         (
             "field",
-            known(spec, &CONFIG) && known(list, &LIST) && known(own, &["labels", "targets"]),
+            has_only(spec, &SCRAPE_CONFIG_FIELDS)
+                && has_only(discovery, &HTTP_SD_FIELDS)
+                && has_only(exporter, &["labels", "targets"]),
         ),
         (
             "scheme",
             ["HTTP", "HTTPS"].contains(&spec["scheme"].as_str().unwrap()),
         ),
         (
-            "time-out",
+            "timeout",
             seconds(&spec["scrapeTimeout"]) <= seconds(&spec["scrapeInterval"]),
         ),
         (
-            "list",
-            list["url"] == format!("http://{address}/sd")
-                && seconds(&list["refreshInterval"]) == 30,
+            "discovery",
+            discovery["url"] == format!("http://{address}/sd")
+                && seconds(&discovery["refreshInterval"]) == 30,
         ),
         (
-            "own",
-            *own == json!({"targets": [address], "labels": {"__metrics_path__": "/-/metrics"}}),
+            "exporter target",
+            *exporter
+                == json!({"targets": [address], "labels": {"__metrics_path__": "/-/metrics"}}),
         ),
         (
             "job",
@@ -257,66 +266,70 @@ fn scrape_config_problems(config: &Value, service: &Value) -> Vec<&'static str> 
                 .is_some_and(|job| job.contains("ringcentral")),
         ),
     ];
-    rules
+    checks
         .into_iter()
-        .filter(|(_, holds)| !holds)
-        .map(|(rule, _)| rule)
+        .filter(|(_, passed)| !passed)
+        .map(|(problem, _)| problem)
         .collect()
 }
 
 #[test]
-fn the_operator_knows_every_field_of_the_scrape_config_and_its_addresses_are_the_service_s() {
-    let overlay = Overlay::of("accounts");
+fn scrape_config_has_known_fields_and_service_address() {
+    let overlay = Overlay::named("accounts");
     assert_eq!(
-        scrape_config_problems(overlay.only("ScrapeConfig"), overlay.only("Service")),
+        scrape_config_problems(overlay.single("ScrapeConfig"), overlay.single("Service")),
         [""; 0]
     );
     assert_eq!(
         overlay.all("ServiceMonitor").count(),
         0,
-        "every call would be counted twice"
+        "a ServiceMonitor in addition would count every call twice"
     );
-    let job = &Overlay::of("kube-prometheus-stack").only("Service")["metadata"]["labels"]["app.kubernetes.io/name"];
+    let job = &Overlay::named("kube-prometheus-stack").single("Service")["metadata"]["labels"]["app.kubernetes.io/name"];
     assert_eq!(
-        overlay.only("ScrapeConfig")["spec"]["jobName"],
+        overlay.single("ScrapeConfig")["spec"]["jobName"],
         *job,
-        "by either way the job is the same"
+        "both ways of scraping use the same job"
     );
 }
 
 #[test]
-fn a_scrape_config_that_is_wrong_is_found() {
-    let overlay = Overlay::of("accounts");
-    for (place, value, broken) in [
+fn invalid_scrape_config_is_reported() {
+    let overlay = Overlay::named("accounts");
+    for (path, value, expected) in [
         ("/apiVersion", json!("monitoring.coreos.com/v1"), "version"),
         (
             "/spec/httpSDConfigs/0/url",
             json!("http://ringcentral-exporter:10072/sd"),
-            "list",
+            "discovery",
         ),
-        ("/spec/httpSDConfigs/0/refreshInterval", json!("1d"), "list"),
+        (
+            "/spec/httpSDConfigs/0/refreshInterval",
+            json!("1d"),
+            "discovery",
+        ),
         ("/spec/scheme", json!("http"), "scheme"),
-        ("/spec/scrapeTimeout", json!("20s"), "time-out"),
-        ("/spec/staticConfigs/0/labels", json!({}), "own"),
+        ("/spec/scrapeTimeout", json!("20s"), "timeout"),
+        ("/spec/staticConfigs/0/labels", json!({}), "exporter target"),
         ("/spec/jobName", json!("calls"), "job"),
         ("/spec/httpSDConfigs/0", json!({"urls": []}), "field"),
     ] {
-        let mut config = overlay.only("ScrapeConfig").clone();
-        *config.pointer_mut(place).unwrap() = value;
+        let mut config = overlay.single("ScrapeConfig").clone();
+        *config.pointer_mut(path).unwrap() = value;
         if config["spec"]["httpSDConfigs"][0]["refreshInterval"].is_null() {
             config["spec"]["httpSDConfigs"][0]["refreshInterval"] = json!("30s");
         }
         assert!(
-            scrape_config_problems(&config, overlay.only("Service")).contains(&broken),
-            "{place}"
+            scrape_config_problems(&config, overlay.single("Service")).contains(&expected),
+            "{path}"
         );
     }
 }
 
 #[test]
-fn no_label_of_the_operators_is_written() {
-    for overlay in with_monitor() {
-        let spec = &overlay.only("ServiceMonitor")["spec"];
+fn manifests_set_no_label_of_the_operator() {
+    for overlay in with_service_monitor() {
+        let spec = &overlay.single("ServiceMonitor")["spec"];
         for field in ["targetLabels", "podTargetLabels"] {
             assert!(spec[field].is_null(), "{field}");
         }
@@ -324,11 +337,9 @@ fn no_label_of_the_operators_is_written() {
             assert!(spec["endpoints"][0][field].is_null(), "{field}");
         }
         for rule in overlay.all("PrometheusRule").flat_map(rules) {
-            let labels = rule["labels"].as_object().into_iter().flat_map(Map::keys);
+            let mut labels = rule["labels"].as_object().into_iter().flat_map(Map::keys);
             assert!(
-                !labels
-                    .into_iter()
-                    .any(|label| TAKEN.contains(&label.as_str())),
+                !labels.any(|label| OPERATOR_LABELS.contains(&label.as_str())),
                 "{rule:#}"
             );
         }
@@ -336,28 +347,29 @@ fn no_label_of_the_operators_is_written() {
 }
 
 #[test]
-fn tls_and_login_reach_the_scrape_by_secrets() {
-    let endpoint = &Overlay::of("hardened").only("ServiceMonitor")["spec"]["endpoints"][0];
-    only_known(&endpoint["tlsConfig"], &TLS);
+fn tls_and_basic_auth_come_from_secrets() {
+    let endpoint = &Overlay::named("hardened").single("ServiceMonitor")["spec"]["endpoints"][0];
+    assert_known_fields(&endpoint["tlsConfig"], &TLS_FIELDS);
     assert_eq!(endpoint["scheme"], "https");
     assert!(endpoint["tlsConfig"]["insecureSkipVerify"].is_null());
     assert_eq!(
         endpoint["tlsConfig"]["ca"],
         json!({"secret": {"name": "ringcentral-exporter-tls", "key": "ca.crt"}})
     );
-    let login = &endpoint["basicAuth"];
-    only_known(login, &["username", "password"]);
+    let basic_auth = &endpoint["basicAuth"];
+    assert_known_fields(basic_auth, &["username", "password"]);
     assert!(
         ["username", "password"]
             .iter()
-            .all(|part| login[part] == json!({"name": "ringcentral-exporter-login", "key": part}))
+            .all(|part| basic_auth[part]
+                == json!({"name": "ringcentral-exporter-login", "key": part}))
     );
 }
 
 #[test]
-fn with_tls_the_scrape_is_otherwise_the_same() {
+fn hardened_service_monitor_adds_only_tls_and_auth() {
     let [plain, mut tls] = ["kube-prometheus-stack", "hardened"]
-        .map(|name| Overlay::of(name).only("ServiceMonitor")["spec"].clone());
+        .map(|name| Overlay::named(name).single("ServiceMonitor")["spec"].clone());
     let endpoint = tls["endpoints"][0].as_object_mut().unwrap();
     assert!(endpoint.remove("tlsConfig").is_some() && endpoint.remove("basicAuth").is_some());
     endpoint.insert("scheme".to_owned(), json!("http"));
@@ -365,7 +377,7 @@ fn with_tls_the_scrape_is_otherwise_the_same() {
 }
 
 #[test]
-fn what_the_operator_selects_has_the_label_of_the_chart() {
+fn operator_objects_have_the_release_label() {
     for overlay in with_operator() {
         for kind in ["ServiceMonitor", "ScrapeConfig", "PrometheusRule"] {
             let labels = overlay
@@ -382,6 +394,7 @@ fn what_the_operator_selects_has_the_label_of_the_chart() {
     }
 }
 
+/// Returns the rules of a PrometheusRule.
 fn rules(object: &Value) -> impl Iterator<Item = &Value> {
     object["spec"]["groups"]
         .as_array()
@@ -391,20 +404,20 @@ fn rules(object: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn the_operator_knows_every_field_of_the_rules() {
-    for object in files(GENERATED, ".yaml")
+fn prometheus_rules_have_only_known_fields() {
+    for object in files(GENERATED_FOLDER, ".yaml")
         .iter()
-        .map(yaml)
+        .map(read_yaml)
         .filter(|object| object["kind"] == "PrometheusRule")
     {
-        only_known(&object["spec"], &["groups"]);
+        assert_known_fields(&object["spec"], &["groups"]);
         object["spec"]["groups"]
             .as_array()
             .unwrap()
             .iter()
-            .for_each(|group| only_known(group, &GROUP));
+            .for_each(|group| assert_known_fields(group, &GROUP_FIELDS));
         for rule in rules(&object) {
-            only_known(rule, &RULE);
+            assert_known_fields(rule, &RULE_FIELDS);
             assert!(
                 rule["alert"].is_string() != rule["record"].is_string(),
                 "{rule:#}"
@@ -428,43 +441,43 @@ fn the_operator_knows_every_field_of_the_rules() {
     }
 }
 
-/// What the generator writes from the rules as they are.
-fn generate(out: &Path) -> String {
-    printed(Command::new(GENERATOR).arg(out))
+/// Runs the generator with an output folder.
+fn generate(out: &Path) {
+    run_ok(Command::new(GENERATOR).arg(out));
 }
 
 #[test]
-fn the_committed_rules_of_the_operator_are_what_the_generator_writes() {
-    let fresh = tempfile::tempdir().unwrap();
-    generate(fresh.path());
+fn committed_prometheus_rules_are_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    generate(folder.path());
     let names = |folder: &str| -> Vec<String> {
         let files = files(folder, ".yaml")
             .into_iter()
             .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned());
         files.filter(|name| name != "kustomization.yaml").collect()
     };
-    let written = names(fresh.path().to_str().unwrap());
-    assert_eq!(names(GENERATED), written, "`make manifests` writes them");
-    for name in &written {
-        let fresh = text(fresh.path().join(name));
+    let generated = names(folder.path().to_str().unwrap());
+    assert_eq!(names(GENERATED_FOLDER), generated, "run `make manifests`");
+    for name in &generated {
+        let expected = read(folder.path().join(name));
         assert_eq!(
-            text(format!("{GENERATED}/{name}")),
-            fresh,
-            "`make manifests` writes it"
+            read(format!("{GENERATED_FOLDER}/{name}")),
+            expected,
+            "run `make manifests`"
         );
     }
     assert_eq!(
-        yaml(format!("{GENERATED}/kustomization.yaml"))["resources"],
-        json!(written)
+        read_yaml(format!("{GENERATED_FOLDER}/kustomization.yaml"))["resources"],
+        json!(generated)
     );
 }
 
 #[test]
-fn every_group_of_the_rules_is_in_each_overlay_with_the_operator_and_no_other() {
-    let sources = files(RULES, ".yml");
+fn operator_overlays_have_every_rule_group() {
+    let sources = files(RULES_FOLDER, ".yml");
     let mut source: Vec<_> = sources
         .iter()
-        .flat_map(|file| yaml(file)["groups"].as_array().unwrap().clone())
+        .flat_map(|file| read_yaml(file)["groups"].as_array().unwrap().clone())
         .collect();
     source.sort_by_key(|group| group["name"].to_string());
     for overlay in with_operator() {
@@ -478,27 +491,27 @@ fn every_group_of_the_rules_is_in_each_overlay_with_the_operator_and_no_other() 
 }
 
 #[test]
-fn prometheus_takes_the_rules_as_the_operator_gets_them() {
+fn promtool_accepts_the_rules_of_the_overlay() {
     let folder = tempfile::tempdir().unwrap();
-    let objects = Overlay::of("kube-prometheus-stack").all("PrometheusRule");
+    let objects = Overlay::named("kube-prometheus-stack").all("PrometheusRule");
     let mut command = Command::new("promtool");
     command.args(["check", "rules"]);
     for (n, object) in objects.enumerate() {
-        // JSON is YAML: what the operator writes for Prometheus is the specification as it stands.
+        // The operator writes the unmodified specification as a rule file. JSON is valid YAML.
         let file = folder.path().join(format!("{n}.yml"));
         std::fs::write(&file, object["spec"].to_string()).unwrap();
         command.arg(file);
     }
-    let said = printed(&mut command);
+    let output = run_ok(&mut command);
     assert_eq!(
-        said.matches("SUCCESS").count(),
-        files(RULES, ".yml").len(),
-        "{said}"
+        output.matches("SUCCESS").count(),
+        files(RULES_FOLDER, ".yml").len(),
+        "{output}"
     );
 }
 
 #[test]
-fn the_generator_refuses_a_file_that_it_would_cut() {
+fn generator_rejects_a_file_with_unknown_content() {
     let folder = tempfile::tempdir().unwrap();
     let copy = |path: &str| folder.path().join(path);
     std::fs::create_dir_all(copy("prometheus/rules")).unwrap();
@@ -513,8 +526,8 @@ fn the_generator_refuses_a_file_that_it_would_cut() {
         crate::tools::run(Command::new(copy("kubernetes/generate")).arg(copy("kubernetes/out")));
     assert!(!output.status.success());
     assert!(
-        crate::tools::said(&output).contains("not understood"),
+        crate::tools::all_output(&output).contains("not understood"),
         "{}",
-        crate::tools::said(&output)
+        crate::tools::all_output(&output)
     );
 }

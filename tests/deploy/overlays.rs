@@ -1,34 +1,35 @@
-//! The overlays, rendered, and how to find an object among what comes out.
-//!
-//! Refuses to know what an object should say.
+//! The Kubernetes overlays as kubectl renders them, with functions that find an object.
 
 use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::tools::{installed, printed, yaml};
+use crate::tools::{read_yaml, run_ok, tool};
 
+/// Folder of the overlays.
 pub const FOLDER: &str = "deploy/kubernetes/overlays";
+/// Names of all overlays.
 pub const NAMES: [&str; 4] = ["accounts", "hardened", "kube-prometheus-stack", "minimal"];
-/// The oldest that the manifests are for, and a new one.
+/// Oldest supported and a recent release of kubectl.
 pub const RELEASES: [&str; 2] = ["1.28", "1.37"];
 
-/// An overlay as kubectl renders it.
+/// Rendered overlay.
 pub struct Overlay {
     pub name: &'static str,
     pub text: String,
     pub objects: Vec<Value>,
 }
 
-/// All of them, by the older kubectl.
+/// All overlays, rendered by the oldest kubectl.
 pub static ALL: LazyLock<Vec<Overlay>> =
     LazyLock::new(|| NAMES.into_iter().map(Overlay::render).collect());
 
 impl Overlay {
+    /// Renders an overlay with the oldest kubectl.
     fn render(name: &'static str) -> Self {
-        let text = rendered(RELEASES[0], &format!("{FOLDER}/{name}"));
-        let objects = objects(&text);
+        let text = render(RELEASES[0], &format!("{FOLDER}/{name}"));
+        let objects = parse_objects(&text);
         Self {
             name,
             text,
@@ -36,31 +37,31 @@ impl Overlay {
         }
     }
 
-    /// The overlay of this name.
-    pub fn of(name: &str) -> &'static Self {
+    /// Returns the overlay of this name.
+    pub fn named(name: &str) -> &'static Self {
         ALL.iter().find(|overlay| overlay.name == name).unwrap()
     }
 
-    /// Its only object of this kind.
-    pub fn only(&self, kind: &str) -> &Value {
+    /// Returns the only object of this kind.
+    pub fn single(&self, kind: &str) -> &Value {
         let found: Vec<_> = self.all(kind).collect();
         assert_eq!(found.len(), 1, "{kind} in {}", self.name);
         found[0]
     }
 
-    /// Its objects of this kind.
+    /// Returns the objects of this kind.
     pub fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.objects
             .iter()
             .filter(move |object| object["kind"] == kind)
     }
 
-    /// The pod of its only Deployment.
+    /// Returns the pod template of the Deployment.
     pub fn pod(&self) -> &Value {
-        &self.only("Deployment")["spec"]["template"]
+        &self.single("Deployment")["spec"]["template"]
     }
 
-    /// The only container of that.
+    /// Returns the only container of the pod.
     pub fn container(&self) -> &Value {
         let containers = self.pod()["spec"]["containers"].as_array().unwrap();
         assert_eq!(containers.len(), 1, "{}", self.name);
@@ -68,38 +69,38 @@ impl Overlay {
     }
 }
 
-/// Those that serve one account, told by variables.
-pub fn of_one_account() -> impl Iterator<Item = &'static Overlay> {
+/// Returns the overlays with one account in environment variables.
+pub fn with_one_account() -> impl Iterator<Item = &'static Overlay> {
     ALL.iter().filter(|overlay| overlay.name != "accounts")
 }
 
-/// Those for the Prometheus operator.
+/// Returns the overlays for the Prometheus operator.
 pub fn with_operator() -> impl Iterator<Item = &'static Overlay> {
     ALL.iter().filter(|overlay| overlay.name != "minimal")
 }
 
-/// Of those, the ones that are scraped as a whole.
-pub fn with_monitor() -> impl Iterator<Item = &'static Overlay> {
+/// Returns the overlays with a ServiceMonitor.
+pub fn with_service_monitor() -> impl Iterator<Item = &'static Overlay> {
     with_operator().filter(|overlay| overlay.name != "accounts")
 }
 
-/// kubectl of this release.
+/// Creates a kubectl command of this release.
 pub fn kubectl(release: &str) -> Command {
-    installed(&format!("kubectl-{release}"))
+    tool(&format!("kubectl-{release}"))
 }
 
-/// What that renders from a folder.
-pub fn rendered(release: &str, folder: &str) -> String {
-    printed(kubectl(release).args(["kustomize", folder]))
+/// Renders a folder with `kubectl kustomize`.
+pub fn render(release: &str, folder: &str) -> String {
+    run_ok(kubectl(release).args(["kustomize", folder]))
 }
 
-/// The objects in a text.
-pub fn objects(text: &str) -> Vec<Value> {
+/// Parses the objects in a rendered text.
+pub fn parse_objects(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
 #[test]
-fn every_overlay_is_known_here() {
+fn every_overlay_is_tested() {
     let folders = std::fs::read_dir(FOLDER)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -109,10 +110,10 @@ fn every_overlay_is_known_here() {
 }
 
 #[test]
-fn the_oldest_kubectl_and_a_new_one_render_the_same() {
+fn oldest_and_recent_kubectl_render_the_same() {
     for overlay in ALL.iter() {
         assert_eq!(
-            rendered(RELEASES[1], &format!("{FOLDER}/{}", overlay.name)),
+            render(RELEASES[1], &format!("{FOLDER}/{}", overlay.name)),
             overlay.text,
             "{}",
             overlay.name
@@ -121,10 +122,10 @@ fn the_oldest_kubectl_and_a_new_one_render_the_same() {
 }
 
 #[test]
-fn every_component_is_in_an_overlay() {
+fn every_component_is_used_by_an_overlay() {
     let used: String = NAMES
         .iter()
-        .map(|name| yaml(format!("{FOLDER}/{name}/kustomization.yaml")).to_string())
+        .map(|name| read_yaml(format!("{FOLDER}/{name}/kustomization.yaml")).to_string())
         .collect();
     for entry in std::fs::read_dir("deploy/kubernetes/components").unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -1,75 +1,96 @@
-//! Kubernetes' own schemas, strictly: a field that a release does not know is an error.
+//! Strict validation of the manifests with the Kubernetes schemas: an unknown field is an error.
 //!
-//! The operator's objects are not among them: `operator` looks at those.
+//! The schemas do not include the objects of the Prometheus operator, which `operator` tests.
 
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::overlays::{ALL, Overlay};
-use crate::tools::{installed, run, said};
+use crate::tools::{all_output, run, tool};
 
-/// The oldest that kubectl of `overlays::RELEASES` is for, one between, and a new one.
+/// Kubernetes releases: the oldest supported, one in between and a recent one.
 const RELEASES: [&str; 3] = ["1.28", "1.33", "1.37"];
+/// API group of the Prometheus operator.
 const OPERATOR: &str = "monitoring.coreos.com/";
 
-/// What the validator says of a file, line by line, and whether it is content.
-fn verdict(file: &Path, release: &str) -> (bool, String) {
-    let output = run(installed("kubernetes-validate")
-        .args(["--strict", "-k", release])
-        .arg(file));
-    (output.status.success(), said(&output))
+/// Result of the validator.
+struct Validation {
+    /// Whether all objects are valid.
+    passed: bool,
+    /// One line for each object.
+    output: String,
 }
 
-fn validate(overlay: &Overlay, release: &str) {
+/// Validates a file for a release.
+fn validate(file: &Path, release: &str) -> Validation {
+    let output = run(tool("kubernetes-validate")
+        .args(["--strict", "-k", release])
+        .arg(file));
+    Validation {
+        passed: output.status.success(),
+        output: all_output(&output),
+    }
+}
+
+/// Asserts that an overlay is valid for a release and that the schemas cover every other object.
+fn assert_valid(overlay: &Overlay, release: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("overlay.yaml");
     std::fs::write(&file, &overlay.text).unwrap();
-    let (content, said) = verdict(&file, release);
-    assert!(content, "{} in {release}\n{said}", overlay.name);
-    let is_foreign = |object: &&Value| object["apiVersion"].as_str().unwrap().starts_with(OPERATOR);
-    let (foreign, own): (Vec<_>, Vec<_>) = overlay.objects.iter().partition(is_foreign);
-    let passed = format!(" against version {release}");
+    let Validation { passed, output } = validate(&file, release);
+    assert!(passed, "{} in {release}\n{output}", overlay.name);
+    let is_operator_object =
+        |object: &&Value| object["apiVersion"].as_str().unwrap().starts_with(OPERATOR);
+    let (operator_objects, kubernetes_objects): (Vec<_>, Vec<_>) =
+        overlay.objects.iter().partition(is_operator_object);
+    let valid_suffix = format!(" against version {release}");
     assert_eq!(
-        said.lines().filter(|line| line.ends_with(&passed)).count(),
-        own.len(),
-        "{said}"
+        output
+            .lines()
+            .filter(|line| line.ends_with(&valid_suffix))
+            .count(),
+        kubernetes_objects.len(),
+        "{output}"
     );
-    let unknown = said
+    let unknown = output
         .lines()
         .filter(|line| line.contains("Couldn't find schema"));
     assert_eq!(
         unknown.filter(|line| line.contains(OPERATOR)).count(),
-        foreign.len(),
-        "{said}"
+        operator_objects.len(),
+        "{output}"
     );
-    assert_eq!(said.lines().count(), overlay.objects.len(), "{said}");
+    assert_eq!(output.lines().count(), overlay.objects.len(), "{output}");
 }
 
 #[test]
-fn every_object_is_what_three_releases_of_kubernetes_expect() {
+fn manifests_are_valid_for_three_kubernetes_releases() {
     for overlay in ALL.iter() {
         RELEASES
             .iter()
-            .for_each(|release| validate(overlay, release));
+            .for_each(|release| assert_valid(overlay, release));
     }
 }
 
 #[test]
-fn a_field_that_kubernetes_does_not_know_is_found() {
+fn unknown_field_or_wrong_type_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("overlay.yaml");
-    let overlay = &Overlay::of("minimal").text;
-    let mistakes = [
+    let overlay = &Overlay::named("minimal").text;
+    let mutations = [
         ("runAsNonRoot:", "runAsNonroot:"),
         ("periodSeconds: 10", "periodSeconds: ten"),
         ("port: 10072", "prot: 10072"),
     ];
-    for (right, wrong) in mistakes {
-        assert!(overlay.contains(right), "{right}");
-        std::fs::write(&file, overlay.replacen(right, wrong, 1)).unwrap();
+    for (original, replacement) in mutations {
+        assert!(overlay.contains(original), "{original}");
+        std::fs::write(&file, overlay.replacen(original, replacement, 1)).unwrap();
         for release in RELEASES {
-            assert!(!verdict(&file, release).0, "{wrong} in {release}");
+            assert!(
+                !validate(&file, release).passed,
+                "{replacement} in {release}"
+            );
         }
     }
 }

@@ -1,36 +1,32 @@
-//! The static program: one file that needs no other.
+//! The statically linked program requires no interpreter and no shared library.
 
 use std::process::Command;
 
-use crate::tools::{printed, run, said};
+use crate::tools::{all_output, run, run_ok};
 
-/// Where `make static` writes it.
+/// Path of the program that `make static` builds.
 pub const PROGRAM: &str = "target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter";
 
 #[test]
-fn it_asks_for_no_interpreter_and_no_library() {
-    let headers = printed(Command::new("readelf").args([
-        "--program-headers",
-        "--dynamic",
-        "--wide",
-        PROGRAM,
-    ]));
+fn static_program_needs_no_interpreter_or_library() {
+    let headers =
+        run_ok(Command::new("readelf").args(["--program-headers", "--dynamic", "--wide", PROGRAM]));
     assert!(!headers.contains("INTERP"), "{headers}");
     assert!(!headers.contains("(NEEDED)"), "{headers}");
-    // What is dynamic in it is its own address, which the kernel chooses at each start.
+    // The dynamic section exists only because the program is position independent.
     assert!(headers.contains("NOW PIE"), "{headers}");
-    let said = said(&run(Command::new("ldd").arg(PROGRAM)));
-    assert!(said.contains("statically linked"), "{said}");
+    let ldd = all_output(&run(Command::new("ldd").arg(PROGRAM)));
+    assert!(ldd.contains("statically linked"), "{ldd}");
 }
 
 #[test]
-fn the_ordinary_program_does_so_the_look_is_sharp() {
-    let ordinary = env!("CARGO_BIN_EXE_ringcentral-exporter");
-    let headers = printed(Command::new("readelf").args([
+fn dynamically_linked_program_is_detected() {
+    let dynamic_program = env!("CARGO_BIN_EXE_ringcentral-exporter");
+    let headers = run_ok(Command::new("readelf").args([
         "--program-headers",
         "--dynamic",
         "--wide",
-        ordinary,
+        dynamic_program,
     ]));
     assert!(
         headers.contains("INTERP") && headers.contains("(NEEDED)"),

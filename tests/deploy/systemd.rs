@@ -1,7 +1,7 @@
-//! The unit: how far systemd's own judgement lets it be exposed, and whether the program lives in that sandbox.
+//! The systemd unit: its exposure level, and the exporter in the sandbox.
 //!
-//! A real systemd boots in namespaces of its own (`tools/systemd.sh`) and runs the commands of the unit's README. Must be
-//! run by root.
+//! `tools/systemd.sh` boots a systemd in separate namespaces, which runs the commands in `deploy/systemd/README.md`. These
+//! tests must run as root.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,15 +10,19 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::static_program::PROGRAM;
-use crate::tools::{must_be_root, printed, run, said, text};
+use crate::tools::{all_output, assert_root, read, run, run_ok};
 
+/// Path of the unit.
 const UNIT: &str = "deploy/systemd/ringcentral-exporter.service";
+/// Document of the unit.
 const README: &str = "deploy/systemd/README.md";
-const ACCOUNTS: &str = "deploy/systemd/accounts.conf";
-const INSTALLED: &str = "/usr/local/bin/ringcentral-exporter";
+/// Drop-in for a file of accounts.
+const ACCOUNTS_DROP_IN: &str = "deploy/systemd/accounts.conf";
+/// Path of the installed program.
+const INSTALLED_PROGRAM: &str = "/usr/local/bin/ringcentral-exporter";
 
-/// What is left to expose, and the README says why.
-const LEFT: [&str; 6] = [
+/// Remaining exposures, which the README explains.
+const REMAINING_EXPOSURES: [&str; 6] = [
     "DeviceAllow=",
     "IPAddressDeny=",
     "PrivateNetwork=",
@@ -27,7 +31,8 @@ const LEFT: [&str; 6] = [
     "RootDirectory=/RootImage=",
 ];
 
-fn security(arguments: &[&str], unit: &Path) -> Command {
+/// Creates a `systemd-analyze security` command for a unit.
+fn analyze_security(arguments: &[&str], unit: &Path) -> Command {
     let mut command = Command::new("systemd-analyze");
     command
         .args(["security", "--offline=true", "--no-pager"])
@@ -37,70 +42,84 @@ fn security(arguments: &[&str], unit: &Path) -> Command {
 }
 
 #[test]
-fn the_exposure_is_as_low_as_it_gets() {
-    let said = printed(&mut security(&["--threshold=11"], Path::new(UNIT)));
+fn unit_has_the_documented_exposure_level() {
+    let output = run_ok(&mut analyze_security(&["--threshold=11"], Path::new(UNIT)));
     assert!(
-        said.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
-        "{said}"
+        output.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
+        "{output}"
     );
-    let table: Value =
-        serde_json::from_str(&printed(&mut security(&["--json=short"], Path::new(UNIT)))).unwrap();
+    let table: Value = serde_json::from_str(&run_ok(&mut analyze_security(
+        &["--json=short"],
+        Path::new(UNIT),
+    )))
+    .unwrap();
     let exposed = table
         .as_array()
         .unwrap()
         .iter()
         .filter(|row| row["exposure"].is_string());
     let names: BTreeSet<_> = exposed.map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, BTreeSet::from(LEFT), "{table:#}");
-    assert!(text(README).contains("says 1.1, of 10"));
+    assert_eq!(names, BTreeSet::from(REMAINING_EXPOSURES), "{table:#}");
+    assert!(read(README).contains("says 1.1, of 10"));
 }
 
 #[test]
-fn a_unit_that_exposes_more_is_found() {
+fn unit_with_more_exposure_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
-    let worse = folder.path().join("ringcentral-exporter.service");
+    let exposed_unit = folder.path().join("ringcentral-exporter.service");
     std::fs::write(
-        &worse,
-        text(UNIT).replace("ProtectKernelTunables=yes\n", ""),
+        &exposed_unit,
+        read(UNIT).replace("ProtectKernelTunables=yes\n", ""),
     )
     .unwrap();
     assert!(
-        !run(&mut security(&["--threshold=11"], &worse))
+        !run(&mut analyze_security(&["--threshold=11"], &exposed_unit))
             .status
             .success()
     );
 }
 
 #[test]
-fn systemd_understands_every_line_of_the_unit() {
+fn systemd_accepts_every_line_of_the_unit() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("ringcentral-exporter.service");
-    let verdict = |text: &str| {
+    let verify = |text: &str| {
         std::fs::write(&unit, text).unwrap();
-        said(&run(Command::new("systemd-analyze")
+        all_output(&run(Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(&unit)))
     };
-    // It looks whether the program is there.
-    let here = text(UNIT).replace(
-        INSTALLED,
+    // `systemd-analyze verify` checks that the program exists.
+    let runnable_unit = read(UNIT).replace(
+        INSTALLED_PROGRAM,
         std::fs::canonicalize(PROGRAM).unwrap().to_str().unwrap(),
     );
-    assert_eq!(verdict(&here), "");
-    assert!(verdict(&here.replace("ProtectHome=", "ProtectHomes=")).contains("ProtectHomes"));
+    assert_eq!(verify(&runnable_unit), "");
+    assert!(
+        verify(&runnable_unit.replace("ProtectHome=", "ProtectHomes=")).contains("ProtectHomes")
+    );
 }
 
-/// The sections of the README: those for one account, and the one for many.
-fn sections() -> (String, String) {
-    let readme = text(README);
+/// Sections of the README.
+struct ReadmeSections {
+    one_account: String,
+    many_accounts: String,
+}
+
+/// Splits the README into the sections for one account and the section for many.
+fn readme_sections() -> ReadmeSections {
+    let readme = read(README);
     let (many, others): (Vec<_>, Vec<_>) = readme
         .split("\n## ")
         .partition(|part| part.starts_with("Many accounts\n"));
     assert_eq!(many.len(), 1);
-    (others.join("\n"), many[0].to_owned())
+    ReadmeSections {
+        one_account: others.join("\n"),
+        many_accounts: many[0].to_owned(),
+    }
 }
 
-/// The commands of a text, in their order.
+/// Returns the commands in a text, in order.
 fn commands_in(text: &str) -> Vec<String> {
     let outside: Vec<_> = text.split("```").step_by(2).collect();
     let lines = outside
@@ -110,17 +129,19 @@ fn commands_in(text: &str) -> Vec<String> {
     lines.map(|line| line.trim().to_owned()).collect()
 }
 
-/// The commands for one account.
-fn commands() -> Vec<String> {
-    commands_in(&sections().0)
+/// Returns the commands for one account.
+fn commands_for_one_account() -> Vec<String> {
+    commands_in(&readme_sections().one_account)
 }
 
-/// The commands for many accounts, after those that install program and unit.
+/// Returns the commands that install the program and the unit, followed by those for many accounts.
 fn commands_for_accounts() -> Vec<String> {
-    let install = commands()
+    let install = commands_for_one_account()
         .into_iter()
         .filter(|line| line.ends_with("/usr/local/bin/") || line.ends_with("/system/"));
-    let commands: Vec<_> = install.chain(commands_in(&sections().1)).collect();
+    let commands: Vec<_> = install
+        .chain(commands_in(&readme_sections().many_accounts))
+        .collect();
     assert!(
         commands[0].contains(PROGRAM) && commands[1].contains(UNIT),
         "{commands:#?}"
@@ -128,8 +149,8 @@ fn commands_for_accounts() -> Vec<String> {
     commands
 }
 
-/// A simulated account, and how to get at what it printed.
-const ACCOUNT: &str = "\
+/// Shell lines that start a simulated account and define functions for its credentials.
+const ACCOUNT_SCRIPT: &str = "\
     trap 'journalctl --no-pager | tail -40' EXIT\n\
     target=/tmp/account\n\
     systemd-run --quiet --property=DefaultDependencies=no --property=StandardOutput=file:$target --unit=account -- \
@@ -141,11 +162,11 @@ const ACCOUNT: &str = "\
     file() { echo \"accounts: [{name: acme, client_id: $(value RC_CLIENT_ID), server_url: '$(server)',\"; \
     echo \"client_secret_file: acme.client-secret, jwt_file: acme.jwt}]\"; }\n";
 
-/// Commands of the README for the systemd inside, with what a person would paste.
-fn steps(commands: &[String]) -> String {
-    let mut steps = ACCOUNT.replace("PROGRAM", PROGRAM);
+/// Returns the script for the inner systemd: commands of the README with the pasted credentials.
+fn script(commands: &[String]) -> String {
+    let mut script = ACCOUNT_SCRIPT.replace("PROGRAM", PROGRAM);
     for command in commands {
-        steps.push_str(
+        script.push_str(
             &match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
                 Some((_, "client-secret" | "accounts/acme.client-secret")) => {
                     format!("value RC_CLIENT_SECRET | {command}\n")
@@ -156,73 +177,73 @@ fn steps(commands: &[String]) -> String {
                 _ => format!("{command}\n"),
             },
         );
-        // A started unit of this kind has forked, and listens a moment later.
+        // systemctl returns before the program listens.
         if command.starts_with("systemctl enable") || command.starts_with("systemctl re") {
-            steps.push_str("sleep 1\n");
+            script.push_str("sleep 1\n");
         }
     }
-    steps
+    script
 }
 
-/// Has a systemd inside run the steps, and gives what they said. `shared` is theirs as /run/shared.
-fn boot(shared: &Path, steps: &str) -> String {
-    std::fs::write(shared.join("steps"), steps).unwrap();
-    std::fs::write(shared.join("drop-in.conf"), STRICTER).unwrap();
+/// Runs a script in a new systemd, with `shared` as /run/shared, and returns the output.
+fn run_in_systemd(shared: &Path, script: &str) -> String {
+    std::fs::write(shared.join("steps"), script).unwrap();
+    std::fs::write(shared.join("drop-in.conf"), STRICT_DROP_IN).unwrap();
     let output = run(Command::new("sh")
         .arg("tests/deploy/tools/systemd.sh")
         .arg(shared));
-    let log = std::fs::read_to_string(shared.join("said")).unwrap_or_default();
+    let log = std::fs::read_to_string(shared.join("output")).unwrap_or_default();
     assert_eq!(
         std::fs::read_to_string(shared.join("status")).unwrap_or_default(),
         "0\n",
         "{}\n{log}",
-        said(&output)
+        all_output(&output)
     );
     log
 }
 
-/// The unit with this drop-in, in a folder as systemd would find them.
-fn unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
+/// Writes the unit and a drop-in into a folder and returns the path of the unit.
+fn write_unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
     let unit = folder.join("ringcentral-exporter.service");
-    let below = folder.join("ringcentral-exporter.service.d");
-    std::fs::create_dir_all(&below).unwrap();
-    let here = std::fs::canonicalize(PROGRAM).unwrap();
-    let put = |text: &str| text.replace(INSTALLED, here.to_str().unwrap());
-    std::fs::write(&unit, put(&text(UNIT))).unwrap();
-    std::fs::write(below.join("accounts.conf"), put(drop_in)).unwrap();
+    let drop_in_folder = folder.join("ringcentral-exporter.service.d");
+    std::fs::create_dir_all(&drop_in_folder).unwrap();
+    let program = std::fs::canonicalize(PROGRAM).unwrap();
+    let with_program = |text: &str| text.replace(INSTALLED_PROGRAM, program.to_str().unwrap());
+    std::fs::write(&unit, with_program(&read(UNIT))).unwrap();
+    std::fs::write(drop_in_folder.join("accounts.conf"), with_program(drop_in)).unwrap();
     unit
 }
 
 #[test]
-fn systemd_understands_the_drop_in_for_accounts_and_exposes_no_more() {
+fn accounts_drop_in_is_valid_and_not_more_exposed() {
     let folder = tempfile::tempdir().unwrap();
-    let unit = unit_with(&text(ACCOUNTS), folder.path());
-    let verdict = |unit: &Path| {
-        said(&run(Command::new("systemd-analyze")
+    let unit = write_unit_with(&read(ACCOUNTS_DROP_IN), folder.path());
+    let verify = |unit: &Path| {
+        all_output(&run(Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(unit)))
     };
-    assert_eq!(verdict(&unit), "");
-    let exposed = printed(&mut security(&["--threshold=11"], &unit));
+    assert_eq!(verify(&unit), "");
+    let exposed = run_ok(&mut analyze_security(&["--threshold=11"], &unit));
     assert!(
         exposed.contains("Overall exposure level for ringcentral-exporter.service: 1.1 OK"),
         "{exposed}"
     );
-    unit_with(
-        &text(ACCOUNTS).replace("SupplementaryGroups=", "SupplementaryGroup="),
+    write_unit_with(
+        &read(ACCOUNTS_DROP_IN).replace("SupplementaryGroups=", "SupplementaryGroup="),
         folder.path(),
     );
-    assert!(verdict(&unit).contains("SupplementaryGroup"));
+    assert!(verify(&unit).contains("SupplementaryGroup"));
 }
 
-/// What the drop-in leaves of the unit's one account, and which file of accounts it names.
-const LEFT_OVER: &str = "\
+/// Shell lines that save the properties of the unit that concern accounts.
+const SAVE_PROPERTIES: &str = "\
     systemctl show --property=Environment --property=EnvironmentFiles --property=LoadCredential --property=ExecStart \
     ringcentral-exporter >/run/shared/before\n";
 
 #[test]
-fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
-    must_be_root();
+fn accounts_drop_in_removes_the_single_account() {
+    assert_root();
     let commands = commands_for_accounts();
     let install = commands
         .into_iter()
@@ -230,55 +251,59 @@ fn the_drop_in_for_accounts_leaves_nothing_of_the_one_account() {
     let install: Vec<_> = install
         .map(|line| line.replace("-g ringcentral-accounts ", ""))
         .collect();
-    let show = |install: &[String]| {
+    let saved_properties = |install: &[String]| {
         let folder = tempfile::tempdir().unwrap();
-        boot(
+        run_in_systemd(
             folder.path(),
-            &(steps(install) + "systemctl daemon-reload\n" + LEFT_OVER),
+            &(script(install) + "systemctl daemon-reload\n" + SAVE_PROPERTIES),
         );
-        text(folder.path().join("before"))
+        read(folder.path().join("before"))
     };
-    let left = |shown: &str| {
+    let has_account = |properties: &str| {
         ["RC_", "environment", "client-secret"]
             .iter()
-            .any(|word| shown.contains(word))
+            .any(|word| properties.contains(word))
     };
-    let with = show(&install);
+    let with_drop_in = saved_properties(&install);
     assert!(
-        !left(&with)
-            && with.contains("--config.file=/etc/ringcentral-exporter/accounts/accounts.yml"),
-        "{with}"
+        !has_account(&with_drop_in)
+            && with_drop_in
+                .contains("--config.file=/etc/ringcentral-exporter/accounts/accounts.yml"),
+        "{with_drop_in}"
     );
-    let without = show(&install[..2]);
-    assert!(left(&without), "the unit alone has an account: {without}");
+    let without_drop_in = saved_properties(&install[..2]);
+    assert!(
+        has_account(&without_drop_in),
+        "the unit without the drop-in has an account: {without_drop_in}"
+    );
 }
 
 #[test]
-fn the_steps_for_many_accounts_run_it_under_a_real_systemd() {
-    must_be_root();
+fn many_accounts_steps_run_the_exporter() {
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
-    let log = boot(
+    let log = run_in_systemd(
         folder.path(),
-        &(steps(&commands_for_accounts()) + AFTERWARDS),
+        &(script(&commands_for_accounts()) + SAVE_STATE),
     );
     assert!(
         log.contains("\nringcentral_up{account=\"acme\"} 1\n"),
         "{log}"
     );
     assert!(
-        text(shared("journal")).contains("configuration reloaded"),
+        read(shared("journal")).contains("configuration reloaded"),
         "{log}"
     );
-    confined(&text(shared("process")));
+    assert_confined(&read(shared("process")));
     assert!(
-        text(shared("before")).contains("\nNRestarts=0\n")
-            && text(shared("after")).contains("\nResult=success\n")
+        read(shared("before")).contains("\nNRestarts=0\n")
+            && read(shared("after")).contains("\nResult=success\n")
     );
 }
 
-/// What the unit promises, seen from beside it; then its end.
-const AFTERWARDS: &str = "\
+/// Shell lines that save the state of the running exporter and stop the exporter.
+const SAVE_STATE: &str = "\
     curl -s http://localhost:10072/metrics >/run/shared/metrics\n\
     systemctl show ringcentral-exporter >/run/shared/before\n\
     cat /proc/$(systemctl show --property=MainPID --value ringcentral-exporter)/status >/run/shared/process\n\
@@ -286,24 +311,27 @@ const AFTERWARDS: &str = "\
     systemctl show ringcentral-exporter >/run/shared/after\n\
     journalctl --no-pager --output=cat --unit ringcentral-exporter >/run/shared/journal\n";
 
-/// A call of the system that the unit forbids ends the program here, where it would only fail.
-const STRICTER: &str = "[Service]\nSystemCallErrorNumber=\n";
+/// Drop-in with which a forbidden system call kills the program instead of failing.
+const STRICT_DROP_IN: &str = "[Service]\nSystemCallErrorNumber=\n";
 
 #[test]
-fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
-    must_be_root();
+fn readme_steps_run_the_exporter_in_the_sandbox() {
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let shared = |name: &str| folder.path().join(name);
-    let log = boot(folder.path(), &(steps(&commands()) + AFTERWARDS));
+    let log = run_in_systemd(
+        folder.path(),
+        &(script(&commands_for_one_account()) + SAVE_STATE),
+    );
     assert!(
         log.contains("\nringcentral_up{account=\"default\"} 1\n"),
         "{log}"
     );
     assert!(
-        text(shared("metrics")).contains("\nprocess_start_time_seconds "),
+        read(shared("metrics")).contains("\nprocess_start_time_seconds "),
         "{log}"
     );
-    let journal = text(shared("journal"));
+    let journal = read(shared("journal"));
     for message in [
         "first fetch succeeded",
         "configuration reloaded",
@@ -311,21 +339,21 @@ fn the_steps_of_the_readme_run_it_in_its_sandbox_under_a_real_systemd() {
     ] {
         assert!(journal.contains(message), "{message} in {journal}");
     }
-    confined(&text(shared("process")));
-    let before = text(shared("before"));
+    assert_confined(&read(shared("process")));
+    let before = read(shared("before"));
     assert!(
         before.contains("\nActiveState=active\n") && before.contains("\nNRestarts=0\n"),
         "{before}"
     );
-    let after = text(shared("after"));
+    let after = read(shared("after"));
     assert!(
         after.contains("\nResult=success\n") && after.contains("\nExecMainStatus=0\n"),
         "{after}"
     );
 }
 
-/// What the kernel says of a process that is nobody, has no rights and gets none.
-fn confined(status: &str) {
+/// Asserts that a process has a dynamic user and no capabilities and cannot gain any.
+fn assert_confined(status: &str) {
     let field = |name: &str| {
         status
             .lines()
@@ -341,7 +369,7 @@ fn confined(status: &str) {
         .unwrap();
     assert!(
         (61_184..=65_519).contains(&user),
-        "a user of systemd's own: {user}"
+        "a dynamic user of systemd: {user}"
     );
     assert_eq!(
         [field("CapEff:"), field("CapBnd:"), field("CapAmb:")],
@@ -350,9 +378,9 @@ fn confined(status: &str) {
     assert_eq!([field("NoNewPrivs:"), field("Seccomp:")], ["1", "2"]);
 }
 
-/// What stands in the README's drop-in for TLS.
-fn drop_in() -> String {
-    let readme = text(README);
+/// Returns the drop-in for TLS in the README.
+fn tls_drop_in() -> String {
+    let readme = read(README);
     readme
         .split("```ini\n")
         .skip(1)
@@ -362,8 +390,8 @@ fn drop_in() -> String {
         .to_owned()
 }
 
-/// A web configuration with its certificate, where the README has them.
-const TLS: &str = "\
+/// Shell lines that install a web configuration with its certificate, as in the README.
+const INSTALL_TLS: &str = "\
     install -m 600 /run/shared/server.crt /run/shared/server.key /run/shared/web.yml /etc/ringcentral-exporter/\n\
     mkdir /etc/systemd/system/ringcentral-exporter.service.d\n\
     cp /run/shared/tls.conf /etc/systemd/system/ringcentral-exporter.service.d/\n\
@@ -373,8 +401,8 @@ const TLS: &str = "\
     curl -s --cacert /run/shared/server.crt https://localhost:10072/metrics | grep ^ringcentral_up\n";
 
 #[test]
-fn with_the_drop_in_of_the_readme_it_speaks_tls_with_certificates_that_only_root_can_read() {
-    must_be_root();
+fn tls_drop_in_serves_tls_with_root_only_files() {
+    assert_root();
     let folder = tempfile::tempdir().unwrap();
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let web = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n".to_owned();
@@ -382,16 +410,16 @@ fn with_the_drop_in_of_the_readme_it_speaks_tls_with_certificates_that_only_root
         ("server.crt", key.cert.pem()),
         ("server.key", key.signing_key.serialize_pem()),
         ("web.yml", web),
-        ("tls.conf", drop_in()),
+        ("tls.conf", tls_drop_in()),
     ];
     files
         .into_iter()
         .for_each(|(name, content)| std::fs::write(folder.path().join(name), content).unwrap());
-    let install: Vec<_> = commands()
+    let install: Vec<_> = commands_for_one_account()
         .into_iter()
         .filter(|command| command.starts_with("install"))
         .collect();
-    let log = boot(folder.path(), &(steps(&install) + TLS));
+    let log = run_in_systemd(folder.path(), &(script(&install) + INSTALL_TLS));
     assert!(
         log.contains("\nringcentral_up{account=\"default\"} 1\n"),
         "{log}"

@@ -1,4 +1,4 @@
-//! The example of a web configuration, laid out as the hardened overlay mounts it: the exporter takes it, and speaks TLS.
+//! The exporter with the example web configuration, in the folders that the hardened overlay mounts.
 
 use std::fs;
 use std::path::Path;
@@ -7,16 +7,18 @@ use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, output, pointed_at};
-use crate::tools::text;
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator, output};
+use crate::tools::read;
 
+/// Example web configuration.
 const EXAMPLE: &str = "deploy/kubernetes/components/web-tls/web.example.yaml";
+/// Password of the scraper.
 const PASSWORD: &str = "change me";
-/// The name that the ServiceMonitor asks for stands beside the one that can be reached here.
+/// Names in the certificate: that of the ServiceMonitor and the one that the test uses.
 const NAMES: [&str; 2] = ["ringcentral-exporter", "localhost"];
 
-/// The two Secrets as folders; gives the certificate.
-fn mounted(folder: &Path, web: &str) -> String {
+/// Writes the two Secrets as folders and returns the certificate.
+fn write_secrets(folder: &Path, web: &str) -> String {
     let key = rcgen::generate_simple_self_signed(NAMES.map(str::to_owned)).unwrap();
     let files = [
         ("web/web.yaml", web),
@@ -30,16 +32,18 @@ fn mounted(folder: &Path, web: &str) -> String {
     key.cert.pem()
 }
 
-async fn account() -> Simulator {
+/// Starts a simulated account.
+async fn start_simulator() -> Simulator {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Simulator::start(listener, Scenario::normal(), 1).unwrap()
 }
 
 #[tokio::test]
-async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
-    let (folder, account) = (tempfile::tempdir().unwrap(), account().await);
-    let web = text(EXAMPLE).replace("HASH", &bcrypt::hash(PASSWORD, 10).unwrap());
-    let certificate = mounted(folder.path(), &web);
+async fn example_with_own_hash_enables_tls_and_basic_auth() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = start_simulator().await;
+    let web = read(EXAMPLE).replace("HASH", &bcrypt::hash(PASSWORD, 10).unwrap());
+    let certificate = write_secrets(folder.path(), &web);
     let file = folder.path().join("web/web.yaml");
     let arguments = [
         "serve",
@@ -47,23 +51,29 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
         "--web.config.file",
         file.to_str().unwrap(),
     ];
-    let mut program = ExporterProcess::start(pointed_at(&account, &arguments));
-    let port = program.url().await.rsplit_once(':').unwrap().1.to_owned();
+    let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &arguments));
+    let port = exporter
+        .wait_for_url()
+        .await
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .to_owned();
     let client = http_client(
         &"https://localhost".parse().unwrap(),
         Some(certificate.as_bytes()),
     )
     .unwrap();
-    let ask = |path: &str| client.get(format!("https://localhost:{port}{path}"));
-    assert_eq!(ask("/metrics").send().await.unwrap().status(), 401);
-    assert_eq!(ask("/-/healthy").send().await.unwrap().status(), 200);
-    let scraped = ask("/metrics")
+    let request = |path: &str| client.get(format!("https://localhost:{port}{path}"));
+    assert_eq!(request("/metrics").send().await.unwrap().status(), 401);
+    assert_eq!(request("/-/healthy").send().await.unwrap().status(), 200);
+    let response = request("/metrics")
         .basic_auth("prometheus", Some(PASSWORD))
         .send()
         .await
         .unwrap();
     assert!(
-        scraped
+        response
             .text()
             .await
             .unwrap()
@@ -72,9 +82,10 @@ async fn the_example_with_a_hash_of_ones_own_gives_tls_and_a_login() {
 }
 
 #[tokio::test]
-async fn the_example_as_it_is_admits_nobody() {
-    let (folder, account) = (tempfile::tempdir().unwrap(), account().await);
-    mounted(folder.path(), &text(EXAMPLE));
+async fn unmodified_example_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = start_simulator().await;
+    write_secrets(folder.path(), &read(EXAMPLE));
     let file = folder.path().join("web/web.yaml");
     let arguments = [
         "serve",
@@ -82,7 +93,7 @@ async fn the_example_as_it_is_admits_nobody() {
         "--web.config.file",
         file.to_str().unwrap(),
     ];
-    let (code, _, log) = output(pointed_at(&account, &arguments)).await;
+    let (code, _, log) = output(command_for_simulator(&simulator, &arguments)).await;
     assert_eq!(code, Some(2));
     assert!(log.contains("basic_auth_users"), "{log}");
 }

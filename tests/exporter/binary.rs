@@ -7,7 +7,7 @@ use ringcentral_exporter::simulator::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::common::exporter_process::{ExporterProcess, command, output, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::common::http;
 use crate::rig::loopback;
 
@@ -20,7 +20,11 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
     let simulator = simulator().await;
     let taken = loopback().await;
     let address = taken.local_addr().unwrap().to_string();
-    let (code, _, log) = output(pointed_at(&simulator, &["--web.listen-address", &address])).await;
+    let (code, _, log) = output(command_for_simulator(
+        &simulator,
+        &["--web.listen-address", &address],
+    ))
+    .await;
     assert_eq!(code, Some(1));
     assert!(
         log.contains(&format!(
@@ -33,11 +37,11 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
 #[tokio::test]
 async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
     let simulator = simulator().await;
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let text = http()
         .get(format!("{url}/metrics"))
         .send()
@@ -51,7 +55,7 @@ async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_bac
         "{text}"
     );
     program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(0));
+    assert_eq!(program.wait_for_exit().await.code(), Some(0));
     let revoked = simulator
         .journal()
         .into_iter()
@@ -65,9 +69,11 @@ async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_bac
 #[tokio::test]
 async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() {
     let simulator = simulator().await;
-    let mut program =
-        ExporterProcess::start(pointed_at(&simulator, &["--web.listen-address", ":0"]));
-    let url = program.url().await;
+    let mut program = ExporterProcess::start(command_for_simulator(
+        &simulator,
+        &["--web.listen-address", ":0"],
+    ));
+    let url = program.wait_for_url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["127.0.0.1", "[::1]"] {
         let reply = http()
@@ -84,15 +90,15 @@ async fn a_stop_answers_the_scrape_in_flight() {
     let simulator = simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
     sleep(Duration::from_millis(300)).await;
     program.signal("INT").await;
-    program.logs("stopping").await;
+    program.wait_for_log("stopping").await;
     sleep(Duration::from_millis(100)).await;
     http()
         .get(format!("{url}/-/healthy"))
@@ -104,25 +110,25 @@ async fn a_stop_answers_the_scrape_in_flight() {
         text.contains("ringcentral_up{account=\"default\"} 1"),
         "{text}"
     );
-    assert_eq!(program.ends().await.code(), Some(0));
+    assert_eq!(program.wait_for_exit().await.code(), Some(0));
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let simulator = simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
     sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     program.signal("TERM").await;
-    program.logs("stopping").await;
+    program.wait_for_log("stopping").await;
     program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(1));
+    assert_eq!(program.wait_for_exit().await.code(), Some(1));
     assert!(
         started.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -137,7 +143,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
     let refusal = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
     simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &[
             "--web.listen-address",
@@ -146,9 +152,9 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
             "trace",
         ],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     http().get(format!("{url}/metrics")).send().await.unwrap();
-    let line = program.logs("fetch failed").await;
+    let line = program.wait_for_log("fetch failed").await;
     for part in [
         "level=warn",
         "account=default",
@@ -162,7 +168,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     }
     let page = http().get(&url).send().await.unwrap().text().await.unwrap();
     program.signal("TERM").await;
-    program.ends().await;
+    program.wait_for_exit().await;
     for secret in [simulator.client_secret(), simulator.jwt()] {
         assert!(!program.log.contains(&secret) && !page.contains(&secret));
     }
@@ -177,13 +183,13 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
 #[tokio::test]
 async fn a_hangup_ends_nothing() {
     let simulator = simulator().await;
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     program.signal("HUP").await;
-    program.logs("configuration reloaded").await;
+    program.wait_for_log("configuration reloaded").await;
     assert_eq!(
         http()
             .get(format!("{url}/-/healthy"))
@@ -198,13 +204,13 @@ async fn a_hangup_ends_nothing() {
 #[tokio::test]
 async fn the_first_good_fetch_is_told() {
     let simulator = simulator().await;
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     http().get(format!("{url}/metrics")).send().await.unwrap();
-    let line = program.logs("first fetch succeeded").await;
+    let line = program.wait_for_log("first fetch succeeded").await;
     assert!(
         line.contains(&format!("account_id={}", simulator.account_id())),
         "{line}"
@@ -220,8 +226,8 @@ async fn json_lines_are_json() {
         "--log.format",
         "json",
     ];
-    let mut program = ExporterProcess::start(pointed_at(&simulator, &arguments));
-    let line = program.logs("listening").await;
+    let mut program = ExporterProcess::start(command_for_simulator(&simulator, &arguments));
+    let line = program.wait_for_log("listening").await;
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
         (line["level"].as_str(), line["message"].as_str()),
@@ -232,12 +238,12 @@ async fn json_lines_are_json() {
 #[tokio::test]
 async fn a_server_without_tls_needs_no_root_certificates() {
     let simulator = simulator().await;
-    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
+    let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("SSL_CERT_FILE", "/nonexistent")
         .env("SSL_CERT_DIR", "/nonexistent");
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let text = http()
         .get(format!("{url}/metrics"))
         .send()

@@ -26,7 +26,7 @@ async fn every_scenario_shows_calls() {
             .count();
         assert!(records > 10, "{scenario}: {records} series");
         program.signal("TERM").await;
-        assert_eq!(program.ends().await.code(), Some(0), "{scenario}");
+        assert_eq!(program.wait_for_exit().await.code(), Some(0), "{scenario}");
     }
 }
 
@@ -46,7 +46,7 @@ async fn what_it_prints_lets_another_exporter_in() {
     let mut second = command(&["--web.listen-address", "127.0.0.1:0"]);
     second.envs(&variables);
     let mut program = ExporterProcess::start(second);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let text = http()
         .get(format!("{url}/metrics"))
         .send()
@@ -69,7 +69,7 @@ async fn variables_about_an_account_do_not_disturb_it() {
         .env("RC_JWT", "x")
         .env("RC_JWT_FILE", "/nonexistent");
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     assert_eq!(
         http()
             .get(format!("{url}/-/ready"))

@@ -14,7 +14,7 @@ use crate::scrapes::unlimited;
 
 /// A standing account in which every scrape may fetch.
 fn still() -> Scenario {
-    ManualClock::new().scenario(Scenario {
+    ManualClock::new().attach_to(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     })
@@ -25,7 +25,7 @@ async fn the_first_scrape_waits_for_it_and_it_is_read_once() {
     let rig = Rig::start(still()).await;
     let truth = rig.truth().await;
     for _ in 0..3 {
-        assert_eq!(rig.scrape().await.calls(), truth);
+        assert_eq!(rig.scrape().await.call_samples(), truth);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(rig.count(Operation::Extensions), 1);
@@ -43,7 +43,7 @@ async fn all_its_pages_are_read() {
         ..still()
     })
     .await;
-    assert_eq!(rig.scrape().await.calls(), rig.truth().await);
+    assert_eq!(rig.scrape().await.call_samples(), rig.truth().await);
     assert!(rig.count(Operation::Extensions) >= 4);
 }
 
@@ -63,7 +63,9 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
     for _ in 0..3 {
         let scraped = rig.scrape().await;
         assert_eq!(scraped.value("ringcentral_up{account=\"no_list\"}"), 1.0);
-        assert!(!scraped.calls().is_empty() && !scraped.text.contains("directory_timestamp"));
+        assert!(
+            !scraped.call_samples().is_empty() && !scraped.text.contains("directory_timestamp")
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(
@@ -89,13 +91,17 @@ async fn a_list_that_hangs_costs_the_first_scrape_its_deadline_and_shows_the_fal
     rig.simulator
         .inject(Fault::once(Operation::Extensions, FaultKind::Hang));
     let first = rig.scrape_within("2").await;
-    assert!(first.took < Duration::from_secs(2), "{:?}", first.took);
+    assert!(
+        first.elapsed < Duration::from_secs(2),
+        "{:?}",
+        first.elapsed
+    );
     assert_eq!(
         (first.status, first.up()),
         (200, 1.0),
         "the calls are known already"
     );
-    assert!(!first.calls().is_empty());
+    assert!(!first.call_samples().is_empty());
 }
 
 #[tokio::test]
@@ -137,7 +143,7 @@ async fn the_label_can_show_ids() {
         .map(|extension| extension.id.to_string())
         .collect();
     let scraped = rig.scrape().await;
-    let shown = scraped.calls().into_keys().filter_map(|series| {
+    let shown = scraped.call_samples().into_keys().filter_map(|series| {
         let (_, rest) = series.split_once("extension=\"")?;
         Some(rest.trim_end_matches("\"}").to_owned())
     });
@@ -154,7 +160,7 @@ async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
     let scraped = rig.scrape().await;
     let folded =
         scraped.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
-    let calls = scraped.calls();
+    let calls = scraped.call_samples();
     let count = |wanted: &dyn Fn(&str) -> bool| -> f64 {
         calls
             .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ringcentral_exporter::simulator::Scenario;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
 use crate::rig::loopback;
 
@@ -33,7 +33,7 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
     };
     let simulator =
         ringcentral_exporter::simulator::Simulator::start(loopback().await, busy, 1).unwrap();
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &[
             "--web.listen-address=127.0.0.1:0",
@@ -42,7 +42,7 @@ async fn every_metric_is_documented_and_every_documented_metric_exists() {
             "--metrics.extension-calls",
         ],
     ));
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     assert_eq!(exposed(&get(&format!("{url}/metrics")).await), documented());
 }
 

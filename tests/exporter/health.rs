@@ -4,7 +4,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::common::exporter_process::{ExporterProcess, command, output, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::rig::loopback;
 
 /// What `health` says of an address: exit code and the line without the program's name.
@@ -42,9 +42,11 @@ async fn peer(answer: &'static str) -> String {
 #[tokio::test]
 async fn a_running_exporter_is_healthy_on_all_its_interfaces_and_ringcentral_is_not_asked() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
-    let mut program =
-        ExporterProcess::start(pointed_at(&simulator, &["--web.listen-address", ":0"]));
-    let url = program.url().await;
+    let mut program = ExporterProcess::start(command_for_simulator(
+        &simulator,
+        &["--web.listen-address", ":0"],
+    ));
+    let url = program.wait_for_url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["", "0.0.0.0", "[::]", "127.0.0.1", "[::1]", "localhost"] {
         assert_eq!(

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
 use crate::rig::{Rig, loopback};
 
@@ -62,7 +62,7 @@ async fn a_company_ca_is_believed_once_its_file_is_given() {
     let rig = behind_tls(true).await;
     let scraped = rig.scrape().await;
     assert_eq!(scraped.up(), 1.0, "{}", scraped.text);
-    assert!(!scraped.calls().is_empty());
+    assert!(!scraped.call_samples().is_empty());
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
             "after {bytes} bytes:\n{}",
             scraped.text
         );
-        assert!(scraped.calls().is_empty());
+        assert!(scraped.call_samples().is_empty());
     }
 }
 
@@ -135,7 +135,7 @@ async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
 async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
     let proxy = simulator.url().replace("http://", "http://user:sesame@");
-    let mut command = pointed_at(
+    let mut command = command_for_simulator(
         &simulator,
         &[
             "--web.listen-address",
@@ -149,14 +149,14 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
         .env("HTTP_PROXY", &proxy);
     command.env("http_proxy", &proxy);
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     let text = get(&format!("{url}/metrics")).await;
     assert!(
         text.contains("\nringcentral_up{account=\"default\"} 1\n"),
         "{text}"
     );
     program.signal("TERM").await;
-    program.ends().await;
+    program.wait_for_exit().await;
     assert!(!program.log.contains("sesame"), "{}", program.log);
     assert!(program.log.contains("asked without TLS"), "{}", program.log);
 }
@@ -164,19 +164,19 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
 #[tokio::test]
 async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
     let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
-    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
+    let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env(name, "http://127.0.0.1:9");
     }
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     assert!(
         get(&format!("{url}/metrics"))
             .await
             .contains("\nringcentral_up{account=\"default\"} 1\n")
     );
 
-    let mut command = pointed_at(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
+    let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("RC_SERVER_URL", "http://platform.ringcentral.invalid")
         .env("NO_PROXY", "ringcentral.invalid");
@@ -184,7 +184,7 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
         .env("HTTP_PROXY", simulator.url())
         .env("http_proxy", simulator.url());
     let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let url = program.wait_for_url().await;
     assert!(
         get(&format!("{url}/metrics"))
             .await
@@ -211,7 +211,7 @@ async fn a_name_that_does_not_resolve_is_a_failed_connection() {
     // A resolver that is silent for ten seconds makes it a time-out.
     let failed = scraped.failures("token", "connect") + scraped.failures("token", "timeout");
     assert!(
-        failed == 1.0 || scraped.took > Duration::from_secs(9),
+        failed == 1.0 || scraped.elapsed > Duration::from_secs(9),
         "{}",
         scraped.text
     );

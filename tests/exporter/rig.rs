@@ -176,12 +176,12 @@ impl Rig {
 
     /// What the families about calls must hold now, while the account's clock stands.
     pub async fn truth(&self) -> BTreeMap<String, f64> {
-        oracle::of(&self.simulator, "default").await
+        oracle::expected_samples(&self.simulator, "default").await
     }
 
     /// The account's numbers by id.
-    pub fn numbers(&self) -> oracle::Numbers {
-        oracle::numbers_of(&self.simulator)
+    pub fn numbers(&self) -> oracle::ExtensionNumbers {
+        oracle::extension_numbers(&self.simulator)
     }
 
     /// The requests that the simulated account saw.

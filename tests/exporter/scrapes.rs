@@ -27,7 +27,7 @@ pub fn unlimited() -> Limits {
 /// Scrapes at several instants and compares all families about calls with the truth of each.
 async fn shows_the_truth(scenario: Scenario, steps: u32) {
     let clock = ManualClock::new();
-    let rig = Rig::start(clock.scenario(Scenario {
+    let rig = Rig::start(clock.attach_to(Scenario {
         limits: unlimited(),
         ..scenario
     }))
@@ -35,7 +35,7 @@ async fn shows_the_truth(scenario: Scenario, steps: u32) {
     for step in 0..steps {
         let scraped = rig.scrape().await;
         let truth = rig.truth().await;
-        assert_eq!(scraped.calls(), truth, "step {step}");
+        assert_eq!(scraped.call_samples(), truth, "step {step}");
         assert_eq!((scraped.status, scraped.up()), (200, 1.0));
         assert!(
             truth.len() > 10,
@@ -133,7 +133,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
         admin: false,
         ..Scenario::normal()
     };
-    let scenario = clock.scenario(Scenario {
+    let scenario = clock.attach_to(Scenario {
         limits: unlimited(),
         ..busy
     });
@@ -150,7 +150,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
         let scraped = rig.scrape().await;
         let mut truth = rig.truth().await;
         truth.retain(|series, _| series.contains(&own));
-        let mut shown = scraped.calls();
+        let mut shown = scraped.call_samples();
         shown.retain(|series, _| series.contains("extension=\""));
         seen += truth.len();
         assert_eq!(shown, truth);
@@ -168,7 +168,7 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
 #[tokio::test]
 async fn without_the_label_extension_the_counts_add_up() {
     let clock = ManualClock::new();
-    let rig = Rig::configured(clock.scenario(Scenario::normal()), |config| {
+    let rig = Rig::configured(clock.attach_to(Scenario::normal()), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
@@ -261,12 +261,12 @@ async fn at_its_deadline_a_scrape_is_answered_and_the_fetch_goes_on() {
         "login and page take 1.2 s"
     );
     assert!(
-        early.took < Duration::from_secs(1),
+        early.elapsed < Duration::from_secs(1),
         "Prometheus would have given up: {:?}",
-        early.took
+        early.elapsed
     );
     assert!(
-        early.calls().is_empty(),
+        early.call_samples().is_empty(),
         "nothing is known yet, and zero would be a lie"
     );
     let late = rig.scrape().await;

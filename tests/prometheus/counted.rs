@@ -8,8 +8,8 @@ use ringcentral_exporter::simulator::{Operation, Record, Scenario, Simulator};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
-use crate::common::prometheus::Server;
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::common::prometheus::PrometheusServer;
 
 /// The pair of a record, as the series has it.
 fn pair(record: &Record) -> (String, String) {
@@ -39,15 +39,15 @@ async fn three_minutes_of_a_busy_account_increase_by_what_ended() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let simulator = Simulator::start(listener, busy, 3).unwrap();
-    let mut program = ExporterProcess::start(pointed_at(
+    let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
-    let url = program.url().await;
-    let prometheus = Server::start(&[&url], Duration::from_secs(10)).await;
+    let url = program.wait_for_url().await;
+    let prometheus = PrometheusServer::start(&[&url], Duration::from_secs(10)).await;
     sleep(Duration::from_secs(170)).await;
     program.signal("TERM").await;
-    program.ends().await;
+    program.wait_for_exit().await;
 
     let journal = simulator
         .journal()
@@ -63,19 +63,19 @@ async fn three_minutes_of_a_busy_account_increase_by_what_ended() {
 
     let counters = "ringcentral_calls_ended_total[10m]";
     let latest = prometheus
-        .by_labels(
+        .values_by_labels(
             &format!("last_over_time({counters})"),
             ["direction", "result"],
         )
         .await;
     let earliest = prometheus
-        .by_labels(
+        .values_by_labels(
             &format!("min_over_time({counters})"),
             ["direction", "result"],
         )
         .await;
     let increase = prometheus
-        .by_labels(&format!("increase({counters})"), ["direction", "result"])
+        .values_by_labels(&format!("increase({counters})"), ["direction", "result"])
         .await;
     for (pair, ended) in &truth {
         let grown = latest[pair] - earliest[pair];

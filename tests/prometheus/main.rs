@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use common::demo;
 use common::oracle::{self, CALL_FAMILIES};
-use common::prometheus::Server;
+use common::prometheus::PrometheusServer;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -43,28 +43,28 @@ async fn listed_for(simulator: &str, journal: &[Value], taken: f64) -> Vec<Value
         .into_iter()
         .find(|entry| (-0.002..1.0).contains(&(arrived(entry) - taken)))
         .unwrap();
-    oracle::listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
+    oracle::fetch_listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
 }
 
 #[tokio::test]
 async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
     let (_demo, url, variables) = demo::start(&[]).await;
     let simulator = &variables["RC_SERVER_URL"];
-    let prometheus = Server::start(&[&url], Duration::from_secs(5)).await;
+    let prometheus = PrometheusServer::start(&[&url], Duration::from_secs(5)).await;
     sleep(Duration::from_secs(65)).await;
     assert_eq!(
         prometheus.values("up").await.values().collect::<Vec<_>>(),
         [&1.0]
     );
     let journal = journal(simulator).await;
-    let numbers = oracle::numbers(&variables).await;
+    let numbers = oracle::fetch_extension_numbers(&variables).await;
     let scrapes = prometheus
-        .scrapes("ringcentral_snapshot_timestamp_seconds")
+        .samples_with_times("ringcentral_snapshot_timestamp_seconds")
         .await;
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
     let mut ever = BTreeSet::new();
     for (at, taken) in &scrapes {
-        let truth = oracle::samples(
+        let truth = oracle::samples_for(
             "default",
             &listed_for(simulator, &journal, *taken).await,
             &numbers,
@@ -122,8 +122,8 @@ fn promtool_is_silent(exposition: &str) {
 async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
     let (_demo, url, variables) = demo::start(&["--demo.seed", "2"]).await;
     let pair = [
-        Server::start(&[&url], Duration::from_secs(5)).await,
-        Server::start(&[&url], Duration::from_secs(5)).await,
+        PrometheusServer::start(&[&url], Duration::from_secs(5)).await,
+        PrometheusServer::start(&[&url], Duration::from_secs(5)).await,
     ];
     sleep(Duration::from_secs(180)).await;
     let journal = journal(&variables["RC_SERVER_URL"]).await;
@@ -141,7 +141,7 @@ async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
         fetches.len()
     );
     for server in &pair {
-        let ups = server.scrapes("ringcentral_up").await;
+        let ups = server.samples_with_times("ringcentral_up").await;
         assert!(
             ups.len() >= 34 && ups.iter().all(|(_, up)| *up == 1.0),
             "{ups:?}"

@@ -1,6 +1,4 @@
-//! Business hours as a calendar with time zones knows them.
-//!
-//! Owns: what is right. Refuses to know: the rule.
+//! Business hours computed with a time zone database, as the expected result of the business hours rule.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,20 +7,21 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// When a company is open.
+/// Opening hours, working days and holidays of a company.
 #[derive(Clone)]
 pub struct Calendar {
     zone: TimeZone,
-    /// Sunday is day 0.
+    /// Working days, where Sunday is 0.
     pub days: Range<i8>,
+    /// Opening hours in local time, in hours since midnight.
     pub hours: Range<f64>,
-    /// Beyond the four that are shipped.
+    /// Holidays in addition to the four in the shipped rule.
     pub holidays: Vec<Date>,
 }
 
 impl Calendar {
-    /// Monday to Friday from 8:00 to 18:00, in a time zone by its name.
-    pub fn of(zone: &str) -> Self {
+    /// Creates a calendar for Monday to Friday, 8:00 to 18:00, in the named time zone.
+    pub fn for_zone(zone: &str) -> Self {
         Self {
             zone: TimeZone::get(zone).unwrap(),
             days: 1..6,
@@ -31,6 +30,7 @@ impl Calendar {
         }
     }
 
+    /// Returns whether the company is open at a Unix time in seconds.
     pub fn is_open(&self, second: i64) -> bool {
         let local = self
             .zone
@@ -40,7 +40,7 @@ impl Calendar {
         self.days.contains(&day) && self.hours.contains(&hour) && !self.is_holiday(local.date())
     }
 
-    /// New Year's Day, Independence Day, Thanksgiving, Christmas, and what was added.
+    /// Returns whether the date is New Year's Day, Independence Day, Thanksgiving, Christmas or in `holidays`.
     fn is_holiday(&self, date: Date) -> bool {
         let thanksgiving = Date::new(date.year(), 11, 1)
             .unwrap()
@@ -51,15 +51,15 @@ impl Calendar {
             || self.holidays.contains(&date)
     }
 
-    /// When it opens on the first day of 2026, or would if it were no holiday.
+    /// Returns the opening time on 1 January 2026, ignoring that the day is a holiday.
     pub fn first_opening(&self) -> Timestamp {
         let midnight = new_year(2026)
             - SignedDuration::from_secs(i64::from(self.zone.to_offset(new_year(2026)).seconds()));
         midnight + SignedDuration::from_secs_f64(self.hours.start * 3600.0)
     }
 
-    /// When the clocks change within a time.
-    pub fn changes(&self, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+    /// Returns the daylight saving time changes between two times.
+    pub fn clock_changes(&self, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         self.zone
             .following(from)
             .map(|change| change.timestamp())
@@ -67,23 +67,24 @@ impl Calendar {
             .collect()
     }
 
-    /// Asserts that this is what was evaluated; says of the first differences when they are.
-    pub fn assert_is(&self, evaluated: &BTreeMap<i64, bool>, what: &str) {
-        let wrong = evaluated
-            .iter()
-            .filter(|(second, open)| self.is_open(**second) != **open);
-        let wrong: Vec<_> = wrong
-            .map(|(second, open)| (self.local(*second), *open))
-            .collect();
+    /// Asserts that the evaluated states match this calendar; the panic message has the first three differences.
+    pub fn assert_matches(&self, evaluated: &BTreeMap<i64, bool>, context: &str) {
+        let mut differences = Vec::new();
+        for (second, open) in evaluated {
+            if self.is_open(*second) != *open {
+                differences.push((self.local_time(*second), *open));
+            }
+        }
         assert!(
-            wrong.is_empty(),
-            "{what}: {} times differ, such as {:?}",
-            wrong.len(),
-            &wrong[..wrong.len().min(3)]
+            differences.is_empty(),
+            "{context}: {} times differ, such as {:?}",
+            differences.len(),
+            &differences[..differences.len().min(3)]
         );
     }
 
-    fn local(&self, second: i64) -> String {
+    /// Formats a Unix time in the time zone of the calendar.
+    fn local_time(&self, second: i64) -> String {
         Timestamp::from_second(second)
             .unwrap()
             .to_zoned_datetime(self.zone.clone())
@@ -91,7 +92,7 @@ impl Calendar {
     }
 }
 
-/// The year's first moment, in UTC.
+/// Returns the start of the year in UTC.
 pub fn new_year(year: i16) -> Timestamp {
     Date::new(year, 1, 1)
         .unwrap()
@@ -100,22 +101,28 @@ pub fn new_year(year: i16) -> Timestamp {
         .timestamp()
 }
 
+/// 24 hours.
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 #[test]
-fn the_calendar_knows_holidays_weekends_and_summer_time() {
-    let new_york = Calendar::of("America/New_York");
-    let at = |time: &str| new_york.is_open(time.parse::<Timestamp>().unwrap().as_second());
+fn calendar_has_holidays_weekends_and_summer_time() {
+    let new_york = Calendar::for_zone("America/New_York");
+    let is_open = |time: &str| new_york.is_open(time.parse::<Timestamp>().unwrap().as_second());
     assert!(
-        at("2026-01-02T13:00:00Z") && !at("2026-01-02T12:59:59Z"),
+        is_open("2026-01-02T13:00:00Z") && !is_open("2026-01-02T12:59:59Z"),
         "standard time"
     );
     assert!(
-        at("2026-06-01T12:00:00Z") && !at("2026-06-01T22:00:00Z"),
+        is_open("2026-06-01T12:00:00Z") && !is_open("2026-06-01T22:00:00Z"),
         "summer time"
     );
     assert!(
-        !at("2026-01-03T15:00:00Z") && !at("2026-11-26T15:00:00Z") && at("2026-11-19T15:00:00Z")
+        !is_open("2026-01-03T15:00:00Z")
+            && !is_open("2026-11-26T15:00:00Z")
+            && is_open("2026-11-19T15:00:00Z")
     );
-    assert_eq!(new_york.changes(new_year(2026), new_year(2028)).len(), 4);
+    assert_eq!(
+        new_york.clock_changes(new_year(2026), new_year(2028)).len(),
+        4
+    );
 }

@@ -1,22 +1,24 @@
-//! Names, labels and texts of the rules follow one pattern.
+//! Conventions for the names, labels and annotations of the rules.
 
 use std::collections::BTreeSet;
 
 use crate::common::markdown;
 use crate::metrics::Metrics;
-use crate::shipped::{self, Rule};
+use crate::rule_files::{self, Rule};
 
-/// Their value is always the same, and no news to anybody.
-const NOTHING_TO_TELL: [&str; 2] = ["RingCentralNoCalls", "RingCentralAccountMissing"];
+/// Alerts whose value is constant, so that their description has no number.
+const ALERTS_WITHOUT_VALUE: [&str; 2] = ["RingCentralNoCalls", "RingCentralAccountMissing"];
+/// Annotations of every alert.
 const ANNOTATIONS: [&str; 3] = ["description", "runbook_url", "summary"];
-/// It ends at once when the file is right; its range outlasts a missed scrape.
-const ENDS_AT_ONCE: &str = "RingCentralReloadFailed";
+/// Alert without `keep_firing_for`, which resolves on a successful reload; its range covers a missed scrape.
+const RESOLVES_IMMEDIATELY: &str = "RingCentralReloadFailed";
+/// Accepted values of the label `severity`.
 const SEVERITIES: [&str; 3] = ["critical", "warning", "info"];
 
 #[tokio::test]
-async fn records_are_named_by_their_labels_their_metric_and_what_is_done_with_it() {
-    let metrics = Metrics::of_the_exporter().await;
-    for record in shipped::records() {
+async fn record_names_are_level_metric_operation() {
+    let metrics = Metrics::from_exporter().await;
+    for record in rule_files::records() {
         let parts: Vec<_> = record.name().split(':').collect();
         assert!(
             parts.len() == 3 && parts.iter().all(|part| is_snake_case(part)),
@@ -24,7 +26,7 @@ async fn records_are_named_by_their_labels_their_metric_and_what_is_done_with_it
             record.name()
         );
         let level: BTreeSet<_> = parts[0].split('_').map(str::to_owned).collect();
-        assert_eq!(level, metrics.labels_of(&record), "{}", record.name());
+        assert_eq!(level, metrics.labels_of_rule(&record), "{}", record.name());
         assert!(
             parts[1].starts_with("ringcentral_") && !parts[1].ends_with("_total"),
             "{}",
@@ -33,6 +35,7 @@ async fn records_are_named_by_their_labels_their_metric_and_what_is_done_with_it
     }
 }
 
+/// Returns whether the text is non-empty snake case.
 fn is_snake_case(part: &str) -> bool {
     !part.is_empty()
         && part
@@ -41,8 +44,8 @@ fn is_snake_case(part: &str) -> bool {
 }
 
 #[test]
-fn alerts_have_a_severity_a_wait_and_three_texts() {
-    for alert in shipped::alerts() {
+fn alerts_have_severity_for_and_three_annotations() {
+    for alert in rule_files::alerts() {
         let name = alert.name();
         let rest = name.strip_prefix("RingCentral").unwrap_or_default();
         let is_camel_case = rest.starts_with(|c: char| c.is_ascii_uppercase());
@@ -60,10 +63,10 @@ fn alerts_have_a_severity_a_wait_and_three_texts() {
             "{name}: {}",
             alert.severity()
         );
-        assert!(alert.waits.is_some(), "{name} has no `for`");
+        assert!(alert.hold_duration.is_some(), "{name} has no `for`");
         assert_eq!(
-            alert.stays.is_some(),
-            name != ENDS_AT_ONCE,
+            alert.keep_firing_for.is_some(),
+            name != RESOLVES_IMMEDIATELY,
             "{name}: `keep_firing_for`"
         );
         assert_eq!(
@@ -74,30 +77,30 @@ fn alerts_have_a_severity_a_wait_and_three_texts() {
     }
 }
 
-/// Alertmanager groups by what does not change, and a summary is the subject of a message.
+/// The summary is the subject of a message, so it must not change while the alert fires.
 #[test]
-fn summaries_have_no_number_that_changes_and_descriptions_have() {
-    for alert in shipped::alerts() {
+fn only_descriptions_have_changing_values() {
+    for alert in rule_files::alerts() {
         let (name, summary, description) = (
             alert.name(),
             alert.annotation("summary"),
             alert.annotation("description"),
         );
-        let in_summary = templates(summary);
+        let summary_templates = templates(summary);
         assert!(
-            in_summary
+            summary_templates
                 .iter()
                 .all(|template| template.starts_with("$labels.")),
-            "{name}: {in_summary:?}"
+            "{name}: {summary_templates:?}"
         );
-        let in_description = templates(description);
-        let tells = in_description
+        let description_templates = templates(description);
+        let has_value = description_templates
             .iter()
-            .any(|one| one.contains("$value") || one.contains("query"));
+            .any(|template| template.contains("$value") || template.contains("query"));
         assert_eq!(
-            tells,
-            !NOTHING_TO_TELL.contains(&name),
-            "{name}: {in_description:?}"
+            has_value,
+            !ALERTS_WITHOUT_VALUE.contains(&name),
+            "{name}: {description_templates:?}"
         );
         assert!(
             summary.len() <= 120 && summary.ends_with(['.', '?']) || summary.ends_with("}}."),
@@ -107,25 +110,25 @@ fn summaries_have_no_number_that_changes_and_descriptions_have() {
 }
 
 #[tokio::test]
-async fn alerts_name_the_account_or_else_the_instance_that_they_are_about() {
-    let metrics = Metrics::of_the_exporter().await;
-    for alert in shipped::alerts() {
-        let labels = metrics.labels_of(&alert);
+async fn alert_texts_name_account_or_instance() {
+    let metrics = Metrics::from_exporter().await;
+    for alert in rule_files::alerts() {
+        let labels = metrics.labels_of_rule(&alert);
         assert_ne!(
             labels.contains("account"),
             labels.contains("instance"),
-            "{}: one of them",
+            "{}: either account or instance",
             alert.name()
         );
-        let about = if labels.contains("account") {
+        let subject = if labels.contains("account") {
             "{{ $labels.account }}"
         } else {
             "{{ $labels.instance }}"
         };
         for text in ["summary", "description"] {
             assert!(
-                alert.annotation(text).contains(about),
-                "the {text} of {} names no {about}",
+                alert.annotation(text).contains(subject),
+                "the {text} of {} does not contain {subject}",
                 alert.name()
             );
         }
@@ -140,18 +143,18 @@ async fn alerts_name_the_account_or_else_the_instance_that_they_are_about() {
 }
 
 #[tokio::test]
-async fn texts_use_labels_that_the_alert_has() {
-    let metrics = Metrics::of_the_exporter().await;
-    for alert in shipped::alerts() {
-        let labels = metrics.labels_of(&alert);
-        for named in alert
+async fn annotations_use_only_labels_of_the_alert() {
+    let metrics = Metrics::from_exporter().await;
+    for alert in rule_files::alerts() {
+        let labels = metrics.labels_of_rule(&alert);
+        for label in alert
             .annotations
             .values()
-            .flat_map(|text| labels_named(text))
+            .flat_map(|text| referenced_labels(text))
         {
             assert!(
-                labels.contains(&named),
-                "{} has no label {named:?}: {labels:?}",
+                labels.contains(&label),
+                "{} has no label {label:?}: {labels:?}",
                 alert.name()
             );
         }
@@ -159,27 +162,27 @@ async fn texts_use_labels_that_the_alert_has() {
 }
 
 #[test]
-fn each_alert_links_to_its_section_of_the_runbook() {
-    let package: Vec<_> = markdown::read("Cargo.toml")
+fn alerts_link_to_their_runbook_section() {
+    let manifest: Vec<_> = markdown::read("Cargo.toml")
         .lines()
         .map(str::to_owned)
         .collect();
-    let repository = package
+    let repository = manifest
         .iter()
         .find_map(|line| line.strip_prefix("repository = "))
         .unwrap()
         .trim_matches('"');
-    for alert in shipped::alerts() {
+    for alert in rule_files::alerts() {
         let section = alert.name().to_lowercase();
         let link = format!("{repository}/blob/main/docs/RUNBOOK.md#{section}");
         assert_eq!(alert.annotation("runbook_url"), link, "{}", alert.name());
     }
 }
 
-/// Two severities of one alert must not differ in more than how bad it is.
+/// The severities of one alert differ only in threshold and duration.
 #[test]
-fn an_alert_of_two_severities_tells_the_same_and_the_worse_one_is_no_slower() {
-    for pair in shipped::alerts()
+fn severities_of_one_alert_share_their_description() {
+    for pair in rule_files::alerts()
         .windows(2)
         .filter(|pair| pair[0].name() == pair[1].name())
     {
@@ -195,14 +198,18 @@ fn an_alert_of_two_severities_tells_the_same_and_the_worse_one_is_no_slower() {
             "{}",
             pair[0].name()
         );
-        assert!(seconds(&pair[1]) <= seconds(&pair[0]), "{}", pair[0].name());
+        assert!(
+            hold_seconds(&pair[1]) <= hold_seconds(&pair[0]),
+            "{}",
+            pair[0].name()
+        );
     }
 }
 
-/// How long it waits; all of them wait for minutes.
-fn seconds(alert: &Rule) -> u32 {
+/// Returns the `for` duration of an alert in seconds; all of them are in minutes.
+fn hold_seconds(alert: &Rule) -> u32 {
     alert
-        .waits
+        .hold_duration
         .as_ref()
         .unwrap()
         .strip_suffix('m')
@@ -212,7 +219,7 @@ fn seconds(alert: &Rule) -> u32 {
         * 60
 }
 
-/// What stands between braces.
+/// Returns the templates in a text, without their braces.
 pub fn templates(text: &str) -> Vec<String> {
     let parts = text.split("{{").skip(1);
     parts
@@ -220,9 +227,10 @@ pub fn templates(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn labels_named(text: &str) -> Vec<String> {
-    let within = templates(text).join(" ");
-    let parts = within.split("$labels.").skip(1);
+/// Returns the labels that the templates in a text refer to.
+fn referenced_labels(text: &str) -> Vec<String> {
+    let expressions = templates(text).join(" ");
+    let parts = expressions.split("$labels.").skip(1);
     parts
         .map(|part| {
             part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))

@@ -1,26 +1,26 @@
-//! The rules, alerts and configurations for Prometheus and Alertmanager as they are shipped, and what their documents say.
+//! Tests of the shipped rules and configurations for Prometheus and Alertmanager, and of their documents.
 //!
-//! | module | what it asks |
+//! | module | content |
 //! |---|---|
-//! | [`shipped`] | nothing: it reads the rules and their unit tests |
-//! | [`accepted`] | does Prometheus' own tool accept them, and do their unit tests pass? |
-//! | [`conventions`] | do names, labels and texts follow one pattern? |
-//! | [`metrics`] | does the exporter have every metric and label that they use? |
-//! | [`caution`] | do alerts keep clear of what is unreliable, and of shares of next to nothing? |
-//! | [`cases`] | is each of them tested? |
-//! | [`runbook`] | does each alert have its section, and does each query there work? |
-//! | [`table`] | does the table of alerts tell the truth? |
-//! | [`zones`], [`calendar`] | are business hours those of a real calendar, in every time zone that is offered? |
-//! | [`edited`] | do the other edits do what is promised? |
-//! | [`routing`] | does the example for Alertmanager silence what it should? |
-//! | [`spread`] | does a real Prometheus scrape each account of many as the shipped configurations say? |
-//! | [`commands`] | do the commands work, the one that fills in the past too? |
+//! | [`rule_files`] | parser for the rules and their unit tests |
+//! | [`promtool`] | promtool accepts rules and configurations, and the unit tests pass |
+//! | [`conventions`] | names, labels and annotations follow one pattern |
+//! | [`metrics`] | every metric and label in a query exists |
+//! | [`alert_design`] | alerts avoid unreliable metrics and ratios of few calls |
+//! | [`unit_tests`] | every rule has unit tests |
+//! | [`runbook`] | every alert has its section, and the queries there are valid |
+//! | [`readme_table`] | the table of alerts matches the rules |
+//! | [`time_zones`], [`calendar`] | business hours match a real calendar in every documented time zone |
+//! | [`business_hours_variants`] | the other documented edits of the business hours work |
+//! | [`routing`] | Alertmanager routes and inhibits as documented |
+//! | [`sharding`] | Prometheus scrapes each account once with the configurations for many accounts |
+//! | [`readme_commands`] | the documented commands work, including the backfill |
 //!
-//! What each rule gives for which samples is for promtool's unit tests beside the rules; what becomes of an alert is for
-//! the program `alerting`.
+//! promtool's unit tests in `deploy/prometheus/tests` check the result of each rule. The target `alerting` checks the
+//! delivery of alerts.
 //!
-//! Needs `prometheus`, `promtool`, `prometheus-alertmanager` and `amtool` on the path; `make tools` sees to them. Takes
-//! about three minutes.
+//! Requires `prometheus`, `promtool`, `prometheus-alertmanager` and `amtool` on the path (`make tools` installs them).
+//! Takes about three minutes.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -31,19 +31,19 @@
     reason = "a test may fail"
 )]
 
-mod accepted;
+mod alert_design;
+mod business_hours_variants;
 mod calendar;
-mod cases;
-mod caution;
-mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod conventions;
-mod edited;
 mod metrics;
+mod promtool;
+mod readme_commands;
+mod readme_table;
 mod routing;
+mod rule_files;
 mod runbook;
-mod shipped;
-mod spread;
-mod table;
-mod zones;
+mod sharding;
+mod time_zones;
+mod unit_tests;

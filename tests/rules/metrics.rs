@@ -1,17 +1,20 @@
-//! The rules use metrics and labels that exist: the exporter's, started with every flag, Prometheus' own, and what the rules record.
+//! The rules and the runbook use only existing metrics and labels.
+//!
+//! Known are the families of an exporter with every flag, those that Prometheus adds, and the recorded series.
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::exposition::Exposition;
 use crate::common::markdown::queries;
-use crate::common::promql::labels::{self, Labels, Outcome};
+use crate::common::promql::labels::{self, LabelAnalysis, Labels};
 use crate::common::promql::{self, Expr, Selector};
 use crate::common::{get, markdown};
 use crate::conventions::templates;
-use crate::shipped::{self, Rule};
+use crate::rule_files::{self, Rule};
 
+/// Flags with which the exporter shows every family.
 const FLAGS: [&str; 4] = [
     "--web.listen-address=127.0.0.1:0",
     "--ringcentral.concurrent-calls-limit=50",
@@ -19,45 +22,52 @@ const FLAGS: [&str; 4] = [
     "--metrics.extension-calls",
 ];
 
-/// What there is to select.
+/// Metrics and labels that a query can select.
 pub struct Metrics {
     exposed: Exposition,
     records: Vec<Rule>,
 }
 
 impl Metrics {
-    /// Asks an exporter whose account is busy, so that it has a series of every family.
-    pub async fn of_the_exporter() -> Self {
+    /// Scrapes an exporter with a busy account, which has a series of every family.
+    pub async fn from_exporter() -> Self {
         let busy = Scenario {
             calls_per_minute: 60.0,
             ..Scenario::normal()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, busy, 1).unwrap();
-        let mut program = ExporterProcess::start(pointed_at(&simulator, &FLAGS));
-        let url = program.url().await;
-        let exposed = Exposition::read(&get(&format!("{url}/metrics")).await);
+        let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &FLAGS));
+        let url = exporter.wait_for_url().await;
+        let exposed = Exposition::parse(&get(&format!("{url}/metrics")).await);
         Self {
             exposed,
-            records: shipped::records(),
+            records: rule_files::records(),
         }
     }
 
-    /// The labels of what is selected; `None` if there is no such series. A name may be several with bars between.
-    pub fn selected(&self, selector: &Selector) -> Option<Labels> {
-        let each = selector.metric.split('|').map(|name| self.series(name));
+    /// Returns the labels of the selected series, or `None` if there are none.
+    ///
+    /// The metric of a selector can be several names separated by `|`.
+    pub fn labels_of_selector(&self, selector: &Selector) -> Option<Labels> {
+        let labels = selector
+            .metric
+            .split('|')
+            .map(|name| self.labels_of_metric(name));
         Some(
-            each.collect::<Option<Vec<_>>>()?
+            labels
+                .collect::<Option<Vec<_>>>()?
                 .into_iter()
                 .flatten()
                 .collect(),
         )
     }
 
-    fn series(&self, name: &str) -> Option<Labels> {
-        let by_prometheus = Labels::from(["job".to_owned(), "instance".to_owned()]);
+    /// Returns the labels of a metric, or `None` if it does not exist.
+    fn labels_of_metric(&self, name: &str) -> Option<Labels> {
+        let target_labels = Labels::from(["job".to_owned(), "instance".to_owned()]);
         if name == "up" {
-            return Some(by_prometheus);
+            return Some(target_labels);
         }
         let recorded: Vec<_> = self
             .records
@@ -65,45 +75,47 @@ impl Metrics {
             .filter(|record| record.name() == name)
             .collect();
         match (self.exposed.labels(name), recorded.is_empty()) {
-            (Some(exposed), _) => Some(exposed | &by_prometheus),
+            (Some(exposed), _) => Some(exposed | &target_labels),
             (None, false) => Some(
                 recorded
                     .into_iter()
-                    .flat_map(|record| self.labels_of(record))
+                    .flat_map(|record| self.labels_of_rule(record))
                     .collect(),
             ),
             (None, true) => None,
         }
     }
 
-    /// The labels that the result of a rule has, those that the rule itself gives included, but for the severity.
-    pub fn labels_of(&self, rule: &Rule) -> Labels {
+    /// Returns the labels of the result of a rule, including those that the rule adds, except the severity.
+    pub fn labels_of_rule(&self, rule: &Rule) -> Labels {
         let own = rule
             .labels
             .keys()
             .filter(|label| *label != "severity")
             .cloned();
-        self.looked_at(&rule.parsed())
+        self.analyse(&rule.parsed())
             .labels
             .into_iter()
             .chain(own)
             .collect()
     }
 
-    /// What an expression gives, and what it names that is not there.
-    pub fn looked_at(&self, expr: &Expr) -> Outcome {
-        labels::of(expr, &|selector| self.selected(selector))
+    /// Returns the labels of the result of an expression and its unknown names.
+    pub fn analyse(&self, expr: &Expr) -> LabelAnalysis {
+        labels::analyse(expr, &|selector| self.labels_of_selector(selector))
     }
 
-    fn assert_has(&self, query: &str, place: &str) {
-        let expr = promql::parse(query).unwrap_or_else(|error| panic!("{place}: {error}\n{query}"));
-        let mistakes = self.looked_at(&expr).mistakes;
-        assert!(mistakes.is_empty(), "{place}: {mistakes:#?}\n{query}");
+    /// Asserts that a query uses only existing metrics and labels.
+    fn assert_has_names(&self, query: &str, origin: &str) {
+        let expr =
+            promql::parse(query).unwrap_or_else(|error| panic!("{origin}: {error}\n{query}"));
+        let errors = self.analyse(&expr).errors;
+        assert!(errors.is_empty(), "{origin}: {errors:#?}\n{query}");
     }
 }
 
-/// The queries within a text, with some label in the place of each that is filled in.
-fn queries_within(text: &str) -> Vec<String> {
+/// Returns the queries in the templates of a text, with an arbitrary value for each label.
+fn template_queries(text: &str) -> Vec<String> {
     let queries = templates(text)
         .into_iter()
         .filter(|template| template.contains("| query"));
@@ -113,44 +125,44 @@ fn queries_within(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_rule_and_no_text_uses_a_metric_or_label_that_does_not_exist() {
-    let metrics = Metrics::of_the_exporter().await;
-    let rules = shipped::rules();
+async fn rules_use_only_existing_names() {
+    let metrics = Metrics::from_exporter().await;
+    let rules = rule_files::rules();
     assert!(rules.len() > 35, "{}", rules.len());
     for rule in &rules {
-        metrics.assert_has(&rule.expr, rule.name());
+        metrics.assert_has_names(&rule.expr, rule.name());
         for query in rule
             .annotations
             .values()
-            .flat_map(|text| queries_within(text))
+            .flat_map(|text| template_queries(text))
         {
-            metrics.assert_has(&query, rule.name());
+            metrics.assert_has_names(&query, rule.name());
         }
     }
-    let in_texts = rules
+    let template_queries = rules
         .iter()
         .flat_map(|rule| rule.annotations.values())
-        .flat_map(|text| queries_within(text));
-    assert!(in_texts.count() >= 5, "queries in texts are found");
+        .flat_map(|text| template_queries(text));
+    assert!(template_queries.count() >= 5, "annotations contain queries");
 }
 
 #[tokio::test]
-async fn no_query_of_the_runbook_uses_a_metric_or_label_that_does_not_exist() {
-    let metrics = Metrics::of_the_exporter().await;
+async fn runbook_queries_use_only_existing_names() {
+    let metrics = Metrics::from_exporter().await;
     for query in queries(&markdown::read("docs/RUNBOOK.md")) {
-        metrics.assert_has(&query, "the runbook");
+        metrics.assert_has_names(&query, "the runbook");
     }
 }
 
 #[tokio::test]
-async fn a_metric_or_label_that_does_not_exist_is_found() {
-    let metrics = Metrics::of_the_exporter().await;
-    for wrong in [
+async fn unknown_metric_or_label_is_reported() {
+    let metrics = Metrics::from_exporter().await;
+    for query in [
         "ringcentral_calls",
         "sum by (queue) (ringcentral_up)",
         "ringcentral_up{state=\"ok\"}",
     ] {
-        let mistakes = metrics.looked_at(&promql::parse(wrong).unwrap()).mistakes;
-        assert_eq!(mistakes.len(), 1, "{wrong}: {mistakes:?}");
+        let errors = metrics.analyse(&promql::parse(query).unwrap()).errors;
+        assert_eq!(errors.len(), 1, "{query}: {errors:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The example for Alertmanager: its own tool accepts it, and a real Alertmanager silences what it should and no more.
+//! Routing and inhibition of the shipped Alertmanager configuration, checked with amtool and a running Alertmanager.
 
 use std::path::Path;
 
@@ -7,32 +7,32 @@ use tokio::process::Command;
 
 use crate::common::background_process::BackgroundProcess;
 use crate::common::markdown;
-use crate::common::promtool::shell;
+use crate::common::promtool::run_shell;
 use crate::common::{get, http};
-use crate::shipped::{FOLDER, yaml};
+use crate::rule_files::{FOLDER, parse_yaml};
 
 #[test]
-fn amtool_accepts_the_example_and_routes_by_severity() {
+fn amtool_accepts_config_and_routes_by_severity() {
     let folder = Path::new(FOLDER);
-    shell(folder, "amtool check-config alertmanager.yml");
+    run_shell(folder, "amtool check-config alertmanager.yml");
     for (severity, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "chat")] {
         let routes = "amtool config routes test --config.file=alertmanager.yml";
-        let said = shell(
+        let output = run_shell(
             folder,
             &format!("{routes} --verify.receivers={receiver} severity={severity}"),
         );
-        assert!(said.contains(receiver), "{said}");
+        assert!(output.contains(receiver), "{output}");
     }
 }
 
-/// An outage that all accounts have is one message.
+/// An outage of all accounts is one notification.
 #[test]
-fn alerts_are_grouped_by_what_all_accounts_have() {
+fn alerts_of_all_accounts_are_grouped() {
     for file in [
         "deploy/prometheus/alertmanager.yml",
         "deploy/compose/alertmanager.yml",
     ] {
-        let config: Value = yaml(&markdown::read(file));
+        let config: Value = parse_yaml(&markdown::read(file));
         assert_eq!(
             config["route"]["group_by"],
             json!(["alertname", "job"]),
@@ -41,19 +41,22 @@ fn alerts_are_grouped_by_what_all_accounts_have() {
     }
 }
 
+/// Creates an alert of the job `ringcentral`.
 fn alert(name: &str, severity: &str, account: &str) -> Value {
     json!({ "labels": { "alertname": name, "severity": severity, "job": "ringcentral", "account": account } })
 }
 
-/// An alert of a job whose exporter is well.
-fn elsewhere(name: &str, severity: &str, account: &str) -> Value {
+/// Creates an alert of another job, whose exporter is up.
+fn alert_of_other_job(name: &str, severity: &str, account: &str) -> Value {
     let mut alert = alert(name, severity, account);
     alert["labels"]["job"] = json!("telephony");
     alert
 }
 
-/// The alerts of five accounts. Of the first, calls are unknown; of the fourth too, since its login is refused. The fifth
-/// is a target of its own, and its exporter is down.
+/// Returns the alerts of six accounts.
+///
+/// The calls of `one` and `four` are unknown; the login of `four` is rejected. `five` is a separate target whose exporter
+/// is down. `six` belongs to another job.
 fn alerts() -> Vec<Value> {
     vec![
         alert("RingCentralDataStale", "critical", "one"),
@@ -70,28 +73,29 @@ fn alerts() -> Vec<Value> {
         alert("RingCentralBlockedLong", "warning", "four"),
         json!({ "labels": { "alertname": "RingCentralExporterDown", "severity": "critical", "job": "ringcentral", "instance": "exporter-0:10072" } }),
         alert("RingCentralAccountMissing", "critical", "five"),
-        elsewhere("RingCentralAccountMissing", "critical", "six"),
+        alert_of_other_job("RingCentralAccountMissing", "critical", "six"),
     ]
 }
 
-/// The name, severity and account of each alert that is inhibited.
+/// Returns name, severity and account of each inhibited alert.
 async fn inhibited(address: &str) -> Vec<String> {
-    let reply = get(&format!(
+    let body = get(&format!(
         "http://{address}/api/v2/alerts?active=false&silenced=false"
     ))
     .await;
-    let alerts: Vec<Value> = serde_json::from_str(&reply).unwrap();
-    let told = |alert: &Value| {
-        ["alertname", "severity", "account"]
-            .map(|name| alert["labels"][name].as_str().unwrap().to_owned())
-    };
-    let mut told: Vec<_> = alerts.iter().map(|alert| told(alert).join(" ")).collect();
-    told.sort();
-    told
+    let alerts: Vec<Value> = serde_json::from_str(&body).unwrap();
+    let mut inhibited = Vec::new();
+    for alert in alerts {
+        let labels = ["alertname", "severity", "account"]
+            .map(|name| alert["labels"][name].as_str().unwrap());
+        inhibited.push(labels.join(" "));
+    }
+    inhibited.sort();
+    inhibited
 }
 
 #[tokio::test]
-async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() {
+async fn only_redundant_alerts_of_an_account_are_inhibited() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("prometheus-alertmanager");
     command
@@ -103,17 +107,17 @@ async fn what_says_the_same_of_the_same_account_is_inhibited_and_nothing_else() 
             &format!("--storage.path={}", folder.path().display()),
             "--cluster.listen-address=",
         ]);
-    let daemon = BackgroundProcess::start(&mut command);
-    let address = daemon.address().await;
+    let alertmanager = BackgroundProcess::start(&mut command);
+    let address = alertmanager.wait_for_address().await;
     let body = serde_json::to_string(&alerts()).unwrap();
-    let sent = http()
+    let request = http()
         .post(format!("http://{address}/api/v2/alerts"))
         .header("Content-Type", "application/json")
         .body(body);
     assert!(
-        sent.send().await.unwrap().status().is_success(),
+        request.send().await.unwrap().status().is_success(),
         "{}",
-        daemon.log()
+        alertmanager.log()
     );
     let expected = [
         "RingCentralAPIFailing warning four",

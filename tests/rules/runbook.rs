@@ -1,54 +1,58 @@
-//! The runbook has a section for each alert, and nothing for alerts that do not exist.
+//! The runbook has one section with four parts for each alert, and its queries are valid.
 
 use std::collections::BTreeSet;
 
 use crate::common::markdown::{queries, read, sections};
-use crate::common::promtool::understands;
-use crate::shipped;
+use crate::common::promtool::assert_valid_queries;
+use crate::rule_files;
 
+/// Path of the runbook.
 const RUNBOOK: &str = "docs/RUNBOOK.md";
+/// Parts of each section, in order.
 const PARTS: [&str; 4] = ["**You see**", "**Why**", "**Check**", "**Do**"];
 
 #[test]
-fn each_alert_has_a_section_and_each_section_an_alert() {
-    let alerts: BTreeSet<_> = shipped::alerts()
+fn runbook_sections_equal_the_alerts() {
+    let alerts: BTreeSet<_> = rule_files::alerts()
         .iter()
         .map(|alert| alert.name().to_owned())
         .collect();
-    let headings = sections(&read(RUNBOOK)).into_iter().map(|(head, _)| head);
-    let about_alerts: Vec<_> = headings
-        .filter(|head| head.starts_with("RingCentral"))
+    let headings = sections(&read(RUNBOOK))
+        .into_iter()
+        .map(|(heading, _)| heading);
+    let sections: Vec<_> = headings
+        .filter(|heading| heading.starts_with("RingCentral"))
         .collect();
     assert_eq!(
-        about_alerts.len(),
+        sections.len(),
         alerts.len(),
-        "none twice: {about_alerts:?}"
+        "duplicate section: {sections:?}"
     );
-    assert_eq!(about_alerts.into_iter().collect::<BTreeSet<_>>(), alerts);
+    assert_eq!(sections.into_iter().collect::<BTreeSet<_>>(), alerts);
 }
 
 #[test]
-fn each_section_says_what_you_see_why_how_to_check_and_what_to_do() {
+fn runbook_section_has_four_parts_in_order() {
     let sections = sections(&read(RUNBOOK));
     for (alert, text) in sections
         .iter()
-        .filter(|(head, _)| head.starts_with("RingCentral"))
+        .filter(|(heading, _)| heading.starts_with("RingCentral"))
     {
-        let places: Vec<_> = PARTS.iter().map(|part| text.find(part)).collect();
+        let positions: Vec<_> = PARTS.iter().map(|part| text.find(part)).collect();
         assert!(
-            places.iter().all(Option::is_some) && places.is_sorted(),
-            "{alert} has {PARTS:?} in this order: {places:?}"
+            positions.iter().all(Option::is_some) && positions.is_sorted(),
+            "{alert} has {PARTS:?} in this order: {positions:?}"
         );
         assert!(
             PARTS.iter().all(|part| text.matches(part).count() == 1),
-            "{alert}: each once"
+            "{alert}: duplicate part"
         );
     }
 }
 
 #[test]
-fn each_query_of_the_runbook_is_understood_by_promtool() {
+fn promtool_parses_every_runbook_query() {
     let queries = queries(&read(RUNBOOK));
     assert!(queries.len() >= 10, "{}", queries.len());
-    understands(&queries);
+    assert_valid_queries(&queries);
 }

@@ -1,6 +1,6 @@
 //! The document of what goes wrong names tests that there are.
 
-use crate::common::markdown::{codes, read};
+use crate::common::markdown::{inline_code, read};
 
 /// `exporter/limits::NAME` is in `tests/exporter/limits.rs`, `src/...` beside the code.
 fn source(path: &str) -> String {
@@ -18,7 +18,7 @@ fn every_test_that_the_document_of_reliability_names_exists() {
     let rows = text
         .lines()
         .filter(|line| line.starts_with("| "))
-        .flat_map(codes);
+        .flat_map(inline_code);
     let named: Vec<_> = rows
         .filter_map(|code| {
             code.rsplit_once("::")

@@ -168,12 +168,12 @@ impl Numbers {
         shown: Samples,
         evidence: &Evidence<'_>,
     ) -> Option<String> {
-        let numbers = oracle::numbers_of(evidence.simulator);
+        let numbers = oracle::extension_numbers(evidence.simulator);
         let until = scrape.answered_ms().min(taken + FETCH_MS);
         let mut nearest = None;
         for listed_at in lists_between(evidence.journal, taken - GRAIN_MS, until) {
-            let listed = oracle::listed(&evidence.simulator.url(), listed_at).await;
-            let calls = oracle::samples(ACCOUNT, &listed, &numbers);
+            let listed = oracle::fetch_listed(&evidence.simulator.url(), listed_at).await;
+            let calls = oracle::samples_for(ACCOUNT, &listed, &numbers);
             if calls == shown {
                 return self.is_counted(
                     scrape,
@@ -215,7 +215,7 @@ impl Numbers {
                 .then(|| "the baseline was counted".to_owned());
         };
         let switchboard = evidence.simulator.switchboard();
-        let truth = oracle::ended(
+        let truth = oracle::ended_counters(
             ACCOUNT,
             &switchboard.ended_between(before.listed_at, new.listed_at),
         );
@@ -328,7 +328,7 @@ mod tests {
     async fn findings(change: impl FnOnce(&mut Scrape)) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = ManualClock::new();
-        let simulator = Simulator::start(listener, clock.scenario(Scenario::normal()), 1).unwrap();
+        let simulator = Simulator::start(listener, clock.attach_to(Scenario::normal()), 1).unwrap();
         let hours = Duration::from_secs(36_000);
         let diary = Diary::new(
             simulator.now(),
@@ -358,8 +358,8 @@ mod tests {
 
     async fn true_scrape(server: usize, simulator: &Simulator, started: i64) -> Scrape {
         let at_ms = simulator.now();
-        let mut samples = oracle::of(simulator, ACCOUNT).await;
-        samples.extend(oracle::ended(
+        let mut samples = oracle::expected_samples(simulator, ACCOUNT).await;
+        samples.extend(oracle::ended_counters(
             ACCOUNT,
             &simulator.switchboard().ended_between(started, at_ms),
         ));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::common::prometheus::Server;
+use crate::common::prometheus::PrometheusServer;
 
 /// The families that are looked at.
 const WANTED: &str = "up|scrape_duration_seconds|process_resident_memory_bytes|process_open_fds|ringcentral_up|\
@@ -58,7 +58,7 @@ impl Scrape {
 }
 
 /// All scrapes by a server in the seconds up to now, in order.
-pub async fn of_late(pair: &[Server], server: usize, seconds: u64) -> Vec<Scrape> {
+pub async fn of_late(pair: &[PrometheusServer], server: usize, seconds: u64) -> Vec<Scrape> {
     let query = format!("{{job=\"ringcentral\",__name__=~\"{WANTED}\"}}[{seconds}s]");
     let result = pair[server].query(&query, &[]).await;
     let mut scrapes: BTreeMap<i64, BTreeMap<String, f64>> = BTreeMap::new();

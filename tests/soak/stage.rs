@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::common::background_process::BackgroundProcess;
 use crate::common::exporter_process::command;
-use crate::common::prometheus::Server;
+use crate::common::prometheus::PrometheusServer;
 use crate::diary::{Diary, Injection, Rotation};
 use crate::now_ms;
 use crate::proxy::Proxy;
@@ -34,7 +34,7 @@ pub struct Stage {
     pub simulator: Simulator,
     pub proxy: Proxy,
     pub exporter: BackgroundProcess,
-    pub pair: [Server; 2],
+    pub pair: [PrometheusServer; 2],
     folder: TempDir,
     diary: Mutex<Diary>,
     dice: Mutex<Rng>,
@@ -55,10 +55,10 @@ impl Stage {
         let proxy = Proxy::start(address, seed).await;
         let folder = tempfile::tempdir().unwrap();
         let exporter = exporter(&simulator, &proxy, &folder);
-        let url = exporter.says_where().await;
+        let url = exporter.wait_for_url().await;
         let pair = [
-            Server::start(&[&url], INTERVAL).await,
-            Server::start(&[&url], INTERVAL).await,
+            PrometheusServer::start(&[&url], INTERVAL).await,
+            PrometheusServer::start(&[&url], INTERVAL).await,
         ];
         let (diary, dice) = (Mutex::new(diary), Mutex::new(Rng::with_seed(seed)));
         Self {
@@ -90,7 +90,7 @@ impl Stage {
     pub async fn stop(&mut self) -> Option<i32> {
         self.diary().stopped_ms = Some(now_ms());
         self.signal("TERM");
-        self.exporter.ends().await.code()
+        self.exporter.wait_for_exit().await.code()
     }
 
     /// Makes what a phase has of the API's troubles, again and again.
@@ -280,7 +280,7 @@ impl Stage {
 
     fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill")
-            .args(["-s", name, &self.exporter.id().to_string()])
+            .args(["-s", name, &self.exporter.pid().to_string()])
             .status();
         assert!(status.unwrap().success());
     }

@@ -1,4 +1,4 @@
-//! Clients that stall or flood harm nobody, with TLS as without.
+//! Tests of clients that stall, flood or read nothing, with TLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::stage::{Stage, TLS};
+use crate::harness::{TLS, TestExporter};
 
-/// How long the program keeps a connection that says nothing; at most 10 s.
-async fn kept(mut stream: impl AsyncRead + Unpin) -> f64 {
+/// Waits until the exporter closes the connection, at most 10 s, and returns the time in seconds.
+async fn seconds_until_closed(mut stream: impl AsyncRead + Unpin) -> f64 {
     let started = Instant::now();
     let mut rest = Vec::new();
     let closed = timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
@@ -24,93 +24,108 @@ async fn kept(mut stream: impl AsyncRead + Unpin) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
-async fn connect(stage: &Stage) -> TcpStream {
-    TcpStream::connect(stage.address.replace("localhost", "127.0.0.1"))
+/// Opens a TCP connection.
+async fn connect(exporter: &TestExporter) -> TcpStream {
+    TcpStream::connect(exporter.address.replace("localhost", "127.0.0.1"))
         .await
         .unwrap()
 }
 
-async fn shake_hands(stage: &Stage) -> TlsStream<TcpStream> {
+/// Opens a TLS connection.
+async fn connect_tls(exporter: &TestExporter) -> TlsStream<TcpStream> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_file(stage.pki.path("ca.crt")).unwrap())
+        .add(CertificateDer::from_pem_file(exporter.pki.path("ca.crt")).unwrap())
         .unwrap();
     let config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config))
-        .connect(name, connect(stage).await)
+        .connect(name, connect(exporter).await)
         .await
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_or_end_and_a_head_after_it_have_five_seconds_each() {
-    let mut stage = Stage::start(TLS, &[]).await;
-    let silent = connect(&stage).await;
-    let mut begun = connect(&stage).await;
-    begun.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.unwrap();
-    let mut shaken = shake_hands(&stage).await;
-    shaken
+async fn stalled_handshake_is_closed_after_five_seconds() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
+    let silent = connect(&exporter).await;
+    let mut partial_handshake = connect(&exporter).await;
+    partial_handshake
+        .write_all(&[0x16, 3, 1, 2, 0, 1, 0])
+        .await
+        .unwrap();
+    let mut partial_head = connect_tls(&exporter).await;
+    partial_head
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         .await
         .unwrap();
-    let (silent, begun, shaken) = tokio::join!(kept(silent), kept(begun), kept(shaken));
-    for waited in [silent, begun, shaken] {
-        assert!((4.5..6.0).contains(&waited), "{waited}");
+    let (silent, partial_handshake, partial_head) = tokio::join!(
+        seconds_until_closed(silent),
+        seconds_until_closed(partial_handshake),
+        seconds_until_closed(partial_head)
+    );
+    for seconds in [silent, partial_handshake, partial_head] {
+        assert!((4.5..6.0).contains(&seconds), "{seconds}");
     }
-    let line = stage.program.logs("TLS handshake timed out").await;
+    let line = exporter
+        .process
+        .wait_for_log("TLS handshake timed out")
+        .await;
     assert!(line.contains("level=debug"), "{line}");
 }
 
 #[tokio::test]
-async fn a_flood_of_connections_that_shake_no_hands_leaves_room_for_a_scrape() {
-    let stage = Stage::start(TLS, &[]).await;
+async fn handshake_flood_does_not_block_scrape() {
+    let exporter = TestExporter::start(TLS, &[]).await;
     let mut flood = Vec::new();
     for _ in 0..700 {
-        flood.push(connect(&stage).await);
+        flood.push(connect(&exporter).await);
     }
     sleep(Duration::from_millis(200)).await;
     assert_eq!(
-        stage.curl("/metrics", &[]).await.status,
+        exporter.curl("/metrics", &[]).await.status,
         200,
-        "within Prometheus' own time-out"
+        "a scrape must succeed during the flood"
     );
 }
 
 #[tokio::test]
-async fn a_slow_handshake_keeps_nobody_else_waiting() {
-    let stage = Stage::start(TLS, &[]).await;
-    let _slow = (connect(&stage).await, connect(&stage).await);
-    let answer = stage.curl("/-/healthy", &[]).await;
-    assert!(answer.status == 200 && answer.seconds < 2.0, "{answer:?}");
+async fn slow_handshake_does_not_delay_other_clients() {
+    let exporter = TestExporter::start(TLS, &[]).await;
+    let _slow = (connect(&exporter).await, connect(&exporter).await);
+    let response = exporter.curl("/-/healthy", &[]).await;
+    assert!(
+        response.status == 200 && response.seconds < 2.0,
+        "{response:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_stop_answers_the_scrape_in_flight_and_waits_for_no_handshake() {
-    let mut stage = Stage::start(TLS, &[]).await;
+async fn shutdown_answers_scrape_without_awaiting_handshake() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
     let slow = FaultKind::Delay(Duration::from_millis(1500));
-    stage
+    exporter
         .simulator
         .inject(Fault::always(Operation::ActiveCalls, slow));
-    let _silent = connect(&stage).await;
-    let mut scrape = shake_hands(&stage).await;
+    let _silent = connect(&exporter).await;
+    let mut scrape = connect_tls(&exporter).await;
     scrape
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
     sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
-    stage.program.signal("TERM").await;
+    exporter.process.signal("TERM").await;
     let mut text = String::new();
     scrape.read_to_string(&mut text).await.unwrap();
     assert!(
         text.contains("ringcentral_up{account=\"default\"} 1"),
         "{text}"
     );
-    assert_eq!(stage.program.ends().await.code(), Some(0));
+    assert_eq!(exporter.process.wait_for_exit().await.code(), Some(0));
     assert!(
         started.elapsed() < Duration::from_secs(4),
         "{:?}",
@@ -119,11 +134,11 @@ async fn a_stop_answers_the_scrape_in_flight_and_waits_for_no_handshake() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off() {
-    let stage = Stage::start(TLS, &[]).await;
-    let whole = 4000 * stage.curl("/", &[]).await.text.len();
-    let (mut reader, mut writer) = tokio::io::split(shake_hands(&stage).await);
-    let asking = tokio::spawn(async move {
+async fn client_that_reads_nothing_is_disconnected() {
+    let exporter = TestExporter::start(TLS, &[]).await;
+    let total = 4000 * exporter.curl("/", &[]).await.text.len();
+    let (mut reader, mut writer) = tokio::io::split(connect_tls(&exporter).await);
+    let writer = tokio::spawn(async move {
         for _ in 0..4000 {
             if writer
                 .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -136,14 +151,14 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
     });
     sleep(Duration::from_secs(13)).await;
     let mut rest = Vec::new();
-    let ended = timeout(Duration::from_secs(5), reader.read_to_end(&mut rest))
+    let result = timeout(Duration::from_secs(5), reader.read_to_end(&mut rest))
         .await
-        .expect("it was cut off");
+        .expect("the connection was not closed");
     assert!(
-        ended.is_err() || rest.len() < whole,
-        "all {} bytes came after all",
+        result.is_err() || rest.len() < total,
+        "all {} bytes were still delivered",
         rest.len()
     );
-    asking.abort();
-    assert_eq!(stage.curl("/metrics", &[]).await.status, 200);
+    writer.abort();
+    assert_eq!(exporter.curl("/metrics", &[]).await.status, 200);
 }

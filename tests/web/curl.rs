@@ -1,23 +1,24 @@
-//! curl, as a person or a script uses it.
+//! curl as an HTTP client.
 
 use std::process::Output;
 
 use tokio::process::Command;
 
-/// What curl got.
+/// The result of a curl command.
 #[derive(Debug)]
-pub struct Answer {
-    /// 0 if there was no answer at all.
+pub struct CurlResponse {
+    /// The HTTP status; 0 without a response.
     pub status: u16,
-    /// Head and body.
+    /// Head and body of the response.
     pub text: String,
-    /// curl's own complaint.
+    /// Standard error of curl.
     pub error: String,
+    /// The duration of the request.
     pub seconds: f64,
 }
 
-/// Runs curl; it waits for 10 s at most.
-pub async fn curl(arguments: &[&str]) -> Answer {
+/// Runs curl with a timeout of 10 s.
+pub async fn curl(arguments: &[&str]) -> CurlResponse {
     let mut command = Command::new("curl");
     command.env_clear().args([
         "--silent",
@@ -35,11 +36,11 @@ pub async fn curl(arguments: &[&str]) -> Answer {
     let Output { stdout, stderr, .. } = command
         .output()
         .await
-        .expect("curl is installed: `make tools` does it");
+        .expect("curl is not installed: run `make tools`");
     let text = String::from_utf8_lossy(&stdout).into_owned();
     let (text, numbers) = text.rsplit_once('\n').unwrap();
     let (status, seconds) = numbers.split_once(' ').unwrap();
-    Answer {
+    CurlResponse {
         status: status.parse().unwrap(),
         text: text.replace("\r\n", "\n"),
         error: String::from_utf8_lossy(&stderr).into_owned(),
@@ -47,15 +48,15 @@ pub async fn curl(arguments: &[&str]) -> Answer {
     }
 }
 
-impl Answer {
-    /// Whether the head has this line.
+impl CurlResponse {
+    /// Returns whether the head contains this line, in any case.
     pub fn has_header(&self, line: &str) -> bool {
         let head = self.text.split("\n\n").next().unwrap_or_default();
         head.lines()
             .any(|present| present.eq_ignore_ascii_case(line))
     }
 
-    /// The value of a series without labels.
+    /// Returns the value of a series without labels.
     #[track_caller]
     pub fn value(&self, series: &str) -> f64 {
         let value = self

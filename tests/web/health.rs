@@ -1,11 +1,12 @@
-//! The command `health` where the exporter has a web configuration.
+//! Tests of the command `health` with a web configuration.
 
 use crate::common::exporter_process::{command, output};
-use crate::stage::{Stage, TLS, users};
+use crate::harness::{TLS, TestExporter, basic_auth_config};
 
-async fn health(stage: &Stage) -> (Option<i32>, String) {
-    let port = stage.address.rsplit_once(':').unwrap().1;
-    let (file, address) = (stage.pki.arg("web.yml"), format!("127.0.0.1:{port}"));
+/// Runs `health` and returns its exit code and its error without the program name.
+async fn health(exporter: &TestExporter) -> (Option<i32>, String) {
+    let port = exporter.address.rsplit_once(':').unwrap().1;
+    let (file, address) = (exporter.pki.arg("web.yml"), format!("127.0.0.1:{port}"));
     let mut command = command(&[
         "health",
         "--web.config.file",
@@ -16,8 +17,8 @@ async fn health(stage: &Stage) -> (Option<i32>, String) {
     command
         .env("SSL_CERT_FILE", "/nonexistent")
         .env("SSL_CERT_DIR", "/nonexistent");
-    let (code, printed, error) = output(command).await;
-    assert_eq!(printed, "");
+    let (code, stdout, error) = output(command).await;
+    assert_eq!(stdout, "");
     (
         code,
         error
@@ -28,41 +29,50 @@ async fn health(stage: &Stage) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn our_own_certificate_is_not_verified_and_no_login_is_needed() {
-    let stage = Stage::start(&format!("{TLS}{}", users("prometheus", "sesame", 4)), &[]).await;
-    assert_eq!(health(&stage).await, (Some(0), String::new()));
-    let stage = Stage::start(&users("prometheus", "sesame", 4), &[]).await;
-    assert_eq!(health(&stage).await, (Some(0), String::new()));
+async fn health_check_skips_verification_and_basic_auth() {
+    let exporter = TestExporter::start(
+        &format!("{TLS}{}", basic_auth_config("prometheus", "sesame", 4)),
+        &[],
+    )
+    .await;
+    assert_eq!(health(&exporter).await, (Some(0), String::new()));
+    let exporter = TestExporter::start(&basic_auth_config("prometheus", "sesame", 4), &[]).await;
+    assert_eq!(health(&exporter).await, (Some(0), String::new()));
 }
 
 #[tokio::test]
-async fn where_clients_need_a_certificate_a_tcp_probe_is_advised() {
-    let clients = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
-    let stage = Stage::start(&format!("{TLS}{clients}"), &[]).await;
+async fn health_check_suggests_tcp_probe_for_client_certs() {
+    let client_auth = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
+    let exporter = TestExporter::start(&format!("{TLS}{client_auth}"), &[]).await;
     let line = "clients need a certificate, and a health check has none: use a TCP probe";
-    let (code, said) = health(&stage).await;
+    let (code, error) = health(&exporter).await;
     assert!(
-        code == Some(1) && said.starts_with("https://") && said.ends_with(line),
-        "{said}"
+        code == Some(1) && error.starts_with("https://") && error.ends_with(line),
+        "{error}"
     );
 }
 
-/// Such an exporter keeps what it has, and must not be killed for the file's sake: it could not start again.
+/// The exporter keeps the previous configuration. An orchestrator must not restart it, because it
+/// could not start again.
 #[tokio::test]
-async fn a_file_that_has_gone_bad_makes_no_healthy_exporter_ill() {
-    let stage = Stage::start(TLS, &[]).await;
-    for bad in ["tls_server_config: [\n", ""] {
-        stage.web(bad);
-        assert_eq!(health(&stage).await, (Some(0), String::new()), "{bad:?}");
+async fn invalid_web_config_keeps_health_check_passing() {
+    let exporter = TestExporter::start(TLS, &[]).await;
+    for invalid in ["tls_server_config: [\n", ""] {
+        exporter.write_web_config(invalid);
+        assert_eq!(
+            health(&exporter).await,
+            (Some(0), String::new()),
+            "{invalid:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn where_nobody_listens_is_one_line_and_exit_1() {
-    let mut stage = Stage::start(TLS, &[]).await;
-    stage.program.signal("TERM").await;
-    stage.program.ends().await;
-    let (code, line) = health(&stage).await;
+async fn health_check_without_listener_exits_1() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
+    exporter.process.signal("TERM").await;
+    exporter.process.wait_for_exit().await;
+    let (code, line) = health(&exporter).await;
     assert_eq!(code, Some(1));
     assert!(
         line.starts_with("https://") && line.ends_with("Connection refused (os error 111)"),

@@ -1,6 +1,8 @@
-//! `--web.config.file` and the lifecycle, with real clients: curl, openssl and Prometheus against the program itself.
+//! Tests of `--web.config.file` and of configuration reloads, with curl, openssl and Prometheus as
+//! clients.
 //!
-//! `pki` makes certificates, `stage` starts the program beside a simulated account, `curl` asks it.
+//! `harness` starts the exporter process for a simulated account, `pki` issues certificates, `curl`
+//! sends requests.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -11,20 +13,20 @@
     reason = "a test may fail"
 )]
 
-mod clients;
+mod basic_auth;
+mod client_certs;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
 mod curl;
-mod documents;
-mod flood;
+mod docs;
+mod file_changes;
+mod harness;
 mod health;
-mod login;
+mod password_flood;
 mod pki;
 mod prometheus;
 mod reload;
 mod requests;
-mod stage;
-mod start;
-mod swaps;
+mod startup_errors;
 mod tls;

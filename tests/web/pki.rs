@@ -1,4 +1,5 @@
-//! A folder with a certificate authority's work: what a server and several clients need.
+//! A certificate authority, and a folder with the certificates that it issued to a server and
+//! several clients.
 
 use std::path::{Path, PathBuf};
 
@@ -8,90 +9,102 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// The folder; it goes when this is dropped.
+/// A certificate authority with its folder, which is deleted on drop.
 pub struct Pki {
     folder: TempDir,
     authority: Issuer<'static, KeyPair>,
 }
 
 impl Pki {
-    /// `ca.crt`; `server` for localhost, `client` for prometheus.example, each with `.crt` and `.key`.
+    /// Creates an authority with `ca.crt`, and the certificates `server` for localhost and `client`
+    /// for prometheus.example, each with `.crt` and `.key`.
     pub fn new() -> Self {
-        let (authority, certificate) = authority("Our CA");
+        let (authority, certificate) = create_authority("Test CA");
         let pki = Self {
             folder: tempfile::tempdir().unwrap(),
             authority,
         };
         pki.write("ca.crt", &certificate);
-        pki.server("server");
-        pki.client("client", "prometheus.example", |_| {});
+        pki.issue_server("server");
+        pki.issue_client("client", "prometheus.example", |_| {});
         pki
     }
 
+    /// Returns the path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The path as an argument.
+    /// Returns the path of a file as a command-line argument.
     pub fn arg(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
+    /// Returns the folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Writes a file.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Another certificate for localhost, under this file name.
-    pub fn server(&self, file: &str) {
+    /// Issues a certificate for localhost, with the file name as its common name.
+    pub fn issue_server(&self, file: &str) {
         let mut params =
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, file);
         self.issue(file, &params, &self.authority);
     }
 
-    /// A server's certificate that has ended.
-    pub fn expired_server(&self, file: &str) {
+    /// Issues an expired certificate for localhost.
+    pub fn issue_expired_server(&self, file: &str) {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.not_after = date_time_ymd(2021, 2, 3);
         self.issue(file, &params, &self.authority);
     }
 
-    /// A client's certificate with this DNS name.
-    pub fn client(&self, file: &str, name: &str, change: impl FnOnce(&mut CertificateParams)) {
-        self.issue(file, &client(name, change), &self.authority);
+    /// Issues a client certificate for a DNS name. `customise` changes its parameters.
+    pub fn issue_client(
+        &self,
+        file: &str,
+        name: &str,
+        customise: impl FnOnce(&mut CertificateParams),
+    ) {
+        self.issue(file, &client_params(name, customise), &self.authority);
     }
 
-    /// A client's certificate of an authority that nobody knows.
-    pub fn stranger(&self, file: &str) {
+    /// Issues a client certificate of another authority.
+    pub fn issue_untrusted_client(&self, file: &str) {
         self.issue(
             file,
-            &client("prometheus.example", |_| {}),
-            &authority("Their CA").0,
+            &client_params("prometheus.example", |_| {}),
+            &create_authority("Other CA").0,
         );
     }
 
-    fn issue(&self, file: &str, params: &CertificateParams, by: &Issuer<'static, KeyPair>) {
+    /// Writes `FILE.crt` and `FILE.key`.
+    fn issue(&self, file: &str, params: &CertificateParams, issuer: &Issuer<'static, KeyPair>) {
         let key = KeyPair::generate().unwrap();
         self.write(
             &format!("{file}.crt"),
-            &params.signed_by(&key, by).unwrap().pem(),
+            &params.signed_by(&key, issuer).unwrap().pem(),
         );
         self.write(&format!("{file}.key"), &key.serialize_pem());
     }
 }
 
-fn client(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+/// Returns the parameters of a client certificate.
+fn client_params(name: &str, customise: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    change(&mut params);
+    customise(&mut params);
     params
 }
 
-fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
+/// Creates an authority and returns its issuer and its certificate in PEM.
+fn create_authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

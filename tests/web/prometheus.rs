@@ -1,21 +1,23 @@
-//! A real Prometheus that scrapes us over TLS, with a password, and with a certificate.
+//! Tests with a Prometheus server that scrapes over TLS, with a password and with a client
+//! certificate.
 
 use std::time::Duration;
 
-use crate::common::prometheus::{Server, Setup};
+use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
+use crate::harness::{TLS, TestExporter, basic_auth_config};
 use crate::pki::Pki;
-use crate::stage::{Stage, TLS, users};
 
-/// A Prometheus that scrapes once a second, by this further YAML of its job.
-async fn prometheus(stage: &Stage, job: &str) -> Server {
-    Setup::new(&[&stage.url("")], Duration::from_secs(1))
-        .job(job)
+/// Starts a Prometheus server that scrapes once a second, with further keys of the job in YAML's
+/// flow style.
+async fn start_prometheus(exporter: &TestExporter, job: &str) -> PrometheusServer {
+    PrometheusBuilder::new(&[&exporter.url("")], Duration::from_secs(1))
+        .job_options(job)
         .start()
         .await
 }
 
-/// Whether it has seen us up, within ten seconds.
-async fn sees_up(server: &Server) -> bool {
+/// Waits up to 10 s and returns whether a scrape succeeded.
+async fn is_scraped(server: &PrometheusServer) -> bool {
     for _ in 0..50 {
         if server.values("ringcentral_up == 1").await.len() == 1 {
             return true;
@@ -25,8 +27,8 @@ async fn sees_up(server: &Server) -> bool {
     false
 }
 
-/// Whether it has tried and never succeeded.
-async fn sees_down(server: &Server) -> bool {
+/// Waits up to 10 s and returns whether scrapes failed and none succeeded.
+async fn is_never_scraped(server: &PrometheusServer) -> bool {
     for _ in 0..50 {
         if server
             .query("up == 0", &[])
@@ -48,53 +50,57 @@ async fn sees_down(server: &Server) -> bool {
 }
 
 #[tokio::test]
-async fn it_scrapes_over_tls_with_a_password() {
-    let stage = Stage::start(&(TLS.to_owned() + &users("prometheus", "sesame", 10)), &[]).await;
-    let ca = stage.pki.arg("ca.crt");
+async fn prometheus_scrapes_with_password_over_tls() {
+    let exporter = TestExporter::start(
+        &(TLS.to_owned() + &basic_auth_config("prometheus", "sesame", 10)),
+        &[],
+    )
+    .await;
+    let ca = exporter.pki.arg("ca.crt");
     let job = |password: &str| {
         format!(
             "scheme: https, tls_config: {{ca_file: {ca:?}}}, basic_auth: {{username: prometheus, password: {password:?}}}"
         )
     };
-    assert!(sees_up(&prometheus(&stage, &job("sesame")).await).await);
-    assert!(sees_down(&prometheus(&stage, &job("sesam")).await).await);
+    assert!(is_scraped(&start_prometheus(&exporter, &job("sesame")).await).await);
+    assert!(is_never_scraped(&start_prometheus(&exporter, &job("sesam")).await).await);
 }
 
 #[tokio::test]
-async fn it_scrapes_with_a_client_certificate_and_not_without() {
+async fn prometheus_scrapes_only_with_client_certificate() {
     let web = format!(
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  \
          client_allowed_sans: [prometheus.example]\n  min_version: TLS13\n"
     );
     let pki = Pki::new();
-    pki.client("other", "other.example", |_| {});
-    let stage = Stage::around(pki, &web, &[]).await;
-    let ca = stage.pki.arg("ca.crt");
+    pki.issue_client("other", "other.example", |_| {});
+    let exporter = TestExporter::start_with_pki(pki, &web, &[]).await;
+    let ca = exporter.pki.arg("ca.crt");
     let job = |client: &str| {
         let (certificate, key) = (
-            stage.pki.arg(&format!("{client}.crt")),
-            stage.pki.arg(&format!("{client}.key")),
+            exporter.pki.arg(&format!("{client}.crt")),
+            exporter.pki.arg(&format!("{client}.key")),
         );
         format!(
             "scheme: https, tls_config: {{ca_file: {ca:?}, cert_file: {certificate:?}, key_file: {key:?}}}"
         )
     };
-    assert!(sees_up(&prometheus(&stage, &job("client")).await).await);
-    assert!(sees_down(&prometheus(&stage, &job("other")).await).await);
-    let none = format!("scheme: https, tls_config: {{ca_file: {ca:?}}}");
-    assert!(sees_down(&prometheus(&stage, &none).await).await);
+    assert!(is_scraped(&start_prometheus(&exporter, &job("client")).await).await);
+    assert!(is_never_scraped(&start_prometheus(&exporter, &job("other")).await).await);
+    let no_cert = format!("scheme: https, tls_config: {{ca_file: {ca:?}}}");
+    assert!(is_never_scraped(&start_prometheus(&exporter, &no_cert).await).await);
 }
 
 #[tokio::test]
-async fn it_goes_on_scraping_when_the_certificate_is_exchanged() {
-    let stage = Stage::start(TLS, &[]).await;
+async fn prometheus_scrapes_across_certificate_change() {
+    let exporter = TestExporter::start(TLS, &[]).await;
     let job = format!(
         "scheme: https, tls_config: {{ca_file: {:?}}}",
-        stage.pki.arg("ca.crt")
+        exporter.pki.arg("ca.crt")
     );
-    let server = prometheus(&stage, &job).await;
-    assert!(sees_up(&server).await);
-    stage.pki.server("server");
+    let server = start_prometheus(&exporter, &job).await;
+    assert!(is_scraped(&server).await);
+    exporter.pki.issue_server("server");
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(
         server

@@ -1,141 +1,169 @@
-//! Reloads that somebody asks for.
+//! Tests of reloads by `POST /-/reload` and SIGHUP.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::common::exporter_process::{ExporterProcess, pointed_at};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::harness::{TLS, TestExporter, basic_auth_config, start_simulator};
 use crate::pki::Pki;
-use crate::stage::{Stage, TLS, simulator, users};
 
-const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
+const RELOAD_SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
 const LIFECYCLE: &[&str] = &["--web.enable-lifecycle"];
 const POST: &[&str] = &["--request", "POST"];
 
 #[tokio::test]
-async fn without_the_flag_a_reload_is_forbidden_in_one_line() {
-    let stage = Stage::start("", &[]).await;
-    let answer = stage.curl("/-/reload", POST).await;
-    assert_eq!(answer.status, 403);
+async fn reload_without_lifecycle_flag_is_403() {
+    let exporter = TestExporter::start("", &[]).await;
+    let response = exporter.curl("/-/reload", POST).await;
+    assert_eq!(response.status, 403);
     let body = "forbidden: requires --web.enable-lifecycle; SIGHUP reloads without it\n";
-    assert!(answer.text.ends_with(&format!("\n\n{body}")), "{answer:?}");
+    assert!(
+        response.text.ends_with(&format!("\n\n{body}")),
+        "{response:?}"
+    );
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_one_is_accepted() {
+async fn reload_rejects_other_methods_with_allow_header() {
     for flags in [LIFECYCLE, &[]] {
-        let stage = Stage::start("", flags).await;
+        let exporter = TestExporter::start("", flags).await;
         for method in ["GET", "PUT", "DELETE"] {
-            let answer = stage.curl("/-/reload", &["--request", method]).await;
+            let response = exporter.curl("/-/reload", &["--request", method]).await;
             assert!(
-                answer.status == 405 && answer.has_header("Allow: POST"),
-                "{answer:?}"
+                response.status == 405 && response.has_header("Allow: POST"),
+                "{response:?}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_reload_is_200_and_takes_effect_at_once() {
-    let mut stage = Stage::start(&users("alice", "sesame", 4), LIFECYCLE).await;
-    stage.web(&users("alice", "open", 4));
-    let answer = stage
+async fn reload_applies_new_users_immediately() {
+    let mut exporter =
+        TestExporter::start(&basic_auth_config("alice", "sesame", 4), LIFECYCLE).await;
+    exporter.write_web_config(&basic_auth_config("alice", "open", 4));
+    let response = exporter
         .curl("/-/reload", &[&["--user", "alice:sesame"], POST].concat())
         .await;
     assert_eq!(
-        (answer.status, answer.text.ends_with("\n\nreloaded\n")),
+        (response.status, response.text.ends_with("\n\nreloaded\n")),
         (200, true),
-        "{answer:?}"
+        "{response:?}"
     );
-    assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
     assert_eq!(
-        stage.curl("/", &["--user", "alice:sesame"]).await.status,
+        exporter.curl("/", &["--user", "alice:open"]).await.status,
+        200
+    );
+    assert_eq!(
+        exporter.curl("/", &["--user", "alice:sesame"]).await.status,
         401
     );
-    let line = stage.program.logs("configuration reloaded").await;
+    let line = exporter
+        .process
+        .wait_for_log("configuration reloaded")
+        .await;
     assert!(line.contains(r#"trigger="POST /-/reload""#), "{line}");
 }
 
 #[tokio::test]
-async fn a_bad_file_is_500_with_the_reason_and_the_old_one_stays() {
-    let stage = Stage::start(TLS, LIFECYCLE).await;
-    stage.web(&format!("{TLS}  min_version: TLS11\n"));
-    let answer = stage.curl("/-/reload", POST).await;
+async fn invalid_file_reload_is_500_with_reason() {
+    let exporter = TestExporter::start(TLS, LIFECYCLE).await;
+    exporter.write_web_config(&format!("{TLS}  min_version: TLS11\n"));
+    let response = exporter.curl("/-/reload", POST).await;
     let reason = format!(
         "--web.config.file: {} line 4: tls_server_config.min_version: \"TLS11\" is not spoken by rustls; accepted is TLS12 or TLS13\n",
-        stage.pki.arg("web.yml")
+        exporter.pki.arg("web.yml")
     );
     assert!(
-        answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")),
-        "{answer:?}"
+        response.status == 500 && response.text.ends_with(&format!("\n\n{reason}")),
+        "{response:?}"
     );
-    assert_eq!(stage.curl("/metrics", &[]).await.value(SUCCESSFUL), 0.0);
-    stage.web(TLS);
+    assert_eq!(
+        exporter
+            .curl("/metrics", &[])
+            .await
+            .value(RELOAD_SUCCESSFUL),
+        0.0
+    );
+    exporter.write_web_config(TLS);
     sleep(Duration::from_millis(1100)).await;
-    assert_eq!(stage.curl("/-/reload", POST).await.status, 200);
-    assert_eq!(stage.curl("/metrics", &[]).await.value(SUCCESSFUL), 1.0);
+    assert_eq!(exporter.curl("/-/reload", POST).await.status, 200);
+    assert_eq!(
+        exporter
+            .curl("/metrics", &[])
+            .await
+            .value(RELOAD_SUCCESSFUL),
+        1.0
+    );
 }
 
 #[tokio::test]
-async fn a_key_in_the_place_of_its_path_reaches_neither_answer_nor_log() {
-    let mut stage = Stage::start(TLS, LIFECYCLE).await;
-    let key = std::fs::read_to_string(stage.pki.path("server.key")).unwrap();
+async fn inline_key_is_not_in_response_or_log() {
+    let mut exporter = TestExporter::start(TLS, LIFECYCLE).await;
+    let key = std::fs::read_to_string(exporter.pki.path("server.key")).unwrap();
     let secret = key.lines().nth(1).unwrap();
     let text = key.replace('\n', "\n    ");
-    stage.web(&format!(
+    exporter.write_web_config(&format!(
         "tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {text}\n"
     ));
-    let answer = stage.curl("/-/reload", POST).await;
+    let response = exporter.curl("/-/reload", POST).await;
     assert!(
-        answer.status == 500 && answer.text.contains("this is a PEM text, not a path"),
-        "{answer:?}"
+        response.status == 500 && response.text.contains("this is a PEM text, not a path"),
+        "{response:?}"
     );
-    assert!(!answer.text.contains(secret), "{answer:?}");
-    stage.program.logs("configuration reload failed").await;
-    assert!(!stage.program.log.contains(secret));
+    assert!(!response.text.contains(secret), "{response:?}");
+    exporter
+        .process
+        .wait_for_log("configuration reload failed")
+        .await;
+    assert!(!exporter.process.log.contains(secret));
 }
 
 #[tokio::test]
-async fn a_second_reload_within_a_second_is_429() {
-    let stage = Stage::start("", LIFECYCLE).await;
-    assert_eq!(stage.curl("/-/reload", POST).await.status, 200);
-    let answer = stage.curl("/-/reload", POST).await;
+async fn second_reload_within_a_second_is_429() {
+    let exporter = TestExporter::start("", LIFECYCLE).await;
+    assert_eq!(exporter.curl("/-/reload", POST).await.status, 200);
+    let response = exporter.curl("/-/reload", POST).await;
     assert!(
-        answer.status == 429 && answer.has_header("Retry-After: 1"),
-        "{answer:?}"
+        response.status == 429 && response.has_header("Retry-After: 1"),
+        "{response:?}"
     );
     sleep(Duration::from_millis(1100)).await;
-    assert_eq!(stage.curl("/-/reload", POST).await.status, 200);
+    assert_eq!(exporter.curl("/-/reload", POST).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_hangup_reloads_without_the_flag() {
-    let mut stage = Stage::start(&users("alice", "sesame", 4), &[]).await;
-    stage.web(&users("alice", "open", 4));
-    stage.program.signal("HUP").await;
-    stage.program.logs("trigger=SIGHUP").await;
-    assert_eq!(stage.curl("/", &["--user", "alice:open"]).await.status, 200);
-    stage.web("basic_auth_users: [\n");
-    stage.program.signal("HUP").await;
-    let line = stage
-        .program
-        .logs("configuration reload failed, keeping the previous one")
+async fn sighup_reloads_without_lifecycle_flag() {
+    let mut exporter = TestExporter::start(&basic_auth_config("alice", "sesame", 4), &[]).await;
+    exporter.write_web_config(&basic_auth_config("alice", "open", 4));
+    exporter.process.signal("HUP").await;
+    exporter.process.wait_for_log("trigger=SIGHUP").await;
+    assert_eq!(
+        exporter.curl("/", &["--user", "alice:open"]).await.status,
+        200
+    );
+    exporter.write_web_config("basic_auth_users: [\n");
+    exporter.process.signal("HUP").await;
+    let line = exporter
+        .process
+        .wait_for_log("configuration reload failed, keeping the previous one")
         .await;
     assert!(
         line.contains("level=error") && line.contains("this is not YAML"),
         "{line}"
     );
-    let scraped = stage.curl("/metrics", &["--user", "alice:open"]).await;
-    assert_eq!(scraped.value(SUCCESSFUL), 0.0);
+    let scraped = exporter.curl("/metrics", &["--user", "alice:open"]).await;
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 0.0);
 }
 
 #[tokio::test]
-async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_configuration() {
-    let simulator = simulator().await;
+async fn reload_without_web_config_checks_secrets() {
+    let simulator = start_simulator().await;
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
     std::fs::write(&jwt, simulator.jwt()).unwrap();
-    let mut command = pointed_at(
+    let mut command = command_for_simulator(
         &simulator,
         &[
             "--web.listen-address",
@@ -144,51 +172,53 @@ async fn a_reload_sees_whether_the_secrets_can_be_read_even_without_a_web_config
         ],
     );
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
-    let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let mut exporter = ExporterProcess::start(command);
+    let url = exporter.wait_for_url().await;
     std::fs::remove_file(&jwt).unwrap();
-    let answer = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
+    let response = crate::curl::curl(&["--request", "POST", &format!("{url}/-/reload")]).await;
     let reason =
         "account default: JWT: the file cannot be read: No such file or directory (os error 2)\n";
     assert!(
-        answer.status == 500 && answer.text.ends_with(&format!("\n\n{reason}")),
-        "{answer:?}"
+        response.status == 500 && response.text.ends_with(&format!("\n\n{reason}")),
+        "{response:?}"
     );
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
-    assert_eq!((scraped.status, scraped.value(SUCCESSFUL)), (200, 0.0));
+    assert_eq!(
+        (scraped.status, scraped.value(RELOAD_SUCCESSFUL)),
+        (200, 0.0)
+    );
     std::fs::write(&jwt, simulator.jwt()).unwrap();
-    program.signal("HUP").await;
-    program.logs("configuration reloaded").await;
+    exporter.signal("HUP").await;
+    exporter.wait_for_log("configuration reloaded").await;
     let scraped = crate::curl::curl(&[&format!("{url}/metrics")]).await;
-    assert_eq!(scraped.value(SUCCESSFUL), 1.0);
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 1.0);
 }
 
 #[tokio::test]
-async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_file_asks_for_no_secret()
- {
+async fn missing_secret_blocks_reload_but_not_file_watch() {
     let pki = Pki::new();
     pki.write("jwt", "not-asked-for");
-    pki.write("web.yml", &users("alice", "sesame", 4));
-    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), simulator().await);
+    pki.write("web.yml", &basic_auth_config("alice", "sesame", 4));
+    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), start_simulator().await);
     let flags = [
         "--web.listen-address",
         "127.0.0.1:0",
         "--web.config.file",
         &web,
     ];
-    let mut command = pointed_at(&simulator, &flags);
+    let mut command = command_for_simulator(&simulator, &flags);
     command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
-    let mut program = ExporterProcess::start(command);
-    let url = program.url().await;
+    let mut exporter = ExporterProcess::start(command);
+    let url = exporter.wait_for_url().await;
 
     std::fs::remove_file(&jwt).unwrap();
-    pki.write("web.yml", &users("alice", "open", 4));
-    program.signal("HUP").await;
-    let line = program.logs("configuration reload failed").await;
+    pki.write("web.yml", &basic_auth_config("alice", "open", 4));
+    exporter.signal("HUP").await;
+    let line = exporter.wait_for_log("configuration reload failed").await;
     assert!(line.contains("JWT: the file cannot be read"), "{line}");
     let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
-    assert_eq!((old.status, old.value(SUCCESSFUL)), (200, 0.0));
+    assert_eq!((old.status, old.value(RELOAD_SUCCESSFUL)), (200, 0.0));
     assert_eq!(
         crate::curl::curl(&["--user", "alice:open", &metrics])
             .await
@@ -196,14 +226,18 @@ async fn a_reload_that_fails_for_a_secret_leaves_the_old_users_and_a_changed_fil
         401
     );
 
-    pki.write("web.yml", &users("alice", "third time", 4));
+    pki.write("web.yml", &basic_auth_config("alice", "third time", 4));
     for _ in 0..25 {
         let new = crate::curl::curl(&["--user", "alice:third time", &metrics]).await;
         if new.status == 200 {
-            assert_eq!(new.value(SUCCESSFUL), 0.0, "the secret is still missing");
+            assert_eq!(
+                new.value(RELOAD_SUCCESSFUL),
+                0.0,
+                "the JWT file is still missing"
+            );
             return;
         }
         sleep(Duration::from_millis(200)).await;
     }
-    panic!("the new users never came");
+    panic!("the new users were not applied");
 }

@@ -1,51 +1,51 @@
-//! The rate limit, and headers on every answer.
+//! Tests of the rate limit and of configured response headers.
 
 use std::time::Duration;
 
-use crate::stage::{Stage, TLS, users};
+use crate::harness::{TLS, TestExporter, basic_auth_config};
 
 #[tokio::test]
-async fn beyond_the_burst_requests_are_refused_and_probes_are_not() {
-    let stage = Stage::start("rate_limit: {interval: 2s, burst: 3}\n", &[]).await;
+async fn rate_limit_rejects_requests_but_not_probes() {
+    let exporter = TestExporter::start("rate_limit: {interval: 2s, burst: 3}\n", &[]).await;
     let mut statuses = Vec::new();
     for _ in 0..4 {
-        statuses.push(stage.curl("/", &[]).await.status);
+        statuses.push(exporter.curl("/", &[]).await.status);
     }
     assert_eq!(statuses, [200, 200, 200, 429]);
-    let refused = stage.curl("/metrics", &[]).await;
+    let rejected = exporter.curl("/metrics", &[]).await;
     assert!(
-        refused.status == 429 && refused.has_header("Retry-After: 2"),
-        "{refused:?}"
+        rejected.status == 429 && rejected.has_header("Retry-After: 2"),
+        "{rejected:?}"
     );
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz"] {
-        assert_eq!(stage.curl(path, &[]).await.status, 200, "{path}");
+        assert_eq!(exporter.curl(path, &[]).await.status, 200, "{path}");
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(stage.curl("/", &[]).await.status, 200);
+    assert_eq!(exporter.curl("/", &[]).await.status, 200);
 }
 
 #[tokio::test]
-async fn the_rate_limit_comes_before_the_login() {
-    let stage = Stage::start(
-        &(users("alice", "sesame", 4) + "rate_limit: {interval: 1m, burst: 1}\n"),
+async fn rate_limit_applies_before_basic_auth() {
+    let exporter = TestExporter::start(
+        &(basic_auth_config("alice", "sesame", 4) + "rate_limit: {interval: 1m, burst: 1}\n"),
         &[],
     )
     .await;
-    assert_eq!(stage.curl("/", &[]).await.status, 401);
+    assert_eq!(exporter.curl("/", &[]).await.status, 401);
     assert_eq!(
-        stage.curl("/", &["--user", "alice:sesame"]).await.status,
+        exporter.curl("/", &["--user", "alice:sesame"]).await.status,
         429
     );
 }
 
 #[tokio::test]
-async fn configured_headers_stand_on_every_answer() {
+async fn configured_headers_are_on_every_response() {
     let headers = include_str!("files/toolkit-headers.yml");
     let web = format!(
         "{TLS}{headers}{}rate_limit: {{interval: 1m, burst: 4}}\n",
-        users("alice", "sesame", 4)
+        basic_auth_config("alice", "sesame", 4)
     );
-    let stage = Stage::start(&web, &[]).await;
+    let exporter = TestExporter::start(&web, &[]).await;
     let user: &[&str] = &["--user", "alice:sesame"];
     let post: &[&str] = &["--user", "alice:sesame", "--request", "POST"];
     let cases = [
@@ -57,8 +57,8 @@ async fn configured_headers_stand_on_every_answer() {
         ("/healthz", &[], 200),
     ];
     for (path, arguments, status) in cases {
-        let answer = stage.curl(path, arguments).await;
-        assert_eq!(answer.status, status, "{path}");
+        let response = exporter.curl(path, arguments).await;
+        assert_eq!(response.status, status, "{path}");
         for header in [
             "X-Frame-Options: deny",
             "Strict-Transport-Security: max-age=31536000; includeSubDomains",
@@ -66,7 +66,7 @@ async fn configured_headers_stand_on_every_answer() {
             "X-XSS-Protection: 1",
             "Content-Security-Policy: default-src 'self' *.test.example.net",
         ] {
-            assert!(answer.has_header(header), "{header} in {answer:?}");
+            assert!(response.has_header(header), "{header} in {response:?}");
         }
     }
 }

@@ -1,21 +1,21 @@
-//! Versions, suites and certificates, as clients see them.
+//! Tests of TLS versions, cipher suites and server certificates.
 
 use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::curl::Answer;
+use crate::curl::CurlResponse;
+use crate::harness::{TLS, TestExporter};
 use crate::pki::Pki;
-use crate::stage::{Stage, TLS};
 
-/// What openssl says of a handshake with these arguments.
-async fn openssl(stage: &Stage, arguments: &[&str]) -> String {
+/// Runs `openssl s_client` with further arguments and returns its output.
+async fn openssl(exporter: &TestExporter, arguments: &[&str]) -> String {
     let mut command = Command::new("openssl");
-    let ca = stage.pki.arg("ca.crt");
+    let ca = exporter.pki.arg("ca.crt");
     command.args([
         "s_client",
         "-connect",
-        &stage.address,
+        &exporter.address,
         "-CAfile",
         &ca,
         "-cipher",
@@ -26,74 +26,79 @@ async fn openssl(stage: &Stage, arguments: &[&str]) -> String {
         .stdin(Stdio::null())
         .output()
         .await
-        .expect("openssl is installed");
+        .expect("openssl is not installed: run `make tools`");
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn up(answer: &Answer) -> bool {
-    answer.status == 200
-        && answer
+/// Returns whether the response is a scrape with `up` 1.
+fn is_up(response: &CurlResponse) -> bool {
+    response.status == 200
+        && response
             .text
             .contains("\nringcentral_up{account=\"default\"} 1\n")
 }
 
 #[tokio::test]
-async fn a_scrape_over_tls_is_answered_in_both_versions() {
-    let mut stage = Stage::start(TLS, &[]).await;
+async fn scrape_works_over_tls_1_2_and_1_3() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
     for arguments in [&["--tlsv1.3"] as &[_], &["--tls-max", "1.2"]] {
         assert!(
-            up(&stage.curl("/metrics", arguments).await),
+            is_up(&exporter.curl("/metrics", arguments).await),
             "{arguments:?}"
         );
     }
     assert!(
-        stage.program.log.contains("tls=true login=false"),
+        exporter.process.log.contains("tls=true login=false"),
         "{}",
-        stage.program.log
+        exporter.process.log
     );
-    let plain = crate::curl::curl(&[&format!("http://{}/metrics", stage.address)]).await;
+    let plain = crate::curl::curl(&[&format!("http://{}/metrics", exporter.address)]).await;
     assert_eq!(plain.status, 0, "{plain:?}");
-    stage
-        .program
-        .logs("level=debug message=\"TLS handshake failed\"")
+    exporter
+        .process
+        .wait_for_log("level=debug message=\"TLS handshake failed\"")
         .await;
-    stage.program.signal("TERM").await;
-    stage.program.ends().await;
+    exporter.process.signal("TERM").await;
+    exporter.process.wait_for_exit().await;
     assert!(
-        !stage.program.log.contains("level=error") && !stage.program.log.contains("level=warn")
+        !exporter.process.log.contains("level=error")
+            && !exporter.process.log.contains("level=warn")
     );
 }
 
 #[tokio::test]
-async fn tls_1_1_is_refused() {
-    let stage = Stage::start(TLS, &[]).await;
-    let said = openssl(&stage, &["-tls1_1"]).await;
+async fn tls_1_1_is_rejected() {
+    let exporter = TestExporter::start(TLS, &[]).await;
+    let output = openssl(&exporter, &["-tls1_1"]).await;
     assert!(
-        said.contains("alert") && said.contains("Cipher is (NONE)"),
-        "{said}"
+        output.contains("alert") && output.contains("Cipher is (NONE)"),
+        "{output}"
     );
-    let said = openssl(&stage, &["-tls1_2"]).await;
-    assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
-    let answer = stage.curl("/metrics", &["--tls-max", "1.1"]).await;
-    assert_eq!(answer.status, 0, "{answer:?}");
+    let output = openssl(&exporter, &["-tls1_2"]).await;
+    assert!(output.contains("Verify return code: 0 (ok)"), "{output}");
+    let response = exporter.curl("/metrics", &["--tls-max", "1.1"]).await;
+    assert_eq!(response.status, 0, "{response:?}");
 }
 
 #[tokio::test]
-async fn a_min_version_of_tls_1_3_refuses_1_2_and_a_max_version_of_1_2_refuses_1_3() {
-    let stage = Stage::start(&format!("{TLS}  min_version: TLS13\n"), &[]).await;
+async fn min_and_max_tls_version_are_enforced() {
+    let exporter = TestExporter::start(&format!("{TLS}  min_version: TLS13\n"), &[]).await;
     assert_eq!(
-        stage.curl("/metrics", &["--tls-max", "1.2"]).await.status,
+        exporter
+            .curl("/metrics", &["--tls-max", "1.2"])
+            .await
+            .status,
         0
     );
-    assert!(up(&stage.curl("/metrics", &[]).await));
-    let stage = Stage::start(&format!("{TLS}  max_version: TLS12\n"), &[]).await;
-    assert_eq!(stage.curl("/metrics", &["--tlsv1.3"]).await.status, 0);
-    assert!(up(&stage.curl("/metrics", &[]).await));
+    assert!(is_up(&exporter.curl("/metrics", &[]).await));
+    let exporter = TestExporter::start(&format!("{TLS}  max_version: TLS12\n"), &[]).await;
+    assert_eq!(exporter.curl("/metrics", &["--tlsv1.3"]).await.status, 0);
+    assert!(is_up(&exporter.curl("/metrics", &[]).await));
 }
 
 #[tokio::test]
-async fn suites_and_curves_are_those_that_are_named_in_that_order() {
-    let stage = Stage::start(
+async fn cipher_suites_and_curves_follow_config() {
+    let exporter = TestExporter::start(
         &format!(
             "{TLS}  max_version: TLS12\n  curve_preferences: [CurveP384]\n  cipher_suites:\n  \
              - TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\n  - TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\n"
@@ -101,8 +106,8 @@ async fn suites_and_curves_are_those_that_are_named_in_that_order() {
         &[],
     )
     .await;
-    let said = openssl(
-        &stage,
+    let output = openssl(
+        &exporter,
         &[
             "-cipher",
             "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -110,17 +115,17 @@ async fn suites_and_curves_are_those_that_are_named_in_that_order() {
     )
     .await;
     assert!(
-        said.contains("Cipher is ECDHE-ECDSA-AES256-GCM-SHA384") && said.contains("secp384r1"),
-        "{said}"
+        output.contains("Cipher is ECDHE-ECDSA-AES256-GCM-SHA384") && output.contains("secp384r1"),
+        "{output}"
     );
-    let said = openssl(&stage, &["-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]).await;
-    assert!(said.contains("Cipher is (NONE)"), "{said}");
-    let said = openssl(&stage, &["-groups", "X25519"]).await;
-    assert!(said.contains("Cipher is (NONE)"), "{said}");
+    let output = openssl(&exporter, &["-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]).await;
+    assert!(output.contains("Cipher is (NONE)"), "{output}");
+    let output = openssl(&exporter, &["-groups", "X25519"]).await;
+    assert!(output.contains("Cipher is (NONE)"), "{output}");
 }
 
 #[tokio::test]
-async fn certificate_and_key_may_stand_in_the_file_itself() {
+async fn inline_certificate_and_key_are_accepted() {
     let pki = Pki::new();
     let indented = |name: &str| {
         std::fs::read_to_string(pki.path(name))
@@ -129,18 +134,18 @@ async fn certificate_and_key_may_stand_in_the_file_itself() {
     };
     let (certificate, key) = (indented("server.crt"), indented("server.key"));
     let web = format!("tls_server_config:\n  cert: |\n    {certificate}\n  key: |\n    {key}\n");
-    let stage = Stage::around(pki, &web, &[]).await;
-    assert!(up(&stage.curl("/metrics", &[]).await));
+    let exporter = TestExporter::start_with_pki(pki, &web, &[]).await;
+    assert!(is_up(&exporter.curl("/metrics", &[]).await));
 }
 
 #[tokio::test]
-async fn an_expired_certificate_of_our_own_is_a_warning() {
+async fn expired_server_certificate_logs_warning() {
     let pki = Pki::new();
-    pki.expired_server("old");
+    pki.issue_expired_server("old");
     let web = "tls_server_config: {cert_file: old.crt, key_file: old.key}\n";
-    let stage = Stage::around(pki, web, &[]).await;
-    let warning = stage
-        .program
+    let exporter = TestExporter::start_with_pki(pki, web, &[]).await;
+    let warning = exporter
+        .process
         .log
         .lines()
         .find(|line| line.contains("level=warn"))
@@ -149,19 +154,19 @@ async fn an_expired_certificate_of_our_own_is_a_warning() {
         warning.contains("old.crt: the certificate expired at 2021-02-03"),
         "{warning}"
     );
-    assert!(up(&stage.curl("/metrics", &["--insecure"]).await));
-    assert_eq!(stage.curl("/metrics", &[]).await.status, 0);
+    assert!(is_up(&exporter.curl("/metrics", &["--insecure"]).await));
+    assert_eq!(exporter.curl("/metrics", &[]).await.status, 0);
 }
 
 #[tokio::test]
-async fn the_demo_speaks_tls_and_says_so() {
+async fn demo_serves_tls() {
     let pki = Pki::new();
     pki.write("web.yml", TLS);
     let file = pki.arg("web.yml");
-    let (program, url, _) = crate::common::demo::start(&["--web.config.file", &file]).await;
+    let (exporter, url, _) = crate::common::demo::start(&["--web.config.file", &file]).await;
     let url = url.replace("http://", "https://");
-    let answer =
+    let response =
         crate::curl::curl(&["--cacert", &pki.arg("ca.crt"), &format!("{url}/metrics")]).await;
-    assert!(up(&answer), "{answer:?}");
-    drop(program);
+    assert!(is_up(&response), "{response:?}");
+    drop(exporter);
 }

@@ -1,170 +1,172 @@
-//! Accounts that come, go and become others.
+//! Tests of reloads that add, remove or change accounts.
 
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation};
 
-use super::{calls_end, ended, is_undisturbed, scraped_once};
+use super::{advance_until_calls_end, assert_kept_running, ended_calls, start_and_scrape};
 use crate::common::clock::ManualClock;
-use crate::fleet::{Member, company, eventually, up};
+use crate::harness::{TestAccount, company, up, wait_until};
 
 #[tokio::test]
-async fn an_account_that_is_added_is_there_at_the_next_scrape() {
+async fn added_account_is_in_next_scrape() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet
-        .members
-        .insert(1, Member::new("new", clock.scenario(company(7)), 70).await);
-    fleet.reload().await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.accounts.insert(
+        1,
+        TestAccount::new("new", clock.attach_to(company(7)), 70).await,
+    );
+    exporter.reload().await;
     assert!(
-        fleet.member("new").is_untouched(),
-        "there is no timer: only a scrape asks"
+        exporter.account("new").has_no_requests(),
+        "only a scrape starts a fetch"
     );
-    let scraped = fleet.scrape().await;
-    fleet.is_exact("new", &scraped).await;
+    let scraped = exporter.scrape().await;
+    exporter.assert_exact("new", &scraped).await;
     assert_eq!(
-        ended(&scraped, "new"),
+        ended_calls(&scraped, "new"),
         0.0,
-        "what its first list shows as ended is the baseline"
+        "calls that ended before the first fetch are the baseline"
     );
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
 }
 
 #[tokio::test]
-async fn an_account_that_is_removed_is_gone_at_the_next_scrape_and_gives_its_token_back() {
+async fn removed_account_is_not_in_next_scrape() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "gone", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    let gone = fleet.remove("gone");
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let mut exporter = start_and_scrape(&["a", "gone", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    let removed = exporter.remove("gone");
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert!(!scraped.text.contains("\"gone\""), "{}", scraped.text);
-    assert_eq!(fleet.get("/metrics?account=gone").await.status, 404);
-    eventually("its token is revoked", || {
-        gone.count(Operation::Revoke) == 1
+    assert_eq!(exporter.get("/metrics?account=gone").await.status, 404);
+    wait_until("the token is revoked", || {
+        removed.request_count(Operation::Revoke) == 1
     })
     .await;
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
 }
 
 #[tokio::test]
-async fn an_account_that_comes_back_begins_anew() {
+async fn readded_account_starts_from_zero() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    calls_end(&fleet, &clock).await;
-    let away = fleet.remove("b");
-    fleet.reload().await;
-    eventually("its token is revoked", || {
-        away.count(Operation::Revoke) == 1
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    advance_until_calls_end(&exporter, &clock).await;
+    let removed = exporter.remove("b");
+    exporter.reload().await;
+    wait_until("the token is revoked", || {
+        removed.request_count(Operation::Revoke) == 1
     })
     .await;
-    fleet.members.push(away);
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    exporter.accounts.push(removed);
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert_eq!(
         (
-            ended(&scraped, "b"),
-            fleet.member("b").count(Operation::Token)
+            ended_calls(&scraped, "b"),
+            exporter.account("b").request_count(Operation::Token)
         ),
         (0.0, 2)
     );
-    fleet.is_exact("b", &scraped).await;
+    exporter.assert_exact("b", &scraped).await;
 }
 
-/// What the log says of a reload in numbers: the accounts that run, and those that came and went.
+/// The log line counts the running, the added and the removed accounts.
 #[tokio::test]
-async fn a_reload_says_how_many_accounts_came_and_went() {
+async fn reload_log_counts_added_and_removed_accounts() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b", "c"], &clock).await;
-    assert_tells(&fleet.reload().await, "accounts=3 added=0 removed=0");
-    fleet.remove("a");
-    fleet.remove("b");
-    fleet
-        .members
-        .push(Member::new("new", clock.scenario(company(7)), 70).await);
-    assert_tells(&fleet.reload().await, "accounts=2 added=1 removed=2");
-    let text = std::fs::read_to_string(fleet.file()).unwrap();
+    let mut exporter = start_and_scrape(&["a", "b", "c"], &clock).await;
+    assert_contains(&exporter.reload().await, "accounts=3 added=0 removed=0");
+    exporter.remove("a");
+    exporter.remove("b");
+    exporter
+        .accounts
+        .push(TestAccount::new("new", clock.attach_to(company(7)), 70).await);
+    assert_contains(&exporter.reload().await, "accounts=2 added=1 removed=2");
+    let text = std::fs::read_to_string(exporter.config_file()).unwrap();
     assert!(
-        !fleet
-            .refuses(&text.replace("name: c", "name: new"))
+        !exporter
+            .reload_invalid(&text.replace("name: c", "name: new"))
             .await
             .contains("added=")
     );
 }
 
-fn assert_tells(line: &str, counts: &str) {
+/// Asserts that the log line has these fields.
+fn assert_contains(line: &str, counts: &str) {
     assert!(line.contains(counts), "{counts} in {line}");
 }
 
 #[tokio::test]
-async fn another_level_is_another_account() {
+async fn changed_level_restarts_account() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.member_mut("a").more = ", level: extension".to_owned();
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.account_mut("a").extra_keys = ", level: extension".to_owned();
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert_eq!(
-        (up(&scraped, "a"), ended(&scraped, "a")),
+        (up(&scraped, "a"), ended_calls(&scraped, "a")),
         (1.0, 0.0),
-        "its counters begin anew"
+        "the counters start from zero"
     );
-    let asked = fleet
-        .member("a")
+    let request = exporter
+        .account("a")
         .requests(Operation::ActiveCalls)
         .pop()
         .unwrap();
-    assert!(asked.target.contains("/extension/"), "{}", asked.target);
+    assert!(request.target.contains("/extension/"), "{}", request.target);
     assert!(scraped.text.contains("level=\"extension\""));
-    is_undisturbed(&fleet, "b", &before).await;
+    assert_kept_running(&exporter, "b", &before).await;
 }
 
 #[tokio::test]
-async fn another_server_is_another_account() {
+async fn changed_server_restarts_account() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    let moved = Member::new("a", clock.scenario(company(9)), 90).await;
-    let old = std::mem::replace(fleet.member_mut("a"), moved);
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
-    assert_eq!(ended(&scraped, "a"), 0.0);
-    fleet.is_exact("a", &scraped).await;
-    eventually("the old token is revoked", || {
-        old.count(Operation::Revoke) == 1
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    let other_server = TestAccount::new("a", clock.attach_to(company(9)), 90).await;
+    let previous = std::mem::replace(exporter.account_mut("a"), other_server);
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
+    assert_eq!(ended_calls(&scraped, "a"), 0.0);
+    exporter.assert_exact("a", &scraped).await;
+    wait_until("the token of the previous server is revoked", || {
+        previous.request_count(Operation::Revoke) == 1
     })
     .await;
-    is_undisturbed(&fleet, "b", &before).await;
+    assert_kept_running(&exporter, "b", &before).await;
 }
 
 #[tokio::test]
-async fn another_name_is_another_account() {
+async fn renamed_account_restarts() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.member_mut("a").name = "c".to_owned();
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.account_mut("a").name = "c".to_owned();
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert!(!scraped.text.contains("account=\"a\""), "{}", scraped.text);
-    fleet.is_exact("c", &scraped).await;
-    is_undisturbed(&fleet, "b", &before).await;
+    exporter.assert_exact("c", &scraped).await;
+    assert_kept_running(&exporter, "b", &before).await;
 }
 
 #[tokio::test]
-async fn another_limit_is_shown_and_disturbs_nothing() {
+async fn changed_limit_keeps_account_running() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.member_mut("a").more = ", concurrent_calls_limit: 77".to_owned();
-    fleet.reload().await;
-    is_undisturbed(&fleet, "a", &before).await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.account_mut("a").extra_keys = ", concurrent_calls_limit: 77".to_owned();
+    exporter.reload().await;
+    assert_kept_running(&exporter, "a", &before).await;
     assert_eq!(
-        fleet
+        exporter
             .scrape()
             .await
             .value("ringcentral_concurrent_calls_limit{account=\"a\"}"),
@@ -172,49 +174,56 @@ async fn another_limit_is_shown_and_disturbs_nothing() {
     );
 }
 
-/// A request that nobody waits for is left, and not waited for.
+/// The pending request of a removed account is cancelled.
 #[tokio::test]
-async fn an_account_that_hangs_can_be_removed_and_gives_its_token_back_at_once() {
+async fn removed_hanging_account_is_revoked_immediately() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "hangs"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet
-        .member("hangs")
+    let mut exporter = start_and_scrape(&["a", "hangs"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter
+        .account("hangs")
         .inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
-    let seen = fleet.member("hangs").count(Operation::ActiveCalls);
-    let scrape = fleet.scraping("/metrics", 60);
-    eventually("it hangs", || {
-        fleet.member("hangs").count(Operation::ActiveCalls) > seen
+    let count = exporter
+        .account("hangs")
+        .request_count(Operation::ActiveCalls);
+    let scrape = exporter.spawn_scrape("/metrics", 60);
+    wait_until("the account hangs", || {
+        exporter
+            .account("hangs")
+            .request_count(Operation::ActiveCalls)
+            > count
     })
     .await;
-    let gone = fleet.remove("hangs");
-    fleet.reload().await;
+    let removed = exporter.remove("hangs");
+    exporter.reload().await;
     let scraped = tokio::time::timeout(Duration::from_secs(5), scrape).await;
-    fleet
-        .is_exact(
+    exporter
+        .assert_exact(
             "a",
-            &scraped.expect("it waits for nobody who has gone").unwrap(),
+            &scraped
+                .expect("the scrape must not wait for a removed account")
+                .unwrap(),
         )
         .await;
-    eventually("its token is revoked", || {
-        gone.count(Operation::Revoke) == 1
+    wait_until("the token is revoked", || {
+        removed.request_count(Operation::Revoke) == 1
     })
     .await;
-    is_undisturbed(&fleet, "a", &before).await;
+    assert_kept_running(&exporter, "a", &before).await;
 }
 
 #[tokio::test]
-async fn two_accounts_that_exchange_their_names_exchange_their_calls() {
+async fn swapped_names_swap_calls() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b", "c"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.members[0].name = "b".to_owned();
-    fleet.members[1].name = "a".to_owned();
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let mut exporter = start_and_scrape(&["a", "b", "c"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.accounts[0].name = "b".to_owned();
+    exporter.accounts[1].name = "a".to_owned();
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     for name in ["a", "b"] {
-        fleet.is_exact(name, &scraped).await;
-        assert_eq!(ended(&scraped, name), 0.0, "{name}");
+        exporter.assert_exact(name, &scraped).await;
+        assert_eq!(ended_calls(&scraped, name), 0.0, "{name}");
     }
-    is_undisturbed(&fleet, "c", &before).await;
+    assert_kept_running(&exporter, "c", &before).await;
 }

@@ -1,44 +1,45 @@
-//! Files that say the same, that are bad, and requests that have them read.
+//! Tests of reloads of unchanged and invalid files, by SIGHUP, by request and by the file watch.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{calls_end, is_undisturbed, scraped_once};
+use super::{advance_until_calls_end, assert_kept_running, start_and_scrape};
 use crate::common::clock::ManualClock;
-use crate::fleet::{Fleet, Member, company};
+use crate::harness::{TestAccount, TestExporter, company};
 
-const SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
+const RELOAD_SUCCESSFUL: &str = "ringcentral_exporter_config_last_reload_successful";
 
 #[tokio::test]
-async fn a_file_that_says_the_same_disturbs_nothing() {
+async fn unchanged_file_keeps_accounts_running() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.reload().await;
-    fleet.members.reverse();
-    fleet.reload().await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.reload().await;
+    exporter.accounts.reverse();
+    exporter.reload().await;
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
-    let scraped = fleet.scrape().await;
-    let places = ["b", "a"].map(|name| {
+    let scraped = exporter.scrape().await;
+    let offsets = ["b", "a"].map(|name| {
         scraped
             .text
             .find(&format!("ringcentral_up{{account=\"{name}\""))
             .unwrap()
     });
-    assert_eq!(scraped.value(SUCCESSFUL), 1.0);
-    let order: Vec<_> = sd_names(&fleet).await;
+    assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 1.0);
+    let order: Vec<_> = discovered_names(&exporter).await;
     assert_eq!(
         order,
         ["b", "a"],
-        "the order is the file's; in the exposition at {places:?}"
+        "`/sd` must follow the file; offsets in the exposition: {offsets:?}"
     );
 }
 
-async fn sd_names(fleet: &Fleet) -> Vec<String> {
-    let groups: serde_json::Value = serde_json::from_str(&fleet.get("/sd").await.text).unwrap();
+/// Returns the account names in `/sd`.
+async fn discovered_names(exporter: &TestExporter) -> Vec<String> {
+    let groups: serde_json::Value = serde_json::from_str(&exporter.get("/sd").await.text).unwrap();
     let groups = groups.as_array().unwrap().iter();
     groups
         .map(|group| {
@@ -51,136 +52,165 @@ async fn sd_names(fleet: &Fleet) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_bad_file_changes_nothing_at_all() {
+async fn invalid_file_keeps_previous_config() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    let good = std::fs::read_to_string(fleet.file()).unwrap();
-    let first = good.lines().take(2).collect::<Vec<_>>().join("\n");
-    for bad in [
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    let valid = std::fs::read_to_string(exporter.config_file()).unwrap();
+    let first = valid.lines().take(2).collect::<Vec<_>>().join("\n");
+    for invalid in [
         "",
         "accounts: []\n",
         "accounts: [\n",
         &format!("{first}\n- {{name: c}}\n"),
-        &good.replace("name: b", "name: a"),
+        &valid.replace("name: b", "name: a"),
     ] {
-        let line = fleet.refuses(bad).await;
+        let line = exporter.reload_invalid(invalid).await;
         assert!(
             line.contains("level=error") && line.contains("--config.file: "),
-            "{bad:?}: {line}"
+            "{invalid:?}: {line}"
         );
-        assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 0.0);
+        assert_eq!(
+            exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+            0.0
+        );
     }
-    assert!(fleet.get("/").await.text.contains("The last reload failed"));
+    assert!(
+        exporter
+            .get("/")
+            .await
+            .text
+            .contains("The last reload failed")
+    );
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
-    fleet.reload().await;
-    assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
-    assert!(!fleet.get("/").await.text.contains("The last reload failed"));
+    exporter.reload().await;
+    assert_eq!(
+        exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+        1.0
+    );
+    assert!(
+        !exporter
+            .get("/")
+            .await
+            .text
+            .contains("The last reload failed")
+    );
 }
 
-/// Half a change would be worse than none.
+/// A reload applies all changes or none.
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_changes_nothing_at_all() {
+async fn unreadable_secret_keeps_previous_config() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    let good = std::fs::read_to_string(fleet.file()).unwrap();
-    let line = fleet
-        .refuses(
-            &good
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    let valid = std::fs::read_to_string(exporter.config_file()).unwrap();
+    let line = exporter
+        .reload_invalid(
+            &valid
                 .replace("name: a", "name: c")
                 .replace("b/jwt", "b/missing"),
         )
         .await;
     assert!(line.contains("accounts[1].jwt_file"), "{line}");
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
 }
 
 #[tokio::test]
-async fn a_request_reloads_and_tells_how_it_went() {
+async fn reload_request_reports_result() {
     let clock = ManualClock::new();
-    let members = Member::several(&["a", "b"], |place| clock.scenario(company(place))).await;
-    let mut fleet = Fleet::with(members, &["--web.enable-lifecycle"]).await;
-    fleet.remove("b");
-    fleet.write();
+    let accounts =
+        TestAccount::start_many(&["a", "b"], |index| clock.attach_to(company(index))).await;
+    let mut exporter = TestExporter::start_with_flags(accounts, &["--web.enable-lifecycle"]).await;
+    exporter.remove("b");
+    exporter.write_config();
     assert_eq!(
-        fleet.request("POST", "/-/reload").await,
+        exporter.request("POST", "/-/reload").await,
         (200, "reloaded\n".to_owned())
     );
-    assert!(!fleet.scrape().await.text.contains("account=\"b\""));
-    assert_eq!(fleet.request("POST", "/-/reload").await.0, 429);
+    assert!(!exporter.scrape().await.text.contains("account=\"b\""));
+    assert_eq!(exporter.request("POST", "/-/reload").await.0, 429);
     sleep(Duration::from_millis(1100)).await;
-    std::fs::write(fleet.file(), "accounts: 5\n").unwrap();
-    let (status, complaint) = fleet.request("POST", "/-/reload").await;
-    let place = format!("--config.file: {} line 1: accounts", fleet.file().display());
-    assert!(
-        status == 500 && complaint.starts_with(&place) && complaint.lines().count() == 1,
-        "{complaint}"
+    std::fs::write(exporter.config_file(), "accounts: 5\n").unwrap();
+    let (status, error) = exporter.request("POST", "/-/reload").await;
+    let prefix = format!(
+        "--config.file: {} line 1: accounts",
+        exporter.config_file().display()
     );
-    fleet.is_exact("a", &fleet.scrape().await).await;
+    assert!(
+        status == 500 && error.starts_with(&prefix) && error.lines().count() == 1,
+        "{error}"
+    );
+    exporter.assert_exact("a", &exporter.scrape().await).await;
 }
 
-/// What is read together is taken together.
+/// A reload applies both configuration files or neither.
 #[tokio::test]
-async fn a_bad_web_configuration_keeps_the_accounts_as_they_were() {
+async fn invalid_web_config_keeps_accounts() {
     let folder = tempfile::tempdir().unwrap();
     let web = folder.path().join("web.yml");
     std::fs::write(&web, "").unwrap();
     let flags = ["--web.config.file", web.to_str().unwrap()];
-    let mut fleet =
-        Fleet::within(folder, Member::several(&["a", "b"], company).await, &flags).await;
+    let mut exporter = TestExporter::start_in(
+        folder,
+        TestAccount::start_many(&["a", "b"], company).await,
+        &flags,
+    )
+    .await;
     std::fs::write(&web, "colour: red\n").unwrap();
-    fleet.members.remove(1);
-    fleet.write();
-    let text = std::fs::read_to_string(fleet.file()).unwrap();
-    let line = fleet.refuses(&text).await;
+    exporter.accounts.remove(1);
+    exporter.write_config();
+    let text = std::fs::read_to_string(exporter.config_file()).unwrap();
+    let line = exporter.reload_invalid(&text).await;
     assert!(line.contains("--web.config.file: "), "{line}");
-    assert_eq!(sd_names(&fleet).await, ["a", "b"]);
+    assert_eq!(discovered_names(&exporter).await, ["a", "b"]);
     std::fs::write(&web, "").unwrap();
-    fleet.reload().await;
-    assert_eq!(sd_names(&fleet).await, ["a"]);
+    exporter.reload().await;
+    assert_eq!(discovered_names(&exporter).await, ["a"]);
 }
 
-/// Signals that come faster than they are heeded are one.
+/// Signals that arrive during a reload are merged into one.
 #[tokio::test]
-async fn a_hundred_signals_at_once_disturb_nothing() {
+async fn hundred_sighups_keep_accounts_running() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
     for _ in 0..100 {
-        fleet.program.signal("HUP").await;
+        exporter.process.signal("HUP").await;
     }
-    fleet.reload().await;
+    exporter.reload().await;
     for name in ["a", "b"] {
-        is_undisturbed(&fleet, name, &before).await;
+        assert_kept_running(&exporter, name, &before).await;
     }
 }
 
-fn header(value: &str) -> String {
+/// Returns a web configuration with one response header.
+fn header_config(value: &str) -> String {
     format!("http_server_config: {{headers: {{X-Frame-Options: {value}}}}}\n")
 }
 
-/// The web configuration is read when it changes; the accounts are not, and stay as bad as they were.
+/// The file watch reloads only the web configuration, so the accounts file stays invalid.
 #[tokio::test]
-async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with_them() {
+async fn web_change_applies_while_accounts_are_invalid() {
     let folder = tempfile::tempdir().unwrap();
     let web = folder.path().join("web.yml");
-    std::fs::write(&web, header("sameorigin")).unwrap();
+    std::fs::write(&web, header_config("sameorigin")).unwrap();
     let flag = format!("--web.config.file={}", web.display());
-    let mut fleet = Fleet::with(Member::several(&["a"], company).await, &[&flag]).await;
-    // Read at one time: the new header, and accounts that are none.
-    std::fs::write(&web, header("deny")).unwrap();
-    fleet.refuses("accounts: []\n").await;
-    let line = fleet.program.logs("trigger=\"file change\"");
-    let asks = async {
+    let mut exporter =
+        TestExporter::start_with_flags(TestAccount::start_many(&["a"], company).await, &[&flag])
+            .await;
+    // One reload reads the new header and an invalid list of accounts.
+    std::fs::write(&web, header_config("deny")).unwrap();
+    exporter.reload_invalid("accounts: []\n").await;
+    let line = exporter.process.wait_for_log("trigger=\"file change\"");
+    let poll = async {
         loop {
-            let scraped = fleet
+            let scraped = exporter
                 .http
-                .get(format!("{}/-/metrics", fleet.url))
+                .get(format!("{}/-/metrics", exporter.url))
                 .send()
                 .await
                 .unwrap();
@@ -194,9 +224,15 @@ async fn a_web_file_that_changes_makes_no_bad_accounts_good_and_is_not_lost_with
             sleep(Duration::from_millis(100)).await;
         }
     };
-    let (line, text) = tokio::join!(line, asks);
+    let (line, text) = tokio::join!(line, poll);
     assert!(line.contains("level=info"), "{line}");
-    assert!(text.contains(&format!("\n{SUCCESSFUL} 0\n")), "{text}");
-    fleet.reload().await;
-    assert_eq!(fleet.get("/-/metrics").await.value(SUCCESSFUL), 1.0);
+    assert!(
+        text.contains(&format!("\n{RELOAD_SUCCESSFUL} 0\n")),
+        "{text}"
+    );
+    exporter.reload().await;
+    assert_eq!(
+        exporter.get("/-/metrics").await.value(RELOAD_SUCCESSFUL),
+        1.0
+    );
 }

@@ -1,11 +1,12 @@
-//! The file changes under the program: what is new comes, what is gone goes, and nothing else is disturbed.
+//! Tests of configuration reloads: added, removed and changed accounts, while the other accounts
+//! keep running.
 //!
-//! Owns: what it means that an account is not disturbed. `accounts`, `secrets` and `files` change one thing each,
-//! `midway` does so in the middle of a fetch, `penalties` inside a penalty.
+//! `accounts`, `secrets` and `files` change one thing each, `during_fetch` during a fetch,
+//! `penalties` during a penalty.
 
 mod accounts;
+mod during_fetch;
 mod files;
-mod midway;
 mod penalties;
 mod secrets;
 
@@ -16,63 +17,63 @@ use ringcentral_exporter::simulator::Operation;
 
 use crate::common::clock::ManualClock;
 use crate::common::scrape_response::ScrapeResponse;
-use crate::fleet::{Fleet, Member, are_up, company};
+use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
-/// A fleet of these accounts, scraped once; their clock stands.
-async fn scraped_once(names: &[&str], clock: &ManualClock) -> Fleet {
-    let fleet =
-        Fleet::start(Member::several(names, |place| clock.scenario(company(place))).await).await;
-    let scraped = fleet.scrape().await;
-    are_up(&scraped, names);
-    fleet
+/// Starts an exporter for these accounts and scrapes it once. The clock stands still.
+async fn start_and_scrape(names: &[&str], clock: &ManualClock) -> TestExporter {
+    let accounts = TestAccount::start_many(names, |index| clock.attach_to(company(index))).await;
+    let exporter = TestExporter::start(accounts).await;
+    let scraped = exporter.scrape().await;
+    assert_up(&scraped, names);
+    exporter
 }
 
-/// Has some calls end and be counted.
-async fn calls_end(fleet: &Fleet, clock: &ManualClock) -> ScrapeResponse {
+/// Advances the clock until the exporter has counted ended calls of each account, and returns the
+/// last scrape.
+async fn advance_until_calls_end(exporter: &TestExporter, clock: &ManualClock) -> ScrapeResponse {
     for _ in 0..3 {
         clock.advance(Duration::from_secs(60));
-        fleet.scrape().await;
+        exporter.scrape().await;
     }
-    let scraped = fleet.scrape().await;
-    fleet
-        .members
-        .iter()
-        .for_each(|member| assert!(ended(&scraped, &member.name) > 0.0, "{}", member.name));
+    let scraped = exporter.scrape().await;
+    for account in &exporter.accounts {
+        let name = &account.name;
+        assert!(ended_calls(&scraped, name) > 0.0, "{name}");
+    }
     scraped
 }
 
-/// All calls of an account that have been counted as ended.
-fn ended(scraped: &ScrapeResponse, name: &str) -> f64 {
-    let samples = scraped.about(name).into_iter();
-    samples
-        .filter(|(series, _)| series.starts_with("ringcentral_calls_ended_total{"))
-        .map(|(_, value)| value)
-        .sum()
+/// Returns the number of calls of an account that the exporter counted as ended.
+fn ended_calls(scraped: &ScrapeResponse, name: &str) -> f64 {
+    let mut samples = scraped.account_samples(name);
+    samples.retain(|series, _| series.starts_with("ringcentral_calls_ended_total{"));
+    samples.values().sum()
 }
 
-/// The counters of an account.
+/// Returns the counters of an account.
 fn counters(scraped: &ScrapeResponse, name: &str) -> BTreeMap<String, f64> {
-    let mut samples = scraped.about(name);
+    let mut samples = scraped.account_samples(name);
     samples.retain(|series, _| series.contains("_total{"));
     samples
 }
 
-/// Scrapes: the account has logged in once in all, has lost none of its counts, and is exact.
-async fn is_undisturbed(fleet: &Fleet, name: &str, before: &ScrapeResponse) {
-    let scraped = fleet.scrape().await;
-    let member = fleet.member(name);
+/// Scrapes, and asserts that the account logged in only once, that no counter decreased and that
+/// its samples are exact.
+async fn assert_kept_running(exporter: &TestExporter, name: &str, before: &ScrapeResponse) {
+    let scraped = exporter.scrape().await;
+    let account = exporter.account(name);
     assert_eq!(
         (
-            member.count(Operation::Token),
-            member.count(Operation::Revoke)
+            account.request_count(Operation::Token),
+            account.request_count(Operation::Revoke)
         ),
         (1, 0),
-        "{name} keeps its token"
+        "{name} must keep its token"
     );
     assert_eq!(
-        member.count(Operation::Extensions),
+        account.request_count(Operation::Extensions),
         1,
-        "{name} keeps its list of extensions"
+        "{name} must keep its extension list"
     );
     let now = counters(&scraped, name);
     for (series, value) in counters(before, name) {
@@ -82,5 +83,5 @@ async fn is_undisturbed(fleet: &Fleet, name: &str, before: &ScrapeResponse) {
             now[&series]
         );
     }
-    fleet.is_exact(name, &scraped).await;
+    exporter.assert_exact(name, &scraped).await;
 }

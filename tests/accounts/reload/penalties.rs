@@ -1,131 +1,134 @@
-//! Penalties: RingCentral counts on, whatever a file says.
+//! Tests of reloads during a penalty: RingCentral keeps the penalty, so the exporter must keep it
+//! too.
 
 use ringcentral_exporter::simulator::{Fault, Operation, SimResponse};
 
-use crate::fleet::{Fleet, Member, blocked_until, company, up};
+use crate::harness::{TestAccount, TestExporter, blocked_until, company, up};
 
-/// Two accounts, the first of them inside a penalty until this second.
-async fn penalised() -> (Fleet, f64) {
-    let fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
+/// Starts two accounts, the first of them in a penalty, and returns the end of the penalty in Unix
+/// seconds.
+async fn start_with_penalty() -> (TestExporter, f64) {
+    let exporter = TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
     let refusal = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
-    fleet
-        .member("a")
+    exporter
+        .account("a")
         .inject(Fault::once(Operation::ActiveCalls, refusal));
-    let scraped = fleet.scrape().await;
+    let scraped = exporter.scrape().await;
     assert_eq!((up(&scraped, "a"), up(&scraped, "b")), (0.0, 1.0));
     let until = blocked_until(&scraped, "a", "active_calls");
-    (fleet, until)
+    (exporter, until)
 }
 
-/// The account by this name now asks nothing, and says until when.
-async fn is_kept(fleet: &mut Fleet, name: &str, until: f64) {
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+/// Reloads, and asserts that the account sends no request and reports the same end of the penalty.
+async fn assert_penalty_kept(exporter: &mut TestExporter, name: &str, until: f64) {
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert_eq!(
-        fleet.member(name).count(Operation::ActiveCalls),
+        exporter.account(name).request_count(Operation::ActiveCalls),
         1,
-        "a request would start the penalty again"
+        "a request would prolong the penalty"
     );
     assert_eq!((up(&scraped, name), up(&scraped, "b")), (0.0, 1.0));
-    let still = blocked_until(&scraped, name, "active_calls");
-    assert!((still - until).abs() < 0.5, "until {until}, now {still}");
+    let now = blocked_until(&scraped, name, "active_calls");
+    assert!((now - until).abs() < 0.5, "expected {until}, got {now}");
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_level() {
-    let (mut fleet, until) = penalised().await;
+async fn penalty_survives_changed_level() {
+    let (mut exporter, until) = start_with_penalty().await;
     for level in ["extension", "account", "extension"] {
-        fleet.member_mut("a").more = format!(", level: {level}");
-        is_kept(&mut fleet, "a", until).await;
+        exporter.account_mut("a").extra_keys = format!(", level: {level}");
+        assert_penalty_kept(&mut exporter, "a", until).await;
     }
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_account_id() {
-    let (mut fleet, until) = penalised().await;
-    fleet.member_mut("a").more = format!(
+async fn penalty_survives_changed_account_id() {
+    let (mut exporter, until) = start_with_penalty().await;
+    exporter.account_mut("a").extra_keys = format!(
         ", account_id: '{}'",
-        fleet.member("a").simulator.account_id()
+        exporter.account("a").simulator.account_id()
     );
-    is_kept(&mut fleet, "a", until).await;
+    assert_penalty_kept(&mut exporter, "a", until).await;
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_name() {
-    let (mut fleet, until) = penalised().await;
-    fleet.member_mut("a").name = "c".to_owned();
-    is_kept(&mut fleet, "c", until).await;
+async fn penalty_survives_rename() {
+    let (mut exporter, until) = start_with_penalty().await;
+    exporter.account_mut("a").name = "c".to_owned();
+    assert_penalty_kept(&mut exporter, "c", until).await;
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_name_whose_files_have_moved_along() {
-    let (mut fleet, until) = penalised().await;
-    let member = fleet.member_mut("a");
-    (member.name, member.files) = ("c".to_owned(), "c".to_owned());
-    std::fs::remove_dir_all(fleet.path("a")).unwrap();
-    is_kept(&mut fleet, "c", until).await;
+async fn penalty_survives_rename_with_moved_files() {
+    let (mut exporter, until) = start_with_penalty().await;
+    let account = exporter.account_mut("a");
+    (account.name, account.secrets_dir) = ("c".to_owned(), "c".to_owned());
+    std::fs::remove_dir_all(exporter.path("a")).unwrap();
+    assert_penalty_kept(&mut exporter, "c", until).await;
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_secret() {
-    let (mut fleet, until) = penalised().await;
-    fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
-    is_kept(&mut fleet, "a", until).await;
+async fn penalty_survives_changed_secret() {
+    let (mut exporter, until) = start_with_penalty().await;
+    exporter.account_mut("a").jwt = exporter.account("a").simulator.rotate_jwt();
+    assert_penalty_kept(&mut exporter, "a", until).await;
 }
 
 #[tokio::test]
-async fn a_penalty_outlives_another_name_and_level_at_once() {
-    let (mut fleet, until) = penalised().await;
-    let member = fleet.member_mut("a");
-    (member.name, member.more) = ("c".to_owned(), ", level: extension".to_owned());
-    is_kept(&mut fleet, "c", until).await;
+async fn penalty_survives_changed_name_and_level() {
+    let (mut exporter, until) = start_with_penalty().await;
+    let account = exporter.account_mut("a");
+    (account.name, account.extra_keys) = ("c".to_owned(), ", level: extension".to_owned());
+    assert_penalty_kept(&mut exporter, "c", until).await;
 }
 
-/// A file is often changed in two steps.
+/// Users often change a file in two steps.
 #[tokio::test]
-async fn a_penalty_outlives_an_account_that_is_away_for_a_moment() {
-    let (mut fleet, until) = penalised().await;
-    let away = fleet.remove("a");
-    fleet.reload().await;
-    fleet.members.push(away);
-    is_kept(&mut fleet, "a", until).await;
+async fn penalty_survives_brief_removal() {
+    let (mut exporter, until) = start_with_penalty().await;
+    let removed = exporter.remove("a");
+    exporter.reload().await;
+    exporter.accounts.push(removed);
+    assert_penalty_kept(&mut exporter, "a", until).await;
 }
 
-/// Two entries whose JWT files were mixed up: a penalty is the user's, not the name's.
+/// A penalty belongs to the user that logs in, not to the account name.
 #[tokio::test]
-async fn accounts_that_exchange_their_jwts_exchange_their_penalties() {
-    let first = Member::new("a", company(0), 1).await;
+async fn swapped_jwts_swap_penalties() {
+    let first = TestAccount::new("a", company(0), 1).await;
     first.simulator.issue_jwt();
-    let second = Member::of("b", first.simulator.clone());
-    let mut fleet = Fleet::start(vec![first, second]).await;
-    fleet.member("a").inject(Fault::once(
+    let second = TestAccount::from_simulator("b", first.simulator.clone());
+    let mut exporter = TestExporter::start(vec![first, second]).await;
+    exporter.account("a").inject(Fault::once(
         Operation::ActiveCalls,
         SimResponse::too_many_requests(Some(60)),
     ));
-    let alone = fleet.get("/metrics?account=a").await;
-    let until = blocked_until(&alone, "a", "active_calls");
-    let jwts = ["a", "b"].map(|name| fleet.member(name).jwt.clone());
-    (fleet.member_mut("b").jwt, fleet.member_mut("a").jwt) = jwts.into();
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let single = exporter.get("/metrics?account=a").await;
+    let until = blocked_until(&single, "a", "active_calls");
+    let jwts = ["a", "b"].map(|name| exporter.account(name).jwt.clone());
+    (exporter.account_mut("b").jwt, exporter.account_mut("a").jwt) = jwts.into();
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert_eq!((up(&scraped, "a"), up(&scraped, "b")), (1.0, 0.0));
     assert!((blocked_until(&scraped, "b", "active_calls") - until).abs() < 0.5);
 }
 
-/// RingCentral locks a user out who tries the same wrong secret again and again.
+/// RingCentral locks a user after repeated logins with a wrong secret.
 #[tokio::test]
-async fn a_back_off_outlives_an_account_that_is_away_for_a_moment() {
-    let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    fleet.member("a").inject(Fault::always(
+async fn login_backoff_survives_brief_removal() {
+    let mut exporter =
+        TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
+    exporter.account("a").inject(Fault::always(
         Operation::Token,
         SimResponse::invalid_grant("no"),
     ));
-    let until = blocked_until(&fleet.scrape().await, "a", "token");
-    let away = fleet.remove("a");
-    fleet.reload().await;
-    fleet.members.push(away);
-    fleet.reload().await;
-    let scraped = fleet.scrape().await;
+    let until = blocked_until(&exporter.scrape().await, "a", "token");
+    let removed = exporter.remove("a");
+    exporter.reload().await;
+    exporter.accounts.push(removed);
+    exporter.reload().await;
+    let scraped = exporter.scrape().await;
     assert!((blocked_until(&scraped, "a", "token") - until).abs() < 0.5);
-    assert_eq!(fleet.member("a").count(Operation::Token), 1);
+    assert_eq!(exporter.account("a").request_count(Operation::Token), 1);
 }

@@ -1,94 +1,106 @@
-//! Secrets that are exchanged, in their files or with them.
+//! Tests of reloads with changed secrets: in the same files or in other files.
 
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::Operation;
 use tokio::time::{Instant, sleep};
 
-use super::{calls_end, ended, is_undisturbed, scraped_once};
+use super::{advance_until_calls_end, assert_kept_running, ended_calls, start_and_scrape};
 use crate::common::clock::ManualClock;
 use crate::common::scrape_response::ScrapeResponse;
-use crate::fleet::{Fleet, Member, blocked_until, company, eventually, requests_total, up};
+use crate::harness::{
+    TestAccount, TestExporter, blocked_until, company, requests_total, up, wait_until,
+};
 
 #[tokio::test]
-async fn a_secret_that_changes_in_its_file_costs_a_login_and_no_count() {
+async fn changed_secret_causes_login_and_keeps_counters() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.member_mut("a").jwt = fleet.member("a").simulator.rotate_jwt();
-    fleet.reload().await;
-    logs_in_anew_and_goes_on_counting(&fleet, "a", &before).await;
-    is_undisturbed(&fleet, "b", &before).await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.account_mut("a").jwt = exporter.account("a").simulator.rotate_jwt();
+    exporter.reload().await;
+    assert_relogin_keeps_counters(&exporter, "a", &before).await;
+    assert_kept_running(&exporter, "b", &before).await;
 }
 
 #[tokio::test]
-async fn a_secret_in_another_file_costs_a_login_and_no_count() {
+async fn secret_from_other_file_keeps_counters() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    let jwt = fleet.member("a").simulator.issue_jwt();
-    let member = fleet.member_mut("a");
-    (member.jwt, member.files) = (jwt, "elsewhere".to_owned());
-    fleet.reload().await;
-    logs_in_anew_and_goes_on_counting(&fleet, "a", &before).await;
-    is_undisturbed(&fleet, "b", &before).await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    let jwt = exporter.account("a").simulator.issue_jwt();
+    let account = exporter.account_mut("a");
+    (account.jwt, account.secrets_dir) = (jwt, "elsewhere".to_owned());
+    exporter.reload().await;
+    assert_relogin_keeps_counters(&exporter, "a", &before).await;
+    assert_kept_running(&exporter, "b", &before).await;
 }
 
-/// At the next scrape, and not before.
-async fn logs_in_anew_and_goes_on_counting(fleet: &Fleet, name: &str, before: &ScrapeResponse) {
+/// Asserts that the account logs in again at the next scrape, not before, and that its counters
+/// continue.
+async fn assert_relogin_keeps_counters(
+    exporter: &TestExporter,
+    name: &str,
+    before: &ScrapeResponse,
+) {
     assert_eq!(
-        fleet.member(name).count(Operation::Token),
+        exporter.account(name).request_count(Operation::Token),
         1,
-        "only a scrape asks"
+        "only a scrape starts a login"
     );
-    let scraped = fleet.scrape().await;
-    assert_eq!(fleet.member(name).count(Operation::Token), 2, "{name}");
-    fleet.is_exact(name, &scraped).await;
-    assert_eq!(ended(&scraped, name), ended(before, name));
-    let more = requests_total(&scraped, name, "active_calls")
+    let scraped = exporter.scrape().await;
+    assert_eq!(
+        exporter.account(name).request_count(Operation::Token),
+        2,
+        "{name}"
+    );
+    exporter.assert_exact(name, &scraped).await;
+    assert_eq!(ended_calls(&scraped, name), ended_calls(before, name));
+    let new_requests = requests_total(&scraped, name, "active_calls")
         - requests_total(before, name, "active_calls");
-    assert_eq!(more, 1.0, "its counters go on");
+    assert_eq!(new_requests, 1.0, "the counters must continue");
 }
 
-/// The same secret in another place is no other secret.
+/// The content of the file counts, not its path.
 #[tokio::test]
-async fn a_secret_that_moves_to_another_file_costs_nothing() {
+async fn moved_secret_causes_no_login() {
     let clock = ManualClock::new();
-    let mut fleet = scraped_once(&["a", "b"], &clock).await;
-    let before = calls_end(&fleet, &clock).await;
-    fleet.member_mut("a").files = "elsewhere".to_owned();
-    fleet.reload().await;
-    is_undisturbed(&fleet, "a", &before).await;
+    let mut exporter = start_and_scrape(&["a", "b"], &clock).await;
+    let before = advance_until_calls_end(&exporter, &clock).await;
+    exporter.account_mut("a").secrets_dir = "elsewhere".to_owned();
+    exporter.reload().await;
+    assert_kept_running(&exporter, "a", &before).await;
 }
 
 #[tokio::test]
-async fn a_repaired_secret_ends_the_wait_after_a_refused_login() {
-    let mut members = Member::several(&["a", "b"], company).await;
-    let right = std::mem::replace(&mut members[0].jwt, "e30.e30.d3Jvbmc".to_owned());
-    let mut fleet = Fleet::start(members).await;
-    let refused = fleet.scrape().await;
+async fn corrected_secret_ends_login_backoff() {
+    let mut accounts = TestAccount::start_many(&["a", "b"], company).await;
+    let valid = std::mem::replace(&mut accounts[0].jwt, "e30.e30.d3Jvbmc".to_owned());
+    let mut exporter = TestExporter::start(accounts).await;
+    let refused = exporter.scrape().await;
     assert!(up(&refused, "a") == 0.0 && blocked_until(&refused, "a", "token") > 0.0);
-    fleet.reload().await;
-    assert_eq!(up(&fleet.scrape().await, "a"), 0.0);
+    exporter.reload().await;
+    assert_eq!(up(&exporter.scrape().await, "a"), 0.0);
     assert_eq!(
-        fleet.member("a").count(Operation::Token),
+        exporter.account("a").request_count(Operation::Token),
         1,
-        "what has not changed would be refused again"
+        "an unchanged secret would be refused again"
     );
-    fleet.member_mut("a").jwt = right;
-    fleet.reload().await;
-    let repaired = recovers(&fleet, "a").await;
-    assert_eq!(fleet.member("a").count(Operation::Token), 2);
-    assert_eq!(blocked_until(&repaired, "a", "token"), 0.0);
-    assert_eq!(fleet.member("b").count(Operation::Token), 1);
+    exporter.account_mut("a").jwt = valid;
+    exporter.reload().await;
+    let recovered = scrape_until_up(&exporter, "a").await;
+    assert_eq!(exporter.account("a").request_count(Operation::Token), 2);
+    assert_eq!(blocked_until(&recovered, "a", "token"), 0.0);
+    assert_eq!(exporter.account("b").request_count(Operation::Token), 1);
 }
 
-/// Scrapes until it is up, for much less than the minute of a refused login. A walk that failed at its login has spent
-/// its turn, and the next is 7.5 s away as long as no answer has told another pace.
-async fn recovers(fleet: &Fleet, name: &str) -> ScrapeResponse {
+/// Scrapes until the account is up, for at most 30 s, less than the backoff of a minute after a
+/// refused login. The fetch with the refused login used up its slot, so the next fetch starts 7.5 s
+/// later.
+async fn scrape_until_up(exporter: &TestExporter, name: &str) -> ScrapeResponse {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let scraped = fleet.scrape().await;
+        let scraped = exporter.scrape().await;
         if up(&scraped, name) == 1.0 {
             return scraped;
         }
@@ -98,31 +110,32 @@ async fn recovers(fleet: &Fleet, name: &str) -> ScrapeResponse {
 }
 
 #[tokio::test]
-async fn the_token_of_an_account_that_goes_with_its_files_is_given_back() {
-    let mut fleet = Fleet::start(Member::several(&["a", "b"], company).await).await;
-    fleet.scrape().await;
-    let gone = fleet.remove("a");
-    std::fs::remove_dir_all(fleet.path("a")).unwrap();
-    fleet.reload().await;
-    eventually("its token is given back", || {
-        gone.count(Operation::Revoke) == 1
+async fn token_is_revoked_after_account_files_are_removed() {
+    let mut exporter =
+        TestExporter::start(TestAccount::start_many(&["a", "b"], company).await).await;
+    exporter.scrape().await;
+    let removed = exporter.remove("a");
+    std::fs::remove_dir_all(exporter.path("a")).unwrap();
+    exporter.reload().await;
+    wait_until("the token is revoked", || {
+        removed.request_count(Operation::Revoke) == 1
     })
     .await;
-    assert_eq!(gone.requests(Operation::Revoke)[0].status, Some(200));
+    assert_eq!(removed.requests(Operation::Revoke)[0].status, Some(200));
 }
 
-/// The old token goes back by the secret that it was had by: another server's secret is none of the old one's business.
+/// The token is revoked at the previous server with the previous client secret.
 #[tokio::test]
-async fn a_secret_for_another_server_is_not_sent_to_the_old_one() {
-    let mut fleet = Fleet::start(Member::several(&["a"], company).await).await;
-    fleet.scrape().await;
-    let elsewhere = Member::new("a", company(7), 7).await;
-    let old = std::mem::replace(&mut fleet.members[0], elsewhere);
-    fleet.reload().await;
-    assert_eq!(up(&fleet.scrape().await, "a"), 1.0);
-    eventually("the old token is given back", || {
-        old.count(Operation::Revoke) == 1
+async fn new_secret_is_not_sent_to_previous_server() {
+    let mut exporter = TestExporter::start(TestAccount::start_many(&["a"], company).await).await;
+    exporter.scrape().await;
+    let other_server = TestAccount::new("a", company(7), 7).await;
+    let previous = std::mem::replace(&mut exporter.accounts[0], other_server);
+    exporter.reload().await;
+    assert_eq!(up(&exporter.scrape().await, "a"), 1.0);
+    wait_until("the previous token is revoked", || {
+        previous.request_count(Operation::Revoke) == 1
     })
     .await;
-    assert_eq!(old.requests(Operation::Revoke)[0].status, Some(200));
+    assert_eq!(previous.requests(Operation::Revoke)[0].status, Some(200));
 }

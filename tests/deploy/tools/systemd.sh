@@ -1,13 +1,13 @@
 #!/bin/sh
-# Boots a systemd in namespaces of its own, has it run FOLDER/steps in this system as it is, and shuts it down: usage
-# systemd.sh FOLDER. As root. What the steps write is lost, all but what they write into /run/shared, which is FOLDER.
+# Boots a systemd in new namespaces, runs FOLDER/steps in it and shuts it down.
 #
-# It has its own process ids, mounts, network and cgroups, and an overlay over every file: it can change nothing here.
+# Usage: systemd.sh FOLDER, as root. The steps see the files of this system through an overlay and have their own process
+# ids, mounts, network and cgroups, so they cannot change this system. Only files in /run/shared, which is FOLDER, are kept.
 set -eu
 shared=$(realpath "$1")
 
 if [ "${2:-}" != inside ]; then
-  # In a cgroup of its own, which is the root of all cgroups inside. Version 2 can be mounted beside version 1.
+  # A new cgroup is the root of all inner cgroups. Version 2 can be mounted in addition to version 1.
   mkdir "$shared/cgroup2"
   mount -t cgroup2 cgroup2 "$shared/cgroup2"
   cgroup=$shared/cgroup2/$(basename "$shared")
@@ -33,11 +33,11 @@ mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root/run/shared" "$root/run/systemd/system" "$root/tmp/old"
 mount --bind "$shared" "$root/run/shared"
-# The package itself, wherever it lies: the overlay has it too, but not from another file system below.
+# The overlay does not include other file systems, so the package is mounted separately.
 mkdir -p "$root/run/package"
 mount --rbind "$PWD" "$root/run/package"
 
-# Only the journal and the steps: nothing of what this system starts.
+# Starts only the journal and the steps, no services of this system.
 cd "$root/run/systemd/system"
 cat >steps.target <<'UNIT'
 [Unit]
@@ -51,18 +51,18 @@ After=systemd-journald.service
 [Service]
 Type=oneshot
 WorkingDirectory=/run/package
-ExecStart=-/bin/sh -c "sh -ex /run/shared/steps >/run/shared/said 2>&1; echo $? >/run/shared/status"
+ExecStart=-/bin/sh -c "sh -ex /run/shared/steps >/run/shared/output 2>&1; echo $? >/run/shared/status"
 ExecStopPost=systemctl exit 0
 UNIT
-# What the unit waits for is not there.
+# Removes the dependencies of the unit, which do not exist here.
 mkdir ringcentral-exporter.service.d
-printf '[Unit]\nDefaultDependencies=no\n' >ringcentral-exporter.service.d/alone.conf
+printf '[Unit]\nDefaultDependencies=no\n' >ringcentral-exporter.service.d/no-dependencies.conf
 [ ! -e "$shared/drop-in.conf" ] || cp "$shared/drop-in.conf" ringcentral-exporter.service.d/
 
 cd "$root"
 pivot_root . tmp/old
 umount -l /tmp/old
-# As a system at its start has it; systemd leaves that to whoever starts a container, and credentials need it.
+# Shared propagation is the default at boot, which systemd does not set in containers; credentials require it.
 mount --make-rshared /
 ip link set lo up
 exec env -i container=test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

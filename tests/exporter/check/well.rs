@@ -138,7 +138,7 @@ async fn what_a_scrape_would_get_can_be_printed_and_the_words_then_go_to_standar
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
         .collect();
-    let truth = oracle::of(&simulator, "default").await;
+    let truth = oracle::expected_samples(&simulator, "default").await;
     assert!(truth.len() > 10);
     for (series, value) in truth {
         assert_eq!(samples.get(&series), Some(&value), "{series}");
@@ -171,7 +171,7 @@ async fn a_signal_ends_it_and_the_token_is_given_back() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     program.signal("TERM").await;
-    assert_eq!(program.ends().await.code(), Some(1));
+    assert_eq!(program.wait_for_exit().await.code(), Some(1));
     assert_eq!(requests(&simulator, Operation::Revoke), [Some(200)]);
 }
 

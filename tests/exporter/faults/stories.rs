@@ -48,14 +48,14 @@ async fn a_failed_fetch_keeps_the_last_snapshot_until_it_is_too_old() {
     let failing = rig.scrape().await;
     assert_eq!(failing.up(), 0.0);
     assert_eq!(
-        failing.calls(),
-        good.calls(),
+        failing.call_samples(),
+        good.call_samples(),
         "younger than max-age, it stays as it was"
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
     let stale = rig.scrape().await;
     assert_eq!(
-        (stale.up(), stale.calls().len()),
+        (stale.up(), stale.call_samples().len()),
         (0.0, 0),
         "past max-age its families are absent"
     );
@@ -158,11 +158,15 @@ async fn a_hanging_api_costs_a_scrape_its_deadline_and_a_request_ten_seconds() {
     let hanging = rig.scrape_within("2").await;
     assert_eq!(hanging.status, 200);
     assert!(
-        (1.4..2.0).contains(&hanging.took.as_secs_f64()),
+        (1.4..2.0).contains(&hanging.elapsed.as_secs_f64()),
         "{:?}",
-        hanging.took
+        hanging.elapsed
     );
-    assert_eq!(hanging.calls(), good.calls(), "answered from what is known");
+    assert_eq!(
+        hanging.call_samples(),
+        good.call_samples(),
+        "answered from what is known"
+    );
     tokio::time::sleep(Duration::from_secs(9)).await;
     let scraped = rig.recovers(SOON).await;
     assert_eq!(scraped.failures("active_calls", "timeout"), 1.0);
@@ -282,9 +286,9 @@ async fn a_reply_that_drips_is_waited_for_ten_seconds_and_no_longer() {
         .inject(Fault::once(Operation::ActiveCalls, endless));
     let failed = rig.scrape_within("15").await;
     assert!(
-        (9.5..11.0).contains(&failed.took.as_secs_f64()),
+        (9.5..11.0).contains(&failed.elapsed.as_secs_f64()),
         "{:?}",
-        failed.took
+        failed.elapsed
     );
     assert_eq!(
         (failed.up(), failed.failures("active_calls", "timeout")),
@@ -306,7 +310,11 @@ async fn a_slow_login_costs_the_first_scrape_its_deadline_alone() {
     ));
     let early = rig.scrape_within("1").await;
     assert_eq!((early.status, early.up()), (200, 0.0));
-    assert!(early.took < Duration::from_secs(1), "{:?}", early.took);
+    assert!(
+        early.elapsed < Duration::from_secs(1),
+        "{:?}",
+        early.elapsed
+    );
     let late = rig.scrape_within("5").await;
     assert_eq!(
         (late.up(), rig.count(Operation::Token)),
@@ -426,7 +434,7 @@ async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
         calls_per_minute: 20.0,
         ..Scenario::normal()
     };
-    let rig = Rig::start(clock.scenario(busy)).await;
+    let rig = Rig::start(clock.attach_to(busy)).await;
     let listed = listed(&rig).await;
     let again =
         |from: usize, next: Option<&str>| page(&listed[from..(from + 20).min(listed.len())], next);
@@ -443,9 +451,12 @@ async fn a_list_that_shifts_between_its_pages_counts_no_record_twice() {
     rig.simulator
         .inject(Fault::once(Operation::ActiveCalls, again(30, None)));
     let scraped = rig.scrape().await;
-    let truth =
-        crate::common::oracle::samples("default", &listed[..listed.len().min(50)], &rig.numbers());
-    assert_eq!((scraped.up(), scraped.calls()), (1.0, truth));
+    let truth = crate::common::oracle::samples_for(
+        "default",
+        &listed[..listed.len().min(50)],
+        &rig.numbers(),
+    );
+    assert_eq!((scraped.up(), scraped.call_samples()), (1.0, truth));
 }
 
 #[tokio::test]
@@ -514,9 +525,9 @@ async fn a_walk_has_thirty_seconds() {
     ));
     let scraped = rig.scrape_within("60").await;
     assert!(
-        (29.5..33.0).contains(&scraped.took.as_secs_f64()),
+        (29.5..33.0).contains(&scraped.elapsed.as_secs_f64()),
         "{:?}",
-        scraped.took
+        scraped.elapsed
     );
     assert_eq!(
         (scraped.up(), scraped.failures("active_calls", "timeout")),
@@ -556,9 +567,9 @@ async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
     let first = rig.scrape_within("5").await;
     assert!(
-        first.took < Duration::from_secs(1),
+        first.elapsed < Duration::from_secs(1),
         "its own fetch comes first: {:?}",
-        first.took
+        first.elapsed
     );
     let second = rig.scrape_within("9").await;
     assert_eq!(
@@ -566,7 +577,11 @@ async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
         (200, 1.0),
         "the old token and the last snapshot serve"
     );
-    assert!(second.took < Duration::from_secs(1), "{:?}", second.took);
+    assert!(
+        second.elapsed < Duration::from_secs(1),
+        "{:?}",
+        second.elapsed
+    );
 }
 
 #[tokio::test]
@@ -589,17 +604,17 @@ async fn an_absurd_scrape_header_counts_as_none() {
 #[tokio::test]
 async fn the_accounts_clock_may_jump_either_way() {
     let clock = ManualClock::new();
-    let rig = Rig::start(clock.scenario(Scenario {
+    let rig = Rig::start(clock.attach_to(Scenario {
         limits: unlimited(),
         ..Scenario::normal()
     }))
     .await;
     rig.scrape().await;
     for hours in [2, -1, -5, 30] {
-        clock.jump(hours * 3_600_000);
+        clock.shift_ms(hours * 3_600_000);
         let scraped = rig.scrape().await;
         assert_eq!(
-            (scraped.up(), scraped.calls()),
+            (scraped.up(), scraped.call_samples()),
             (1.0, rig.truth().await),
             "by {hours} h"
         );
@@ -609,7 +624,8 @@ async fn the_accounts_clock_may_jump_either_way() {
 
 /// The records listed now, as the wire shows them; at least three pages of twenty.
 async fn listed(rig: &Rig) -> Vec<serde_json::Value> {
-    let listed = crate::common::oracle::listed(&rig.simulator.url(), rig.simulator.now()).await;
+    let listed =
+        crate::common::oracle::fetch_listed(&rig.simulator.url(), rig.simulator.now()).await;
     assert!(listed.len() >= 50, "{} records", listed.len());
     listed
 }

@@ -31,7 +31,7 @@ pub async fn trial(row: Row) {
     goes_stale(&rig, &account, name, started, silences).await;
     rig.simulator.clear_faults();
     let recovered = recovery(&rig, &account).await;
-    assert!(!recovered.calls().is_empty(), "{name}");
+    assert!(!recovered.call_samples().is_empty(), "{name}");
     let wanted = if stage == Stage::Login {
         "first fetch succeeded"
     } else {
@@ -54,7 +54,7 @@ async fn fails(rig: &Rig, account: &str, row: Row) {
     let known = if row.stage == Stage::Login {
         BTreeMap::new()
     } else {
-        rig.scrape().await.calls()
+        rig.scrape().await.call_samples()
     };
     let operation = if row.stage == Stage::Login {
         Operation::Token
@@ -70,12 +70,12 @@ async fn fails(rig: &Rig, account: &str, row: Row) {
     let failed = rig.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
     assert!(
-        failed.took < Duration::from_secs(9),
+        failed.elapsed < Duration::from_secs(9),
         "{name}: {:?}",
-        failed.took
+        failed.elapsed
     );
     assert_eq!(
-        failed.calls(),
+        failed.call_samples(),
         known,
         "{name}: what is known is kept, and nothing is made up"
     );
@@ -115,7 +115,7 @@ async fn goes_stale(rig: &Rig, account: &str, name: &str, started: Instant, sile
     sleep_until(started + MAX_AGE + Duration::from_millis(500)).await;
     let stale = rig.scrape().await;
     assert_eq!(
-        (up(&stale, account), stale.calls().len()),
+        (up(&stale, account), stale.call_samples().len()),
         (0.0, 0),
         "{name}: absent past max-age"
     );

@@ -1,0 +1,23 @@
+//! Tests of the HTTP server under load and attack: the exporter process with the descriptor limit
+//! that systemd sets.
+//!
+//! `harness` starts the exporter and sends requests from any loopback address, `flood_client` holds
+//! thousands of connections open. During each flood a scrape must be answered within 3 s, with
+//! bounded memory and descriptors.
+
+#![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod flood_client;
+mod flood_tests;
+mod harness;
+mod many_scrapers;
+mod requests;

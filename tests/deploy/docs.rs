@@ -1,0 +1,297 @@
+//! Commands and links in the deployment documents.
+//!
+//! Each command is run by a test or marked as untested in the document. This module runs the commands for Kubernetes;
+//! `systemd` and `dashboards` run theirs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::overlays::{Overlay, RELEASES, kubectl, parse_objects, render};
+use crate::tools::{read, run_ok, shell};
+
+/// Document for Kubernetes.
+const KUBERNETES_README: &str = "deploy/kubernetes/README.md";
+/// Name of the Secret for many accounts.
+pub const ACCOUNTS_SECRET: &str = "ringcentral-exporter-accounts";
+
+/// Command in a document.
+struct DocumentedCommand {
+    /// Command on one line.
+    line: String,
+    /// Last line of text before the command.
+    preceding_text: String,
+}
+
+/// Parses the commands of a document.
+fn commands(document: &str) -> Vec<DocumentedCommand> {
+    let outside = read(document)
+        .replace("\\\n", " ")
+        .split("```")
+        .step_by(2)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut found = Vec::new();
+    let mut preceding_text = String::new();
+    for line in outside.lines() {
+        match line.strip_prefix("    ") {
+            Some(command) => found.push(DocumentedCommand {
+                line: command.split_whitespace().collect::<Vec<_>>().join(" "),
+                preceding_text: preceding_text.clone(),
+            }),
+            None if line.trim().is_empty() => {}
+            None => preceding_text = line.to_owned(),
+        }
+    }
+    // List items are indented less than commands.
+    found
+}
+
+#[test]
+fn container_commands_are_marked_untested() {
+    for document in ["deploy/docker/README.md", "deploy/compose/README.md"] {
+        let commands = commands(document);
+        assert!(commands.len() >= 2, "{document}");
+        for command in commands {
+            assert!(
+                command.preceding_text.contains("(untested)"),
+                "{}: {}",
+                command.line,
+                command.preceding_text
+            );
+        }
+        assert!(read(document).contains("**Not tested: there was no container engine"));
+    }
+}
+
+/// Returns the commands for Kubernetes with this prefix.
+fn kubernetes_commands(prefix: &str) -> Vec<String> {
+    let commands = commands(KUBERNETES_README)
+        .into_iter()
+        .map(|command| command.line);
+    commands
+        .filter(|command| command.starts_with(prefix))
+        .collect()
+}
+
+#[test]
+fn kubernetes_commands_are_tested_or_marked() {
+    let tested = ["kubectl create ", "kubectl kustomize ", "make manifests"];
+    let untested: Vec<_> = commands(KUBERNETES_README)
+        .into_iter()
+        .map(|command| command.line)
+        .filter(|command| !tested.iter().any(|prefix| command.starts_with(prefix)))
+        .collect();
+    for command in untested {
+        let verb = command.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        assert!(
+            read(KUBERNETES_README).contains(&format!("`{verb}`")),
+            "{verb} is not marked as untested"
+        );
+    }
+    assert!(read("Makefile").contains("manifests:\n\tdeploy/kubernetes/generate\n"));
+}
+
+/// Runs a command for a Secret as a dry run and returns the Secret.
+fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
+    let program = fs::canonicalize(kubectl(release).get_program()).unwrap();
+    let line = command.replacen("kubectl", program.to_str().unwrap(), 1)
+        + " --dry-run=client --output=json";
+    serde_json::from_str(&run_ok(shell(&line).current_dir(folder))).unwrap()
+}
+
+/// Writes the files that the commands for Secrets read.
+fn write_secret_files(folder: &Path) {
+    let own = [
+        "client-secret",
+        "jwt",
+        "web.yaml",
+        "tls.crt",
+        "tls.key",
+        "ca.crt",
+        "password",
+    ];
+    let accounts = [
+        "acme.client-secret",
+        "acme.jwt",
+        "globex.client-secret",
+        "globex.jwt",
+    ];
+    own.into_iter()
+        .chain(accounts)
+        .for_each(|file| fs::write(folder.join(file), file).unwrap());
+}
+
+/// Returns the keys of a Secret that a command of the README creates.
+pub fn secret_keys(name: &str) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    write_secret_files(folder.path());
+    let commands = kubernetes_commands("kubectl create secret");
+    let command = commands
+        .iter()
+        .find(|command| command.contains(&format!(" {name} ")))
+        .unwrap();
+    create_secret(command, RELEASES[0], folder.path())["data"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn readme_secrets_match_the_referenced_names_and_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    write_secret_files(folder.path());
+    let hardened = Overlay::named("hardened");
+    let references = hardened
+        .objects
+        .iter()
+        .map(Value::to_string)
+        .collect::<String>();
+    for release in RELEASES {
+        let secrets = kubernetes_commands("kubectl create secret");
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|command| create_secret(command, release, folder.path()))
+            .collect();
+        let names: BTreeSet<_> = secrets
+            .iter()
+            .map(|secret| secret["metadata"]["name"].as_str().unwrap())
+            .collect();
+        let expected = ["", "-accounts", "-login", "-tls", "-web"]
+            .map(|suffix| format!("ringcentral-exporter{suffix}"));
+        assert_eq!(names, expected.iter().map(String::as_str).collect());
+        for secret in &secrets {
+            assert_eq!(
+                secret["metadata"]["namespace"],
+                hardened.single("Namespace")["metadata"]["name"]
+            );
+            for key in secret["data"].as_object().unwrap().keys() {
+                // Secrets that are mounted as a whole have no key references; `accounts` tests its own Secret.
+                let is_mounted_whole = key == "web.yaml"
+                    || key.starts_with("tls.")
+                    || secret["metadata"]["name"] == ACCOUNTS_SECRET;
+                assert!(
+                    is_mounted_whole || references.contains(&format!("\"key\":\"{key}\"")),
+                    "{key}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn readme_namespace_equals_the_hardened_overlay() {
+    let namespaces: Vec<_> = kubernetes_commands("kubectl create namespace")
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        namespaces,
+        [
+            Overlay::named("hardened").single("Namespace")["metadata"]["name"]
+                .as_str()
+                .unwrap()
+        ]
+    );
+}
+
+/// Renders an overlay outside this repository with a kustomization and a file of accounts.
+pub fn render_overlay(kustomization: &str, accounts: &str, release: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = folder.path().join("overlay");
+    fs::create_dir(&overlay).unwrap();
+    std::os::unix::fs::symlink(
+        env!("CARGO_MANIFEST_DIR"),
+        folder.path().join("ringcentral-exporter"),
+    )
+    .unwrap();
+    fs::write(overlay.join("kustomization.yaml"), kustomization).unwrap();
+    fs::write(overlay.join("accounts.yml"), accounts).unwrap();
+    render(release, overlay.to_str().unwrap())
+}
+
+/// Returns the kustomizations in the README.
+pub fn kustomizations() -> Vec<String> {
+    let readme = read(KUBERNETES_README);
+    let blocks = readme
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap());
+    let unindent = |line: &str| format!("{}\n", line.strip_prefix("   ").unwrap_or(line));
+    // Blocks in a list are indented; the last line of such a block is the indentation of the fence.
+    let is_indented = |block: &str| block.starts_with("   ");
+    blocks
+        .map(|block| {
+            if is_indented(block) {
+                block.lines().map(unindent).collect()
+            } else {
+                block.to_owned()
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn custom_overlay_renders_as_documented() {
+    for release in RELEASES {
+        let objects = parse_objects(&render_overlay(&kustomizations()[0], "", release));
+        let deployment = objects
+            .iter()
+            .find(|object| object["kind"] == "Deployment")
+            .unwrap();
+        assert_eq!(deployment["metadata"]["namespace"], "ringcentral-exporter");
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(
+            container["image"],
+            format!(
+                "registry.example.com/ringcentral-exporter:{}",
+                env!("CARGO_PKG_VERSION")
+            )
+        );
+        assert_eq!(
+            container["env"].as_array().unwrap().last().unwrap()["name"],
+            "RC_CONCURRENT_CALLS_LIMIT"
+        );
+        assert_eq!(
+            container["args"].as_array().unwrap().last().unwrap(),
+            "--metrics.extension-calls"
+        );
+    }
+}
+
+#[test]
+fn every_link_in_the_documents_exists() {
+    let folders = [
+        "deploy",
+        "deploy/docker",
+        "deploy/compose",
+        "deploy/kubernetes",
+        "deploy/prometheus",
+        "deploy/systemd",
+    ];
+    let readmes = folders
+        .map(|folder| format!("{folder}/README.md"))
+        .into_iter();
+    let other_documents = [
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "docs/ACCOUNTS.md",
+        "docs/VERSIONING.md",
+        "docs/WEB.md",
+    ];
+    for document in readmes.chain(other_documents.map(str::to_owned)) {
+        let text = read(&document);
+        let targets = text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split([')', '#']).next().unwrap());
+        for target in targets.filter(|target| !target.is_empty() && !target.starts_with("http")) {
+            let path = Path::new(&document).parent().unwrap().join(target);
+            assert!(path.exists(), "{document}: {target}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Tests of the states of an account, as the landing page shows them.
+
+use std::time::Duration;
+
+use ringcentral_exporter::config::Config;
+use ringcentral_exporter::secret::SecretSource;
+use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
+
+use crate::browser::{render, take_screenshots};
+use crate::html_checks::assert_valid;
+use crate::rig::Rig;
+
+/// Asserts that the page is valid, contains these texts and no secret, and saves screenshots.
+async fn assert_page_shows(rig: &Rig, name: &str, words: &[&str]) {
+    let url = format!("{}/", rig.url);
+    let page = render(&url, 1200).await;
+    assert_valid(&page, &rig.url);
+    for word in words {
+        assert!(page.dom.contains(word), "{name}: {word} in {}", page.dom);
+    }
+    for secret in [
+        "U0pDMTFQ",
+        &rig.simulator.client_secret(),
+        &rig.simulator.jwt(),
+    ] {
+        assert!(!page.dom.contains(secret), "{name}");
+    }
+    take_screenshots(&url, name).await;
+}
+
+#[tokio::test]
+async fn ok_state_is_shown() {
+    let rig = Rig::start(Scenario::normal()).await;
+    rig.scrape().await;
+    let words = [
+        "1 account: fine.",
+        ">Fine<",
+        "calls in progress",
+        "heavy: 9 of 10 in 60 s",
+        "a fetch every 7.5 s at most",
+        "200 extensions, read",
+        "ends in 59 min",
+        ", in 29 days",
+        "/metrics?account=default",
+        "<title>Fine: ",
+    ];
+    assert_page_shows(&rig, "fine", &words).await;
+    assert_eq!(
+        rig.count(Operation::ActiveCalls),
+        1,
+        "the page must not start a fetch"
+    );
+}
+
+#[tokio::test]
+async fn pending_state_is_shown() {
+    let rig = Rig::start(Scenario::normal()).await;
+    let words = [
+        "1 account: not yet fetched.",
+        "the first scrape does it",
+        "Calls unknown",
+        "none so far",
+    ];
+    assert_page_shows(&rig, "unfetched", &words).await;
+    assert!(
+        rig.simulator.journal().is_empty(),
+        "the page must not send requests to RingCentral"
+    );
+}
+
+#[tokio::test]
+async fn failing_state_is_shown() {
+    let rig = Rig::configured(
+        Scenario {
+            admin: false,
+            ..Scenario::normal()
+        },
+        |config: &mut Config| {
+            config.settings.timeouts.login_backoff_min = Duration::from_secs(60);
+        },
+    )
+    .await;
+    rig.scrape().await;
+    let words = [
+        "1 account: failing.",
+        "What failed",
+        "not_admin",
+        "403 CMN-408",
+        "What to do",
+        "--ringcentral.level=extension",
+        "The next try is in",
+    ];
+    assert_page_shows(&rig, "failing", &words).await;
+}
+
+#[tokio::test]
+async fn blocked_state_is_shown() {
+    let rig = Rig::start(Scenario::normal()).await;
+    rig.scrape().await;
+    let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
+    rig.simulator
+        .inject(Fault::always(Operation::ActiveCalls, refusal));
+    tokio::time::sleep(Duration::from_millis(7600)).await;
+    rig.scrape().await;
+    let words = [
+        ">Blocked<",
+        "This passes by itself",
+        "rate_limited",
+        "The next try is in 9 min",
+        "an app of its own",
+    ];
+    assert_page_shows(&rig, "blocked", &words).await;
+}
+
+#[tokio::test]
+async fn stale_state_is_shown() {
+    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+        config.settings.scrape.max_age = Duration::from_secs(1);
+    })
+    .await;
+    rig.scrape().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_page_shows(
+        &rig,
+        "stale",
+        &[
+            ">Stale<",
+            "Calls unknown",
+            "last seen",
+            "does Prometheus scrape?",
+        ],
+    )
+    .await;
+}
+
+/// The JWT file is removed. The account stays up, because its token is still valid.
+#[tokio::test]
+async fn failed_reload_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let jwt = folder.path().join("jwt");
+    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+        config.settings.web.enable_lifecycle = true;
+        config.accounts[0].jwt = SecretSource::File(jwt.clone());
+    })
+    .await;
+    std::fs::write(&jwt, rig.simulator.jwt()).unwrap();
+    rig.scrape().await;
+    std::fs::remove_file(&jwt).unwrap();
+    assert_eq!(
+        rig.http
+            .post(format!("{}/-/reload", rig.url))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        500
+    );
+    assert_page_shows(
+        &rig,
+        "reload",
+        &[
+            ">Fine<",
+            "The last reload failed",
+            "A restart would not come up",
+            "correct it",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn unread_extension_list_is_shown() {
+    let rig = Rig::start(Scenario {
+        read_accounts: false,
+        ..Scenario::normal()
+    })
+    .await;
+    rig.scrape().await;
+    let words = [
+        ">Fine<",
+        "The list of extensions was not read",
+        "extensions_forbidden",
+        "Read Accounts",
+    ];
+    assert_page_shows(&rig, "unread", &words).await;
+}
