@@ -1,7 +1,8 @@
 //! Open connections: their maximum number, and eviction of idle ones when it is reached.
 //!
-//! A connection is idle while the server waits for the client: for a handshake, for a request, or for the client to
-//! read a response. It is busy while a request is being handled, and then it is never evicted.
+//! A connection is idle while the server waits for the client: for a handshake, for a request, or
+//! for the client to read a response. It is busy while a request is being handled, and then it is
+//! never evicted.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -15,16 +16,18 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock::Moment;
 
-/// Soft limit of open files that allows 1,000 concurrent scrapers. Many systems set 1,024, for programs that use
-/// `select`; this one does not.
+/// Soft limit of open files that allows 1,000 concurrent scrapers. Many systems set 1,024, for
+/// programs that use `select`; this one does not.
 const TARGET_FD_LIMIT: u64 = 1400;
-/// Maximum number of connections. The other quarter of the descriptors is for RingCentral and for files.
+/// Maximum number of connections. The other quarter of the descriptors is for RingCentral and for
+/// files.
 const MAX_CONNECTIONS: u64 = TARGET_FD_LIMIT / 4 * 3;
 /// Idle time before a connection may be evicted, so that a new client has time to send its request.
 const MIN_IDLE: Duration = Duration::from_millis(100);
 /// Divisor of the maximum number of connections: how many may be evicted together.
 const EVICTION_DIVISOR: usize = 32;
-/// Interval between checks while there is no capacity and no connection has been idle for `MIN_IDLE`.
+/// Interval between checks while there is no capacity and no connection has been idle for
+/// `MIN_IDLE`.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Raises the soft limit of open files if necessary, and returns how many connections it allows.
@@ -45,7 +48,8 @@ pub(crate) fn max_connections() -> usize {
     usize::try_from(MAX_CONNECTIONS.min(current / 4 * 3)).unwrap_or(usize::MAX)
 }
 
-/// Whether a connection is idle, and since when. Shared by its task and the manager; `None` while it is busy.
+/// Whether a connection is idle, and since when. Shared by its task and the manager; `None` while
+/// it is busy.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionState(Arc<Mutex<Option<Instant>>>);
 
@@ -98,8 +102,8 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns whether another connection may be accepted. One more than the maximum is allowed, so that a new client
-    /// is served while an idle connection is evicted.
+    /// Returns whether another connection may be accepted. One more than the maximum is allowed, so
+    /// that a new client is served while an idle connection is evicted.
     pub(crate) fn has_capacity(&self) -> bool {
         self.tasks.len() <= self.max_connections
     }
@@ -132,7 +136,8 @@ impl ConnectionManager {
             self.join_next().await;
             return;
         }
-        // Other tasks run first: a connection whose request has arrived becomes busy and is not evicted.
+        // Other tasks run first: a connection whose request has arrived becomes busy and is not
+        // evicted.
         yield_now().await;
         if self.evict() == 0 {
             let _ = timeout(RECHECK_INTERVAL, self.join_next()).await;
@@ -193,7 +198,8 @@ mod tests {
         ConnectionState(Arc::new(Mutex::new(Some(since))))
     }
 
-    /// Creates a manager with one connection more than its maximum. The first has been idle longest.
+    /// Creates a manager with one connection more than its maximum. The first has been idle
+    /// longest.
     fn full_manager(connections: usize) -> (ConnectionManager, Vec<ConnectionState>) {
         let mut manager = ConnectionManager::new(connections - 1);
         let states: Vec<_> = (1..=connections).rev().map(idle_for).collect();

@@ -1,7 +1,7 @@
 //! `/sd`: one target for each account, for Prometheus' HTTP service discovery.
 //!
-//! Targets have no label `account`, since the series have it. `instance` contains the account's name, since all targets
-//! have the same address and would otherwise share one `up`.
+//! Targets have no label `account`, since the series have it. `instance` contains the account's
+//! name, since all targets have the same address and would otherwise share one `up`.
 
 use hyper::header::HOST;
 use hyper::http::uri::Authority;
@@ -28,8 +28,8 @@ struct TargetLabels<'a> {
     instance: String,
 }
 
-/// Returns one target group for each account, in their order. The address is the host of the request, the only address
-/// that is known to reach the exporter.
+/// Returns one target group for each account, in their order. The address is the host of the
+/// request, the only address that is known to reach the exporter.
 pub(crate) fn handle<B>(
     accounts: &[AccountHandle],
     request: &Request<B>,
@@ -58,7 +58,8 @@ pub(crate) fn handle<B>(
     response::json(&groups)
 }
 
-/// Returns the host of the URI if it is absolute (RFC 9112, section 3.2.2), else that of the header.
+/// Returns the host of the URI if it is absolute (RFC 9112, section 3.2.2), else that of the
+/// header.
 fn host<B>(request: &Request<B>) -> Option<Authority> {
     let host = match request.uri().authority() {
         Some(authority) => authority.clone(),

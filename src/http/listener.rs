@@ -1,6 +1,7 @@
 //! Sockets to listen on.
 //!
-//! An address without a host means all interfaces, IPv6 and IPv4, or only IPv4 where there is no IPv6.
+//! An address without a host means all interfaces, IPv6 and IPv4, or only IPv4 where there is no
+//! IPv6.
 
 use std::io::{self, Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -11,8 +12,9 @@ use tokio::net::TcpListener;
 
 use crate::http::server::WRITE_TIMEOUT;
 
-/// Maximum number of connections that wait to be accepted; the system may set a lower one. If the queue is full, the
-/// system drops new connections, and their clients retry after 1 s and after 3 s.
+/// Maximum number of connections that wait to be accepted; the system may set a lower one. If the
+/// queue is full, the system drops new connections, and their clients retry after 1 s and after 3
+/// s.
 const BACKLOG: i32 = 4096;
 
 /// Binds all addresses.
@@ -32,7 +34,8 @@ pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
 /// Binds one address, `HOST:PORT` or `:PORT`.
 ///
 /// # Errors
-/// Returns an error if the host cannot be resolved, or the address is in use or not an address of this machine.
+/// Returns an error if the host cannot be resolved, or the address is in use or not an address of
+/// this machine.
 pub fn bind(address: &str) -> io::Result<TcpListener> {
     if let Some(port) = address.strip_prefix(':') {
         return match port.parse() {
@@ -46,7 +49,8 @@ pub fn bind(address: &str) -> io::Result<TcpListener> {
     }
 }
 
-/// Returns the address, `HOST:PORT` or `:PORT`, with loopback in place of all interfaces: an address to connect to.
+/// Returns the address, `HOST:PORT` or `:PORT`, with loopback in place of all interfaces: an
+/// address to connect to.
 #[must_use]
 pub fn loopback_if_unspecified(address: &str) -> String {
     let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
@@ -81,8 +85,8 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Sets `TCP_USER_TIMEOUT`, which accepted connections inherit, so that the kernel drops data that a client does not
-/// read after 10 s instead of minutes, even if the connection is closed.
+/// Sets `TCP_USER_TIMEOUT`, which accepted connections inherit, so that the kernel drops data that
+/// a client does not read after 10 s instead of minutes, even if the connection is closed.
 #[cfg(target_os = "linux")]
 fn set_user_timeout(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))

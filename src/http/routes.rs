@@ -1,6 +1,7 @@
 //! Paths and their handlers.
 //!
-//! A scrape is answered with 200 even if RingCentral fails: a failure is a sample (`ringcentral_up 0`), not a status.
+//! A scrape is answered with 200 even if RingCentral fails: a failure is a sample (`ringcentral_up
+//! 0`), not a status.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -17,17 +17,18 @@ const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 /// Prometheus' own default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT_SECONDS: f64 = 60.0;
-/// Maximum number of permits, at which 100 accounts are refreshed within Prometheus' default timeout and the pages that
-/// are read concurrently fit into the memory of a small machine.
+/// Maximum number of permits, at which 100 accounts are refreshed within Prometheus' default
+/// timeout and the pages that are read concurrently fit into the memory of a small machine.
 const MAX_CONCURRENT_FETCHES: usize = 16;
-/// Maximum time for which an account holds its permit, so that slow accounts do not delay the others. The scrape waits
-/// for the account after that, too.
+/// Maximum time for which an account holds its permit, so that slow accounts do not delay the
+/// others. The scrape waits for the account after that, too.
 const MAX_PERMIT_HOLD: Duration = Duration::from_secs(1);
-/// Divisor of the scrape's timeout: the maximum hold in a short scrape. 8 × 16 accounts can start even if all are slow.
+/// Divisor of the scrape's timeout: the maximum hold in a short scrape. 8 × 16 accounts can start
+/// even if all are slow.
 const PERMIT_HOLD_DIVISOR: u32 = 8;
 
-/// Returns how long a scrape may take: Prometheus' timeout minus `offset`, or half of it if nothing would be left. A
-/// header that is repeated, or is not a number above 0 and at most 60, is ignored.
+/// Returns how long a scrape may take: Prometheus' timeout minus `offset`, or half of it if nothing
+/// would be left. A header that is repeated, or is not a number above 0 and at most 60, is ignored.
 #[must_use]
 pub fn scrape_timeout(headers: &HeaderMap, offset: Duration) -> Duration {
     let timeout = header_timeout(headers).unwrap_or(DEFAULT_TIMEOUT);
@@ -52,8 +53,9 @@ fn header_timeout(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// Refreshes the accounts concurrently. Returns when all have finished, or when `deadline` completes, which is after
-/// `timeout` at the latest. The order is random, so that no account is always the last where time does not suffice.
+/// Refreshes the accounts concurrently. Returns when all have finished, or when `deadline`
+/// completes, which is after `timeout` at the latest. The order is random, so that no account is
+/// always the last where time does not suffice.
 pub(crate) async fn refresh_all(
     accounts: &[&AccountHandle],
     timeout: Duration,

@@ -1,8 +1,8 @@
 //! Accepts, serves and drains connections.
 //!
-//! Stalling clients are bounded: 5 s for a TLS handshake, 5 s for the head of a request and for the idle time between two
-//! requests, 10 s for a client that reads nothing. With half of the maximum number of connections, connections are closed
-//! after their response.
+//! Stalling clients are bounded: 5 s for a TLS handshake, 5 s for the head of a request and for the
+//! idle time between two requests, 10 s for a client that reads nothing. With half of the maximum
+//! number of connections, connections are closed after their response.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -30,7 +30,8 @@ use crate::http::connections::{ConnectionManager, ConnectionState, max_connectio
 use crate::http::routes::{self, AppState};
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum time for which a client may read nothing, of what the exporter writes or of what the kernel buffers.
+/// Maximum time for which a client may read nothing, of what the exporter writes or of what the
+/// kernel buffers.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for scrapes in flight at shutdown, which is Prometheus' default timeout.
 const SHUTDOWN_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,7 +125,8 @@ impl Connection {
         }
     }
 
-    /// Performs the TLS handshake. Returns `None` if it fails, or at shutdown, as no request is in flight.
+    /// Performs the TLS handshake. Returns `None` if it fails, or at shutdown, as no request is in
+    /// flight.
     async fn handshake(
         &mut self,
         acceptor: TlsAcceptor,
@@ -149,7 +151,8 @@ impl Connection {
             let (app, state) = (app.clone(), state.clone());
             async move {
                 state.set_busy();
-                // Yields, so that a client with many pipelined requests does not delay other connections.
+                // Yields, so that a client with many pipelined requests does not delay other
+                // connections.
                 yield_now().await;
                 let response = routes::handle(&app, request, client).await;
                 state.set_idle();

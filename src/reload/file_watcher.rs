@@ -1,7 +1,7 @@
 //! Watches files by `stat`, at most once a second.
 //!
-//! A file that changed within the last second may still be written, so it counts as changed only at the next check.
-//! Links are followed, so that a link to another file is a change.
+//! A file that changed within the last second may still be written, so it counts as changed only at
+//! the next check. Links are followed, so that a link to another file is a change.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,8 +55,8 @@ impl FileWatcher {
         self.files.iter().map(|(file, _)| file.clone()).collect()
     }
 
-    /// Returns whether a file has changed since it was last read. Returns `false` if the last check was less than a second
-    /// ago, or if the file may still be written.
+    /// Returns whether a file has changed since it was last read. Returns `false` if the last check
+    /// was less than a second ago, or if the file may still be written.
     pub(super) fn poll_changes(&mut self, now: Moment) -> bool {
         if now.saturating_duration_since(self.last_check) < CHECK_INTERVAL {
             return false;
@@ -95,8 +95,8 @@ fn stamp(file: &Path) -> FileStamp {
     ])
 }
 
-/// Returns whether the last change is more than a second ago. It goes by the change time (`ctime`), since a copy may keep
-/// the modification time of the original.
+/// Returns whether the last change is more than a second ago. It goes by the change time (`ctime`),
+/// since a copy may keep the modification time of the original.
 fn is_settled(stamp: FileStamp, now: Moment) -> bool {
     let Some([_, _, changed_at, ..]) = stamp else {
         return true;

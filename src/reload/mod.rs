@@ -1,8 +1,9 @@
-//! Reloads the configuration while the exporter runs: on SIGHUP, on `POST /-/reload`, and when a file has changed.
+//! Reloads the configuration while the exporter runs: on SIGHUP, on `POST /-/reload`, and when a
+//! file has changed.
 //!
-//! The web configuration and the accounts are replaced completely, or not at all if anything is invalid. A changed file
-//! reloads only the web configuration: the accounts and their secrets are reloaded only on request. Flags are read only at
-//! start.
+//! The web configuration and the accounts are replaced completely, or not at all if anything is
+//! invalid. A changed file reloads only the web configuration: the accounts and their secrets are
+//! reloaded only on request. Flags are read only at start.
 
 mod file_watcher;
 
@@ -61,14 +62,15 @@ pub struct Reloader {
 struct Loaded {
     access: Arc<AccessControl>,
     status: ReloadStatus,
-    /// Whether the last reload of the accounts succeeded. A reload of only the web configuration does not change it.
+    /// Whether the last reload of the accounts succeeded. A reload of only the web configuration
+    /// does not change it.
     accounts_ok: bool,
     watcher: FileWatcher,
 }
 
 impl Reloader {
-    /// Loads the web configuration. The accounts have been read already, from `accounts_file` if there is one, and are not
-    /// running yet.
+    /// Loads the web configuration. The accounts have been read already, from `accounts_file` if
+    /// there is one, and are not running yet.
     ///
     /// # Errors
     /// Returns an error if the web configuration or a file that it names is invalid.
@@ -108,7 +110,8 @@ impl Reloader {
         self.lock().status
     }
 
-    /// Reloads the web configuration if one of its files has changed. Checks them at most once a second.
+    /// Reloads the web configuration if one of its files has changed. Checks them at most once a
+    /// second.
     pub(crate) fn reload_if_changed(&self) {
         let now = Moment::now();
         let mut loaded = self.lock();
@@ -121,7 +124,8 @@ impl Reloader {
     /// Reloads the web configuration, the accounts and their secrets.
     ///
     /// # Errors
-    /// Returns an error if anything is invalid; it has been logged, and the previous configuration is kept.
+    /// Returns an error if anything is invalid; it has been logged, and the previous configuration
+    /// is kept.
     pub fn reload(&self, trigger: &str) -> Result<(), ConfigError> {
         self.reload_locked(&mut self.lock(), trigger, Scope::All, Moment::now())
     }
@@ -162,7 +166,8 @@ impl Reloader {
         }
     }
 
-    /// Reads the files of `scope`. The accounts come last, as their changes take effect immediately.
+    /// Reads the files of `scope`. The accounts come last, as their changes take effect
+    /// immediately.
     fn load(
         &self,
         loaded: &mut Loaded,
@@ -182,14 +187,16 @@ impl Reloader {
         match result {
             Ok(summary) => Ok((access, Some(summary))),
             Err(error) => {
-                // The files of the web configuration count as not read, so that the next check reloads them.
+                // The files of the web configuration count as not read, so that the next check
+                // reloads them.
                 loaded.watcher = watcher;
                 Err(error)
             }
         }
     }
 
-    /// Reloads the accounts of `--config.file`. Without this file the accounts stay, and only their secrets are checked.
+    /// Reloads the accounts of `--config.file`. Without this file the accounts stay, and only their
+    /// secrets are checked.
     fn reload_accounts(&self) -> Result<ReloadSummary, ConfigError> {
         let mut accounts = Vec::new();
         if let Some(file) = &self.accounts_file {
@@ -211,7 +218,8 @@ impl Reloader {
 }
 
 impl Loaded {
-    /// Reads the web configuration and its files. They are watched from now on, even if they are invalid.
+    /// Reads the web configuration and its files. They are watched from now on, even if they are
+    /// invalid.
     fn load_access(&mut self, file: &Path, now: Moment) -> Result<Arc<AccessControl>, ConfigError> {
         let mut watched = self.watcher.files();
         watched.push(file.to_owned());

@@ -1,6 +1,7 @@
 //! Access control of requests and connections, as `--web.config.file` configures it.
 //!
-//! The rate limit is checked before the credentials, as in the exporter-toolkit, so that it also limits guesses.
+//! The rate limit is checked before the credentials, as in the exporter-toolkit, so that it also
+//! limits guesses.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -47,12 +48,13 @@ pub(crate) enum Denied {
 }
 
 impl AccessControl {
-    /// Creates the access control of `config`, which was read from `file`. What has not changed is taken over from
-    /// `previous`: cached password checks and the level of the rate limit.
+    /// Creates the access control of `config`, which was read from `file`. What has not changed is
+    /// taken over from `previous`: cached password checks and the level of the rate limit.
     ///
     /// # Errors
-    /// Returns an error if a certificate, key or CA is invalid, or if TLS, basic auth or client authentication would be
-    /// disabled or weakened. That requires a restart, so that a truncated file does not remove protection.
+    /// Returns an error if a certificate, key or CA is invalid, or if TLS, basic auth or client
+    /// authentication would be disabled or weakened. That requires a restart, so that a truncated
+    /// file does not remove protection.
     pub fn reload(file: &Path, config: WebConfig, previous: &Self) -> Result<Self, ConfigError> {
         let error = |what: &str| ConfigError(format!("{}: {what}", error_prefix(file)));
         previous.check_not_weakened(&config).map_err(error)?;

@@ -1,7 +1,8 @@
 //! Cache of password checks, without I/O.
 //!
-//! No password is stored, only a keyed hash of user and password. The key is random and never leaves the process. Each
-//! user has one valid entry, so that a flood of invalid passwords cannot displace it.
+//! No password is stored, only a keyed hash of user and password. The key is random and never
+//! leaves the process. Each user has one valid entry, so that a flood of invalid passwords cannot
+//! displace it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -34,8 +35,8 @@ impl AuthCache {
         })
     }
 
-    /// Returns a copy with the valid entries of the users that `keep` accepts. Invalid entries are dropped, as they may
-    /// be valid for another hash.
+    /// Returns a copy with the valid entries of the users that `keep` accepts. Invalid entries are
+    /// dropped, as they may be valid for another hash.
     pub(crate) fn retain_users(&self, keep: impl Fn(&str) -> bool) -> Self {
         let mut valid = self.valid.clone();
         valid.retain(|user, _| keep(user));
@@ -46,7 +47,8 @@ impl AuthCache {
         }
     }
 
-    /// Returns the key of a user and a password. The separator is unambiguous, as user names contain no colon.
+    /// Returns the key of a user and a password. The separator is unambiguous, as user names
+    /// contain no colon.
     pub(crate) fn key(&self, user: &str, password: &[u8]) -> CacheKey {
         let mut context = hmac::Context::with_key(&self.hmac_key);
         context.update(user.as_bytes());

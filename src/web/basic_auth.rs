@@ -1,7 +1,8 @@
 //! HTTP basic auth: credentials of a request and their verification.
 //!
-//! An unknown user costs a verification too, so that the response time does not reveal user names. Checked passwords are
-//! cached, so that a scrape is answered while a flood of invalid passwords is being verified.
+//! An unknown user costs a verification too, so that the response time does not reveal user names.
+//! Checked passwords are cached, so that a scrape is answered while a flood of invalid passwords is
+//! being verified.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,8 +54,8 @@ impl BasicAuth {
         Ok(Self::with_cache(users, AuthCache::new()?, verify_limiter))
     }
 
-    /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay valid, so that a reload
-    /// during a flood does not lock them out.
+    /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay
+    /// valid, so that a reload during a flood does not lock them out.
     pub(crate) fn with_users(&self, users: BasicAuthUsers) -> Self {
         let cache = self.cache().retain_users(|name| {
             let hash = users.get(name);
@@ -110,7 +111,8 @@ impl BasicAuth {
         verified.await.unwrap_or(AuthResult::Denied)
     }
 
-    /// Returns the verification, to be run on a thread of its own. Its result is cached even if the client disconnects.
+    /// Returns the verification, to be run on a thread of its own. Its result is cached even if the
+    /// client disconnects.
     fn verify_task(
         &self,
         credentials: Credentials,

@@ -1,7 +1,8 @@
 //! Verification of client certificates.
 //!
-//! With a CA, a certificate needs a valid chain, and an allowed name if there is a list of them. Without a CA any
-//! certificate is accepted, and only the possession of its private key is verified.
+//! With a CA, a certificate needs a valid chain, and an allowed name if there is a list of them.
+//! Without a CA any certificate is accepted, and only the possession of its private key is
+//! verified.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// Verifier of client certificates: their chain by an inner verifier, and their subject alternative names.
+/// Verifier of client certificates: their chain by an inner verifier, and their subject alternative
+/// names.
 #[derive(Debug)]
 pub(crate) struct SanVerifier {
     required: bool,
@@ -26,7 +28,8 @@ pub(crate) struct SanVerifier {
 }
 
 impl SanVerifier {
-    /// Creates a verifier. `inner` verifies the chain, if there is a CA; empty `allowed_names` allow every name.
+    /// Creates a verifier. `inner` verifies the chain, if there is a CA; empty `allowed_names`
+    /// allow every name.
     pub(crate) fn new(
         required: bool,
         inner: Option<Arc<dyn ClientCertVerifier>>,
@@ -100,8 +103,8 @@ impl ClientCertVerifier for SanVerifier {
     }
 }
 
-/// Returns the subject alternative names of a certificate: DNS names, e-mail addresses, IP addresses and URIs. The common
-/// name is not one of them. An invalid certificate has no names.
+/// Returns the subject alternative names of a certificate: DNS names, e-mail addresses, IP
+/// addresses and URIs. The common name is not one of them. An invalid certificate has no names.
 fn subject_alt_names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Vec::new();

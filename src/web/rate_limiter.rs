@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::config::web::RateLimit;
 
-/// A token bucket. Its level is stored as the time at which it is full, so that nothing has to be refilled.
+/// A token bucket. Its level is stored as the time at which it is full, so that nothing has to be
+/// refilled.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     limit: RateLimit,

@@ -1,7 +1,7 @@
 //! Builds the TLS configuration of the server from `tls_server_config`.
 //!
-//! Sessions are not resumed: each handshake is complete, so that a client that was verified under an older configuration
-//! is verified again under a newer one.
+//! Sessions are not resumed: each handshake is complete, so that a client that was verified under
+//! an older configuration is verified again under a newer one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,8 +93,8 @@ fn load_certified_key(
     })
 }
 
-/// Checks that a cipher suite can be used with the key. A suite of TLS 1.2 is only for one kind of keys, and every
-/// handshake fails if there is none for this kind.
+/// Checks that a cipher suite can be used with the key. A suite of TLS 1.2 is only for one kind of
+/// keys, and every handshake fails if there is none for this kind.
 fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(), ConfigError> {
     let algorithm = certified_key.key.algorithm();
     for suite in &tls.suites {
@@ -125,8 +125,8 @@ fn parse_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigE
     Ok(certificates)
 }
 
-/// Returns a warning if the certificate has expired or is not valid yet. It is not an error, since scrapers that do not
-/// verify the certificate still work.
+/// Returns a warning if the certificate has expired or is not valid yet. It is not an error, since
+/// scrapers that do not verify the certificate still work.
 fn validity_warning(leaf: &CertificateDer<'_>, now: Moment) -> Option<String> {
     let certificate = Certificate::from_der(leaf).ok()?;
     let validity = certificate.tbs_certificate().validity();

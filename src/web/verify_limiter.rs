@@ -1,7 +1,7 @@
 //! Limit of concurrent and pending password verifications.
 //!
-//! Verification is slow on purpose. Beyond the limits a request is rejected immediately, and one client leaves room for
-//! others.
+//! Verification is slow on purpose. Beyond the limits a request is rejected immediately, and one
+//! client leaves room for others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -62,8 +62,8 @@ impl VerifyLimiter {
 }
 
 impl VerifySlot {
-    /// Waits for a thread. The permit must be held by the thread itself, as a verification continues when its client
-    /// disconnects.
+    /// Waits for a thread. The permit must be held by the thread itself, as a verification
+    /// continues when its client disconnects.
     pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         self.limiter.permits.clone().acquire_owned().await.ok()
     }
@@ -81,7 +81,8 @@ impl Drop for VerifySlot {
     }
 }
 
-/// Returns the part of an address that its owner cannot choose: an IPv4 address, or the first 64 bits of an IPv6 one.
+/// Returns the part of an address that its owner cannot choose: an IPv4 address, or the first 64
+/// bits of an IPv6 one.
 fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
