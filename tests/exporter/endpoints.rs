@@ -107,7 +107,7 @@ async fn account_parameter_limits_series() {
         .await;
     assert_eq!(
         (unknown.status, unknown.text.as_str()),
-        (404, "there is no account \"acme\"\n")
+        (404, "not found: unknown account \"acme\"\n")
     );
 }
 

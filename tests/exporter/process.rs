@@ -186,7 +186,7 @@ async fn sighup_keeps_exporter_running() {
     ));
     let url = program.wait_for_url().await;
     program.signal("HUP").await;
-    program.wait_for_log("read anew").await;
+    program.wait_for_log("configuration reloaded").await;
     assert_eq!(
         http()
             .get(format!("{url}/-/healthy"))

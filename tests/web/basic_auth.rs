@@ -60,7 +60,7 @@ async fn basic_auth_without_tls_logs_warning() {
         exporter
             .process
             .log
-            .contains("passwords come without TLS and can be read on the way"),
+            .contains("basic auth without TLS: passwords can be read on the network"),
         "{}",
         exporter.process.log
     );

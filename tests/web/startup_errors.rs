@@ -51,19 +51,19 @@ async fn unusable_tls_file_error_names_key_and_file() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     let (certificates, key) = (
-        "certificates in PEM form",
-        "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519",
+        "certificates in PEM format",
+        "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519",
     );
     let cases = [
         ("missing.crt", "server.key", format!("cert_file: missing.crt: cannot read the file: No such file or directory (os error 2): expected {certificates}")),
         ("empty.pem", "server.key", format!("cert_file: empty.pem: the PEM text is empty: expected {certificates}")),
-        ("junk.pem", "server.key", format!("cert_file: junk.pem: there is no certificate in it: expected {certificates}")),
-        ("broken.crt", "server.key", format!("cert_file: broken.crt: the first certificate cannot be read: expected {certificates}")),
+        ("junk.pem", "server.key", format!("cert_file: junk.pem: contains no certificate: expected {certificates}")),
+        ("broken.crt", "server.key", format!("cert_file: broken.crt: contains an invalid certificate: expected {certificates}")),
         ("server.crt", "missing.key", format!("key_file: missing.key: cannot read the file: No such file or directory (os error 2): expected {key}")),
         ("server.crt", "empty.pem", format!("key_file: empty.pem: the PEM text is empty: expected {key}")),
-        ("server.crt", "server.crt", format!("key_file: server.crt: there is no such key in it: expected {key}")),
-        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: there is no such key in it: expected {key}")),
-        ("server.crt", "other.key", "key_file: other.key: it does not belong to the certificate: expected the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
+        ("server.crt", "server.crt", format!("key_file: server.crt: contains no usable private key: expected {key}")),
+        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: contains no usable private key: expected {key}")),
+        ("server.crt", "other.key", "key_file: other.key: does not match the certificate: expected the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
     ];
     for (certificate, key, message) in cases {
         let web = format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n");
@@ -77,7 +77,7 @@ async fn unusable_tls_file_error_names_key_and_file() {
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n"
     );
     let expected = format!(
-        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: there is no certificate in it: expected {certificates}"
+        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: contains no certificate: expected {certificates}"
     );
     assert_eq!(startup_error(&pki, &web).await, expected);
 }
@@ -115,7 +115,7 @@ async fn cipher_suites_without_usable_version_are_rejected() {
     let line = startup_error(&pki, &web).await;
     assert!(
         line.contains("cipher_suites")
-            && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
+            && line.ends_with("at least one suite of TLS 1.2 if TLS 1.3 is disabled"),
         "{line}"
     );
 }
@@ -125,7 +125,7 @@ async fn cipher_suites_for_other_key_type_are_rejected() {
     let pki = Pki::new();
     let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
     let line = startup_error(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
-    let expected = "no suite in cipher_suites serves this kind of key: expected ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    let expected = "no suite in cipher_suites can be used with this kind of key: expected ECDHE_RSA for RSA, ECDHE_ECDSA for others";
     assert_eq!(
         line,
         format!("web.yml line 3: tls_server_config.key_file: server.key: {expected}")
@@ -144,14 +144,14 @@ async fn missing_web_config_is_rejected() {
     let file = pki.arg("nothing.yml");
     let (code, _, error) = output(command(&["demo", "--web.config.file", &file])).await;
     let expected = format!(
-        "ringcentral-exporter: --web.config.file: {file}: cannot read the file: No such file or directory (os error 2); accepted is a file in the form of Prometheus' exporter-toolkit\n"
+        "ringcentral-exporter: --web.config.file: {file}: cannot read the file: No such file or directory (os error 2): expected a file in the format of the Prometheus exporter-toolkit\n"
     );
     assert_eq!((code, error), (Some(2), expected));
 }
 
 #[tokio::test]
 async fn open_web_config_logs_warning() {
-    let warning = "the web configuration asks for neither TLS nor login";
+    let warning = "neither TLS nor basic auth is configured";
     for (web, is_open) in [
         ("", true),
         ("rate_limit: {interval: 1s, burst: 9}", true),
