@@ -42,10 +42,7 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
         ..default_provider()
     });
     let chain = parse_certificates(&tls.certificate)?;
-    let warning = match chain.first().and_then(|leaf| validity_warning(leaf, now)) {
-        Some(warning) => Some(format!("{}: {warning}", tls.certificate)),
-        None => None,
-    };
+    let warning = chain.first().and_then(|leaf| validity_warning(leaf, now));
     let certified_key = load_certified_key(tls, chain, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&tls.versions)
@@ -68,7 +65,7 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
     config.send_tls13_tickets = 0;
     Ok(TlsSetup {
         config: Arc::new(config),
-        warning,
+        warning: warning.map(|warning| format!("{}: {warning}", tls.certificate)),
     })
 }
 
