@@ -3,7 +3,7 @@
 //! The task owns the client and therefore token, budget and call tracker. Its loop makes fetches single-flight: requests
 //! that arrive during a fetch wait for that fetch, and a scraper that disconnects does not stop it. There is no timer:
 //! without requests nothing is fetched. Deadlines belong to the scrape, see `http::scrape`. The task runs until its
-//! [`CollectorTask`] is dropped.
+//! `CollectorTask` is dropped.
 
 use std::convert::Infallible;
 use std::future::Future;
