@@ -306,7 +306,7 @@ mod tests {
             ("", "truncated or empty at line 1 column 1"),
             ("[]", "a JSON array at line 1 column 1"),
             ("null", "unexpected JSON structure at line 1 column 5"),
-            ("{\n \"a\": 01}", "invalid JSON at line 2 column 8"),
+            ("{\n \"a\": 01}", "invalid JSON at line 2 column 7"),
             ("{} {}", "invalid JSON at line 1 column 4"),
             (r#"{"a":"#, "truncated or empty at line 1 column 6"),
             (

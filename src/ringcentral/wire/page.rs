@@ -196,7 +196,7 @@ impl CallRecords {
         if self.account_id.is_none() {
             self.account_id = record.account_id().map(str::to_owned);
         }
-        // A record without an id cannot be told from another one, so its position stands for the id.
+        // Records without an id cannot be distinguished, so the position stands for the id.
         let id = match record.id() {
             Some(id) => SmolStr::from(id),
             None => format_smolstr!("#{}-{index}", self.page_number),

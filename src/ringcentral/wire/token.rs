@@ -7,14 +7,14 @@ use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validit
 use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
-/// An access token and what RingCentral says of it.
+/// An access token with its lifetime and user.
 #[derive(Debug)]
 pub struct TokenResponse {
     /// The access token, a secret.
     pub access_token: SecretString,
     /// Lifetime in seconds, if the response has it.
     pub expires_in: Option<u64>,
-    /// Id of the extension of the user who is logged in, if the response has it.
+    /// Extension id of the logged-in user, if the response has it.
     pub user: Option<String>,
 }
 
