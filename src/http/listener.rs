@@ -106,7 +106,7 @@ mod tests {
             ("0.0.0.0:80", "localhost:80"),
             ("[::]:80", "localhost:80"),
             ("localhost:80", "localhost:80"),
-            ("127.0.0.1:80", "localhost:80"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
             ("[fd00::1]:80", "[fd00::1]:80"),
         ];
         for (address, expected) in cases {
