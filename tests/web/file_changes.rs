@@ -119,7 +119,7 @@ async fn invalid_config_change_keeps_previous_config() {
         .collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
-        errors[0].contains("line 1: basic_auth_users.alice: this is no bcrypt hash"),
+        errors[0].contains("line 1: basic_auth_users.alice: not a bcrypt hash"),
         "{errors:?}"
     );
     assert!(!errors[0].contains("sesame"), "{errors:?}");
