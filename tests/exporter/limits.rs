@@ -152,7 +152,7 @@ async fn a_min_interval_makes_fetches_rarer() {
 #[tokio::test]
 async fn a_token_is_renewed_before_it_ends_and_given_back_at_the_end() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(6),
+        token_lifetime: Duration::from_secs(6),
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };

@@ -174,7 +174,7 @@ pub async fn one_too_many(language: Language) {
 /// A token whose time is over, and one that was given back: a 401 which the client takes for one.
 pub async fn an_expired_token(language: Language) {
     let rig = Rig::start(Scenario {
-        token_life: Duration::from_secs(HOUR as u64),
+        token_lifetime: Duration::from_secs(HOUR as u64),
         ..Scenario::normal()
     })
     .await;

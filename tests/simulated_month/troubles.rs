@@ -20,7 +20,7 @@ pub fn befall(world: &mut World, second: i64) {
         s if s == 4 * HOUR + 20 * MINUTE => world.simulator().clear_faults(),
         // A request that is never answered, and one that is torn.
         s if s == 7 * HOUR => hurt(world, FaultKind::Hang),
-        s if s == 9 * HOUR => hurt(world, FaultKind::Cut),
+        s if s == 9 * HOUR => hurt(world, FaultKind::Truncate),
         // Somebody else opens a sixth session.
         s if s == 11 * HOUR => world.simulator().evict_tokens(),
         // Too many requests, by somebody else's doing, for the whole account.

@@ -228,10 +228,10 @@ impl Stage {
                 SimResponse::user_lacks("ReadCompanyCallLog").into(),
                 false,
             ),
-            (_, 0) => ("body cut", FaultKind::Cut, false),
+            (_, 0) => ("body cut", FaultKind::Truncate, false),
             (_, 1) => (
                 "closed before the answer",
-                FaultKind::CloseBeforeAnswer,
+                FaultKind::CloseBeforeResponse,
                 false,
             ),
             (_, 2) => (
@@ -313,12 +313,12 @@ fn other_tool(duration: Duration) -> OtherClient {
 fn scenario(other_tool: OtherClient, lists_a_minute: u32) -> Scenario {
     Scenario {
         calls_per_minute: 40.0,
-        other_tool: Some(other_tool),
+        other_client: Some(other_tool),
         limits: Limits {
             heavy: Limit::per_minute(lists_a_minute),
             ..Limits::default()
         },
-        token_life: TOKEN_LIFE,
+        token_lifetime: TOKEN_LIFE,
         ..Scenario::normal()
     }
 }

@@ -169,7 +169,7 @@ async fn a_limit_that_another_tool_has_used() {
     fails_at(
         "no_budget",
         Scenario {
-            other_tool: Some(other),
+            other_client: Some(other),
             max_per_page: 10,
             ..still()
         },
@@ -225,7 +225,7 @@ async fn a_connection_that_breaks_and_an_answer_that_never_comes() {
     refused(
         "broken_connection",
         Operation::Token,
-        FaultKind::CloseBeforeAnswer,
+        FaultKind::CloseBeforeResponse,
     )
     .await;
     refused("no_answer", Operation::Token, FaultKind::Hang).await;

@@ -21,7 +21,7 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 /// An account at a standing hour, so that its calls stay the same; its JWT has no end.
 fn still() -> Scenario {
     ManualClock::new().attach_to(Scenario {
-        jwt_life: None,
+        jwt_lifetime: None,
         ..Scenario::normal()
     })
 }

@@ -99,7 +99,7 @@ async fn a_list_of_extensions_that_may_not_be_read_is_a_warning() {
 async fn a_jwt_that_ends_soon_is_a_warning() {
     let soon = Some(Duration::from_secs(5 * 24 * 3600));
     let simulator = simulator(Scenario {
-        jwt_life: soon,
+        jwt_lifetime: soon,
         ..Scenario::normal()
     })
     .await;

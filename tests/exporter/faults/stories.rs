@@ -326,7 +326,7 @@ async fn a_slow_login_costs_the_first_scrape_its_deadline_alone() {
 #[tokio::test]
 async fn a_token_that_lives_shorter_than_said_costs_a_login_each_time() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(1),
+        token_lifetime: Duration::from_secs(1),
         advertised_token_lifetime: Some(Duration::from_secs(3600)),
         limits: unlimited(),
         ..Scenario::normal()
@@ -556,7 +556,7 @@ async fn a_session_that_is_permitted_nothing_is_given_back() {
 #[tokio::test]
 async fn a_renewal_that_hangs_delays_no_scrape_that_finds_a_fetch() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(20),
+        token_lifetime: Duration::from_secs(20),
         limits: unlimited(),
         ..Scenario::normal()
     };
