@@ -262,7 +262,7 @@ impl<'a> Call<'a> {
         Side::Outside(self.rng.u32(..))
     }
 
-    /// Returns a random user; the first ones are more likely, since few people make most of the calls.
+    /// Returns a random user; the first ones are more likely, as few users make most of the calls.
     fn user(&mut self) -> usize {
         let users = &self.company.users;
         let drawn = self.rng.f64().powf(1.3) * users.len() as f64;

@@ -72,7 +72,7 @@ impl Company {
         company
     }
 
-    /// Returns the extension of the first user, to whom the JWT belongs.
+    /// Returns the id of the first user's extension, which owns the JWT.
     pub fn owner_id(&self) -> u64 {
         let Some(position) = self.users.first() else {
             return self.account_id;

@@ -106,7 +106,8 @@ impl Limiter {
     /// Counts a request at `now`, or starts the penalty again if it is over the limit.
     pub fn admit(&mut self, now: i64) -> Decision {
         self.apply_other_client(now);
-        if self.in_penalty(now) || self.remaining(now) == 0 {
+        self.remove_expired(now);
+        if self.in_penalty(now) || self.remaining() == 0 {
             self.penalty_until = Some(now + millis(self.limit.penalty));
             return Decision::Refused {
                 retry_after_seconds: self.limit.penalty.as_millis().div_ceil(1000) as u64,
@@ -114,7 +115,7 @@ impl Limiter {
         }
         self.requests.push_back(now);
         Decision::Admitted {
-            remaining: self.remaining(now),
+            remaining: self.remaining(),
         }
     }
 
@@ -126,15 +127,16 @@ impl Limiter {
             let at = self.next_burst;
             self.next_burst += millis(other.every).max(1);
             if !self.in_penalty(at) {
-                for _ in 0..other.requests.min(self.remaining(at)) {
+                self.remove_expired(at);
+                for _ in 0..other.requests.min(self.remaining()) {
                     self.requests.push_back(at);
                 }
             }
         }
     }
 
-    /// Removes requests that no longer count and returns how many are left.
-    fn remaining(&mut self, now: i64) -> u32 {
+    /// Removes requests that no longer count against the limit, and a penalty that has ended.
+    fn remove_expired(&mut self, now: i64) {
         if self.penalty_until.is_some_and(|until| until <= now) {
             self.penalty_until = None;
             self.requests.clear();
@@ -147,6 +149,9 @@ impl Limiter {
         while self.requests.front().is_some_and(|at| *at < since) {
             self.requests.pop_front();
         }
+    }
+
+    fn remaining(&self) -> u32 {
         self.limit
             .requests
             .saturating_sub(self.requests.len() as u32)

@@ -160,7 +160,7 @@ fn matches_filters(query: &Query, record: &Record) -> bool {
     matches(query, "direction", record.direction.name()) && matches(query, "type", record.kind)
 }
 
-/// Returns whether `value` is among the values of a repeatable parameter, or the parameter is absent.
+/// Returns whether `value` is among the values of a repeatable parameter, or there are none.
 fn matches(query: &Query, name: &str, value: &str) -> bool {
     if query.get(name).is_none() {
         return true;

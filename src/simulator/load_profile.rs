@@ -67,7 +67,7 @@ fn day_share(local: i64) -> f64 {
     }
 }
 
-/// A periodic increase of the rate, which begins 10 s after `started_ms` and lasts about 6 minutes of every 12.
+/// A periodic increase of the rate: about 6 of every 12 minutes, first 10 s after `started_ms`.
 #[derive(Clone, Debug)]
 pub struct Surge {
     /// Start of the first cycle in Unix milliseconds.

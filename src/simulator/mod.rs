@@ -4,15 +4,15 @@
 //! client, so that one mistake cannot cancel out in tests.
 //!
 //! ```text
-//! random -> company, load_profile -> calls, queue -> timeline -> switchboard -> record   calls
-//! limiter, tokens, jwt, faults, request_log -> state                                     state
-//! query -> request -> account -> login, lists -> wire -> response                        responses
-//! server -> api -> delivery                                                              HTTP, faults
+//! calls:     random -> company, load_profile -> calls, queue -> timeline -> switchboard -> record
+//! state:     limiter, tokens, jwt, faults, request_log -> state
+//! responses: query -> request -> account -> login, lists -> wire -> response
+//! HTTP:      server -> api -> delivery
 //! ```
 //!
 //! [`scenario`] has the settings. The time is an argument, read from the scenario's clock.
-//! [`switchboard`] is a function of seed and time, so tests can compare with the list of any earlier
-//! instant.
+//! [`switchboard`] is a function of seed and time, so tests can compare with the list of any
+//! earlier instant.
 //!
 //! Two paths are not part of RingCentral's API and require no login: `/simulator/journal`, the
 //! latest requests, and `/simulator/listed?at=UNIX_MS`, the full list of an instant.
@@ -68,7 +68,8 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts a server on `listener` with the company of `scenario` and `seed`; requires a Tokio runtime.
+    /// Starts a server on `listener` with the company of `scenario` and `seed`. Requires a Tokio
+    /// runtime.
     ///
     /// # Errors
     /// Returns an error if the local address of the listener cannot be read.

@@ -1,15 +1,15 @@
 //! Calls to a queue, whose records change direction and parties when they end.
 //!
 //! As at RingCentral, the list does not show a call that waits in the queue. While it rings or is
-//! connected, its records look like outbound calls of the agents to themselves; when ended, the same
-//! records show an inbound call of the caller.
+//! connected, its records look like outbound calls of the agents to themselves; when ended, the
+//! same records show an inbound call of the caller.
 
 use crate::simulator::calls::Call;
 use crate::simulator::random::choose;
 use crate::simulator::timeline::{CallTimeline, RecordView, Side, Span};
 
 impl Call<'_> {
-    /// Appends the records of the agents, of whom at most one accepts, or of an unanswered call.
+    /// Appends the records of the agents, at most one of which accepts, or of an unanswered call.
     pub(super) fn queue(&mut self, timelines: &mut Vec<CallTimeline>) {
         let position = self.rng.usize(0..self.company.queues.len().max(1));
         let Some(queue) = self.company.queues.get(position) else {

@@ -36,7 +36,7 @@ pub struct Record {
     pub id: String,
     /// Identifier of the call, in digits, shared by all its records.
     pub session_id: String,
-    /// Identifier of the telephony session, shared by all records of the call; some calls have none.
+    /// Identifier of the telephony session, shared by all records of the call; sometimes absent.
     pub telephony_session_id: Option<String>,
     /// Start of the call in Unix milliseconds.
     pub start_ms: i64,

@@ -60,7 +60,7 @@ impl SimResponse {
         token_error(400, "invalid_request", "OAU-250", "Unsupported grant type")
     }
 
-    /// Creates a 400 of the token endpoint (401 without credentials): unknown client or wrong secret.
+    /// Creates a 400 of the token endpoint (401 without credentials): unknown client or secret.
     pub fn invalid_client(status: u16) -> SimResponse {
         token_error(
             status,

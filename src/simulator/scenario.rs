@@ -78,7 +78,8 @@ pub struct Scenario {
     pub calls_per_minute: f64,
     /// Time of day at the start, on a Tuesday, default 10:20; with `None` the local time is UTC.
     pub local_time_at_start: Option<Duration>,
-    /// Factor of the rate of calls during surges, the first within a minute of the start; default none.
+    /// Factor of the rate of calls during surges, the first within a minute of the start; default
+    /// none.
     pub surge_factor: Option<f64>,
     /// Periodic downtime of the API; default none.
     pub outage: Option<Outage>,
@@ -88,8 +89,8 @@ pub struct Scenario {
     pub finished_field: bool,
     /// Maximum of `perPage`; default 1,000.
     pub max_per_page: usize,
-    /// Whether `perPage`, `view` and the filters have an effect, default true; RingCentral's guide says that
-    /// they have none.
+    /// Whether `perPage`, `view` and the filters have an effect, default true; RingCentral's guide
+    /// says that they have none.
     pub honors_query: bool,
     /// Envelope of lists of calls; default full.
     pub envelope: Envelope,
@@ -167,7 +168,7 @@ impl Scenario {
         }
     }
 
-    /// Returns a scenario whose API is available for 60 s and then unavailable for 90 s, repeatedly.
+    /// Returns a scenario whose API is repeatedly available for 60 s, then unavailable for 90 s.
     pub fn outage() -> Scenario {
         let outage = Outage {
             up: Duration::from_secs(60),
@@ -194,8 +195,8 @@ impl Scenario {
         }
     }
 
-    /// Returns a company of 10,000 extensions and nearly 5,000 listed records: five pages at the busiest hour,
-    /// rarely six.
+    /// Returns a company of 10,000 extensions and nearly 5,000 listed records: five pages at the
+    /// busiest hour, rarely six.
     pub fn huge() -> Scenario {
         Scenario {
             name: "huge",

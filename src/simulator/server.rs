@@ -31,7 +31,7 @@ pub(super) async fn run(listener: TcpListener, account: Arc<Account>) {
 }
 
 async fn serve(stream: TcpStream, account: Arc<Account>) {
-    // Responses are small and the client waits for them, so Nagle's algorithm would only add latency.
+    // Nagle's algorithm would only add latency to small responses.
     let _unsupported = stream.set_nodelay(true);
     let service = service_fn(move |request| api::handle(Arc::clone(&account), request));
     let served = http1::Builder::new()
