@@ -59,7 +59,7 @@ unit:
 
 # Simulated days of requests and of calls, in process: they only compute.
 property-tests:
-	$(LOW_PRIORITY) test --locked --test budget --test records --test call_tracker
+	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -1,4 +1,5 @@
-//! Tells the binary what it was built from: `ringcentral_exporter_build_info`.
+//! Passes the git revision and the compiler version to the program, for
+//! `ringcentral_exporter_build_info`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,41 +8,45 @@ fn main() {
     println!("cargo::rerun-if-env-changed=BUILD_REVISION");
     println!("cargo::rerun-if-changed=build.rs");
     for name in ["HEAD", "logs/HEAD"] {
-        // Where git keeps it: a worktree has it elsewhere, and an archive nowhere.
+        // Git knows where the file is: a worktree keeps it elsewhere, and a source archive has
+        // none.
         if let Some(path) = first_line("git", &["rev-parse", "--git-path", name])
-            .filter(|path| Path::new(path).exists())
+            && Path::new(&path).exists()
         {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let given = std::env::var("BUILD_REVISION")
-        .ok()
-        .filter(|revision| !revision.is_empty());
-    let revision = given.or_else(|| Path::new(".git").exists().then(revision)?);
-    println!(
-        "cargo::rustc-env=BUILD_REVISION={}",
-        revision.as_deref().unwrap_or("unknown")
-    );
-    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let version = first_line(&rustc, &["--version"]);
-    let number = version
-        .as_deref()
-        .and_then(|version| version.split(' ').nth(1));
-    println!(
-        "cargo::rustc-env=BUILD_RUSTC={}",
-        number.unwrap_or("unknown")
-    );
+    let revision = revision().unwrap_or("unknown".to_owned());
+    println!("cargo::rustc-env=BUILD_REVISION={revision}");
+    let rustc = rustc_version().unwrap_or("unknown".to_owned());
+    println!("cargo::rustc-env=BUILD_RUSTC={rustc}");
 }
 
-/// The commit, if this is its checkout and not an archive that lies in another one.
+/// Returns `BUILD_REVISION`, or the commit of this checkout. A source archive may lie in the
+/// checkout of another project, whose commit is not meant.
 fn revision() -> Option<String> {
-    first_line("git", &["rev-parse", "--short=12", "HEAD"])
+    match std::env::var("BUILD_REVISION") {
+        Ok(revision) if !revision.is_empty() => Some(revision),
+        _ if Path::new(".git").exists() => first_line("git", &["rev-parse", "--short=12", "HEAD"]),
+        _ => None,
+    }
 }
 
-/// The first line that a command prints; none where there is no such command, as in a build from an archive.
+/// Returns the version number of the compiler.
+fn rustc_version() -> Option<String> {
+    let rustc = std::env::var("RUSTC").unwrap_or("rustc".to_owned());
+    let line = first_line(&rustc, &["--version"])?;
+    line.split(' ').nth(1).map(str::to_owned)
+}
+
+/// Returns the first line that a command prints, if the command exists and succeeds.
 fn first_line(command: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(command).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let line = text.lines().next()?.trim();
-    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+    if output.status.success() && !line.is_empty() {
+        Some(line.to_owned())
+    } else {
+        None
+    }
 }

@@ -1,14 +1,20 @@
-//! What the user typed.
+//! The command line: commands and their flags.
 //!
-//! Owns: names and help texts of commands and flags. Every value is kept as it was written: `config` turns it into
-//! what the program needs, and says what is wrong with it. Secrets have no flags, since a process list shows those.
+//! The flags that configure the exporter are declared in [`config`](crate::config), next to their
+//! validation. Secrets have no flags, since a process list shows those.
 
 #![allow(
     rustdoc::bare_urls,
     reason = "these docs are help texts, read in a terminal"
 )]
 
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
+use crate::config::{AccountArgs, Settings};
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
 #[derive(Debug, Parser)]
@@ -22,10 +28,10 @@ use clap::{Args, Parser, Subcommand};
     after_help = "Secrets come from files or from RC_CLIENT_SECRET and RC_JWT, never from flags."
 )]
 pub struct Cli {
-    /// What to do; `serve` if nothing is said.
+    /// The command; default `serve`.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The flags of `serve`, which may stand without it.
+    /// The flags of `serve` without the command.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
@@ -33,37 +39,37 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the exporter (the default).
+    /// Run the exporter (the default)
     Serve(ServeArgs),
-    /// Run the exporter against a simulated account: no credentials, no network.
+    /// Run the exporter against a simulated account, without credentials or network
     Demo(DemoArgs),
-    /// Log in once, fetch once, and say in plain words what works and what to change.
+    /// Log in once, fetch once, and report what works and what to change
     Check(CheckArgs),
-    /// Ask the running exporter whether it is there, for a container's health check.
+    /// Check that the exporter is running, for the health check of a container
     Health(HealthArgs),
 }
 
-/// Flags of `serve`.
-#[derive(Args, Clone, Debug, Default)]
+/// The flags of `serve`.
+#[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// The account.
     #[command(flatten)]
     pub account: AccountArgs,
-    /// File with several accounts, in place of the flags and variables about one
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub accounts_file: Option<String>,
-    /// Everything else.
+    /// File with several accounts, instead of the flags and variables of one
+    #[arg(long = "config.file", value_name = "FILE", value_parser = parse_path)]
+    pub accounts_file: Option<PathBuf>,
+    /// Everything that is not about an account.
     #[command(flatten)]
-    pub common: SettingsArgs,
+    pub settings: Settings,
 }
 
-/// Flags of `check`.
-#[derive(Args, Clone, Debug, Default)]
+/// The flags of `check`.
+#[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
-    /// Check this account alone
+    /// Check only this account
     #[arg(long = "account", value_name = "NAME")]
     pub account: Option<String>,
-    /// Print what a scrape would have got, and the words to standard error
+    /// Print the metrics of a scrape to standard output, and the report to standard error
     #[arg(long = "print-metrics")]
     pub print_metrics: bool,
     /// The flags of `serve`.
@@ -71,153 +77,110 @@ pub struct CheckArgs {
     pub serve: ServeArgs,
 }
 
-/// Flags of `health`.
-#[derive(Args, Clone, Debug, Default)]
+/// The flags of `health`.
+#[derive(Args, Clone, Debug)]
 pub struct HealthArgs {
-    /// As the exporter has it; of several the first is asked [default: :10072]
-    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    /// The exporter's address; of several the first is checked
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":10072",
+        value_parser = parse_listen_address
+    )]
     pub listen_address: Vec<String>,
-    /// As the exporter has it; with TLS it is asked by https, and the certificate is not verified
+    /// The exporter's file; with one, https is tried first, and the certificate is not verified
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<String>,
 }
 
-/// Flags of `demo`.
-#[derive(Args, Clone, Debug, Default)]
+/// The flags of `demo`.
+#[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// What happens at the simulated account: normal, surge, outage, throttled or huge.
+    /// Scenario of the simulated account: normal, surge, outage, throttled or huge
     #[arg(long = "demo.scenario", value_name = "NAME", default_value = "normal")]
     pub scenario: String,
-    /// Another seed gives another company.
-    #[arg(long = "demo.seed", value_name = "NUMBER", default_value = "1")]
-    pub seed: String,
-    /// Where the simulated account listens.
+    /// Seed of the simulation; another seed gives another company
+    #[arg(
+        long = "demo.seed",
+        value_name = "NUMBER",
+        default_value = "1",
+        value_parser = parse_seed
+    )]
+    pub seed: u64,
+    /// Address on which the simulated account listens
     #[arg(
         id = "demo_listen_address",
         long = "demo.listen-address",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:0"
+        default_value = "127.0.0.1:0",
+        value_parser = parse_listen_address
     )]
     pub listen_address: String,
-    /// Everything else.
+    /// Everything that is not about an account.
     #[command(flatten)]
-    pub common: SettingsArgs,
+    pub settings: Settings,
 }
 
-/// Flags about the account. Each has a variable of the same meaning.
-#[derive(Args, Clone, Debug, Default)]
-pub struct AccountArgs {
-    /// RingCentral's API server [env: RC_SERVER_URL] [default: https://platform.ringcentral.com]
-    #[arg(long = "ringcentral.server-url", value_name = "URL")]
-    pub server_url: Option<String>,
-    /// Client id of the app [env: RC_CLIENT_ID]
-    #[arg(long = "ringcentral.client-id", value_name = "ID")]
-    pub client_id: Option<String>,
-    /// File with the client secret of the app [env: RC_CLIENT_SECRET_FILE, or the secret in RC_CLIENT_SECRET]
-    #[arg(long = "ringcentral.client-secret-file", value_name = "FILE")]
-    pub client_secret_file: Option<String>,
-    /// File with the user's JWT [env: RC_JWT_FILE, or the JWT in RC_JWT]
-    #[arg(long = "ringcentral.jwt-file", value_name = "FILE")]
-    pub jwt_file: Option<String>,
-    /// Account id; ~ is the account of the JWT [env: RC_ACCOUNT_ID] [default: ~]
-    #[arg(long = "ringcentral.account-id", value_name = "ID")]
-    pub account_id: Option<String>,
-    /// Value of the label `account` [env: RC_ACCOUNT_NAME] [default: default]
-    #[arg(long = "ringcentral.account-name", value_name = "NAME")]
-    pub account_name: Option<String>,
-    /// `account`, or `extension` for the calls of the JWT's user alone [env: RC_LEVEL] [default: account]
-    #[arg(long = "ringcentral.level", value_name = "LEVEL")]
-    pub level: Option<String>,
-    /// Calls that the account can hold at once [env: RC_CONCURRENT_CALLS_LIMIT]
-    #[arg(long = "ringcentral.concurrent-calls-limit", value_name = "NUMBER")]
-    pub concurrent_calls_limit: Option<String>,
-    /// PEM file with further root certificates, for a company proxy [env: RC_CA_FILE]
-    #[arg(long = "ringcentral.ca-file", value_name = "FILE")]
-    pub ca_file: Option<String>,
+fn parse_seed(text: &str) -> ParseResult<u64> {
+    text.parse()
+        .map_err(|_| "a whole number from 0 to 18446744073709551615")
 }
 
-/// Flags of both commands.
-#[derive(Args, Clone, Debug, Default)]
-pub struct SettingsArgs {
-    /// Where to listen; repeatable [default: :10072, all interfaces]
-    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
-    pub listen_address: Vec<String>,
-    /// Path of the metrics
-    #[arg(
-        long = "web.telemetry-path",
-        value_name = "PATH",
-        default_value = "/metrics"
-    )]
-    pub telemetry_path: String,
-    /// File with TLS, login and headers, in the form of Prometheus' exporter-toolkit [default: plain HTTP, no login]
-    #[arg(long = "web.config.file", value_name = "FILE")]
-    pub web_config_file: Option<String>,
-    /// Let POST /-/reload re-read the files; SIGHUP always does
-    #[arg(long = "web.enable-lifecycle")]
-    pub enable_lifecycle: bool,
-    /// What the label `extension` shows: number, id or off
-    #[arg(
-        long = "metrics.extension-label",
-        value_name = "WHAT",
-        default_value = "number"
-    )]
-    pub extension_label: String,
-    /// Show names, types and states of extensions: personal data
-    #[arg(long = "metrics.extension-info")]
-    pub extension_info: bool,
-    /// Count ended calls by extension
-    #[arg(long = "metrics.extension-calls")]
-    pub extension_calls: bool,
-    /// Distinct values of the label `extension`; later ones are `other`
-    #[arg(
-        long = "metrics.max-extensions",
-        value_name = "NUMBER",
-        default_value = "10000"
-    )]
-    pub max_extensions: String,
-    /// Least time between two fetches; auto is as short as the API's limit allows
-    #[arg(
-        long = "scrape.min-interval",
-        value_name = "DURATION",
-        default_value = "auto"
-    )]
-    pub min_interval: String,
-    /// Answer this much before Prometheus gives up
-    #[arg(
-        long = "scrape.timeout-offset",
-        value_name = "DURATION",
-        default_value = "500ms"
-    )]
-    pub timeout_offset: String,
-    /// Show the last snapshot for at most this long while fetches fail
-    #[arg(long = "scrape.max-age", value_name = "DURATION", default_value = "2m")]
-    pub max_age: String,
-    /// error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
-    pub log_level: String,
-    /// logfmt or json
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
-    pub log_format: String,
-}
-
-/// What clap has to say about a mistake, in one line.
+/// Formats an error of the command line as one line without secrets.
 #[must_use]
 pub fn format_clap_error(error: &clap::Error) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    if matches!(
+        error.kind(),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation
+    ) {
+        let flag = context(ContextKind::InvalidArg);
+        let flag = flag.split(' ').next().unwrap_or_default();
+        let expected = match (
+            std::error::Error::source(error),
+            error.get(ContextKind::ValidValue),
+        ) {
+            (Some(source), _) => source.to_string(),
+            (None, Some(ContextValue::Strings(values))) => values.join(" or "),
+            _ => "a value".to_owned(),
+        };
+        return Setting::new(flag, context(ContextKind::InvalidValue))
+            .invalid(&expected)
+            .0;
+    }
+    let argument = match context(ContextKind::InvalidSubcommand) {
+        "" => context(ContextKind::InvalidArg),
+        argument => argument,
+    };
+    if may_be_secret(argument) {
+        return format!(
+            "unexpected argument of {} bytes; see --help",
+            argument.len()
+        );
+    }
     let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let what = lines
+    let mut lines = text.lines().map(str::trim);
+    let message = lines
         .next()
         .unwrap_or_default()
-        .trim_start_matches("error: ")
-        .to_owned();
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    match tip {
-        _ if error.kind() == clap::error::ErrorKind::ArgumentConflict => {
-            format!("{what}; flags stand after the command")
-        }
-        Some(tip) => format!("{what}; {tip}"),
-        None => format!("{what}; --help lists what is accepted"),
-    }
+        .trim_start_matches("error: ");
+    let suggestion = lines.find_map(|line| line.strip_prefix("tip: "));
+    let hint = match (error.kind(), suggestion) {
+        (ErrorKind::ArgumentConflict, _) => "flags belong after the command",
+        (_, Some(suggestion)) => suggestion,
+        (_, None) => "see --help",
+    };
+    format!("{message}; {hint}")
+}
+
+/// Returns whether an unexpected argument may be a secret. Every flag is shorter than 40 bytes, and
+/// no secret is shorter than 16.
+fn may_be_secret(argument: &str) -> bool {
+    let max_len = if argument.starts_with('-') { 40 } else { 16 };
+    argument.len() > max_len
 }
 
 #[cfg(test)]
@@ -249,33 +212,61 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_has_a_place_of_its_own() {
+    fn flags_and_ids_are_unique() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn serve_may_be_left_out() {
-        let bare = Cli::try_parse_from(["x", "--ringcentral.level", "extension"]).unwrap();
-        assert_eq!(bare.serve.account.level.as_deref(), Some("extension"));
-        let named =
-            Cli::try_parse_from(["x", "serve", "--ringcentral.level", "extension"]).unwrap();
-        assert!(
-            matches!(named.command, Some(Command::Serve(args)) if args.account.level.is_some())
-        );
+    fn serve_is_the_default_command() {
+        let file = Some(PathBuf::from("accounts.yml"));
+        let bare = Cli::try_parse_from(["x", "--config.file=accounts.yml"]).unwrap();
+        assert_eq!(bare.serve.accounts_file, file);
+        let named = Cli::try_parse_from(["x", "serve", "--config.file=accounts.yml"]).unwrap();
+        assert!(matches!(named.command, Some(Command::Serve(args)) if args.accounts_file == file));
     }
 
     #[test]
-    fn flags_stand_after_the_command() {
+    fn argument_that_may_be_a_secret_is_redacted() {
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2VzYW1lc2VzYW1lc2VzYW1l";
+        for argument in [jwt, &format!("--{jwt}"), &format!("--jwt={jwt}")] {
+            for arguments in [vec!["x", argument], vec!["x", "demo", argument]] {
+                let error = Cli::try_parse_from(arguments).unwrap_err();
+                let line = format_clap_error(&error);
+                assert!(!line.contains("eyJ"), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn invalid_value_names_flag_value_and_expectation() {
+        let cases = [
+            (
+                "--log.format=xml",
+                r#"--log.format: invalid value "xml": expected logfmt or json"#,
+            ),
+            (
+                "--metrics.max-extensions=0",
+                r#"--metrics.max-extensions: invalid value "0": expected a whole number from 1 to 1000000"#,
+            ),
+        ];
+        for (flag, expected) in cases {
+            let error = Cli::try_parse_from(["x", flag]).unwrap_err();
+            assert_eq!(format_clap_error(&error), expected);
+        }
+    }
+
+    #[test]
+    fn flags_before_the_command_are_an_error() {
         let error = Cli::try_parse_from(["x", "--log.level=debug", "demo"]).unwrap_err();
         assert!(
-            format_clap_error(&error).ends_with("; flags stand after the command"),
+            format_clap_error(&error).ends_with("; flags belong after the command"),
             "{}",
             format_clap_error(&error)
         );
     }
 
     #[test]
-    fn the_demo_knows_no_flags_about_the_account() {
+    fn demo_rejects_account_flags() {
         let error =
             Cli::try_parse_from(["x", "demo", "--ringcentral.level", "extension"]).unwrap_err();
         assert!(

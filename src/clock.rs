@@ -1,28 +1,30 @@
-//! The one door to the clock.
+//! The clock: the only module that reads the time.
 //!
-//! Owns: reading the time. A [`Moment`] is both readings at once: the monotonic one, by which we wait and by which
-//! things grow old, and the wall clock, which people and Prometheus read. Everything pure gets a `Moment` as its
-//! argument and never asks for one, so a test decides what time it is and a wall clock that jumps disturbs nothing
-//! but what is displayed.
+//! A [`Moment`] is a reading of both clocks. Waits and ages use the monotonic clock; people and
+//! Prometheus read the wall clock. Pure code gets a `Moment` as an argument, so that tests decide
+//! the time, and a wall clock that jumps changes only what is displayed.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// One instant on both clocks.
+/// A reading of the monotonic and the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// For waiting and for ages.
+    /// The monotonic time, for waits and ages.
     pub instant: Instant,
-    /// For people: timestamps in metrics and dates in headers.
+    /// The wall time, for timestamps in metrics and dates in headers.
     pub wall: Timestamp,
 }
 
 impl Moment {
-    /// Now.
+    /// Reads both clocks.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only place that reads the clocks"
+    )]
     pub fn now() -> Self {
         Self {
             instant: Instant::now(),
@@ -30,7 +32,7 @@ impl Moment {
         }
     }
 
-    /// This moment and `wait` more. A wall clock at the end of its calendar stays there.
+    /// Returns the moment `wait` later; the wall time saturates at the end of the calendar.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self {
@@ -39,7 +41,7 @@ impl Moment {
         }
     }
 
-    /// The later of the two, by the monotonic clock.
+    /// Returns the later of the two by the monotonic clock.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         if other.instant > self.instant {
@@ -49,20 +51,20 @@ impl Moment {
         }
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         self.instant.saturating_duration_since(earlier.instant)
     }
 
-    /// Whether this moment has come at `now`.
+    /// Returns whether this moment is not after `now`.
     #[must_use]
     pub fn is_past(self, now: Self) -> bool {
         self.instant <= now.instant
     }
 }
 
-/// Seconds since 1970 with their fraction, as Prometheus writes timestamps.
+/// Returns the seconds since 1970 with milliseconds, as Prometheus expects timestamps.
 #[must_use]
 pub fn unix_seconds(wall: Timestamp) -> f64 {
     wall.as_millisecond() as f64 / 1000.0

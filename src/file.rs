@@ -1,47 +1,47 @@
-//! Files: the one door to them.
+//! Bounded reading of configuration files and secrets.
 //!
-//! Owns: that reading a file takes bounded time and memory, since one thread does everything. Refuses to know: what is
-//! in it. Links are followed, as Kubernetes' secrets are links.
+//! All tasks share one thread, so a read must not block for long or use much memory. Symbolic links
+//! are followed: Kubernetes mounts secrets as links.
 
-use std::fs::{File, metadata};
+use std::fs::{File, Metadata, metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Why a file was not read.
+/// The reason why a file was not read.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// It cannot be opened or read.
-    #[error("it cannot be read: {0}")]
+pub(crate) enum FileError {
+    /// An I/O error on opening or reading.
+    #[error("cannot read the file: {0}")]
     Unreadable(#[from] io::Error),
-    /// A pipe, a device or a folder.
-    #[error("it is no regular file")]
+    /// A pipe, a device or a directory.
+    #[error("not a regular file")]
     NotRegularFile,
-    /// Larger than its reader takes, in bytes.
-    #[error("it is larger than {} MiB", .0 >> 20)]
+    /// More than the given number of bytes.
+    #[error("the file is larger than {} MiB", .0 >> 20)]
     TooLarge(u64),
 }
 
-/// What is in the file, which has at most so many bytes.
+/// Reads a file of at most `max_bytes` bytes.
 ///
 /// # Errors
-/// When it is no regular file, unreadable, or larger.
-pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
-    // To open a pipe waits for its writer, perhaps for ever. Whoever puts one there between this look and the opening
-    // still makes us wait; only a flag of the opening would help, whose number differs by system.
-    regular(&metadata(path)?)?;
+/// Returns an error if the file is not a regular file, cannot be read, or is larger.
+pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    // Opening a pipe blocks until it has a writer, so the type is checked before opening and again
+    // afterwards. A file that is replaced by a pipe in between still blocks: the open flag against
+    // that has no portable value.
+    check_regular_file(&metadata(path)?)?;
     let file = File::open(path)?;
-    regular(&file.metadata()?)?;
+    check_regular_file(&file.metadata()?)?;
     let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        Err(FileError::TooLarge(most))
-    } else {
-        Ok(bytes)
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(FileError::TooLarge(max_bytes));
     }
+    Ok(bytes)
 }
 
-fn regular(found: &std::fs::Metadata) -> Result<(), FileError> {
-    if found.is_file() {
+fn check_regular_file(metadata: &Metadata) -> Result<(), FileError> {
+    if metadata.is_file() {
         Ok(())
     } else {
         Err(FileError::NotRegularFile)
@@ -55,14 +55,14 @@ mod tests {
 
     use super::*;
 
-    fn complaint(path: &Path) -> String {
+    fn error_of(path: &Path) -> String {
         read(path, 1 << 20).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_pipe_a_folder_and_a_device_are_no_files_and_are_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
+    fn special_files_are_rejected_without_blocking() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
         assert!(
             Command::new("mkfifo")
                 .arg(&pipe)
@@ -70,37 +70,32 @@ mod tests {
                 .unwrap()
                 .success()
         );
-        let link = folder.path().join("link");
+        let link = dir.path().join("link");
         symlink(&pipe, &link).unwrap();
-        for path in [pipe.as_path(), &link, folder.path(), Path::new("/dev/zero")] {
-            assert_eq!(
-                complaint(path),
-                "it is no regular file",
-                "{}",
-                path.display()
-            );
+        for path in [pipe.as_path(), &link, dir.path(), Path::new("/dev/zero")] {
+            assert_eq!(error_of(path), "not a regular file", "{}", path.display());
         }
     }
 
     #[test]
-    fn links_are_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("..2026")).unwrap();
-        std::fs::write(folder.path().join("..2026/jwt"), "sesame").unwrap();
-        symlink("..2026", folder.path().join("..data")).unwrap();
-        symlink("..data/jwt", folder.path().join("jwt")).unwrap();
-        assert_eq!(read(&folder.path().join("jwt"), 6).unwrap(), b"sesame");
+    fn symbolic_links_are_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("..2026")).unwrap();
+        std::fs::write(dir.path().join("..2026/jwt"), "sesame").unwrap();
+        symlink("..2026", dir.path().join("..data")).unwrap();
+        symlink("..data/jwt", dir.path().join("jwt")).unwrap();
+        assert_eq!(read(&dir.path().join("jwt"), 6).unwrap(), b"sesame");
     }
 
     #[test]
-    fn a_missing_and_a_larger_file_are_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
+    fn missing_and_oversized_files_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
         assert_eq!(
-            complaint(&file),
-            "it cannot be read: No such file or directory (os error 2)"
+            error_of(&file),
+            "cannot read the file: No such file or directory (os error 2)"
         );
         std::fs::write(&file, vec![b'x'; (1 << 20) + 1]).unwrap();
-        assert_eq!(complaint(&file), "it is larger than 1 MiB");
+        assert_eq!(error_of(&file), "the file is larger than 1 MiB");
     }
 }

@@ -1,32 +1,34 @@
 //! A Prometheus exporter for the active calls of RingCentral accounts.
 //!
-//! Data flows one way:
+//! A scrape arrives in [`http::routes`], refreshes each account's [`account::collector`], which fetches with
+//! [`ringcentral::Client`] within its budget and publishes an [`AccountState`]; [`exposition`] renders it. Requests that
+//! arrive during a fetch wait for that fetch. To read the program, follow that path.
 //!
-//! ```text
-//! cli -> config -> ringcentral -> calls -> exposition -> http
-//!                        \          ^         ^           |
-//!                         observer -+---------+           |
-//!                             ^------- a scrape asks -----+
-//! ```
-//!
-//! A scrape comes in by [`http`], which asks each account's [`observer`]; [`roster`] has them all. The observer owns the
-//! account's client ([`ringcentral`]) and fetches if the API's limit allows; the list becomes a snapshot ([`calls`]), and
-//! [`exposition`] writes what is known as text. While a fetch runs, all scrapes wait for that one. To read the program,
-//! go on with `observer`, then `exposition`.
-//!
-//! | module | what it owns |
+//! | module | contents |
 //! |---|---|
-//! | [`cli`], [`config`] | what the user typed; what the program needs |
-//! | [`secret`], [`file`](mod@file), [`clock`], [`telemetry`], [`shutdown`] | secrets, files, time, the log, signals: one door each |
-//! | [`ringcentral`] | the API: requests, limits, tokens, JSON |
-//! | [`calls`] | pure: what records mean and what they add up to |
-//! | [`reload`] | what is read anew while it runs |
-//! | [`roster`] | which accounts run, and how another list takes the place of theirs |
-//! | [`observer`], [`instruments`] | an account's last observation; what is counted for it |
-//! | [`exposition`], [`http`] | names and help texts; paths and connections |
-//! | [`check`] | one login and one walk, told in words |
-//! | [`health`] | whether a running exporter is there |
-//! | [`simulator`], [`demo`] | a RingCentral of our own, and the exporter pointed at it |
+//! | [`cli`], [`config`] | flags and environment variables; the validated configuration |
+//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], [`shutdown`] | secrets, bounded file reads, time, the log, signals |
+//! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
+//! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
+//! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
+//! | [`exposition`], `text_format` | account state to metric families; the text format |
+//! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
+//! | [`reload`] | configuration reload and file watcher |
+//! | [`http`] | listeners, connections, paths, landing page, service discovery |
+//! | [`commands`] | the commands `check`, `health` and `demo` |
+//! | [`simulator`] | a simulated RingCentral for `demo`, tests and benches |
+//!
+//! Where a new metric goes:
+//!
+//! | value | place |
+//! |---|---|
+//! | computed from one call list | a field of [`calls::Snapshot`], a family in `exposition::account` |
+//! | known after a fetch, or changing with time | a field of [`AccountState`], a family in `exposition::account` |
+//! | counted per call | [`account::call_metrics`] |
+//! | counted per API request | [`ringcentral::metrics`] |
+//! | about the process or its configuration | `exposition::process` |
+//!
+//! [`AccountState`]: account::state::AccountState
 
 pub mod account;
 pub mod calls;
@@ -43,6 +45,7 @@ pub mod ringcentral;
 pub mod secret;
 pub mod shutdown;
 pub mod simulator;
+mod text_format;
 pub mod web;
 
 use std::future::Future;
@@ -57,38 +60,36 @@ use crate::config::Config;
 use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
-/// Beyond the time for the revocation itself, which the observers see to.
+/// Time allowed at shutdown in addition to the timeout of the token revocation.
 const SHUTDOWN_MARGIN: Duration = Duration::from_millis(500);
 
-/// Runs the exporter on sockets that are bound already, until `stop`; then answers the scrapes in flight, gives the
-/// tokens back and ends.
+/// Runs the exporter on bound sockets until `stop` completes. Then it answers the scrapes in flight and revokes the
+/// tokens.
 ///
 /// # Errors
-/// When TLS cannot be set up: no root certificates for an `https` server.
+/// Returns an error if TLS cannot be set up because there are no root certificates for an `https` server.
 pub async fn run(
     config: Config,
     reloader: Arc<Reloader>,
     listeners: Vec<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let roster = reloader.accounts().clone();
-    roster.apply(config.accounts)?;
+    let Config {
+        settings, accounts, ..
+    } = config;
+    let manager = reloader.accounts().clone();
+    manager.apply(accounts)?;
     let app = AppState {
-        accounts: roster.clone(),
-        scrape: config.settings.scrape,
-        metrics: config.settings.metrics,
-        telemetry_path: config.settings.web.telemetry_path,
+        accounts: manager.clone(),
+        scrape: settings.scrape,
+        metrics: settings.metrics,
+        telemetry_path: settings.web.telemetry_path,
         reloader,
-        enable_lifecycle: config.settings.web.enable_lifecycle,
+        enable_lifecycle: settings.web.enable_lifecycle,
         shutdown_deadline: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    roster
-        .shutdown(
-            Moment::now()
-                .after(config.settings.timeouts.revoke + SHUTDOWN_MARGIN)
-                .instant,
-        )
-        .await;
+    let deadline = Moment::now().after(settings.timeouts.revoke + SHUTDOWN_MARGIN);
+    manager.shutdown(deadline.instant).await;
     Ok(())
 }

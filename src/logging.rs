@@ -1,7 +1,6 @@
-//! The log: its format and level.
+//! Logging to standard error: format and level.
 //!
-//! Owns: where log lines go, which is standard error. Refuses to know: what is logged. No line ever holds a secret,
-//! a phone number, a name or a call's id.
+//! No log message contains a secret, a phone number, a name or the id of a call.
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -9,13 +8,13 @@ use tracing_subscriber::{Layer, filter::LevelFilter, filter::Targets};
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging; a second call changes nothing. Libraries are heard from `warn` up alone, since on `debug` some of
-/// them print headers.
+/// Starts logging; a second call has no effect. Libraries log only from `warn` up, since some of
+/// them print headers at `debug`.
 pub fn init(log: Log) {
-    let ours = LevelFilter::from_level(log.level);
+    let level = LevelFilter::from_level(log.level);
     let filter = Targets::new()
-        .with_target(env!("CARGO_CRATE_NAME"), ours)
-        .with_default(ours.min(LevelFilter::WARN));
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_default(level.min(LevelFilter::WARN));
     let layer = match log.format {
         LogFormat::Logfmt => logfmt(),
         LogFormat::Json => json(),

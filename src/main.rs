@@ -1,140 +1,167 @@
-//! Parse, start logging, call the library, turn an error into an exit code.
+//! The program: parses the command line, runs the command, and returns its exit code.
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use ringcentral_exporter::cli::{Cli, Command, format_clap_error};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use ringcentral_exporter::cli::{Cli, Command, ServeArgs, format_clap_error};
 use ringcentral_exporter::commands::check::Check;
 use ringcentral_exporter::commands::demo::Demo;
 use ringcentral_exporter::commands::health::HealthCheck;
 use ringcentral_exporter::config::{Config, ConfigError, Settings};
 use ringcentral_exporter::reload::Reloader;
-use ringcentral_exporter::shutdown::Signals;
+use ringcentral_exporter::shutdown::ShutdownSignals;
 use ringcentral_exporter::{http, logging};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Could not run.
-const FAILED: u8 = 1;
-/// Bad flags or configuration.
-const MISUSED: u8 = 2;
+/// The command could not run or has failed.
+const EXIT_FAILURE: u8 = 1;
+/// The flags or the configuration are invalid.
+const EXIT_USAGE: u8 = 2;
 
-/// What to run.
-enum Plan {
+/// A command with its validated configuration.
+enum Mode {
     Serve(Box<Config>, Arc<Reloader>),
-    Demo(Box<(Settings, Demo)>, Arc<Reloader>),
+    Demo(Box<DemoConfig>, Arc<Reloader>),
     Check(Box<Check>),
     Health(HealthCheck),
 }
 
+/// The configuration of `demo`.
+struct DemoConfig {
+    settings: Settings,
+    demo: Demo,
+}
+
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return misused(&format_clap_error(&error)),
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => return usage_error(&format_clap_error(&error)),
         Err(help) => help.exit(),
     };
-    let plan = match plan(cli) {
-        Ok(plan) => plan,
-        Err(error) => return misused(&error.to_string()),
+    let mode = match parse_mode(&matches) {
+        Ok(mode) => mode,
+        Err(error) => return usage_error(&error.to_string()),
     };
-    match start(plan) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(FAILED)
+    run_to_exit_code(mode).unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::from(EXIT_FAILURE)
+    })
+}
+
+fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
+    let cli =
+        Cli::from_arg_matches(matches).map_err(|error| ConfigError(format_clap_error(&error)))?;
+    // Without a command the flags are those of `serve`.
+    let flags = match matches.subcommand() {
+        Some((_, flags)) => flags,
+        None => matches,
+    };
+    let config = |args: ServeArgs| Config::new(flags, args.accounts_file, args.settings);
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => {
+            let config = config(args)?;
+            let reloader = Reloader::new(&config.settings, config.accounts_file.clone())?;
+            Ok(Mode::Serve(Box::new(config), Arc::new(reloader)))
         }
+        Command::Demo(args) => {
+            let demo = Demo::new(&args)?;
+            let settings = args.settings.validate()?;
+            let reloader = Reloader::new(&settings, None)?;
+            let config = DemoConfig { settings, demo };
+            Ok(Mode::Demo(Box::new(config), Arc::new(reloader)))
+        }
+        Command::Check(args) => {
+            let config = config(args.serve.clone())?;
+            Ok(Mode::Check(Box::new(Check::new(&args, config)?)))
+        }
+        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args))),
     }
 }
 
-fn plan(cli: Cli) -> Result<Plan, ConfigError> {
-    let variable = |name: &str| std::env::var_os(name);
-    let serve = |config: Config| {
-        let reloader = Reloader::new(&config.settings, config.accounts_file.clone())?;
-        Ok(Plan::Serve(Box::new(config), Arc::new(reloader)))
-    };
-    match cli.command {
-        Some(Command::Demo(args)) => {
-            let common = Settings::new(&args.common)?;
-            let reloader = Reloader::new(&common, None)?;
-            Ok(Plan::Demo(
-                Box::new((common, Demo::new(&args)?)),
-                Arc::new(reloader),
-            ))
-        }
-        Some(Command::Check(args)) => {
-            let config = Config::new(&args.serve, &variable)?;
-            Ok(Plan::Check(Box::new(Check::new(&args, config)?)))
-        }
-        Some(Command::Health(args)) => Ok(Plan::Health(HealthCheck::new(&args)?)),
-        Some(Command::Serve(args)) => serve(Config::new(&args, &variable)?),
-        None => serve(Config::new(&cli.serve, &variable)?),
-    }
+fn usage_error(message: &str) -> ExitCode {
+    eprintln!("ringcentral-exporter: {message}");
+    ExitCode::from(EXIT_USAGE)
 }
 
-fn misused(line: &str) -> ExitCode {
-    eprintln!("ringcentral-exporter: {line}");
-    ExitCode::from(MISUSED)
-}
-
-/// One thread is enough: nearly all time is spent waiting. A name that is still being looked up, on a thread of its own,
-/// is not waited for at the end. Says whether all went well.
-fn start(plan: Plan) -> anyhow::Result<bool> {
+/// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running
+/// on a thread of its own does not delay the exit.
+fn run_to_exit_code(mode: Mode) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(run(plan));
+    let result = runtime.block_on(run(mode));
     runtime.shutdown_background();
     result
 }
 
-async fn run(plan: Plan) -> anyhow::Result<bool> {
-    match plan {
-        Plan::Check(check) => Ok(told(check.run().await.map(|summary| summary.is_ok()))),
-        Plan::Health(health) => Ok(told(health.run().await.map(|()| true))),
-        Plan::Serve(config, reloader) => {
+async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
+    match mode {
+        Mode::Check(check) => Ok(match check.run().await {
+            Ok(summary) if summary.is_ok() => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::from(EXIT_FAILURE),
+            Err(error) => print_error(&error),
+        }),
+        Mode::Health(health) => Ok(match health.run().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => print_error(&error),
+        }),
+        Mode::Serve(config, reloader) => {
             logging::init(config.settings.log);
             let listeners = http::listener::bind_all(&config.settings.web.listen_addresses)?;
             serve(*config, reloader, listeners).await
         }
-        Plan::Demo(plan, reloader) => {
-            let (common, demo) = *plan;
-            logging::init(common.log);
-            let listeners = http::listener::bind_all(&common.web.listen_addresses)?;
+        Mode::Demo(config, reloader) => {
+            let DemoConfig { settings, demo } = *config;
+            logging::init(settings.log);
+            let listeners = http::listener::bind_all(&settings.web.listen_addresses)?;
             let demo = demo.start(&listeners, reloader.access().scheme()).await?;
-            serve(demo.config(common)?, reloader, listeners).await
+            serve(demo.config(settings)?, reloader, listeners).await
         }
     }
 }
 
-/// What has no log says on standard error why it could not be done.
-fn told(result: anyhow::Result<bool>) -> bool {
-    result.unwrap_or_else(|why| {
-        eprintln!("ringcentral-exporter: {why:#}");
-        false
-    })
+/// Prints the error of a command that has no log.
+fn print_error(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ringcentral-exporter: {error:#}");
+    ExitCode::from(EXIT_FAILURE)
 }
 
 async fn serve(
     config: Config,
     reloader: Arc<Reloader>,
     listeners: Vec<TcpListener>,
-) -> anyhow::Result<bool> {
-    let hung_up = reloader.clone();
-    let signals = Signals::register(move || drop(hung_up.reload("SIGHUP")))?;
-    let door = reloader.access();
-    door.log_warnings();
-    let (stop, stopped) = tokio::sync::oneshot::channel();
+) -> anyhow::Result<ExitCode> {
+    let signals = ShutdownSignals::register()?;
+    reload_on_sighup(reloader.clone())?;
+    let access = reloader.access();
+    access.log_warnings();
     for listener in &listeners {
-        let (address, version) = (listener.local_addr()?, env!("CARGO_PKG_VERSION"));
-        tracing::info!(%address, version, tls = door.has_tls(), login = door.has_basic_auth(), "listening");
+        tracing::info!(
+            address = %listener.local_addr()?,
+            version = env!("CARGO_PKG_VERSION"),
+            tls = access.has_tls(),
+            basic_auth = access.has_basic_auth(),
+            "listening"
+        );
     }
+    let (stop, stopped) = tokio::sync::oneshot::channel();
     let stopped = async { drop(stopped.await) };
-    signals
-        .run_until_shutdown(
-            stop,
-            ringcentral_exporter::run(config, reloader, listeners, stopped),
-        )
-        .await??;
-    Ok(true)
+    let exporter = ringcentral_exporter::run(config, reloader, listeners, stopped);
+    signals.run_until_shutdown(stop, exporter).await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Spawns the task that reloads the configuration at each SIGHUP.
+fn reload_on_sighup(reloader: Arc<Reloader>) -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            // The reloader logs the result.
+            let _ = reloader.reload("SIGHUP");
+        }
+    });
+    Ok(())
 }

@@ -1,33 +1,37 @@
-//! Secrets: where one comes from, and that none is ever printed.
+//! Secrets: reading them from a value or a file, without ever printing them.
 //!
-//! Owns: reading a secret from a value or anew from its file, so that a rotated one needs no restart; and telling one
-//! from another without keeping it. Refuses to know: what a secret is for. `Debug` shows the place, never the content.
+//! A file is read at each use, so that a rotated secret needs no restart. `Debug` shows where a
+//! secret comes from, never its content.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::file::{self, FileError};
 
-/// More than any JWT or client secret; a larger file is a mistake, perhaps a log or a device.
+/// More bytes than any JWT or client secret has; a larger file is a mistake, such as a log or a
+/// device.
 const MAX_BYTES: u64 = 64 * 1024;
+/// Longer paths may be secrets in the wrong place.
+const MAX_SHOWN_PATH: usize = 255;
 
-/// Where a secret is.
+/// The place of a secret.
 #[derive(Clone)]
 pub enum SecretSource {
-    /// Given as such, by an environment variable.
+    /// The secret itself, from an environment variable.
     Value(SecretString),
-    /// In a file that is read at each use.
+    /// A file that is read at each use.
     File(PathBuf),
 }
 
-/// What tells one secret from another, and nothing else of it.
+/// A hash that tells secrets apart without keeping them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; ring::digest::SHA256_OUTPUT_LEN]);
 
 impl Fingerprint {
-    /// Of a secret.
+    /// Hashes a secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, secret.expose_secret().as_bytes());
@@ -43,37 +47,42 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Why a secret could not be read. Names not even the path, since a secret may have been given in its place.
+/// The reason why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file cannot be opened or read.
-    #[error("the file cannot be read: {0}")]
-    Unreadable(std::io::Error),
-    /// A pipe, a device or a folder.
-    #[error("it is no regular file")]
+    /// An I/O error on opening or reading the file.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        /// The path, or "the file" if the path itself may be a secret.
+        path: String,
+        /// The cause.
+        error: io::Error,
+    },
+    /// A pipe, a device or a directory.
+    #[error("not a regular file")]
     NotRegularFile,
-    /// The file is no text.
+    /// A file that is not text.
     #[error("the file is not UTF-8")]
     NotUtf8,
-    /// There is white space alone.
-    #[error("it is empty")]
+    /// Nothing but white space.
+    #[error("the secret is empty")]
     Empty,
-    /// The file is no secret.
-    #[error("the file is larger than 64 KiB, which no secret is")]
+    /// A file that is too large for a secret.
+    #[error("the file is larger than 64 KiB, too large for a secret")]
     TooLarge,
 }
 
 impl SecretSource {
-    /// The secret as it is now, without white space around it.
+    /// Reads the secret and trims white space.
     ///
     /// # Errors
-    /// When it is empty, or its file is unreadable, not UTF-8, or larger than 64 KiB.
+    /// Returns an error if the secret is empty, or its file cannot be read, is not UTF-8, or is
+    /// larger than 64 KiB.
     pub fn read(&self) -> Result<SecretString, SecretError> {
-        let text = match self {
-            Self::Value(secret) => return non_empty(secret.expose_secret()),
-            Self::File(path) => read_file(path)?,
-        };
-        non_empty(&text)
+        match self {
+            Self::Value(secret) => trim(secret.expose_secret()),
+            Self::File(path) => trim(&read_file(path)?),
+        }
     }
 }
 
@@ -88,14 +97,28 @@ impl fmt::Debug for SecretSource {
 
 fn read_file(path: &Path) -> Result<String, SecretError> {
     let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
-        FileError::Unreadable(error) => SecretError::Unreadable(error),
+        FileError::Unreadable(error) => SecretError::Unreadable {
+            path: redact_path(path),
+            error,
+        },
         FileError::NotRegularFile => SecretError::NotRegularFile,
         FileError::TooLarge(_) => SecretError::TooLarge,
     })?;
     String::from_utf8(bytes).map_err(|_| SecretError::NotUtf8)
 }
 
-fn non_empty(text: &str) -> Result<SecretString, SecretError> {
+/// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value
+/// or several lines.
+pub(crate) fn redact_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    // A JWT begins with `{"` in base64.
+    let secret = text.len() > MAX_SHOWN_PATH
+        || text.contains("eyJ")
+        || text.contains(|c: char| c.is_control());
+    if secret { "the file".to_owned() } else { text }
+}
+
+fn trim(text: &str) -> Result<SecretString, SecretError> {
     match text.trim() {
         "" => Err(SecretError::Empty),
         secret => Ok(SecretString::from(secret)),
@@ -107,17 +130,17 @@ mod tests {
     use super::*;
 
     fn file_with(content: &str) -> (tempfile::TempDir, SecretSource) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
         std::fs::write(&path, content).unwrap();
-        (folder, SecretSource::File(path))
+        (dir, SecretSource::File(path))
     }
 
     #[test]
-    fn a_rotated_file_is_read_anew() {
-        let (folder, source) = file_with("old\n");
+    fn rotated_file_is_read_again() {
+        let (dir, source) = file_with("old\n");
         assert_eq!(source.read().unwrap().expose_secret(), "old");
-        std::fs::write(folder.path().join("secret"), " new \r\n").unwrap();
+        std::fs::write(dir.path().join("secret"), " new \r\n").unwrap();
         assert_eq!(source.read().unwrap().expose_secret(), "new");
     }
 
@@ -128,23 +151,38 @@ mod tests {
     }
 
     #[test]
-    fn empty_missing_and_huge_files_are_told_apart_without_a_path_that_may_be_a_secret() {
-        let complaint = |source: &SecretSource| source.read().unwrap_err().to_string();
-        let (_folder, empty) = file_with(" \n");
-        assert_eq!(complaint(&empty), "it is empty");
-        let (_folder, huge) = file_with(&"x".repeat(70_000));
+    fn read_errors_name_the_cause() {
+        let error_of = |source: &SecretSource| source.read().unwrap_err().to_string();
+        let (_dir, empty) = file_with(" \n");
+        assert_eq!(error_of(&empty), "the secret is empty");
+        let (_dir, huge) = file_with(&"x".repeat(70_000));
         assert_eq!(
-            complaint(&huge),
-            "the file is larger than 64 KiB, which no secret is"
-        );
-        let missing = SecretSource::File("sesame".into());
-        assert_eq!(
-            complaint(&missing),
-            "the file cannot be read: No such file or directory (os error 2)"
+            error_of(&huge),
+            "the file is larger than 64 KiB, too large for a secret"
         );
         assert_eq!(
-            complaint(&SecretSource::Value(SecretString::from("  "))),
-            "it is empty"
+            error_of(&SecretSource::File("/missing/jwt".into())),
+            "cannot read /missing/jwt: No such file or directory (os error 2)"
         );
+        assert_eq!(
+            error_of(&SecretSource::Value(SecretString::from("  "))),
+            "the secret is empty"
+        );
+    }
+
+    #[test]
+    fn path_that_may_be_a_secret_is_redacted() {
+        let line = "two\nlines".to_owned();
+        for path in [
+            "/etc/eyJhbGciOiJSUzI1NiJ9.e30.c2Vz",
+            &"x".repeat(256),
+            &line,
+        ] {
+            let error = SecretSource::File(path.into()).read().unwrap_err();
+            assert!(
+                error.to_string().starts_with("cannot read the file: "),
+                "{error}"
+            );
+        }
     }
 }

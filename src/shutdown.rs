@@ -1,55 +1,46 @@
-//! Ending on a signal: the first asks, the second insists.
-//!
-//! Owns: SIGTERM and SIGINT; and SIGHUP, which must not end anything. Refuses to know: what has to be finished first, and
-//! what a hangup is good for.
+//! Shutdown by SIGTERM or SIGINT: the first signal drains, the second aborts.
 
 use std::future::Future;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end the program.
-pub struct Signals {
+/// The signals that stop the program.
+pub struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
-    on_hangup: Box<dyn Fn()>,
 }
 
-/// A second signal came before the end that the first one asked for.
+/// The error of a shutdown that a second signal aborted.
 #[derive(Debug, thiserror::Error)]
-#[error("ended at once, as a second signal asked for")]
+#[error("shutdown aborted by a second signal")]
 pub struct Aborted;
 
-impl Signals {
-    /// Listens from now on; calls `on_hangup` at each hangup.
+impl ShutdownSignals {
+    /// Registers the signal handlers.
     ///
     /// # Errors
-    /// When the system lets us not.
-    pub fn register(on_hangup: impl Fn() + 'static) -> io::Result<Self> {
+    /// Returns an error if the operating system rejects a handler.
+    pub fn register() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            on_hangup: Box::new(on_hangup),
         })
     }
 
-    /// The next signal that ends.
-    pub async fn shutdown_signal(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => (self.on_hangup)(),
-            }
+    /// Waits for the next signal.
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 
-    /// Runs `work`, which ends on its own after the first signal; a second signal ends the wait for it.
+    /// Runs `work` to its end. The first signal is sent to `stop`, after which `work` should end by
+    /// itself.
     ///
     /// # Errors
-    /// [`Aborted`] after the second signal.
+    /// Returns an error if a second signal arrives before `work` has ended.
     pub async fn run_until_shutdown<T>(
         mut self,
         stop: tokio::sync::oneshot::Sender<()>,
@@ -57,14 +48,14 @@ impl Signals {
     ) -> Result<T, Aborted> {
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            done = &mut work => return Ok(done),
-            () = self.shutdown_signal() => tracing::info!("stopping; a second signal ends at once"),
+            output = &mut work => return Ok(output),
+            () = self.recv() => tracing::info!("stopping; a second signal aborts"),
         }
-        // Where nobody waits for the word, the work has ended already.
+        // An error means that `work` no longer waits for the signal, since it is about to end.
         let _ = stop.send(());
         tokio::select! {
-            done = &mut work => Ok(done),
-            () = self.shutdown_signal() => Err(Aborted),
+            output = &mut work => Ok(output),
+            () = self.recv() => Err(Aborted),
         }
     }
 }

@@ -12,7 +12,7 @@ use ringcentral_exporter::account::state::{FetchReport, TimedDirectory, TimedSna
 use ringcentral_exporter::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, Level, Metrics, ReloadStatus, Scrape, Timeouts};
-use ringcentral_exporter::exposition::{self, AccountView, Kept, render};
+use ringcentral_exporter::exposition::{self, AccountView, render};
 use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
 use ringcentral_exporter::ringcentral::status::{ApiStatus, Failure};
 use ringcentral_exporter::ringcentral::token::{TokenState, TokenStatus};
@@ -46,7 +46,6 @@ pub struct Exporter {
     labels: LabelLimiter,
     tracker: CallTracker,
     instruments: AccountMetrics,
-    kept: Kept,
     budget: Budget,
     auth: TokenState,
     directory_due: Moment,
@@ -69,7 +68,6 @@ impl Exporter {
             labels: LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions),
             tracker: CallTracker::default(),
             instruments: AccountMetrics::new(&config.name, METRICS.extension_calls)?,
-            kept: Kept::default(),
             budget: Budget::new(SCRAPE.min_interval),
             auth: TokenState::new(&Timeouts::default()),
             directory_due: now,
@@ -235,8 +233,7 @@ impl Exporter {
     }
 
     fn renew_standing(&mut self) {
-        let blocked =
-            |operation: Operation| (operation.as_str(), self.budget.blocked_until(operation));
+        let blocked = |operation: Operation| (operation, self.budget.blocked_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
         api.rate_limits = self.budget.reported_limits();
@@ -244,12 +241,17 @@ impl Exporter {
     }
 
     fn render(&self, now: Moment) -> anyhow::Result<String> {
-        let observation = Arc::new(self.known.clone());
+        let observation = Arc::new(AccountState {
+            snapshot: self.known.snapshot.clone(),
+            last_fetch: self.known.last_fetch.clone(),
+            api: self.known.api.clone(),
+            directory: self.known.directory.clone(),
+            ..AccountState::default()
+        });
         let view = AccountView {
             account: &self.config,
             state: observation,
             counters: &self.instruments,
-            kept: &self.kept,
         };
         Ok(render(
             [view],

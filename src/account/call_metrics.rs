@@ -1,20 +1,22 @@
-//! What the ledger tells of calls, counted.
+//! Counters of started and ended calls.
 //!
-//! Owns: which pairs of labels are there from the start with zero, so that `rate()` and `increase()` see the first call
-//! of each. Refuses to know: when a call counts (`calls::ledger`).
+//! The label values that occur every day are present with zero from the start, because `rate()` and `increase()` miss
+//! the first increment of a series that appears with it. When a call counts is decided by [`CallTracker`].
+//!
+//! [`CallTracker`]: crate::calls::CallTracker
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts};
 
-use crate::account::metrics::Revision;
+use crate::calls::tracker::EndedCall;
 use crate::calls::{CallEvents, CallResult, Direction, LabelLimiter, Outcome};
 
-/// Seconds, from a word to a conference.
+/// Bucket bounds in seconds, from a few words to a long conference.
 const BUCKETS: [f64; 10] = [
     10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
 ];
-/// The results that inbound calls have every day.
+/// Results of inbound calls that start at zero.
 const INBOUND_RESULTS: [&str; 10] = [
     "Accepted",
     "Call connected",
@@ -27,7 +29,7 @@ const INBOUND_RESULTS: [&str; 10] = [
     "Hang Up",
     "No Answer",
 ];
-/// The results that outbound calls have every day.
+/// Results of outbound calls that start at zero.
 const OUTBOUND_RESULTS: [&str; 11] = [
     "Call connected",
     "Accepted",
@@ -41,7 +43,7 @@ const OUTBOUND_RESULTS: [&str; 11] = [
     "IP Phone Offline",
     "Internal Error",
 ];
-/// The results that every extension begins with.
+/// Results of each extension that start at zero.
 const EXTENSION_RESULTS: [&str; 5] = [
     "Accepted",
     "Call connected",
@@ -50,7 +52,7 @@ const EXTENSION_RESULTS: [&str; 5] = [
     "No Answer",
 ];
 
-/// Counted by the observer.
+/// Counters of calls, records and coverage gaps.
 pub struct CallMetrics {
     ended: IntCounterVec,
     durations: HistogramVec,
@@ -58,105 +60,103 @@ pub struct CallMetrics {
     sessions_ended: IntCounterVec,
     lost: IntCounter,
     gaps: IntCounter,
-    by_extension: Option<IntCounterVec>,
-    pub revision: Revision,
+    ended_by_extension: Option<IntCounterVec>,
 }
 
 impl CallMetrics {
-    /// Instruments at zero.
+    /// Creates all counters with the value zero.
     ///
     /// # Errors
-    /// When the account's name is no label value.
-    pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
+    /// Returns an error if `account` is not a valid label value.
+    pub(crate) fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_label("account", account);
-        let by_extension = by_extension.then(|| {
-            let help = "Call-log records that ended, each id once, by extension.";
-            IntCounterVec::new(
-                opts("ringcentral_extension_calls_ended_total", help),
-                &["extension", "result"],
-            )
-        });
         let durations = HistogramOpts::new(
             "ringcentral_call_duration_seconds",
-            "Durations of the records that ended, in seconds, as RingCentral tells them.",
-        );
-        let instruments = Self {
+            "Durations of the records that ended, in seconds, as reported by RingCentral.",
+        )
+        .const_label("account", account)
+        .buckets(BUCKETS.to_vec());
+        let mut metrics = Self {
             ended: IntCounterVec::new(
                 opts(
                     "ringcentral_calls_ended_total",
-                    "Call-log records that ended, each id once, as listed once ended.",
+                    "Call-log records that ended, each id counted once, with direction and result as first listed ended.",
                 ),
                 &["direction", "result"],
             )?,
-            durations: HistogramVec::new(
-                durations
-                    .const_label("account", account)
-                    .buckets(BUCKETS.to_vec()),
-                &["direction", "outcome"],
-            )?,
+            durations: HistogramVec::new(durations, &["direction", "outcome"])?,
             sessions_started: IntCounter::with_opts(opts(
                 "ringcentral_call_sessions_started_total",
-                "Calls that began: telephony sessions first seen.",
+                "Calls that started: telephony sessions first seen.",
             ))?,
             sessions_ended: IntCounterVec::new(
                 opts(
                     "ringcentral_call_sessions_ended_total",
-                    "Calls that ended: telephony sessions, each once, by the best outcome of its records.",
+                    "Calls that ended: telephony sessions, each counted once, by the best outcome of its records.",
                 ),
                 &["outcome"],
             )?,
             lost: IntCounter::with_opts(opts(
                 "ringcentral_calls_lost_total",
-                "Records that were live, left the list and were not seen ended; counted ten minutes after they left.",
+                "Live records that left the list and were not seen ended, counted ten minutes after they left.",
             ))?,
             gaps: IntCounter::with_opts(opts(
                 "ringcentral_coverage_gaps_total",
-                "Times that two successful snapshots lay more than 100 s apart: calls may have gone unseen.",
+                "Times that two successful snapshots were more than 100 s apart, so that calls may have been missed.",
             ))?,
-            by_extension: by_extension.transpose()?,
-            revision: Revision::default(),
+            ended_by_extension: None,
         };
-        instruments.init_zero();
-        Ok(instruments)
+        if by_extension {
+            let opts = opts(
+                "ringcentral_extension_calls_ended_total",
+                "Call-log records that ended, each id counted once, by extension.",
+            );
+            let counters = IntCounterVec::new(opts, &["extension", "result"])?;
+            metrics.ended_by_extension = Some(counters);
+        }
+        metrics.init_zero();
+        Ok(metrics)
     }
 
-    /// Counts what a list has told.
-    pub fn record(&self, news: &CallEvents, labels: &mut LabelLimiter) {
-        for ended in &news.ended {
-            let direction = ended.direction.as_str();
-            let (result, _) = labels.result(&ended.result);
-            self.ended
-                .with_label_values(&[direction, result.as_str()])
-                .inc();
-            if let Some(duration) = ended.duration {
-                let outcome = Outcome::from_result(&ended.result).as_str();
-                self.durations
-                    .with_label_values(&[direction, outcome])
-                    .observe(duration);
-            }
-            if let (Some(counters), Some((extension, _))) = (
-                &self.by_extension,
-                labels.extension(ended.extension.as_ref()),
-            ) {
-                counters
-                    .with_label_values(&[&extension, result.as_str()])
-                    .inc();
-            }
+    /// Counts the events of one call list.
+    pub fn record(&self, events: &CallEvents, labels: &mut LabelLimiter) {
+        for call in &events.ended {
+            self.record_ended(call, labels);
         }
-        for outcome in &news.sessions_ended {
+        for outcome in &events.sessions_ended {
             self.sessions_ended
                 .with_label_values(&[outcome.as_str()])
                 .inc();
         }
-        self.sessions_started.inc_by(news.sessions_started);
-        self.lost.inc_by(news.lost);
-        self.gaps.inc_by(u64::from(news.gap));
-        self.revision.grow();
+        self.sessions_started.inc_by(events.sessions_started);
+        self.lost.inc_by(events.lost);
+        self.gaps.inc_by(u64::from(events.gap));
     }
 
-    /// An extension that is there, ended calls or not, begins with zeros.
+    fn record_ended(&self, call: &EndedCall, labels: &mut LabelLimiter) {
+        let direction = call.direction.as_str();
+        let result = labels.result(&call.result).value;
+        self.ended
+            .with_label_values(&[direction, result.as_str()])
+            .inc();
+        if let Some(duration) = call.duration {
+            let outcome = Outcome::from_result(&call.result).as_str();
+            self.durations
+                .with_label_values(&[direction, outcome])
+                .observe(duration);
+        }
+        if let Some(counters) = &self.ended_by_extension
+            && let Some(extension) = labels.extension(call.extension.as_ref())
+        {
+            counters
+                .with_label_values(&[extension.value.as_str(), result.as_str()])
+                .inc();
+        }
+    }
+
+    /// Creates the series of extensions that have no ended call yet.
     pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
-        let Some(counters) = &self.by_extension else {
+        let Some(counters) = &self.ended_by_extension else {
             return;
         };
         for extension in extensions {
@@ -164,12 +164,10 @@ impl CallMetrics {
                 counters.with_label_values(&[extension, result]);
             }
         }
-        self.revision.grow();
     }
 
-    /// The families as they are now; one without a series is left out.
-    #[must_use]
-    pub fn collect(&self) -> Vec<MetricFamily> {
+    /// Returns the families with their current values, leaving out those without a series.
+    pub(crate) fn collect(&self) -> Vec<MetricFamily> {
         let mut collectors: Vec<&dyn Collector> = vec![
             &self.ended,
             &self.durations,
@@ -178,36 +176,35 @@ impl CallMetrics {
             &self.lost,
             &self.gaps,
         ];
-        collectors.extend(
-            self.by_extension
-                .as_ref()
-                .map(|counters| counters as &dyn Collector),
-        );
-        let families = collectors.into_iter().flat_map(Collector::collect);
+        if let Some(counters) = &self.ended_by_extension {
+            collectors.push(counters);
+        }
+        let mut families = Vec::new();
+        for collector in collectors {
+            families.extend(collector.collect());
+        }
+        families.retain(|family| !family.get_metric().is_empty());
         families
-            .filter(|family| !family.get_metric().is_empty())
-            .collect()
     }
 
     fn init_zero(&self) {
-        for (direction, results) in [
-            (Direction::Inbound, &INBOUND_RESULTS[..]),
-            (Direction::Outbound, &OUTBOUND_RESULTS[..]),
-        ] {
-            for result in results
-                .iter()
-                .filter_map(|result| CallResult::parse(result))
-            {
-                self.ended
-                    .with_label_values(&[direction.as_str(), result.as_str()]);
-            }
-            for outcome in Outcome::ALL {
-                self.durations
-                    .with_label_values(&[direction.as_str(), outcome.as_str()]);
+        self.init_direction(Direction::Inbound, &INBOUND_RESULTS);
+        self.init_direction(Direction::Outbound, &OUTBOUND_RESULTS);
+        for outcome in Outcome::ALL {
+            self.sessions_ended.with_label_values(&[outcome.as_str()]);
+        }
+    }
+
+    fn init_direction(&self, direction: Direction, results: &[&str]) {
+        let direction = direction.as_str();
+        for result in results {
+            if let Some(result) = CallResult::parse(result) {
+                self.ended.with_label_values(&[direction, result.as_str()]);
             }
         }
         for outcome in Outcome::ALL {
-            self.sessions_ended.with_label_values(&[outcome.as_str()]);
+            self.durations
+                .with_label_values(&[direction, outcome.as_str()]);
         }
     }
 }

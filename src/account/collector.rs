@@ -1,52 +1,51 @@
-//! The observer of one account: fetches when a scrape asks and the budget allows, keeps what came, hands it out.
+//! The task of one account: fetches its call list when a scrape requests it and the budget allows it.
 //!
-//! Owns: the client, and with it token and budget; the last observation; and the single flight, by the shape of its
-//! loop: while a fetch runs, everyone who asks waits for that fetch. A scraper that leaves loses its answer and stops
-//! nothing. There is no timer: where nobody asks, nothing is fetched. It lives for as long as somebody holds its
-//! [`Reins`], and other terms are heeded between two fetches. Refuses to know: deadlines (the scrape's own affair), other
-//! accounts, and how an observation is shown.
+//! The task owns the client and therefore token, budget and call tracker. Its loop makes fetches single-flight: requests
+//! that arrive during a fetch wait for that fetch, and a scraper that disconnects does not stop it. There is no timer:
+//! without requests nothing is fetched. Deadlines belong to the scrape, see `http::scrape`. The task runs until its
+//! `CollectorTask` is dropped.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
-use crate::account::directory_cache::DirectoryCache;
-use crate::account::fetch_log::FetchLog;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::account::directory_cache::DirectoryCache;
+use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
-use crate::account::state::AccountState;
-use crate::account::state::{FetchReport, TimedSnapshot};
+use crate::account::state::{AccountState, FetchReport, TimedSnapshot};
 use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
-use crate::ringcentral::status::Failure;
 use crate::ringcentral::{Client, ClientConfig, ClientState, Error, FetchResult};
 
-/// Asks that may wait for the observer's next look: more than there are connections.
+/// Requests that the channel holds, more than the server accepts connections.
 const REQUEST_CAPACITY: usize = 1024;
-/// Asks that are kept before those of scrapers that have gone are cleared away.
+/// Number of waiters above which those of disconnected scrapers are removed.
 const PRUNE_WAITERS_ABOVE: usize = 512;
 
+/// The sender for the reply to one request.
 type Waiter = oneshot::Sender<Arc<AccountState>>;
 
-/// The way to ask an observer, which does not keep it alive.
+/// A handle for requests to a collector. It does not keep the collector running.
 #[derive(Clone)]
 pub struct CollectorHandle {
     requests: mpsc::WeakSender<Waiter>,
     latest: watch::Receiver<Arc<AccountState>>,
 }
 
-/// Whoever holds them keeps an observer alive. Once they are gone, it leaves what it does, gives its token back and ends.
-pub struct CollectorTask {
+/// The owner of a collector, which stops, revokes its token and ends when this value is dropped.
+pub(crate) struct CollectorTask {
     _requests: mpsc::Sender<Waiter>,
     config: watch::Sender<ClientConfig>,
-    task: Ended,
+    task: JoinHandle<ClientState>,
 }
 
-/// An observer's end, and what it leaves to one that comes after.
-pub type Ended = JoinHandle<ClientState>;
+/// The error of a collector whose [`CollectorTask`] was dropped.
+struct Stopped;
 
 struct Collector {
     account: String,
@@ -63,265 +62,259 @@ struct Collector {
     account_identity: Option<String>,
 }
 
-/// Starts an observer. One that takes the place of another, and asks as the same user and app, waits for the other's end
-/// and goes on with what it leaves: a penalty outlives a change of configuration.
-pub fn start(
-    terms: ClientConfig,
+/// Spawns a collector. It first waits for the end of its predecessor, if there is one with the same user and app, and
+/// continues with its budget and penalties.
+pub(crate) fn spawn(
+    config: ClientConfig,
     metrics: Metrics,
     client: Client,
-    instruments: Arc<AccountMetrics>,
-    predecessor: Option<Ended>,
+    counters: Arc<AccountMetrics>,
+    predecessor: Option<JoinHandle<ClientState>>,
 ) -> (CollectorHandle, CollectorTask) {
-    let (inbox_sender, inbox) = mpsc::channel(REQUEST_CAPACITY);
-    let first = AccountState {
+    let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
+    let (latest, latest_receiver) = watch::channel(Arc::new(AccountState {
         api: client.status(),
         ..AccountState::default()
-    };
-    let (latest, latest_receiver) = watch::channel(Arc::new(first));
-    let (terms_sender, terms) = watch::channel(terms);
-    let account = terms.borrow().account.clone();
-    let observer = Collector {
+    }));
+    let account = config.account.clone();
+    let (config_sender, config) = watch::channel(config);
+    let collector = Collector {
         account: account.name.clone(),
         client,
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
         tracker: CallTracker::default(),
         directory: DirectoryCache::new(needs_directory(account.level, &metrics)),
-        counters: instruments,
-        requests: inbox,
-        config: terms,
+        counters,
+        requests,
+        config,
         latest,
         fetch_log: FetchLog::default(),
         metrics,
         account_identity: None,
     };
     let handle = CollectorHandle {
-        requests: inbox_sender.downgrade(),
+        requests: request_sender.downgrade(),
         latest: latest_receiver,
     };
-    let task = tokio::spawn(observer.run(predecessor));
-    (
-        handle,
-        CollectorTask {
-            _requests: inbox_sender,
-            config: terms_sender,
-            task,
-        },
-    )
+    let task = CollectorTask {
+        _requests: request_sender,
+        config: config_sender,
+        task: tokio::spawn(collector.run(predecessor)),
+    };
+    (handle, task)
 }
 
-/// A user who is no admin may not read it, and where no extension is shown nobody needs it.
+/// Returns whether the directory is needed for labels and may be read: at level `extension` the user is not an admin.
 fn needs_directory(level: Level, metrics: &Metrics) -> bool {
     level == Level::Account && metrics.extension_label != ExtensionLabel::Off
 }
 
-// === impl Handle ===
+// === impl CollectorHandle ===
 
 impl CollectorHandle {
-    /// Asks, and gives what to wait for: what is known once a fetch has been tried, if one may be. Whoever does not
-    /// wait to the end takes the [`latest`](Self::latest).
+    /// Requests a refresh immediately and returns a future for the state after it. Without a reply, the future returns
+    /// the latest [`state`](Self::state).
     pub fn refresh(&self) -> impl Future<Output = Arc<AccountState>> + use<> {
-        let (ask, answer) = oneshot::channel();
-        let asked = self
-            .requests
-            .upgrade()
-            .is_some_and(|inbox| inbox.try_send(ask).is_ok());
+        let (waiter, reply) = oneshot::channel();
+        if let Some(requests) = self.requests.upgrade() {
+            // A full channel drops the waiter, which ends the wait for the reply.
+            let _ = requests.try_send(waiter);
+        }
         let latest = self.latest.clone();
         async move {
-            let answered = if asked { answer.await.ok() } else { None };
-            answered.unwrap_or_else(|| latest.borrow().clone())
+            match reply.await {
+                Ok(state) => state,
+                Err(_) => latest.borrow().clone(),
+            }
         }
     }
 
-    /// What is known, without asking for anything.
+    /// Returns the latest state without requesting a refresh.
     #[must_use]
     pub fn state(&self) -> Arc<AccountState> {
         self.latest.borrow().clone()
     }
 }
 
-// === impl Reins ===
+// === impl CollectorTask ===
 
 impl CollectorTask {
-    /// Has the observer go on by other terms from its next fetch on.
-    pub fn reconfigure(&self, terms: ClientConfig) {
-        self.config.send_replace(terms);
+    /// Sets the configuration that the collector uses from its next fetch on.
+    pub(crate) fn reconfigure(&self, config: ClientConfig) {
+        self.config.send_replace(config);
     }
 
-    /// Ends the observer, whoever still has a handle.
+    /// Stops the collector and returns its task, which ends once the token is revoked.
     #[must_use]
-    pub fn shutdown(self) -> Ended {
+    pub(crate) fn shutdown(self) -> JoinHandle<ClientState> {
         self.task
     }
 }
 
-// === impl Observer ===
+// === impl Collector ===
 
 impl Collector {
-    async fn run(mut self, predecessor: Option<Ended>) -> ClientState {
-        if let Some(predecessor) = predecessor
-            && let Ok(estate) = predecessor.await
-        {
-            self.client.resume_from(estate);
-            self.publish_status();
-        }
-        let mut asks = Vec::new();
-        while self.wait_for_request(&mut asks).await
-            && self.handle_requests(&mut asks).await.is_some()
-        {}
+    async fn run(mut self, predecessor: Option<JoinHandle<ClientState>>) -> ClientState {
+        self.resume_from(predecessor).await;
+        let Err(Stopped) = self.handle_requests().await;
         self.client.revoke().await;
         self.client.into_state()
     }
 
-    /// One round: whoever has asked is answered, after a fetch if one may be. None once the reins are gone: nobody is left
-    /// to tell.
-    async fn handle_requests(&mut self, asks: &mut Vec<Waiter>) -> Option<()> {
-        self.apply_config_change()?;
-        if self.client.can_fetch(Moment::now()) {
-            self.fetch(asks).await?;
-        }
-        reply_all(&self.latest, asks.drain(..));
-        self.run_maintenance().await
-    }
-
-    fn apply_config_change(&mut self) -> Option<()> {
-        if self.config.has_changed().ok()? {
-            let terms = self.config.borrow_and_update().clone();
-            self.client.reconfigure(terms);
+    async fn resume_from(&mut self, predecessor: Option<JoinHandle<ClientState>>) {
+        if let Some(predecessor) = predecessor
+            && let Ok(state) = predecessor.await
+        {
+            self.client.resume_from(state);
             self.publish_status();
         }
-        Some(())
     }
 
-    /// Fetches the list. The first to succeed waits for the directory too, so that a start leaves no trail of ids; a
-    /// scrape whose deadline comes first is shown what the records say of themselves.
-    async fn fetch(&mut self, asks: &mut Vec<Waiter>) -> Option<()> {
-        let fetch = run_while_queueing(&mut self.requests, asks, self.client.fetch()).await?;
+    /// Replies to each request with the latest state, after a fetch if the budget allows one.
+    async fn handle_requests(&mut self) -> Result<Infallible, Stopped> {
+        loop {
+            let mut waiters = vec![self.requests.recv().await.ok_or(Stopped)?];
+            self.apply_config_change()?;
+            if self.client.can_fetch(Moment::now()) {
+                self.fetch(&mut waiters).await?;
+            }
+            reply_all(&self.latest, waiters);
+            self.run_maintenance().await?;
+        }
+    }
+
+    fn apply_config_change(&mut self) -> Result<(), Stopped> {
+        let has_changed = self.config.has_changed().map_err(|_| Stopped)?;
+        if has_changed {
+            let config = self.config.borrow_and_update().clone();
+            self.client.reconfigure(config);
+            self.publish_status();
+        }
+        Ok(())
+    }
+
+    /// Fetches the call list and publishes the result. Requests that arrive meanwhile are added to `waiters`.
+    ///
+    /// The first successful fetch also reads the directory, so that extensions do not start with series labelled by id.
+    /// The snapshot is published before that read, for scrapes whose deadline comes first.
+    async fn fetch(&mut self, waiters: &mut Vec<Waiter>) -> Result<(), Stopped> {
+        let fetch = run_while_queueing(&mut self.requests, waiters, self.client.fetch()).await?;
         self.reset_if_account_changed();
         let now = Moment::now();
         if fetch.outcome.is_ok()
             && self.directory.needs_initial_load(now)
             && self.client.can_fetch_extensions(now)
         {
-            self.publish(&fetch, build_snapshot(&fetch, &mut self.labels.clone()));
-            let read = run_while_queueing(&mut self.requests, asks, self.client.fetch_extensions())
-                .await?;
+            // A copy of the labels, so that this snapshot does not reserve label values.
+            let snapshot = build_snapshot(&fetch, &mut self.labels.clone());
+            self.publish_fetch(&fetch, snapshot);
+            let read = self.client.fetch_extensions();
+            let read = run_while_queueing(&mut self.requests, waiters, read).await?;
             self.update_directory(read);
         }
-        self.record_fetch(fetch);
-        Some(())
+        self.record_fetch(&fetch);
+        Ok(())
     }
 
-    /// What is done beside the scrapes, once they are answered; who asks meanwhile is answered at once.
-    async fn run_maintenance(&mut self) -> Option<()> {
-        run_while_answering(
-            &mut self.requests,
-            &self.latest,
-            self.client.revoke_replaced(),
-        )
-        .await?;
+    /// Revokes, renews and refreshes what is due. Requests that arrive meanwhile get the latest state immediately.
+    async fn run_maintenance(&mut self) -> Result<(), Stopped> {
+        if self.client.has_replaced_token() {
+            let revocation = self.client.revoke_replaced();
+            run_while_answering(&mut self.requests, &self.latest, revocation).await?;
+            self.publish_status();
+        }
         if self.client.should_renew(Moment::now()) {
-            run_while_answering(&mut self.requests, &self.latest, self.client.renew()).await?;
+            let renewal = self.client.renew();
+            run_while_answering(&mut self.requests, &self.latest, renewal).await?;
             self.publish_status();
         }
         let now = Moment::now();
-        if self
-            .directory
-            .is_due(now, self.labels.has_unknown_extension())
+        let has_unknown_extension = self.labels.has_unknown_extension();
+        if self.directory.is_due(now, has_unknown_extension)
             && self.client.can_fetch_extensions(now)
         {
-            let read = run_while_answering(
-                &mut self.requests,
-                &self.latest,
-                self.client.fetch_extensions(),
-            )
-            .await?;
+            let read = self.client.fetch_extensions();
+            let read = run_while_answering(&mut self.requests, &self.latest, read).await?;
             self.update_directory(read);
             self.publish_status();
         }
-        Some(())
+        Ok(())
     }
 
     fn update_directory(&mut self, read: Result<Directory, Error>) {
-        if let Some(directory) = self
-            .directory
-            .record_result(&self.account, read, Moment::now())
-        {
+        let now = Moment::now();
+        if let Some(directory) = self.directory.record_result(&self.account, read, now) {
             self.labels.set_directory(directory);
         }
     }
 
-    fn publish_status(&self) {
-        self.latest.send_modify(|latest| {
-            let latest = Arc::make_mut(latest);
-            latest.api = self.client.status();
-            (latest.directory, latest.directory_failure) =
-                (self.directory.directory(), self.directory.failure());
-        });
-    }
-
-    /// Waits for an ask, unless some have gathered already.
-    async fn wait_for_request(&mut self, asks: &mut Vec<Waiter>) -> bool {
-        if asks.is_empty() {
-            asks.extend(self.requests.recv().await);
-        }
-        !asks.is_empty()
-    }
-
-    /// A changed JWT may be another company's: what was learned of the former one does not hold for it, and what it lists
-    /// as ended is a baseline.
+    /// Resets labels, call tracker and directory if the JWT now belongs to another account: the former account's data
+    /// does not apply, and ended calls of the first list are the baseline.
     fn reset_if_account_changed(&mut self) {
-        let Some(owner) = self
-            .client
-            .account_identity()
-            .filter(|owner| self.account_identity.as_deref() != Some(owner))
-        else {
+        let Some(identity) = self.client.account_identity() else {
             return;
         };
-        if let Some(former) = self.account_identity.replace(owner.to_owned()) {
-            let (account, metrics) = (&self.account, &self.metrics);
+        if self.account_identity.as_deref() == Some(identity) {
+            return;
+        }
+        let previous = self.account_identity.replace(identity.to_owned());
+        if let Some(previous) = previous {
             tracing::warn!(
-                account,
-                former,
-                owner,
-                "the JWT is another owner's now: counting begins anew with its calls"
+                account = self.account,
+                previous_account_id = previous,
+                account_id = self.account_identity,
+                "account of the JWT changed, restarting call counting"
             );
-            self.labels = LabelLimiter::new(metrics.extension_label, metrics.max_extensions);
+            self.labels =
+                LabelLimiter::new(self.metrics.extension_label, self.metrics.max_extensions);
             self.tracker = CallTracker::default();
-            self.directory = self.directory.reset();
+            self.directory.reset();
         }
     }
 
-    fn record_fetch(&mut self, fetch: FetchResult) {
+    fn record_fetch(&mut self, fetch: &FetchResult) {
         self.fetch_log
-            .log(&self.account, &fetch, &self.client.status());
+            .log(&self.account, fetch, &self.client.status());
         if let Ok(calls) = &fetch.outcome {
-            let news = self.tracker.update(calls, fetch.fetched_at);
-            self.counters.calls.record(&news, &mut self.labels);
+            let events = self.tracker.update(calls, fetch.fetched_at);
+            self.counters.calls.record(&events, &mut self.labels);
         }
-        let listing = build_snapshot(&fetch, &mut self.labels);
-        if let Some(listing) = &listing {
-            self.counters
-                .calls
-                .init_extensions(listing.snapshot.extensions());
+        let snapshot = build_snapshot(fetch, &mut self.labels);
+        if let Some(snapshot) = &snapshot {
+            let extensions = snapshot.snapshot.extensions();
+            self.counters.calls.init_extensions(extensions);
         }
-        self.publish(&fetch, listing);
+        self.publish_fetch(fetch, snapshot);
     }
 
-    /// A failed fetch keeps the last snapshot: its age tells whether it may still be shown.
-    fn publish(&self, fetch: &FetchResult, listing: Option<TimedSnapshot>) {
-        let failure = fetch.outcome.as_ref().err();
-        let failure = failure.map(Failure::from);
-        let previous = self.latest.borrow().snapshot.clone();
+    /// Publishes the result of a fetch. A failed fetch keeps the last snapshot, whose age decides whether it is shown.
+    fn publish_fetch(&self, fetch: &FetchResult, snapshot: Option<TimedSnapshot>) {
+        let snapshot = match snapshot {
+            Some(snapshot) => Some(snapshot),
+            None => self.latest.borrow().snapshot.clone(),
+        };
+        let report = FetchReport {
+            failure: fetch.outcome.as_ref().err().map(Into::into),
+            duration: fetch.duration,
+            pages: fetch.pages,
+        };
+        self.publish(snapshot, Some(report));
+    }
+
+    /// Publishes the current API status, directory and counters with the last snapshot.
+    fn publish_status(&self) {
+        let latest = self.latest.borrow().clone();
+        self.publish(latest.snapshot.clone(), latest.last_fetch.clone());
+    }
+
+    fn publish(&self, snapshot: Option<TimedSnapshot>, last_fetch: Option<FetchReport>) {
         self.latest.send_replace(Arc::new(AccountState {
-            snapshot: listing.or(previous),
-            last_fetch: Some(FetchReport {
-                failure,
-                duration: fetch.duration,
-                pages: fetch.pages,
-            }),
+            snapshot,
+            last_fetch,
             api: self.client.status(),
             directory: self.directory.directory(),
             directory_failure: self.directory.failure(),
+            ..AccountState::default()
         }));
     }
 }
@@ -334,43 +327,43 @@ fn build_snapshot(fetch: &FetchResult, labels: &mut LabelLimiter) -> Option<Time
     })
 }
 
-fn reply_all(latest: &watch::Sender<Arc<AccountState>>, asks: impl IntoIterator<Item = Waiter>) {
-    let observation = latest.borrow().clone();
-    for ask in asks {
-        // A scraper that has left does not want it any more.
-        let _ = ask.send(observation.clone());
+fn reply_all(latest: &watch::Sender<Arc<AccountState>>, waiters: Vec<Waiter>) {
+    let state = latest.borrow().clone();
+    for waiter in waiters {
+        // An error means that the scraper has disconnected.
+        let _ = waiter.send(state.clone());
     }
 }
 
-/// Does some work, and answers who asks meanwhile from what is known; none if the reins are gone before it was done.
+/// Runs a future to its end and replies to requests that arrive meanwhile with the latest state.
 async fn run_while_answering<T>(
-    inbox: &mut mpsc::Receiver<Waiter>,
+    requests: &mut mpsc::Receiver<Waiter>,
     latest: &watch::Sender<Arc<AccountState>>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let mut work = pin!(work);
+    future: impl Future<Output = T>,
+) -> Result<T, Stopped> {
+    let mut future = pin!(future);
     loop {
         tokio::select! {
-            done = &mut work => return Some(done),
-            ask = inbox.recv() => reply_all(latest, [ask?]),
+            output = &mut future => return Ok(output),
+            waiter = requests.recv() => reply_all(latest, vec![waiter.ok_or(Stopped)?]),
         }
     }
 }
 
-/// Does some work, and gathers who asks meanwhile; none if the reins are gone before it was done.
+/// Runs a future to its end and adds requests that arrive meanwhile to `waiters`.
 async fn run_while_queueing<T>(
-    inbox: &mut mpsc::Receiver<Waiter>,
-    asks: &mut Vec<Waiter>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let mut work = pin!(work);
+    requests: &mut mpsc::Receiver<Waiter>,
+    waiters: &mut Vec<Waiter>,
+    future: impl Future<Output = T>,
+) -> Result<T, Stopped> {
+    let mut future = pin!(future);
     loop {
         tokio::select! {
-            done = &mut work => return Some(done),
-            ask = inbox.recv() => asks.push(ask?),
+            output = &mut future => return Ok(output),
+            waiter = requests.recv() => waiters.push(waiter.ok_or(Stopped)?),
         }
-        if asks.len() > PRUNE_WAITERS_ABOVE {
-            asks.retain(|ask| !ask.is_closed());
+        if waiters.len() > PRUNE_WAITERS_ABOVE {
+            waiters.retain(|waiter| !waiter.is_closed());
         }
     }
 }

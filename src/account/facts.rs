@@ -93,14 +93,7 @@ pub(crate) fn last_failure(state: &AccountState) -> Option<&Failure> {
 
 /// Returns how long the operation that failed last is still blocked by a penalty or back-off.
 pub(crate) fn blocked_for(state: &AccountState, now: Moment) -> Option<Duration> {
-    let failed = last_failure(state)?.operation;
-    for (operation, until) in &state.api.blocked_until {
-        if *operation == failed {
-            let until = until.filter(|until| !until.is_past(now))?;
-            return Some(until.saturating_duration_since(now));
-        }
-    }
-    None
+    state.api.blocked_for(last_failure(state)?.operation, now)
 }
 
 /// Returns `1 call`, `2 calls`.
@@ -124,7 +117,7 @@ fn is_login_accepted(state: &AccountState) -> bool {
     match (&state.last_fetch, last_failure(state)) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(_), Some(failure)) => failure.operation != Operation::Token.as_str(),
+        (Some(_), Some(failure)) => failure.operation != Operation::Token,
     }
 }
 

@@ -1,84 +1,79 @@
-//! What the log is told of fetches.
-//!
-//! Owns: that each failure is a line, and each recovery; and that a lasting oddity is told once.
+//! The log lines about fetches: one for each failure, one for each recovery, one for the first skipped record.
 
 use crate::calls::Call;
 use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Error, FetchResult};
 
-/// What the log has been told, so that it is told once.
+/// What was logged before, so that a lasting condition is logged once.
 #[derive(Default)]
-pub struct FetchLog {
+pub(crate) struct FetchLog {
     has_succeeded: bool,
     failures: u32,
     had_skipped_records: bool,
 }
 
 impl FetchLog {
-    /// A fetch has finished.
-    pub fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
+    /// Logs a finished fetch.
+    pub(crate) fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
         match &fetch.outcome {
-            Err(error) => self.failed(account, error, api),
-            Ok(calls) => self.succeeded(account, fetch, calls, api),
+            Err(error) => self.log_failure(account, error, api),
+            Ok(calls) => self.log_success(account, fetch, calls, api),
         }
     }
 
-    /// Each failure is a line, with all that a person needs who sees this line alone.
-    fn failed(&mut self, account: &str, error: &Error, api: &ApiStatus) {
+    fn log_failure(&mut self, account: &str, error: &Error, api: &ApiStatus) {
         self.failures += 1;
-        let now = Moment::now();
-        let blocked = api
-            .blocked_until
-            .iter()
-            .filter_map(|(_, until)| until.filter(|until| !until.is_past(now)));
-        let silent = blocked
-            .map(|until| until.saturating_duration_since(now).as_secs_f64().ceil() as u64)
-            .max();
         tracing::warn!(
             account,
             operation = error.operation.as_str(),
             reason = error.reason.as_str(),
             cause = error.cause.as_str(),
             request_id = error.request_id.as_deref(),
-            next_try_in_seconds = silent,
-            advice = error.hint(),
-            "fetch failed: {error}"
+            retry_in_seconds = retry_in_seconds(api),
+            hint = error.hint(),
+            %error,
+            "fetch failed"
         );
     }
 
-    fn succeeded(&mut self, account: &str, fetch: &FetchResult, calls: &[Call], api: &ApiStatus) {
+    fn log_success(&mut self, account: &str, fetch: &FetchResult, calls: &[Call], api: &ApiStatus) {
         let (records, pages) = (calls.len(), fetch.pages);
         if !self.has_succeeded {
-            tracing::info!(
-                account,
-                account_id = api.account_id.as_deref(),
-                records,
-                pages,
-                "first fetch succeeded"
-            );
+            let account_id = api.account_id.as_deref();
+            tracing::info!(account, account_id, records, pages, "first fetch succeeded");
         } else if self.failures > 0 {
             tracing::info!(account, failures = self.failures, "fetch succeeded again");
         }
-        if fetch.skipped_records > 0 && !self.had_skipped_records {
-            let records = fetch.skipped_records;
+        let skipped_records = fetch.skipped_records;
+        if skipped_records > 0 && !self.had_skipped_records {
             tracing::warn!(
                 account,
-                records,
-                "records that are no JSON objects were left out; said once until none is"
+                skipped_records,
+                "skipped records that are not JSON objects"
             );
         }
         *self = Self {
             has_succeeded: true,
             failures: 0,
-            had_skipped_records: fetch.skipped_records > 0,
+            had_skipped_records: skipped_records > 0,
         };
-        tracing::debug!(
-            account,
-            records,
-            pages,
-            seconds = fetch.duration.as_secs_f64(),
-            "fetched"
-        );
+        let seconds = fetch.duration.as_secs_f64();
+        tracing::debug!(account, records, pages, seconds, "fetch succeeded");
     }
+}
+
+/// Returns the time until the last of the present penalties and back-offs ends, rounded up.
+fn retry_in_seconds(api: &ApiStatus) -> Option<u64> {
+    let now = Moment::now();
+    let mut longest = None;
+    for (_, until) in &api.blocked_until {
+        if let Some(until) = until
+            && !until.is_past(now)
+        {
+            let wait = until.saturating_duration_since(now);
+            longest = longest.max(Some(wait.as_secs_f64().ceil() as u64));
+        }
+    }
+    longest
 }

@@ -1,18 +1,18 @@
-//! HTTP clients, each for all accounts that can share it.
+//! HTTP clients, shared by the accounts that need the same TLS configuration.
 //!
-//! Owns: which accounts can. To build one reads the system's root certificates, which takes some 20 ms, and with it go
-//! its connections.
+//! Building a client reads the system's root certificates, which takes about 20 ms, and each client has its own
+//! connections.
 
 use std::sync::Arc;
 
 use crate::config::Account;
 use crate::ringcentral::transport::{http_client, is_loopback};
 
-/// Clients by what they were built for.
+/// HTTP clients by the settings that they were built with.
 #[derive(Default)]
-pub struct HttpClientPool(Vec<(ClientKey, reqwest::Client)>);
+pub(crate) struct HttpClientPool(Vec<(ClientKey, reqwest::Client)>);
 
-/// What `http_client` heeds.
+/// The settings of an account that `http_client` uses.
 #[derive(PartialEq, Eq)]
 struct ClientKey {
     scheme: String,
@@ -21,35 +21,35 @@ struct ClientKey {
 }
 
 impl HttpClientPool {
-    /// The one for this account: from here, or from the former ones, or a new one.
+    /// Returns the client for an account: from this pool, else from the previous one, else a new client.
     ///
     /// # Errors
-    /// When root certificates cannot be read.
-    pub fn get_or_build(
+    /// Returns an error if the root certificates cannot be read.
+    pub(crate) fn get_or_build(
         &mut self,
         account: &Account,
-        former: &Self,
+        previous: &Self,
     ) -> anyhow::Result<reqwest::Client> {
-        let purpose = ClientKey::of(account);
-        if let Some(client) = self.get(&purpose) {
+        let key = ClientKey::new(account);
+        if let Some(client) = self.get(&key) {
             return Ok(client);
         }
-        let build = || http_client(&account.server, account.ca.as_deref());
-        let client = former.get(&purpose).map_or_else(build, Ok)?;
-        self.0.push((purpose, client.clone()));
+        let client = match previous.get(&key) {
+            Some(client) => client,
+            None => http_client(&account.server, account.ca.as_deref())?,
+        };
+        self.0.push((key, client.clone()));
         Ok(client)
     }
 
     fn get(&self, wanted: &ClientKey) -> Option<reqwest::Client> {
-        self.0
-            .iter()
-            .find(|(purpose, _)| purpose == wanted)
-            .map(|(_, client)| client.clone())
+        let (_, client) = self.0.iter().find(|(key, _)| key == wanted)?;
+        Some(client.clone())
     }
 }
 
 impl ClientKey {
-    fn of(account: &Account) -> Self {
+    fn new(account: &Account) -> Self {
         Self {
             scheme: account.server.scheme().to_owned(),
             loopback: is_loopback(&account.server),

@@ -1,72 +1,56 @@
-//! The accounts that run, and how another list takes the place of the present one.
+//! The accounts that run, and the replacement of their list by a reload.
 //!
-//! Owns: each account's observer, from its start to its end; the HTTP clients, which accounts share; and what a new list
-//! means for an account: it goes on, begins, ends, or makes room for one of its name that has another source. A list is
-//! taken whole or not at all. Refuses to know: where a list comes from (`reload`), and what observers do.
+//! For each account of a new list, the manager keeps its collector, reconfigures it, or starts one; accounts that are
+//! missing from the list are stopped. A list is applied as a whole or, after an error, not at all.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::account::http_clients::HttpClientPool;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::collector::{self, CollectorTask, Ended};
+use crate::account::collector::{self, CollectorHandle, CollectorTask};
+use crate::account::http_clients::HttpClientPool;
 use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
 use crate::config::{Account, Settings};
-use crate::exposition::{AccountView, Kept};
 use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::transport::is_loopback;
-use crate::ringcentral::{Client, ClientConfig};
+use crate::ringcentral::{Client, ClientConfig, ClientState};
 use crate::secret::Fingerprint;
 
-/// The longest penalty there can be.
+/// How long the state of a stopped account is kept: the longest possible penalty.
 const STOPPED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An account, as those see it who want to know something of it.
+/// A handle to a running account.
 #[derive(Clone)]
 pub struct AccountHandle {
-    /// Its configuration.
+    /// The account's configuration.
     pub account: Arc<Account>,
-    /// The way to its observer.
-    pub collector: collector::CollectorHandle,
-    /// What is counted for it.
+    /// The handle to its collector.
+    pub collector: CollectorHandle,
+    /// The account's counters.
     pub counters: Arc<AccountMetrics>,
-    /// What was written of it and of these instruments.
-    pub kept: Arc<Kept>,
 }
 
-impl AccountHandle {
-    /// What is known of it now, to be shown.
-    #[must_use]
-    pub fn view(&self) -> AccountView<'_> {
-        AccountView {
-            account: &self.account,
-            state: self.collector.state(),
-            counters: &self.counters,
-            kept: &self.kept,
-        }
-    }
-}
-
-/// What a new list came to.
+/// The result of [`AccountManager::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReloadSummary {
-    /// How many accounts run now.
+    /// Number of accounts that run now.
     pub running: usize,
-    /// How many of them did not before.
+    /// Number of accounts that were started.
     pub added: usize,
-    /// How many have ended.
+    /// Number of accounts that were stopped.
     pub removed: usize,
 }
 
-/// The accounts that run.
+/// The running accounts.
 pub struct AccountManager {
-    common: Settings,
-    users: Arc<LoginRegistry>,
-    // Never held over an await; whoever finds it poisoned finds a whole list all the same.
-    list: Mutex<Accounts>,
+    settings: Settings,
+    logins: Arc<LoginRegistry>,
+    // Never held across an await. Poisoning is ignored, since the list is replaced only after all fallible steps.
+    accounts: Mutex<Accounts>,
 }
 
 #[derive(Default)]
@@ -83,236 +67,245 @@ struct RunningAccount {
     jwt: Option<Fingerprint>,
 }
 
-/// An account that has gone. Its observer may still be giving its token back, and RingCentral counts on: if the account
-/// comes back, as it does where a file is changed in two steps, its penalty is still there.
+/// A stopped account, whose task may still be revoking its token. It is kept because RingCentral's penalty continues: if
+/// the account is added again, its collector resumes from this one.
 struct StoppedAccount {
     account: Arc<Account>,
     jwt: Option<Fingerprint>,
-    task: Ended,
+    task: JoinHandle<ClientState>,
     stopped_at: Moment,
 }
 
+/// A configured account, ready to be started or to reconfigure a running one.
+struct PreparedAccount {
+    config: ClientConfig,
+    jwt: Option<Fingerprint>,
+    counters: Arc<AccountMetrics>,
+}
+
+// === impl AccountManager ===
+
 impl AccountManager {
-    /// Nobody runs yet.
+    /// Creates a manager without accounts.
     #[must_use]
-    pub fn new(common: &Settings) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            common: common.clone(),
-            users: Arc::default(),
-            list: Mutex::default(),
+            settings: settings.clone(),
+            logins: Arc::default(),
+            accounts: Mutex::default(),
         }
     }
 
-    /// The accounts as they are now, in their order.
+    /// Returns the running accounts in the order of the configuration.
     pub fn accounts(&self) -> Arc<[AccountHandle]> {
-        self.list().handles.clone()
+        self.lock().handles.clone()
     }
 
-    /// Lets these accounts run and no others. Must be called inside a Tokio runtime.
+    /// Replaces the running accounts by this list. Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// When TLS cannot be set up: no root certificates for an `https` server. Then all stays as it was.
+    /// Returns an error if TLS cannot be set up because there are no root certificates for an `https` server. The
+    /// running accounts stay unchanged.
     pub fn apply(&self, accounts: Vec<Account>) -> anyhow::Result<ReloadSummary> {
-        let mut list = self.list();
+        let mut list = self.lock();
         let mut clients = HttpClientPool::default();
-        let hired = accounts
-            .into_iter()
-            .map(|account| self.prepare(account, &mut clients, &list.clients));
-        let hired = hired.collect::<anyhow::Result<Vec<_>>>()?;
-        let (mut staying, leaving) = list.partition(&hired);
-        let (running, stayed) = (hired.len(), staying.len());
-        let exchange = ReloadSummary {
-            running,
-            added: running - stayed,
+        let mut prepared = Vec::new();
+        for account in accounts {
+            prepared.push(self.prepare(account, &mut clients, &list.clients)?);
+        }
+        let (mut continuing, leaving) = list.partition(&prepared);
+        let summary = ReloadSummary {
+            running: prepared.len(),
+            added: prepared.len() - continuing.len(),
             removed: leaving.len(),
         };
         let now = Moment::now();
-        list.stopped
-            .retain(|former| now.saturating_duration_since(former.stopped_at) < STOPPED_RETENTION);
-        list.stopped
-            .extend(leaving.into_iter().map(|running| running.end(now)));
-        let former = &mut list.stopped;
-        let running = hired.into_iter().map(|hired| {
-            match remove_last(&mut staying, |it| it.matches(&hired.terms.account)) {
-                Some(running) => running.reconfigured(hired),
-                None => self.start(hired, former),
-            }
+        list.stopped.retain(|account| {
+            now.saturating_duration_since(account.stopped_at) < STOPPED_RETENTION
         });
-        list.running = running.collect();
-        list.handles = list
-            .running
-            .iter()
-            .map(|running| running.handle.clone())
-            .collect();
+        for account in leaving {
+            list.stopped.push(account.stop(now));
+        }
+        for account in prepared {
+            let running = remove_last(&mut continuing, |running| {
+                running.matches(&account.config.account)
+            });
+            let running = match running {
+                Some(running) => running.reconfigured(account),
+                None => self.start(account, &mut list.stopped),
+            };
+            list.running.push(running);
+        }
+        let handles = list.running.iter().map(|running| running.handle.clone());
+        list.handles = handles.collect();
         list.clients = clients;
-        Ok(exchange)
+        Ok(summary)
     }
 
-    /// Ends all observers, and waits for them until then.
-    pub async fn shutdown(&self, until: Instant) {
-        let ending = {
-            let Accounts {
-                running,
-                stopped: former,
-                ..
-            } = std::mem::take(&mut *self.list());
-            let former = former.into_iter().map(|former| former.task);
-            running
-                .into_iter()
-                .map(|running| running.task.shutdown())
-                .chain(former)
-                .collect::<Vec<_>>()
-        };
-        for ended in ending {
-            let _ = timeout_at(until, ended).await;
+    /// Stops all accounts and waits for their tasks until the deadline.
+    pub async fn shutdown(&self, deadline: Instant) {
+        let accounts = std::mem::take(&mut *self.lock());
+        let mut tasks = Vec::new();
+        for account in accounts.running {
+            tasks.push(account.task.shutdown());
+        }
+        for account in accounts.stopped {
+            tasks.push(account.task);
+        }
+        for task in tasks {
+            let _ = timeout_at(deadline, task).await;
         }
     }
 
-    /// What may fail is done here, before anything changes.
+    /// Does everything for an account that may fail, before anything changes.
     fn prepare(
         &self,
         account: Account,
         clients: &mut HttpClientPool,
-        former: &HttpClientPool,
+        previous: &HttpClientPool,
     ) -> anyhow::Result<PreparedAccount> {
-        let instruments = Arc::new(AccountMetrics::new(
-            &account.name,
-            self.common.metrics.extension_calls,
-        )?);
-        let http = clients.get_or_build(&account, former)?;
-        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
+        let by_extension = self.settings.metrics.extension_calls;
+        let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
+        let http = clients.get_or_build(&account, previous)?;
+        let jwt = account.jwt.read().ok();
         Ok(PreparedAccount {
-            terms: ClientConfig {
+            jwt: jwt.as_ref().map(Fingerprint::new),
+            counters,
+            config: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
-            jwt,
-            instruments,
         })
     }
 
-    /// RingCentral counts by user and app: whoever had the same before has spent from the budget. A name tells it where the
-    /// JWT has changed too.
-    fn start(&self, hired: PreparedAccount, former: &mut Vec<StoppedAccount>) -> RunningAccount {
+    fn start(
+        &self,
+        prepared: PreparedAccount,
+        stopped: &mut Vec<StoppedAccount>,
+    ) -> RunningAccount {
+        let predecessor = remove_predecessor(stopped, &prepared);
         let PreparedAccount {
-            terms,
+            config,
             jwt,
-            instruments,
-        } = hired;
-        let account = terms.account.clone();
-        let by_user = remove_last(former, |it| {
-            it.account.same_app(&account) && jwt.is_some() && it.jwt == jwt
-        });
-        let by_name = || {
-            remove_last(former, |it| {
-                it.account.same_app(&account) && it.account.name == account.name
-            })
-        };
-        let predecessor = by_user.or_else(by_name).map(|it| it.task);
+            counters,
+        } = prepared;
+        let account = config.account.clone();
         log_account_added(&account);
-        let common = &self.common;
-        let budget = Budget::new(common.scrape.min_interval);
         let client = Client::new(
-            terms.clone(),
-            common.timeouts,
-            budget,
-            instruments.clone(),
-            self.users.clone(),
+            config.clone(),
+            self.settings.timeouts,
+            Budget::new(self.settings.scrape.min_interval),
+            counters.api.clone(),
+            self.logins.clone(),
         );
-        let (observer, reins) = collector::start(
-            terms,
-            common.metrics,
+        let (collector, task) = collector::spawn(
+            config,
+            self.settings.metrics,
             client,
-            instruments.clone(),
+            counters.clone(),
             predecessor,
         );
         RunningAccount {
             handle: AccountHandle {
                 account,
-                collector: observer,
-                counters: instruments,
-                kept: Arc::default(),
+                collector,
+                counters,
             },
-            task: reins,
+            task,
             jwt,
         }
     }
 
-    fn list(&self) -> MutexGuard<'_, Accounts> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An account that is going to run, or to take the terms of one that does.
-struct PreparedAccount {
-    terms: ClientConfig,
-    jwt: Option<Fingerprint>,
-    instruments: Arc<AccountMetrics>,
-}
+// === impl Accounts ===
 
 impl Accounts {
-    /// Those that go on, and those that do not.
+    /// Removes all running accounts and returns those that continue and those that have to stop.
     fn partition(
         &mut self,
-        hired: &[PreparedAccount],
+        prepared: &[PreparedAccount],
     ) -> (Vec<RunningAccount>, Vec<RunningAccount>) {
         let running = std::mem::take(&mut self.running);
-        let stays: Vec<_> = running
-            .iter()
-            .map(|it| {
-                hired
-                    .iter()
-                    .any(|hired| it.can_continue_as(hired, &running))
-            })
-            .collect();
-        let (mut staying, mut leaving) = (Vec::new(), Vec::new());
-        for (it, stays) in running.into_iter().zip(stays) {
-            if stays { &mut staying } else { &mut leaving }.push(it);
+        let mut continues = Vec::new();
+        for account in &running {
+            let can_continue = |prepared| account.can_continue_as(prepared, &running);
+            continues.push(prepared.iter().any(can_continue));
         }
-        (staying, leaving)
+        let mut continuing = Vec::new();
+        let mut leaving = Vec::new();
+        for (account, continues) in running.into_iter().zip(continues) {
+            if continues {
+                continuing.push(account);
+            } else {
+                leaving.push(account);
+            }
+        }
+        (continuing, leaving)
     }
 }
 
+// === impl RunningAccount ===
+
 impl RunningAccount {
-    /// Whether it is the same account, perhaps with other secrets; but not if its JWT was that of another until now: the
-    /// two may have been mixed up, and a budget belongs to the user, not to the name.
-    fn can_continue_as(&self, hired: &PreparedAccount, all: &[Self]) -> bool {
-        let has_been_anothers = |other: &Self| {
-            other.handle.account.same_app(&hired.terms.account) && other.jwt == hired.jwt
-        };
-        self.matches(&hired.terms.account)
-            && (self.jwt == hired.jwt || !all.iter().any(has_been_anothers))
+    /// Returns whether this is the same account, possibly with other secrets. It is not if its JWT was used by another
+    /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
+    fn can_continue_as(&self, prepared: &PreparedAccount, all: &[Self]) -> bool {
+        let account = &prepared.config.account;
+        if !self.matches(account) {
+            return false;
+        }
+        let jwt_was_used_by_another = all
+            .iter()
+            .any(|other| other.handle.account.same_app(account) && other.jwt == prepared.jwt);
+        self.jwt == prepared.jwt || !jwt_was_used_by_another
     }
 
     fn matches(&self, account: &Account) -> bool {
-        let present = &self.handle.account;
-        present.name == account.name && present.same_call_source(account)
+        let own = &self.handle.account;
+        own.name == account.name && own.same_call_source(account)
     }
 
-    fn reconfigured(self, hired: PreparedAccount) -> Self {
-        let PreparedAccount { terms, jwt, .. } = hired;
-        let observed = AccountHandle {
-            account: terms.account.clone(),
-            ..self.handle
-        };
-        self.task.reconfigure(terms);
-        Self {
-            handle: observed,
-            jwt,
-            ..self
-        }
+    /// Passes the new configuration to the collector, which keeps its counters.
+    fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
+        self.handle.account = prepared.config.account.clone();
+        self.jwt = prepared.jwt;
+        self.task.reconfigure(prepared.config);
+        self
     }
 
-    fn end(self, gone: Moment) -> StoppedAccount {
+    fn stop(self, now: Moment) -> StoppedAccount {
         let account = self.handle.account;
         tracing::info!(account = account.name, "account removed");
         StoppedAccount {
             account,
             jwt: self.jwt,
             task: self.task.shutdown(),
-            stopped_at: gone,
+            stopped_at: now,
         }
     }
+}
+
+/// Removes and returns the task of the stopped account whose budget and penalties still apply. RingCentral counts by user
+/// and app, so the one with the same JWT comes first; where the JWT has changed too, the name decides.
+fn remove_predecessor(
+    stopped: &mut Vec<StoppedAccount>,
+    prepared: &PreparedAccount,
+) -> Option<JoinHandle<ClientState>> {
+    let account = &prepared.config.account;
+    let by_user = remove_last(stopped, |stopped| {
+        stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == prepared.jwt
+    });
+    let predecessor = match by_user {
+        Some(stopped) => Some(stopped),
+        None => remove_last(stopped, |stopped| {
+            stopped.account.same_app(account) && stopped.account.name == account.name
+        }),
+    };
+    Some(predecessor?.task)
 }
 
 fn log_account_added(account: &Account) {
@@ -320,13 +313,13 @@ fn log_account_added(account: &Account) {
     if account.server.scheme() == "http" && !is_loopback(&account.server) {
         tracing::warn!(
             account = account.name,
-            "the server is asked without TLS: secrets and calls can be read on the way"
+            "server URL uses plain HTTP, secrets and calls can be read on the network"
         );
     }
 }
 
-/// The last that is wanted.
-fn remove_last<T>(from: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
-    let at = from.iter().rposition(wanted)?;
-    Some(from.remove(at))
+/// Removes and returns the last item that matches.
+fn remove_last<T>(items: &mut Vec<T>, matches: impl Fn(&T) -> bool) -> Option<T> {
+    let index = items.iter().rposition(matches)?;
+    Some(items.remove(index))
 }

@@ -1,4 +1,4 @@
-//! What runs for each account: its collector task, its state, its counters.
+//! One account at run time: its collector task, published state and counters.
 
 pub mod call_metrics;
 pub mod collector;

@@ -1,75 +1,87 @@
-//! What is known of one account at one moment: a plain value.
+//! The published state of one account.
 //!
-//! Owns: the pairing of the last snapshot with how the last fetch went. The observer makes one after each fetch;
-//! scrapes read it. Refuses to know: how it came about, and how it is shown.
+//! The collector publishes a new [`AccountState`] after each fetch and after each change that maintenance made. A
+//! published state does not change.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::calls::{Directory, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::status::{ApiStatus, Failure};
+use crate::text_format::FamilyTexts;
 
-/// What is known.
-#[derive(Clone, Debug, Default)]
+/// The state of one account at one moment.
+#[derive(Debug, Default)]
 pub struct AccountState {
-    /// The last successful fetch, however old.
+    /// The last successful fetch, regardless of its age.
     pub snapshot: Option<TimedSnapshot>,
-    /// The latest finished fetch, successful or not; none before the first.
+    /// The latest finished fetch, successful or not. `None` before the first.
     pub last_fetch: Option<FetchReport>,
-    /// What the API said of itself and of us.
+    /// Rate limits, penalties, token and JWT.
     pub api: ApiStatus,
     /// The account's extensions, once they have been read.
     pub directory: Option<TimedDirectory>,
-    /// Why they were not read the last time that it was tried.
+    /// The failure of the last attempt to read the directory.
     pub directory_failure: Option<Failure>,
+    /// The text of this state, shared by all scrapes.
+    pub text: RenderedText,
 }
 
-/// A directory and when it was read.
+/// The metric families of a state as text. `exposition` renders each part when a scrape first needs it.
+#[derive(Debug, Default)]
+pub struct RenderedText {
+    /// Families of the snapshot, which scrapes leave out once it is too old.
+    pub(crate) snapshot: OnceLock<FamilyTexts>,
+    /// Families of the counters, the last fetch, the API status and the directory. The counters are read when the text
+    /// is rendered, so they are never older than the state.
+    pub(crate) account: OnceLock<FamilyTexts>,
+}
+
+/// A directory and the time at which it was read.
 #[derive(Clone, Debug)]
 pub struct TimedDirectory {
     /// The extensions.
     pub directory: Arc<Directory>,
-    /// When its last page had come.
+    /// When its last page was received.
     pub fetched_at: Moment,
 }
 
-/// A snapshot and when it was fetched.
+/// A snapshot and the time at which it was fetched.
 #[derive(Clone, Debug)]
 pub struct TimedSnapshot {
-    /// The numbers.
+    /// The counts of one call list.
     pub snapshot: Arc<Snapshot>,
-    /// When its first page was asked for: the list is at least as old as that.
+    /// When its first page was requested, so that its age is never understated.
     pub fetched_at: Moment,
 }
 
-/// How a fetch went.
+/// The result of a finished fetch.
 #[derive(Clone, Debug)]
 pub struct FetchReport {
-    /// Why it gave no snapshot, if it did not.
+    /// Why the fetch gave no snapshot. `None` if it succeeded.
     pub failure: Option<Failure>,
-    /// From its start, a login included, to its end.
+    /// Time from start to end, including a login.
     pub duration: Duration,
-    /// Pages that were read.
+    /// Number of pages read.
     pub pages: u32,
 }
 
 impl AccountState {
-    /// The snapshot, unless it is as old as `max_age` or older: old is never shown as new.
+    /// Returns the snapshot if it is younger than `max_age`.
     #[must_use]
     pub fn fresh(&self, now: Moment, max_age: Duration) -> Option<&TimedSnapshot> {
-        self.snapshot
-            .as_ref()
-            .filter(|listing| now.saturating_duration_since(listing.fetched_at) < max_age)
+        let snapshot = self.snapshot.as_ref()?;
+        let age = now.saturating_duration_since(snapshot.fetched_at);
+        (age < max_age).then_some(snapshot)
     }
 
-    /// Whether the latest finished fetch succeeded and what it gave is still fresh.
+    /// Returns whether the latest finished fetch succeeded and its snapshot is younger than `max_age`.
     #[must_use]
     pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
-        let succeeded = self
-            .last_fetch
-            .as_ref()
-            .is_some_and(|fetch| fetch.failure.is_none());
-        succeeded && self.fresh(now, max_age).is_some()
+        match &self.last_fetch {
+            Some(fetch) => fetch.failure.is_none() && self.fresh(now, max_age).is_some(),
+            None => false,
+        }
     }
 }

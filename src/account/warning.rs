@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
-use crate::ringcentral::token::is_well_formed_jwt;
+use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::transport::is_loopback;
 
 /// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.

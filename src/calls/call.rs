@@ -1,47 +1,45 @@
-//! One record of the active-calls list, understood.
-//!
-//! Owns: the words of the domain. Refuses to know: how RingCentral spells them on the wire (`ringcentral::wire`), and
-//! any phone number or person's name: they are not even kept.
+//! One record of the active-calls list. Contains no phone numbers and no names.
 
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::calls::CallResult;
 
-/// One call record: a party's view of a call. A call between two extensions is two records of one session.
+/// A record of the active-calls list: one party's view of a call. A call between two extensions has two records in
+/// one session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// The record's id, the same from ringing to its end.
+    /// Id of the record, which stays the same from ringing to the end.
     pub id: SmolStr,
-    /// What joins the records of one call.
+    /// Id of the session, which the records of one call share.
     pub session: SmolStr,
-    /// As RingCentral has it: a live queue call is `Outbound` and turns `Inbound` when it ends.
+    /// Direction as listed: a live queue call is `Outbound` and becomes `Inbound` when it ends.
     pub direction: Direction,
-    /// Whether it is going on.
+    /// Whether the call is live.
     pub state: CallState,
-    /// Its label value: always `In Progress` for a live record, never for an ended one.
+    /// Result for the label: always `In Progress` for a live record, never for an ended one.
     pub result: CallResult,
-    /// The account's own party, if the record names one.
+    /// Extension of the account's own side, if the record has one.
     pub extension: Option<Extension>,
-    /// When it began, if that can be read.
+    /// Start of the call, if the record has a valid one.
     pub start: Option<Timestamp>,
-    /// How long it took, in seconds, once it has ended: `durationMs` where it is given, else `duration`.
+    /// Duration in seconds of an ended call: `durationMs` if present, else `duration`.
     pub duration: Option<f64>,
 }
 
-/// Which way a call goes, seen from the account.
+/// The direction of a call, seen from the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
-    /// Someone called the extension.
+    /// A call to the extension.
     Inbound,
-    /// The extension called someone, or it is a queue call that is still live.
+    /// A call from the extension, or a live queue call.
     Outbound,
-    /// The record does not say, or says something new.
+    /// The record has no direction, or an undocumented one.
     Unknown,
 }
 
 impl Direction {
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,19 +50,19 @@ impl Direction {
     }
 }
 
-/// Whether a call is going on. A call stays listed about two minutes after its end.
+/// Whether a call is live. A call stays listed about two minutes after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallState {
-    /// Ringing or talking: the list does not tell which.
+    /// Ringing or connected; the list does not distinguish them.
     Live,
-    /// Over, and still listed.
+    /// Ended and still listed.
     Ended,
-    /// The record does not say; counted as listed, and nowhere else.
+    /// The record has neither `finished` nor a result. It is counted as listed, and nowhere else.
     Unknown,
 }
 
 impl CallState {
-    /// The rule of the contract: `finished` decides where it is given, else the result does.
+    /// Derives the state from `finished`, or from the result if `finished` is absent.
     #[must_use]
     pub fn new(finished: Option<bool>, result: Option<&CallResult>) -> Self {
         match (finished, result) {
@@ -77,27 +75,33 @@ impl CallState {
     }
 }
 
-/// An extension as a record names it: at least one of the two is there.
+/// An extension as a record names it; at least one of the fields is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// RingCentral's internal id, digits.
+    /// RingCentral's internal id, only digits.
     pub id: Option<SmolStr>,
-    /// The number that people dial, 1 to 8 digits.
+    /// Extension number, 1 to 8 digits.
     pub number: Option<SmolStr>,
 }
 
 impl Extension {
-    /// The extension that these name; none if they name nothing.
+    /// Creates an extension, `None` if there is neither an id nor a number.
     #[must_use]
     pub fn new(id: Option<SmolStr>, number: Option<SmolStr>) -> Option<Self> {
-        (id.is_some() || number.is_some()).then_some(Self { id, number })
+        if id.is_none() && number.is_none() {
+            return None;
+        }
+        Some(Self { id, number })
     }
 
-    /// What people know it by: its number, else its id.
+    /// Returns the number, or the id if there is no number.
     #[must_use]
     pub fn number_or_id(&self) -> &str {
-        let known = self.number.as_ref().or(self.id.as_ref());
-        known.map_or("none", SmolStr::as_str)
+        match (&self.number, &self.id) {
+            (Some(number), _) => number,
+            (None, Some(id)) => id,
+            (None, None) => "none",
+        }
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finished_decides_before_the_result() {
+    fn finished_takes_precedence_over_result() {
         let accepted = CallResult::parse("Accepted");
         let in_progress = CallResult::parse("in progress");
         assert_eq!(

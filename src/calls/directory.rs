@@ -1,86 +1,80 @@
-//! The account's own list of extensions: which number an id has, and who it is.
-//!
-//! Owns: finding an extension by id or number in a list that may hold ten thousand, kept small. Refuses to know: how the
-//! list is read and how old it is.
+//! The account's list of extensions, searchable by id and by number, compact for tens of thousands of them.
 
-/// An extension as the account lists it.
+/// An extension of the account's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry {
     /// RingCentral's internal id.
     pub id: u64,
-    /// The number that people dial; an unassigned extension has none.
+    /// Extension number; absent while the extension is unassigned.
     pub number: Option<Box<str>>,
-    /// A person's name, or what the extension is for: personal data.
+    /// Name of a person or purpose of the extension: personal data.
     pub name: Box<str>,
-    /// Like `User` or `Department`.
+    /// Type, like `User` or `Department`.
     pub kind: Box<str>,
-    /// Like `Enabled`; empty where the list does not tell.
+    /// Status, like `Enabled`; empty if absent.
     pub status: Box<str>,
 }
 
 /// All extensions of an account.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    /// In the order of ids.
+    /// All extensions, sorted by id.
     entries: Vec<DirectoryEntry>,
-    /// Places in `entries` of those with a number, in the order of numbers; of several with one number the one that
-    /// stands for it comes first.
+    /// Indices in `entries` of the extensions with a number, sorted by number; of several with the same number the
+    /// preferred one is first.
     by_number: Vec<u32>,
 }
 
 impl Directory {
-    /// A directory of these entries; of two with one id the later one is newer.
+    /// Creates a directory; of several entries with the same id the last one is kept, since it is newer.
     #[must_use]
     pub fn new(mut entries: Vec<DirectoryEntry>) -> Self {
         entries.reverse();
         entries.sort_by_key(|entry| entry.id);
         entries.dedup_by_key(|entry| entry.id);
         entries.shrink_to_fit();
-        let numbered = entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.number.is_some());
-        let mut by_number: Vec<_> = numbered
-            .map(|(place, entry)| (sort_key(entry), place as u32))
-            .collect();
-        by_number.sort_unstable();
-        let by_number = by_number.into_iter().map(|(_, place)| place).collect();
+        let mut sorted = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.number.is_some() {
+                sorted.push((sort_key(entry), index as u32));
+            }
+        }
+        sorted.sort_unstable();
+        let by_number = sorted.into_iter().map(|(_, index)| index).collect();
         Self { entries, by_number }
     }
 
-    /// The extension with this id.
+    /// Returns the extension with this id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&DirectoryEntry> {
         let id: u64 = id.parse().ok()?;
-        let place = self
-            .entries
-            .binary_search_by_key(&id, |entry| entry.id)
-            .ok()?;
-        self.entries.get(place)
+        let index = self.entries.binary_search_by_key(&id, |entry| entry.id);
+        self.entries.get(index.ok()?)
     }
 
-    /// The extension that stands for this number: an enabled one before others, then the one with the lowest id.
+    /// Returns the preferred extension with this number: an enabled one, then the one with the lowest id.
     #[must_use]
     pub fn by_number(&self, number: &str) -> Option<&DirectoryEntry> {
-        let place = self
+        let position = self
             .by_number
-            .partition_point(|place| self.number_at(*place) < Some(number));
-        let entry = self.entries.get(*self.by_number.get(place)? as usize)?;
+            .partition_point(|index| self.number_at(*index) < Some(number));
+        let index = *self.by_number.get(position)?;
+        let entry = self.entries.get(index as usize)?;
         (entry.number.as_deref() == Some(number)).then_some(entry)
     }
 
-    /// All extensions, in the order of ids.
+    /// Returns all extensions, sorted by id.
     #[must_use]
     pub fn entries(&self) -> &[DirectoryEntry] {
         &self.entries
     }
 
-    fn number_at(&self, place: u32) -> Option<&str> {
-        self.entries.get(place as usize)?.number.as_deref()
+    fn number_at(&self, index: u32) -> Option<&str> {
+        self.entries.get(index as usize)?.number.as_deref()
     }
 }
 
-/// The order among those with numbers.
+/// Returns the sort key of an extension with a number.
 fn sort_key(entry: &DirectoryEntry) -> (Option<&str>, bool, u64) {
     (
         entry.number.as_deref(),
@@ -109,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_found_by_id_and_by_number() {
+    fn extensions_are_found_by_id_and_number() {
         let directory = Directory::new(vec![
             entry(62_264_425_016, "101", "Enabled"),
             entry(7, "1000", ""),
@@ -137,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_with_one_number_the_enabled_one_with_the_lowest_id_stands_for_it() {
+    fn enabled_extension_with_lowest_id_is_preferred() {
         let several = vec![
             entry(1, "101", "Disabled"),
             entry(3, "101", "Enabled"),
@@ -147,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_shifted_between_its_pages_has_no_extension_twice() {
+    fn extension_listed_twice_is_kept_once() {
         let directory = Directory::new(vec![
             entry(1, "101", "Disabled"),
             entry(1, "101", "Enabled"),

@@ -1,7 +1,6 @@
-//! Label values, kept in bounds for the life of the process.
+//! Values of the labels `extension` and `result`, and the limits on their number.
 //!
-//! Owns: which name of an extension is shown, and how many distinct values the labels `extension` and `result` may take:
-//! those first seen stay, later ones fold into `other`. Refuses to know: metrics.
+//! The values seen first stay for the life of the process; later ones are folded into `other`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,28 +9,28 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use crate::calls::{CallResult, Directory, Extension};
 
-/// Results outside the documented list that are kept.
+/// The maximum number of distinct undocumented results.
 const MAX_UNDOCUMENTED_RESULTS: usize = 64;
-/// The value of all that is beyond the bounds.
+/// The value of everything beyond the limits.
 const OTHER: &str = "other";
-/// The value where a record names no extension.
+/// The value of a record without an extension.
 const NONE: &str = "none";
 
-/// Which name of an extension the label `extension` shows (`--metrics.extension-label`).
+/// The content of the label `extension` (`--metrics.extension-label`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtensionLabel {
-    /// The number that people dial, else the id.
+    /// The extension number, else the id.
     Number,
     /// RingCentral's internal id.
     Id,
-    /// No label: the counts add up.
+    /// No label; the counts of all extensions are summed.
     Off,
 }
 
-/// The values that labels have taken so far, and the directory that they are taken from.
+/// Limits the cardinality of labels. Holds the values seen so far and the directory that maps ids to numbers.
 #[derive(Clone, Debug)]
 pub struct LabelLimiter {
-    shown: ExtensionLabel,
+    mode: ExtensionLabel,
     max_extensions: usize,
     extensions: HashSet<SmolStr>,
     undocumented_results: HashSet<CallResult>,
@@ -39,103 +38,124 @@ pub struct LabelLimiter {
     has_unknown_extension: bool,
 }
 
-/// A label value, and whether it was folded.
-pub type Folded<T> = (T, bool);
+/// A label value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded<T> {
+    /// The value, `other` if it was folded.
+    pub value: T,
+    /// Whether the value was replaced because there are too many distinct ones.
+    pub folded: bool,
+}
+
+impl<T> Folded<T> {
+    fn as_is(value: T) -> Self {
+        Self {
+            value,
+            folded: false,
+        }
+    }
+
+    fn into_other(other: T) -> Self {
+        Self {
+            value: other,
+            folded: true,
+        }
+    }
+}
 
 impl LabelLimiter {
-    /// No value yet, and no directory.
+    /// Creates a limiter that allows `max_extensions` distinct values of `extension` besides `none` and `other`.
     #[must_use]
-    pub fn new(shown: ExtensionLabel, most: usize) -> Self {
-        let (extensions, strangers) = (HashSet::new(), HashSet::new());
+    pub fn new(mode: ExtensionLabel, max_extensions: usize) -> Self {
         Self {
-            shown,
-            max_extensions: most,
-            extensions,
-            undocumented_results: strangers,
+            mode,
+            max_extensions,
+            extensions: HashSet::new(),
+            undocumented_results: HashSet::new(),
             directory: None,
             has_unknown_extension: false,
         }
     }
 
-    /// From now on names are taken from this directory.
+    /// Sets the directory that maps ids to numbers.
     pub fn set_directory(&mut self, directory: Arc<Directory>) {
         self.directory = Some(directory);
         self.has_unknown_extension = false;
     }
 
-    /// Whether a record has named an extension that the directory lacks.
+    /// Returns whether a record has named an extension that is not in the directory.
     #[must_use]
     pub fn has_unknown_extension(&self) -> bool {
         self.has_unknown_extension
     }
 
-    /// The value of `result`.
+    /// Returns the value of the label `result`.
     pub fn result(&mut self, result: &CallResult) -> Folded<CallResult> {
         if result.is_documented() || self.undocumented_results.contains(result) {
-            return (result.clone(), false);
+            return Folded::as_is(result.clone());
         }
         if self.undocumented_results.len() == MAX_UNDOCUMENTED_RESULTS {
-            return (CallResult::OTHER, true);
+            return Folded::into_other(CallResult::OTHER);
         }
         self.undocumented_results.insert(result.clone());
-        (result.clone(), false)
+        Folded::as_is(result.clone())
     }
 
-    /// The value of `extension`; none where the label is off.
+    /// Returns the value of the label `extension`, `None` if the label is off.
     pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<SmolStr>> {
-        // Whatever is shown, an id that the directory lacks is noticed.
+        // Looked up in every mode, so that an id that is not in the directory is noticed.
         let number = extension.and_then(|extension| self.number(extension));
         let id = || self.id(extension?);
-        let shown = match self.shown {
+        let value = match self.mode {
             ExtensionLabel::Off => return None,
             ExtensionLabel::Number => number.or_else(id),
             ExtensionLabel::Id => id(),
         };
-        Some(shown.map_or_else(
-            || (SmolStr::new_static(NONE), false),
-            |shown| self.limit(shown),
-        ))
+        match value {
+            Some(value) => Some(self.limit(value)),
+            None => Some(Folded::as_is(SmolStr::new_static(NONE))),
+        }
     }
 
-    /// What tells extensions apart, whatever is shown: the id, else the number.
+    /// Returns what identifies the extension in every mode: the id, else the number.
     pub fn identity(&mut self, extension: &Extension) -> Option<SmolStr> {
         self.id(extension).or_else(|| self.number(extension))
     }
 
-    fn limit(&mut self, shown: SmolStr) -> Folded<SmolStr> {
-        if self.extensions.contains(&shown) {
-            return (shown, false);
+    fn limit(&mut self, value: SmolStr) -> Folded<SmolStr> {
+        if self.extensions.contains(&value) {
+            return Folded::as_is(value);
         }
         if self.extensions.len() >= self.max_extensions {
-            return (SmolStr::new_static(OTHER), true);
+            return Folded::into_other(SmolStr::new_static(OTHER));
         }
-        self.extensions.insert(shown.clone());
-        (shown, false)
+        self.extensions.insert(value.clone());
+        Folded::as_is(value)
     }
 
-    /// The number by the account's list, else as the record has it.
+    /// Returns the number by the directory, else by the record.
     fn number(&mut self, extension: &Extension) -> Option<SmolStr> {
-        let listed = match (&self.directory, &extension.id) {
-            (Some(directory), Some(id)) => {
-                let entry = directory.by_id(id);
-                self.has_unknown_extension |= entry.is_none();
-                entry.and_then(|entry| entry.number.as_deref())
+        if let (Some(directory), Some(id)) = (&self.directory, &extension.id) {
+            match directory.by_id(id) {
+                Some(entry) => {
+                    if let Some(number) = &entry.number {
+                        return Some(number.as_ref().into());
+                    }
+                }
+                None => self.has_unknown_extension = true,
             }
-            _ => None,
-        };
-        listed.map(Into::into).or_else(|| extension.number.clone())
+        }
+        extension.number.clone()
     }
 
-    /// The id as the record has it, else by the account's list.
+    /// Returns the id by the record, else by the directory.
     fn id(&self, extension: &Extension) -> Option<SmolStr> {
-        let listed = || {
-            let entry = self
-                .directory
-                .as_ref()?
-                .by_number(extension.number.as_deref()?)?;
-            Some(entry.id.to_smolstr())
-        };
-        extension.id.clone().or_else(listed)
+        if let Some(id) = &extension.id {
+            return Some(id.clone());
+        }
+        let number = extension.number.as_deref()?;
+        let entry = self.directory.as_ref()?.by_number(number)?;
+        Some(entry.id.to_smolstr())
     }
 }
 
@@ -149,10 +169,10 @@ mod tests {
         Extension::new(given(id), given(number))
     }
 
-    fn mode(labels: &mut LabelLimiter, id: &str, number: &str) -> String {
+    fn label(labels: &mut LabelLimiter, id: &str, number: &str) -> String {
         labels
             .extension(extension(id, number).as_ref())
-            .map_or("off".to_owned(), |(value, _)| value.into())
+            .map_or("off".to_owned(), |label| label.value.into())
     }
 
     fn directory() -> Arc<Directory> {
@@ -170,77 +190,77 @@ mod tests {
     }
 
     #[test]
-    fn without_a_directory_the_record_speaks_for_itself() {
+    fn record_is_used_without_a_directory() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
-        assert_eq!(mode(&mut labels, "5", "700"), "700");
-        assert_eq!(mode(&mut labels, "5", ""), "5");
-        assert_eq!(mode(&mut labels, "", ""), "none");
+        assert_eq!(label(&mut labels, "5", "700"), "700");
+        assert_eq!(label(&mut labels, "5", ""), "5");
+        assert_eq!(label(&mut labels, "", ""), "none");
         let mut labels = LabelLimiter::new(ExtensionLabel::Id, 10);
-        assert_eq!(mode(&mut labels, "5", "700"), "5");
-        assert_eq!(mode(&mut labels, "", "700"), "none");
+        assert_eq!(label(&mut labels, "5", "700"), "5");
+        assert_eq!(label(&mut labels, "", "700"), "none");
         assert_eq!(
-            mode(&mut LabelLimiter::new(ExtensionLabel::Off, 10), "5", "700"),
+            label(&mut LabelLimiter::new(ExtensionLabel::Off, 10), "5", "700"),
             "off"
         );
     }
 
     #[test]
-    fn the_directory_goes_before_the_record() {
+    fn directory_takes_precedence_over_record() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
         labels.set_directory(directory());
-        assert_eq!(mode(&mut labels, "5", "700"), "101");
-        assert_eq!(mode(&mut labels, "9", "700"), "700");
+        assert_eq!(label(&mut labels, "5", "700"), "101");
+        assert_eq!(label(&mut labels, "9", "700"), "700");
         let mut labels = LabelLimiter::new(ExtensionLabel::Id, 10);
         labels.set_directory(directory());
-        assert_eq!(mode(&mut labels, "", "102"), "6");
+        assert_eq!(label(&mut labels, "", "102"), "6");
     }
 
     #[test]
-    fn an_id_that_the_directory_lacks_is_noticed() {
+    fn extension_missing_from_directory_is_noticed() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
-        mode(&mut labels, "9", "");
+        label(&mut labels, "9", "");
         assert!(!labels.has_unknown_extension(), "there is no directory");
         labels.set_directory(directory());
-        mode(&mut labels, "5", "");
+        label(&mut labels, "5", "");
         assert!(!labels.has_unknown_extension());
-        mode(&mut labels, "9", "");
+        label(&mut labels, "9", "");
         assert!(labels.has_unknown_extension());
     }
 
     #[test]
-    fn extensions_first_seen_stay_and_later_ones_fold() {
+    fn extensions_beyond_the_limit_are_folded() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
-        assert_eq!(mode(&mut labels, "", "101"), "101");
-        assert_eq!(mode(&mut labels, "", "102"), "102");
+        assert_eq!(label(&mut labels, "", "101"), "101");
+        assert_eq!(label(&mut labels, "", "102"), "102");
         assert_eq!(
             labels.extension(extension("", "103").as_ref()),
-            Some(("other".into(), true))
+            Some(Folded::into_other("other".into()))
         );
         assert_eq!(
             labels.extension(extension("", "101").as_ref()),
-            Some(("101".into(), false))
+            Some(Folded::as_is("101".into()))
         );
         assert_eq!(
             labels.extension(None),
-            Some(("none".into(), false)),
-            "none is no extension"
+            Some(Folded::as_is("none".into())),
+            "none does not count as an extension"
         );
     }
 
     #[test]
-    fn the_first_sixty_four_strange_results_stay_and_later_ones_fold() {
+    fn undocumented_results_beyond_64_are_folded() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
         for n in 0..64 {
-            let strange = CallResult::parse(&format!("Strange {n}")).unwrap();
-            assert_eq!(labels.result(&strange), (strange, false));
+            let result = CallResult::parse(&format!("Undocumented {n}")).unwrap();
+            assert_eq!(labels.result(&result), Folded::as_is(result));
         }
-        let late = CallResult::parse("Strange 64").unwrap();
-        assert_eq!(labels.result(&late), (CallResult::OTHER, true));
-        let early = CallResult::parse("Strange 3").unwrap();
-        assert_eq!(labels.result(&early), (early, false));
+        let late = CallResult::parse("Undocumented 64").unwrap();
+        assert_eq!(labels.result(&late), Folded::into_other(CallResult::OTHER));
+        let early = CallResult::parse("Undocumented 3").unwrap();
+        assert_eq!(labels.result(&early), Folded::as_is(early));
         assert_eq!(
             labels.result(&CallResult::IN_PROGRESS),
-            (CallResult::IN_PROGRESS, false)
+            Folded::as_is(CallResult::IN_PROGRESS)
         );
     }
 }

@@ -1,9 +1,12 @@
-//! Calls as the exporter thinks of them: the pure middle of the program.
+//! Calls, their states and what is counted of them. Pure: no JSON, HTTP or Prometheus, and the time is an argument.
 //!
-//! Owns: what a call record means ([`call`], [`result`], [`outcome`]), what a list of them amounts to ([`snapshot`]), which
-//! label values they take ([`labels`], from the [`directory`]), what
-//! has begun and ended since the list before ([`ledger`]), and what is known of an account at one moment
-//! ([`observation`]). Refuses to know: JSON, HTTP, Prometheus and the clock.
+//! | module | content |
+//! |---|---|
+//! | [`call`], [`result`], [`outcome`] | one record of the active-calls list |
+//! | [`directory`] | the account's extension list |
+//! | [`labels`] | label values and their limits |
+//! | [`snapshot`] | the gauges of one list |
+//! | [`tracker`] | the calls that started and ended between two lists |
 
 pub mod call;
 pub mod directory;

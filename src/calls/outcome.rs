@@ -1,27 +1,27 @@
-//! What came of a call, in five words.
+//! The outcome of a call, derived from its result.
 //!
-//! Owns: the step from RingCentral's many results to few outcomes, and which of several records' outcomes is a
-//! session's: a call that rang at five agents and was taken by one was answered.
+//! A session has the best outcome of its records: a call that rang at five agents and was answered by one is
+//! answered.
 
 use crate::calls::CallResult;
 
-/// An outcome; the better one is the lesser.
+/// An outcome; a better one is less than a worse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// Somebody took it.
+    /// The call was answered.
     Answered,
-    /// A voicemail box took it.
+    /// The call went to voicemail.
     Voicemail,
-    /// Nobody took it.
+    /// The call was not answered, or its result is not documented.
     Missed,
-    /// The other side was busy.
+    /// The called party was busy.
     Busy,
-    /// It could not be made, for reasons of the platform, the plan or the number.
+    /// The call could not be connected because of the platform, the plan or the number.
     Failed,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes, from best to worst.
     pub const ALL: [Self; 5] = [
         Self::Answered,
         Self::Voicemail,
@@ -30,7 +30,7 @@ impl Outcome {
         Self::Failed,
     ];
 
-    /// The outcome of a record that ended with this result. What is not known to be better counts as missed.
+    /// Returns the outcome of a record that ended with this result, `Missed` for undocumented results.
     #[must_use]
     pub fn from_result(result: &CallResult) -> Self {
         match result.as_str() {
@@ -55,7 +55,7 @@ impl Outcome {
         }
     }
 
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,12 +72,12 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    fn of(result: &str) -> &'static str {
+    fn outcome_of(result: &str) -> &'static str {
         CallResult::parse(result).map_or("none", |result| Outcome::from_result(&result).as_str())
     }
 
     #[test]
-    fn results_have_the_outcomes_of_the_contract() {
+    fn outcome_follows_from_result() {
         let cases = [
             ("Accepted", "answered"),
             ("answered elsewhere", "answered"),
@@ -87,15 +87,15 @@ mod tests {
             ("Suspended Account", "failed"),
             ("Hang up", "missed"),
             ("No Answer", "missed"),
-            ("A word of tomorrow", "missed"),
+            ("An undocumented result", "missed"),
         ];
         for (result, outcome) in cases {
-            assert_eq!(of(result), outcome, "{result}");
+            assert_eq!(outcome_of(result), outcome, "{result}");
         }
     }
 
     #[test]
-    fn the_better_outcome_is_the_lesser() {
+    fn better_outcome_is_less() {
         assert!(Outcome::ALL.is_sorted());
         assert_eq!(
             [Outcome::Missed, Outcome::Answered, Outcome::Failed]

@@ -1,7 +1,7 @@
-//! The result of a call: RingCentral's own word for how it went.
+//! The result of a call in RingCentral's spelling.
 //!
-//! Owns: the documented list and its one spelling. Refuses to fail on a word that the list lacks, since RingCentral
-//! adds some and its own clients meet others: such a word is kept, made safe and short.
+//! RingCentral adds results and its own clients know some that are not documented, so an undocumented result is
+//! kept, without control characters and cut.
 
 use std::borrow::Cow;
 
@@ -56,24 +56,23 @@ const DOCUMENTED: [&str; 45] = [
 const IN_PROGRESS: &str = "In Progress";
 const UNKNOWN: &str = "Unknown";
 
-/// The longest value that is kept of a word outside the list, in characters.
+/// The maximum length of an undocumented result, in characters; longer ones are cut.
 const MAX_CHARS: usize = 64;
 
-/// A result as the label shows it.
+/// A value of the label `result`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallResult(Cow<'static, str>);
 
 impl CallResult {
-    /// What every live record carries.
+    /// The result of every live record.
     pub const IN_PROGRESS: Self = Self(Cow::Borrowed(IN_PROGRESS));
-    /// What a record without a result carries, and an ended one that still says it is in progress.
+    /// The result of a record without one, and of an ended one that is still listed as in progress.
     pub const UNKNOWN: Self = Self(Cow::Borrowed(UNKNOWN));
-
-    /// What strange results beyond the bound are folded into.
+    /// The label value of undocumented results beyond the limit.
     pub const OTHER: Self = Self(Cow::Borrowed("other"));
 
-    /// Reads a result: the documented spelling whatever the case; a stranger as it came, without control characters
-    /// and cut to 64 characters; nothing if nothing is left.
+    /// Parses a result, ignoring case. Returns the documented spelling, or an undocumented result without control
+    /// characters and cut to 64 characters, or `None` if nothing is left.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -86,19 +85,19 @@ impl CallResult {
         }
     }
 
-    /// Whether it says that the call goes on.
+    /// Returns whether this is `In Progress`.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
         self.0 == IN_PROGRESS
     }
 
-    /// Whether it is one of RingCentral's documented values.
+    /// Returns whether RingCentral documents the result.
     #[must_use]
     pub fn is_documented(&self) -> bool {
         matches!(self.0, Cow::Borrowed(_))
     }
 
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -109,42 +108,45 @@ fn sanitize_undocumented(text: &str) -> Option<CallResult> {
     let printable = text.chars().filter(|c| !c.is_control());
     let kept: String = printable.take(MAX_CHARS).collect();
     let kept = kept.trim();
-    (!kept.is_empty()).then(|| CallResult(Cow::Owned(kept.to_owned())))
+    if kept.is_empty() {
+        return None;
+    }
+    Some(CallResult(Cow::Owned(kept.to_owned())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Option<String> {
+    fn parse(text: &str) -> Option<String> {
         CallResult::parse(text).map(|result| result.as_str().to_owned())
     }
 
     #[test]
-    fn a_documented_value_gets_its_documented_spelling() {
-        assert_eq!(read("Hang up").as_deref(), Some("Hang Up"));
-        assert_eq!(read("IN PROGRESS").as_deref(), Some("In Progress"));
+    fn documented_result_has_documented_spelling() {
+        assert_eq!(parse("Hang up").as_deref(), Some("Hang Up"));
+        assert_eq!(parse("IN PROGRESS").as_deref(), Some("In Progress"));
         assert_eq!(
-            read("Suspended Account").as_deref(),
+            parse("Suspended Account").as_deref(),
             Some("Suspended account")
         );
     }
 
     #[test]
-    fn a_stranger_is_kept_safe_and_short() {
+    fn undocumented_result_is_sanitized_and_cut() {
         assert_eq!(
-            read("Ringing\n Elsewhere\u{7f}").as_deref(),
+            parse("Ringing\n Elsewhere\u{7f}").as_deref(),
             Some("Ringing Elsewhere")
         );
         assert_eq!(
-            read(&"é".repeat(100)).map(|text| text.chars().count()),
+            parse(&"é".repeat(100)).map(|text| text.chars().count()),
             Some(64)
         );
     }
 
     #[test]
-    fn nothing_is_no_result() {
-        assert_eq!(read("  "), None);
-        assert_eq!(read("\u{0}\u{1}"), None);
+    fn blank_result_is_absent() {
+        assert_eq!(parse("  "), None);
+        assert_eq!(parse("\u{0}\u{1}"), None);
     }
 }

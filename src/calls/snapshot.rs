@@ -1,10 +1,8 @@
-//! A list of calls, counted.
+//! The counts of one active-calls list.
 //!
-//! Owns: every number that is built from one list. A snapshot is made once for each fetch and shared by all scrapes
-//! until the next, so nothing of an earlier list can linger in it. Refuses to know: when it was made, and how the
-//! numbers are called.
+//! A snapshot is built once per fetch and shared by all scrapes until the next fetch, so it contains nothing of an
+//! earlier list.
 
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -12,29 +10,29 @@ use smol_str::SmolStr;
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension, LabelLimiter};
 
-/// The label values of one series of `ringcentral_active_calls`, besides the account.
+/// The labels of a series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordLabels {
-    /// As listed.
+    /// Direction as listed.
     pub direction: Direction,
-    /// As listed, in the documented spelling.
+    /// Result in the documented spelling.
     pub result: CallResult,
-    /// `None` when the label is off.
+    /// Extension, `None` if the label is off.
     pub extension: Option<SmolStr>,
 }
 
-/// What one list of calls amounts to.
+/// The counts of one active-calls list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Records listed, live and ended: only what is there.
+    /// Listed records, live and ended; a series without records is absent.
     pub records: BTreeMap<RecordLabels, u64>,
-    /// Live records by direction; `Inbound` and `Outbound` are always there.
+    /// Live records by direction; `Inbound` and `Outbound` are always present.
     pub in_progress: BTreeMap<Direction, u64>,
-    /// Distinct sessions with a live record: how many calls there are.
+    /// Distinct sessions with a live record, which is the number of calls.
     pub sessions_in_progress: u64,
     /// Distinct extensions with a live record.
     pub extensions_in_call: u64,
-    /// When the longest-running live call began.
+    /// Start of the longest-running live call.
     pub oldest_start: Option<Timestamp>,
     /// Records whose extension was folded into `other`.
     pub folded_extensions: u64,
@@ -43,24 +41,37 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Counts the calls, which are distinct by id.
+    /// Counts the calls, whose ids are distinct.
     #[must_use]
     pub fn from_calls(calls: &[Call], labels: &mut LabelLimiter) -> Self {
-        let live = || calls.iter().filter(|call| call.state == CallState::Live);
         let mut snapshot = Self {
-            in_progress: by_direction(live()),
-            sessions_in_progress: count_distinct(live().map(|call| call.session.as_str())),
-            extensions_in_call: extensions(calls, live(), labels),
-            oldest_start: live().filter_map(|call| call.start).min(),
+            in_progress: BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]),
             ..Self::default()
         };
+        let mut sessions = HashSet::new();
+        let mut extensions = HashSet::new();
+        let mut ids = ExtensionIds::new(calls);
         for call in calls {
             snapshot.count_record(call, labels);
+            if call.state != CallState::Live {
+                continue;
+            }
+            *snapshot.in_progress.entry(call.direction).or_default() += 1;
+            sessions.insert(call.session.as_str());
+            if let Some(extension) = &call.extension {
+                extensions.extend(ids.identity(extension, labels));
+            }
+            snapshot.oldest_start = match (snapshot.oldest_start, call.start) {
+                (Some(oldest), Some(start)) => Some(oldest.min(start)),
+                (oldest, start) => oldest.or(start),
+            };
         }
+        snapshot.sessions_in_progress = sessions.len() as u64;
+        snapshot.extensions_in_call = extensions.len() as u64;
         snapshot
     }
 
-    /// The values of the label `extension` that it shows; one may come several times.
+    /// Returns the values of the label `extension`, possibly with repetitions.
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
         self.records
             .keys()
@@ -68,57 +79,58 @@ impl Snapshot {
     }
 
     fn count_record(&mut self, call: &Call, labels: &mut LabelLimiter) {
-        let (result, result_folded) = labels.result(&call.result);
+        let result = labels.result(&call.result);
         let extension = labels.extension(call.extension.as_ref());
-        let (extension, extension_folded) =
-            extension.map_or((None, false), |(value, folded)| (Some(value), folded));
-        self.folded_results += u64::from(result_folded);
-        self.folded_extensions += u64::from(extension_folded);
-        *self
-            .records
-            .entry(RecordLabels {
-                direction: call.direction,
-                result,
-                extension,
-            })
-            .or_default() += 1;
+        self.folded_results += u64::from(result.folded);
+        if extension.as_ref().is_some_and(|extension| extension.folded) {
+            self.folded_extensions += 1;
+        }
+        let series = RecordLabels {
+            direction: call.direction,
+            result: result.value,
+            extension: extension.map(|extension| extension.value),
+        };
+        *self.records.entry(series).or_default() += 1;
     }
 }
 
-fn by_direction<'a>(live: impl Iterator<Item = &'a Call>) -> BTreeMap<Direction, u64> {
-    let mut counts = BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]);
-    for call in live {
-        *counts.entry(call.direction).or_default() += 1;
-    }
-    counts
-}
-
-/// Some records name an extension by its id, some by its number alone: those that do both tell who is the same, and so
-/// does the directory.
-fn extensions<'a>(
+/// The ids of extensions by number, from the records that have both: some records have only an id, some only a
+/// number. Built on first use, since nearly all records have an id.
+struct ExtensionIds<'a> {
     calls: &'a [Call],
-    live: impl Iterator<Item = &'a Call>,
-    labels: &mut LabelLimiter,
-) -> u64 {
-    let named = || calls.iter().filter_map(|call| call.extension.as_ref());
-    let both =
-        |extension: &'a Extension| Some((extension.number.as_ref()?, extension.id.as_ref()?));
-    // Nearly always each has an id, and nobody looks.
-    let ids = LazyCell::new(|| named().filter_map(both).collect::<HashMap<_, _>>());
-    let live = live.filter_map(|call| call.extension.as_ref());
-    let identities = live.filter_map(|extension| {
-        let identity = labels.identity(extension)?;
-        Some(if extension.id.is_some() {
-            identity
-        } else {
-            ids.get(&identity).map_or(identity, |id| (*id).clone())
-        })
-    });
-    identities.collect::<HashSet<_>>().len() as u64
+    by_number: Option<HashMap<SmolStr, SmolStr>>,
 }
 
-fn count_distinct<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
-    names.collect::<HashSet<_>>().len() as u64
+impl<'a> ExtensionIds<'a> {
+    fn new(calls: &'a [Call]) -> Self {
+        Self {
+            calls,
+            by_number: None,
+        }
+    }
+
+    /// Returns what is the same in all records of one extension: the id, or the number if no id is known.
+    fn identity(&mut self, extension: &Extension, labels: &mut LabelLimiter) -> Option<SmolStr> {
+        let identity = labels.identity(extension)?;
+        if extension.id.is_some() {
+            return Some(identity);
+        }
+        let calls = self.calls;
+        let ids = self.by_number.get_or_insert_with(|| ids_by_number(calls));
+        Some(ids.get(&identity).unwrap_or(&identity).clone())
+    }
+}
+
+fn ids_by_number(calls: &[Call]) -> HashMap<SmolStr, SmolStr> {
+    let mut ids = HashMap::new();
+    for call in calls {
+        if let Some(extension) = &call.extension
+            && let (Some(number), Some(id)) = (&extension.number, &extension.id)
+        {
+            ids.insert(number.clone(), id.clone());
+        }
+    }
+    ids
 }
 
 #[cfg(test)]
@@ -126,8 +138,8 @@ mod tests {
     use super::*;
     use crate::calls::{Extension, ExtensionLabel};
 
-    fn snapshot(calls: &[Call], shown: ExtensionLabel) -> Snapshot {
-        Snapshot::from_calls(calls, &mut LabelLimiter::new(shown, 100))
+    fn snapshot(calls: &[Call], mode: ExtensionLabel) -> Snapshot {
+        Snapshot::from_calls(calls, &mut LabelLimiter::new(mode, 100))
     }
 
     fn call(id: &str, session: &str, state: CallState, number: Option<&str>) -> Call {
@@ -160,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_is_zero_calls_and_no_series() {
+    fn empty_list_has_zero_calls_and_no_series() {
         let snapshot = snapshot(&[], ExtensionLabel::Number);
         assert!(snapshot.records.is_empty());
         let zeros = BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]);
@@ -173,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn two_records_of_one_session_are_one_call() {
+    fn records_of_one_session_are_one_call() {
         let calls = [
             call("a", "s-1", CallState::Live, Some("101")),
             call("b", "s-1", CallState::Live, Some("102")),
@@ -185,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_is_one_whether_a_record_names_its_id_or_its_number_or_both() {
+    fn extension_is_counted_once_by_id_or_number() {
         let named = |id: &str, extension| Call {
             extension,
             ..call(id, id, CallState::Live, None)
@@ -205,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn ended_and_unknown_records_are_listed_but_not_live() {
+    fn ended_and_unknown_records_are_only_listed() {
         let calls = [
             call("a", "s-1", CallState::Ended, None),
             call("b", "s-2", CallState::Unknown, None),
@@ -220,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_label_the_counts_add_up() {
+    fn counts_are_summed_without_the_label() {
         let calls = [
             call("a", "s-1", CallState::Live, Some("101")),
             call("b", "s-2", CallState::Live, Some("102")),

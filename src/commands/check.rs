@@ -13,10 +13,10 @@ use crate::cli::CheckArgs;
 use crate::clock::Moment;
 use crate::commands::check_report::{self, CheckSummary};
 use crate::config::{Config, ConfigError};
-use crate::exposition::{self, ExporterInfo};
+use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
-use crate::shutdown::Signals;
+use crate::shutdown::ShutdownSignals;
 
 /// A validated `check` command.
 pub struct Check {
@@ -67,7 +67,7 @@ impl Check {
         if settings.log.level >= tracing::Level::DEBUG {
             logging::init(settings.log);
         }
-        let mut signals = Signals::register(|| {})?;
+        let mut signals = ShutdownSignals::register()?;
         let manager = self.reloader.accounts();
         if let Err(error) = manager.apply(self.config.accounts.clone()) {
             return Ok(self.fail_all(&error));
@@ -102,7 +102,11 @@ impl Check {
     }
 
     /// Checks accounts until a signal arrives, then skips the rest.
-    async fn check_all(&self, accounts: &[AccountHandle], signals: &mut Signals) -> CheckSummary {
+    async fn check_all(
+        &self,
+        accounts: &[AccountHandle],
+        signals: &mut ShutdownSignals,
+    ) -> CheckSummary {
         let mut summary = CheckSummary::default();
         let mut accounts = accounts.iter();
         for handle in &mut accounts {
@@ -123,12 +127,16 @@ impl Check {
         summary
     }
 
-    async fn check_one(&self, handle: &AccountHandle, signals: &mut Signals) -> CheckOutcome {
+    async fn check_one(
+        &self,
+        handle: &AccountHandle,
+        signals: &mut ShutdownSignals,
+    ) -> CheckOutcome {
         let account = &handle.account;
         self.print(&check_report::header(account));
         let state = tokio::select! {
             state = handle.collector.refresh() => state,
-            () = signals.shutdown_signal() => {
+            () = signals.recv() => {
                 self.print(check_report::interrupted());
                 return CheckOutcome::Interrupted;
             }
@@ -147,7 +155,7 @@ impl Check {
         let exporter = ExporterInfo::collect(self.reloader.status());
         let settings = &self.config.settings;
         let metrics = exposition::render(
-            accounts.iter().map(AccountHandle::view),
+            accounts.iter().map(AccountView::new),
             Some(&exporter),
             &settings.scrape,
             &settings.metrics,

@@ -113,7 +113,7 @@ fn warning_block(warning: Warning, state: &AccountState) -> String {
     if warning == Warning::ExtensionsNotRead
         && let Some(failure) = &state.directory_failure
     {
-        let cause = format!("{}: {}", failure.cause, failure.summary);
+        let cause = format!("{}: {}", failure.cause.as_str(), failure.cause.summary());
         return title + &field("cause", &cause) + &failure_details(failure);
     }
     let mut cause = String::new();
@@ -126,9 +126,13 @@ fn warning_block(warning: Warning, state: &AccountState) -> String {
 }
 
 fn failure_block(failure: &Failure, state: &AccountState, now: Moment) -> String {
-    let mut text = format!("FAILED: {}: {}\n", failure.cause, failure.summary);
+    let mut text = format!(
+        "FAILED: {}: {}\n",
+        failure.cause.as_str(),
+        failure.cause.summary()
+    );
     // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
-    if failure.is_transient
+    if failure.cause.is_transient()
         && let Some(penalty) = blocked_for(state, now)
     {
         let seconds = penalty.as_secs_f64().ceil();
@@ -142,7 +146,7 @@ fn failure_details(failure: &Failure) -> String {
     if let Some(id) = &failure.request_id {
         text += &field("request id", id);
     }
-    text + &field("fix", failure.hint)
+    text + &field("fix", failure.cause.hint())
 }
 
 fn fields(facts: &[Fact]) -> String {

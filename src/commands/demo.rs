@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
-use crate::config::{Account, Config, ConfigError, Level, Settings, demo_seed, listen_address};
+use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
 use crate::secret::SecretSource;
 use crate::simulator::{Scenario, Simulator};
@@ -39,8 +39,8 @@ impl Demo {
             .map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
         Ok(Self {
             scenario,
-            seed: demo_seed(&args.seed)?,
-            listen_address: listen_address("--demo.listen-address", &args.listen_address)?,
+            seed: args.seed,
+            listen_address: args.listen_address.clone(),
         })
     }
 

@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::cli::HealthArgs;
-use crate::config::{ConfigError, listen_address};
 use crate::http::listener::loopback_if_unspecified;
 use crate::ringcentral::transport_error::TransportError;
 
@@ -24,18 +23,15 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// Validates the flags.
-    ///
-    /// # Errors
-    /// Returns an error if the address is not one that `serve` accepts.
-    pub fn new(args: &HealthArgs) -> Result<Self, ConfigError> {
-        let first = args.listen_address.first().map_or(":10072", String::as_str);
-        let address = listen_address("--web.listen-address", first)?;
+    /// Creates the command from its flags.
+    #[must_use]
+    pub fn new(args: &HealthArgs) -> Self {
+        let address = args.listen_address.first().map_or(":10072", String::as_str);
         let web_config_file = args.web_config_file.as_deref().unwrap_or_default();
-        Ok(Self {
-            address: loopback_if_unspecified(&address),
+        Self {
+            address: loopback_if_unspecified(address),
             try_https: !web_config_file.is_empty(),
-        })
+        }
     }
 
     /// Probes the exporter, at most 3 s for each scheme. With a web configuration HTTPS is tried first, then HTTP: the
@@ -95,7 +91,7 @@ fn describe_error(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    explain_client_cert(TransportError::from_reqwest(error, false).what)
+    explain_client_cert(TransportError::from_reqwest(error, false).message)
 }
 
 /// Replaces the TLS alert that no flag of `health` can fix.

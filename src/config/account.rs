@@ -1,61 +1,59 @@
-//! One account: whose calls, from which server, with which credentials.
-//!
-//! Owns: what each value accepts. Refuses to know: whether flags and variables gave it (`flags`) or a file
-//! (`accounts_file`).
+//! One account: its server, its credentials, and the values that each setting accepts.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use reqwest::Url;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::ConfigError;
-use crate::config::setting::Setting;
+use crate::config::setting::{Setting, parse_count};
 use crate::file::{self, FileError};
-use crate::secret::SecretSource;
+use crate::secret::{SecretSource, redact_path};
 
-/// Larger than any bundle of certificates.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
-/// Bytes that may be shown of whatever stands where a name, a level or a number belongs.
-const SHORT: usize = 16;
+/// Larger than any bundle of certificates, in bytes.
+pub(crate) const MAX_CERT_BYTES: u64 = 4 * 1024 * 1024;
+/// Longer values may be secrets in the wrong place, in bytes; no secret is this short.
+const MAX_ECHOED_LEN: usize = 16;
 const DEFAULT_SERVER: &str = "https://platform.ringcentral.com";
 
 /// A validated account. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// The value of the label `account`.
+    /// The value of the label `account`; default `default`.
     pub name: String,
-    /// Origin of the API, without a path.
+    /// The origin of the API, without a path; default RingCentral's production server.
     pub server: Url,
-    /// The app's client id.
+    /// The client id of the app.
     pub client_id: String,
-    /// The app's client secret.
+    /// The client secret of the app.
     pub client_secret: SecretSource,
-    /// The user's JWT.
+    /// The JWT of the user.
     pub jwt: SecretSource,
-    /// `~`, or digits.
+    /// The account id in digits; default `~`, the account of the JWT.
     pub account_id: String,
-    /// Whose calls.
+    /// Whether to list the calls of the account or only those of the user.
     pub level: Level,
-    /// Calls that the account can hold at once, if the operator told.
+    /// The number of concurrent calls that the account allows, if configured.
     pub concurrent_calls_limit: Option<u64>,
-    /// Root certificates beside the system's: PEM that has been read well.
+    /// Additional root certificates in valid PEM.
     pub ca: Option<Arc<[u8]>>,
 }
 
-/// Whose calls are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The calls that are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Level {
-    /// The whole account's: needs an admin.
+    /// All calls of the account; needs an admin's JWT.
     Account,
-    /// The calls of the JWT's user alone.
+    /// Only the calls of the JWT's user.
     Extension,
 }
 
 impl Level {
-    /// The label value.
+    /// Returns the value of the label `level`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,166 +63,168 @@ impl Level {
     }
 }
 
-/// What was given for an account, by whatever means. What is missing has its default.
+/// The settings of an account before validation.
 #[derive(Default)]
-pub(super) struct RawAccount {
-    pub name: Option<Setting>,
-    pub server: Option<Setting>,
-    pub account_id: Option<Setting>,
-    pub level: Option<Setting>,
-    pub concurrent_calls_limit: Option<Setting>,
-    pub ca_file: Option<Setting>,
+pub(crate) struct RawAccount {
+    pub(crate) name: Option<Setting>,
+    pub(crate) server: Option<Setting>,
+    pub(crate) account_id: Option<Setting>,
+    pub(crate) level: Option<Setting>,
+    pub(crate) concurrent_calls_limit: Option<Setting>,
+    pub(crate) ca_file: Option<Setting>,
 }
 
-/// What has no default.
-pub(super) struct RawCredentials {
-    pub client_id: Setting,
-    pub client_secret: SecretSource,
-    pub jwt: SecretSource,
+/// The settings without a default.
+pub(crate) struct RawCredentials {
+    pub(crate) client_id: Setting,
+    pub(crate) client_secret: SecretSource,
+    pub(crate) jwt: SecretSource,
 }
 
 impl Account {
-    /// Validates what was given.
-    pub(super) fn new(given: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
-        let RawAccount {
+    /// Validates the settings of an account.
+    pub(crate) fn new(raw: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
+        let name = match raw.name {
+            Some(name) => parse_name(name)?,
+            None => "default".to_owned(),
+        };
+        let server = match raw.server {
+            Some(server) => parse_server_url(&server)?,
+            None => parse_server_url(&Setting::new("RC_SERVER_URL", DEFAULT_SERVER))?,
+        };
+        let account_id = match raw.account_id {
+            Some(id) => parse_account_id(id)?,
+            None => "~".to_owned(),
+        };
+        let level = match raw.level {
+            Some(level) => parse_level(&level)?,
+            None => Level::Account,
+        };
+        let concurrent_calls_limit = match raw.concurrent_calls_limit {
+            Some(limit) => Some(parse_concurrent_calls_limit(&limit)?),
+            None => None,
+        };
+        let ca = match raw.ca_file {
+            Some(file) => Some(read_ca_bundle(&file)?),
+            None => None,
+        };
+        Ok(Self {
             name,
             server,
-            account_id: id,
-            level,
-            concurrent_calls_limit: limit,
-            ca_file,
-        } = given;
-        Ok(Self {
-            name: name.map_or(Ok("default".to_owned()), account_name)?,
-            server: server_url(
-                server.unwrap_or_else(|| Setting::new("RC_SERVER_URL", DEFAULT_SERVER)),
-            )?,
-            client_id: client_id(credentials.client_id)?,
+            client_id: parse_client_id(credentials.client_id)?,
             client_secret: credentials.client_secret,
             jwt: credentials.jwt,
-            account_id: id.map_or(Ok("~".to_owned()), account_id)?,
-            level: level.map_or(Ok(Level::Account), parse_level)?,
-            concurrent_calls_limit: limit.map(concurrent_calls_limit).transpose()?,
-            ca: ca_file.map(certificates).transpose()?,
+            account_id,
+            level,
+            concurrent_calls_limit,
+            ca,
         })
     }
 
-    /// Whether both are asked for the same calls: what is known by the one then holds for the other.
+    /// Returns whether both accounts list the same calls, so that a snapshot of one is valid for
+    /// the other.
     #[must_use]
     pub fn same_call_source(&self, other: &Self) -> bool {
         self.same_app(other) && self.account_id == other.account_id && self.level == other.level
     }
 
-    /// Whether both log in by the same app.
+    /// Returns whether both accounts log in with the same app.
     #[must_use]
     pub fn same_app(&self, other: &Self) -> bool {
         self.server == other.server && self.client_id == other.client_id
     }
 }
 
-/// A value of an account may be a secret in the wrong place, and no secret is so short.
-fn refused(setting: &Setting, accepted: &str) -> ConfigError {
-    match setting.value.len() {
-        ..=SHORT => setting.invalid(accepted),
-        _ => setting.invalid_redacted("the value is not accepted", accepted),
+/// Returns the error for an invalid value, which is repeated only if it is too short for a secret.
+fn invalid_short(setting: &Setting, expected: &str) -> ConfigError {
+    if setting.value.len() <= MAX_ECHOED_LEN {
+        setting.invalid(expected)
+    } else {
+        setting.invalid_redacted("invalid value", expected)
     }
 }
 
-/// The value may be a secret that was pasted in the wrong place, so it is not repeated.
-fn client_id(setting: Setting) -> Result<String, ConfigError> {
-    let fits = (1..=128).contains(&setting.value.len())
-        && setting
-            .value
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b':');
-    let accepted = "the client id of an app: letters, digits and -_.";
-    if fits {
-        Ok(setting.value)
-    } else {
-        Err(setting.invalid_redacted("not a client id", accepted))
+fn parse_client_id(setting: Setting) -> Result<String, ConfigError> {
+    let valid_char = |b: u8| b.is_ascii_graphic() && b != b':';
+    if (1..=128).contains(&setting.value.len()) && setting.value.bytes().all(valid_char) {
+        return Ok(setting.value);
     }
+    Err(setting.invalid_redacted(
+        "invalid client id",
+        "the client id of an app: letters, digits and -_.",
+    ))
 }
 
-fn account_name(setting: Setting) -> Result<String, ConfigError> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    let named = (1..=64).contains(&setting.value.len()) && setting.value.bytes().all(fits);
-    if named {
-        Ok(setting.value)
-    } else {
-        Err(refused(&setting, "1 to 64 letters, digits and _.-"))
+fn parse_name(setting: Setting) -> Result<String, ConfigError> {
+    let valid_char = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    if (1..=64).contains(&setting.value.len()) && setting.value.bytes().all(valid_char) {
+        return Ok(setting.value);
     }
+    Err(invalid_short(&setting, "1 to 64 letters, digits and _.-"))
 }
 
-/// The value may hold a password, so it is not repeated.
-fn server_url(setting: Setting) -> Result<Url, ConfigError> {
-    let accepted = "an origin such as https://platform.ringcentral.com";
-    let none = if setting.value.is_ascii() {
-        "not a URL"
-    } else {
-        "not a URL in ASCII, with its name in Punycode"
+/// Parses a URL; it may contain a password, so no error repeats it.
+fn parse_server_url(setting: &Setting) -> Result<Url, ConfigError> {
+    let invalid = |reason: &str| {
+        setting.invalid_redacted(reason, "an origin such as https://platform.ringcentral.com")
     };
-    let url = Url::parse(&setting.value).map_err(|_| setting.invalid_redacted(none, accepted))?;
+    let Ok(url) = Url::parse(&setting.value) else {
+        return Err(invalid(if setting.value.is_ascii() {
+            "not a URL"
+        } else {
+            "not an ASCII URL with a Punycode host name"
+        }));
+    };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(setting.invalid_redacted("a URL with a user or password in it", accepted));
+        return Err(invalid("the URL contains a user or password"));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(setting.invalid_redacted("neither http nor https", accepted));
+        return Err(invalid("not an http or https URL"));
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(setting.invalid_redacted("a URL with a path, query or fragment", accepted));
+        return Err(invalid("the URL has a path, query or fragment"));
     }
     Ok(url)
 }
 
-/// The value may be anything that was pasted by mistake, so it is not repeated.
-fn account_id(setting: Setting) -> Result<String, ConfigError> {
-    let digits = (1..=20).contains(&setting.value.len())
-        && setting.value.bytes().all(|b| b.is_ascii_digit());
-    match setting.value.as_str() {
-        "~" => Ok(setting.value),
-        _ if digits => Ok(setting.value),
-        _ => Err(setting.invalid_redacted(
-            "not an account id",
-            "~ (the account of the JWT) or 1 to 20 digits",
-        )),
+fn parse_account_id(setting: Setting) -> Result<String, ConfigError> {
+    let digits = setting.value.bytes().all(|b| b.is_ascii_digit());
+    if setting.value == "~" || (digits && (1..=20).contains(&setting.value.len())) {
+        return Ok(setting.value);
     }
+    Err(setting.invalid_redacted(
+        "invalid account id",
+        "~ (the account of the JWT) or 1 to 20 digits",
+    ))
 }
 
-fn parse_level(setting: Setting) -> Result<Level, ConfigError> {
-    match setting.value.as_str() {
-        "account" => Ok(Level::Account),
-        "extension" => Ok(Level::Extension),
-        _ => Err(refused(&setting, "account or extension")),
-    }
+fn parse_level(setting: &Setting) -> Result<Level, ConfigError> {
+    <Level as ValueEnum>::from_str(&setting.value, false)
+        .map_err(|_| invalid_short(setting, "account or extension"))
 }
 
-fn concurrent_calls_limit(setting: Setting) -> Result<u64, ConfigError> {
-    let limit = setting
-        .value
-        .parse()
-        .ok()
-        .filter(|limit| (1..=1_000_000).contains(limit));
-    limit.ok_or_else(|| refused(&setting, "a whole number from 1 to 1000000"))
+fn parse_concurrent_calls_limit(setting: &Setting) -> Result<u64, ConfigError> {
+    parse_count(&setting.value).map_err(|expected| invalid_short(setting, expected))
 }
 
-/// How many root certificates there are in PEM; none if one cannot be used.
-fn roots(pem: &[u8]) -> Option<usize> {
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        store.add(certificate.ok()?).ok()?;
-    }
-    Some(store.len())
-}
-
-fn certificates(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
-    let accepted = "a file of certificates in PEM form";
-    let pem = file::read(Path::new(&setting.value), MAX_BYTES).map_err(|error| match error {
-        FileError::Unreadable(error) => setting.invalid(&format!("{accepted} ({error})")),
-        error => setting.invalid(&format!("{accepted} ({error})")),
+/// Reads a file of certificates and checks that all of them can be used as roots.
+fn read_ca_bundle(setting: &Setting) -> Result<Arc<[u8]>, ConfigError> {
+    let path = Path::new(&setting.value);
+    let name = redact_path(path);
+    let invalid = |reason: String| setting.invalid_redacted(&reason, "certificates in PEM");
+    let pem = file::read(path, MAX_CERT_BYTES).map_err(|error| match error {
+        FileError::Unreadable(error) => invalid(format!("cannot read {name}: {error}")),
+        error => invalid(format!("{name}: {error}")),
     })?;
-    match roots(&pem) {
-        Some(0) => Err(setting.invalid(&format!("{accepted} (there is none in it)"))),
-        Some(_) => Ok(pem.into()),
-        None => Err(setting.invalid(&format!("{accepted} (one of them is none)"))),
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
+        if !added {
+            return Err(invalid(format!("{name} contains an invalid certificate")));
+        }
     }
+    if roots.is_empty() {
+        return Err(invalid(format!("{name} contains no certificate")));
+    }
+    Ok(pem.into())
 }

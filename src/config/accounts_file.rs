@@ -1,158 +1,160 @@
-//! `--config.file`: several accounts in YAML.
+//! The accounts of `--config.file`, in YAML.
 //!
-//! Owns: the keys of the file, that names are distinct, and that no two entries share a limit of the API. Reads the
-//! files that it names as far as it takes to see that they can be used. Refuses to know: what each value accepts
-//! (`account`), and which accounts run already.
+//! Names must be unique, and no two accounts may share a rate limit of the API. The files that an
+//! account names are read once, so that a wrong path is an error at the start.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::config::ConfigError;
 use crate::config::account::{Account, RawAccount, RawCredentials};
 use crate::config::setting::Setting;
-use crate::config::yaml::{Place, Section};
+use crate::config::yaml::{self, Located, Section, Text};
 use crate::file;
 use crate::secret::{Fingerprint, SecretSource};
 
-/// Room for some thousand accounts with comments; a larger file is a mistake.
+/// Enough for some thousand accounts with comments, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 const CLIENT_SECRET: &str = "the path of a file with the app's client secret";
 const JWT: &str = "the path of a file with the user's JWT";
 
-/// Reads the accounts of a file; at least one.
-///
-/// # Errors
-/// The first mistake that is found, by line and key path.
-pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
-    let place = complaint_place(file);
-    let wrong = |what: &str| {
-        ConfigError(format!(
-            "{place}: {what}; accepted is a file with accounts in YAML"
-        ))
-    };
-    let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
-    parse(&place, &text, file.parent().unwrap_or(Path::new("")))
+/// The whole file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Document {
+    accounts: Option<Vec<Located<Entry>>>,
 }
 
-/// What a complaint about this file begins with.
-pub fn complaint_place(file: &Path) -> String {
-    format!("--config.file: {}", file.display())
-}
-
-fn parse(place: &str, text: &str, folder: &Path) -> Result<Vec<Account>, ConfigError> {
-    let mut root = Section::parse(place, text)?;
-    let sections = root.sections("accounts")?;
-    root.end()?;
-    if sections.is_empty() {
-        return Err(ConfigError(format!(
-            "{place}: accounts: there are none; accepted is a list of at least one"
-        )));
-    }
-    let mut entries = Vec::new();
-    for section in sections {
-        entries.push(entry(section, folder)?);
-    }
-    distinct(&entries, "it has a name", |account| {
-        Some(account.name.clone())
-    })?;
-    distinct(
-        &entries,
-        "it has a server, client id and JWT, and so one limit,",
-        login,
-    )?;
-    Ok(share_certificates(
-        entries.into_iter().map(|entry| entry.account).collect(),
-    ))
-}
-
-/// An account and where it stands.
+/// An account in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct Entry {
-    place: Place,
+    name: Text,
+    server_url: Text,
+    client_id: Text,
+    client_secret_file: Text,
+    jwt_file: Text,
+    account_id: Text,
+    level: Text,
+    concurrent_calls_limit: Text,
+    ca_file: Text,
+}
+
+/// A validated account and its place in the file.
+struct LocatedAccount {
+    place: Section,
     account: Account,
 }
 
-/// What is missing is looked at after what is unknown: the one is often the other, spelled wrongly.
-fn entry(mut section: Section, folder: &Path) -> Result<Entry, ConfigError> {
-    let place = section.place();
-    let name = section.text("name")?;
-    let server = section.text("server_url")?;
-    let client_id = section.text("client_id")?;
-    let client_secret = section.text("client_secret_file")?;
-    let jwt = section.text("jwt_file")?;
-    let given = RawAccount {
-        name: None,
-        server,
-        account_id: section.text("account_id")?,
-        level: section.text("level")?,
-        concurrent_calls_limit: section.text("concurrent_calls_limit")?,
-        ca_file: section.text("ca_file")?.map(|file| beside(folder, file)),
+/// Reads the accounts of a file.
+///
+/// # Errors
+/// Returns an error for the first mistake, by line and key path, or if there is no account.
+pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
+    let prefix = format!("--config.file: {}", file.display());
+    let invalid =
+        |reason: &str| ConfigError(format!("{prefix}: {reason}: expected accounts in YAML"));
+    let bytes = file::read(file, MAX_BYTES).map_err(|error| invalid(&error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))?;
+    parse(&prefix, &text, file.parent().unwrap_or(Path::new("")))
+}
+
+fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigError> {
+    let document: Document = yaml::parse(prefix, text)?;
+    let mut accounts = Vec::new();
+    for (n, entry) in document.accounts.into_iter().flatten().enumerate() {
+        let place = Section {
+            file: prefix.to_owned(),
+            path: format!("accounts[{n}]"),
+            line: entry.line,
+        };
+        let account = parse_entry(entry.value, &place, dir)?;
+        accounts.push(LocatedAccount { place, account });
+    }
+    if accounts.is_empty() {
+        return Err(ConfigError(format!(
+            "{prefix}: accounts: the list is empty: expected at least one account"
+        )));
+    }
+    check_unique(&accounts, "name", |account| Some(account.name.clone()))?;
+    check_unique(&accounts, "server, client id and JWT", login_key)?;
+    let mut accounts = accounts
+        .into_iter()
+        .map(|located| located.account)
+        .collect();
+    dedup_ca_bundles(&mut accounts);
+    Ok(accounts)
+}
+
+fn parse_entry(entry: Entry, place: &Section, dir: &Path) -> Result<Account, ConfigError> {
+    let require = |key: &str, text: Text, expected: &str| {
+        place
+            .text(key, text)
+            .ok_or_else(|| place.invalid(&format!("{key} is missing: expected {expected}")))
     };
-    section.end()?;
-    let there = |setting: Option<Setting>, key: &str, accepted: &str| {
-        setting.ok_or_else(|| place.wrong(&format!("{key} is missing; accepted is {accepted}")))
-    };
-    let given = RawAccount {
-        name: Some(there(name, "name", "a name of its own")?),
-        ..given
+    let name = require("name", entry.name, "a unique name")?;
+    let client_id = require("client_id", entry.client_id, "the client id of an app")?;
+    let client_secret = require(
+        "client_secret_file",
+        entry.client_secret_file,
+        CLIENT_SECRET,
+    )?;
+    let jwt = require("jwt_file", entry.jwt_file, JWT)?;
+    let mut ca_file = place.text("ca_file", entry.ca_file);
+    if let Some(file) = &mut ca_file {
+        file.value = dir.join(&file.value).to_string_lossy().into_owned();
+    }
+    let raw = RawAccount {
+        name: Some(name),
+        server: place.text("server_url", entry.server_url),
+        account_id: place.text("account_id", entry.account_id),
+        level: place.text("level", entry.level),
+        concurrent_calls_limit: place.text("concurrent_calls_limit", entry.concurrent_calls_limit),
+        ca_file,
     };
     let credentials = RawCredentials {
-        client_id: there(client_id, "client_id", "the client id of an app")?,
-        client_secret: secret(
-            there(client_secret, "client_secret_file", CLIENT_SECRET)?,
-            CLIENT_SECRET,
-            folder,
-        )?,
-        jwt: secret(there(jwt, "jwt_file", JWT)?, JWT, folder)?,
+        client_id,
+        client_secret: secret(&client_secret, CLIENT_SECRET, dir)?,
+        jwt: secret(&jwt, JWT, dir)?,
     };
-    Ok(Entry {
-        account: Account::new(given, credentials)?,
-        place,
-    })
+    Account::new(raw, credentials)
 }
 
-/// The file is read once here, so that a wrong path is found at once.
-fn secret(setting: Setting, accepted: &str, folder: &Path) -> Result<SecretSource, ConfigError> {
-    let source = SecretSource::File(folder.join(&setting.value));
-    source
-        .read()
-        .map_err(|error| setting.invalid_redacted(&error.to_string(), accepted))?;
-    Ok(source)
-}
-
-/// Paths are relative to the file in which they stand.
-fn beside(folder: &Path, file: Setting) -> Setting {
-    let path = folder.join(&file.value);
-    Setting {
-        value: path.to_string_lossy().into_owned(),
-        ..file
+fn secret(setting: &Setting, expected: &str, dir: &Path) -> Result<SecretSource, ConfigError> {
+    let source = SecretSource::File(dir.join(&setting.value));
+    match source.read() {
+        Ok(_) => Ok(source),
+        Err(error) => Err(setting.invalid_redacted(&error.to_string(), expected)),
     }
 }
 
-/// No two entries may have the same of what `of` gives.
-fn distinct<T: Ord>(
-    entries: &[Entry],
-    what: &str,
-    of: impl Fn(&Account) -> Option<T>,
+/// Returns an error if two accounts have the same key.
+fn check_unique<K: Ord>(
+    accounts: &[LocatedAccount],
+    description: &str,
+    key: impl Fn(&Account) -> Option<K>,
 ) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
-    for entry in entries {
-        let Some(value) = of(&entry.account) else {
+    for LocatedAccount { place, account } in accounts {
+        let Some(key) = key(account) else {
             continue;
         };
-        if let Some(first) = seen.insert(value, &entry.place) {
-            return Err(entry.place.wrong(&format!(
-                "{what} that {} has too; accepted are distinct ones",
-                first.here()
+        if let Some(first) = seen.insert(key, place) {
+            return Err(place.invalid(&format!(
+                "same {description} as {} on line {}: expected a different one",
+                first.path, first.line
             )));
         }
     }
     Ok(())
 }
 
-/// By this RingCentral counts requests: two observers of one user and app would break the limit together.
-fn login(account: &Account) -> Option<(String, String, Fingerprint)> {
+/// Returns what RingCentral counts requests by: two accounts with the same key would exceed their
+/// common limit.
+fn login_key(account: &Account) -> Option<(String, String, Fingerprint)> {
     let jwt = account.jwt.read().ok()?;
     Some((
         account.server.to_string(),
@@ -161,17 +163,16 @@ fn login(account: &Account) -> Option<(String, String, Fingerprint)> {
     ))
 }
 
-/// Mostly all accounts name the same company's bundle, which may be large.
-fn share_certificates(mut accounts: Vec<Account>) -> Vec<Account> {
-    let mut known: Vec<Arc<[u8]>> = Vec::new();
-    for ca in accounts
-        .iter_mut()
-        .filter_map(|account| account.ca.as_mut())
-    {
-        match known.iter().find(|known| *known == ca) {
-            Some(known) => *ca = known.clone(),
-            None => known.push(ca.clone()),
+/// Shares equal CA bundles: most accounts name the bundle of the same company, which may be large.
+fn dedup_ca_bundles(accounts: &mut Vec<Account>) {
+    let mut bundles: Vec<Arc<[u8]>> = Vec::new();
+    for account in accounts {
+        let Some(ca) = &mut account.ca else {
+            continue;
+        };
+        match bundles.iter().find(|bundle| *bundle == ca) {
+            Some(bundle) => *ca = bundle.clone(),
+            None => bundles.push(ca.clone()),
         }
     }
-    accounts
 }

@@ -1,29 +1,29 @@
-//! What the program needs, from what the user typed.
+//! The validated configuration, and the flags that it consists of.
 //!
-//! Owns: the validated configuration, and one line for each mistake in it that names the flag or variable, what is
-//! wrong, and what is accepted. Refuses to know: what the values are used for. `setting` finds a value and reports
-//! on it, `account` and this file say which values there are. `flags` and `accounts_file` give accounts, `web` has the file
-//! of `--web.config.file`, `yaml` reads such files.
+//! Every mistake is one line that names the flag, variable or key, what is wrong, and what is
+//! expected.
 
 mod account;
 mod accounts_file;
 mod flags;
-mod setting;
+pub(crate) mod setting;
 pub mod web;
 mod yaml;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{Account, Level};
 pub use accounts_file::read_accounts;
-use flags::Flags;
-use jiff::Timestamp;
-use setting::{DURATION, Setting, Variables};
+use clap::{ArgMatches, Args, ValueEnum};
+pub use flags::AccountArgs;
+use jiff::{SignedDuration, Timestamp};
+use setting::{
+    ParseResult, Setting, parse_count, parse_duration, parse_listen_address, parse_path,
+    parse_positive_duration,
+};
 
 use crate::calls::ExtensionLabel;
-use crate::cli::{ServeArgs, SettingsArgs};
 use crate::clock::Moment;
 
 /// The whole configuration.
@@ -31,94 +31,159 @@ use crate::clock::Moment;
 pub struct Config {
     /// The accounts, in the order of their file.
     pub accounts: Vec<Account>,
-    /// `--config.file`, which gave them; none where flags and variables did.
+    /// The file of `--config.file`, if the accounts come from one.
     pub accounts_file: Option<PathBuf>,
-    /// Everything else.
+    /// Everything that is not about an account.
     pub settings: Settings,
 }
 
-/// What is not about an account.
-#[derive(Clone, Debug)]
+/// The flags that are not about an account.
+#[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Our own HTTP.
+    /// The HTTP server.
+    #[command(flatten)]
     pub web: Web,
-    /// When to fetch and how long to show it.
-    pub scrape: Scrape,
-    /// What to show.
+    /// The metrics.
+    #[command(flatten)]
     pub metrics: Metrics,
-    /// What is written down.
+    /// The fetches.
+    #[command(flatten)]
+    pub scrape: Scrape,
+    /// The log.
+    #[command(flatten)]
     pub log: Log,
-    /// How long we wait for the API; no flag changes it.
+    /// The timeouts of API requests; no flag changes them.
+    #[arg(skip)]
     pub timeouts: Timeouts,
 }
 
-/// Our own HTTP.
-#[derive(Clone, Debug)]
+/// The flags of the HTTP server.
+#[derive(Args, Clone, Debug)]
 pub struct Web {
-    /// `--web.listen-address`: `HOST:PORT`, without a host all interfaces.
+    /// Address to listen on, repeatable; without a host all interfaces
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":10072",
+        value_parser = parse_listen_address
+    )]
     pub listen_addresses: Vec<String>,
-    /// `--web.telemetry-path`.
+    /// Path of the metrics
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics",
+        value_parser = parse_telemetry_path
+    )]
     pub telemetry_path: String,
-    /// `--web.config.file`.
+    /// File with TLS, basic auth and headers, as in Prometheus' exporter-toolkit [default: plain
+    /// HTTP, no authentication]
+    #[arg(long = "web.config.file", value_name = "FILE", value_parser = parse_path)]
     pub config_file: Option<PathBuf>,
-    /// `--web.enable-lifecycle`.
+    /// Allow POST /-/reload to reload the files; SIGHUP always does
+    #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
 }
 
-/// When to fetch and how long to show it.
-#[derive(Clone, Copy, Debug)]
-pub struct Scrape {
-    /// `--scrape.min-interval`; zero for `auto`.
-    pub min_interval: Duration,
-    /// `--scrape.timeout-offset`.
-    pub timeout_offset: Duration,
-    /// `--scrape.max-age`.
-    pub max_age: Duration,
-}
-
-/// What to show.
-#[derive(Clone, Copy, Debug)]
+/// The flags of the metrics.
+#[derive(Args, Clone, Copy, Debug)]
 pub struct Metrics {
-    /// `--metrics.extension-label`.
+    /// Value of the label `extension`: number, id or off
+    #[arg(
+        long = "metrics.extension-label",
+        value_name = "number|id|off",
+        default_value = "number",
+        value_parser = parse_extension_label
+    )]
     pub extension_label: ExtensionLabel,
-    /// `--metrics.extension-info`.
+    /// Export names, types and states of extensions, which are personal data
+    #[arg(long = "metrics.extension-info")]
     pub extension_info: bool,
-    /// `--metrics.extension-calls`.
+    /// Count ended calls by extension
+    #[arg(long = "metrics.extension-calls")]
     pub extension_calls: bool,
-    /// `--metrics.max-extensions`.
+    /// Maximum number of distinct values of the label `extension`; later ones become `other`
+    #[arg(
+        long = "metrics.max-extensions",
+        value_name = "NUMBER",
+        default_value = "10000",
+        value_parser = parse_count::<usize>
+    )]
     pub max_extensions: usize,
 }
 
-/// What is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The flags of the fetches.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Scrape {
+    /// Minimum time between two fetches; auto is as short as the API's rate limit allows
+    #[arg(
+        long = "scrape.min-interval",
+        value_name = "DURATION",
+        default_value = "auto",
+        value_parser = parse_min_interval
+    )]
+    pub min_interval: Duration,
+    /// Time by which a scrape is answered before Prometheus' timeout
+    #[arg(
+        long = "scrape.timeout-offset",
+        value_name = "DURATION",
+        default_value = "500ms",
+        value_parser = parse_duration
+    )]
+    pub timeout_offset: Duration,
+    /// Maximum age of the last snapshot that is shown while fetches fail
+    #[arg(
+        long = "scrape.max-age",
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = parse_positive_duration
+    )]
+    pub max_age: Duration,
+}
+
+/// The flags of the log.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// `--log.level`.
+    /// Minimum level of log messages: error, warn, info, debug or trace
+    #[arg(
+        id = "log.level",
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        value_parser = parse_log_level
+    )]
     pub level: tracing::Level,
-    /// `--log.format`.
+    /// Format of log messages: logfmt or json
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        hide_possible_values = true
+    )]
     pub format: LogFormat,
 }
 
-/// `--log.format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The format of log messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// `key=value` pairs.
     Logfmt,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// How long we wait for what. No flag changes it; tests do.
+/// The timeouts of API requests. No flag changes them; tests do.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// One request, from sending to the last byte of its reply, redirects included.
+    /// One request, from sending to the last byte of its response, redirects included: 10 s.
     pub request: Duration,
-    /// All pages of one walk.
+    /// All pages of one fetch: 30 s.
     pub fetch: Duration,
-    /// Giving the token back at the end.
+    /// The revocation of the token at shutdown: 2 s.
     pub revoke: Duration,
-    /// After the first refused login; doubled by each further one.
+    /// The wait after the first refused login, doubled by each further one: 60 s.
     pub login_backoff_min: Duration,
-    /// The longest wait after refused logins.
+    /// The longest wait after refused logins: 15 min.
     pub login_backoff_max: Duration,
 }
 
@@ -134,17 +199,17 @@ impl Default for Timeouts {
     }
 }
 
-/// How reading the configuration went.
+/// The result of the last configuration reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReloadStatus {
-    /// Whether it went well the last time.
+    /// Whether the last reload succeeded.
     pub last_reload_successful: bool,
-    /// When it last went well.
+    /// The time of the last successful reload.
     pub last_success: Timestamp,
 }
 
 impl ReloadStatus {
-    /// Read well at this moment.
+    /// Returns the status of a configuration that was loaded at `now`.
     #[must_use]
     pub fn loaded_at(now: Moment) -> Self {
         Self {
@@ -154,196 +219,107 @@ impl ReloadStatus {
     }
 }
 
-/// A mistake in the configuration: one line.
+/// A configuration mistake, in one line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
 impl Config {
-    /// Validates flags and variables; `variable` looks one up in the environment.
+    /// Validates the configuration; `account_flags` are the parsed [`AccountArgs`].
     ///
     /// # Errors
-    /// The first mistake that is found.
+    /// Returns an error for the first mistake.
     pub fn new(
-        args: &ServeArgs,
-        variable: &dyn Fn(&str) -> Option<OsString>,
+        account_flags: &ArgMatches,
+        accounts_file: Option<PathBuf>,
+        settings: Settings,
     ) -> Result<Self, ConfigError> {
-        let flags = Flags {
-            args: &args.account,
-            variables: Variables(variable),
-        };
-        let file = args
-            .accounts_file
-            .as_deref()
-            .filter(|file| !file.is_empty())
-            .map(PathBuf::from);
-        let accounts = match &file {
-            None => vec![flags.account()?],
+        let accounts_file = accounts_file.filter(|file| !file.as_os_str().is_empty());
+        let accounts = match &accounts_file {
             Some(file) => {
-                flags.none_beside(file)?;
+                flags::reject_account_flags(account_flags, file)?;
                 read_accounts(file)?
             }
+            None => vec![flags::account(account_flags)?],
         };
         Ok(Self {
             accounts,
-            accounts_file: file,
-            settings: Settings::new(&args.common)?,
+            accounts_file,
+            settings: settings.validate()?,
         })
     }
 }
 
 impl Settings {
-    /// Validates the flags that are not about an account.
+    /// Checks the rules across flags.
     ///
     /// # Errors
-    /// The first mistake that is found.
-    pub fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
-        Ok(Self {
-            web: Web::new(args)?,
-            scrape: Scrape::new(args)?,
-            metrics: Metrics::new(args)?,
-            log: Log::new(args)?,
-            timeouts: Timeouts::default(),
-        })
-    }
-}
-
-impl Web {
-    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
-        let path = Setting::new("--web.telemetry-path", &args.telemetry_path);
-        let accepted = "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...";
-        let plain = path.value.starts_with('/')
-            && path
-                .value
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
-        let taken = path.value.starts_with("/-/")
-            || ["/", "/sd", "/healthz", "/readyz"].contains(&path.value.as_str());
-        if !plain || taken {
-            return Err(path.invalid(accepted));
+    /// Returns an error for the first mistake.
+    pub fn validate(mut self) -> Result<Self, ConfigError> {
+        self.web.config_file = self
+            .web
+            .config_file
+            .filter(|file| !file.as_os_str().is_empty());
+        let Scrape {
+            min_interval,
+            max_age,
+            ..
+        } = self.scrape;
+        if min_interval >= max_age {
+            let value = display_duration(min_interval);
+            let max_age = display_duration(max_age);
+            return Err(
+                Setting::new("--scrape.min-interval", &value).invalid(&format!(
+                    "auto, or less than --scrape.max-age, which is {max_age}"
+                )),
+            );
         }
-        let addresses = args.listen_address.iter();
-        let listen = addresses
-            .map(|address| listen_address("--web.listen-address", address))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            listen_addresses: if listen.is_empty() {
-                vec![":10072".to_owned()]
-            } else {
-                listen
-            },
-            telemetry_path: path.value,
-            config_file: args
-                .web_config_file
-                .as_deref()
-                .filter(|file| !file.is_empty())
-                .map(PathBuf::from),
-            enable_lifecycle: args.enable_lifecycle,
-        })
-    }
-}
-
-impl Scrape {
-    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
-        let min_interval = Setting::new("--scrape.min-interval", &args.min_interval);
-        let scrape = Self {
-            min_interval: match args.min_interval.as_str() {
-                "auto" => Duration::ZERO,
-                _ => {
-                    min_interval.duration("auto, or a duration above 0 such as 500ms, 10s or 2m")?
-                }
-            },
-            timeout_offset: Setting::new("--scrape.timeout-offset", &args.timeout_offset)
-                .any_duration("a duration such as 500ms or 1s")?,
-            max_age: Setting::new("--scrape.max-age", &args.max_age).duration(DURATION)?,
-        };
-        if scrape.min_interval >= scrape.max_age {
-            return Err(min_interval.invalid(&format!(
-                "auto, or less than --scrape.max-age, which is {}",
-                args.max_age
-            )));
-        }
-        Ok(scrape)
-    }
-}
-
-impl Metrics {
-    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
-        let label = Setting::new("--metrics.extension-label", &args.extension_label);
-        let most = Setting::new("--metrics.max-extensions", &args.max_extensions);
-        let max_extensions = most
-            .value
-            .parse()
-            .ok()
-            .filter(|most| (1..=1_000_000).contains(most));
-        let metrics = Self {
-            extension_label: extension_label(&label)?,
-            extension_info: args.extension_info,
-            extension_calls: args.extension_calls,
-            max_extensions: max_extensions
-                .ok_or_else(|| most.invalid("a whole number from 1 to 1000000"))?,
-        };
-        let nameless = metrics.extension_label == ExtensionLabel::Off;
-        if nameless && (metrics.extension_info || metrics.extension_calls) {
-            return Err(label.invalid(
-                "number or id beside --metrics.extension-info and --metrics.extension-calls",
+        let label_off = self.metrics.extension_label == ExtensionLabel::Off;
+        if label_off && (self.metrics.extension_info || self.metrics.extension_calls) {
+            return Err(Setting::new("--metrics.extension-label", "off").invalid(
+                "number or id with --metrics.extension-info or --metrics.extension-calls",
             ));
         }
-        Ok(metrics)
+        Ok(self)
     }
 }
 
-impl Log {
-    fn new(args: &SettingsArgs) -> Result<Self, ConfigError> {
-        let level = Setting::new("--log.level", &args.log_level);
-        let format = Setting::new("--log.format", &args.log_format);
-        Ok(Self {
-            level: level
-                .value
-                .parse()
-                .map_err(|_| level.invalid("error, warn, info, debug or trace"))?,
-            format: match format.value.as_str() {
-                "logfmt" => LogFormat::Logfmt,
-                "json" => LogFormat::Json,
-                _ => return Err(format.invalid("logfmt or json")),
-            },
-        })
+fn display_duration(duration: Duration) -> String {
+    match SignedDuration::try_from(duration) {
+        Ok(duration) => format!("{duration:#}"),
+        Err(_) => format!("{duration:?}"),
     }
 }
 
-fn extension_label(setting: &Setting) -> Result<ExtensionLabel, ConfigError> {
-    match setting.value.as_str() {
+fn parse_telemetry_path(text: &str) -> ParseResult<String> {
+    let valid_chars = |b: u8| b.is_ascii_graphic() && !b"?#".contains(&b);
+    let reserved = ["/", "/sd", "/healthz", "/readyz"].contains(&text) || text.starts_with("/-/");
+    if !text.starts_with('/') || !text.bytes().all(valid_chars) || reserved {
+        return Err(
+            "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_extension_label(text: &str) -> ParseResult<ExtensionLabel> {
+    match text {
         "number" => Ok(ExtensionLabel::Number),
         "id" => Ok(ExtensionLabel::Id),
         "off" => Ok(ExtensionLabel::Off),
-        _ => Err(setting.invalid("number, id or off")),
+        _ => Err("number, id or off"),
     }
 }
 
-/// Checks the form of an address to listen on: `HOST:PORT`, or `:PORT` for all interfaces.
-///
-/// # Errors
-/// When it has no port that is a number.
-pub fn listen_address(flag: &str, value: &str) -> Result<String, ConfigError> {
-    let port = value.rsplit_once(':').and_then(|(host, port)| {
-        let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
-        (!bare_v6).then(|| port.parse::<u16>().ok())?
-    });
-    match port {
-        Some(_) => Ok(value.to_owned()),
-        None => {
-            Err(Setting::new(flag, value).invalid("HOST:PORT or :PORT, an IPv6 host in brackets"))
-        }
+fn parse_min_interval(text: &str) -> ParseResult<Duration> {
+    if text == "auto" {
+        return Ok(Duration::ZERO);
     }
+    parse_positive_duration(text)
+        .map_err(|_| "auto, or a duration above 0 such as 500ms, 10s or 2m")
 }
 
-/// `--demo.seed`.
-///
-/// # Errors
-/// When it is no whole number.
-pub fn demo_seed(value: &str) -> Result<u64, ConfigError> {
-    let seed = Setting::new("--demo.seed", value);
-    seed.value
-        .parse()
-        .map_err(|_| seed.invalid("a whole number from 0 to 18446744073709551615"))
+fn parse_log_level(text: &str) -> ParseResult<tracing::Level> {
+    text.parse()
+        .map_err(|_| "error, warn, info, debug or trace")
 }

@@ -1,105 +1,108 @@
-//! One value and where it was given, so that a mistake can name the place.
-//!
-//! Owns: flags before variables, an empty variable as none, and the one form of a complaint.
+//! A configuration value with its origin, and the parsers that flags, variables and files share.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::config::ConfigError;
 
-/// What most durations accept.
-pub const DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
-/// The longest duration; longer ones are typing mistakes.
-const DURATION_MOST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longer values may be secrets in the wrong place: every JWT is longer, and hardly anything else is.
-const LONGEST_SHOWN: usize = 64;
+/// Longer durations are typing mistakes.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer values may be secrets in the wrong place, in bytes: every JWT is longer, and few other
+/// values are.
+pub(crate) const MAX_ECHOED_LEN: usize = 64;
+const POSITIVE_DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
+const COUNT: &str = "a whole number from 1 to 1000000";
 
-/// The environment.
-pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
+/// The value, or what is expected instead.
+pub(crate) type ParseResult<T> = Result<T, &'static str>;
 
-/// A value, with the flag or variable that gave it.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    pub origin: String,
-    pub value: String,
-}
-
-impl Variables<'_> {
-    /// A variable; an empty one counts as unset.
-    pub fn get(&self, name: &str) -> Result<Option<Setting>, ConfigError> {
-        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else {
-            return Ok(None);
-        };
-        match value.into_string() {
-            Ok(value) => Ok(Some(Setting::new(name, &value))),
-            Err(_) => Err(ConfigError(format!(
-                "{name}: not UTF-8; accepted is text in UTF-8"
-            ))),
-        }
-    }
-
-    /// The flag, else the variable.
-    pub fn or_flag(
-        &self,
-        flag: &str,
-        value: Option<&String>,
-        variable: &str,
-    ) -> Result<Option<Setting>, ConfigError> {
-        match value {
-            Some(value) => Ok(Some(Setting::new(flag, value))),
-            None => self.get(variable),
-        }
-    }
+/// A value with its origin: a flag, a variable, or a key with its file and line.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub(crate) origin: String,
+    pub(crate) value: String,
 }
 
 impl Setting {
-    pub fn new(name: &str, value: &str) -> Self {
+    pub(crate) fn new(origin: &str, value: &str) -> Self {
         Self {
-            origin: name.to_owned(),
+            origin: origin.to_owned(),
             value: value.to_owned(),
         }
     }
 
-    /// The complaint: where, what, and what is accepted. A long value is not repeated.
-    pub fn invalid(&self, accepted: &str) -> ConfigError {
-        let value = match self.value.len() {
-            ..=LONGEST_SHOWN => format!("{:?}", self.value),
-            length => format!("a value of {length} bytes"),
-        };
-        ConfigError(format!(
-            "{}: {value} is not accepted; accepted is {accepted}",
-            self.origin
-        ))
+    /// Parses the value; the error repeats it.
+    pub(crate) fn parse<T>(&self, parser: fn(&str) -> ParseResult<T>) -> Result<T, ConfigError> {
+        parser(&self.value).map_err(|expected| self.invalid(expected))
     }
 
-    /// The same for a value that may hold a secret.
-    pub fn invalid_redacted(&self, what: &str, accepted: &str) -> ConfigError {
-        ConfigError(format!("{}: {what}; accepted is {accepted}", self.origin))
-    }
-
-    /// A duration above zero.
-    pub fn duration(&self, accepted: &str) -> Result<Duration, ConfigError> {
-        let duration = self.any_duration(accepted)?;
-        if duration.is_zero() {
-            Err(self.invalid(accepted))
-        } else {
-            Ok(duration)
+    /// Returns the error for an invalid value, which is repeated unless it is long.
+    pub(crate) fn invalid(&self, expected: &str) -> ConfigError {
+        match self.value.len() {
+            ..=MAX_ECHOED_LEN => {
+                self.invalid_redacted(&format!("invalid value {:?}", self.value), expected)
+            }
+            len => self.invalid_redacted(&format!("invalid value of {len} bytes"), expected),
         }
     }
 
-    /// A duration, zero included. A bare number has no unit, and so is none.
-    pub fn any_duration(&self, accepted: &str) -> Result<Duration, ConfigError> {
-        let has_unit = self.value.ends_with(|c: char| c.is_ascii_lowercase());
-        let parsed = self
-            .value
-            .parse::<SignedDuration>()
-            .ok()
-            .filter(|_| has_unit);
-        let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
-        duration
-            .filter(|duration| *duration <= DURATION_MOST)
-            .ok_or_else(|| self.invalid(accepted))
+    /// Returns the error for a value that may be a secret and is not repeated.
+    pub(crate) fn invalid_redacted(&self, reason: &str, expected: &str) -> ConfigError {
+        ConfigError(format!("{}: {reason}: expected {expected}", self.origin))
     }
+}
+
+/// Parses a duration above zero.
+pub(crate) fn parse_positive_duration(text: &str) -> ParseResult<Duration> {
+    match parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(POSITIVE_DURATION),
+    }
+}
+
+/// Parses a duration with its unit, such as `500ms`; zero is valid.
+pub(crate) fn parse_duration(text: &str) -> ParseResult<Duration> {
+    const EXPECTED: &str = "a duration such as 500ms or 1s";
+    let has_unit = text.ends_with(|c: char| c.is_ascii_lowercase());
+    let signed: SignedDuration = text.parse().map_err(|_| EXPECTED)?;
+    match Duration::try_from(signed) {
+        Ok(duration) if has_unit && duration <= MAX_DURATION => Ok(duration),
+        _ => Err(EXPECTED),
+    }
+}
+
+/// Parses a whole number from 1 to 1,000,000.
+pub(crate) fn parse_count<T: TryFrom<u32>>(text: &str) -> ParseResult<T> {
+    match text.parse() {
+        Ok(count @ 1..=1_000_000) => T::try_from(count).map_err(|_| COUNT),
+        _ => Err(COUNT),
+    }
+}
+
+/// Parses a boolean in one of the spellings of YAML 1.2.
+pub(crate) fn parse_bool(text: &str) -> ParseResult<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("true or false"),
+    }
+}
+
+/// Parses `HOST:PORT`, or `:PORT` for all interfaces.
+pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
+    const EXPECTED: &str = "HOST:PORT or :PORT, with an IPv6 host in brackets";
+    let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if port.parse::<u16>().is_err() || (host.contains(':') && !bracketed) {
+        return Err(EXPECTED);
+    }
+    Ok(text.to_owned())
+}
+
+/// Returns the path as written; clap's own parser rejects an empty one, which counts as absent
+/// here.
+pub(crate) fn parse_path(text: &str) -> ParseResult<PathBuf> {
+    Ok(PathBuf::from(text))
 }

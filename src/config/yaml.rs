@@ -1,374 +1,187 @@
-//! A YAML file as keys, values and lines.
+//! YAML files whose errors name the file, the line and the key path.
 //!
-//! Owns: that a mistake names its file, line and key path, that a key which nobody asked for is a mistake, and that no
-//! value is repeated unless the one who asked for it wants that. Refuses to know: which keys there are.
+//! No error repeats a value or a key that may be a secret, so the parser's own messages are not
+//! used.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
+use serde_saphyr::{Error, Spanned};
 
 use crate::config::ConfigError;
-use crate::config::setting::Setting;
+use crate::config::setting::{MAX_ECHOED_LEN, Setting};
 
-/// A mapping, of which keys are taken one by one.
-pub struct Section {
-    place: Place,
-    entries: Entries,
-    known: Vec<&'static str>,
+/// A value with its line. The default, with line 0, is a key that is absent.
+#[derive(Default, PartialEq)]
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) line: u64,
 }
 
-/// Where something stands.
+/// A scalar as it is written, such as `0042` or `yes`.
+pub(crate) type Text = Located<Option<String>>;
+/// A list of scalars.
+pub(crate) type List = Located<Option<Vec<Located<String>>>>;
+/// A mapping with arbitrary keys.
+pub(crate) type TextMap = Located<Option<BTreeMap<String, Text>>>;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::deserialize(deserializer)?;
+        Ok(Self {
+            value: spanned.value,
+            line: spanned.referenced.line(),
+        })
+    }
+}
+
+/// The place of a mapping in a file.
 #[derive(Clone)]
-pub struct Place {
-    file: String,
-    /// None for the whole file, and for what is not there.
-    line: Option<u64>,
-    /// Empty, or a path that ends with a dot.
-    path: String,
-}
-
-type Entries = Vec<(Spanned<String>, Spanned<Value>)>;
-
-enum Value {
-    Nothing,
-    Scalar(String),
-    /// What YAML takes for a number or a truth; only while it is read.
-    Typed(String),
-    List(Vec<Spanned<Value>>),
-    Map(Entries),
+pub(crate) struct Section {
+    /// The start of every error, which names the file.
+    pub(crate) file: String,
+    /// The key path, empty for the whole file.
+    pub(crate) path: String,
+    pub(crate) line: u64,
 }
 
 impl Section {
-    /// Reads a document, which is a mapping or empty. `file` is what complaints begin with.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let place = Place {
-            file: file.to_owned(),
-            line: None,
-            path: String::new(),
-        };
-        let section = |entries| Self {
-            place,
-            entries,
-            known: Vec::new(),
-        };
-        let mut root: Spanned<Value> = match serde_saphyr::from_str(text) {
-            Ok(root) => root,
-            Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => {
-                return Ok(section(Vec::new()));
-            }
-            Err(error) => return Err(not_yaml(file, &error)),
-        };
-        as_written(&mut root, text);
-        match root.value {
-            Value::Nothing => Ok(section(Vec::new())),
-            Value::Map(entries) => Ok(section(entries)),
-            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(ConfigError(format!(
-                "{file}: no keys; accepted is a mapping in YAML"
-            ))),
-        }
-    }
-
-    /// Whether nothing is left in it.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// A text; without a value, or with an empty one, it counts as left out.
-    pub fn text(&mut self, key: &'static str) -> Result<Option<Setting>, ConfigError> {
-        let Some((place, value)) = self.take(key) else {
-            return Ok(None);
-        };
-        match value.value {
-            Value::Nothing => Ok(None),
-            Value::Scalar(value) => {
-                Ok(Some(place.setting(value)).filter(|setting| !setting.value.is_empty()))
-            }
-            Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
-        }
-    }
-
-    /// `true` or `false`.
-    pub fn switch(&mut self, key: &'static str, unsaid: bool) -> Result<bool, ConfigError> {
-        match self.text(key)? {
-            None => Ok(unsaid),
-            Some(setting) => setting
-                .value
-                .parse()
-                .map_err(|_| setting.invalid("true or false")),
-        }
-    }
-
-    /// A list of texts.
-    pub fn list(&mut self, key: &'static str) -> Result<Vec<Setting>, ConfigError> {
-        self.items(key, |item, place| match item {
-            Value::Scalar(value) => Ok(place.setting(value)),
-            Value::Nothing | Value::Typed(_) | Value::List(_) | Value::Map(_) => {
-                Err(place.accepts("one value"))
-            }
-        })
-    }
-
-    /// A list of mappings.
-    pub fn sections(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
-        self.items(key, |item, place| match item {
-            Value::Map(entries) => Ok(Self {
-                place,
-                entries,
-                known: Vec::new(),
-            }),
-            Value::Nothing | Value::Scalar(_) | Value::Typed(_) | Value::List(_) => {
-                Err(place.accepts("a mapping"))
-            }
-        })
-    }
-
-    fn items<T>(
-        &mut self,
-        key: &'static str,
-        read: impl Fn(Value, Place) -> Result<T, ConfigError>,
-    ) -> Result<Vec<T>, ConfigError> {
-        let Some((place, value)) = self.take(key) else {
-            return Ok(Vec::new());
-        };
-        let items = match value.value {
-            Value::Nothing => return Ok(Vec::new()),
-            Value::List(items) => items,
-            Value::Scalar(_) | Value::Typed(_) | Value::Map(_) => {
-                return Err(place.accepts("a list"));
-            }
-        };
-        let place = |n: usize, line| self.place.inner(&format!("{key}[{n}]"), line);
-        let items = items.into_iter().enumerate();
-        items
-            .map(|(n, item)| read(item.value, place(n, item.referenced.line())))
-            .collect()
-    }
-
-    /// A mapping inside; one that is left out is empty.
-    pub fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
-        let absent = Place {
-            line: None,
-            ..self.place.inner(key, 0)
-        };
-        let (place, value) = self
-            .take(key)
-            .map_or((absent, Value::Nothing), |(place, value)| {
-                (place, value.value)
-            });
-        match value {
-            Value::Nothing => Ok(Self {
-                place,
-                entries: Vec::new(),
-                known: Vec::new(),
-            }),
-            Value::Map(entries) => Ok(Self {
-                place,
-                entries,
-                known: Vec::new(),
-            }),
-            Value::Scalar(_) | Value::Typed(_) | Value::List(_) => Err(place.accepts("a mapping")),
-        }
-    }
-
-    /// All keys and their texts, where the keys are the user's own.
-    pub fn texts(self) -> Result<Vec<(String, Setting)>, ConfigError> {
-        let text = |(key, value): &(Spanned<String>, Spanned<Value>)| {
-            let place = self.place_of(key);
-            match &value.value {
-                Value::Scalar(text) => Ok((key.value.clone(), place.setting(text.clone()))),
-                Value::Nothing => Ok((key.value.clone(), place.setting(String::new()))),
-                Value::Typed(_) | Value::List(_) | Value::Map(_) => Err(place.accepts("one value")),
-            }
-        };
-        self.entries.iter().map(text).collect()
-    }
-
-    /// Nothing more is asked for: a key that is left is a mistake.
-    pub fn end(self) -> Result<(), ConfigError> {
-        let Some((key, _)) = self.entries.first() else {
-            return Ok(());
-        };
-        let known = self.known.join(", ");
-        Err(self
-            .place_of(key)
-            .wrong(&format!("there is no such key; accepted are {known}")))
-    }
-
-    /// A complaint about the whole.
-    pub fn wrong(&self, what: &str) -> ConfigError {
-        self.place.wrong(what)
-    }
-
-    /// Where it stands.
-    pub fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn take(&mut self, key: &'static str) -> Option<(Place, Spanned<Value>)> {
-        self.known.push(key);
-        let at = self
-            .entries
-            .iter()
-            .position(|(present, _)| present.value == key)?;
-        let (present, value) = self.entries.remove(at);
-        Some((self.place_of(&present), value))
-    }
-
-    fn place_of(&self, key: &Spanned<String>) -> Place {
-        self.place.inner(shown(&key.value), key.referenced.line())
-    }
-}
-
-impl Place {
-    /// A complaint about what stands there.
-    pub fn wrong(&self, what: &str) -> ConfigError {
-        ConfigError(format!("{self}: {what}"))
-    }
-
-    /// The place for somebody who knows which file it is.
-    pub fn here(&self) -> String {
-        let line = self
-            .line
-            .map_or(String::new(), |line| format!(" on line {line}"));
-        format!("{}{line}", self.path.trim_end_matches('.'))
-    }
-
-    fn inner(&self, key: &str, line: u64) -> Self {
+    /// Returns the place of a value under a key of this mapping.
+    pub(crate) fn child(&self, key: &str, line: u64) -> Self {
         Self {
             file: self.file.clone(),
-            line: Some(line),
-            path: format!("{}{key}.", self.path),
+            path: join(&self.path, key),
+            line,
         }
+    }
+
+    /// Returns a scalar; an empty one counts as absent.
+    pub(crate) fn text(&self, key: &str, text: Text) -> Option<Setting> {
+        let value = text.value.filter(|value| !value.is_empty())?;
+        Some(self.child(key, text.line).setting(value))
+    }
+
+    /// Returns the items of a list.
+    pub(crate) fn list(&self, key: &str, list: List) -> Vec<Setting> {
+        let mut settings = Vec::new();
+        for (n, item) in list.value.unwrap_or_default().into_iter().enumerate() {
+            let place = self.child(&format!("{key}[{n}]"), item.line);
+            settings.push(place.setting(item.value));
+        }
+        settings
+    }
+
+    /// Returns the keys and values of a mapping with arbitrary keys; a value that is absent is
+    /// empty.
+    pub(crate) fn entries(&self, key: &str, map: TextMap) -> Vec<(String, Setting)> {
+        let section = self.child(key, map.line);
+        let mut entries = Vec::new();
+        for (key, text) in map.value.unwrap_or_default() {
+            let place = section.child(&key, text.line);
+            entries.push((key, place.setting(text.value.unwrap_or_default())));
+        }
+        entries
+    }
+
+    /// Returns an error about the mapping as a whole.
+    pub(crate) fn invalid(&self, reason: &str) -> ConfigError {
+        ConfigError(format!("{}: {reason}", self.origin()))
     }
 
     fn setting(&self, value: String) -> Setting {
         Setting {
-            origin: self.to_string(),
+            origin: self.origin(),
             value,
         }
     }
 
-    fn accepts(&self, accepted: &str) -> ConfigError {
-        self.wrong(&format!("accepted is {accepted}"))
+    fn origin(&self) -> String {
+        let line = match self.line {
+            0 => String::new(),
+            line => format!(" line {line}"),
+        };
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        format!("{}{line}{separator}{}", self.file, self.path)
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self
-            .line
-            .map_or(String::new(), |line| format!(" line {line}"));
-        write!(
-            f,
-            "{}{line}: {}",
-            self.file,
-            self.path.trim_end_matches('.')
-        )
-    }
-}
-
-/// To YAML `0042` is 42 and `yes` is true. Here every value is a text, as it was written.
-fn as_written(value: &mut Spanned<Value>, text: &str) {
-    let span = value.defined.span();
-    let source = span
-        .byte_offset()
-        .zip(span.byte_len())
-        .and_then(|(start, length)| {
-            let start = usize::try_from(start).ok()?;
-            text.get(start..start + usize::try_from(length).ok()?)
-        });
-    match &mut value.value {
-        Value::Nothing | Value::Scalar(_) => {}
-        Value::Typed(read) => {
-            value.value = Value::Scalar(source.map_or(std::mem::take(read), str::to_owned))
+/// Parses a document, which is a mapping or empty. `file` is the start of every error.
+pub(crate) fn parse<T: DeserializeOwned + Default>(
+    file: &str,
+    text: &str,
+) -> Result<T, ConfigError> {
+    let mut path = String::new();
+    let document = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            path = key_path(error.path());
+            error.into_inner()
+        })
+    });
+    match document {
+        Ok(document) => Ok(Option::unwrap_or_default(document)),
+        Err(error) => {
+            let line = match error.location() {
+                Some(location) => format!(" line {}", location.line()),
+                None => String::new(),
+            };
+            let reason = describe(&error, &path);
+            Err(ConfigError(format!("{file}{line}: {reason}")))
         }
-        Value::List(items) => items.iter_mut().for_each(|item| as_written(item, text)),
-        Value::Map(entries) => entries
-            .iter_mut()
-            .for_each(|(_, item)| as_written(item, text)),
     }
 }
 
-/// A key that is no name may be a secret in the wrong place.
-fn shown(key: &str) -> &str {
+/// Returns the path without the fields of [`Spanned`], in which every value is wrapped.
+fn key_path(path: &Path) -> String {
+    let mut keys = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => keys.push_str(&format!("[{index}]")),
+            Segment::Map { key } if key != "value" => keys = join(&keys, key),
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// Describes an error; an unknown key is the last one of the path.
+fn describe(error: &Error, path: &str) -> String {
+    let expected = match error.without_snippet() {
+        Error::SerdeUnknownField { expected, .. } => {
+            let keys = expected.join(", ");
+            return format!("unknown key `{path}`: expected one of {keys}");
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = join(path, key.as_deref().unwrap_or_default());
+            return format!("duplicate key `{key}`");
+        }
+        Error::Unexpected { expected, .. } => match *expected {
+            "string scalar" => "a single value",
+            "sequence start" => "a list",
+            "mapping start" => "a mapping",
+            _ => return "invalid YAML".to_owned(),
+        },
+        Error::NullIntoString { .. } => "a single value",
+        _ => return "invalid YAML".to_owned(),
+    };
+    let separator = if path.is_empty() { "" } else { ": " };
+    format!("{path}{separator}expected {expected}")
+}
+
+/// Appends a key to a path, unless it may be a secret in the wrong place, since it has unusual
+/// characters.
+fn join(path: &str, key: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
-    if key.len() <= 64 && key.bytes().all(plain) {
+    let key = if key.len() <= MAX_ECHOED_LEN && key.bytes().all(plain) {
         key
     } else {
-        "(a key)"
-    }
-}
-
-/// The parser's own words are left out, since they may repeat what stands in the file.
-fn not_yaml(file: &str, error: &serde_saphyr::Error) -> ConfigError {
-    let what = match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { .. } => "a key stands there twice",
-        _ => "this is not YAML as we read it",
+        "(redacted)"
     };
-    match error.location() {
-        Some(location) => ConfigError(format!("{file} line {}: {what}", location.line())),
-        None => ConfigError(format!("{file}: {what}")),
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Nothing)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Nothing)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Typed(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Typed(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Typed(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Typed(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
-        }
-        Ok(Value::Map(map))
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
     }
 }
 
@@ -376,29 +189,61 @@ impl<'de> Visitor<'de> for AnyValue {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Section {
-        Section::parse("web.yml", text).unwrap()
+    #[derive(Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Document {
+        a: Text,
+        b: List,
+        c: TextMap,
+        d: Located<Option<Vec<Located<Inner>>>>,
     }
 
-    fn complaint(text: &str) -> String {
-        Section::parse("web.yml", text).err().unwrap().0
+    #[derive(Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Inner {
+        e: Text,
+    }
+
+    fn document(text: &str) -> Document {
+        parse("web.yml", text).unwrap()
+    }
+
+    #[track_caller]
+    fn error_of(text: &str) -> String {
+        parse::<Document>("web.yml", text).err().unwrap().0
+    }
+
+    fn root() -> Section {
+        Section {
+            file: "web.yml".to_owned(),
+            path: String::new(),
+            line: 0,
+        }
+    }
+
+    fn text_of(text: &str) -> Option<String> {
+        root()
+            .text("a", document(text).a)
+            .map(|setting| setting.value)
     }
 
     #[test]
-    fn scalars_of_any_kind_are_texts() {
-        let mut section = parse("a: 1\nb: true\nc: 'x: y'\nd: |\n  two\n  lines\ne:\nf: ''\n");
-        let mut text = |key| section.text(key).unwrap().map(|setting| setting.value);
-        assert_eq!(text("a").as_deref(), Some("1"));
-        assert_eq!(text("b").as_deref(), Some("true"));
-        assert_eq!(text("c").as_deref(), Some("x: y"));
-        assert_eq!(text("d").as_deref(), Some("two\nlines\n"));
-        assert_eq!((text("e"), text("f"), text("g")), (None, None, None));
-        section.end().unwrap();
+    fn scalars_of_any_type_are_text() {
+        assert_eq!(text_of("a: 1").as_deref(), Some("1"));
+        assert_eq!(text_of("a: true").as_deref(), Some("true"));
+        assert_eq!(text_of("a: 'x: y'").as_deref(), Some("x: y"));
+        assert_eq!(
+            text_of("a: |\n  two\n  lines\n").as_deref(),
+            Some("two\nlines\n")
+        );
+        for absent in ["a:\n", "a: ''\n", "b: []\n"] {
+            assert_eq!(text_of(absent), None, "{absent}");
+        }
     }
 
     #[test]
-    fn a_scalar_is_what_was_written_whatever_yaml_takes_it_for() {
-        let written = [
+    fn scalar_keeps_its_spelling() {
+        let spellings = [
             "0042",
             "1.10",
             "1e3",
@@ -411,90 +256,103 @@ mod tests {
             ".5",
             "0o7",
         ];
-        for text in written {
-            let mut section = parse(&format!(
-                "# ä\na: {text}  # b\nb: [{text}, {text}]\nc: &x {text}\nd: *x\n"
+        for text in spellings {
+            let document = document(&format!(
+                "# ä\na: &x {text}  # b\nb: [{text}, *x]\nc: {{k: {text}, l: *x}}\n"
             ));
-            let mut value = |key| section.text(key).unwrap().map(|setting| setting.value);
-            assert_eq!(
-                [value("a"), value("c"), value("d")],
-                [(); 3].map(|()| Some(text.to_owned())),
-                "{text}"
-            );
-            let listed: Vec<_> = section
-                .list("b")
-                .unwrap()
+            let listed = root().list("b", document.b);
+            let mapped = root().entries("c", document.c);
+            let mapped = mapped.into_iter().map(|(_, setting)| setting);
+            let values: Vec<_> = listed
                 .into_iter()
+                .chain(mapped)
+                .chain(root().text("a", document.a))
                 .map(|setting| setting.value)
                 .collect();
-            assert_eq!(listed, [text, text]);
+            assert_eq!(values, [text; 5]);
         }
     }
 
     #[test]
-    fn a_setting_names_file_line_and_path() {
-        let mut section = parse("# a comment\nouter:\n  inner:\n  - one\n  - two\n");
-        let list = section.section("outer").unwrap().list("inner").unwrap();
-        assert_eq!(list[1].origin, "web.yml line 5: outer.inner[1]");
+    fn origin_names_file_line_and_path() {
+        let document = document("# a comment\nb:\n- one\n- two\nc:\n  k: 1\n");
+        let list = root().list("b", document.b);
+        assert_eq!(list[1].origin, "web.yml line 4: b[1]");
+        let entries = root().entries("c", document.c);
+        assert_eq!(entries[0].1.origin, "web.yml line 6: c.k");
     }
 
     #[test]
-    fn a_key_that_nobody_asks_for_is_told_with_those_that_there_are() {
-        let mut section = parse("a: 1\ncolour: red\n");
-        section.text("a").unwrap();
-        section.text("b").unwrap();
+    fn unknown_key_is_an_error_with_the_known_keys() {
         assert_eq!(
-            section.end().unwrap_err().0,
-            "web.yml line 2: colour: there is no such key; accepted are a, b"
+            error_of("a: 1\ncolour: red\n"),
+            "web.yml line 2: unknown key `colour`: expected one of a, b, c, d"
+        );
+        assert_eq!(
+            error_of("d:\n- e: 1\n  f: 2\n"),
+            "web.yml line 3: unknown key `d[0].f`: expected one of e"
         );
     }
 
     #[test]
-    fn a_key_that_may_be_a_secret_is_not_repeated() {
-        let complaint = parse("$2y$10$mDwo.lAisC94iLAyP81MC: alice\n")
-            .end()
-            .unwrap_err()
-            .0;
-        assert!(
-            complaint.starts_with("web.yml line 1: (a key): there is no such key"),
-            "{complaint}"
-        );
+    fn key_that_may_be_a_secret_is_redacted() {
+        let hash = "$2y$10$mDwo.lAisC94iLAyP81MC";
+        for text in [
+            format!("{hash}: alice\n"),
+            format!("{hash}: 1\n{hash}: 2\n"),
+            format!("c:\n  {hash}: [alice]\n"),
+            format!("c: {{{hash}: 1, {hash}: 2}}\n"),
+        ] {
+            let error = error_of(&text);
+            assert!(
+                error.contains("(redacted)") && !error.contains("mDwo"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
-    fn an_empty_document_has_no_keys() {
+    fn empty_document_has_no_keys() {
         for text in ["", "# nothing\n", "---\n", "{}"] {
-            assert!(parse(text).is_empty(), "{text:?}");
+            assert!(document(text).a == Text::default(), "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_no_yaml_is_told_by_its_line_and_never_repeated() {
-        assert_eq!(
-            complaint("a: 1\nb: [sesame\n\n"),
-            "web.yml line 2: this is not YAML as we read it"
-        );
-        assert_eq!(
-            complaint("a: 1\na: sesame\n"),
-            "web.yml line 2: a key stands there twice"
-        );
-        assert_eq!(
-            complaint("sesame\nsesame\n"),
-            "web.yml: no keys; accepted is a mapping in YAML"
-        );
+    fn invalid_yaml_names_the_line_without_content() {
+        let cases = [
+            ("a: 1\nb: [sesame\n\n", "web.yml line 2: invalid YAML"),
+            ("a: 1\na: sesame\n", "web.yml line 2: duplicate key `a`"),
+            (
+                "d: [{e: 1, e: sesame}]",
+                "web.yml line 1: duplicate key `d[0].e`",
+            ),
+            ("sesame\nsesame\n", "web.yml line 1: expected a mapping"),
+            ("a: *sesame\n", "web.yml line 1: invalid YAML"),
+            ("a: 1\n---\na: sesame\n", "web.yml line 3: invalid YAML"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error_of(text), expected);
+        }
     }
 
     #[test]
-    fn a_value_of_another_kind_is_told() {
-        let mut section = parse("a: [1]\nb: 1\nc: {d: 1}\n");
-        assert_eq!(
-            section.text("a").unwrap_err().0,
-            "web.yml line 1: a: accepted is one value"
-        );
-        assert_eq!(
-            section.list("b").unwrap_err().0,
-            "web.yml line 2: b: accepted is a list"
-        );
-        assert!(section.list("c").is_err());
+    fn value_of_another_type_is_an_error() {
+        let cases = [
+            ("a: [1]", "web.yml line 1: a: expected a single value"),
+            ("a: 1\nb: 1", "web.yml line 2: b: expected a list"),
+            ("b: {c: 1}", "web.yml line 1: b: expected a list"),
+            ("b: [[1]]", "web.yml line 1: b[0]: expected a single value"),
+            ("b: [~]", "web.yml line 1: b[0]: expected a single value"),
+            ("c: [1]", "web.yml line 1: c: expected a mapping"),
+            (
+                "d: [{e: {}}]",
+                "web.yml line 1: d[0].e: expected a single value",
+            ),
+            ("d:\n-\n", "web.yml line 2: d[0]: expected a mapping"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error_of(text), expected);
+        }
     }
 }

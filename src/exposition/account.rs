@@ -1,29 +1,28 @@
-//! The families of one account.
-//!
-//! **Where does a new metric go?** Here if an observation tells it at scrape time; into `instruments` if it is counted
-//! as it happens.
+//! The metric families of one account.
 
+use crate::account::state::TimedDirectory;
 use crate::calls::directory::DirectoryEntry;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::exposition::text::{Exposition, FamilyDesc, FamilyTexts};
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
+use crate::text_format::{FamilyDesc, FamilyTexts};
 
 const ACTIVE_CALLS: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_active_calls",
-    "Records in RingCentral's active-calls list, seen 3 to 10 s late. A call stays listed about 2 minutes after it \
-     ended: live ones have result \"In Progress\". A live queue call is Outbound and turns Inbound when it ends.",
+    "Records in RingCentral's active-calls list, which shows changes 3 to 10 s late. A call stays listed about 2 minutes \
+     after it ended; live records have result \"In Progress\". A live queue call is Outbound and turns Inbound when it \
+     ends.",
 );
 const CALLS_IN_PROGRESS: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_calls_in_progress",
-    "Live records, ringing or talking. A call between two extensions is two records. A live queue call is Outbound in \
+    "Live records, ringing or connected. A call between two extensions has two records. A live queue call is Outbound in \
      RingCentral's list and turns Inbound when it ends.",
 );
 const SESSIONS_IN_PROGRESS: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_call_sessions_in_progress",
-    "Calls in progress: distinct live telephony sessions, however many records each has.",
+    "Calls in progress: distinct live telephony sessions, regardless of the number of their records.",
 );
 const EXTENSIONS_IN_CALL: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_extensions_in_call",
@@ -31,246 +30,273 @@ const EXTENSIONS_IN_CALL: FamilyDesc = FamilyDesc::gauge(
 );
 const OLDEST_START: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
-    "Start of the longest-running live call; absent when there is none.",
+    "Start of the longest-running live call; absent if there is none.",
 );
 const FOLDED: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_folded_records",
-    "Records of the snapshot whose extension or result was folded into \"other\" (--metrics.max-extensions; 64 results \
-     outside RingCentral's documented list).",
+    "Records of the snapshot whose extension or result was aggregated under \"other\" (--metrics.max-extensions; 64 \
+     results outside RingCentral's documented list).",
 );
 const EXTENSION_INFO: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_extension_info",
-    "An extension of the account, by the value that the label extension has elsewhere. Names are personal data.",
+    "An extension of the account; its label extension joins with that of other families. Names are personal data.",
 );
 const DIRECTORY_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_extension_directory_timestamp_seconds",
-    "When the list of extensions was last read; absent until then. Read hourly, and sooner when a call names an \
-     extension that it lacks.",
+    "Time at which the list of extensions was last read; absent until then. It is read hourly, and sooner if a call \
+     names an unknown extension.",
 );
 const UP: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_up",
-    "1 if the latest finished fetch from RingCentral succeeded and its snapshot is not past --scrape.max-age, else 0.",
+    "Whether the latest finished fetch from RingCentral succeeded and its snapshot is younger than --scrape.max-age (1) \
+     or not (0).",
 );
 const SNAPSHOT_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_snapshot_timestamp_seconds",
-    "When the last successful fetch was made. Scrapes that come faster than the API's limit allows share it.",
+    "Time of the last successful fetch. Scrapes more frequent than the API's limit allows share one fetch.",
 );
 const FETCH_DURATION: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_fetch_duration_seconds",
-    "Duration of the latest finished fetch, a login included; 0 before the first.",
+    "Duration of the latest finished fetch, including a login; 0 before the first.",
 );
 const FETCH_PAGES: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_fetch_pages",
-    "Pages that the latest finished fetch read; 0 before the first.",
+    "Pages read by the latest finished fetch; 0 before the first.",
 );
 const CONCURRENT_CALLS_LIMIT: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_concurrent_calls_limit",
-    "Calls that the account can hold at once, as configured. Utilisation is sessions in progress by this.",
+    "Concurrent calls that the account allows, as configured. Utilization is sessions in progress divided by this.",
 );
 const ACCOUNT_INFO: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_account_info",
-    "The account: its id as a reply told it (empty until then), whose calls are listed, and the server.",
+    "The account: its id from an API response (empty until known), the level of its call list, and its server.",
 );
 const RATE_LIMIT: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_api_rate_limit_requests",
-    "Requests that the API allows in a window, as the group's last answer said.",
+    "Requests that the API allows in a window, from the group's last response.",
 );
 const RATE_LIMIT_REMAINING: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_api_rate_limit_remaining",
-    "Requests left in the window, as the group's last answer said; may be long past.",
+    "Requests remaining in the window, from the group's last response; may be outdated.",
 );
 const RATE_LIMIT_WINDOW: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_api_rate_limit_window_seconds",
-    "Length of the window, as the group's last answer said.",
+    "Length of the rate-limit window, from the group's last response.",
 );
 const BLOCKED_UNTIL: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_api_blocked_until_timestamp_seconds",
-    "End of the present penalty of the API, or of the present back-off after refused logins; 0 if there is none.",
+    "End of the API's current penalty or of the current back-off after refused logins; 0 if there is none.",
 );
 const TOKEN_EXPIRY: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_auth_token_expiry_timestamp_seconds",
-    "When the present access token ends; 0 if there is none. It is renewed before.",
+    "Expiry of the current access token; 0 if there is none. The token is renewed before it expires.",
 );
 const JWT_EXPIRY: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_auth_jwt_expiry_timestamp_seconds",
-    "When the JWT ends, from its exp; absent if it has none. After that a login is refused: make a new JWT before.",
+    "Expiry of the JWT, from its exp; absent if it has none. Create a new JWT before it expires: logins are refused then.",
 );
 
-/// Adds all families of one account but those of its instruments.
-pub fn add(
-    whole: &mut Exposition,
-    view: &AccountView<'_>,
-    scrape: &Scrape,
-    metrics: &Metrics,
-    now: Moment,
-) {
-    let observation = &view.state;
-    let account = ("account", view.account.name.as_str());
-    if let Some(listing) = observation.fresh(now, scrape.max_age) {
-        let snapshot = &listing.snapshot;
-        whole.append(view.kept.of_snapshot(snapshot, |families| {
-            add_snapshot(families, account, snapshot)
-        }));
-    }
-    let families = &mut whole.own;
-    families.add(
-        &UP,
-        &[account],
-        f64::from(observation.is_up(now, scrape.max_age)),
-    );
-    if let Some(listing) = &observation.snapshot {
-        families.add(
-            &SNAPSHOT_TIMESTAMP,
-            &[account],
-            unix_seconds(listing.fetched_at.wall),
-        );
-    }
-    let (took, pages) = observation.last_fetch.as_ref().map_or((0.0, 0), |fetch| {
-        (fetch.duration.as_secs_f64(), fetch.pages)
-    });
-    families.add(&FETCH_DURATION, &[account], took);
-    families.add(&FETCH_PAGES, &[account], f64::from(pages));
-    add_configured(
-        families,
-        account,
-        view.account,
-        observation.api.account_id.as_deref(),
-    );
-    add_standing(families, account, &observation.api, now);
-    if let Some(listed) = &observation.directory {
-        families.add(
-            &DIRECTORY_TIMESTAMP,
-            &[account],
-            unix_seconds(listed.fetched_at.wall),
-        );
-        if metrics.extension_info {
-            add_directory(families, account, &listed.directory, metrics);
-        }
-    }
+/// The label `account` of every series.
+type AccountLabel<'a> = (&'static str, &'a str);
+
+/// Returns the text of the snapshot, rendered if this is the first scrape that needs it.
+pub(crate) fn snapshot_text<'a>(view: &'a AccountView<'_>, snapshot: &Snapshot) -> &'a FamilyTexts {
+    view.state.text.snapshot.get_or_init(|| {
+        let mut families = FamilyTexts::default();
+        add_snapshot(&mut families, account_label(view), snapshot);
+        families
+    })
 }
 
-/// Absent where there is no fresh snapshot: zero would be a lie, and old-as-new another.
-fn add_snapshot(families: &mut FamilyTexts, account: (&str, &str), snapshot: &Snapshot) {
+/// Returns the text of all that stays the same until the next state is published, rendered if this is the first scrape
+/// that needs it.
+///
+/// # Errors
+/// Returns an error if a counter family has no name or no sample.
+pub(crate) fn account_text<'a>(
+    view: &'a AccountView<'_>,
+    metrics: &Metrics,
+) -> prometheus::Result<&'a FamilyTexts> {
+    let text = &view.state.text.account;
+    if let Some(families) = text.get() {
+        return Ok(families);
+    }
+    let mut families = FamilyTexts::default();
+    families.encode(view.counters.collect())?;
+    add_fetch(&mut families, view);
+    add_api_status(&mut families, account_label(view), &view.state.api);
+    if let Some(directory) = &view.state.directory {
+        add_directory(&mut families, account_label(view), directory, metrics);
+    }
+    Ok(text.get_or_init(|| families))
+}
+
+/// Adds the families that depend on the time or on the configuration, which a reload can change at any time.
+pub(crate) fn add_current(
+    families: &mut FamilyTexts,
+    view: &AccountView<'_>,
+    scrape: &Scrape,
+    now: Moment,
+) {
+    let account = account_label(view);
+    let up = view.state.is_up(now, scrape.max_age);
+    families.add_sample(&UP, &[account], f64::from(up));
+    let api = &view.state.api;
+    for (operation, until) in &api.blocked_until {
+        let end = match until {
+            Some(until) if !until.is_past(now) => unix_seconds(until.wall),
+            _ => 0.0,
+        };
+        families.add_sample(
+            &BLOCKED_UNTIL,
+            &[account, ("operation", operation.as_str())],
+            end,
+        );
+    }
+    add_configuration(families, account, view.account, api.account_id.as_deref());
+}
+
+fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
+    ("account", &view.account.name)
+}
+
+fn add_snapshot(families: &mut FamilyTexts, account: AccountLabel<'_>, snapshot: &Snapshot) {
     for (labels, count) in &snapshot.records {
         let direction = ("direction", labels.direction.as_str());
         let result = ("result", labels.result.as_str());
+        let count = *count as f64;
         match &labels.extension {
             Some(extension) => {
-                families.add(
-                    &ACTIVE_CALLS,
-                    &[account, direction, result, ("extension", extension)],
-                    *count as f64,
-                );
+                let labels = [account, direction, result, ("extension", extension)];
+                families.add_sample(&ACTIVE_CALLS, &labels, count);
             }
-            None => families.add(&ACTIVE_CALLS, &[account, direction, result], *count as f64),
+            None => families.add_sample(&ACTIVE_CALLS, &[account, direction, result], count),
         }
     }
     for (direction, count) in &snapshot.in_progress {
-        families.add(
-            &CALLS_IN_PROGRESS,
-            &[account, ("direction", direction.as_str())],
-            *count as f64,
-        );
+        let labels = [account, ("direction", direction.as_str())];
+        families.add_sample(&CALLS_IN_PROGRESS, &labels, *count as f64);
     }
-    families.add(
-        &SESSIONS_IN_PROGRESS,
-        &[account],
-        snapshot.sessions_in_progress as f64,
-    );
-    families.add(
-        &EXTENSIONS_IN_CALL,
-        &[account],
-        snapshot.extensions_in_call as f64,
-    );
+    let sessions = snapshot.sessions_in_progress as f64;
+    families.add_sample(&SESSIONS_IN_PROGRESS, &[account], sessions);
+    let extensions = snapshot.extensions_in_call as f64;
+    families.add_sample(&EXTENSIONS_IN_CALL, &[account], extensions);
     if let Some(start) = snapshot.oldest_start {
-        families.add(&OLDEST_START, &[account], unix_seconds(start));
+        families.add_sample(&OLDEST_START, &[account], unix_seconds(start));
     }
     let folded = [
         ("extension", snapshot.folded_extensions),
         ("result", snapshot.folded_results),
     ];
     for (label, count) in folded {
-        families.add(&FOLDED, &[account, ("label", label)], count as f64);
+        families.add_sample(&FOLDED, &[account, ("label", label)], count as f64);
     }
 }
 
-/// Exactly one series for each value of `extension`, so that a join by it is never many-to-many.
+fn add_fetch(families: &mut FamilyTexts, view: &AccountView<'_>) {
+    let account = account_label(view);
+    if let Some(snapshot) = &view.state.snapshot {
+        let fetched_at = unix_seconds(snapshot.fetched_at.wall);
+        families.add_sample(&SNAPSHOT_TIMESTAMP, &[account], fetched_at);
+    }
+    let (duration, pages) = match &view.state.last_fetch {
+        Some(fetch) => (fetch.duration.as_secs_f64(), fetch.pages),
+        None => (0.0, 0),
+    };
+    families.add_sample(&FETCH_DURATION, &[account], duration);
+    families.add_sample(&FETCH_PAGES, &[account], f64::from(pages));
+}
+
+fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &ApiStatus) {
+    for limit in &api.rate_limits {
+        add_rate_limit(families, account, limit);
+    }
+    let token_expiry = match api.token_expiry {
+        Some(expiry) => unix_seconds(expiry.wall),
+        None => 0.0,
+    };
+    families.add_sample(&TOKEN_EXPIRY, &[account], token_expiry);
+    if let Some(expiry) = api.jwt_expiry {
+        families.add_sample(&JWT_EXPIRY, &[account], expiry);
+    }
+}
+
+fn add_rate_limit(families: &mut FamilyTexts, account: AccountLabel<'_>, limit: &ReportedLimit) {
+    let labels = [account, ("group", limit.group.as_str())];
+    families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
+    families.add_sample(&RATE_LIMIT_WINDOW, &labels, limit.window.as_secs_f64());
+    if let Some(remaining) = limit.remaining {
+        families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
+    }
+}
+
 fn add_directory(
     families: &mut FamilyTexts,
-    account: (&str, &str),
+    account: AccountLabel<'_>,
+    directory: &TimedDirectory,
+    metrics: &Metrics,
+) {
+    let fetched_at = unix_seconds(directory.fetched_at.wall);
+    families.add_sample(&DIRECTORY_TIMESTAMP, &[account], fetched_at);
+    if metrics.extension_info {
+        add_extension_info(families, account, &directory.directory, metrics);
+    }
+}
+
+/// Adds exactly one series for each value of `extension`, so that a join on it is never many-to-many.
+fn add_extension_info(
+    families: &mut FamilyTexts,
+    account: AccountLabel<'_>,
     directory: &Directory,
     metrics: &Metrics,
 ) {
     let by_number = metrics.extension_label == ExtensionLabel::Number;
-    let stands = |entry: &&DirectoryEntry| match entry.number.as_deref() {
-        _ if !by_number => true,
-        Some(number) => directory
-            .by_number(number)
-            .is_some_and(|standing| standing.id == entry.id),
-        None => directory.by_number(&entry.id.to_string()).is_none(),
-    };
-    for entry in directory
-        .entries()
-        .iter()
-        .filter(stands)
-        .take(metrics.max_extensions)
-    {
+    let entries = directory.entries().iter();
+    let preferred = entries.filter(|entry| !by_number || is_preferred(entry, directory));
+    for entry in preferred.take(metrics.max_extensions) {
         let id = entry.id.to_string();
-        let shown = entry.number.as_deref().filter(|_| by_number).unwrap_or(&id);
+        let extension = match &entry.number {
+            Some(number) if by_number => number,
+            _ => id.as_str(),
+        };
         let labels = [
             account,
-            ("extension", shown),
+            ("extension", extension),
             ("extension_id", &id),
             ("extension_name", &entry.name),
             ("extension_type", &entry.kind),
             ("extension_status", &entry.status),
         ];
-        families.add(&EXTENSION_INFO, &labels, 1.0);
+        families.add_sample(&EXTENSION_INFO, &labels, 1.0);
     }
 }
 
-fn add_configured(
+/// Returns whether an entry is the one that the directory has for its number, or for its id if it has no number.
+fn is_preferred(entry: &DirectoryEntry, directory: &Directory) -> bool {
+    match entry.number.as_deref() {
+        Some(number) => match directory.by_number(number) {
+            Some(preferred) => preferred.id == entry.id,
+            None => false,
+        },
+        None => directory.by_number(&entry.id.to_string()).is_none(),
+    }
+}
+
+fn add_configuration(
     families: &mut FamilyTexts,
-    account: (&str, &str),
+    account: AccountLabel<'_>,
     config: &Account,
-    id: Option<&str>,
+    account_id: Option<&str>,
 ) {
     if let Some(limit) = config.concurrent_calls_limit {
-        families.add(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
+        families.add_sample(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
     }
-    let id = ("account_id", id.unwrap_or_default());
-    let level = ("level", config.level.as_str());
-    let origin = config.server.origin().ascii_serialization();
-    families.add(
-        &ACCOUNT_INFO,
-        &[account, id, level, ("server", &origin)],
-        1.0,
-    );
-}
-
-fn add_standing(families: &mut FamilyTexts, account: (&str, &str), api: &ApiStatus, now: Moment) {
-    for limit in &api.rate_limits {
-        add_rate_limit(families, account, limit);
-    }
-    for (operation, until) in &api.blocked_until {
-        let present = until.filter(|until| !until.is_past(now));
-        let end = present.map_or(0.0, |until| unix_seconds(until.wall));
-        families.add(&BLOCKED_UNTIL, &[account, ("operation", operation)], end);
-    }
-    let token_expiry = api
-        .token_expiry
-        .map_or(0.0, |expiry| unix_seconds(expiry.wall));
-    families.add(&TOKEN_EXPIRY, &[account], token_expiry);
-    if let Some(expiry) = api.jwt_expiry {
-        families.add(&JWT_EXPIRY, &[account], expiry);
-    }
-}
-
-fn add_rate_limit(families: &mut FamilyTexts, account: (&str, &str), limit: &ReportedLimit) {
-    let labels = [account, ("group", limit.group.as_str())];
-    families.add(&RATE_LIMIT, &labels, f64::from(limit.limit));
-    families.add(&RATE_LIMIT_WINDOW, &labels, limit.window.as_secs_f64());
-    if let Some(remaining) = limit.remaining {
-        families.add(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
-    }
+    let server = config.server.origin().ascii_serialization();
+    let labels = [
+        account,
+        ("account_id", account_id.unwrap_or_default()),
+        ("level", config.level.as_str()),
+        ("server", &server),
+    ];
+    families.add_sample(&ACCOUNT_INFO, &labels, 1.0);
 }

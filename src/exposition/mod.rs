@@ -1,43 +1,52 @@
-//! Observations, to the text that Prometheus reads: **pure**.
+//! Account states and the process as the text that Prometheus reads.
 //!
-//! Owns: every metric's name and help text but those of the instruments, and what is shown when. All is put together
-//! anew for each scrape from what is known at that moment, so nothing stale can linger. Refuses to know: where
-//! observations come from, and HTTP. `family` builds families, `account` fills those of an account, `exporter` those
-//! of the process, and `kept` has the texts that still hold.
+//! The text of a state is rendered once and shared by all scrapes, see [`RenderedText`]; a scrape only adds what the clock
+//! and the configuration change. `account` has the families of an account, `process` those of the exporter itself, and
+//! `text_format` writes them. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else depends
+//! on the arguments.
+//!
+//! [`RenderedText`]: crate::account::state::RenderedText
 
 mod account;
-mod kept;
 mod process;
-mod text;
 
 use std::sync::Arc;
 
-pub use kept::Kept;
 pub use process::{ExporterInfo, ProcessStats};
-use text::Exposition;
 
+use crate::account::manager::AccountHandle;
 use crate::account::metrics::AccountMetrics;
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
+use crate::text_format::{self, FamilyTexts};
 
-/// What an account's series are made of.
+/// The input for the families of one account.
 pub struct AccountView<'a> {
-    /// Its configuration.
+    /// The account's configuration.
     pub account: &'a Account,
-    /// What is known of it.
+    /// Its latest state.
     pub state: Arc<AccountState>,
-    /// What was counted for it.
+    /// Its counters.
     pub counters: &'a AccountMetrics,
-    /// What was written of it before.
-    pub kept: &'a Kept,
 }
 
-/// The exposition in text format 0.0.4. Families of all accounts are merged by name, since none may appear twice.
-/// `exporter` is left out where a scrape asks for single accounts.
+impl<'a> AccountView<'a> {
+    /// Creates a view of an account's latest state.
+    #[must_use]
+    pub fn new(handle: &'a AccountHandle) -> Self {
+        Self {
+            account: &handle.account,
+            state: handle.collector.state(),
+            counters: &handle.counters,
+        }
+    }
+}
+
+/// Renders the exposition in text format 0.0.4. `exporter` is `None` for scrapes of single accounts.
 ///
 /// # Errors
-/// When the encoder finds a family without a name or a metric, which would be a mistake of ours.
+/// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
 pub fn render<'a>(
     accounts: impl IntoIterator<Item = AccountView<'a>>,
     exporter: Option<&ExporterInfo>,
@@ -45,15 +54,21 @@ pub fn render<'a>(
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
-    let mut whole = Exposition::default();
-    for view in accounts {
-        account::add(&mut whole, &view, scrape, metrics, now);
-        whole.append(view.kept.of_instruments(view.counters)?);
+    let accounts: Vec<_> = accounts.into_iter().collect();
+    let mut current = FamilyTexts::default();
+    let mut parts = Vec::new();
+    for view in &accounts {
+        if let Some(snapshot) = view.state.fresh(now, scrape.max_age) {
+            parts.push(account::snapshot_text(view, &snapshot.snapshot));
+        }
+        parts.push(account::account_text(view, metrics)?);
+        account::add_current(&mut current, view, scrape, now);
     }
     if let Some(exporter) = exporter {
-        process::add(&mut whole.own, exporter);
+        process::add(&mut current, exporter);
     }
-    Ok(whole.text())
+    parts.push(&current);
+    Ok(text_format::merge(&parts))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! One golden file shows a whole exposition.
+//! Tests of whole expositions; `tests/golden/exposition.prom` is one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,8 +53,8 @@ fn moment(wall: &str) -> Moment {
     }
 }
 
-/// A fetch of two published payloads at ten o'clock, and a penalty that it earned.
-fn observation(now: Moment) -> AccountState {
+/// Returns the state after a fetch of two published payloads, which started a penalty.
+fn state(now: Moment) -> AccountState {
     let bodies = [
         include_str!("../../tests/fixtures/active-calls-direct-ringing-detailed.json"),
         include_str!("../../tests/fixtures/active-calls-account-simple.json"),
@@ -84,8 +85,11 @@ fn observation(now: Moment) -> AccountState {
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
             blocked_until: vec![
-                ("token", None),
-                ("active_calls", Some(now.after(Duration::from_secs(30)))),
+                (Operation::Token, None),
+                (
+                    Operation::ActiveCalls,
+                    Some(now.after(Duration::from_secs(30))),
+                ),
             ],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
@@ -95,7 +99,7 @@ fn observation(now: Moment) -> AccountState {
             directory: Arc::new(directory()),
             fetched_at: now,
         }),
-        directory_failure: None,
+        ..AccountState::default()
     }
 }
 
@@ -103,7 +107,7 @@ fn labels() -> LabelLimiter {
     LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions)
 }
 
-/// A directory in which two extensions have one number, and one has none.
+/// Returns a directory in which two extensions have the same number and one has none.
 fn directory() -> Directory {
     let entry = |id, number: &str, name: &str, status: &str| DirectoryEntry {
         id,
@@ -119,8 +123,8 @@ fn directory() -> Directory {
     ])
 }
 
-/// One call that ended, as the ledger tells it.
-fn news() -> CallEvents {
+/// Returns the events of one call that ended.
+fn events() -> CallEvents {
     let ended = EndedCall {
         direction: Direction::Inbound,
         result: CallResult::parse("Voicemail").unwrap(),
@@ -136,39 +140,46 @@ fn news() -> CallEvents {
     }
 }
 
-fn rendered(names: &[&str], observe: impl Fn(Moment) -> AccountState, later: Duration) -> String {
+/// Returns an account with counters of its own and one request, failure and ended call.
+fn counted_account(name: &str) -> (Account, AccountMetrics) {
+    let counters = AccountMetrics::new(name, true).unwrap();
+    let (api, operation) = (&counters.api, Operation::ActiveCalls);
+    api.record_request(operation);
+    api.observe_duration(operation, Duration::from_millis(240));
+    api.record_failure(Operation::Token, Reason::Timeout);
+    counters.calls.record(&events(), &mut labels());
+    (account(name), counters)
+}
+
+fn render_one(
+    (account, counters): &(Account, AccountMetrics),
+    state: &Arc<AccountState>,
+    now: Moment,
+) -> String {
+    let view = AccountView {
+        account,
+        state: state.clone(),
+        counters,
+    };
+    render([view], None, &SCRAPE, &METRICS, now).unwrap()
+}
+
+/// Renders accounts with the state that `state` gives for 10 o'clock, `later` than that.
+fn rendered(names: &[&str], state: impl Fn(Moment) -> AccountState, later: Duration) -> String {
     let start = moment("2026-11-24T10:00:00Z");
-    let accounts: Vec<_> = names
-        .iter()
-        .map(|name| (account(name), AccountMetrics::new(name, true).unwrap()))
-        .collect();
-    for (_, instruments) in &accounts {
-        instruments.api.record_request(Operation::ActiveCalls);
-        instruments
-            .api
-            .observe_duration(Operation::ActiveCalls, Duration::from_millis(240));
-        instruments
-            .api
-            .record_failure(Operation::Token, Reason::Timeout);
-        instruments.calls.record(&news(), &mut labels());
-    }
-    let kept: Vec<_> = names.iter().map(|_| Kept::default()).collect();
-    let views = accounts
-        .iter()
-        .zip(&kept)
-        .map(|((account, instruments), kept)| AccountView {
-            account,
-            state: Arc::new(observe(start)),
-            counters: instruments,
-            kept,
-        });
+    let accounts: Vec<_> = names.iter().map(|name| counted_account(name)).collect();
+    let views = accounts.iter().map(|(account, counters)| AccountView {
+        account,
+        state: Arc::new(state(start)),
+        counters,
+    });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
-/// Rewrite it with `UPDATE_GOLDEN=1 cargo test golden`, and read the difference.
+/// Rewrites the file if `UPDATE_GOLDEN` is set: `UPDATE_GOLDEN=1 cargo test golden`.
 #[test]
-fn the_golden_file_is_a_whole_exposition() {
-    let text = rendered(&["default"], observation, Duration::from_secs(5));
+fn exposition_equals_golden_file() {
+    let text = rendered(&["default"], state, Duration::from_secs(5));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/exposition.prom");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &text).unwrap();
@@ -177,13 +188,13 @@ fn the_golden_file_is_a_whole_exposition() {
 }
 
 #[test]
-fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
-    let fresh = rendered(&["default"], observation, Duration::from_millis(119_999));
+fn snapshot_past_max_age_is_absent_with_up_0() {
+    let fresh = rendered(&["default"], state, Duration::from_millis(119_999));
     assert!(
         fresh.contains("ringcentral_call_sessions_in_progress{")
             && fresh.contains("ringcentral_up{account=\"default\"} 1")
     );
-    let stale = rendered(&["default"], observation, Duration::from_secs(120));
+    let stale = rendered(&["default"], state, Duration::from_secs(120));
     for family in [
         "active_calls{",
         "calls_in_progress{",
@@ -204,7 +215,7 @@ fn past_max_age_the_families_about_calls_are_absent_and_up_is_0() {
 }
 
 #[test]
-fn before_the_first_fetch_nothing_is_claimed() {
+fn state_before_first_fetch_has_no_snapshot_families() {
     let text = rendered(&["default"], |_| AccountState::default(), Duration::ZERO);
     assert!(text.contains("ringcentral_up{account=\"default\"} 0"));
     assert!(!text.contains("ringcentral_snapshot_timestamp_seconds{"));
@@ -212,24 +223,24 @@ fn before_the_first_fetch_nothing_is_claimed() {
 }
 
 #[test]
-fn a_penalty_that_is_over_reads_0() {
+fn blocked_until_after_penalty_is_0() {
     let series = "ringcentral_api_blocked_until_timestamp_seconds{account=\"default\",operation=\"active_calls\"}";
-    let during = rendered(&["default"], observation, Duration::from_secs(29));
+    let during = rendered(&["default"], state, Duration::from_secs(29));
     assert!(during.contains(&format!("{series} 1795514430\n")));
-    let after = rendered(&["default"], observation, Duration::from_secs(30));
+    let after = rendered(&["default"], state, Duration::from_secs(30));
     assert!(after.contains(&format!("{series} 0\n")));
 }
 
 #[test]
-fn the_families_of_several_accounts_are_merged() {
-    let text = rendered(&["acme", "globex"], observation, Duration::ZERO);
+fn families_of_several_accounts_are_merged() {
+    let text = rendered(&["acme", "globex"], state, Duration::ZERO);
     let types: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with("# TYPE"))
         .collect();
     let mut distinct = types.clone();
     distinct.dedup();
-    assert_eq!(types, distinct, "no family stands twice");
+    assert_eq!(types, distinct, "a family appears twice");
     for account in ["acme", "globex"] {
         assert!(text.contains(&format!("ringcentral_up{{account=\"{account}\"}} 1")));
         assert!(text.contains(&format!(
@@ -239,106 +250,80 @@ fn the_families_of_several_accounts_are_merged() {
 }
 
 #[test]
-fn a_wall_clock_that_jumps_changes_neither_age_nor_penalty() {
+fn wall_clock_jump_keeps_age_and_penalty() {
     let start = moment("2026-11-24T10:00:00Z");
-    let (account, instruments) = (
-        account("default"),
-        AccountMetrics::new("default", true).unwrap(),
-    );
+    let account = counted_account("default");
     for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
-        let observation = Arc::new(observation(start));
-        let view = AccountView {
-            account: &account,
-            state: observation,
-            counters: &instruments,
-            kept: &Kept::default(),
-        };
         let now = Moment {
             wall: wall.parse().unwrap(),
             ..start.after(Duration::from_secs(29))
         };
-        let text = render([view], None, &SCRAPE, &METRICS, now).unwrap();
+        let text = render_one(&account, &Arc::new(state(start)), now);
         assert!(
             text.contains("ringcentral_up{account=\"default\"} 1")
                 && text.contains("ringcentral_active_calls{")
         );
         assert!(
             text.contains("operation=\"active_calls\"} 1795514430"),
-            "the penalty goes on"
+            "the penalty continues"
         );
     }
 }
 
 #[test]
-fn what_is_kept_reads_as_if_it_were_written_anew_whatever_is_counted_or_fetched_between() {
+fn text_shared_by_scrapes_equals_new_text() {
     let start = moment("2026-11-24T10:00:00Z");
-    let (account, instruments) = (
-        account("default"),
-        AccountMetrics::new("default", true).unwrap(),
-    );
-    let full = Arc::new(observation(start));
-    let listing = TimedSnapshot {
-        snapshot: Arc::new(Snapshot::from_calls(&[], &mut labels())),
-        fetched_at: start,
-    };
-    let empty = Arc::new(AccountState {
-        snapshot: Some(listing),
-        ..observation(start)
-    });
-    let kept = Kept::default();
-    let written = |observation: &Arc<AccountState>, kept: &Kept, later: u64| {
-        let observation = observation.clone();
-        let view = AccountView {
-            account: &account,
-            state: observation,
-            counters: &instruments,
-            kept,
-        };
-        render(
-            [view],
-            None,
-            &SCRAPE,
-            &METRICS,
-            start.after(Duration::from_secs(later)),
-        )
-        .unwrap()
-    };
+    let account = counted_account("default");
+    let counters = &account.1;
+    let (api, calls) = (&counters.api, &counters.calls);
+    let operation = Operation::ActiveCalls;
     let steps: [&dyn Fn(); 6] = [
         &|| {},
-        &|| instruments.api.record_request(Operation::ActiveCalls),
-        &|| {
-            instruments
-                .api
-                .observe_duration(Operation::ActiveCalls, Duration::from_secs(1))
-        },
-        &|| {
-            instruments
-                .api
-                .record_failure(Operation::Token, Reason::Timeout)
-        },
-        &|| instruments.calls.record(&news(), &mut labels()),
-        &|| instruments.calls.init_extensions(["777"].into_iter()),
+        &|| api.record_request(operation),
+        &|| api.observe_duration(operation, Duration::from_secs(1)),
+        &|| api.record_failure(Operation::Token, Reason::Timeout),
+        &|| calls.record(&events(), &mut labels()),
+        &|| calls.init_extensions(["777"].into_iter()),
     ];
+    let without_calls = || AccountState {
+        snapshot: Some(TimedSnapshot {
+            snapshot: Arc::new(Snapshot::from_calls(&[], &mut labels())),
+            fetched_at: start,
+        }),
+        ..state(start)
+    };
+    let published: [&dyn Fn() -> AccountState; 2] = [&|| state(start), &without_calls];
+    let mut texts = BTreeSet::new();
     for step in steps {
         step();
-        for (observation, later) in [
-            (&full, 0),
-            (&full, 31),
-            (&full, 121),
-            (&empty, 0),
-            (&full, 1),
-        ] {
-            assert_eq!(
-                written(observation, &kept, later),
-                written(observation, &Kept::default(), later)
-            );
+        for publish in published {
+            let shared = Arc::new(publish());
+            for later in [0, 31, 121, 1] {
+                let now = start.after(Duration::from_secs(later));
+                let text = render_one(&account, &shared, now);
+                assert_eq!(text, render_one(&account, &Arc::new(publish()), now));
+                texts.insert(text);
+            }
         }
     }
+    // Both states look the same once their snapshots are too old, and nothing but the time changes at 1 s.
+    assert_eq!(texts.len(), steps.len() * 5);
 }
 
-/// An id may look like another extension's number, since nothing says how long either is.
 #[test]
-fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
+fn text_keeps_counters_until_next_state() {
+    let now = moment("2026-11-24T10:00:00Z");
+    let account = counted_account("default");
+    let shared = Arc::new(state(now));
+    let before = render_one(&account, &shared, now);
+    account.1.api.record_request(Operation::Token);
+    assert_eq!(render_one(&account, &shared, now), before);
+    assert_ne!(render_one(&account, &Arc::new(state(now)), now), before);
+}
+
+/// Ids and numbers have no fixed length, so that an id can equal the number of another extension.
+#[test]
+fn label_id_gives_each_extension_its_series() {
     let metrics = Metrics {
         extension_label: ExtensionLabel::Id,
         ..METRICS
@@ -356,16 +341,14 @@ fn by_id_each_extension_has_its_series_whatever_numbers_there_are() {
         directory: Arc::new(directory),
         fetched_at: now,
     });
-    let observation = Arc::new(AccountState {
+    let state = AccountState {
         directory,
         ..AccountState::default()
-    });
-    let (account, instruments) = (account("a"), AccountMetrics::new("a", false).unwrap());
+    };
     let view = AccountView {
-        account: &account,
-        state: observation,
-        counters: &instruments,
-        kept: &Kept::default(),
+        account: &account("a"),
+        state: Arc::new(state),
+        counters: &AccountMetrics::new("a", false).unwrap(),
     };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
     assert!(

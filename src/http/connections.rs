@@ -1,47 +1,71 @@
-//! The places for connections: how many there are, and who goes when a newcomer finds none.
+//! Open connections: their maximum number, and eviction of idle ones when it is reached.
 //!
-//! Owns: that no flood keeps a newcomer out. A connection on which we wait for the client (a handshake, a head, the next
-//! request, a reader) gives up its place, the one that has kept us waiting longest first. One whose request we
-//! are answering never does. Where one neighbour has more than half of the places, one of its own goes, so that its haste
-//! is not at the cost of others. Refuses to know: what is said on a connection.
+//! A connection is idle while the server waits for the client: for a handshake, for a request, or
+//! for the client to read a response. It is busy while a request is being handled, and then it is
+//! never evicted.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::clock::Moment;
-use crate::web::client_network::client_network;
 
-/// So long a client may keep us waiting though there is no room: whoever has just come needs a moment to speak.
+/// Soft limit of open files that allows 1,000 concurrent scrapers. Many systems set 1,024, for
+/// programs that use `select`; this one does not.
+const TARGET_FD_LIMIT: u64 = 1400;
+/// Maximum number of connections. The other quarter of the descriptors is for RingCentral and for
+/// files.
+const MAX_CONNECTIONS: u64 = TARGET_FD_LIMIT / 4 * 3;
+/// Idle time before a connection may be evicted, so that a new client has time to send its request.
 const MIN_IDLE: Duration = Duration::from_millis(100);
-/// One of so many places is freed at once.
+/// Divisor of the maximum number of connections: how many may be evicted together.
 const EVICTION_DIVISOR: usize = 32;
-/// Until we look again whether somebody has kept us waiting for long enough.
+/// Interval between checks while there is no capacity and no connection has been idle for
+/// `MIN_IDLE`.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Whose turn it is on a connection: the client's, since when, or ours.
+/// Raises the soft limit of open files if necessary, and returns how many connections it allows.
+pub(crate) fn max_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let target = limit.maximum.unwrap_or(u64::MAX).min(TARGET_FD_LIMIT);
+    if limit.current.is_some_and(|current| current < target) {
+        let raised = Rlimit {
+            current: Some(target),
+            ..limit
+        };
+        // On failure the current limit applies.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+    let current = getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(TARGET_FD_LIMIT);
+    usize::try_from(MAX_CONNECTIONS.min(current / 4 * 3)).unwrap_or(usize::MAX)
+}
+
+/// Whether a connection is idle, and since when. Shared by its task and the manager; `None` while
+/// it is busy.
 #[derive(Clone, Debug)]
-pub struct ConnectionState(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct ConnectionState(Arc<Mutex<Option<Instant>>>);
 
 impl ConnectionState {
-    /// The client has something to say or to read.
-    #[must_use]
-    pub fn idle() -> Self {
+    /// Creates the state of a connection that is idle from now on.
+    pub(crate) fn idle() -> Self {
         Self(Arc::new(Mutex::new(Some(Moment::now().instant))))
     }
 
-    /// A request has come.
-    pub fn set_busy(&self) {
+    /// Marks the connection as busy.
+    pub(crate) fn set_busy(&self) {
         *self.lock() = None;
     }
 
-    /// Its answer is there.
-    pub fn set_idle(&self) {
+    /// Marks the connection as idle from now on.
+    pub(crate) fn set_idle(&self) {
         *self.lock() = Some(Moment::now().instant);
     }
 
@@ -54,71 +78,69 @@ impl ConnectionState {
     }
 }
 
-/// The connections that are open.
-pub struct ConnectionManager {
+/// The tasks of all open connections.
+pub(crate) struct ConnectionManager {
     max_connections: usize,
+    /// Includes evicted connections until they are joined.
     tasks: JoinSet<()>,
     connections: HashMap<Id, ConnectionEntry>,
 }
 
 struct ConnectionEntry {
-    network: IpAddr,
+    peer_addr: SocketAddr,
     state: ConnectionState,
     task: AbortHandle,
 }
 
 impl ConnectionManager {
-    /// So many.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
+    /// Creates a manager for up to `max_connections` connections.
+    pub(crate) fn new(max_connections: usize) -> Self {
         Self {
-            max_connections: most,
+            max_connections,
             tasks: JoinSet::new(),
             connections: HashMap::new(),
         }
     }
 
-    /// Whether there is one for a newcomer. One more than all may be there: it is served while another has to go.
-    #[must_use]
-    pub fn has_capacity(&self) -> bool {
+    /// Returns whether another connection may be accepted. One more than the maximum is allowed, so
+    /// that a new client is served while an idle connection is evicted.
+    pub(crate) fn has_capacity(&self) -> bool {
         self.tasks.len() <= self.max_connections
     }
 
-    /// Whether so many are taken that none should be kept by a client that has had its answer.
-    #[must_use]
-    pub fn is_half_full(&self) -> bool {
+    /// Returns whether at least half of the maximum is in use.
+    pub(crate) fn is_half_full(&self) -> bool {
         self.connections.len() >= self.max_connections / 2
     }
 
-    /// Runs a connection from this address.
-    pub fn spawn(
+    /// Spawns the task of a connection.
+    pub(crate) fn spawn(
         &mut self,
-        from: IpAddr,
-        turn: ConnectionState,
+        peer_addr: SocketAddr,
+        state: ConnectionState,
         connection: impl Future<Output = ()> + Send + 'static,
     ) {
         let task = self.tasks.spawn(connection);
-        self.connections.insert(
-            task.id(),
-            ConnectionEntry {
-                network: client_network(from),
-                state: turn,
-                task,
-            },
-        );
+        let entry = ConnectionEntry {
+            peer_addr,
+            state,
+            task,
+        };
+        self.connections.insert(entry.task.id(), entry);
     }
 
-    /// Waits until a connection has ended, or ends some if there is no room.
-    pub async fn wait_or_evict(&mut self) {
-        let somebody_is_going = self.tasks.len() > self.connections.len();
-        if self.has_capacity() || somebody_is_going {
+    /// Waits until a connection has ended, or evicts some if there is no capacity.
+    pub(crate) async fn wait_or_evict(&mut self) {
+        let eviction_pending = self.tasks.len() > self.connections.len();
+        if self.has_capacity() || eviction_pending {
             self.join_next().await;
             return;
         }
-        let breath = breath(!self.eviction_candidates().is_empty());
-        tokio::select! {
-            () = self.join_next() => {}
-            () = breath => self.evict(),
+        // Other tasks run first: a connection whose request has arrived becomes busy and is not
+        // evicted.
+        yield_now().await;
+        if self.evict() == 0 {
+            let _ = timeout(RECHECK_INTERVAL, self.join_next()).await;
         }
     }
 
@@ -130,68 +152,36 @@ impl ConnectionManager {
         };
     }
 
-    /// Waits until all have ended; who has not after `grace` is cut off.
-    pub async fn drain(mut self, grace: Duration) {
-        let answered = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(grace, answered).await.is_err() {
-            tracing::warn!(
-                connections = self.tasks.len(),
-                "connections were cut off at the end"
-            );
+    /// Waits until all connections have ended, and aborts those that are open after `grace_period`.
+    pub(crate) async fn drain(mut self, grace_period: Duration) {
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(grace_period, ended).await.is_err() {
+            let connections = self.tasks.len();
+            tracing::warn!(connections, "connections aborted at shutdown");
             self.tasks.shutdown().await;
         }
     }
 
-    fn evict(&mut self) {
-        for place in self
-            .eviction_candidates()
-            .iter()
-            .filter_map(|id| self.connections.remove(id))
-        {
-            tracing::debug!(client = %place.network, "a connection made room for others");
-            place.task.abort();
-        }
-    }
-
-    /// Who have kept us waiting longest, among the crowd if there is one. A few at once, as a flood is seldom done with one.
-    fn eviction_candidates(&self) -> Vec<Id> {
-        let crowd = self.crowd();
-        let may_go = self
-            .connections
-            .iter()
-            .filter(|(_, place)| crowd.is_none_or(|crowd| crowd == place.network));
-        let since = may_go.filter_map(|(id, place)| Some((place.state.idle_since()?, *id)));
+    /// Evicts the connections that have been idle longest, and returns how many.
+    fn evict(&mut self) -> usize {
         let now = Moment::now().instant;
-        let mut waiting: Vec<_> = since
-            .filter(|(since, _)| now.saturating_duration_since(*since) >= MIN_IDLE)
-            .collect();
-        waiting.sort_unstable_by_key(|(since, _)| *since);
-        waiting
-            .iter()
-            .take(self.max_connections.div_ceil(EVICTION_DIVISOR))
-            .map(|(_, id)| *id)
-            .collect()
-    }
-
-    /// The neighbour that has more than half of the places. By the vote of Boyer and Moore, as this is asked often.
-    fn crowd(&self) -> Option<IpAddr> {
-        let neighbours = || self.connections.values().map(|place| place.network);
-        let (leader, _) = neighbours().fold((None, 0_usize), |(leader, lead), next| match lead {
-            0 => (Some(next), 1),
-            lead if leader == Some(next) => (leader, lead + 1),
-            lead => (leader, lead - 1),
-        });
-        let count = neighbours().filter(|one| leader == Some(*one)).count();
-        leader.filter(|_| count > self.connections.len() / 2)
-    }
-}
-
-/// Before somebody goes all others have their turn once: who has spoken already is heard, however busy we are.
-async fn breath(somebody_goes: bool) {
-    if somebody_goes {
-        yield_now().await
-    } else {
-        sleep(RECHECK_INTERVAL).await
+        let mut idle = Vec::new();
+        for (id, connection) in &self.connections {
+            if let Some(since) = connection.state.idle_since()
+                && now.saturating_duration_since(since) >= MIN_IDLE
+            {
+                idle.push((since, *id));
+            }
+        }
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        idle.truncate(self.max_connections.div_ceil(EVICTION_DIVISOR));
+        for (_, id) in &idle {
+            if let Some(connection) = self.connections.remove(id) {
+                tracing::debug!(client = %connection.peer_addr, "idle connection evicted");
+                connection.task.abort();
+            }
+        }
+        idle.len()
     }
 }
 
@@ -199,121 +189,93 @@ async fn breath(somebody_goes: bool) {
 mod tests {
     use super::*;
 
-    /// Of a client that has kept us waiting for so many moments.
-    fn waited(moments: usize) -> ConnectionState {
-        let since = Moment::now().instant - MIN_IDLE * u32::try_from(moments).unwrap();
+    const PEER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
+    /// Creates the state of a connection that has been idle for `periods` times `MIN_IDLE`.
+    fn idle_for(periods: usize) -> ConnectionState {
+        let since = Moment::now().instant - MIN_IDLE * u32::try_from(periods).unwrap();
         ConnectionState(Arc::new(Mutex::new(Some(since))))
     }
 
-    /// Places of which these addresses have taken all and one more, each a moment after the one before.
-    fn taken_by(addresses: &[&str]) -> (ConnectionManager, Vec<ConnectionState>) {
-        let mut places = ConnectionManager::new(addresses.len() - 1);
-        let turns: Vec<_> = (1..=addresses.len()).rev().map(waited).collect();
-        for (address, turn) in addresses.iter().zip(&turns) {
-            places.spawn(address.parse().unwrap(), turn.clone(), pending());
+    /// Creates a manager with one connection more than its maximum. The first has been idle
+    /// longest.
+    fn full_manager(connections: usize) -> (ConnectionManager, Vec<ConnectionState>) {
+        let mut manager = ConnectionManager::new(connections - 1);
+        let states: Vec<_> = (1..=connections).rev().map(idle_for).collect();
+        for state in &states {
+            manager.spawn(PEER, state.clone(), pending());
         }
-        (places, turns)
+        (manager, states)
     }
 
-    async fn make_room(places: &mut ConnectionManager) {
-        while !places.has_capacity() {
-            places.wait_or_evict().await;
+    async fn evict_until_capacity(manager: &mut ConnectionManager) {
+        while !manager.has_capacity() {
+            manager.wait_or_evict().await;
         }
     }
 
-    /// Which of them are still there, by how long they have been waited for.
-    fn left(places: &ConnectionManager, turns: &[ConnectionState]) -> Vec<bool> {
-        let is_there = |turn: &ConnectionState| {
-            places
-                .connections
-                .values()
-                .any(|place| Arc::ptr_eq(&place.state.0, &turn.0))
+    /// Returns which of the connections with these states are open.
+    fn open(manager: &ConnectionManager, states: &[ConnectionState]) -> Vec<bool> {
+        let is_open = |state: &ConnectionState| {
+            let mut connections = manager.connections.values();
+            connections.any(|connection| Arc::ptr_eq(&connection.state.0, &state.0))
         };
-        turns.iter().map(is_there).collect()
+        states.iter().map(is_open).collect()
     }
 
     #[tokio::test]
-    async fn who_has_kept_us_waiting_longest_makes_room() {
-        let (mut places, turns) = taken_by(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-        turns[0].set_idle();
-        assert!(!places.has_capacity());
-        make_room(&mut places).await;
-        assert_eq!(left(&places, &turns), [true, false, true, true]);
+    async fn longest_idle_connection_is_evicted() {
+        let (mut manager, states) = full_manager(4);
+        states[0].set_idle();
+        assert!(!manager.has_capacity());
+        evict_until_capacity(&mut manager).await;
+        assert_eq!(open(&manager, &states), [true, false, true, true]);
     }
 
     #[tokio::test]
-    async fn a_request_that_is_being_answered_is_left_alone() {
-        let (mut places, turns) = taken_by(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
-        turns.iter().for_each(ConnectionState::set_busy);
+    async fn large_manager_evicts_several_longest_idle() {
+        let (mut manager, states) = full_manager(EVICTION_DIVISOR * 3 + 1);
+        manager.wait_or_evict().await;
+        let open = open(&manager, &states);
+        assert_eq!(open[..4], [false, false, false, true]);
+        assert_eq!(open.iter().filter(|open| !**open).count(), 3);
+    }
+
+    #[tokio::test]
+    async fn busy_connection_is_never_evicted() {
+        let (mut manager, states) = full_manager(3);
+        states.iter().for_each(ConnectionState::set_busy);
         for _ in 0..10 {
-            places.wait_or_evict().await;
+            manager.wait_or_evict().await;
         }
-        assert_eq!(left(&places, &turns), [true, true, true]);
-        *turns[1].lock() = *waited(1).lock();
-        make_room(&mut places).await;
-        assert_eq!(left(&places, &turns), [true, false, true]);
+        assert_eq!(open(&manager, &states), [true, true, true]);
+        *states[1].lock() = *idle_for(1).lock();
+        evict_until_capacity(&mut manager).await;
+        assert_eq!(open(&manager, &states), [true, false, true]);
     }
 
     #[tokio::test]
-    async fn a_crowd_pushes_out_its_own() {
-        let addresses = [
-            "192.0.2.9",
-            "2001:db8::1",
-            "2001:db8::2",
-            "2001:db8::3",
-            "192.0.2.8",
-        ];
-        let (mut places, turns) = taken_by(&addresses);
-        make_room(&mut places).await;
-        assert_eq!(
-            left(&places, &turns),
-            [true, false, true, true, true],
-            "a network of IPv6 is one neighbour"
-        );
-        turns[2].set_busy();
-        turns[3].set_busy();
-        places.spawn(
-            "2001:db8::4".parse().unwrap(),
-            ConnectionState::idle(),
-            pending(),
-        );
-        places.wait_or_evict().await;
-        assert_eq!(
-            left(&places, &turns),
-            [true, false, true, true, true],
-            "the crowd's own is too new to go"
-        );
+    async fn new_connection_is_kept_for_min_idle() {
+        let mut manager = ConnectionManager::new(1);
+        let busy = ConnectionState::idle();
+        busy.set_busy();
+        manager.spawn(PEER, busy, pending());
+        manager.spawn(PEER, ConnectionState::idle(), pending());
+        let started = Moment::now().instant;
+        evict_until_capacity(&mut manager).await;
+        assert!(started.elapsed() >= MIN_IDLE, "{:?}", started.elapsed());
     }
 
     #[tokio::test]
-    async fn a_newcomer_has_a_moment() {
-        let mut places = ConnectionManager::new(1);
-        let at_work = ConnectionState::idle();
-        at_work.set_busy();
-        places.spawn("192.0.2.1".parse().unwrap(), at_work, pending());
-        places.spawn(
-            "192.0.2.1".parse().unwrap(),
-            ConnectionState::idle(),
-            pending(),
-        );
-        let entered = Moment::now().instant;
-        make_room(&mut places).await;
-        assert!(entered.elapsed() >= MIN_IDLE, "{:?}", entered.elapsed());
-    }
-
-    #[tokio::test]
-    async fn who_leaves_makes_room_and_is_forgotten() {
-        let mut places = ConnectionManager::new(1);
+    async fn closed_connection_frees_its_slot() {
+        let mut manager = ConnectionManager::new(1);
         for _ in 0..2 {
-            places.spawn(
-                "192.0.2.1".parse().unwrap(),
-                ConnectionState::idle(),
-                async {},
-            );
+            manager.spawn(PEER, ConnectionState::idle(), async {});
         }
-        places.wait_or_evict().await;
-        assert!(places.has_capacity());
-        places.wait_or_evict().await;
-        assert!(places.connections.is_empty());
+        manager.wait_or_evict().await;
+        assert!(manager.has_capacity());
+        manager.wait_or_evict().await;
+        assert!(manager.connections.is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! `/sd`: each account as a target of its own, for Prometheus' HTTP service discovery.
+//! `/sd`: one target for each account, for Prometheus' HTTP service discovery.
 //!
-//! Owns: the labels of a target. There is no label `account`, since the series have it; `instance` has the account's
-//! name, since all targets have one address and would share one `up`.
+//! Targets have no label `account`, since the series have it. `instance` contains the account's
+//! name, since all targets have the same address and would otherwise share one `up`.
 
 use hyper::header::HOST;
 use hyper::http::uri::Authority;
@@ -24,62 +24,58 @@ struct TargetLabels<'a> {
     #[serde(rename = "__scheme__")]
     scheme: &'a str,
     #[serde(rename = "__metrics_path__")]
-    path: &'a str,
+    metrics_path: &'a str,
     instance: String,
 }
 
-/// A group for each account, in their order. The address is the one by which we were asked: no other is known to be right.
-pub fn handle<B>(
+/// Returns one target group for each account, in their order. The address is the host of the
+/// request, the only address that is known to reach the exporter.
+pub(crate) fn handle<B>(
     accounts: &[AccountHandle],
     request: &Request<B>,
     scheme: &str,
-    path: &str,
+    metrics_path: &str,
 ) -> Response {
     let Some(host) = host(request) else {
         return response::text(
             StatusCode::BAD_REQUEST,
-            "the request has no Host from which a target could be made",
+            "bad request: missing or invalid Host header",
         );
     };
-    let groups: Vec<_> = accounts
-        .iter()
-        .map(|it| group(&host, &it.account.name, scheme, path))
-        .collect();
+    let mut groups = Vec::new();
+    for account in accounts {
+        let account = &account.account.name;
+        groups.push(TargetGroup {
+            targets: [host.as_str()],
+            labels: TargetLabels {
+                account,
+                scheme,
+                metrics_path,
+                instance: format!("{host}/{account}"),
+            },
+        });
+    }
     response::json(&groups)
 }
 
-fn group<'a>(
-    host: &'a Authority,
-    account: &'a str,
-    scheme: &'a str,
-    path: &'a str,
-) -> TargetGroup<'a> {
-    let instance = format!("{host}/{account}");
-    TargetGroup {
-        targets: [host.as_str()],
-        labels: TargetLabels {
-            account,
-            scheme,
-            path,
-            instance,
-        },
-    }
-}
-
-/// From the address if it is a whole one, as HTTP asks for; else from the header.
+/// Returns the host of the URI if it is absolute (RFC 9112, section 3.2.2), else that of the
+/// header.
 fn host<B>(request: &Request<B>) -> Option<Authority> {
-    let header = || {
-        let mut values = request.headers().get_all(HOST).iter();
-        let (value, None) = (values.next()?, values.next()) else {
-            return None;
-        };
-        value.to_str().ok()?.parse().ok()
+    let host = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => {
+            let mut values = request.headers().get_all(HOST).iter();
+            let value = values.next()?;
+            if values.next().is_some() {
+                return None;
+            }
+            value.to_str().ok()?.parse().ok()?
+        }
     };
-    let host: Authority = request.uri().authority().cloned().or_else(header)?;
-    is_target(&host).then_some(host)
+    if is_target(&host) { Some(host) } else { None }
 }
 
-/// Neither a user nor a password, and a port that is one, if any.
+/// Returns whether the authority has a host, no user information, and a valid port if any.
 fn is_target(host: &Authority) -> bool {
     let port = host.as_str().strip_prefix(host.host());
     !host.host().is_empty()

@@ -1,9 +1,9 @@
 //! Sockets to listen on.
 //!
-//! Owns: what an address without a host means: all interfaces, IPv6 and IPv4 alike, or IPv4 alone where there is no
-//! IPv6. An address in use is found here, before anything else has started.
+//! An address without a host means all interfaces, IPv6 and IPv4, or only IPv4 where there is no
+//! IPv6.
 
-use std::io;
+use std::io::{self, Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use anyhow::Context;
@@ -12,36 +12,41 @@ use tokio::net::TcpListener;
 
 use crate::http::server::WRITE_TIMEOUT;
 
-/// Connections that wait to be accepted; no more than the system allows. With a short queue a flood that comes faster
-/// than we accept keeps others from joining it, and they try again after a second, and after three.
+/// Maximum number of connections that wait to be accepted; the system may set a lower one. If the
+/// queue is full, the system drops new connections, and their clients retry after 1 s and after 3
+/// s.
 const BACKLOG: i32 = 4096;
 
 /// Binds all addresses.
 ///
 /// # Errors
-/// Names the address that cannot be had, and why.
+/// Returns an error with the first address that cannot be bound.
 pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
-    let bind = |address: &String| {
-        bind(address).with_context(|| format!("--web.listen-address: cannot listen on {address}"))
-    };
-    addresses.iter().map(bind).collect()
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = bind(address)
+            .with_context(|| format!("--web.listen-address: cannot listen on {address}"))?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }
 
 /// Binds one address, `HOST:PORT` or `:PORT`.
 ///
 /// # Errors
-/// When the host is unknown, or the address is in use or not ours.
+/// Returns an error if the host cannot be resolved, or the address is in use or not an address of
+/// this machine.
 pub fn bind(address: &str) -> io::Result<TcpListener> {
     if let Some(port) = address.strip_prefix(':') {
-        let port = port
-            .parse()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no port"))?;
-        return bind_dual_stack(port);
+        return match port.parse() {
+            Ok(port) => bind_dual_stack(port),
+            Err(_) => Err(Error::new(ErrorKind::InvalidInput, "invalid port")),
+        };
     }
-    let first = address.to_socket_addrs()?.next();
-    bind_socket(
-        first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))?,
-    )
+    match address.to_socket_addrs()?.next() {
+        Some(address) => bind_socket(address),
+        None => Err(Error::new(ErrorKind::NotFound, "the host has no address")),
+    }
 }
 
 /// Returns `address` with `localhost` in place of an empty or unspecified host, for clients on this machine.
@@ -55,7 +60,7 @@ pub(crate) fn loopback_if_unspecified(address: &str) -> String {
 
 fn bind_dual_stack(port: u16) -> io::Result<TcpListener> {
     match bind_socket((Ipv6Addr::UNSPECIFIED, port).into()) {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error) if error.kind() != ErrorKind::AddrInUse => {
             bind_socket((Ipv4Addr::UNSPECIFIED, port).into())
         }
         result => result,
@@ -63,13 +68,10 @@ fn bind_dual_stack(port: u16) -> io::Result<TcpListener> {
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        // The system's default may be IPv6 alone.
+        // The system's default for the unspecified address may be only IPv6.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
@@ -80,16 +82,16 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// What a client does not take lies in the system's memory, after we have closed too, for minutes: so for this long alone.
-/// Connections have it from the socket that they come by.
+/// Sets `TCP_USER_TIMEOUT`, which accepted connections inherit, so that the kernel drops data that
+/// a client does not read after 10 s instead of minutes, even if the connection is closed.
 #[cfg(target_os = "linux")]
 fn set_user_timeout(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))
 }
 
-/// Other systems have a time of their own.
+/// Leaves the timeout as it is, as other systems have no such option.
 #[cfg(not(target_os = "linux"))]
-fn give_up_readers(_: &Socket) -> io::Result<()> {
+fn set_user_timeout(_: &Socket) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,6 +1,4 @@
-//! Answers: their headers and encoding.
-//!
-//! Owns: gzip for those who ask for it, which Prometheus always does.
+//! HTTP responses: status, headers, body and compression.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,16 +8,16 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-    RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::http::landing_page;
+use crate::web::access::Denied;
 
-/// A whole answer.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// A response with a complete body.
+pub(crate) type Response = hyper::Response<Full<Bytes>>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -27,128 +25,125 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// One line for people and probes.
-#[must_use]
-pub fn text(status: StatusCode, text: &str) -> Response {
-    with_type(status, TEXT, format!("{text}\n").into())
+/// Returns one line of plain text.
+pub(crate) fn text(status: StatusCode, text: &str) -> Response {
+    with_content_type(status, TEXT, format!("{text}\n").into())
 }
 
-/// A value for programs.
-#[must_use]
-pub fn json(value: &impl Serialize) -> Response {
+/// Returns `value` as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(body) => with_type(StatusCode::OK, JSON, body.into()),
+        Ok(body) => with_content_type(StatusCode::OK, JSON, body.into()),
         Err(_) => text(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the answer cannot be encoded",
+            "internal error: cannot encode the response",
         ),
     }
 }
 
-/// What may not be done here, and what may.
-#[must_use]
-pub fn method_not_allowed(allowed: &'static str) -> Response {
-    let message = format!("only {} is accepted here", allowed.replace(", ", " or "));
-    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, &message);
-    reply
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    reply
+/// Returns 405 with the header `Allow`.
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
+    let message = format!("method not allowed; use {}", allowed.replace(", ", " or "));
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &message);
+    let allow = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
-/// What is refused for now.
-#[must_use]
-pub fn retry_later(status: StatusCode, message: &str, wait: Duration) -> Response {
-    let mut reply = text(status, message);
+/// Returns an error with the header `Retry-After`, in seconds rounded up.
+pub(crate) fn retry_later(status: StatusCode, message: &str, wait: Duration) -> Response {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    reply
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    reply
+    let mut response = text(status, message);
+    let retry_after = HeaderValue::from(seconds.max(1));
+    response.headers_mut().insert(RETRY_AFTER, retry_after);
+    response
 }
 
-/// A page that loads nothing and runs nothing.
-#[must_use]
-pub fn html(html: String) -> Response {
-    let mut reply = with_type(StatusCode::OK, HTML, html.into());
-    let headers = [
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
-    ];
-    for (name, value) in headers {
-        reply
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+/// Returns the response to a request that access control has denied.
+pub(crate) fn denied(denied: Denied) -> Response {
+    match denied {
+        Denied::RateLimited(wait) => {
+            retry_later(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded", wait)
+        }
+        Denied::Overloaded(wait) => retry_later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded: too many passwords are waiting for verification",
+            wait,
+        ),
+        Denied::Unauthorized => {
+            let mut response = text(StatusCode::UNAUTHORIZED, "authentication required");
+            let scheme = HeaderValue::from_static("Basic");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            response
+        }
     }
-    reply.headers_mut().insert(
-        CONTENT_SECURITY_POLICY,
-        landing_page::CONTENT_SECURITY_POLICY.clone(),
-    );
-    reply
 }
 
-/// An exposition, compressed if `asked` says that it may be.
-#[must_use]
-pub fn exposition(text: String, asked: &HeaderMap) -> Response {
-    let zipped = accepts_gzip(asked).then(|| gzip(text.as_bytes())).flatten();
-    let is_zipped = zipped.is_some();
-    let mut reply = with_type(
-        StatusCode::OK,
-        EXPOSITION,
-        zipped.unwrap_or_else(|| text.into()),
-    );
-    reply
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if is_zipped {
-        reply
-            .headers_mut()
-            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+/// Returns an HTML page that is not cached and is limited by `policy`.
+pub(crate) fn html(html: String, policy: HeaderValue) -> Response {
+    let mut response = with_content_type(StatusCode::OK, HTML, html.into());
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+/// Returns metrics in the text format, compressed if the request accepts gzip.
+pub(crate) fn exposition(text: String, request_headers: &HeaderMap) -> Response {
+    let compressed = if accepts_gzip(request_headers) {
+        gzip(text.as_bytes())
+    } else {
+        None
+    };
+    let is_compressed = compressed.is_some();
+    let body = compressed.unwrap_or_else(|| text.into());
+    let mut response = with_content_type(StatusCode::OK, EXPOSITION, body);
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if is_compressed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    reply
+    response
 }
 
-fn with_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
-    let mut reply = hyper::Response::new(Full::new(body));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, content_type);
-    reply
+fn with_content_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = hyper::Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }
 
-/// Writing to memory does not fail; if it did, the plain text would serve.
+/// Compresses the text. Returns `None` on failure, which writing to memory does not cause.
 fn gzip(text: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder.write_all(text).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// `gzip` or `*` with a quality above 0.
+/// Returns whether `gzip`, or else `*`, is listed with a quality above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let offers: Vec<_> = values
-        .flat_map(|value| value.split(','))
-        .map(offer)
-        .collect();
-    let quality = |name| {
-        offers
-            .iter()
-            .find(|(coding, _)| coding == name)
-            .map(|(_, quality)| *quality)
-    };
-    quality("gzip")
-        .or(quality("*"))
-        .is_some_and(|quality| quality > 0.0)
+    let mut accepts_any = false;
+    for value in headers.get_all(ACCEPT_ENCODING) {
+        for coding in value.to_str().unwrap_or_default().split(',') {
+            let (name, quality) = parse_coding(coding);
+            if name.eq_ignore_ascii_case("gzip") {
+                return quality > 0.0;
+            }
+            if name == "*" {
+                accepts_any = quality > 0.0;
+            }
+        }
+    }
+    accepts_any
 }
 
-fn offer(text: &str) -> (String, f32) {
+fn parse_coding(text: &str) -> (&str, f32) {
     let mut parts = text.split(';').map(str::trim);
-    let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let name = parts.next().unwrap_or_default();
     let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-    (coding, quality.unwrap_or(1.0))
+    (name, quality.unwrap_or(1.0))
 }
 
 #[cfg(test)]
@@ -156,15 +151,13 @@ mod tests {
     use super::*;
 
     fn accepts(value: &'static str) -> bool {
-        accepts_gzip(
-            &[(ACCEPT_ENCODING, HeaderValue::from_static(value))]
-                .into_iter()
-                .collect(),
-        )
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
+        accepts_gzip(&headers)
     }
 
     #[test]
-    fn gzip_is_given_to_those_who_ask() {
+    fn gzip_needs_a_quality_above_0() {
         assert!(accepts("gzip"));
         assert!(accepts("deflate, GZIP;q=0.5"));
         assert!(accepts("*"));

@@ -1,215 +1,244 @@
-//! Paths and their answers.
+//! Paths and their handlers.
 //!
-//! Owns: which path does what. A scrape always gets 200 if we can speak at all: a failure of RingCentral is a sample,
-//! not a status. Health paths touch nothing.
+//! A scrape is answered with 200 even if RingCentral fails: a failure is a sample (`ringcentral_up
+//! 0`), not a status.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::account::manager::{AccountHandle, AccountManager};
 use crate::clock::Moment;
 use crate::config::{Metrics, Scrape};
-use crate::exposition::{self, ExporterInfo};
-use crate::http::deadline::scrape_timeout;
+use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::http::response::{self, Response};
 use crate::http::{discovery, landing_page, scrape};
-use crate::reload::Reloader;
+use crate::reload::{ReloadResult, Reloader};
 
-/// What answers are made of.
+/// The state that all handlers share.
 pub struct AppState {
     /// The accounts.
     pub accounts: Arc<AccountManager>,
-    /// When to fetch and what to show.
+    /// When to fetch and how long to show a snapshot.
     pub scrape: Scrape,
-    /// What to show.
+    /// Which metrics to show.
     pub metrics: Metrics,
-    /// Path of the metrics.
+    /// `--web.telemetry-path`.
     pub telemetry_path: String,
-    /// What is read anew while we run.
+    /// The current configuration, and its reload.
     pub reloader: Arc<Reloader>,
-    /// Whether `POST /-/reload` is obeyed.
+    /// `--web.enable-lifecycle`: whether `POST /-/reload` is allowed.
     pub enable_lifecycle: bool,
-    /// Once the exporter stops: when scrapes still in flight are answered at the latest.
+    /// The latest time for the responses to scrapes in flight, set at shutdown.
     pub shutdown_deadline: watch::Sender<Option<Instant>>,
 }
 
 impl AppState {
-    /// Returns at the deadline, or at the last call if that is sooner.
+    /// Waits until `deadline`, or until the shutdown deadline if that is earlier.
     async fn wait_for_deadline(&self, deadline: Instant) {
-        let mut last_call = self.shutdown_deadline.subscribe();
-        let called = async {
-            let at = last_call
-                .wait_for(Option::is_some)
-                .await
-                .map_or(None, |at| *at);
-            sleep_until(at.unwrap_or(deadline)).await;
+        let mut shutdown_deadline = self.shutdown_deadline.subscribe();
+        let shutdown = async {
+            let at = match shutdown_deadline.wait_for(Option::is_some).await {
+                Ok(at) => at.unwrap_or(deadline),
+                Err(_) => deadline,
+            };
+            sleep_until(at).await;
         };
         tokio::select! {
             () = sleep_until(deadline) => {}
-            () = called => {}
+            () = shutdown => {}
         }
     }
 }
 
-/// Answers a request from this address, if the door lets it in. Probes have no password, and are let in.
-pub async fn handle(app: &AppState, request: Request<Incoming>, from: IpAddr) -> Response {
-    let door = app.reloader.access();
-    let refusal = match request.uri().path() {
-        "/-/healthy" | "/healthz" | "/-/ready" | "/readyz" => None,
-        _ => door.check(request.headers(), from).await,
-    };
-    let mut reply = match refusal {
-        Some(refusal) => refusal,
-        None => route(app, &request).await,
-    };
-    door.apply_headers(&mut reply);
-    reply
+/// What a path serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    LandingPage,
+    Metrics,
+    ExporterMetrics,
+    Discovery,
+    Healthy,
+    Ready,
+    Reload,
 }
 
-async fn route(app: &AppState, request: &Request<Incoming>) -> Response {
-    let path = request.uri().path();
-    if path == "/-/reload" {
-        return reload(app, request.method());
+impl Route {
+    /// Returns the route of a path.
+    fn find(path: &str, telemetry_path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::LandingPage),
+            "/sd" => Some(Self::Discovery),
+            "/-/metrics" => Some(Self::ExporterMetrics),
+            "/-/healthy" | "/healthz" => Some(Self::Healthy),
+            "/-/ready" | "/readyz" => Some(Self::Ready),
+            "/-/reload" => Some(Self::Reload),
+            _ if path == telemetry_path => Some(Self::Metrics),
+            _ => None,
+        }
     }
-    let fixed = [
-        "/",
-        "/sd",
-        "/-/metrics",
-        "/-/healthy",
-        "/healthz",
-        "/-/ready",
-        "/readyz",
-    ];
-    if path != app.telemetry_path && !fixed.contains(&path) {
-        return response::text(
-            StatusCode::NOT_FOUND,
-            "there is nothing here; / has the links",
-        );
+
+    /// Returns whether the route needs no credentials, as probes have none.
+    fn is_public(self) -> bool {
+        matches!(self, Self::Healthy | Self::Ready)
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return response::method_not_allowed("GET, HEAD");
+
+    /// Returns the allowed methods, as in the header `Allow`.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Reload => "POST",
+            _ => "GET, HEAD",
+        }
     }
-    match path {
-        "/" => response::html(landing_page::render(
-            &app.accounts.accounts(),
-            &app.reloader.status(),
-            &app.telemetry_path,
-            app.scrape.max_age,
-            Moment::now(),
-        )),
-        "/-/healthy" | "/healthz" => response::text(StatusCode::OK, "healthy"),
-        "/-/ready" | "/readyz" => response::text(StatusCode::OK, "ready"),
-        "/-/metrics" => exporter_metrics(app, request.headers()),
-        "/sd" => discovery::handle(
+}
+
+/// Handles a request from `client` if access control allows it.
+pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: IpAddr) -> Response {
+    app.reloader.reload_if_changed();
+    let access = app.reloader.access();
+    let route = Route::find(request.uri().path(), &app.telemetry_path);
+    let allowed = if route.is_some_and(Route::is_public) {
+        Ok(())
+    } else {
+        access.check(request.headers(), client).await
+    };
+    let mut response = match (allowed, route) {
+        (Err(denied), _) => response::denied(denied),
+        (Ok(()), Some(route)) => respond(app, route, &request).await,
+        (Ok(()), None) => response::text(StatusCode::NOT_FOUND, "not found; see / for links"),
+    };
+    access.apply_headers(response.headers_mut());
+    response
+}
+
+async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> Response {
+    let methods = route.methods();
+    if !methods.split(", ").any(|method| request.method() == method) {
+        return response::method_not_allowed(methods);
+    }
+    match route {
+        Route::LandingPage => landing_page(app),
+        Route::Metrics => metrics(app, request).await,
+        Route::ExporterMetrics => exporter_metrics(app, request.headers()),
+        Route::Discovery => discovery::handle(
             &app.accounts.accounts(),
             request,
             app.reloader.access().scheme(),
             &app.telemetry_path,
         ),
-        _ => metrics(app, request).await,
+        Route::Healthy => response::text(StatusCode::OK, "healthy"),
+        Route::Ready => response::text(StatusCode::OK, "ready"),
+        Route::Reload => reload(app),
     }
 }
 
-fn reload(app: &AppState, method: &Method) -> Response {
-    if method != Method::POST {
-        return response::method_not_allowed("POST");
-    }
+fn landing_page(app: &AppState) -> Response {
+    let html = landing_page::render(
+        &app.accounts.accounts(),
+        &app.reloader.status(),
+        &app.telemetry_path,
+        app.scrape.max_age,
+        Moment::now(),
+    );
+    response::html(html, landing_page::CONTENT_SECURITY_POLICY.clone())
+}
+
+fn reload(app: &AppState) -> Response {
     if !app.enable_lifecycle {
         return response::text(
             StatusCode::FORBIDDEN,
-            "this needs --web.enable-lifecycle; SIGHUP does the same without it",
+            "forbidden: requires --web.enable-lifecycle; SIGHUP reloads without it",
         );
     }
     match app.reloader.reload_rate_limited("POST /-/reload") {
-        Ok(Ok(())) => response::text(StatusCode::OK, "reloaded"),
-        Ok(Err(error)) => response::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(wait) => response::retry_later(
+        ReloadResult::Done => response::text(StatusCode::OK, "reloaded"),
+        ReloadResult::Failed(error) => {
+            response::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+        }
+        ReloadResult::TooSoon(wait) => response::retry_later(
             StatusCode::TOO_MANY_REQUESTS,
-            "nothing was read: the last reload was asked for less than a second ago; ask again",
+            "too many requests: the last reload was less than a second ago; nothing was reloaded",
             wait,
         ),
     }
 }
 
 async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
-    let running = app.accounts.accounts();
-    let asked = match requested_accounts(&running, request.uri().query()) {
-        Ok(asked) => asked,
+    let accounts = app.accounts.accounts();
+    let mut requested = match requested_accounts(&accounts, request.uri().query()) {
+        Ok(requested) => requested,
         Err(unknown) => {
             return response::text(
                 StatusCode::NOT_FOUND,
-                &format!("there is no account {unknown:?}"),
+                &format!("not found: unknown account {unknown:?}"),
             );
         }
     };
-    let exporter = asked
-        .is_none()
-        .then(|| ExporterInfo::collect(app.reloader.status()));
-    let accounts = asked.unwrap_or_else(|| running.iter().collect());
-    let time = scrape_timeout(request.headers(), app.scrape.timeout_offset);
-    let end = app.wait_for_deadline(Moment::now().after(time).instant);
-    scrape::refresh_all(&accounts, time, end).await;
-    let views = accounts.iter().map(|it| it.view());
-    metrics_response(
-        exposition::render(
-            views,
-            exporter.as_ref(),
-            &app.scrape,
-            &app.metrics,
-            Moment::now(),
-        ),
-        request.headers(),
-    )
+    let mut exporter = None;
+    if requested.is_empty() {
+        requested.extend(accounts.iter());
+        exporter = Some(ExporterInfo::collect(app.reloader.status()));
+    }
+    let timeout = scrape::scrape_timeout(request.headers(), app.scrape.timeout_offset);
+    let deadline = app.wait_for_deadline(Moment::now().after(timeout).instant);
+    scrape::refresh_all(&requested, timeout, deadline).await;
+    let text = exposition::render(
+        requested.iter().copied().map(AccountView::new),
+        exporter.as_ref(),
+        &app.scrape,
+        &app.metrics,
+        Moment::now(),
+    );
+    metrics_response(text, request.headers())
 }
 
-/// The exporter's own series alone, for whoever scrapes each account by itself.
+/// Returns only the exporter's own metrics, for setups that scrape each account separately.
 fn exporter_metrics(app: &AppState, headers: &HeaderMap) -> Response {
     let exporter = ExporterInfo::collect(app.reloader.status());
-    metrics_response(
-        exposition::render(
-            [],
-            Some(&exporter),
-            &app.scrape,
-            &app.metrics,
-            Moment::now(),
-        ),
-        headers,
-    )
+    let text = exposition::render(
+        [],
+        Some(&exporter),
+        &app.scrape,
+        &app.metrics,
+        Moment::now(),
+    );
+    metrics_response(text, headers)
 }
 
 fn metrics_response(text: prometheus::Result<String>, headers: &HeaderMap) -> Response {
     match text {
         Ok(text) => response::exposition(text, headers),
         Err(error) => {
-            tracing::error!(%error, "the exposition cannot be encoded");
+            tracing::error!(%error, "metrics encoding failed");
             response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the exposition cannot be encoded",
+                "internal error: cannot encode the metrics",
             )
         }
     }
 }
 
-/// The accounts that `?account=` names; none if it names none, which means all. The first unknown one is the error.
+/// Returns the accounts that `?account=` names, each once; an empty list means all.
+///
+/// # Errors
+/// Returns the first name that no account has.
 fn requested_accounts<'a>(
-    running: &'a [AccountHandle],
+    accounts: &'a [AccountHandle],
     query: Option<&str>,
-) -> Result<Option<Vec<&'a AccountHandle>>, String> {
-    let mut asked: Vec<&AccountHandle> = Vec::new();
-    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    for (_, name) in pairs.filter(|(key, _)| key == "account") {
-        let account = running
-            .iter()
-            .find(|it| it.account.name == name)
-            .ok_or(name)?;
-        if !asked.iter().any(|present| std::ptr::eq(*present, account)) {
-            asked.push(account);
+) -> Result<Vec<&'a AccountHandle>, String> {
+    let mut requested: Vec<&AccountHandle> = Vec::new();
+    for (key, name) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if key != "account" || requested.iter().any(|present| present.account.name == name) {
+            continue;
+        }
+        match accounts.iter().find(|account| account.account.name == name) {
+            Some(account) => requested.push(account),
+            None => return Err(name.into_owned()),
         }
     }
-    Ok((!asked.is_empty()).then_some(asked))
+    Ok(requested)
 }

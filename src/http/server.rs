@@ -1,9 +1,8 @@
-//! Connections: accepted, bounded, drained.
+//! Accepts, serves and drains connections.
 //!
-//! Owns: that a client that stalls harms nobody. A request's head has 5 s, and so has the silence between two requests; a
-//! reader that takes nothing for 10 s is cut off; from half of all [`places`](crate::http::connections) on, connections close after
-//! their answer. With TLS the handshake has 5 s as well, in the connection's own task, so that it keeps nobody else from
-//! being accepted. Refuses to know: what is asked, what TLS checks, and who goes when all places are taken.
+//! Stalling clients are bounded: 5 s for a TLS handshake, 5 s for the head of a request and for the
+//! idle time between two requests, 10 s for a client that reads nothing. With half of the maximum
+//! number of connections, connections are closed after their response.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -27,83 +26,95 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::clock::Moment;
-use crate::http::connections::{ConnectionManager, ConnectionState};
-use crate::http::descriptors;
+use crate::http::connections::{ConnectionManager, ConnectionState, max_connections};
 use crate::http::routes::{self, AppState};
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a reader may take nothing, be it from us or from what the system keeps for it.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Scrapes in flight at the stop are answered within Prometheus' own default time, from what is known if need be.
+/// Maximum time for which a client may read nothing, of what the exporter writes or of what the
+/// kernel buffers.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time for scrapes in flight at shutdown, which is Prometheus' default timeout.
 const SHUTDOWN_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Beyond the last call, for their answers to be written.
+/// Maximum time for all connections at shutdown: 2 s more, in which the responses are written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
-/// After a failed accept, mostly for want of file descriptors.
+/// Delay after a failed accept, usually for lack of file descriptors.
 const ACCEPT_ERROR_DELAY: Duration = Duration::from_millis(100);
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// Serves until `stop`, then answers what is in flight and ends.
+/// Serves until `shutdown` completes, then drains the open connections.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     app: Arc<AppState>,
-    stop: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
 ) {
-    let (stopping, stopped) = watch::channel(false);
-    let mut places = ConnectionManager::new(descriptors::max_connections());
-    let mut stop = pin!(stop);
+    let (shutdown_sender, shutdown_receiver) = watch::channel(false);
+    let mut connections = ConnectionManager::new(max_connections());
+    let mut shutdown = pin!(shutdown);
     loop {
-        let room = places.has_capacity();
+        let has_capacity = connections.has_capacity();
         tokio::select! {
-            () = &mut stop => break,
-            () = places.wait_or_evict() => {}
-            accepted = accept(&listeners), if room => match accepted {
-                Ok((stream, from)) => {
-                    let (turn, keep_alive) = (ConnectionState::idle(), !places.is_half_full());
-                    let guest = Connection { from, app: app.clone(), turn: turn.clone(), keep_alive, stopped: stopped.clone() };
-                    places.spawn(from.ip(), turn, guest.enter(stream));
+            () = &mut shutdown => break,
+            () = connections.wait_or_evict() => {}
+            accepted = accept(&listeners), if has_capacity => match accepted {
+                Ok((stream, peer_addr)) => {
+                    let state = ConnectionState::idle();
+                    let connection = Connection {
+                        peer_addr,
+                        app: app.clone(),
+                        state: state.clone(),
+                        keep_alive: !connections.is_half_full(),
+                        shutdown: shutdown_receiver.clone(),
+                    };
+                    connections.spawn(peer_addr, state, connection.serve(stream));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(%error, "accept failed");
                     sleep(ACCEPT_ERROR_DELAY).await;
                 }
             }
         }
     }
     drop(listeners);
-    app.shutdown_deadline
-        .send_replace(Some(Moment::now().after(SHUTDOWN_SCRAPE_TIMEOUT).instant));
-    stopping.send_replace(true);
-    places.drain(DRAIN_TIMEOUT).await;
+    let deadline = Moment::now().after(SHUTDOWN_SCRAPE_TIMEOUT).instant;
+    app.shutdown_deadline.send_replace(Some(deadline));
+    shutdown_sender.send_replace(true);
+    connections.drain(DRAIN_TIMEOUT).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
     let accepted = poll_fn(|context| {
-        let mut polls = listeners
-            .iter()
-            .map(|listener| listener.poll_accept(context));
-        polls.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        for listener in listeners {
+            let accepted = listener.poll_accept(context);
+            if accepted.is_ready() {
+                return accepted;
+            }
+        }
+        Poll::Pending
     });
     accepted.await
 }
 
-/// A connection and what it needs to be served.
+/// A client's connection.
 struct Connection {
-    from: SocketAddr,
+    peer_addr: SocketAddr,
     app: Arc<AppState>,
-    turn: ConnectionState,
+    state: ConnectionState,
     keep_alive: bool,
-    stopped: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 }
 
 type BoundedStream = Pin<Box<TimeoutStream<TcpStream>>>;
 
 impl Connection {
-    async fn enter(self, stream: TcpStream) {
+    async fn serve(self, stream: TcpStream) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let stream = Box::pin(stream);
-        match self.app.reloader.access().tls_acceptor() {
+        self.app.reloader.reload_if_changed();
+        let acceptor = self.app.reloader.access().tls_acceptor();
+        match acceptor {
             None => self.serve_http(stream).await,
-            // Apart, since it needs far more memory than a connection without TLS should.
+            // Boxed, so that connections without TLS do not need the memory of one with TLS.
             Some(acceptor) => Box::pin(self.serve_tls(acceptor, stream)).await,
         }
     }
@@ -114,50 +125,51 @@ impl Connection {
         }
     }
 
-    /// A stop does not wait for a handshake, since nothing has been asked yet. One that fails is the client's affair.
+    /// Performs the TLS handshake. Returns `None` if it fails, or at shutdown, as no request is in
+    /// flight.
     async fn handshake(
         &mut self,
         acceptor: TlsAcceptor,
         stream: BoundedStream,
     ) -> Option<TlsStream<BoundedStream>> {
-        let shaken = tokio::select! {
-            shaken = timeout(HEADER_READ_TIMEOUT, acceptor.accept(stream)) => shaken,
-            _ = self.stopped.wait_for(|stopped| *stopped) => return None,
+        let result = tokio::select! {
+            result = timeout(HEADER_READ_TIMEOUT, acceptor.accept(stream)) => result,
+            _ = self.shutdown.wait_for(|shutdown| *shutdown) => return None,
         };
-        match shaken {
+        let client = self.peer_addr;
+        match result {
             Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => {
-                tracing::debug!(client = %self.from, %error, "a TLS handshake failed")
-            }
-            Err(_) => tracing::debug!(client = %self.from, "a TLS handshake took too long"),
+            Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%client, "TLS handshake timed out"),
         }
         None
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (app, from, turn) = (self.app, self.from.ip(), self.turn);
+        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state);
         let service = service_fn(move |request| {
-            let (app, turn) = (app.clone(), turn.clone());
+            let (app, state) = (app.clone(), state.clone());
             async move {
-                turn.set_busy();
-                // Who asks many things at once takes turns with all others.
+                state.set_busy();
+                // Yields, so that a client with many pipelined requests does not delay other
+                // connections.
                 yield_now().await;
-                let reply = routes::handle(&app, request, from).await;
-                turn.set_idle();
-                Ok::<_, Infallible>(reply)
+                let response = routes::handle(&app, request, client).await;
+                state.set_idle();
+                Ok::<_, Infallible>(response)
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_READ_TIMEOUT)
-            .max_buf_size(16 * 1024)
+            .max_buf_size(MAX_HEAD_BYTES)
             .keep_alive(self.keep_alive)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        // How a connection ends is the client's affair.
+        // Errors are not logged, as they are caused by the client.
         tokio::select! {
             _ = connection.as_mut() => return,
-            _ = self.stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
+            _ = self.shutdown.wait_for(|shutdown| *shutdown) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     }

@@ -1,8 +1,7 @@
-//! Files, and whether they have changed.
+//! Watches files by `stat`, at most once a second.
 //!
-//! Owns: looking at most once a second, and not believing a file that is being written: one that changed within the
-//! last second is given until the next look. A look is a `stat` of each file, by way of all links, so an exchanged link
-//! is a change. Refuses to know: what is in them.
+//! A file that changed within the last second may still be written, so it counts as changed only at
+//! the next check. Links are followed, so that a link to another file is a change.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,95 +9,99 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// Between two looks, and how long a file has to be left alone.
-const SECOND: Duration = Duration::from_secs(1);
+/// Minimum time between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What tells a file from what it was: none if it is not there.
-type Stamp = Option<[i64; 7]>;
+/// Times, size and identity of a file; `None` if it does not exist.
+type FileStamp = Option<[i64; 7]>;
 
-/// Some files as they were when they were last read.
+/// Files, each with its state when it was last read.
 #[derive(Clone)]
-pub struct FileWatcher {
-    files: Vec<(PathBuf, Stamp)>,
-    looked: Moment,
-    /// What the last look found, where it did not believe it.
-    seen: Option<Vec<Stamp>>,
+pub(super) struct FileWatcher {
+    files: Vec<(PathBuf, FileStamp)>,
+    last_check: Moment,
+    /// The changed state that the last check found, if it may not be final.
+    pending: Option<Vec<FileStamp>>,
 }
 
 impl FileWatcher {
-    /// Looks at these files.
-    pub fn new(files: Vec<PathBuf>, now: Moment) -> Self {
-        let mut watch = Self {
+    /// Creates a watcher of these files.
+    pub(super) fn new(files: Vec<PathBuf>, now: Moment) -> Self {
+        let mut watcher = Self {
             files: Vec::new(),
-            looked: now,
-            seen: None,
+            last_check: now,
+            pending: None,
         };
-        watch.watch(&files);
-        watch
+        watcher.watch(&files);
+        watcher
     }
 
-    /// Looks at these files too.
-    pub fn watch(&mut self, files: &[PathBuf]) {
+    /// Adds files.
+    pub(super) fn watch(&mut self, files: &[PathBuf]) {
         for file in files {
-            if !self.files.iter().any(|(known, _)| known == file) {
+            if !self.files.iter().any(|(watched, _)| watched == file) {
                 self.files.push((file.clone(), stamp(file)));
             }
         }
     }
 
-    /// Looks at these files alone.
-    pub fn retain(&mut self, files: &[PathBuf]) {
+    /// Removes all files except these.
+    pub(super) fn retain(&mut self, files: &[PathBuf]) {
         self.files.retain(|(file, _)| files.contains(file));
     }
 
-    /// Which files.
-    pub fn files(&self) -> Vec<PathBuf> {
+    /// Returns the paths of the files.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         self.files.iter().map(|(file, _)| file.clone()).collect()
     }
 
-    /// Whether a file has changed since it was read, and is left alone now.
-    pub fn has_changed(&mut self, now: Moment) -> bool {
-        if now.saturating_duration_since(self.looked) < SECOND {
+    /// Returns whether a file has changed since it was last read. Returns `false` if the last check
+    /// was less than a second ago, or if the file may still be written.
+    pub(super) fn poll_changes(&mut self, now: Moment) -> bool {
+        if now.saturating_duration_since(self.last_check) < CHECK_INTERVAL {
             return false;
         }
-        self.looked = now;
-        let stamps: Vec<_> = self.files.iter().map(|(file, _)| stamp(file)).collect();
-        if self.files.iter().map(|(_, stamp)| stamp).eq(&stamps) {
-            self.seen = None;
+        self.last_check = now;
+        let mut stamps = Vec::new();
+        let mut changed = false;
+        let mut settled = true;
+        for (file, last_read) in &self.files {
+            let current = stamp(file);
+            changed |= current != *last_read;
+            settled &= is_settled(current, now);
+            stamps.push(current);
+        }
+        if !changed {
+            self.pending = None;
             return false;
         }
-        let left_alone = stamps.iter().flatten().all(|stamp| is_old(stamp, now))
-            || self.seen.as_ref() == Some(&stamps);
-        self.seen = Some(stamps);
-        left_alone
+        let stamps = Some(stamps);
+        let unchanged_since_last_check = self.pending == stamps;
+        self.pending = stamps;
+        settled || unchanged_since_last_check
     }
 }
 
-fn stamp(file: &Path) -> Stamp {
+fn stamp(file: &Path) -> FileStamp {
     let data = std::fs::metadata(file).ok()?;
-    let number = |value: u64| value.cast_signed();
-    let times = [
+    Some([
         data.mtime(),
         data.mtime_nsec(),
         data.ctime(),
         data.ctime_nsec(),
-    ];
-    let [written, written_ns, changed, changed_ns] = times;
-    Some([
-        written,
-        written_ns,
-        changed,
-        changed_ns,
-        number(data.size()),
-        number(data.ino()),
-        number(data.dev()),
+        data.size().cast_signed(),
+        data.ino().cast_signed(),
+        data.dev().cast_signed(),
     ])
 }
 
-/// By the time of writing, since a copy may keep the original's.
-fn is_old(stamp: &[i64; 7], now: Moment) -> bool {
-    let [_, _, changed, ..] = stamp;
-    now.wall.as_second() - changed > 1
+/// Returns whether the last change is more than a second ago. It goes by the change time (`ctime`),
+/// since a copy may keep the modification time of the original.
+fn is_settled(stamp: FileStamp, now: Moment) -> bool {
+    let Some([_, _, changed_at, ..]) = stamp else {
+        return true;
+    };
+    now.wall.as_second() - changed_at > 1
 }
 
 #[cfg(test)]
@@ -129,45 +132,45 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_at_most_once_a_second() {
+    fn files_are_checked_at_most_once_a_second() {
         let folder = Folder::new();
-        let (mut watch, start) = folder.watch();
+        let (mut watcher, start) = folder.watch();
         folder.write("another");
-        assert!(!watch.has_changed(start.after(SECOND / 2)));
-        assert!(watch.has_changed(start.after(5 * SECOND)));
+        assert!(!watcher.poll_changes(start.after(CHECK_INTERVAL / 2)));
+        assert!(watcher.poll_changes(start.after(5 * CHECK_INTERVAL)));
     }
 
     #[test]
-    fn a_file_that_has_just_changed_is_believed_at_the_next_look() {
+    fn recent_change_counts_at_the_next_check() {
         let folder = Folder::new();
-        let (mut watch, start) = folder.watch();
+        let (mut watcher, start) = folder.watch();
         folder.write("another");
-        assert!(!watch.has_changed(start.after(SECOND)));
+        assert!(!watcher.poll_changes(start.after(CHECK_INTERVAL)));
         assert!(
-            watch.has_changed(start.after(2 * SECOND)),
-            "whatever the clocks say"
+            watcher.poll_changes(start.after(2 * CHECK_INTERVAL)),
+            "regardless of the wall clock"
         );
     }
 
     #[test]
-    fn the_same_file_is_no_change_and_a_missing_one_is() {
+    fn missing_file_is_a_change() {
         let folder = Folder::new();
-        let (mut watch, start) = folder.watch();
-        assert!(!watch.has_changed(start.after(10 * SECOND)));
+        let (mut watcher, start) = folder.watch();
+        assert!(!watcher.poll_changes(start.after(10 * CHECK_INTERVAL)));
         std::fs::remove_file(folder.file()).unwrap();
-        assert!(watch.has_changed(start.after(20 * SECOND)));
+        assert!(watcher.poll_changes(start.after(20 * CHECK_INTERVAL)));
     }
 
     #[test]
-    fn an_exchanged_link_is_a_change() {
+    fn link_to_another_file_is_a_change() {
         let folder = Folder::new();
         let (link, other) = (folder.0.path().join("link"), folder.0.path().join("other"));
         std::fs::write(&other, "one").unwrap();
         std::os::unix::fs::symlink(folder.file(), &link).unwrap();
         let start = Moment::now();
-        let mut watch = FileWatcher::new(vec![link.clone()], start);
+        let mut watcher = FileWatcher::new(vec![link.clone()], start);
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
-        assert!(watch.has_changed(start.after(10 * SECOND)));
+        assert!(watcher.poll_changes(start.after(10 * CHECK_INTERVAL)));
     }
 }

@@ -1,8 +1,9 @@
-//! What is read anew while the program runs.
+//! Reloads the configuration while the exporter runs: on SIGHUP, on `POST /-/reload`, and when a
+//! file has changed.
 //!
-//! Owns: the one function that reloads ([`Reloader::reload`]), for whatever reason: a signal, a request, a file that has
-//! changed. What it reads is exchanged whole or not at all, and how it went is what the two metrics say. Flags are read
-//! at a start alone; accounts, those of `--config.file` and the secrets of all, when somebody asks for it.
+//! The web configuration and the accounts are replaced completely, or not at all if anything is
+//! invalid. A changed file reloads only the web configuration: the accounts and their secrets are
+//! reloaded only on request. Flags are read only at start.
 
 mod file_watcher;
 
@@ -11,265 +12,288 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use file_watcher::FileWatcher;
-use tokio::time::Instant;
 
 use crate::account::manager::{AccountManager, ReloadSummary};
 use crate::clock::Moment;
 use crate::config::web::{RateLimit, WebConfig, error_prefix};
 use crate::config::{Account, ConfigError, ReloadStatus, Settings, read_accounts};
 use crate::file;
-use crate::secret::SecretSource;
 use crate::web::access::AccessControl;
 use crate::web::rate_limiter::TokenBucket;
 
-/// A request for a reload is obeyed once in this time.
-const REQUESTS: RateLimit = RateLimit {
+/// Limit of `POST /-/reload`.
+const REQUEST_LIMIT: RateLimit = RateLimit {
     interval: Duration::from_secs(1),
     burst: 1,
 };
-/// A larger file is a mistake.
+/// Maximum size of `--web.config.file`.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads anew, and keeps what was read.
-pub struct Reloader {
-    file: Option<PathBuf>,
-    accounts_file: Option<PathBuf>,
-    accounts: Arc<AccountManager>,
-    requests: Mutex<TokenBucket>,
-    // Never held over an await; whoever finds it poisoned finds a whole value all the same.
-    kept: Mutex<Kept>,
+/// What a reload reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The web configuration.
+    WebOnly,
+    /// The web configuration, the accounts and their secrets.
+    All,
 }
 
-struct Kept {
-    door: Arc<AccessControl>,
-    state: ReloadStatus,
-    /// Whether the accounts could be read when somebody last asked for it: a file that changes does not mend them.
-    accounts_well: bool,
-    watch: FileWatcher,
+/// Result of a rate-limited reload.
+#[derive(Debug)]
+pub(crate) enum ReloadResult {
+    /// The configuration has been reloaded.
+    Done,
+    /// The configuration is invalid, and the previous one is kept.
+    Failed(ConfigError),
+    /// Nothing was read; the next reload is allowed after this time.
+    TooSoon(Duration),
+}
+
+/// Loads and reloads the configuration.
+pub struct Reloader {
+    web_config_file: Option<PathBuf>,
+    accounts_file: Option<PathBuf>,
+    accounts: Arc<AccountManager>,
+    request_limiter: Mutex<TokenBucket>,
+    // Never held across an await. Valid even if poisoned, as each field is replaced as a whole.
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    access: Arc<AccessControl>,
+    status: ReloadStatus,
+    /// Whether the last reload of the accounts succeeded. A reload of only the web configuration
+    /// does not change it.
+    accounts_ok: bool,
+    watcher: FileWatcher,
 }
 
 impl Reloader {
-    /// Reads the web configuration for the first time. The accounts have been read already, from `accounts_file` if there
-    /// is one, and do not run yet.
+    /// Loads the web configuration. The accounts have been read already, from `accounts_file` if
+    /// there is one, and are not running yet.
     ///
     /// # Errors
-    /// What is wrong with the web configuration or a file that it names.
-    pub fn new(common: &Settings, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
-        let web = &common.web;
+    /// Returns an error if the web configuration or a file that it names is invalid.
+    pub fn new(settings: &Settings, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
         let now = Moment::now();
-        let mut watch = FileWatcher::new(web.config_file.iter().cloned().collect(), now);
-        let door = match &web.config_file {
-            None => AccessControl::default(),
-            Some(file) => {
-                AccessControl::new(file, parse(file, &mut watch)?, &AccessControl::default())?
-            }
+        let web_config_file = settings.web.config_file.clone();
+        let mut loaded = Loaded {
+            access: Arc::default(),
+            status: ReloadStatus::loaded_at(now),
+            accounts_ok: true,
+            watcher: FileWatcher::new(Vec::new(), now),
         };
-        let kept = Kept {
-            door: Arc::new(door),
-            state: ReloadStatus::loaded_at(now),
-            accounts_well: true,
-            watch,
-        };
+        if let Some(file) = &web_config_file {
+            loaded.access = loaded.load_access(file, now)?;
+        }
         Ok(Self {
-            file: web.config_file.clone(),
+            web_config_file,
             accounts_file,
-            accounts: Arc::new(AccountManager::new(common)),
-            requests: Mutex::new(TokenBucket::new(REQUESTS)),
-            kept: Mutex::new(kept),
+            accounts: Arc::new(AccountManager::new(settings)),
+            request_limiter: Mutex::new(TokenBucket::new(REQUEST_LIMIT)),
+            loaded: Mutex::new(loaded),
         })
     }
 
-    /// The door that is in force. Looks first whether the files have changed, if the last look is a second old.
+    /// Returns the current access control.
     pub fn access(&self) -> Arc<AccessControl> {
-        let now = Moment::now();
-        let mut kept = self.kept();
-        if self.file.is_some() && kept.watch.has_changed(now) {
-            // It has told the log already.
-            let _ = self.reload_locked(&mut kept, "a file has changed", None, now);
-        }
-        kept.door.clone()
+        self.lock().access.clone()
     }
 
-    /// The accounts that run.
+    /// Returns the accounts.
     pub fn accounts(&self) -> &Arc<AccountManager> {
         &self.accounts
     }
 
-    /// How the last reading went.
+    /// Returns the status of the last reload.
     pub fn status(&self) -> ReloadStatus {
-        self.kept().state
+        self.lock().status
     }
 
-    /// Reads everything anew; if anything cannot be read, all stays as it was.
-    ///
-    /// # Errors
-    /// What is wrong; it has been logged.
-    pub fn reload(&self, cause: &str) -> Result<(), ConfigError> {
-        self.reload_locked(
-            &mut self.kept(),
-            cause,
-            Some(&|| self.reload_accounts()),
-            Moment::now(),
-        )
+    /// Reloads the web configuration if one of its files has changed. Checks them at most once a
+    /// second.
+    pub(crate) fn reload_if_changed(&self) {
+        let now = Moment::now();
+        let mut loaded = self.lock();
+        if self.web_config_file.is_some() && loaded.watcher.poll_changes(now) {
+            // An error has been logged.
+            let _ = self.reload_locked(&mut loaded, "file change", Scope::WebOnly, now);
+        }
     }
 
-    /// The same for those who may ask too often.
+    /// Reloads the web configuration, the accounts and their secrets.
     ///
     /// # Errors
-    /// How long to wait, if the last request is less than a second old.
-    pub fn reload_rate_limited(&self, cause: &str) -> Result<Result<(), ConfigError>, Duration> {
-        let now: Instant = Moment::now().instant;
-        self.requests
-            .lock()
+    /// Returns an error if anything is invalid; it has been logged, and the previous configuration
+    /// is kept.
+    pub fn reload(&self, trigger: &str) -> Result<(), ConfigError> {
+        self.reload_locked(&mut self.lock(), trigger, Scope::All, Moment::now())
+    }
+
+    /// Reloads the configuration, at most once a second.
+    pub(crate) fn reload_rate_limited(&self, trigger: &str) -> ReloadResult {
+        let now = Moment::now().instant;
+        let limiter = self.request_limiter.lock();
+        let acquired = limiter
             .unwrap_or_else(PoisonError::into_inner)
-            .try_acquire(now)?;
-        Ok(self.reload(cause))
+            .try_acquire(now);
+        if let Err(wait) = acquired {
+            return ReloadResult::TooSoon(wait);
+        }
+        match self.reload(trigger) {
+            Ok(()) => ReloadResult::Done,
+            Err(error) => ReloadResult::Failed(error),
+        }
     }
 
-    /// The accounts are left out where a file has changed: nobody watches theirs. If they cannot be read, the files of the
-    /// door count as unread too, and the next look takes them by themselves.
     fn reload_locked(
         &self,
-        kept: &mut Kept,
-        cause: &str,
-        accounts: Option<&dyn Fn() -> Result<ReloadSummary, ConfigError>>,
+        loaded: &mut Loaded,
+        trigger: &str,
+        scope: Scope,
         now: Moment,
     ) -> Result<(), ConfigError> {
-        let former = kept.watch.clone();
-        let door = self
-            .file
-            .as_deref()
-            .map(|file| kept.load_access(file, now))
-            .transpose();
-        let result = door.and_then(|door| {
-            let read = accounts.map(|exchange| exchange()).transpose();
-            kept.accounts_well = if accounts.is_some() {
-                read.is_ok()
-            } else {
-                kept.accounts_well
-            };
-            read.inspect_err(|_| kept.watch = former)
-                .map(|exchange| (door, exchange))
-        });
-        kept.state.last_reload_successful = result.is_ok() && kept.accounts_well;
-        match result {
-            Ok((door, exchange)) => kept.install(door, exchange, cause, now),
+        match self.load(loaded, scope, now) {
+            Ok((access, summary)) => {
+                loaded.commit(access, summary, trigger, now);
+                Ok(())
+            }
             Err(error) => {
-                tracing::error!(cause, %error, "the configuration was not read anew, the old one stays");
-                return Err(error);
+                loaded.status.last_reload_successful = false;
+                tracing::error!(trigger, %error, "configuration reload failed, keeping the previous one");
+                Err(error)
             }
         }
-        Ok(())
     }
 
-    /// Without a file the accounts are as they were, and perhaps their secrets are not.
-    fn reload_accounts(&self) -> Result<ReloadSummary, ConfigError> {
-        let accounts = match &self.accounts_file {
-            Some(file) => read_accounts(file)?,
-            None => self
-                .accounts
-                .accounts()
-                .iter()
-                .map(|it| Account::clone(&it.account))
-                .collect(),
+    /// Reads the files of `scope`. The accounts come last, as their changes take effect
+    /// immediately.
+    fn load(
+        &self,
+        loaded: &mut Loaded,
+        scope: Scope,
+        now: Moment,
+    ) -> Result<(Arc<AccessControl>, Option<ReloadSummary>), ConfigError> {
+        let watcher = loaded.watcher.clone();
+        let access = match &self.web_config_file {
+            Some(file) => loaded.load_access(file, now)?,
+            None => loaded.access.clone(),
         };
-        if self.accounts_file.is_none() {
-            accounts.iter().try_for_each(check_secrets)?;
+        if scope == Scope::WebOnly {
+            return Ok((access, None));
+        }
+        let result = self.reload_accounts();
+        loaded.accounts_ok = result.is_ok();
+        match result {
+            Ok(summary) => Ok((access, Some(summary))),
+            Err(error) => {
+                // The files of the web configuration count as not read, so that the next check
+                // reloads them.
+                loaded.watcher = watcher;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reloads the accounts of `--config.file`. Without this file the accounts stay, and only their
+    /// secrets are checked.
+    fn reload_accounts(&self) -> Result<ReloadSummary, ConfigError> {
+        let mut accounts = Vec::new();
+        if let Some(file) = &self.accounts_file {
+            accounts = read_accounts(file)?;
+        } else {
+            for handle in self.accounts.accounts().iter() {
+                check_secrets(&handle.account)?;
+                accounts.push(Account::clone(&handle.account));
+            }
         }
         self.accounts
             .apply(accounts)
             .map_err(|error| ConfigError(format!("{error:#}")))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    /// The door as the files would have it now. They are watched from here on, whatever comes of it.
+impl Loaded {
+    /// Reads the web configuration and its files. They are watched from now on, even if they are
+    /// invalid.
     fn load_access(&mut self, file: &Path, now: Moment) -> Result<Arc<AccessControl>, ConfigError> {
-        // Looked at before they are read: a change in between is a change after.
-        self.watch = FileWatcher::new(self.watch.files(), now);
-        let web = parse(file, &mut self.watch)?;
-        let files = files(file, &web);
-        let door = AccessControl::new(file, web, &self.door)?;
-        self.watch.retain(&files);
-        Ok(Arc::new(door))
+        let mut watched = self.watcher.files();
+        watched.push(file.to_owned());
+        // Before the files are read, so that a change while they are read is noticed.
+        self.watcher = FileWatcher::new(watched, now);
+        let config = parse(file, &mut self.watcher)?;
+        let files = files(file, &config);
+        let access = AccessControl::reload(file, config, &self.access)?;
+        self.watcher.retain(&files);
+        Ok(Arc::new(access))
     }
 
-    fn install(
+    fn commit(
         &mut self,
-        door: Option<Arc<AccessControl>>,
-        exchange: Option<ReloadSummary>,
-        cause: &str,
+        access: Arc<AccessControl>,
+        summary: Option<ReloadSummary>,
+        trigger: &str,
         now: Moment,
     ) {
-        self.door = door.unwrap_or_else(|| self.door.clone());
-        if self.accounts_well {
-            self.state.last_success = now.wall;
+        self.access = access;
+        self.status.last_reload_successful = self.accounts_ok;
+        if self.accounts_ok {
+            self.status.last_success = now.wall;
         }
-        let (tls, login) = (self.door.has_tls(), self.door.has_basic_auth());
         tracing::info!(
-            cause,
-            tls,
-            login,
-            accounts = exchange.map(|it| it.running),
-            added = exchange.map(|it| it.added),
-            removed = exchange.map(|it| it.removed),
-            "the configuration was read anew"
+            trigger,
+            tls = self.access.has_tls(),
+            basic_auth = self.access.has_basic_auth(),
+            accounts = summary.map(|summary| summary.running),
+            added = summary.map(|summary| summary.added),
+            removed = summary.map(|summary| summary.removed),
+            "configuration reloaded"
         );
-        self.door.log_warnings();
+        self.access.log_warnings();
     }
 }
 
-/// What the file says. What it names is watched before anybody reads it, for the same reason as the file itself.
-fn parse(file: &Path, watch: &mut FileWatcher) -> Result<WebConfig, ConfigError> {
-    let web = WebConfig::parse(file, &read(file)?)?;
-    watch.watch(&files(file, &web));
-    Ok(web)
+/// Parses the web configuration. The files that it names are watched before they are read.
+fn parse(file: &Path, watcher: &mut FileWatcher) -> Result<WebConfig, ConfigError> {
+    let config = WebConfig::parse(file, &read(file)?)?;
+    watcher.watch(&files(file, &config));
+    Ok(config)
 }
 
-fn files(file: &Path, web: &WebConfig) -> Vec<PathBuf> {
-    let named = web
-        .tls
-        .iter()
-        .flat_map(|tls| tls.files())
-        .map(Path::to_owned);
-    [file.to_owned()].into_iter().chain(named).collect()
+fn files(file: &Path, config: &WebConfig) -> Vec<PathBuf> {
+    let mut files = vec![file.to_owned()];
+    if let Some(tls) = &config.tls {
+        files.extend(tls.files().map(Path::to_owned));
+    }
+    files
 }
 
-/// They are used at the next login; here it is only seen whether they could be.
+/// Checks that the secrets can be read. They are used at the next login.
 fn check_secrets(account: &Account) -> Result<(), ConfigError> {
     let secrets = [
-        ("the app's client secret", &account.client_secret),
-        ("the user's JWT", &account.jwt),
+        ("client secret", &account.client_secret),
+        ("JWT", &account.jwt),
     ];
-    secrets
-        .into_iter()
-        .try_for_each(|(what, source): (_, &SecretSource)| match source.read() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConfigError(format!(
-                "account {}: {what}: {error}",
-                account.name
-            ))),
-        })
+    for (name, source) in secrets {
+        if let Err(error) = source.read() {
+            let account = &account.name;
+            return Err(ConfigError(format!("account {account}: {name}: {error}")));
+        }
+    }
+    Ok(())
 }
 
-/// The text of `--web.config.file`.
-///
-/// # Errors
-/// When it cannot be read, is no text, or is larger than any such file.
 fn read(file: &Path) -> Result<String, ConfigError> {
-    let wrong = |what: &str| {
-        let accepted = "a file in the form of Prometheus' exporter-toolkit";
-        ConfigError(format!(
-            "{}: {what}; accepted is {accepted}",
-            error_prefix(file)
-        ))
+    let error = |what: &str| {
+        let expected = "expected a file in the format of the Prometheus exporter-toolkit";
+        ConfigError(format!("{}: {what}: {expected}", error_prefix(file)))
     };
-    let bytes = file::read(file, MAX_BYTES).map_err(|error| wrong(&error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
+    let bytes = file::read(file, MAX_BYTES).map_err(|cause| error(&cause.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| error("invalid UTF-8"))
 }
 
 #[cfg(test)]
@@ -277,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_named_file_that_changes_before_it_is_read_has_changed_afterwards() {
+    fn file_changed_before_it_is_read_has_changed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
         std::fs::write(
@@ -286,9 +310,9 @@ mod tests {
         )
         .unwrap();
         let now = Moment::now();
-        let mut watch = FileWatcher::new(vec![file.clone()], now);
-        parse(&file, &mut watch).unwrap();
+        let mut watcher = FileWatcher::new(vec![file.clone()], now);
+        parse(&file, &mut watcher).unwrap();
         std::fs::write(folder.path().join("a.crt"), "another").unwrap();
-        assert!(watch.has_changed(now.after(Duration::from_secs(10))));
+        assert!(watcher.poll_changes(now.after(Duration::from_secs(10))));
     }
 }

@@ -1,332 +1,221 @@
-//! The client of one account: its active calls, and its extensions.
+//! The API client of one account.
 //!
-//! Owns: what is asked for, and a list as a whole: all of it or nothing. It is owned by one task, so there is never more
-//! than one walk at a time. Refuses to know: pages (`pages`), tokens (`session`), when it is wise to fetch ([`Client::ready`] says when it
-//! is allowed), and what the calls mean.
+//! One task owns it, so there is never more than one fetch or login of an account at a time. The
+//! requests are in `active_calls`, `extensions` and `login`.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::account::metrics::AccountMetrics;
-use crate::calls::{Call, Directory};
+use secrecy::SecretString;
+
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::error::{Error, Reason};
-use crate::ringcentral::login::{ClientConfig, ClientState, Session};
-use crate::ringcentral::login_registry::LoginRegistry;
+use crate::ringcentral::jwt::{is_well_formed_jwt, jwt_expiry};
+use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
+use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::operation::Operation;
-use crate::ringcentral::pagination::Pagination;
-use crate::ringcentral::rate_limit::budget::{Budget, PageCount};
+use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::status::ApiStatus;
+use crate::ringcentral::token::{TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
-use crate::ringcentral::wire::{CallPage, parse_extensions, parse_page};
+use crate::secret::Fingerprint;
 
-/// One account's client.
+/// The API client of one account.
 pub struct Client {
-    first_page: String,
-    extensions_path: String,
-    walk_patience: Duration,
+    pub(super) account: Arc<Account>,
+    pub(super) timeouts: Timeouts,
+    pub(super) transport: Transport,
+    pub(super) token_state: TokenState,
+    /// The `exp` claim of the JWT that was read last, in seconds since 1970.
+    pub(super) jwt_expiry: Option<f64>,
+    /// Of the client secret and the JWT of the last login attempt.
+    pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
+    /// The client secret of the login that returned the token, which its revocation needs: its file
+    /// may have changed.
+    pub(super) client_secret: Option<SecretString>,
+    pub(super) replaced_token: Option<ReplacedToken>,
+    pub(super) logins: Arc<LoginRegistry>,
+    pub(super) login: Option<Arc<ActiveLogin>>,
+    /// The id of the RingCentral account, from the last page of calls that had it.
+    pub(super) account_id: Option<String>,
+}
+
+/// What a configuration reload may change of a running client.
+#[derive(Clone)]
+pub struct ClientConfig {
+    /// The account's configuration.
+    pub account: Arc<Account>,
+    /// The HTTP client, which other accounts may share.
+    pub http: reqwest::Client,
+}
+
+/// What a stopped client hands over to its successor.
+pub struct ClientState {
     level: Level,
-    session: Session,
-    account_id: Option<String>,
+    budget: Budget,
+    token_state: TokenState,
+    last_login_fingerprints: Option<[Fingerprint; 2]>,
 }
 
-/// A finished fetch.
-#[derive(Debug)]
-pub struct FetchResult {
-    /// The calls, distinct by id; or why there are none.
-    pub outcome: Result<Vec<Call>, Error>,
-    /// When its first page was asked for, after a login.
-    pub fetched_at: Moment,
-    /// From its start, a login included, to its end.
-    pub duration: Duration,
-    /// Pages that were read.
-    pub pages: u32,
-    /// Records that were left out since they could not be read.
-    pub skipped_records: usize,
+/// A token to revoke, with the client secret that it was issued for.
+pub(super) struct ReplacedToken {
+    pub(super) token: SecretString,
+    pub(super) client_secret: SecretString,
 }
-
-/// A walk under way.
-#[derive(Default)]
-struct FetchProgress {
-    calls: Vec<Call>,
-    expected: u32,
-    pages: u32,
-    requested: u32,
-    skipped_records: usize,
-}
-
-// === impl Client ===
 
 impl Client {
-    /// A client that has not spoken yet.
+    /// Creates a client that has not logged in yet.
     #[must_use]
-    pub fn new(
-        terms: ClientConfig,
-        patience: Timeouts,
+    pub(crate) fn new(
+        config: ClientConfig,
+        timeouts: Timeouts,
         budget: Budget,
-        instruments: Arc<AccountMetrics>,
-        users: Arc<LoginRegistry>,
+        metrics: Arc<ApiMetrics>,
+        logins: Arc<LoginRegistry>,
     ) -> Self {
-        let ClientConfig { account, http } = terms;
-        let transport = Transport::new(http, account.server.clone(), budget, instruments);
+        let ClientConfig { account, http } = config;
+        if let Ok(jwt) = account.jwt.read()
+            && !is_well_formed_jwt(&jwt)
+        {
+            tracing::warn!(
+                account = account.name,
+                "malformed JWT: expected three parts separated by dots, without quotes"
+            );
+        }
         Self {
-            first_page: active_calls_path(&account),
-            extensions_path: format!(
-                "/restapi/v1.0/account/{}/extension?perPage=1000",
-                account.account_id
-            ),
-            walk_patience: patience.fetch,
-            level: account.level,
-            session: Session::new(account, patience, transport, users),
+            transport: Transport::new(http, account.server.clone(), budget, metrics),
+            jwt_expiry: read_jwt_expiry(&account),
+            account,
+            timeouts,
+            token_state: TokenState::new(&timeouts),
+            last_login_fingerprints: None,
+            client_secret: None,
+            replaced_token: None,
+            logins,
+            login: None,
             account_id: None,
         }
     }
 
-    /// Goes on by other terms: see [`Session::adopt`].
-    pub fn reconfigure(&mut self, terms: ClientConfig) {
-        self.session.reconfigure(terms);
+    /// Applies a changed configuration. Other secrets than those of the last login end its backoff,
+    /// and its token is set aside for [`Client::revoke_replaced`].
+    pub(crate) fn reconfigure(&mut self, config: ClientConfig) {
+        self.account = config.account;
+        self.transport.http = config.http;
+        let fingerprints = self.secret_fingerprints();
+        if fingerprints.is_none()
+            || self.last_login_fingerprints.is_none()
+            || fingerprints == self.last_login_fingerprints
+        {
+            return;
+        }
+        self.replaced_token = self.take_token();
+        self.token_state = TokenState::new(&self.timeouts);
+        self.jwt_expiry = read_jwt_expiry(&self.account);
+        self.last_login_fingerprints = None;
+        self.login = None;
     }
 
-    /// Goes on where another client of the same user and app has ended.
-    pub fn resume_from(&mut self, estate: ClientState) {
-        self.session.resume_from(estate);
+    /// Continues with the budget of a stopped client of the same user and app. Its backoff
+    /// continues only for the same secrets and level: a changed level may be what the hint of the
+    /// failure asked for.
+    pub(crate) fn resume_from(&mut self, state: ClientState) {
+        self.transport.budget = state.budget;
+        if state.last_login_fingerprints.is_some()
+            && state.last_login_fingerprints == self.secret_fingerprints()
+            && state.level == self.account.level
+        {
+            self.token_state = state.token_state;
+            self.last_login_fingerprints = state.last_login_fingerprints;
+        }
     }
 
-    /// What a client that may come after should know.
+    /// Converts the client into the state for its successor.
     #[must_use]
-    pub fn into_state(self) -> ClientState {
-        self.session.into_state()
+    pub(crate) fn into_state(mut self) -> ClientState {
+        self.transport.budget.abandon_in_flight(Moment::now());
+        ClientState {
+            level: self.account.level,
+            budget: self.transport.budget,
+            token_state: self.token_state,
+            last_login_fingerprints: self.last_login_fingerprints,
+        }
     }
 
-    /// Gives back a token that a changed secret has replaced, if there is one.
-    pub async fn revoke_replaced(&mut self) {
-        self.session.revoke_replaced().await;
-    }
-
-    /// Whose calls were listed last, as far as replies tell: another company may have taken an account's place.
+    /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
+    /// of another company.
     #[must_use]
-    pub fn account_identity(&self) -> Option<&str> {
-        match self.level {
+    pub(crate) fn account_identity(&self) -> Option<&str> {
+        match self.account.level {
             Level::Account => self.account_id.as_deref(),
-            Level::Extension => self.session.user(),
+            Level::Extension => self.user_id(),
         }
     }
 
-    /// Whether a fetch may start: the budget holds a walk, and a token is there or may be had.
+    /// Returns whether a fetch may start: the budget allows it, and there is a token or a login is
+    /// allowed.
     #[must_use]
-    pub fn can_fetch(&self, now: Moment) -> bool {
-        self.session.can_authenticate(now) && self.session.budget().next_fetch_at(now).is_past(now)
+    pub(crate) fn can_fetch(&self, now: Moment) -> bool {
+        let can_authenticate = self.has_token(now) || self.can_log_in(now);
+        can_authenticate && self.transport.budget.next_fetch_at(now).is_past(now)
     }
 
-    /// Fetches the whole list.
-    pub async fn fetch(&mut self) -> FetchResult {
-        let started = Moment::now();
-        self.session.budget_mut().record_fetch_start(started);
-        let mut walk = FetchProgress {
-            expected: self.session.budget().expected_pages(),
-            ..FetchProgress::default()
-        };
-        let outcome = match self.session.ensure_token(started).await {
-            Ok(()) => {
-                let taken = Moment::now();
-                let outcome = self.fetch_pages(&mut walk, taken).await;
-                self.session
-                    .budget_mut()
-                    .record_page_count(walk.page_count(&outcome));
-                outcome.map(|()| taken)
-            }
-            Err(error) => Err(error),
-        };
-        FetchResult {
-            fetched_at: *outcome.as_ref().unwrap_or(&started),
-            duration: Moment::now().saturating_duration_since(started),
-            pages: walk.pages,
-            skipped_records: walk.skipped_records,
-            outcome: outcome.map(|_| dedup_by_id(walk.calls)),
-        }
-    }
-
-    /// Whether the token should be renewed, and may be.
+    /// Returns the present state of the API access.
     #[must_use]
-    pub fn should_renew(&self, now: Moment) -> bool {
-        self.session.should_renew(now)
-    }
-
-    /// Renews the token ahead of its end; if that fails, the present one serves on.
-    pub async fn renew(&mut self) {
-        self.session.renew().await;
-    }
-
-    /// Gives the session back at the end.
-    pub async fn revoke(&mut self) {
-        self.session.revoke().await;
-    }
-
-    /// Where we stand with the API.
-    #[must_use]
-    pub fn status(&self) -> ApiStatus {
+    pub(crate) fn status(&self) -> ApiStatus {
         let now = Moment::now();
-        let blocked = |operation: Operation| {
-            (
-                operation.as_str(),
-                self.session.blocked_until(operation, now),
-            )
-        };
+        let budget = &self.transport.budget;
+        let mut blocked_until = Vec::with_capacity(Operation::ALL.len());
+        for operation in Operation::ALL {
+            blocked_until.push((operation, self.blocked_until(operation, now)));
+        }
         ApiStatus {
             account_id: self.account_id.clone(),
-            rate_limits: self.session.budget().reported_limits(),
-            min_fetch_interval: self.session.budget().min_fetch_interval(),
-            blocked_until: Operation::ALL.into_iter().map(blocked).collect(),
-            token_expiry: self.session.expiry(),
-            jwt_expiry: self.session.jwt_expiry(),
-            same_user_account: self.session.namesake(),
+            rate_limits: budget.reported_limits(),
+            min_fetch_interval: budget.min_fetch_interval(),
+            blocked_until,
+            token_expiry: self.token_state.expiry(),
+            jwt_expiry: self.jwt_expiry,
+            same_user_account: self.same_user_account(),
         }
     }
 
-    async fn fetch_pages(
-        &mut self,
-        walk: &mut FetchProgress,
-        started: Moment,
-    ) -> Result<(), Error> {
-        let deadline = started.after(self.walk_patience).instant;
-        let mut pages = Pagination::new(Operation::ActiveCalls, &self.first_page, deadline);
-        loop {
-            let body = pages.next(&mut self.session).await;
-            walk.requested = pages.requested();
-            let Some(body) = body.map_err(|error| self.refine_budget_error(error, walk))? else {
-                return Ok(());
-            };
-            let page = parse_page(&body, walk.requested)
-                .map_err(|why| pages.invalid_page(&self.session, &why.to_string()))?;
-            pages.set_next(&self.session, page.next.as_deref())?;
-            self.account_id = page.account_id.clone().or(self.account_id.take());
-            walk.add_page(page);
-        }
-    }
-
-    /// Reads the account's extensions, all pages.
-    ///
-    /// # Errors
-    /// Whatever went wrong with one of them.
-    pub async fn fetch_extensions(&mut self) -> Result<Directory, Error> {
-        let deadline = Moment::now().after(self.walk_patience).instant;
-        let mut pages = Pagination::new(Operation::Extensions, &self.extensions_path, deadline);
-        let mut entries = Vec::new();
-        while let Some(body) = pages.next(&mut self.session).await? {
-            let page = parse_extensions(&body)
-                .map_err(|why| pages.invalid_page(&self.session, &why.to_string()))?;
-            pages.set_next(&self.session, page.next.as_deref())?;
-            entries.extend(page.entries);
-        }
-        Ok(Directory::new(entries))
-    }
-
-    /// Whether the list of extensions may be asked for now.
-    #[must_use]
-    pub fn can_fetch_extensions(&self, now: Moment) -> bool {
-        let budget = self
-            .session
-            .budget()
-            .next_request_at(Operation::Extensions, now);
-        self.session.has_token(now) && budget.is_past(now)
-    }
-
-    /// A list that has grown is fetched as soon as the window holds it; one that no window holds never is.
-    fn refine_budget_error(&self, mut error: Error, walk: &FetchProgress) -> Error {
-        let (pages, longest) = (walk.pages, self.session.budget().max_pages());
-        if error.reason != Reason::Budget || !walk.exceeded_expectation() {
-            return error;
-        }
-        error.message = if pages >= longest {
-            error.cause = Cause::ListTooLong;
-            format!(
-                "the list has more than {longest} pages, the most that the limit allows in one window"
-            )
-        } else {
-            format!(
-                "after {pages} pages the limit leaves no room for more: waiting until it holds them all"
-            )
+    /// Returns the end of the last penalty or login backoff for the operation, which may be in the
+    /// past.
+    fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
+        let penalty = self.transport.budget.blocked_until(operation);
+        let needs_login = match operation {
+            Operation::Token => true,
+            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
+            Operation::Revoke => false,
         };
-        error
-    }
-}
-
-// === impl Walk ===
-
-impl FetchProgress {
-    /// Whether it came to ask for more pages than it had set out for. If not, a repeated request or another tool took
-    /// what was meant for them.
-    fn exceeded_expectation(&self) -> bool {
-        self.requested > self.expected
-    }
-
-    fn page_count(&self, outcome: &Result<(), Error>) -> PageCount {
-        match outcome {
-            Ok(()) => PageCount::Exact(self.pages),
-            Err(error) if error.reason == Reason::Budget && self.exceeded_expectation() => {
-                PageCount::Unknown
-            }
-            Err(_) => PageCount::AtLeast(self.requested),
+        if !needs_login {
+            return penalty;
+        }
+        match (penalty, self.token_state.login_blocked_until()) {
+            (Some(penalty), Some(backoff)) => Some(penalty.max(backoff)),
+            (penalty, backoff) => penalty.or(backoff),
         }
     }
 
-    fn add_page(&mut self, page: CallPage) {
-        self.pages += 1;
-        self.skipped_records += page.skipped;
-        self.calls.extend(page.calls);
+    pub(super) fn has_token(&self, now: Moment) -> bool {
+        self.token_state.status(now) != TokenStatus::Missing
+    }
+
+    /// Removes the token, to revoke it.
+    pub(super) fn take_token(&mut self) -> Option<ReplacedToken> {
+        Some(ReplacedToken {
+            token: self.token_state.take_token()?,
+            client_secret: self.client_secret.take()?,
+        })
+    }
+
+    fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {
+        let client_secret = self.account.client_secret.read().ok()?;
+        let jwt = self.account.jwt.read().ok()?;
+        Some([Fingerprint::new(&client_secret), Fingerprint::new(&jwt)])
     }
 }
 
-fn active_calls_path(account: &Account) -> String {
-    let of_extension = match account.level {
-        Level::Account => "",
-        Level::Extension => "/extension/~",
-    };
-    format!(
-        "/restapi/v1.0/account/{}{of_extension}/active-calls?perPage=1000",
-        account.account_id
-    )
-}
-
-/// The list may shift between two pages, so a record can come twice: the later one is newer.
-fn dedup_by_id(mut calls: Vec<Call>) -> Vec<Call> {
-    let mut seen = HashSet::with_capacity(calls.len());
-    let newest: Vec<_> = calls
-        .iter()
-        .rev()
-        .map(|call| seen.insert(call.id.as_str()))
-        .collect();
-    let mut newest = newest.into_iter().rev();
-    calls.retain(|_| newest.next().unwrap_or(true));
-    calls
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_record_that_comes_twice_the_later_one_is_kept() {
-        let page = |json: &str| {
-            parse_page(format!(r#"{{"records":[{json}]}}"#).as_bytes(), 1)
-                .unwrap()
-                .calls
-        };
-        let listed = [
-            r#"{"id":"a","result":"In Progress"},{"id":"b"}"#,
-            r#"{"id":"a","result":"Accepted"},{"id":"c"}"#,
-        ];
-        let calls = dedup_by_id(listed.into_iter().flat_map(page).collect());
-        let kept: Vec<_> = calls
-            .iter()
-            .map(|call| (call.id.as_str(), call.result.as_str()))
-            .collect();
-        assert_eq!(
-            kept,
-            [("b", "Unknown"), ("a", "Accepted"), ("c", "Unknown")]
-        );
-    }
+fn read_jwt_expiry(account: &Account) -> Option<f64> {
+    jwt_expiry(&account.jwt.read().ok()?)
 }

@@ -1,50 +1,50 @@
-//! Who is logged in as which user, over all accounts.
+//! The users that the accounts of this process are logged in as, to find two accounts of one user.
 //!
-//! Owns: finding two accounts of one user. RingCentral counts requests and sessions by user and app, so the two are
-//! likely to stand in each other's way, and what they show adds up to twice the truth. A session that ends takes its
-//! user with it. Refuses to know: what is done about it.
+//! RingCentral counts requests and logins per user and app, so two such accounts use up each
+//! other's limit, and their calls are counted twice.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use reqwest::Url;
 
-/// All users that are logged in.
+/// All active logins of this process.
 #[derive(Debug, Default)]
 pub struct LoginRegistry(Mutex<Vec<Weak<ActiveLogin>>>);
 
-/// A user, for as long as somebody holds it.
+/// A login, registered until its last `Arc` is dropped.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ActiveLogin {
-    /// The account that is logged in as this user.
+pub(crate) struct ActiveLogin {
+    /// The name of the account.
     pub account: String,
-    /// Where.
+    /// The server's base URL.
     pub server: Url,
-    /// The id of the user's extension.
-    pub id: String,
+    /// The user's extension id.
+    pub user_id: String,
 }
 
 impl LoginRegistry {
-    /// Takes a user in.
-    pub fn register(&self, user: ActiveLogin) -> Arc<ActiveLogin> {
-        let user = Arc::new(user);
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        users.retain(|user| user.strong_count() > 0);
-        users.push(Arc::downgrade(&user));
-        user
+    /// Registers a login until the returned `Arc` is dropped.
+    pub(crate) fn register(&self, login: ActiveLogin) -> Arc<ActiveLogin> {
+        let login = Arc::new(login);
+        let mut logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logins.retain(|login| login.strong_count() > 0);
+        logins.push(Arc::downgrade(&login));
+        login
     }
 
-    /// Another account of the same user.
+    /// Returns the name of another account that is logged in as the same user.
     #[must_use]
-    pub fn other_account(&self, user: &ActiveLogin) -> Option<String> {
-        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |other: &Arc<ActiveLogin>| {
-            other.account != user.account && (&other.server, &other.id) == (&user.server, &user.id)
-        };
-        users
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(same)
-            .map(|other| other.account.clone())
+    pub(crate) fn other_account(&self, login: &ActiveLogin) -> Option<String> {
+        let logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for other in logins.iter().filter_map(Weak::upgrade) {
+            if other.account != login.account
+                && other.server == login.server
+                && other.user_id == login.user_id
+            {
+                return Some(other.account.clone());
+            }
+        }
+        None
     }
 }
 
@@ -52,43 +52,36 @@ impl LoginRegistry {
 mod tests {
     use super::*;
 
-    fn user(account: &str, id: &str) -> ActiveLogin {
+    fn login(account: &str, user_id: &str) -> ActiveLogin {
         ActiveLogin {
             account: account.to_owned(),
             server: "https://one.test".parse().unwrap(),
-            id: id.to_owned(),
+            user_id: user_id.to_owned(),
         }
     }
 
     #[test]
-    fn two_accounts_of_one_user_are_found_for_as_long_as_both_are_logged_in() {
-        let users = LoginRegistry::default();
-        let (a, b, c) = (
-            users.register(user("a", "1")),
-            users.register(user("b", "1")),
-            users.register(user("c", "2")),
-        );
-        let namesakes = || [&a, &b, &c].map(|user| users.other_account(user));
-        assert_eq!(
-            namesakes(),
-            [Some("b".to_owned()), Some("a".to_owned()), None]
-        );
+    fn same_user_is_found_while_both_are_logged_in() {
+        let registry = LoginRegistry::default();
+        let a = registry.register(login("a", "1"));
+        let b = registry.register(login("b", "1"));
+        let c = registry.register(login("c", "2"));
+        let others = [&a, &b, &c].map(|login| registry.other_account(login));
+        assert_eq!(others, [Some("b".to_owned()), Some("a".to_owned()), None]);
         drop(b);
-        assert_eq!(users.other_account(&a), None);
+        assert_eq!(registry.other_account(&a), None);
     }
 
     #[test]
-    fn an_account_that_logs_in_anew_and_a_user_of_another_server_are_nobodys_namesakes() {
-        let users = LoginRegistry::default();
+    fn relogin_or_other_server_is_not_the_same_user() {
+        let registry = LoginRegistry::default();
         let elsewhere = ActiveLogin {
             server: "https://two.test".parse().unwrap(),
-            ..user("b", "1")
+            ..login("b", "1")
         };
-        let (old, _new, _other) = (
-            users.register(user("a", "1")),
-            users.register(user("a", "1")),
-            users.register(elsewhere),
-        );
-        assert_eq!(users.other_account(&old), None);
+        let first = registry.register(login("a", "1"));
+        let _second = registry.register(login("a", "1"));
+        let _elsewhere = registry.register(elsewhere);
+        assert_eq!(registry.other_account(&first), None);
     }
 }

@@ -1,8 +1,6 @@
-//! What we ask of the API, and which usage group pays for it.
-//!
-//! Owns: the closed set of label values of `operation`.
+//! The operations of the API that the exporter uses, and the usage groups whose rate limits they count against.
 
-/// An operation of the API.
+/// An operation of the API, a label value of `operation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `POST /restapi/oauth/token`: a login.
@@ -11,12 +9,12 @@ pub enum Operation {
     ActiveCalls,
     /// `GET .../extension`: one page of the account's extensions.
     Extensions,
-    /// `POST /restapi/oauth/revoke`: gives the token's session back.
+    /// `POST /restapi/oauth/revoke`: revokes the token.
     Revoke,
 }
 
 impl Operation {
-    /// All of them.
+    /// All operations.
     pub const ALL: [Self; 4] = [
         Self::Token,
         Self::ActiveCalls,
@@ -24,7 +22,7 @@ impl Operation {
         Self::Revoke,
     ];
 
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +33,7 @@ impl Operation {
         }
     }
 
-    /// The usage group that the documents put it in. They do not place the revocation; beside the login it is safe.
+    /// Returns the documented usage group. None is documented for the revocation; counting it as a login is safe.
     #[must_use]
     pub fn group(self) -> UsageGroup {
         match self {
@@ -46,7 +44,7 @@ impl Operation {
     }
 }
 
-/// A usage group: requests of one group by one user through one app share a limit.
+/// A usage group: the requests of one user and app in one group share a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageGroup {
     /// Active calls, call log, presence of an account.
@@ -58,10 +56,10 @@ pub enum UsageGroup {
 }
 
 impl UsageGroup {
-    /// All that we use.
+    /// The groups that the exporter uses.
     pub const ALL: [Self; 3] = [Self::Heavy, Self::Medium, Self::Auth];
 
-    /// The name that the documents use, for as long as no answer has told another.
+    /// Returns the documented name, which is used until a response has another one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +69,7 @@ impl UsageGroup {
         }
     }
 
-    /// The documented limit of requests in 60 s, believed until an answer says otherwise.
+    /// Returns the documented limit of requests in 60 s, which is used until a response has another one.
     #[must_use]
     pub fn documented_limit(self) -> u32 {
         match self {

@@ -1,87 +1,94 @@
-//! The pages of a list, one after the other.
-//!
-//! Owns: where the next page is, that it lies on the configured origin, and that pages end. Refuses to know: what is on
-//! them.
+//! The pages of a list: which URL is next, with protection against loops.
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use reqwest::Url;
-use tokio::time::Instant;
 
-use crate::ringcentral::error::{Error, Reason};
-use crate::ringcentral::login::Session;
-use crate::ringcentral::operation::Operation;
-
-/// More pages than any account has: 100,000 records.
+/// The maximum number of pages of a list, for 100,000 records.
 const MAX_PAGES: usize = 100;
 
-/// A walk over pages.
-pub struct Pagination {
-    operation: Operation,
-    first: Option<String>,
+/// The URLs of the pages of one list.
+pub(crate) struct Pagination {
     next: Option<Url>,
-    current: Option<Url>,
     visited: HashSet<Url>,
-    deadline: Instant,
 }
 
+/// A list whose pages do not end.
+#[derive(Debug, thiserror::Error)]
+#[error("the list repeats a page or has more than {MAX_PAGES} pages")]
+pub(crate) struct EndlessPages;
+
 impl Pagination {
-    /// A walk that begins at this path.
+    /// Creates a pagination whose first page is at `first`.
     #[must_use]
-    pub fn new(operation: Operation, first: &str, deadline: Instant) -> Self {
+    pub(crate) fn new(first: Url) -> Self {
         Self {
-            operation,
-            first: Some(first.to_owned()),
-            next: None,
-            current: None,
+            next: Some(first),
             visited: HashSet::new(),
-            deadline,
         }
     }
 
-    /// The next page; none after the last.
+    /// Takes the URL of the next page, or `None` after the last.
     ///
     /// # Errors
-    /// When it cannot be had, comes round again, or is one too many.
-    pub async fn next(&mut self, session: &mut Session) -> Result<Option<Bytes>, Error> {
-        if let Some(first) = self.first.take() {
-            self.next = Some(session.resolve_url(self.operation, None, &first)?);
-        }
+    /// Returns an error if that page was already requested or is one more than `MAX_PAGES`.
+    pub(crate) fn take_next(&mut self) -> Result<Option<Url>, EndlessPages> {
         let Some(url) = self.next.take() else {
             return Ok(None);
         };
         if self.visited.len() == MAX_PAGES || !self.visited.insert(url.clone()) {
-            return Err(self.invalid_page(
-                session,
-                "the pages of the list come round again or do not end",
-            ));
+            return Err(EndlessPages);
         }
-        self.current = Some(url.clone());
-        session
-            .get(self.operation, url, self.deadline)
-            .await
-            .map(Some)
+        Ok(Some(url))
     }
 
-    /// How many pages were asked for.
+    /// Returns how many pages were requested.
     #[must_use]
-    pub fn requested(&self) -> u32 {
+    pub(crate) fn requested(&self) -> u32 {
         self.visited.len() as u32
     }
 
-    /// Takes over where the present page says that the next one is.
-    ///
-    /// # Errors
-    /// When that is elsewhere or nowhere.
-    pub fn set_next(&mut self, session: &Session, next: Option<&str>) -> Result<(), Error> {
-        let follow = |uri| session.resolve_url(self.operation, self.current.as_ref(), uri);
-        self.next = next.map(follow).transpose()?;
-        Ok(())
+    /// Sets the URL that the present page has for the next.
+    pub(crate) fn set_next(&mut self, url: Url) {
+        self.next = Some(url);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: usize) -> Url {
+        format!("https://one.test/list?page={number}")
+            .parse()
+            .unwrap()
     }
 
-    /// A page that cannot be believed.
-    pub fn invalid_page(&self, session: &Session, why: &str) -> Error {
-        session.record_failure(self.operation, Reason::InvalidResponse, why)
+    #[test]
+    fn pages_end_without_a_next_url() {
+        let mut pages = Pagination::new(page(1));
+        assert_eq!(pages.take_next().unwrap(), Some(page(1)));
+        pages.set_next(page(2));
+        assert_eq!(pages.take_next().unwrap(), Some(page(2)));
+        assert_eq!(pages.take_next().unwrap(), None);
+        assert_eq!(pages.requested(), 2);
+    }
+
+    #[test]
+    fn repeated_page_is_an_error() {
+        let mut pages = Pagination::new(page(1));
+        pages.take_next().unwrap();
+        pages.set_next(page(1));
+        assert!(pages.take_next().is_err());
+    }
+
+    #[test]
+    fn page_beyond_the_maximum_is_an_error() {
+        let mut pages = Pagination::new(page(1));
+        for number in 2..=MAX_PAGES + 1 {
+            assert!(pages.take_next().is_ok(), "page {number}");
+            pages.set_next(page(number));
+        }
+        assert!(pages.take_next().is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! The bytes of a reply.
+//! The body of a response, read up to a maximum size and decompressed.
 //!
-//! Owns: how many there may be, and gzip. It is undone at one go once all has come, so that of the lists of many accounts,
-//! which come side by side, one at a time lies in memory at its full length. Refuses to know: what they mean (`wire`).
+//! A body is decompressed in one step once it is complete, so that of the lists that many accounts
+//! receive concurrently only one at a time is in memory at its full size.
 
 use std::io::Read;
 
@@ -12,74 +12,70 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use crate::ringcentral::transport_error::TransportError;
 
-/// What we ask for.
-pub const ENCODING: HeaderValue = HeaderValue::from_static("gzip");
-/// The largest body.
-pub const MAX_BODY: usize = 32 * 1024 * 1024;
-/// The largest that is sent zipped: it lies in memory beside what is in it. A page of a thousand calls is a fortieth of it.
+/// The value of `Accept-Encoding`.
+pub(crate) const ACCEPTED_ENCODING: HeaderValue = HeaderValue::from_static("gzip");
+/// The maximum size of a body, decompressed, in bytes.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+/// The maximum size of a compressed body in bytes: 40 times that of a page of 1,000 calls.
 const MAX_COMPRESSED_BODY: usize = 4 * 1024 * 1024;
 
-/// Reads a body, which is expected to be of about this size.
+/// Reads the body of a response and decompresses it.
 ///
 /// # Errors
-/// When it breaks off, is too large, or cannot be unzipped.
-pub async fn read(response: Response, expected: usize) -> Result<Bytes, TransportError> {
-    match is_gzip(response.headers()) {
-        true => gunzip(
-            &read_bounded(response, 0, MAX_COMPRESSED_BODY).await?,
-            expected,
-        ),
-        false => read_bounded(response, expected, MAX_BODY).await,
+/// Returns an error if the body is incomplete, too large, or invalid gzip.
+pub(crate) async fn read(response: Response) -> Result<Bytes, TransportError> {
+    if is_gzip(response.headers()) {
+        gunzip(&read_bounded(response, MAX_COMPRESSED_BODY).await?)
+    } else {
+        read_bounded(response, MAX_BODY).await
     }
 }
 
 fn is_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) => encoding.as_bytes().eq_ignore_ascii_case(b"gzip"),
+        None => false,
+    }
 }
 
-async fn read_bounded(
-    mut response: Response,
-    expected: usize,
-    most: usize,
-) -> Result<Bytes, TransportError> {
-    let mut body = Vec::with_capacity(expected);
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| TransportError::from_reqwest(&error, false))?
-    {
-        if body.len() + chunk.len() > most {
-            return Err(too_large(most));
+async fn read_bounded(mut response: Response, max_bytes: usize) -> Result<Bytes, TransportError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
+                return Err(too_large(max_bytes));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body.into()),
+            Err(error) => return Err(TransportError::from_reqwest(&error, false)),
         }
-        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow
+/// to decompress.
+fn gunzip(mut compressed: &[u8]) -> Result<Bytes, TransportError> {
+    if compressed.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let mut body = Vec::new();
+    let mut decoder = GzDecoder::new(&mut compressed).take(MAX_BODY as u64 + 1);
+    let result = decoder.read_to_end(&mut body);
+    if body.len() > MAX_BODY {
+        return Err(too_large(MAX_BODY));
+    }
+    if result.is_err() || !compressed.is_empty() {
+        return Err(TransportError::invalid_response(
+            "the response body is not valid gzip",
+        ));
     }
     Ok(body.into())
 }
 
-/// Of one part: a million small ones would be short, and take long.
-fn gunzip(mut zipped: &[u8], expected: usize) -> Result<Bytes, TransportError> {
-    let mut body = Vec::with_capacity(expected);
-    if zipped.is_empty() {
-        return Ok(Bytes::new());
-    }
-    let unzipped = GzDecoder::new(&mut zipped)
-        .take(MAX_BODY as u64 + 1)
-        .read_to_end(&mut body);
-    match unzipped {
-        Ok(size) if size > MAX_BODY => Err(too_large(MAX_BODY)),
-        Ok(_) if zipped.is_empty() => Ok(body.into()),
-        _ => Err(TransportError::invalid_response(
-            "the reply cannot be unzipped",
-        )),
-    }
-}
-
-fn too_large(most: usize) -> TransportError {
+fn too_large(max_bytes: usize) -> TransportError {
     TransportError::invalid_response(&format!(
-        "the reply is larger than {} MiB",
-        most / 1024 / 1024
+        "the response body is larger than {} MiB",
+        max_bytes / 1024 / 1024
     ))
 }
 
@@ -92,58 +88,58 @@ mod tests {
 
     use super::*;
 
-    fn zip(text: &[u8]) -> Vec<u8> {
+    fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
     }
 
-    fn unzipped(zipped: &[u8]) -> Result<Vec<u8>, String> {
-        gunzip(zipped, 0)
-            .map(|body| body.to_vec())
-            .map_err(|breakage| breakage.what)
+    fn decompress(compressed: &[u8]) -> Result<Vec<u8>, String> {
+        match gunzip(compressed) {
+            Ok(body) => Ok(body.to_vec()),
+            Err(error) => Err(error.message),
+        }
     }
 
     #[test]
-    fn a_body_is_of_one_part_or_of_none() {
+    fn body_of_two_gzip_members_is_invalid() {
         assert_eq!(
-            unzipped(&zip(b"{\"records\":[]}")).unwrap(),
+            decompress(&gzip(b"{\"records\":[]}")).unwrap(),
             b"{\"records\":[]}"
         );
-        assert_eq!(unzipped(b"").unwrap(), b"");
-        let parts = [zip(b"{\"records\":"), zip(b"[]}")].concat();
+        assert_eq!(decompress(b"").unwrap(), b"");
+        let members = [gzip(b"{\"records\":"), gzip(b"[]}")].concat();
         assert_eq!(
-            unzipped(&parts).unwrap_err(),
-            "the reply cannot be unzipped"
+            decompress(&members).unwrap_err(),
+            "the response body is not valid gzip"
         );
     }
 
     #[test]
-    fn a_body_that_is_cut_or_changed_is_refused() {
-        let whole = zip(&b"calls ".repeat(100));
-        for cut in 1..whole.len() {
+    fn truncated_or_corrupt_body_is_invalid() {
+        let complete = gzip(&b"calls ".repeat(100));
+        for len in 1..complete.len() {
             assert_eq!(
-                unzipped(&whole[..cut]).unwrap_err(),
-                "the reply cannot be unzipped",
-                "at {cut}"
+                decompress(&complete[..len]).unwrap_err(),
+                "the response body is not valid gzip",
+                "{len} bytes"
             );
         }
-        let mut changed = whole.clone();
-        let checksum = changed.len() - 8;
-        changed[checksum] ^= 1;
-        assert!(unzipped(&changed).is_err());
-        assert!(unzipped(b"<html>").is_err());
+        let mut corrupt = complete.clone();
+        let checksum = corrupt.len() - 8;
+        corrupt[checksum] ^= 1;
+        assert!(decompress(&corrupt).is_err());
+        assert!(decompress(b"<html>").is_err());
     }
 
     #[test]
-    fn as_much_as_is_allowed_is_read_and_no_byte_more() {
+    fn body_larger_than_maximum_is_invalid() {
+        let largest = vec![b' '; MAX_BODY];
+        assert_eq!(decompress(&gzip(&largest)).unwrap().len(), MAX_BODY);
+        let too_large = vec![b' '; MAX_BODY + 1];
         assert_eq!(
-            unzipped(&zip(&vec![b' '; MAX_BODY])).unwrap().len(),
-            MAX_BODY
-        );
-        assert_eq!(
-            unzipped(&zip(&vec![b' '; MAX_BODY + 1])).unwrap_err(),
-            "the reply is larger than 32 MiB"
+            decompress(&gzip(&too_large)).unwrap_err(),
+            "the response body is larger than 32 MiB"
         );
     }
 }

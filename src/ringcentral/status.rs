@@ -1,56 +1,81 @@
-//! Where an account stands with the API: a plain value.
+//! The state of an account's API access, as plain values for display and metrics.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::ringcentral::cause::Cause;
+use crate::ringcentral::error::Error;
+use crate::ringcentral::operation::Operation;
 
-/// A failure in words, free of secrets.
+/// A failure for display, without secrets.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What was asked of the API.
-    pub operation: &'static str,
-    /// The word under which `docs/CHECK.md` has it.
-    pub cause: &'static str,
-    /// What that means.
-    pub summary: &'static str,
-    /// Whether it passes without anybody's doing.
-    pub is_transient: bool,
+    /// The operation that failed.
+    pub operation: Operation,
+    /// The cause, which has a summary and a hint.
+    pub cause: Cause,
     /// What happened.
     pub message: String,
-    /// What a person should do.
-    pub hint: &'static str,
-    /// What the vendor's support asks for.
+    /// The request id, which RingCentral's support asks for.
     pub request_id: Option<String>,
 }
 
-/// Where we stand with the API.
+/// The state of an account's API access.
 #[derive(Clone, Debug, Default)]
 pub struct ApiStatus {
-    /// The account's own id, once a reply has told it.
+    /// The id of the RingCentral account, once a response has had it.
     pub account_id: Option<String>,
-    /// What each usage group last said of its limit.
+    /// The rate limits that the usage groups last reported.
     pub rate_limits: Vec<ReportedLimit>,
-    /// The least time between two fetches, as things stand.
+    /// The minimum time between two fetches under the present rate limit.
     pub min_fetch_interval: Duration,
-    /// For each operation the end of its last penalty or back-off, if there ever was one; may be past.
-    pub blocked_until: Vec<(&'static str, Option<Moment>)>,
-    /// When the present access token ends.
+    /// For each operation the end of its last penalty or backoff, which may be in the past.
+    pub blocked_until: Vec<(Operation, Option<Moment>)>,
+    /// When the access token expires.
     pub token_expiry: Option<Moment>,
-    /// The `exp` of the JWT that the last login used, seconds since 1970.
+    /// The `exp` claim of the JWT that the last login used, in seconds since 1970.
     pub jwt_expiry: Option<f64>,
-    /// Another account that is logged in as the same user.
+    /// The name of another account that is logged in as the same user.
     pub same_user_account: Option<String>,
 }
 
-/// One usage group's announcement, as the last answer had it.
+/// The rate limit of one usage group, from the headers of its last response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportedLimit {
     /// The group's name, in lower case.
     pub group: String,
-    /// Requests in a window.
+    /// The number of requests per window.
     pub limit: u32,
-    /// Requests left, if it said so.
+    /// The number of requests left in the window, if reported.
     pub remaining: Option<u32>,
-    /// The window's length.
+    /// The length of the window.
     pub window: Duration,
+}
+
+impl ApiStatus {
+    /// Returns how long a penalty or backoff still blocks the operation, or `None` if it is not
+    /// blocked.
+    #[must_use]
+    pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
+        for (blocked, until) in &self.blocked_until {
+            if *blocked == operation
+                && let Some(until) = until
+                && !until.is_past(now)
+            {
+                return Some(until.saturating_duration_since(now));
+            }
+        }
+        None
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            operation: error.operation,
+            cause: error.cause,
+            message: error.to_string(),
+            request_id: error.request_id.clone(),
+        }
+    }
 }

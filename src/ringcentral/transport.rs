@@ -1,8 +1,8 @@
-//! One request: from the budget's leave to a checked reply.
-//!
-//! Owns: the HTTP client, the time of a reply, redirects, and that every request is weighed by the budget
-//! before it leaves, counted when it does, and its answer heard. Refuses to know: tokens, pages and what a body means.
+//! One request to RingCentral: checked against the budget, sent, counted, and redirected within the
+//! origin.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,49 +13,61 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
-use crate::ringcentral::error::{Error, Reason};
+use crate::ringcentral::error::Error;
+use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::reason::Reason;
 use crate::ringcentral::response_body;
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
 
-/// What we call ourselves to RingCentral.
+/// The value of `User-Agent`.
 const USER_AGENT: &str = concat!(
     "ringcentral-exporter/",
     env!("CARGO_PKG_VERSION"),
     " (Prometheus exporter)"
 );
-/// Load balancers close a silent connection after a minute or so; one that is closing must not meet a request.
+/// How long an idle connection is kept: load balancers close it after about 60 s, and a request
+/// must not be sent on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Redirects that are followed.
+/// The maximum number of redirects of one request.
 const MAX_REDIRECTS: u32 = 3;
+/// The maximum length of a request id that is logged.
+const MAX_REQUEST_ID_LEN: usize = 64;
 
-/// The way to one account's server.
-pub struct Transport {
-    /// May be shared with other accounts.
-    pub http: reqwest::Client,
+/// Sends the requests of one account to its server.
+pub(crate) struct Transport {
+    /// The HTTP client, which other accounts may share.
+    pub(crate) http: reqwest::Client,
     server: Url,
     uses_proxy: bool,
-    /// Asked before each request, told of each.
-    pub budget: Budget,
-    instruments: Arc<AccountMetrics>,
-    /// Of the last answer, for the log if its body proves wrong.
+    /// The budget that each request is checked against and counted in.
+    pub(crate) budget: Budget,
+    metrics: Arc<ApiMetrics>,
+    /// The id of the last response, for the log if its body is invalid.
     request_id: Option<String>,
-    /// Bytes of the last body: the next is likely to be about as large.
-    last_body_len: usize,
 }
 
-/// Builds the HTTP client for a server, with further root certificates in PEM. One without TLS needs no root
-/// certificates, and there may be none; one on this machine is asked without a proxy.
+/// A response; its headers are valid even if reading its body failed.
+struct ApiResponse {
+    status: u16,
+    headers: HeaderMap,
+    body: Result<Bytes, TransportError>,
+}
+
+/// Builds the HTTP client for a server, which trusts the root certificates of the system and those
+/// of `ca` (PEM).
+///
+/// A server without TLS needs no root certificates, so the system may have none. A loopback server
+/// is requested without a proxy.
 ///
 /// # Errors
-/// When the root certificates, the system's or these, cannot be read.
+/// Returns an error if the root certificates of the system or of `ca` cannot be read.
 pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::Client> {
-    // A second call finds the provider there already, which is as good.
+    // This fails if a provider is already installed, which is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -65,133 +77,139 @@ pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::C
     if is_loopback(server) {
         builder = builder.no_proxy();
     }
-    let builder = match server.scheme() {
-        "http" => builder.tls_certs_only([]),
-        _ => builder.tls_certs_merge(Certificate::from_pem_bundle(ca.unwrap_or_default())?),
+    builder = if server.scheme() == "http" {
+        builder.tls_certs_only([])
+    } else {
+        let certificates = Certificate::from_pem_bundle(ca.unwrap_or_default())?;
+        builder.tls_certs_merge(certificates)
     };
     builder.build().context(
         "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
     )
 }
 
-/// Whether the server is on this machine.
+/// Returns whether the server is on this machine, by its name or IP address.
 #[must_use]
-pub fn is_loopback(server: &Url) -> bool {
-    match server.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback()),
-        None => false,
+pub(crate) fn is_loopback(server: &Url) -> bool {
+    let Some(host) = server.host_str() else {
+        return false;
+    };
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback(),
+        Err(_) => host == "localhost",
     }
 }
 
-/// The proxy that the environment names for a server, without its user and password.
+/// Returns the proxy that the environment sets for a server, without its user and password.
 #[must_use]
-pub fn proxy_for(server: &Url) -> Option<String> {
-    let matcher = Matcher::from_system();
-    let proxy = matcher
-        .intercept(&server.as_str().parse().ok()?)
-        .filter(|_| !is_loopback(server))?;
+pub(crate) fn proxy_for(server: &Url) -> Option<String> {
+    if is_loopback(server) {
+        return None;
+    }
+    let proxy = Matcher::from_system().intercept(&server.as_str().parse().ok()?)?;
     let scheme = proxy.uri().scheme_str().unwrap_or("http");
-    let port = proxy
-        .uri()
-        .port()
-        .map_or(String::new(), |port| format!(":{port}"));
-    Some(format!("{scheme}://{}{port}", proxy.uri().host()?))
+    let host = proxy.uri().host()?;
+    match proxy.uri().port() {
+        Some(port) => Some(format!("{scheme}://{host}:{port}")),
+        None => Some(format!("{scheme}://{host}")),
+    }
 }
 
+// === impl Transport ===
+
 impl Transport {
-    /// A way to `server` within `budget`.
+    /// Creates a transport to `server` that sends requests within `budget`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         http: reqwest::Client,
         server: Url,
         budget: Budget,
-        instruments: Arc<AccountMetrics>,
+        metrics: Arc<ApiMetrics>,
     ) -> Self {
-        let proxied = proxy_for(&server).is_some();
+        let uses_proxy = proxy_for(&server).is_some();
         Self {
             http,
             server,
-            uses_proxy: proxied,
+            uses_proxy,
             budget,
-            instruments,
+            metrics,
             request_id: None,
-            last_body_len: 0,
         }
     }
 
-    /// An address on the server.
+    /// Resolves a URL on the server, relative to `base` or to the server itself. Counts a failure.
     ///
     /// # Errors
-    /// `invalid_response` when `path`, which an answer may have given, leads off the configured origin or nowhere.
-    pub fn resolve_url(
+    /// Returns an error if `uri`, which may be from a response, is invalid or leaves the configured
+    /// origin.
+    pub(crate) fn resolve_url(
         &self,
         operation: Operation,
         base: Option<&Url>,
-        path: &str,
+        uri: &str,
     ) -> Result<Url, Error> {
-        let url = base.unwrap_or(&self.server).join(path);
-        match url {
-            Ok(url) if url.origin() == self.server.origin() => Ok(url),
-            Ok(_) => Err(self.record_failure(
-                operation,
-                Reason::InvalidResponse,
-                "the API points to another origin than configured",
-            )),
-            Err(_) => Err(self.record_failure(
-                operation,
-                Reason::InvalidResponse,
-                "the API points to an address that is none",
-            )),
-        }
+        let problem = match base.unwrap_or(&self.server).join(uri) {
+            Ok(url) if url.origin() == self.server.origin() => return Ok(url),
+            Ok(_) => "the response refers to another origin than configured",
+            Err(_) => "the response refers to an invalid URL",
+        };
+        Err(self.record_invalid_response(operation, problem))
     }
 
-    /// Sends a request and gives the body of its 2xx reply. Redirects cost a request each, are followed within the
-    /// origin alone, and keep the method.
+    /// Sends a request and returns the body of its 2xx response. A redirect is followed within the
+    /// origin, keeps the method, and counts as a further request.
     ///
     /// # Errors
-    /// Whatever went wrong, counted by its reason.
-    pub async fn send(
+    /// Returns an error, after counting it by its reason, if there is no complete 2xx response.
+    pub(crate) async fn send(
         &mut self,
         operation: Operation,
         url: Url,
         deadline: Instant,
-        build: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
+        build_request: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
     ) -> Result<Bytes, Error> {
         let mut url = url;
         for _ in 0..=MAX_REDIRECTS {
-            let reply = self
-                .send_once(operation, build(&self.http, url.clone()), deadline)
-                .await?;
-            match reply.status {
-                200..=299 => return Ok(reply.body),
-                301 | 302 | 307 | 308 => {
-                    url = self.redirect_target(operation, &url, &reply.headers)?
+            let request = build_request(&self.http, url.clone());
+            let response = self.send_once(operation, request, deadline).await?;
+            match response.status {
+                200..=299 => {
+                    return match response.body {
+                        Ok(body) => Ok(body),
+                        Err(error) => Err(self.record_transport_error(operation, error)),
+                    };
                 }
-                _ => return Err(self.status_error(operation, &reply)),
+                301 | 302 | 307 | 308 => {
+                    url = self.redirect_target(operation, &url, &response.headers)?;
+                }
+                _ => return Err(self.record_error_response(operation, response)),
             }
         }
-        Err(self.record_failure(
-            operation,
-            Reason::InvalidResponse,
-            "the API redirects more than three times",
-        ))
+        let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(self.record_invalid_response(operation, problem))
     }
 
-    /// A failure that is counted here and now, with the id of the request that was answered last.
-    pub fn record_failure(
+    /// Counts a failure and returns it as an error, with the id of the last response.
+    pub(crate) fn record_failure(
         &self,
         operation: Operation,
         reason: Reason,
-        what: impl Into<String>,
+        message: impl Into<String>,
     ) -> Error {
-        self.instruments.api.record_failure(operation, reason);
+        self.metrics.record_failure(operation, reason);
         Error {
             request_id: self.request_id.clone(),
-            ..Error::new(operation, reason, what)
+            ..Error::new(operation, reason, message)
         }
+    }
+
+    /// Counts an invalid response and returns it as an error.
+    pub(crate) fn record_invalid_response(
+        &self,
+        operation: Operation,
+        problem: impl fmt::Display,
+    ) -> Error {
+        self.record_failure(operation, Reason::InvalidResponse, problem.to_string())
     }
 
     async fn send_once(
@@ -206,34 +224,29 @@ impl Transport {
             return Err(self.record_failure(
                 operation,
                 Reason::Budget,
-                "the limit leaves no room for this request",
+                "the rate limit leaves no room for this request",
             ));
         }
         self.budget.record_request(operation, sent);
-        self.instruments.api.record_request(operation);
-        let answer = execute(request, deadline, self.uses_proxy, self.expected_size()).await;
-        let answered = Moment::now();
-        self.instruments
-            .api
-            .observe_duration(operation, answered.saturating_duration_since(sent));
-        let head = answer.as_ref().ok();
-        let notice = head
-            .map(|answer| RateLimitHeaders::parse(answer.status, &answer.headers, answered.wall));
-        self.request_id = head.and_then(|answer| request_id(&answer.headers));
-        self.budget
-            .record_response(operation, notice.as_ref(), answered);
-        let reply = answer
-            .and_then(RawResponse::into_response)
-            .inspect(|reply| self.last_body_len = reply.body.len());
-        reply.map_err(|broken| Error {
-            cause: broken.cause,
-            ..self.record_failure(operation, broken.reason, broken.what)
-        })
-    }
-
-    /// A buffer that grows is copied again and again, which adds up where many accounts are read side by side.
-    fn expected_size(&self) -> usize {
-        (self.last_body_len + self.last_body_len / 8).min(response_body::MAX_BODY)
+        self.metrics.record_request(operation);
+        let result = execute(request, deadline, self.uses_proxy).await;
+        let received = Moment::now();
+        self.metrics
+            .observe_duration(operation, received.saturating_duration_since(sent));
+        match result {
+            Ok(response) => {
+                let limits =
+                    RateLimitHeaders::parse(response.status, &response.headers, received.wall);
+                self.budget
+                    .record_response(operation, Some(&limits), received);
+                self.request_id = request_id(&response.headers);
+                Ok(response)
+            }
+            Err(error) => {
+                self.budget.record_response(operation, None, received);
+                Err(self.record_transport_error(operation, error))
+            }
+        }
     }
 
     fn redirect_target(
@@ -242,97 +255,70 @@ impl Transport {
         from: &Url,
         headers: &HeaderMap,
     ) -> Result<Url, Error> {
-        let location = headers
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok());
-        match location {
-            Some(location) => self.resolve_url(operation, Some(from), location),
-            None => Err(self.record_failure(
-                operation,
-                Reason::InvalidResponse,
-                "the API redirects to nowhere",
-            )),
+        if let Some(location) = headers.get(LOCATION)
+            && let Ok(location) = location.to_str()
+        {
+            return self.resolve_url(operation, Some(from), location);
+        }
+        let problem = "the redirect has no valid Location header";
+        Err(self.record_invalid_response(operation, problem))
+    }
+
+    fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
+        Error {
+            cause: error.cause,
+            ..self.record_failure(operation, error.reason, error.message)
         }
     }
 
-    fn status_error(&self, operation: Operation, reply: &ApiResponse) -> Error {
+    /// Counts a response with an error status, which is valid even if its body is incomplete.
+    fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
+        let api_error = parse_api_error(&response.body.unwrap_or_default());
         let error = Error::from_response(
             operation,
-            reply.status,
-            parse_api_error(&reply.body),
+            response.status,
+            api_error,
             self.request_id.clone(),
         );
-        self.instruments.api.record_failure(operation, error.reason);
+        self.metrics.record_failure(operation, error.reason);
         error
     }
-}
-
-/// A whole answer.
-struct ApiResponse {
-    status: u16,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-/// An answer whose head has come, and whose body may be broken: what the head says of limits holds all the same.
-struct RawResponse {
-    status: u16,
-    headers: HeaderMap,
-    body: Result<Bytes, TransportError>,
 }
 
 async fn execute(
     request: RequestBuilder,
     deadline: Instant,
-    proxied: bool,
-    expected_size: usize,
-) -> Result<RawResponse, TransportError> {
-    let request = request.header(ACCEPT_ENCODING, response_body::ENCODING);
-    let response = timeout_at(deadline, request.send())
-        .await
-        .map_err(|_| TransportError::timeout())?;
-    let response = response.map_err(|error| TransportError::from_reqwest(&error, proxied))?;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    uses_proxy: bool,
+) -> Result<ApiResponse, TransportError> {
+    let request = request.header(ACCEPT_ENCODING, response_body::ACCEPTED_ENCODING);
+    let response = match timeout_at(deadline, request.send()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(TransportError::from_reqwest(&error, uses_proxy)),
+        Err(_) => return Err(TransportError::timeout()),
+    };
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => timeout_at(deadline, response_body::read(response, expected_size))
-            .await
-            .unwrap_or_else(|_| Err(TransportError::timeout())),
+        _ => match timeout_at(deadline, response_body::read(response)).await {
+            Ok(body) => body,
+            Err(_) => Err(TransportError::timeout()),
+        },
     };
-    Ok(RawResponse {
+    Ok(ApiResponse {
         status,
         headers,
         body,
     })
 }
 
-impl RawResponse {
-    /// A refusal speaks by its status, whatever becomes of its body.
-    fn into_response(self) -> Result<ApiResponse, TransportError> {
-        let Self {
-            status,
-            headers,
-            body,
-        } = self;
-        match body {
-            Ok(body) => Ok(ApiResponse {
-                status,
-                headers,
-                body,
-            }),
-            Err(_) if status >= 400 => Ok(ApiResponse {
-                status,
-                headers,
-                body: Bytes::new(),
-            }),
-            Err(fault) => Err(fault),
-        }
-    }
-}
-
-/// `RCRequestId`, if it is short and plain.
+/// Returns the `RCRequestId` header, unless it is too long or has characters that are unsafe in a
+/// log.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("rcrequestid")?.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (id.len() <= 64 && id.bytes().all(plain)).then(|| id.to_owned())
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if id.len() > MAX_REQUEST_ID_LEN || !id.bytes().all(is_safe) {
+        return None;
+    }
+    Some(id.to_owned())
 }

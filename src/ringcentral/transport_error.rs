@@ -1,158 +1,153 @@
-//! What broke on the way to an answer: **pure**.
+//! Why a request got no valid response. Pure.
 //!
-//! Owns: reading the chain of causes in an error of the HTTP client: name, connection, proxy, TLS, or an answer that is
-//! none. Refuses to repeat: addresses, which the outer errors name; the innermost speaks alone. Some links have no type
-//! that can be asked for and are known by their words, which the tests of `check` hold fast.
+//! Classifies the chain of errors of the HTTP client. Some errors in it have private types and are recognised by
+//! their texts, which the tests of `check` verify. Messages are those of the innermost error, since the outer ones
+//! contain addresses.
 
 use std::error::Error;
 use std::io;
-use std::iter::successors;
 
 use crate::ringcentral::cause::Cause;
-use crate::ringcentral::error::Reason;
+use crate::ringcentral::reason::Reason;
 
-/// Why there is no answer.
+/// The failure of a request below HTTP, or a response that is not valid.
 #[derive(Debug)]
 pub struct TransportError {
-    /// What is counted.
+    /// The reason that metrics count.
     pub reason: Reason,
-    /// What a person looks up.
+    /// The cause in detail.
     pub cause: Cause,
     /// What happened.
-    pub what: String,
+    pub message: String,
 }
 
 type ErrorRef<'a> = &'a (dyn Error + 'static);
 
 impl TransportError {
-    /// The time ran out.
+    /// Creates the error for a request that timed out.
     #[must_use]
     pub fn timeout() -> Self {
-        Self::new(Reason::Timeout, Cause::Timeout, "no whole answer in time")
+        let message = "no complete response in time";
+        Self::new(Reason::Timeout, Cause::Timeout, message)
     }
 
-    /// An answer came, and cannot be believed.
+    /// Creates the error for a response that is not valid.
     #[must_use]
-    pub fn invalid_response(what: &str) -> Self {
-        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, what)
+    pub fn invalid_response(message: &str) -> Self {
+        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, message)
     }
 
-    /// Reads an error; `proxied` says that a proxy was to be asked.
+    /// Classifies an error of the HTTP client. `uses_proxy` is whether the request was sent through a proxy.
     #[must_use]
-    pub fn from_reqwest(error: &reqwest::Error, proxied: bool) -> Self {
-        let links: Vec<ErrorRef<'_>> =
-            successors(Some(error as ErrorRef<'_>), |link| cause_of(*link)).collect();
-        let innermost = links.last().map(ToString::to_string).unwrap_or_default();
-        let told = classify_tls(&links)
-            .or_else(|| classify_proxy(&links))
-            .or_else(|| classify_parse(&links));
-        let (reason, cause, what) =
-            told.unwrap_or_else(|| classify_connect(error, &links, proxied));
-        Self::new(
-            reason,
-            cause,
-            if what.is_empty() { &innermost } else { what },
-        )
+    pub fn from_reqwest(error: &reqwest::Error, uses_proxy: bool) -> Self {
+        let mut chain: Vec<ErrorRef<'_>> = vec![error];
+        let mut innermost: ErrorRef<'_> = error;
+        while let Some(inner) = inner_error(innermost) {
+            chain.push(inner);
+            innermost = inner;
+        }
+        let message = innermost.to_string();
+        classify_tls(&chain, &message)
+            .or_else(|| classify_proxy(&chain, &message))
+            .or_else(|| classify_parse(&chain, &message))
+            .unwrap_or_else(|| classify_connect(error, &chain, &message, uses_proxy))
     }
 
-    fn new(reason: Reason, cause: Cause, what: &str) -> Self {
+    fn new(reason: Reason, cause: Cause, message: &str) -> Self {
         Self {
             reason,
             cause,
-            what: what.to_owned(),
+            message: message.to_owned(),
         }
     }
 }
 
-/// What is told; empty words stand for those of the innermost link.
-type Classification = (Reason, Cause, &'static str);
-
-fn classify_tls(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let cause = match links
+fn classify_tls(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
+    let error = chain
         .iter()
-        .find_map(|link| link.downcast_ref::<rustls::Error>())?
-    {
-        rustls::Error::InvalidCertificate(_) => Cause::UntrustedCertificate,
-        rustls::Error::InvalidMessage(_) => {
-            return Some((Reason::Tls, Cause::NoTls, "the answer is not TLS"));
-        }
-        _ => Cause::TlsRefused,
+        .find_map(|error| error.downcast_ref::<rustls::Error>())?;
+    let (cause, message) = match error {
+        rustls::Error::InvalidCertificate(_) => (Cause::UntrustedCertificate, message),
+        rustls::Error::InvalidMessage(_) => (Cause::NoTls, "the response is not TLS"),
+        _ => (Cause::TlsRefused, message),
     };
-    Some((Reason::Tls, cause, ""))
+    Some(TransportError::new(Reason::Tls, cause, message))
 }
 
-/// The way to an https server leads through a tunnel, whose errors have a type that is not public.
-fn classify_proxy(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let words: Vec<_> = links.iter().map(ToString::to_string).collect();
-    let tunnel = words
+/// Classifies errors of the tunnel through which an `https` server is reached; their type is private.
+fn classify_proxy(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
+    let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
+    let text = texts
         .iter()
-        .find_map(|words| words.strip_prefix("tunnel error: "))?;
-    Some(match tunnel {
-        "failed to create underlying connection" => (Reason::Connect, Cause::ProxyUnreachable, ""),
+        .find_map(|text| text.strip_prefix("tunnel error: "))?;
+    let (cause, message) = match text {
+        "failed to create underlying connection" => (Cause::ProxyUnreachable, message),
         "proxy authorization required" => (
-            Reason::Connect,
             Cause::ProxyRefused,
-            "the proxy asks for a user and a password",
+            "the proxy requires a user and a password",
         ),
         "unsuccessful" => (
-            Reason::Connect,
             Cause::ProxyRefused,
-            "the proxy opened no way to the server",
+            "the proxy did not open a tunnel to the server",
         ),
         _ => (
-            Reason::Connect,
             Cause::ProxyRefused,
-            "the proxy's answer broke off",
+            "the proxy closed the connection before its response was complete",
         ),
-    })
+    };
+    Some(TransportError::new(Reason::Connect, cause, message))
 }
 
-fn classify_parse(links: &[ErrorRef<'_>]) -> Option<Classification> {
-    let mut http = links
+fn classify_parse(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
+    let mut http_errors = chain
         .iter()
-        .filter_map(|link| link.downcast_ref::<hyper::Error>());
-    http.any(hyper::Error::is_parse)
-        .then_some((Reason::InvalidResponse, Cause::NotRingCentral, ""))
+        .filter_map(|error| error.downcast_ref::<hyper::Error>());
+    if !http_errors.any(hyper::Error::is_parse) {
+        return None;
+    }
+    Some(TransportError::invalid_response(message))
 }
 
 fn classify_connect(
     error: &reqwest::Error,
-    links: &[ErrorRef<'_>],
-    proxied: bool,
-) -> Classification {
-    let chain_contains = |words: &str| links.iter().any(|link| link.to_string() == words);
-    match () {
-        () if error.is_timeout() => (Reason::Timeout, Cause::Timeout, ""),
-        () if error.is_connect() && proxied => (Reason::Connect, Cause::ProxyUnreachable, ""),
-        () if chain_contains("dns error") => (Reason::Connect, Cause::NameNotFound, ""),
-        () if chain_contains("tls handshake eof") => (
-            Reason::Connect,
-            Cause::NoTls,
-            "the connection ended in the TLS handshake",
-        ),
-        () if error.is_connect() && !was_established(links) => {
-            (Reason::Connect, Cause::Unreachable, "")
-        }
-        () => (Reason::Connect, Cause::BrokenConnection, ""),
-    }
+    chain: &[ErrorRef<'_>],
+    message: &str,
+    uses_proxy: bool,
+) -> TransportError {
+    let chain_contains = |text: &str| chain.iter().any(|error| error.to_string() == text);
+    let (reason, cause, message) = if error.is_timeout() {
+        (Reason::Timeout, Cause::Timeout, message)
+    } else if error.is_connect() && uses_proxy {
+        (Reason::Connect, Cause::ProxyUnreachable, message)
+    } else if chain_contains("dns error") {
+        (Reason::Connect, Cause::NameNotFound, message)
+    } else if chain_contains("tls handshake eof") {
+        let message = "connection closed during the TLS handshake";
+        (Reason::Connect, Cause::NoTls, message)
+    } else if error.is_connect() && !was_established(chain) {
+        (Reason::Connect, Cause::Unreachable, message)
+    } else {
+        (Reason::Connect, Cause::BrokenConnection, message)
+    };
+    TransportError::new(reason, cause, message)
 }
 
-/// A connection that is reset was open; one that is refused, or leads nowhere, never was.
-fn was_established(links: &[ErrorRef<'_>]) -> bool {
+/// Returns whether the connection was open when it failed: a reset connection was, a refused one was not.
+fn was_established(chain: &[ErrorRef<'_>]) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let kinds = links
+    let mut io_errors = chain
         .iter()
-        .filter_map(|link| link.downcast_ref::<io::Error>().map(io::Error::kind));
-    kinds.into_iter().any(|kind| {
+        .filter_map(|error| error.downcast_ref::<io::Error>());
+    io_errors.any(|error| {
         matches!(
-            kind,
+            error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
         )
     })
 }
 
-/// The cause of an error; an I/O error that wraps another counts as a link of the chain.
-fn cause_of<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
+/// Returns the next error of the chain, also the one that an I/O error wraps.
+fn inner_error<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);

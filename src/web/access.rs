@@ -1,32 +1,30 @@
-//! The door: what a connection and a request meet before anything is answered.
+//! Access control of requests and connections, as `--web.config.file` configures it.
 //!
-//! Owns: what of `--web.config.file` is in force, as one value that is exchanged whole, and the order of refusals: the
-//! rate limit comes before the login, as in the toolkit, so that it also bounds guesses. Refuses to know: when the
-//! files are read, and which paths need no login.
+//! The rate limit is checked before the credentials, as in the exporter-toolkit, so that it also
+//! limits guesses.
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{HeaderMap, StatusCode};
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Moment;
 use crate::config::ConfigError;
 use crate::config::web::{BasicAuthUsers, ClientAuth, RateLimit, WebConfig, error_prefix};
-use crate::http::response::{self, Response};
 use crate::web::basic_auth::{AuthResult, BasicAuth};
 use crate::web::rate_limiter::TokenBucket;
 use crate::web::tls;
 use crate::web::verify_limiter::VerifyLimiter;
 
-/// How long a client should wait for a place in the queue: some checks are done by then.
+/// `Retry-After` of a request for which no password check is available; some are finished by then.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What stands between the network and an answer. The default is wide open.
+/// Access control of one configuration. The default allows everything.
 #[derive(Clone, Default)]
 pub struct AccessControl {
     tls: Option<Arc<ServerConfig>>,
@@ -38,51 +36,64 @@ pub struct AccessControl {
     warnings: Vec<String>,
 }
 
+/// Reason for which a request is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// `rate_limit` is exceeded until this time has passed.
+    RateLimited(Duration),
+    /// The credentials are missing or invalid.
+    Unauthorized,
+    /// Too many passwords are waiting for verification; retry after this time.
+    Overloaded(Duration),
+}
+
 impl AccessControl {
-    /// A door of this configuration, which was read from `file`, in place of another. What has not changed is kept:
-    /// what is known of passwords, and the fill of the bucket.
+    /// Creates the access control of `config`, which was read from `file`. What has not changed is
+    /// taken over from `previous`: cached password checks and the level of the rate limit.
     ///
     /// # Errors
-    /// When a certificate, key or CA does not serve, or if TLS or login would end, or less be asked of clients. That
-    /// needs a restart: a file that is cut short must not open the door.
-    pub fn new(file: &Path, web: WebConfig, before: &Self) -> Result<Self, ConfigError> {
-        let wrong = |what: &str| ConfigError(format!("{}: {what}", error_prefix(file)));
-        before.check_not_weakened(&web).map_err(wrong)?;
-        let tls = web
-            .tls
-            .as_ref()
-            .map(|tls| tls::server_config(tls, Moment::now()))
-            .transpose()?;
-        let warnings = warnings(&web, tls.as_ref());
-        let login = before
-            .reuse_basic_auth(web.users)
-            .map_err(|_| wrong("the system has no random numbers"))?;
-        let bucket = web.rate_limit.map(|limit| before.reuse_rate_limiter(limit));
+    /// Returns an error if a certificate, key or CA is invalid, or if TLS, basic auth or client
+    /// authentication would be disabled or weakened. That requires a restart, so that a truncated
+    /// file does not remove protection.
+    pub fn reload(file: &Path, config: WebConfig, previous: &Self) -> Result<Self, ConfigError> {
+        let error = |what: &str| ConfigError(format!("{}: {what}", error_prefix(file)));
+        previous.check_not_weakened(&config).map_err(error)?;
+        let tls = match &config.tls {
+            Some(tls) => Some(tls::server_config(tls, Moment::now())?),
+            None => None,
+        };
+        let warnings = warnings(&config, tls.as_ref());
+        let basic_auth = previous
+            .reuse_basic_auth(config.users)
+            .map_err(|_| error("cannot generate random numbers"))?;
         Ok(Self {
             tls: tls.map(|tls| tls.config),
-            client_auth: web.tls.and_then(|tls| tls.clients),
-            basic_auth: login,
-            rate_limiter: bucket,
-            headers: web.headers,
-            verify_limiter: before.verify_limiter.clone(),
+            client_auth: config.tls.and_then(|tls| tls.clients),
+            basic_auth,
+            rate_limiter: previous.reuse_rate_limiter(config.rate_limit),
+            headers: config.headers,
+            verify_limiter: previous.verify_limiter.clone(),
             warnings,
         })
     }
 
-    /// What this door asks for, the next one asks for too.
-    fn check_not_weakened(&self, web: &WebConfig) -> Result<(), &'static str> {
-        let clients = web.tls.as_ref().and_then(|tls| tls.clients.as_ref());
-        if web.tls.is_none() && self.has_tls() {
-            Err("tls_server_config is gone, and TLS ends with a restart alone")
-        } else if web.users.is_empty() && self.has_basic_auth() {
-            Err("basic_auth_users is gone, and login ends with a restart alone")
-        } else if is_weaker(clients, self.client_auth.as_ref()) {
-            Err(
-                "client_auth_type or client_allowed_sans asks less of clients than before, and that needs a restart",
-            )
-        } else {
-            Ok(())
+    fn check_not_weakened(&self, config: &WebConfig) -> Result<(), &'static str> {
+        let client_auth = match &config.tls {
+            Some(tls) => tls.clients.as_ref(),
+            None if self.has_tls() => {
+                return Err("missing tls_server_config: disabling TLS requires a restart");
+            }
+            None => None,
+        };
+        if config.users.is_empty() && self.has_basic_auth() {
+            return Err("missing basic_auth_users: disabling basic auth requires a restart");
         }
+        if is_weaker(client_auth, self.client_auth.as_ref()) {
+            return Err(
+                "weaker client_auth_type or client_allowed_sans: requiring less of clients requires a restart",
+            );
+        }
+        Ok(())
     }
 
     fn reuse_basic_auth(
@@ -92,135 +103,114 @@ impl AccessControl {
         if users.is_empty() {
             return Ok(None);
         }
-        match &self.basic_auth {
-            Some(login) if *login.users() == users => Ok(Some(login.clone())),
-            Some(login) => Ok(Some(Arc::new(login.with_users(users)))),
-            None => Ok(Some(Arc::new(BasicAuth::new(
-                users,
-                self.verify_limiter.clone(),
-            )?))),
-        }
-    }
-
-    fn reuse_rate_limiter(&self, limit: RateLimit) -> Arc<Mutex<TokenBucket>> {
-        let same = |bucket: &&Arc<Mutex<TokenBucket>>| {
-            bucket.lock().is_ok_and(|bucket| bucket.limit() == limit)
+        let basic_auth = match &self.basic_auth {
+            Some(previous) if *previous.users() == users => previous.clone(),
+            Some(previous) => Arc::new(previous.with_users(users)),
+            None => Arc::new(BasicAuth::new(users, self.verify_limiter.clone())?),
         };
-        let kept = self.rate_limiter.as_ref().filter(same).cloned();
-        kept.unwrap_or_else(|| Arc::new(Mutex::new(TokenBucket::new(limit))))
+        Ok(Some(basic_auth))
     }
 
-    /// Whether connections need a handshake.
+    fn reuse_rate_limiter(&self, limit: Option<RateLimit>) -> Option<Arc<Mutex<TokenBucket>>> {
+        let limit = limit?;
+        if let Some(bucket) = &self.rate_limiter
+            && lock(bucket).limit() == limit
+        {
+            return Some(bucket.clone());
+        }
+        Some(Arc::new(Mutex::new(TokenBucket::new(limit))))
+    }
+
+    /// Returns whether connections use TLS.
     #[must_use]
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// Whether requests need a password.
+    /// Returns whether requests need a password.
     #[must_use]
     pub fn has_basic_auth(&self) -> bool {
         self.basic_auth.is_some()
     }
 
-    /// `http` or `https`.
+    /// Returns `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.has_tls() { "https" } else { "http" }
     }
 
-    /// What shakes hands, if anything has to.
-    #[must_use]
-    pub fn tls_acceptor(&self) -> Option<TlsAcceptor> {
+    /// Returns the acceptor for TLS handshakes, if TLS is configured.
+    pub(crate) fn tls_acceptor(&self) -> Option<TlsAcceptor> {
         self.tls.clone().map(TlsAcceptor::from)
     }
 
-    /// Logs what a person should know.
+    /// Logs the warnings about this configuration.
     pub fn log_warnings(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
     }
 
-    /// The answer to a request that is not let in.
-    pub async fn check(&self, headers: &HeaderMap, from: IpAddr) -> Option<Response> {
+    /// Checks the rate limit and the credentials of a request.
+    ///
+    /// # Errors
+    /// Returns an error if the request is not allowed.
+    pub(crate) async fn check(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Denied> {
         if let Some(bucket) = &self.rate_limiter {
-            let taken = bucket
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .try_acquire(Moment::now().instant);
-            if let Err(wait) = taken {
-                return Some(response::retry_later(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "more requests than rate_limit allows",
-                    wait,
-                ));
-            }
+            let now = Moment::now().instant;
+            lock(bucket).try_acquire(now).map_err(Denied::RateLimited)?;
         }
-        match self.basic_auth.as_ref()?.authenticate(headers, from).await {
-            AuthResult::Allowed => None,
-            AuthResult::Denied => Some(unauthorized()),
-            AuthResult::Overloaded => {
-                let text = "too many passwords wait to be checked";
-                Some(response::retry_later(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    text,
-                    OVERLOADED_RETRY_AFTER,
-                ))
-            }
+        let Some(basic_auth) = &self.basic_auth else {
+            return Ok(());
+        };
+        match basic_auth.authenticate(headers, client).await {
+            AuthResult::Allowed => Ok(()),
+            AuthResult::Denied => Err(Denied::Unauthorized),
+            AuthResult::Overloaded => Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER)),
         }
     }
 
-    /// Adds the configured headers, in place of our own of these names.
-    pub fn apply_headers(&self, reply: &mut Response) {
+    /// Adds the configured headers to those of a response, and replaces headers of the same names.
+    pub(crate) fn apply_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
-            reply.headers_mut().insert(name, value.clone());
+            headers.insert(name, value.clone());
         }
     }
 }
 
-fn is_weaker(now: Option<&ClientAuth>, before: Option<&ClientAuth>) -> bool {
-    let asked: [fn(&ClientAuth) -> bool; 3] = [
-        |clients| clients.required,
-        |clients| clients.ca.is_some(),
-        |clients| !clients.allowed_sans.is_empty(),
-    ];
-    asked
-        .into_iter()
-        .any(|asks| before.is_some_and(asks) && !now.is_some_and(asks))
+fn lock(bucket: &Mutex<TokenBucket>) -> std::sync::MutexGuard<'_, TokenBucket> {
+    bucket.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn warnings(web: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
-    let mut warnings: Vec<_> = web
-        .users
-        .users_with_high_cost()
-        .map(high_cost_warning)
-        .collect();
-    if tls.is_none() && !web.users.is_empty() {
-        warnings.push("passwords come without TLS and can be read on the way".to_owned());
+/// Returns whether `config` requires less of clients than `previous`.
+fn is_weaker(config: Option<&ClientAuth>, previous: Option<&ClientAuth>) -> bool {
+    let Some(previous) = previous else {
+        return false;
+    };
+    let required = config.is_some_and(|config| config.required);
+    let has_ca = config.is_some_and(|config| config.ca.is_some());
+    let has_sans = config.is_some_and(|config| !config.allowed_sans.is_empty());
+    (previous.required && !required)
+        || (previous.ca.is_some() && !has_ca)
+        || (!previous.allowed_sans.is_empty() && !has_sans)
+}
+
+fn warnings(config: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for user in config.users.users_with_high_cost() {
+        warnings.push(format!(
+            "the first login of user {user:?} takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual"
+        ));
     }
-    if tls.is_none() && web.users.is_empty() {
-        warnings.push(
-            "the web configuration asks for neither TLS nor login: whoever comes sees the calls"
+    match (tls, config.users.is_empty()) {
+        (None, true) => warnings.push(
+            "neither TLS nor basic auth is configured: anyone who can reach the port can read the metrics"
                 .to_owned(),
-        );
+        ),
+        (None, false) => warnings.push(
+            "basic auth without TLS: passwords can be read on the network".to_owned(),
+        ),
+        (Some(tls), _) => warnings.extend(tls.warning.clone()),
     }
-    warnings.extend(tls.and_then(|tls| tls.warning.clone()));
     warnings
-}
-
-fn unauthorized() -> Response {
-    let mut reply = response::text(
-        StatusCode::UNAUTHORIZED,
-        "name and password are needed, or wrong",
-    );
-    reply
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
-    reply
-}
-
-fn high_cost_warning(user: &str) -> String {
-    format!(
-        "the first login of {user:?} takes seconds, since the cost of the hash is high; 10 to 12 is usual"
-    )
 }

@@ -1,8 +1,8 @@
-//! Login by name and password.
+//! HTTP basic auth: credentials of a request and their verification.
 //!
-//! Owns: HTTP's Basic scheme, and that a guess tells nothing: an unknown name costs what a known one does. A password
-//! whose verdict is known costs next to nothing, so an honest scrape is answered whatever else goes on. Refuses to
-//! know: which paths need a login.
+//! An unknown user costs a verification too, so that the response time does not reveal user names.
+//! Checked passwords are cached, so that a scrape is answered while a flood of invalid passwords is
+//! being verified.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,155 +17,159 @@ use crate::config::web::{BasicAuthUsers, PasswordHash};
 use crate::web::auth_cache::{AuthCache, CacheKey};
 use crate::web::verify_limiter::VerifyLimiter;
 
-/// Whether somebody may come in.
+/// Result of an authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthResult {
-    /// Name and password are right.
+pub(crate) enum AuthResult {
+    /// The credentials are valid.
     Allowed,
-    /// They are wrong, or there are none.
+    /// The credentials are missing or invalid.
     Denied,
-    /// Too many passwords wait to be checked.
+    /// Too many passwords are waiting for verification.
     Overloaded,
 }
 
-/// The users, and what is known of their passwords.
-pub struct BasicAuth {
+/// The users, and the cached results of their password checks.
+pub(crate) struct BasicAuth {
     users: BasicAuthUsers,
-    verdicts: Arc<Mutex<AuthCache>>,
-    queue: Arc<VerifyLimiter>,
+    /// Verified in place of the hash of an unknown user, with the highest cost among the users.
+    dummy_hash: PasswordHash,
+    cache: Arc<Mutex<AuthCache>>,
+    verify_limiter: Arc<VerifyLimiter>,
 }
 
-/// What a client said.
 struct Credentials {
     user: String,
     password: SecretSlice<u8>,
 }
 
 impl BasicAuth {
-    /// For these users. Nothing is known yet of anybody's password.
+    /// Creates basic auth for these users, with an empty cache.
     ///
     /// # Errors
-    /// When the system has no random numbers.
-    pub fn new(
+    /// Returns an error if the system cannot generate random numbers.
+    pub(crate) fn new(
         users: BasicAuthUsers,
-        queue: Arc<VerifyLimiter>,
+        verify_limiter: Arc<VerifyLimiter>,
     ) -> Result<Self, ring::error::Unspecified> {
-        Ok(Self {
-            users,
-            verdicts: Arc::new(Mutex::new(AuthCache::new()?)),
-            queue,
-        })
+        Ok(Self::with_cache(users, AuthCache::new()?, verify_limiter))
     }
 
-    /// For other users. Whose hash has stayed is known still, so that a flood after a change keeps no scrape out.
-    #[must_use]
-    pub fn with_users(&self, users: BasicAuthUsers) -> Self {
-        let same = |name: &str| {
-            users
-                .get(name)
-                .is_some_and(|hash| self.users.get(name) == Some(hash))
-        };
-        let verdicts = self.verdicts().kept(same);
+    /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay
+    /// valid, so that a reload during a flood does not lock them out.
+    pub(crate) fn with_users(&self, users: BasicAuthUsers) -> Self {
+        let cache = self.cache().retain_users(|name| {
+            let hash = users.get(name);
+            hash.is_some() && hash == self.users.get(name)
+        });
+        Self::with_cache(users, cache, self.verify_limiter.clone())
+    }
+
+    fn with_cache(
+        users: BasicAuthUsers,
+        cache: AuthCache,
+        verify_limiter: Arc<VerifyLimiter>,
+    ) -> Self {
+        let cost = users.costs().max().unwrap_or(bcrypt::DEFAULT_COST);
         Self {
             users,
-            verdicts: Arc::new(Mutex::new(verdicts)),
-            queue: self.queue.clone(),
+            dummy_hash: PasswordHash::dummy(cost),
+            cache: Arc::new(Mutex::new(cache)),
+            verify_limiter,
         }
     }
 
-    /// Whom it lets in.
-    #[must_use]
-    pub fn users(&self) -> &BasicAuthUsers {
+    /// Returns the users.
+    pub(crate) fn users(&self) -> &BasicAuthUsers {
         &self.users
     }
 
-    /// Whether a request with these headers from this address may come in.
-    pub async fn authenticate(&self, headers: &HeaderMap, from: IpAddr) -> AuthResult {
-        let Some(said) = credentials(headers) else {
+    /// Checks the credentials in the headers of a request from `client`.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> AuthResult {
+        let Some(credentials) = credentials(headers) else {
             return AuthResult::Denied;
         };
-        let tag = self
-            .verdicts()
-            .tag(&said.user, said.password.expose_secret());
-        if let Some(known) = self.known(&said.user, &tag) {
-            return known;
+        let password = credentials.password.expose_secret();
+        let key = self.cache().key(&credentials.user, password);
+        if let Some(result) = self.cached(&credentials.user, &key) {
+            return result;
         }
-        let Some(place) = self.queue.reserve(from) else {
+        let Some(slot) = self.verify_limiter.reserve(client) else {
             return AuthResult::Overloaded;
         };
-        let Some(turn) = place.acquire().await else {
+        let Some(permit) = slot.acquire().await else {
             return AuthResult::Overloaded;
         };
-        // While it waited, another request may have had the same answered.
-        if let Some(known) = self.known(&said.user, &tag) {
-            return known;
+        // The same credentials may have been verified while this request was waiting.
+        if let Some(result) = self.cached(&credentials.user, &key) {
+            return result;
         }
-        let check = self.work(said, tag);
-        let checked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            check()
+        let verify = self.verify_task(credentials, key);
+        let verified = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            verify()
         });
-        if checked.await.unwrap_or(false) {
-            AuthResult::Allowed
-        } else {
-            AuthResult::Denied
-        }
+        verified.await.unwrap_or(AuthResult::Denied)
     }
 
-    /// The check itself. It keeps its verdict even if nobody waits for it any more.
-    fn work(&self, said: Credentials, tag: CacheKey) -> impl FnOnce() -> bool + Send + 'static {
-        let known = self.users.get(&said.user).cloned();
-        let is_known = known.is_some();
-        let hash = known.unwrap_or_else(|| self.hash_of_nobody(&said.user));
-        let verdicts = self.verdicts.clone();
+    /// Returns the verification, to be run on a thread of its own. Its result is cached even if the
+    /// client disconnects.
+    fn verify_task(
+        &self,
+        credentials: Credentials,
+        key: CacheKey,
+    ) -> impl FnOnce() -> AuthResult + Send + 'static {
+        let user_hash = self.users.get(&credentials.user);
+        let is_known = user_hash.is_some();
+        let hash = user_hash.unwrap_or(&self.dummy_hash).clone();
+        let cache = self.cache.clone();
         move || {
-            let right = hash.verify(said.password.expose_secret()) && is_known;
-            verdicts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(&said.user, tag, right);
-            right
+            let valid = hash.verify(credentials.password.expose_secret()) && is_known;
+            lock(&cache).insert(&credentials.user, key, valid);
+            if valid {
+                AuthResult::Allowed
+            } else {
+                AuthResult::Denied
+            }
         }
     }
 
-    /// For an unknown name, a hash as costly as that of one of the users: always of the same one, and nobody outside
-    /// knows which. Where all costs are alike, as they should be, all names are.
-    fn hash_of_nobody(&self, name: &str) -> PasswordHash {
-        let mut costs = self.users.costs();
-        let lot = self.verdicts().lot(name, costs.len());
-        PasswordHash::dummy(costs.nth(lot).unwrap_or(bcrypt::DEFAULT_COST))
-    }
-
-    fn known(&self, user: &str, tag: &CacheKey) -> Option<AuthResult> {
-        let right = self.verdicts().get(user, tag)?;
-        Some(if right {
-            AuthResult::Allowed
+    fn cached(&self, user: &str, key: &CacheKey) -> Option<AuthResult> {
+        let cache = self.cache();
+        if cache.is_valid(user, key) {
+            Some(AuthResult::Allowed)
+        } else if cache.is_invalid(key) {
+            Some(AuthResult::Denied)
         } else {
-            AuthResult::Denied
-        })
+            None
+        }
     }
 
-    fn verdicts(&self) -> MutexGuard<'_, AuthCache> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, AuthCache> {
+        lock(&self.cache)
     }
 }
 
-/// Name and password of the header, which has to stand there once.
+fn lock(cache: &Mutex<AuthCache>) -> MutexGuard<'_, AuthCache> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Parses the credentials. Returns `None` if the header is missing, repeated or invalid.
 fn credentials(headers: &HeaderMap) -> Option<Credentials> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
+    let value = values.next()?;
+    if values.next().is_some() {
         return None;
-    };
+    }
     let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let said = SecretSlice::from(BASE64_STANDARD.decode(encoded.trim()).ok()?);
-    let colon = said.expose_secret().iter().position(|byte| *byte == b':')?;
-    let (user, password) = said.expose_secret().split_at_checked(colon)?;
-    let user = String::from_utf8(user.to_vec()).ok()?;
+    let decoded = SecretSlice::from(BASE64_STANDARD.decode(encoded.trim()).ok()?);
+    let decoded = decoded.expose_secret();
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let (user, password) = decoded.split_at_checked(colon)?;
     Some(Credentials {
-        user,
+        user: String::from_utf8(user.to_vec()).ok()?,
         password: SecretSlice::from(password.get(1..)?.to_vec()),
     })
 }
@@ -177,32 +181,33 @@ mod tests {
     use super::*;
     use crate::config::web::WebConfig;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn login() -> BasicAuth {
+    /// Returns basic auth with one user, `alice` with the password `sesame`.
+    fn basic_auth() -> BasicAuth {
         let hash = bcrypt::hash("sesame", 4).unwrap();
         let text = format!("basic_auth_users: {{alice: '{hash}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
         BasicAuth::new(users, Arc::default()).unwrap()
     }
 
-    fn headers(said: &[&str]) -> HeaderMap {
-        let value = |said: &&str| {
-            let value = format!("Basic {}", BASE64_STANDARD.encode(said));
+    fn headers(credentials: &[&str]) -> HeaderMap {
+        let value = |credentials: &&str| {
+            let value = format!("Basic {}", BASE64_STANDARD.encode(credentials));
             (AUTHORIZATION, HeaderValue::try_from(value).unwrap())
         };
-        said.iter().map(value).collect()
+        credentials.iter().map(value).collect()
     }
 
     #[tokio::test]
-    async fn right_is_right_and_all_else_wrong_at_first_and_when_it_is_known() {
-        let login = login();
+    async fn only_valid_credentials_are_allowed_cached_or_not() {
+        let auth = basic_auth();
         for _ in 0..2 {
             assert_eq!(
-                login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+                auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
                 AuthResult::Allowed
             );
-            for wrong in [
+            for invalid in [
                 "alice:sesam",
                 "alice:",
                 "alice",
@@ -212,31 +217,30 @@ mod tests {
                 "alice:sesame:",
             ] {
                 assert_eq!(
-                    login.authenticate(&headers(&[wrong]), HERE).await,
+                    auth.authenticate(&headers(&[invalid]), CLIENT).await,
                     AuthResult::Denied,
-                    "{wrong}"
+                    "{invalid}"
                 );
             }
         }
         assert_eq!(
-            login.authenticate(&HeaderMap::new(), HERE).await,
+            auth.authenticate(&HeaderMap::new(), CLIENT).await,
             AuthResult::Denied
         );
         assert_eq!(
-            login
-                .authenticate(&headers(&["alice:sesame", "alice:sesame"]), HERE)
+            auth.authenticate(&headers(&["alice:sesame", "alice:sesame"]), CLIENT)
                 .await,
             AuthResult::Denied
         );
     }
 
     #[test]
-    fn the_scheme_is_read_in_any_case_and_others_are_none() {
+    fn scheme_is_case_insensitive_basic() {
         let user = |value: &'static str| {
             let headers = [(AUTHORIZATION, HeaderValue::from_static(value))]
                 .into_iter()
                 .collect();
-            credentials(&headers).map(|said| said.user)
+            credentials(&headers).map(|credentials| credentials.user)
         };
         assert_eq!(user("bAsIc YWxpY2U6c2VzYW1l").as_deref(), Some("alice"));
         for value in [
@@ -251,63 +255,76 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_change_of_users_those_whose_hash_has_stayed_are_known() {
+    async fn unchanged_users_stay_cached_after_reload() {
         let [alice, bob, new] =
-            ["sesame", "open", "now right"].map(|password| bcrypt::hash(password, 4).unwrap());
+            ["sesame", "open", "new"].map(|password| bcrypt::hash(password, 4).unwrap());
         let users = |bob: &str| {
             let text = format!("basic_auth_users: {{alice: '{alice}', bob: '{bob}'}}");
             WebConfig::parse("web.yml".as_ref(), &text).unwrap().users
         };
         let before = BasicAuth::new(users(&bob), Arc::default()).unwrap();
-        for right in ["alice:sesame", "bob:open"] {
+        for valid in ["alice:sesame", "bob:open"] {
             assert_eq!(
-                before.authenticate(&headers(&[right]), HERE).await,
+                before.authenticate(&headers(&[valid]), CLIENT).await,
                 AuthResult::Allowed
             );
         }
         assert_eq!(
-            before
-                .authenticate(&headers(&["bob:now right"]), HERE)
-                .await,
+            before.authenticate(&headers(&["bob:new"]), CLIENT).await,
             AuthResult::Denied
         );
 
         let after = before.with_users(users(&new));
-        let places: Vec<_> = (0..5).filter_map(|_| after.queue.reserve(HERE)).collect();
+        let slots: Vec<_> = (0..5)
+            .filter_map(|_| after.verify_limiter.reserve(CLIENT))
+            .collect();
         assert_eq!(
-            after.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            after
+                .authenticate(&headers(&["alice:sesame"]), CLIENT)
+                .await,
             AuthResult::Allowed
         );
         assert_eq!(
-            after.authenticate(&headers(&["bob:open"]), HERE).await,
+            after.authenticate(&headers(&["bob:open"]), CLIENT).await,
             AuthResult::Overloaded
         );
-        drop(places);
+        drop(slots);
         assert_eq!(
-            after.authenticate(&headers(&["bob:open"]), HERE).await,
+            after.authenticate(&headers(&["bob:open"]), CLIENT).await,
             AuthResult::Denied
         );
         assert_eq!(
-            after.authenticate(&headers(&["bob:now right"]), HERE).await,
+            after.authenticate(&headers(&["bob:new"]), CLIENT).await,
             AuthResult::Allowed
         );
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_at_once_whom_it_does_not_know() {
-        let login = login();
+    async fn full_limiter_rejects_only_uncached_credentials() {
+        let auth = basic_auth();
         assert_eq!(
-            login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
             AuthResult::Allowed
         );
-        let _places: Vec<_> = (0..5).filter_map(|_| login.queue.reserve(HERE)).collect();
+        let _slots: Vec<_> = (0..5)
+            .filter_map(|_| auth.verify_limiter.reserve(CLIENT))
+            .collect();
         assert_eq!(
-            login.authenticate(&headers(&["alice:sesam"]), HERE).await,
+            auth.authenticate(&headers(&["alice:sesam"]), CLIENT).await,
             AuthResult::Overloaded
         );
         assert_eq!(
-            login.authenticate(&headers(&["alice:sesame"]), HERE).await,
+            auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
             AuthResult::Allowed
         );
+    }
+
+    #[test]
+    fn dummy_hash_has_the_highest_cost() {
+        let [low, high] = [4, 5].map(|cost| bcrypt::hash("sesame", cost).unwrap());
+        let text = format!("basic_auth_users: {{alice: '{high}', bob: '{low}'}}");
+        let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
+        let auth = BasicAuth::new(users, Arc::default()).unwrap();
+        assert_eq!(auth.dummy_hash.cost, 5);
     }
 }

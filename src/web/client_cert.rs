@@ -1,8 +1,8 @@
-//! Certificates that clients show.
+//! Verification of client certificates.
 //!
-//! Owns: which are let in: those whose chain is believed, where a CA was given, and of these the ones with an allowed
-//! name. Without a CA a certificate is anybody's, and only that its key is held by who shows it is checked. Refuses to
-//! know: files.
+//! With a CA, a certificate needs a valid chain, and an allowed name if there is a list of them.
+//! Without a CA any certificate is accepted, and only the possession of its private key is
+//! verified.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,37 +17,39 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// Who is let in.
+/// Verifier of client certificates: their chain by an inner verifier, and their subject alternative
+/// names.
 #[derive(Debug)]
-pub struct SanVerifier {
+pub(crate) struct SanVerifier {
     required: bool,
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    inner: Option<Arc<dyn ClientCertVerifier>>,
     allowed_names: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl SanVerifier {
-    /// `chain` verifies whose signature a certificate has; no `allowed_names` means that each is allowed.
-    #[must_use]
-    pub fn new(
+    /// Creates a verifier. `inner` verifies the chain, if there is a CA; empty `allowed_names`
+    /// allow every name.
+    pub(crate) fn new(
         required: bool,
-        chain: Option<Arc<dyn ClientCertVerifier>>,
+        inner: Option<Arc<dyn ClientCertVerifier>>,
         allowed_names: Vec<String>,
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
         Self {
             required,
-            chain,
+            inner,
             allowed_names,
             algorithms,
         }
     }
 
     fn allows(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.allowed_names.is_empty()
-            || names(certificate)
-                .iter()
-                .any(|name| self.allowed_names.contains(name))
+        if self.allowed_names.is_empty() {
+            return true;
+        }
+        let names = subject_alt_names(certificate);
+        names.iter().any(|name| self.allowed_names.contains(name))
     }
 }
 
@@ -57,9 +59,10 @@ impl ClientCertVerifier for SanVerifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain
-            .as_ref()
-            .map_or(&[], |chain| chain.root_hint_subjects())
+        match &self.inner {
+            Some(inner) => inner.root_hint_subjects(),
+            None => &[],
+        }
     }
 
     fn verify_client_cert(
@@ -68,8 +71,8 @@ impl ClientCertVerifier for SanVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(chain) = &self.chain {
-            chain.verify_client_cert(certificate, intermediates, now)?;
+        if let Some(inner) = &self.inner {
+            inner.verify_client_cert(certificate, intermediates, now)?;
         }
         if !self.allows(certificate) {
             return Err(CertificateError::ApplicationVerificationFailure.into());
@@ -100,37 +103,34 @@ impl ClientCertVerifier for SanVerifier {
     }
 }
 
-/// The alternative names of a certificate: DNS, e-mail, IP and URI, as text. The subject's common name is none.
-fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+/// Returns the subject alternative names of a certificate: DNS names, e-mail addresses, IP
+/// addresses and URIs. The common name is not one of them. An invalid certificate has no names.
+fn subject_alt_names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Vec::new();
     };
-    let names = certificate
-        .tbs_certificate()
-        .get_extension::<SubjectAltName>()
-        .ok()
-        .flatten();
-    names.map_or_else(Vec::new, |(_, names)| {
-        names.0.iter().filter_map(name).collect()
-    })
+    match certificate.tbs_certificate().get_extension() {
+        Ok(Some((_, SubjectAltName(names)))) => names.iter().filter_map(san_to_string).collect(),
+        _ => Vec::new(),
+    }
 }
 
-fn name(name: &GeneralName) -> Option<String> {
+fn san_to_string(name: &GeneralName) -> Option<String> {
     match name {
         GeneralName::DnsName(text)
         | GeneralName::Rfc822Name(text)
         | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
-        GeneralName::IpAddress(bytes) => {
-            address(bytes.as_bytes()).map(|address| address.to_string())
-        }
+        GeneralName::IpAddress(bytes) => Some(ip_from_bytes(bytes.as_bytes())?.to_string()),
         _ => None,
     }
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
-        .ok()
+fn ip_from_bytes(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
+        return Some(v4.into());
+    }
+    let v6 = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(v6.into())
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_all_four_kinds_are_found() {
+    fn all_four_kinds_of_names_are_found() {
         let certificate = certificate(vec![
             SanType::DnsName("prometheus.example".try_into().unwrap()),
             SanType::Rfc822Name("ops@example.com".try_into().unwrap()),
@@ -165,12 +165,12 @@ mod tests {
             "2001:db8::1",
             "spiffe://example/prometheus",
         ];
-        assert_eq!(names(&certificate), expected);
+        assert_eq!(subject_alt_names(&certificate), expected);
     }
 
     #[test]
-    fn a_certificate_without_names_or_sense_has_none() {
-        assert!(names(&certificate(Vec::new())).is_empty());
-        assert!(names(&CertificateDer::from(vec![0x30, 0x03, 1])).is_empty());
+    fn invalid_certificate_has_no_names() {
+        assert!(subject_alt_names(&certificate(Vec::new())).is_empty());
+        assert!(subject_alt_names(&CertificateDer::from(vec![0x30, 0x03, 1])).is_empty());
     }
 }

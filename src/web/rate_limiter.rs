@@ -1,7 +1,4 @@
-//! A token bucket: **pure**.
-//!
-//! Owns: how many requests are let through. It is kept as one moment, that at which the bucket is full again, so
-//! nothing has to be refilled.
+//! A token bucket, without I/O.
 
 use std::time::Duration;
 
@@ -9,40 +6,39 @@ use tokio::time::Instant;
 
 use crate::config::web::RateLimit;
 
-/// A bucket that begins full.
+/// A token bucket. Its level is stored as the time at which it is full, so that nothing has to be
+/// refilled.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     limit: RateLimit,
     full_at: Option<Instant>,
 }
 
 impl TokenBucket {
-    /// A full bucket.
-    #[must_use]
-    pub fn new(limit: RateLimit) -> Self {
+    /// Creates a full bucket.
+    pub(crate) fn new(limit: RateLimit) -> Self {
         Self {
             limit,
             full_at: None,
         }
     }
 
-    /// What it was made for.
-    #[must_use]
-    pub fn limit(&self) -> RateLimit {
+    /// Returns the limit of the bucket.
+    pub(crate) fn limit(&self) -> RateLimit {
         self.limit
     }
 
     /// Takes a token.
     ///
     /// # Errors
-    /// When there is none: how long until there is one.
-    pub fn try_acquire(&mut self, now: Instant) -> Result<(), Duration> {
-        let full_again = self.full_at.map_or(now, |at| at.max(now)) + self.limit.interval;
-        let most = now + self.limit.interval.saturating_mul(self.limit.burst);
-        if full_again > most {
-            return Err(full_again - most);
+    /// Returns the time until the next token if there is none.
+    pub(crate) fn try_acquire(&mut self, now: Instant) -> Result<(), Duration> {
+        let full_at = self.full_at.unwrap_or(now).max(now) + self.limit.interval;
+        let latest = now + self.limit.interval.saturating_mul(self.limit.burst);
+        if full_at > latest {
+            return Err(full_at - latest);
         }
-        self.full_at = Some(full_again);
+        self.full_at = Some(full_at);
         Ok(())
     }
 }
@@ -55,17 +51,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn bucket(burst: u32) -> (TokenBucket, Instant) {
-        (
-            TokenBucket::new(RateLimit {
-                interval: SECOND,
-                burst,
-            }),
-            Moment::now().instant,
-        )
+        let limit = RateLimit {
+            interval: SECOND,
+            burst,
+        };
+        (TokenBucket::new(limit), Moment::now().instant)
     }
 
     #[test]
-    fn a_burst_is_let_through_and_then_one_each_interval() {
+    fn burst_is_followed_by_one_token_per_interval() {
         let (mut bucket, start) = bucket(3);
         for _ in 0..3 {
             assert_eq!(bucket.try_acquire(start), Ok(()));
@@ -77,21 +71,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_silence_saves_up_no_more_than_a_burst() {
+    fn idle_bucket_holds_at_most_a_burst() {
         let (mut bucket, start) = bucket(2);
         let later = start + 1000 * SECOND;
-        assert_eq!(
-            [
-                bucket.try_acquire(later),
-                bucket.try_acquire(later),
-                bucket.try_acquire(later)
-            ],
-            [Ok(()), Ok(()), Err(SECOND)]
-        );
+        let results = [(); 3].map(|()| bucket.try_acquire(later));
+        assert_eq!(results, [Ok(()), Ok(()), Err(SECOND)]);
     }
 
     #[test]
-    fn those_that_are_refused_cost_nothing() {
+    fn rejected_request_takes_no_token() {
         let (mut bucket, start) = bucket(1);
         bucket.try_acquire(start).unwrap();
         for _ in 0..1000 {

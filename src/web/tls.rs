@@ -1,8 +1,7 @@
-//! TLS from its configuration: reads the files and sets rustls up.
+//! Builds the TLS configuration of the server from `tls_server_config`.
 //!
-//! Owns: that a certificate, a key or a CA which cannot serve is one line that names its key and file, found before it
-//! takes effect. Refuses to know: connections. Every handshake is a whole one: without resumption, what a client showed
-//! under an older configuration counts for nothing under a newer one.
+//! Sessions are not resumed: each handshake is complete, so that a client that was verified under
+//! an older configuration is verified again under a newer one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,157 +21,152 @@ use crate::config::ConfigError;
 use crate::config::web::{ClientAuth, Pem, Tls};
 use crate::web::client_cert::SanVerifier;
 
-const CERTIFICATES: &str = "certificates in PEM form";
-const KEY: &str = "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519";
+const CERTIFICATES: &str = "certificates in PEM format";
+const KEY: &str = "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519";
 
-/// A configuration that is ready to serve, and what a person should be told about it.
-pub struct TlsSetup {
-    /// For handshakes.
-    pub config: Arc<ServerConfig>,
-    /// Such as that the certificate has expired.
-    pub warning: Option<String>,
+/// The TLS configuration, and a warning about it.
+pub(crate) struct TlsSetup {
+    pub(crate) config: Arc<ServerConfig>,
+    /// Set if the certificate has expired or is not valid yet.
+    pub(crate) warning: Option<String>,
 }
 
-/// Reads the files and sets rustls up.
+/// Reads the certificate files and builds the TLS configuration.
 ///
 /// # Errors
-/// When a file is unreadable or holds something else, or key and certificate do not belong together.
-pub fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigError> {
+/// Returns an error if a file cannot be read or is invalid, or if key and certificate do not match.
+pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigError> {
     let provider = Arc::new(CryptoProvider {
         cipher_suites: tls.suites.clone(),
         kx_groups: tls.kx_groups.clone(),
         ..default_provider()
     });
-    let chain = certificates(&tls.certificate)?;
-    let warning = chain.first().and_then(|own| expired(own, now));
-    let own = certified(tls, chain, &provider)?;
-    let builder =
-        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&tls.versions);
-    let builder = builder.map_err(|error| {
-        tls.certificate.invalid(
-            &format!("cipher_suites do not serve: {error}"),
-            "a suite of TLS 1.2 where TLS 1.3 is not spoken",
-        )
-    })?;
-    suites_serve(tls, &own)?;
+    let chain = parse_certificates(&tls.certificate)?;
+    let warning = chain.first().and_then(|leaf| validity_warning(leaf, now));
+    let certified_key = load_certified_key(tls, chain, &provider)?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&tls.versions)
+        .map_err(|error| {
+            let what = format!("invalid cipher_suites: {error}");
+            let expected = "at least one suite of TLS 1.2 if TLS 1.3 is disabled";
+            tls.certificate.invalid(&what, expected)
+        })?;
+    check_suites_match_key(tls, &certified_key)?;
     let builder = match &tls.clients {
-        None => builder.with_no_client_auth(),
         Some(clients) => {
-            builder.with_client_cert_verifier(Arc::new(client_certificates(clients, &provider)?))
+            builder.with_client_cert_verifier(Arc::new(client_verifier(clients, &provider)?))
         }
+        None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = tls.prefer_server_cipher_suites;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(TlsSetup {
         config: Arc::new(config),
-        warning: warning.map(|when| format!("{}: {when}", tls.certificate)),
+        warning: warning.map(|warning| format!("{}: {warning}", tls.certificate)),
     })
 }
 
-fn certified(
+fn load_certified_key(
     tls: &Tls,
     chain: Vec<CertificateDer<'static>>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, ConfigError> {
     let pem = tls.key.read(KEY)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| tls.key.invalid("there is no such key in it", KEY))?;
+    let Ok(key) = PrivateKeyDer::from_pem_slice(&pem) else {
+        return Err(tls.key.invalid("contains no usable private key", KEY));
+    };
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.invalid(
-            "it does not belong to the certificate",
+            "does not match the certificate",
             &format!("the key of {}", tls.certificate),
         ),
         Error::InvalidCertificate(_) => tls
             .certificate
-            .invalid("the first certificate cannot be read", CERTIFICATES),
-        _ => tls.key.invalid("the key cannot be read", KEY),
+            .invalid("contains an invalid certificate", CERTIFICATES),
+        _ => tls.key.invalid("invalid key", KEY),
     })
 }
 
-/// A suite of TLS 1.2 names the kind of key, so that with none for ours each handshake would fail.
-fn suites_serve(tls: &Tls, own: &CertifiedKey) -> Result<(), ConfigError> {
-    let kind = own.key.algorithm();
-    let spoken = tls
-        .suites
-        .iter()
-        .filter(|suite| tls.versions.contains(&suite.version()));
-    if spoken
-        .into_iter()
-        .any(|suite| suite.usable_for_signature_algorithm(kind))
-    {
-        return Ok(());
+/// Checks that a cipher suite can be used with the key. A suite of TLS 1.2 is only for one kind of
+/// keys, and every handshake fails if there is none for this kind.
+fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(), ConfigError> {
+    let algorithm = certified_key.key.algorithm();
+    for suite in &tls.suites {
+        if tls.versions.contains(&suite.version())
+            && suite.usable_for_signature_algorithm(algorithm)
+        {
+            return Ok(());
+        }
     }
     Err(tls.key.invalid(
-        "no suite in cipher_suites serves this kind of key",
+        "no suite in cipher_suites can be used with this kind of key",
         "ECDHE_RSA for RSA, ECDHE_ECDSA for others",
     ))
 }
 
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+fn parse_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let bytes = pem.read(CERTIFICATES)?;
-    let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(pem.invalid("there is no certificate in it", CERTIFICATES)),
-        Err(_) => Err(pem.invalid("it is damaged", CERTIFICATES)),
+    let mut certificates = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        match certificate {
+            Ok(certificate) => certificates.push(certificate),
+            Err(_) => return Err(pem.invalid("invalid PEM", CERTIFICATES)),
+        }
     }
+    if certificates.is_empty() {
+        return Err(pem.invalid("contains no certificate", CERTIFICATES));
+    }
+    Ok(certificates)
 }
 
-/// An expired certificate is no reason to refuse: whoever scrapes without checking it still sees the calls.
-fn expired(own: &CertificateDer<'_>, now: Moment) -> Option<String> {
-    let certificate = Certificate::from_der(own).ok()?;
+/// Returns a warning if the certificate has expired or is not valid yet. It is not an error, since
+/// scrapers that do not verify the certificate still work.
+fn validity_warning(leaf: &CertificateDer<'_>, now: Moment) -> Option<String> {
+    let certificate = Certificate::from_der(leaf).ok()?;
     let validity = certificate.tbs_certificate().validity();
     let now = Duration::from_secs(u64::try_from(now.wall.as_second()).ok()?);
-    if validity.not_after.to_unix_duration() < now {
-        Some(format!("this certificate ended at {}", validity.not_after))
-    } else if validity.not_before.to_unix_duration() > now {
-        Some(format!(
-            "this certificate begins at {}",
-            validity.not_before
-        ))
+    let (begin, end) = (validity.not_before, validity.not_after);
+    if end.to_unix_duration() < now {
+        Some(format!("the certificate expired at {end}"))
+    } else if begin.to_unix_duration() > now {
+        Some(format!("the certificate is not valid before {begin}"))
     } else {
         None
     }
 }
 
-fn client_certificates(
+fn client_verifier(
     clients: &ClientAuth,
     provider: &Arc<CryptoProvider>,
 ) -> Result<SanVerifier, ConfigError> {
-    let chain = match &clients.ca {
-        None => None,
-        Some(ca) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone())
-                    .build();
-            Some(verifier.map_err(|error| {
-                ca.invalid(
-                    &format!("nobody can be verified by it: {error}"),
-                    CERTIFICATES,
-                )
-            })?)
-        }
-    };
-    let algorithms = provider.signature_verification_algorithms;
+    let mut chain_verifier = None;
+    if let Some(ca) = &clients.ca {
+        let roots = Arc::new(root_store(ca)?);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
+            .build()
+            .map_err(|error| {
+                let what = format!("cannot verify client certificates: {error}");
+                ca.invalid(&what, CERTIFICATES)
+            })?;
+        chain_verifier = Some(verifier);
+    }
     Ok(SanVerifier::new(
         clients.required,
-        chain,
+        chain_verifier,
         clients.allowed_sans.clone(),
-        algorithms,
+        provider.signature_verification_algorithms,
     ))
 }
 
-fn roots(ca: &Pem) -> Result<RootCertStore, ConfigError> {
+fn root_store(ca: &Pem) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca)? {
+    for certificate in parse_certificates(ca)? {
         roots.add(certificate).map_err(|error| {
-            ca.invalid(
-                &format!("a certificate cannot be read: {error}"),
-                CERTIFICATES,
-            )
+            let what = format!("contains an invalid certificate: {error}");
+            ca.invalid(&what, CERTIFICATES)
         })?;
     }
     Ok(roots)

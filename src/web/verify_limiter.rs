@@ -1,86 +1,92 @@
-//! The queue of passwords that wait to be checked.
+//! Limit of concurrent and pending password verifications.
 //!
-//! Owns: that checks, slow on purpose, never take more than two threads, that no more than eight wait, and that one
-//! neighbour leaves room for others. A flood is refused at the door of the queue, at once and at the cost of a look at
-//! a map. Refuses to know: what is checked.
+//! Verification is slow on purpose. Beyond the limits a request is rejected immediately, and one
+//! client leaves room for others.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::web::client_network::client_network;
-
+/// Maximum number of threads that verify passwords.
 const MAX_CONCURRENT: usize = 2;
+/// Maximum number of requests that wait for a verification, the running ones included.
 const MAX_PENDING: usize = 10;
-/// A neighbour may have so many of all places.
+/// Maximum number of these requests from one client network.
 const MAX_PENDING_PER_CLIENT: usize = 5;
 
-/// The queue; it outlives a change of users.
+/// Limits password verifications. It is shared by all configurations, also across reloads.
 #[derive(Debug)]
-pub struct VerifyLimiter {
-    checks: Arc<Semaphore>,
-    taken: Mutex<HashMap<IpAddr, usize>>,
+pub(crate) struct VerifyLimiter {
+    permits: Arc<Semaphore>,
+    reserved: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A place in the queue, given back when this is dropped.
+/// A reservation for one verification, released on drop.
 #[derive(Debug)]
-pub struct VerifySlot {
-    queue: Arc<VerifyLimiter>,
-    neighbour: IpAddr,
+pub(crate) struct VerifySlot {
+    limiter: Arc<VerifyLimiter>,
+    client: IpAddr,
 }
 
 impl Default for VerifyLimiter {
     fn default() -> Self {
         Self {
-            checks: Arc::new(Semaphore::new(MAX_CONCURRENT)),
-            taken: Mutex::default(),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            reserved: Mutex::default(),
         }
     }
 }
 
 impl VerifyLimiter {
-    /// A place for who comes from this address; none if too many wait.
-    #[must_use]
-    pub fn reserve(self: &Arc<Self>, from: IpAddr) -> Option<VerifySlot> {
-        let neighbour = client_network(from);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_neighbour = taken.get(&neighbour).copied().unwrap_or(0);
-        if of_neighbour >= MAX_PENDING_PER_CLIENT || taken.values().sum::<usize>() >= MAX_PENDING {
+    /// Reserves a verification for the client. Returns `None` if too many are pending.
+    pub(crate) fn reserve(self: &Arc<Self>, client: IpAddr) -> Option<VerifySlot> {
+        let client = client_network(client);
+        let mut reserved = self.lock();
+        let total: usize = reserved.values().sum();
+        let of_client = reserved.get(&client).copied().unwrap_or(0);
+        if total >= MAX_PENDING || of_client >= MAX_PENDING_PER_CLIENT {
             return None;
         }
-        taken.insert(neighbour, of_neighbour + 1);
+        reserved.insert(client, of_client + 1);
         Some(VerifySlot {
-            queue: self.clone(),
-            neighbour,
+            limiter: self.clone(),
+            client,
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl VerifySlot {
-    /// Waits for its turn. It lasts until the permit is dropped, which has to be where the work is done: a client that
-    /// leaves does not end a check that runs.
-    pub async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
-        self.queue.checks.clone().acquire_owned().await.ok()
+    /// Waits for a thread. The permit must be held by the thread itself, as a verification
+    /// continues when its client disconnects.
+    pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
+        self.limiter.permits.clone().acquire_owned().await.ok()
     }
 }
 
 impl Drop for VerifySlot {
     fn drop(&mut self) {
-        let mut taken = self
-            .queue
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let left = taken
-            .get(&self.neighbour)
-            .map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            taken.remove(&self.neighbour);
-        } else {
-            taken.insert(self.neighbour, left);
+        let mut reserved = self.limiter.lock();
+        if let Some(count) = reserved.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                reserved.remove(&self.client);
+            }
         }
+    }
+}
+
+/// Returns the part of an address that its owner cannot choose: an IPv4 address, or the first 64
+/// bits of an IPv6 one.
+fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
     }
 }
 
@@ -93,52 +99,49 @@ mod tests {
     }
 
     #[test]
-    fn one_neighbour_leaves_half_of_the_places_to_others() {
-        let queue = Arc::new(VerifyLimiter::default());
-        let flood: Vec<_> = (0..100)
-            .filter_map(|_| queue.reserve(address("192.0.2.1")))
+    fn one_client_reserves_at_most_half() {
+        let limiter = Arc::new(VerifyLimiter::default());
+        let slots: Vec<_> = (0..100)
+            .filter_map(|_| limiter.reserve(address("192.0.2.1")))
             .collect();
-        assert_eq!(flood.len(), MAX_PENDING_PER_CLIENT);
+        assert_eq!(slots.len(), MAX_PENDING_PER_CLIENT);
         assert!(
-            queue.reserve(address("::ffff:192.0.2.1")).is_none(),
-            "it is the same"
+            limiter.reserve(address("::ffff:192.0.2.1")).is_none(),
+            "the same address, mapped to IPv6"
         );
-        assert!(queue.reserve(address("192.0.2.2")).is_some());
+        assert!(limiter.reserve(address("192.0.2.2")).is_some());
     }
 
     #[test]
-    fn all_places_are_few() {
-        let queue = Arc::new(VerifyLimiter::default());
-        let many: Vec<_> = (0..100)
-            .filter_map(|n| queue.reserve(address(&format!("192.0.2.{n}"))))
+    fn dropped_slots_are_released() {
+        let limiter = Arc::new(VerifyLimiter::default());
+        let slots: Vec<_> = (0..100)
+            .filter_map(|n| limiter.reserve(address(&format!("192.0.2.{n}"))))
             .collect();
-        assert_eq!(many.len(), MAX_PENDING);
-        drop(many);
-        assert!(
-            queue.taken.lock().unwrap().is_empty(),
-            "nothing is left of them"
-        );
+        assert_eq!(slots.len(), MAX_PENDING);
+        drop(slots);
+        assert!(limiter.lock().is_empty());
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_neighbour() {
-        let queue = Arc::new(VerifyLimiter::default());
-        let many: Vec<_> = (0..100)
-            .filter_map(|n| queue.reserve(address(&format!("2001:db8::{n}"))))
+    fn ipv6_network_is_one_client() {
+        let limiter = Arc::new(VerifyLimiter::default());
+        let slots: Vec<_> = (0..100)
+            .filter_map(|n| limiter.reserve(address(&format!("2001:db8::{n}"))))
             .collect();
-        assert_eq!(many.len(), MAX_PENDING_PER_CLIENT);
-        assert!(queue.reserve(address("2001:db8:0:1::1")).is_some());
+        assert_eq!(slots.len(), MAX_PENDING_PER_CLIENT);
+        assert!(limiter.reserve(address("2001:db8:0:1::1")).is_some());
     }
 
     #[tokio::test]
-    async fn two_checks_run_and_the_third_waits() {
-        let queue = Arc::new(VerifyLimiter::default());
-        let places: Vec<_> = (0..3)
-            .filter_map(|_| queue.reserve(address("192.0.2.1")))
+    async fn third_verification_waits_for_a_thread() {
+        let limiter = Arc::new(VerifyLimiter::default());
+        let slots: Vec<_> = (0..3)
+            .filter_map(|_| limiter.reserve(address("192.0.2.1")))
             .collect();
-        let first = places[0].acquire().await.unwrap();
-        let _second = places[1].acquire().await.unwrap();
-        let third = tokio::spawn(async move { places[2].acquire().await.is_some() });
+        let first = slots[0].acquire().await.unwrap();
+        let _second = slots[1].acquire().await.unwrap();
+        let third = tokio::spawn(async move { slots[2].acquire().await.is_some() });
         tokio::task::yield_now().await;
         assert!(!third.is_finished());
         drop(first);

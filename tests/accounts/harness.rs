@@ -274,9 +274,7 @@ impl TestExporter {
     pub async fn reload(&mut self) -> String {
         self.write_config();
         self.process.signal("HUP").await;
-        self.process
-            .wait_for_log("the configuration was read anew")
-            .await
+        self.process.wait_for_log("configuration reloaded").await
     }
 
     /// Reloads a configuration file that must be rejected, and returns the log line.
@@ -284,7 +282,7 @@ impl TestExporter {
         std::fs::write(self.config_file(), text).unwrap();
         self.process.signal("HUP").await;
         self.process
-            .wait_for_log("the configuration was not read anew")
+            .wait_for_log("configuration reload failed")
             .await
     }
 

@@ -1,10 +1,10 @@
-//! The budget as a property: whatever the day, the exporter causes no 429, sends nothing inside a penalty, and its
-//! snapshot stays as fresh as the limit allows.
+//! Property tests of the request budget over simulated days.
 //!
-//! A day is simulated request by request against the simulated account's own limiter, with fixed and sliding windows,
-//! answers up to ten seconds late or never, a list that grows and shrinks, and another tool that spends from the same
-//! bucket. `world` is the API's side, `exporter` ours: the budget itself, driven as the client drives it. Three budgets
-//! that are broken on purpose must fail: they test the test.
+//! Each day is simulated request by request against the limiter of the simulator: fixed and sliding
+//! windows, responses after up to ten seconds or never, a list that grows and shrinks, and another
+//! client that uses the same limit. The exporter must cause no 429, send nothing inside a penalty,
+//! and keep its snapshot as fresh as the limit allows. Three budgets with a defect must fail: they
+//! test the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,88 +14,87 @@
     reason = "a test may fail"
 )]
 
-mod exporter;
-mod world;
+mod api_model;
+mod client_model;
 
-use exporter::{Exporter, Mutation};
+use api_model::{ApiModel, Scenario};
+use client_model::{ClientModel, Mutation};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use world::{Day, World};
 
-/// Runs a day and checks after each scrape what must hold.
-fn holds(day: &Day, mutation: Mutation) -> Result<(), TestCaseError> {
-    let mut world = World::new(day);
-    let mut exporter = Exporter::new(day, mutation);
-    for scrape in day.scrapes() {
-        if !exporter.is_walking(scrape) {
-            exporter.scrape(&mut world, scrape);
+const RATE_LIMITED: &str = "429 at ";
+const INSIDE_PENALTY: &str = "request inside a penalty";
+
+/// Simulates a day and checks the properties after each scrape.
+fn check_day(scenario: &Scenario, mutation: Mutation) -> Result<(), TestCaseError> {
+    let mut api = ApiModel::new(scenario);
+    let mut client = ClientModel::new(scenario, mutation);
+    for time in scenario.scrape_times() {
+        if !client.is_fetching(time) {
+            client.scrape(&mut api, time);
         }
+        prop_assert!(api.inside_penalty == 0, "{INSIDE_PENALTY} before {time} ms");
         prop_assert!(
-            world.inside_penalty == 0,
-            "sent inside a penalty at {scrape} ms"
+            scenario.other_is_greedy || api.refused == 0,
+            "{RATE_LIMITED}{time} ms"
         );
-        prop_assert!(
-            day.other_is_greedy || world.refused == 0,
-            "a 429 at {scrape} ms"
-        );
-        exporter.is_fresh_or_says_why(scrape)?;
+        client.check_freshness(time)?;
     }
-    prop_assert!(exporter.walks > 0);
+    prop_assert!(client.fetches > 0);
     Ok(())
 }
 
-/// The same days each time, so that a failure is a change of ours; `PROPTEST_CASES=5000` looks at as many others.
+/// Returns a runner with a fixed seed, so that only a change of the code can make a test fail.
+/// `PROPTEST_CASES=5000` runs that many random cases instead.
 fn runner() -> TestRunner {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 200,
         ..Config::default()
     };
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => TestRunner::new(config),
-        None => {
-            let dice = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-            TestRunner::new_with_rng(
-                Config {
-                    cases: 96,
-                    ..config
-                },
-                dice,
-            )
-        }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return TestRunner::new(config);
     }
+    let config = Config {
+        cases: 96,
+        ..config
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    TestRunner::new_with_rng(config, rng)
 }
 
 #[test]
-fn no_day_causes_a_429_or_a_request_inside_a_penalty_and_the_snapshot_stays_fresh() {
+fn budget_keeps_limit_and_penalties_on_any_day() {
     runner()
-        .run(&Day::any(), |day| holds(&day, Mutation::None))
+        .run(&Scenario::any(), |scenario| {
+            check_day(&scenario, Mutation::None)
+        })
         .unwrap();
 }
 
-/// A broken budget must fail, and for what is broken in it.
-fn is_found_out(mutation: Mutation, by: &[&str]) {
+/// Asserts that a budget with this defect fails with one of the messages.
+fn assert_detected(mutation: Mutation, messages: &[&str]) {
     let failure = runner()
-        .run(&Day::any(), |day| holds(&day, mutation))
+        .run(&Scenario::any(), |scenario| check_day(&scenario, mutation))
         .unwrap_err()
         .to_string();
-    assert!(by.iter().any(|words| failure.contains(words)), "{failure}");
-}
-
-#[test]
-fn a_budget_without_reserve_is_found_out() {
-    is_found_out(Mutation::NoReserve, &["a 429"]);
-}
-
-#[test]
-fn a_budget_that_counts_the_window_from_the_start_of_a_request_is_found_out() {
-    is_found_out(
-        Mutation::WindowFromStart,
-        &["a 429", "sent inside a penalty"],
+    assert!(
+        messages.iter().any(|message| failure.contains(message)),
+        "{failure}"
     );
 }
 
 #[test]
-fn a_budget_that_tries_again_inside_the_penalty_is_found_out() {
-    is_found_out(Mutation::DeafToPenalties, &["sent inside a penalty"]);
+fn budget_without_reserve_is_detected() {
+    assert_detected(Mutation::NoReserve, &[RATE_LIMITED]);
+}
+
+#[test]
+fn budget_with_window_from_request_start_is_detected() {
+    assert_detected(Mutation::WindowFromStart, &[RATE_LIMITED, INSIDE_PENALTY]);
+}
+
+#[test]
+fn budget_that_ignores_penalties_is_detected() {
+    assert_detected(Mutation::IgnoresPenalties, &[INSIDE_PENALTY]);
 }

@@ -1,4 +1,4 @@
-//! Numbers under names, so that two countings can be compared: the ledger's and the truth's.
+//! Counter values by name, to compare the counts of the tracker with those of the oracle.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -6,60 +6,69 @@ use std::fmt::Display;
 use ringcentral_exporter::calls::snapshot::RecordLabels;
 use ringcentral_exporter::calls::{CallEvents, Outcome, Snapshot};
 
-/// What was counted, by family and labels. What is zero is left out.
+/// Values by family and labels. Zeros are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<String, i64>);
+pub struct CounterTotals(BTreeMap<String, i64>);
 
-impl Tally {
+impl CounterTotals {
+    /// Adds to a counter.
     pub fn add(&mut self, name: impl Display, by: i64) {
         if by != 0 {
             *self.0.entry(name.to_string()).or_default() += by;
         }
     }
 
-    /// All of another tally, so many times.
-    pub fn add_all(&mut self, other: &Tally, times: i64) {
+    /// Adds every counter of `other`.
+    pub fn add_all(&mut self, other: &CounterTotals) {
         for (name, value) in &other.0 {
-            self.add(name, times * value);
+            self.add(name, *value);
         }
+        self.remove_zeros();
+    }
+
+    /// Subtracts every counter of `other`.
+    pub fn subtract_all(&mut self, other: &CounterTotals) {
+        for (name, value) in &other.0 {
+            self.add(name, -value);
+        }
+        self.remove_zeros();
+    }
+
+    fn remove_zeros(&mut self) {
         self.0.retain(|_, value| *value != 0);
     }
 
-    /// The sum of a family's numbers.
+    /// Returns the sum of a family.
     pub fn total(&self, family: &str) -> i64 {
         self.only(&[family]).0.values().sum()
     }
 
-    /// The numbers of these families.
+    /// Returns the counters of these families.
     pub fn only(&self, families: &[&str]) -> Self {
-        let numbers = self
+        let mut totals = self.clone();
+        totals
             .0
-            .iter()
-            .filter(|(name, _)| families.contains(&family(name)));
-        Self(
-            numbers
-                .map(|(name, value)| (name.clone(), *value))
-                .collect(),
-        )
+            .retain(|name, _| families.contains(&family_of(name)));
+        totals
     }
 
-    /// What each family adds up to.
+    /// Returns the sum of each family.
     pub fn families(&self) -> BTreeMap<&str, i64> {
         let mut totals = BTreeMap::new();
         for (name, value) in &self.0 {
-            *totals.entry(family(name)).or_default() += value;
+            *totals.entry(family_of(name)).or_default() += value;
         }
         totals
     }
 
-    /// What the ledger told, as the counters and the histogram take it.
-    pub fn take(&mut self, news: &CallEvents) {
-        for ended in &news.ended {
+    /// Adds the events of one update, as the exporter's counters and histogram do.
+    pub fn record_events(&mut self, events: &CallEvents) {
+        for ended in &events.ended {
             let (direction, result) = (ended.direction.as_str(), ended.result.as_str());
-            let extension = ended
-                .extension
-                .as_ref()
-                .map_or("none", |extension| extension.number_or_id());
+            let extension = match &ended.extension {
+                Some(extension) => extension.number_or_id(),
+                None => "none",
+            };
             self.add(format_args!("calls_ended {direction} {result}"), 1);
             self.add(
                 format_args!("extension_calls_ended {extension} {result}"),
@@ -75,26 +84,23 @@ impl Tally {
                 (seconds * 1000.0).round() as i64,
             );
         }
-        for outcome in &news.sessions_ended {
+        for outcome in &events.sessions_ended {
             self.add(format_args!("sessions_ended {}", outcome.as_str()), 1);
         }
-        self.add("sessions_started", news.sessions_started as i64);
-        self.add("calls_lost", news.lost as i64);
-        self.add("coverage_gaps", news.gap.into());
+        self.add("sessions_started", events.sessions_started as i64);
+        self.add("calls_lost", events.lost as i64);
+        self.add("coverage_gaps", events.gap.into());
     }
 
-    /// A snapshot's gauges.
-    pub fn of(snapshot: &Snapshot) -> Self {
+    /// Returns the gauges of a snapshot.
+    pub fn from_snapshot(snapshot: &Snapshot) -> Self {
         let mut gauges = Self::default();
-        for (
-            RecordLabels {
+        for (labels, count) in &snapshot.records {
+            let RecordLabels {
                 direction,
                 result,
                 extension,
-            },
-            count,
-        ) in &snapshot.records
-        {
+            } = labels;
             let (direction, result) = (direction.as_str(), result.as_str());
             let extension = extension.as_deref().unwrap_or_default();
             gauges.add(
@@ -110,30 +116,31 @@ impl Tally {
         }
         gauges.add("sessions_in_progress", snapshot.sessions_in_progress as i64);
         gauges.add("extensions_in_call", snapshot.extensions_in_call as i64);
-        gauges.add(
-            "oldest_start_ms",
-            snapshot
-                .oldest_start
-                .map_or(0, |start| start.as_millisecond()),
-        );
+        if let Some(start) = snapshot.oldest_start {
+            gauges.add("oldest_start_ms", start.as_millisecond());
+        }
         gauges
     }
 
-    /// The first number that is not as it should be.
-    pub fn agrees_with(&self, truth: &Tally) -> Result<(), String> {
-        self.compare(truth, |ours, theirs| ours == theirs)
+    /// Checks that all counters equal the expected ones.
+    pub fn check_equal(&self, expected: &CounterTotals) -> Result<(), String> {
+        self.compare(expected, |actual, expected| actual == expected)
     }
 
-    /// The first number that is more than it may be.
-    pub fn is_within(&self, truth: &Tally) -> Result<(), String> {
-        self.compare(truth, |ours, theirs| ours <= theirs)
+    /// Checks that no counter exceeds the expected one.
+    pub fn check_at_most(&self, expected: &CounterTotals) -> Result<(), String> {
+        self.compare(expected, |actual, expected| actual <= expected)
     }
 
-    fn compare(&self, truth: &Tally, is_well: impl Fn(i64, i64) -> bool) -> Result<(), String> {
-        for name in self.0.keys().chain(truth.0.keys()) {
-            let (ours, theirs) = (self.get(name), truth.get(name));
-            if !is_well(ours, theirs) {
-                return Err(format!("{name} is {ours}, and in truth {theirs}"));
+    fn compare(
+        &self,
+        expected: &CounterTotals,
+        is_valid: impl Fn(i64, i64) -> bool,
+    ) -> Result<(), String> {
+        for name in self.0.keys().chain(expected.0.keys()) {
+            let (actual, expected) = (self.get(name), expected.get(name));
+            if !is_valid(actual, expected) {
+                return Err(format!("{name} is {actual}, expected {expected}"));
             }
         }
         Ok(())
@@ -144,6 +151,6 @@ impl Tally {
     }
 }
 
-fn family(name: &str) -> &str {
+fn family_of(name: &str) -> &str {
     name.split(' ').next().unwrap()
 }

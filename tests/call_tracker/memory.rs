@@ -1,107 +1,120 @@
-//! What a ledger holds, in entries and in memory. The process is measured as a whole, so the test runs itself once
-//! more, alone.
+//! Memory of a tracker over a day, in entries and in resident memory.
+//!
+//! Resident memory is that of the whole process, so the test runs itself in a second process
+//! without other tests.
 
 use std::collections::HashSet;
 use std::process::Command;
 
 use ringcentral_exporter::calls::CallTracker;
 
-use crate::simulated_day::{Day, HOUR_MS, MINUTE_MS, WINDOWFUL_S};
+use crate::simulated_day::{HOUR_MS, MINUTE_MS, SimulatedDay, WINDOW_EXPIRED_S};
 
-const NAME: &str = "memory::a_day_of_500_000_calls_ends_with_no_more_memory_than_at_noon";
-/// Set for the process that measures.
-const ALONE: &str = "LEDGER_TEST_ALONE";
-/// The allocator's own doings. A ledger that forgot nothing would take on 90 MiB between noon and midnight.
-const NOISE_KIB: u64 = 16 * 1024;
+const TEST_NAME: &str = "memory::day_of_500_000_calls_does_not_grow_memory";
+/// The environment variable that is set for the process that measures.
+const CHILD_VARIABLE: &str = "CALL_TRACKER_TEST_CHILD";
+/// Variation by the allocator. A tracker that removed nothing would grow by 90 MiB between noon and
+/// midnight.
+const TOLERANCE_KIB: u64 = 16 * 1024;
 
 #[test]
-fn a_day_of_500_000_calls_ends_with_no_more_memory_than_at_noon() {
-    if std::env::var_os(ALONE).is_some() {
-        return ends_with_no_more_than_at_noon();
+fn day_of_500_000_calls_does_not_grow_memory() {
+    if std::env::var_os(CHILD_VARIABLE).is_some() {
+        return compare_noon_and_midnight();
     }
-    let mut alone = Command::new(std::env::current_exe().unwrap());
-    let output = alone
-        .args(["--exact", NAME, "--nocapture"])
-        .env(ALONE, "1")
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let output = child
+        .args(["--exact", TEST_NAME, "--nocapture"])
+        .env(CHILD_VARIABLE, "1")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    println!("{stdout}");
     assert!(
-        output.status.success() && said.contains("1 passed"),
+        output.status.success() && stdout.contains("1 passed"),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
-fn ends_with_no_more_than_at_noon() {
-    let mut day = Walked {
-        day: Day::huge(),
-        ledger: CallTracker::default(),
-        fetched: Vec::new(),
+fn compare_noon_and_midnight() {
+    let mut run = MeasuredRun {
+        day: SimulatedDay::large(),
+        tracker: CallTracker::default(),
+        fetch_times: Vec::new(),
     };
-    let noon = day.until(12 * HOUR_MS);
-    let midnight = day.until(24 * HOUR_MS);
+    let noon = run.advance_to(12 * HOUR_MS);
+    let midnight = run.advance_to(24 * HOUR_MS);
     println!("at noon {noon:?}, at midnight {midnight:?}");
     assert!(midnight.entries <= noon.entries);
-    // Where the system tells it.
+    // Only Linux has /proc/self/statm.
     if let (Some(noon), Some(midnight)) = (noon.resident_kib, midnight.resident_kib) {
         assert!(
-            midnight <= noon + NOISE_KIB,
+            midnight <= noon + TOLERANCE_KIB,
             "{noon} KiB at noon, {midnight} KiB at midnight"
         );
     }
 }
 
 #[derive(Debug)]
-struct Held {
+struct Usage {
     entries: usize,
     resident_kib: Option<u64>,
 }
 
-/// A day that stops on the way.
-struct Walked {
-    day: Day,
-    ledger: CallTracker,
-    fetched: Vec<i64>,
+/// A day that is processed in parts.
+struct MeasuredRun {
+    day: SimulatedDay,
+    tracker: CallTracker,
+    fetch_times: Vec<i64>,
 }
 
-impl Walked {
-    /// Goes on until so late in the day; gives what is held then, which is what the last ten minutes have shown.
-    fn until(&mut self, ms: i64) -> Held {
-        let (from, until) = (
-            self.fetched.last().map_or(0, |last| last + 1),
-            self.day.from + ms,
-        );
-        for fetch in self.day.fetches(1, WINDOWFUL_S, from..until) {
-            self.ledger.update(&fetch.calls(), fetch.moment);
-            self.fetched.push(fetch.at);
-        }
-        let held = Held {
-            resident_kib: resident_kib(),
-            entries: entries(&self.ledger),
+impl MeasuredRun {
+    /// Runs until this time of the day and returns the usage, which must match the lists of the
+    /// last ten minutes.
+    fn advance_to(&mut self, time_of_day_ms: i64) -> Usage {
+        let from = match self.fetch_times.last() {
+            Some(last) => last + 1,
+            None => 0,
         };
-        assert_eq!(held.entries, self.shown_of_late());
-        held
+        let until = self.day.from + time_of_day_ms;
+        for fetch in self.day.fetches(1, WINDOW_EXPIRED_S, from..until) {
+            self.tracker.update(&fetch.calls(), fetch.moment);
+            self.fetch_times.push(fetch.time);
+        }
+        let usage = Usage {
+            resident_kib: resident_kib(),
+            entries: count_entries(&self.tracker),
+        };
+        assert_eq!(usage.entries, self.recently_listed());
+        usage
     }
 
-    /// The records and the sessions of the lists of the last ten minutes.
-    fn shown_of_late(&self) -> usize {
-        let now = *self.fetched.last().unwrap();
-        let late = self.fetched.iter().filter(|at| now - **at < 10 * MINUTE_MS);
-        let calls: Vec<_> = late.flat_map(|at| self.day.listed_at(*at)).collect();
-        let records: HashSet<_> = calls.iter().map(|call| &call.id).collect();
-        let sessions: HashSet<_> = calls.iter().map(|call| &call.session).collect();
+    /// Returns the number of records and sessions in the lists of the last ten minutes.
+    fn recently_listed(&self) -> usize {
+        let now = *self.fetch_times.last().unwrap();
+        let mut records = HashSet::new();
+        let mut sessions = HashSet::new();
+        for time in &self.fetch_times {
+            if now - time >= 10 * MINUTE_MS {
+                continue;
+            }
+            for call in self.day.calls_at(*time) {
+                records.insert(call.id);
+                sessions.insert(call.session);
+            }
+        }
         records.len() + sessions.len()
     }
 }
 
-/// The ledger shows each record and each session that it knows with the moment when it was last seen.
-fn entries(ledger: &CallTracker) -> usize {
-    format!("{ledger:?}").matches("seen: ").count()
+/// Returns the number of records and sessions of a tracker. Its debug format shows each with the
+/// moment when it was last seen.
+fn count_entries(tracker: &CallTracker) -> usize {
+    format!("{tracker:?}").matches("seen: ").count()
 }
 
-/// Pages of four KiB, as everywhere that this is likely to run.
+/// Returns the resident memory of this process, assuming pages of 4 KiB.
 fn resident_kib() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;

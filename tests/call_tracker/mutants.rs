@@ -1,4 +1,5 @@
-//! Ledgers that are broken on purpose: each is the real one with what goes in, or what comes out, falsified.
+//! Trackers with a deliberate defect: each wraps the real tracker and falsifies its input or
+//! output.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use ringcentral_exporter::calls::{Call, CallEvents, CallState, CallTracker, Outc
 use ringcentral_exporter::clock::Moment;
 use smol_str::{SmolStr, format_smolstr};
 
-/// Whatever takes lists in and tells what is new.
-pub trait Counting {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents;
+/// A tracker, real or defective.
+pub trait Tracker {
+    /// Processes a list and returns its events.
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents;
 }
 
-impl Counting for CallTracker {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+impl Tracker for CallTracker {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
         CallTracker::update(self, calls, now)
     }
 }
@@ -24,124 +26,127 @@ fn falsified(calls: &[Call], falsify: impl FnMut(&mut Call)) -> Vec<Call> {
     calls
 }
 
-/// A record that was away for a list is another record when it returns.
+/// Counts a record again when it returns after it was missing from a list.
 #[derive(Default)]
-pub struct CountsReturners {
-    ledger: CallTracker,
-    last: HashSet<SmolStr>,
+pub struct CountsReturningRecords {
+    tracker: CallTracker,
+    previous: HashSet<SmolStr>,
+    /// How often each record has returned.
     returns: HashMap<SmolStr, u32>,
 }
 
-impl Counting for CountsReturners {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let falsify = |call: &mut Call| {
-            let was_there = self.last.contains(&call.id);
-            let seen = self
-                .returns
-                .entry(call.id.clone())
-                .and_modify(|returns| *returns += u32::from(!was_there));
-            let returns = seen.or_default();
+impl Tracker for CountsReturningRecords {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let mut listed = calls.to_vec();
+        for call in &mut listed {
+            let was_listed = self.previous.contains(&call.id);
+            let returns = match self.returns.get_mut(&call.id) {
+                Some(returns) => {
+                    *returns += u32::from(!was_listed);
+                    *returns
+                }
+                None => {
+                    self.returns.insert(call.id.clone(), 0);
+                    0
+                }
+            };
             call.id = format_smolstr!("{} {returns}", call.id);
-        };
-        let listed = falsified(calls, falsify);
-        self.last = calls.iter().map(|call| call.id.clone()).collect();
-        self.ledger.update(&listed, now)
+        }
+        self.previous = calls.iter().map(|call| call.id.clone()).collect();
+        self.tracker.update(&listed, now)
     }
 }
 
-/// What the first list shows as ended is new to it.
+/// Counts the ended calls of the first list.
 #[derive(Default)]
-pub struct CountsTheBaseline {
-    ledger: Option<CallTracker>,
+pub struct CountsBaseline {
+    tracker: Option<CallTracker>,
 }
 
-impl Counting for CountsTheBaseline {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let ledger = self.ledger.get_or_insert_with(|| {
-            let mut ledger = CallTracker::default();
-            ledger.update(&[], now);
-            ledger
+impl Tracker for CountsBaseline {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let tracker = self.tracker.get_or_insert_with(|| {
+            let mut tracker = CallTracker::default();
+            tracker.update(&[], now);
+            tracker
         });
-        ledger.update(calls, now)
+        tracker.update(calls, now)
     }
 }
 
-/// Forgets a record a minute and a half after it was seen ended, though it is still listed.
+/// Removes a record 90 s after it was seen ended, although it is still listed.
 #[derive(Default)]
-pub struct ForgetsTooEarly {
-    ledger: CallTracker,
+pub struct RemovesTooEarly {
+    tracker: CallTracker,
     ended: HashMap<SmolStr, Moment>,
 }
 
-impl Counting for ForgetsTooEarly {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+impl Tracker for RemovesTooEarly {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
         let falsify = |call: &mut Call| {
-            if call.state == CallState::Ended {
-                let ended = *self.ended.entry(call.id.clone()).or_insert(now);
-                let is_forgotten = now.saturating_duration_since(ended) > Duration::from_secs(90);
-                call.id =
-                    format_smolstr!("{}{}", call.id, if is_forgotten { " again" } else { "" });
+            if call.state != CallState::Ended {
+                return;
+            }
+            let ended = *self.ended.entry(call.id.clone()).or_insert(now);
+            if now.saturating_duration_since(ended) > Duration::from_secs(90) {
+                call.id = format_smolstr!("{} again", call.id);
             }
         };
         let listed = falsified(calls, falsify);
-        self.ledger.update(&listed, now)
+        self.tracker.update(&listed, now)
     }
 }
 
-/// Takes each record for a session of its own.
+/// Counts a session for each record.
 #[derive(Default)]
 pub struct SessionPerRecord {
-    ledger: CallTracker,
+    tracker: CallTracker,
 }
 
-impl Counting for SessionPerRecord {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        self.ledger.update(
-            &falsified(calls, |call| call.session.clone_from(&call.id)),
-            now,
-        )
+impl Tracker for SessionPerRecord {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let listed = falsified(calls, |call| call.session.clone_from(&call.id));
+        self.tracker.update(&listed, now)
     }
 }
 
 /// Counts a call when it is first seen, live or not.
 #[derive(Default)]
-pub struct LiveIsEnded {
-    ledger: CallTracker,
+pub struct CountsLiveCalls {
+    tracker: CallTracker,
 }
 
-impl Counting for LiveIsEnded {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        self.ledger
-            .update(&falsified(calls, |call| call.state = CallState::Ended), now)
+impl Tracker for CountsLiveCalls {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let listed = falsified(calls, |call| call.state = CallState::Ended);
+        self.tracker.update(&listed, now)
     }
 }
 
-/// Gives a session the outcome of whichever of its records it meets last, in place of the best.
+/// Gives a session the outcome of its last record in place of the best one.
 #[derive(Default)]
 pub struct LastOutcome {
-    ledger: CallTracker,
-    sessions: CallTracker,
+    tracker: CallTracker,
+    session_tracker: CallTracker,
 }
 
-impl Counting for LastOutcome {
-    fn enter(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let ended = calls.iter().filter(|call| call.state == CallState::Ended);
-        let last: HashMap<_, _> = ended.map(|call| (&call.session, &call.result)).collect();
-        let falsify = |call: &mut Call| {
-            if let Some(result) = last
-                .get(&call.session)
-                .filter(|_| call.state == CallState::Ended)
-            {
-                call.result = (*result).clone();
+impl Tracker for LastOutcome {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let mut last_results = HashMap::new();
+        for call in calls {
+            if call.state == CallState::Ended {
+                last_results.insert(&call.session, &call.result);
             }
-        };
-        let sessions_ended: Vec<Outcome> = self
-            .sessions
-            .update(&falsified(calls, falsify), now)
-            .sessions_ended;
+        }
+        let listed = falsified(calls, |call| {
+            if call.state == CallState::Ended {
+                call.result = last_results[&call.session].clone();
+            }
+        });
+        let sessions_ended: Vec<Outcome> = self.session_tracker.update(&listed, now).sessions_ended;
         CallEvents {
             sessions_ended,
-            ..self.ledger.update(calls, now)
+            ..self.tracker.update(calls, now)
         }
     }
 }

@@ -1,20 +1,21 @@
-//! What must have been counted: the rules of the contract, written a second time.
+//! Test oracle: the counts that the tracker must reach, by a second implementation of the contract.
 //!
-//! Owns: the calls that ended, asked of the switchboard whatever was fetched; and, of the lists that were fetched,
-//! what became of each session and each record, told from its whole history at the end of the day. Reads the
-//! simulator's records and none of the exporter's types.
+//! Counts of ended calls come from the switchboard, whatever was fetched. Counts of sessions, lost
+//! calls and gaps come from the fetched lists, evaluated at the end of the day with the whole
+//! history of each session and record. Uses the records of the simulator and no type of the
+//! exporter.
 
 use std::collections::{BTreeSet, HashMap};
 
 use ringcentral_exporter::simulator::{Record, Switchboard};
 
-use crate::counter_totals::Tally;
+use crate::counter_totals::CounterTotals;
 
-/// Two lists further apart than this are a gap.
+/// The interval between two lists above which calls may have ended unseen.
 const GAP_MS: i64 = 100_000;
-/// A record is given up so long after it was last seen.
-const FORGOTTEN_MS: i64 = 600_000;
-/// The best first.
+/// The time after which an unlisted record counts as lost.
+const LOST_AFTER_MS: i64 = 600_000;
+/// Outcomes, the best first.
 const OUTCOMES: [&str; 5] = ["answered", "voicemail", "missed", "busy", "failed"];
 
 fn is_call(record: &&Record) -> bool {
@@ -29,7 +30,7 @@ fn result(record: &Record) -> &'static str {
     }
 }
 
-/// A place in [`OUTCOMES`].
+/// Returns the index in [`OUTCOMES`].
 fn outcome(record: &Record) -> usize {
     let name = match record.result {
         "Accepted" | "Call connected" | "Answered Elsewhere" => "answered",
@@ -61,202 +62,201 @@ fn extension(record: &Record) -> String {
     } else {
         &record.from
     };
-    let id = record.extension_id.map(|id| id.to_string());
-    own_side
-        .extension_number
-        .clone()
-        .or(id)
-        .unwrap_or_else(|| "none".to_owned())
+    if let Some(number) = &own_side.extension_number {
+        return number.clone();
+    }
+    match record.extension_id {
+        Some(id) => id.to_string(),
+        None => "none".to_owned(),
+    }
 }
 
-/// The calls whose end the list first tells of after `after` and not after `until`.
-pub fn ended(switchboard: &Switchboard, after: i64, until: i64) -> Tally {
-    let mut tally = Tally::default();
-    for record in switchboard
-        .ended_between(after, until)
-        .iter()
-        .filter(is_call)
-    {
-        let (direction, result, outcome) = (
-            record.direction.name(),
-            result(record),
-            OUTCOMES[outcome(record)],
-        );
+/// Returns the counts of the calls that were first listed as ended after `after` and not after
+/// `until`.
+pub fn ended(switchboard: &Switchboard, after: i64, until: i64) -> CounterTotals {
+    let mut totals = CounterTotals::default();
+    let ended = switchboard.ended_between(after, until);
+    for record in ended.iter().filter(is_call) {
+        let direction = record.direction.name();
+        let result = result(record);
+        let outcome = OUTCOMES[outcome(record)];
         let ms = record.duration_ms.unwrap();
-        let told_ms = if record.shows_duration_ms {
+        let listed_ms = if record.shows_duration_ms {
             ms
         } else {
             ms - ms % 1000
         };
-        tally.add(format_args!("calls_ended {direction} {result}"), 1);
-        tally.add(
+        totals.add(format_args!("calls_ended {direction} {result}"), 1);
+        totals.add(
             format_args!("extension_calls_ended {} {result}", extension(record)),
             1,
         );
-        tally.add(format_args!("duration_count {direction} {outcome}"), 1);
-        tally.add(format_args!("duration_ms {direction} {outcome}"), told_ms);
+        totals.add(format_args!("duration_count {direction} {outcome}"), 1);
+        totals.add(format_args!("duration_ms {direction} {outcome}"), listed_ms);
     }
-    tally
+    totals
 }
 
-/// The sessions that have a record among those, by the best of their outcomes.
-pub fn sessions_ended(switchboard: &Switchboard, after: i64, until: i64) -> Tally {
+/// Returns the number of sessions with a call that ended in the period, by their best outcome.
+pub fn sessions_ended(switchboard: &Switchboard, after: i64, until: i64) -> CounterTotals {
     let ended = switchboard.ended_between(after, until);
-    let mut best = HashMap::new();
+    let mut best_outcomes = HashMap::new();
     for record in ended.iter().filter(is_call) {
         let outcome = outcome(record);
-        best.entry(session(record))
-            .and_modify(|best| *best = outcome.min(*best))
-            .or_insert(outcome);
+        let best = best_outcomes.entry(session(record)).or_insert(outcome);
+        *best = outcome.min(*best);
     }
-    let mut tally = Tally::default();
-    for outcome in best.into_values() {
-        tally.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
+    let mut totals = CounterTotals::default();
+    for outcome in best_outcomes.into_values() {
+        totals.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
     }
-    tally
+    totals
 }
 
-/// The gauges of one list.
-pub fn gauges(records: &[Record]) -> Tally {
-    let calls = || records.iter().filter(is_call);
-    let live = || calls().filter(|record| record.duration_ms.is_none());
-    let mut tally = Tally::default();
-    for record in calls() {
+/// Returns the gauges of a list.
+pub fn gauges(records: &[Record]) -> CounterTotals {
+    let mut totals = CounterTotals::default();
+    let mut sessions = BTreeSet::new();
+    let mut extensions = BTreeSet::new();
+    let mut oldest_start_ms = None;
+    for record in records.iter().filter(is_call) {
         let direction = record.direction.name();
-        tally.add(
-            format_args!(
-                "active_calls {direction} {} {}",
-                result(record),
-                extension(record)
-            ),
+        let (result, extension) = (result(record), extension(record));
+        totals.add(
+            format_args!("active_calls {direction} {result} {extension}"),
             1,
         );
+        if record.duration_ms.is_some() {
+            continue;
+        }
+        totals.add(format_args!("calls_in_progress {direction}"), 1);
+        sessions.insert(session(record));
+        extensions.extend(record.extension_id);
+        let oldest = oldest_start_ms.get_or_insert(record.start_ms);
+        *oldest = record.start_ms.min(*oldest);
     }
-    for record in live() {
-        tally.add(
-            format_args!("calls_in_progress {}", record.direction.name()),
-            1,
-        );
-    }
-    tally.add(
-        "sessions_in_progress",
-        live().map(session).collect::<BTreeSet<_>>().len() as i64,
-    );
-    tally.add(
-        "extensions_in_call",
-        live()
-            .filter_map(|r| r.extension_id)
-            .collect::<BTreeSet<_>>()
-            .len() as i64,
-    );
-    tally.add(
-        "oldest_start_ms",
-        live().map(|record| record.start_ms).min().unwrap_or(0),
-    );
-    tally
+    totals.add("sessions_in_progress", sessions.len() as i64);
+    totals.add("extensions_in_call", extensions.len() as i64);
+    totals.add("oldest_start_ms", oldest_start_ms.unwrap_or(0));
+    totals
 }
 
-/// Everything that one life of the exporter got to see.
+/// The lists that one run of the exporter has fetched.
 #[derive(Default)]
 pub struct History {
-    fetches: Vec<i64>,
-    sessions: HashMap<String, Vec<Sight>>,
-    records: HashMap<String, Sight>,
+    fetch_times: Vec<i64>,
+    sessions: HashMap<String, Vec<Sighting>>,
+    records: HashMap<String, Sighting>,
 }
 
-/// What one list, or for a record all of them, showed.
+/// The state of a session in one list, or of a record in all lists so far.
 #[derive(Clone, Copy, Default)]
-struct Sight {
+struct Sighting {
+    /// Index of the latest list.
     fetch: usize,
-    live: bool,
-    best: Option<usize>,
+    was_live: bool,
+    best_outcome: Option<usize>,
 }
 
-impl Sight {
-    fn note(&mut self, fetch: usize, record: &Record) {
+impl Sighting {
+    fn record(&mut self, fetch: usize, record: &Record) {
         self.fetch = fetch;
-        match record.is_live() {
-            true => self.live = true,
-            false => self.best = self.best.into_iter().chain([outcome(record)]).min(),
+        if record.is_live() {
+            self.was_live = true;
+            return;
         }
+        let outcome = outcome(record);
+        let best = self.best_outcome.get_or_insert(outcome);
+        *best = outcome.min(*best);
     }
 }
 
 impl History {
-    pub fn see(&mut self, at: i64, records: &[Record]) {
-        let fetch = self.fetches.len();
-        self.fetches.push(at);
+    /// Adds a list.
+    pub fn record_list(&mut self, time: i64, records: &[Record]) {
+        let fetch = self.fetch_times.len();
+        self.fetch_times.push(time);
         for record in records.iter().filter(is_call) {
             self.records
                 .entry(record.id.clone())
                 .or_default()
-                .note(fetch, record);
-            let sights = self.sessions.entry(session(record).to_owned()).or_default();
-            if sights.last().is_none_or(|sight| sight.fetch != fetch) {
-                sights.push(Sight::default());
+                .record(fetch, record);
+            let sightings = self.sessions.entry(session(record).to_owned()).or_default();
+            if sightings
+                .last()
+                .is_none_or(|sighting| sighting.fetch != fetch)
+            {
+                sightings.push(Sighting::default());
             }
-            sights.last_mut().unwrap().note(fetch, record);
+            sightings.last_mut().unwrap().record(fetch, record);
         }
     }
 
+    /// Returns the time of the first list.
     pub fn first(&self) -> i64 {
-        *self.fetches.first().unwrap()
+        *self.fetch_times.first().unwrap()
     }
 
+    /// Returns the time of the last list.
     pub fn last(&self) -> i64 {
-        *self.fetches.last().unwrap()
+        *self.fetch_times.last().unwrap()
     }
 
+    /// Returns the number of lists.
     pub fn len(&self) -> usize {
-        self.fetches.len()
+        self.fetch_times.len()
     }
 
-    /// What became of the sessions, and what went unseen.
-    pub fn told(&self) -> Tally {
-        let mut tally = Tally::default();
-        for sights in self.sessions.values() {
-            tally.add("sessions_started", (sights[0].fetch > 0).into());
-            if let Some(outcome) = self.end(sights) {
-                tally.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
+    /// Returns the counts of sessions, lost calls and coverage gaps.
+    pub fn list_totals(&self) -> CounterTotals {
+        let mut totals = CounterTotals::default();
+        for sightings in self.sessions.values() {
+            totals.add("sessions_started", (sightings[0].fetch > 0).into());
+            if let Some(outcome) = self.session_outcome(sightings) {
+                totals.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
             }
         }
-        let gaps = self
-            .fetches
-            .windows(2)
-            .filter(|pair| pair[1] - pair[0] > GAP_MS)
-            .count();
-        tally.add("coverage_gaps", gaps as i64);
-        let given_up = |sight: &&Sight| self.fetches[sight.fetch] + FORGOTTEN_MS <= self.last();
-        let lost = self
-            .records
-            .values()
-            .filter(|sight| sight.live && sight.best.is_none());
-        tally.add("calls_lost", lost.filter(given_up).count() as i64);
-        tally
+        for pair in self.fetch_times.windows(2) {
+            totals.add("coverage_gaps", (pair[1] - pair[0] > GAP_MS).into());
+        }
+        for sighting in self.records.values() {
+            let expires_at = self.fetch_times[sighting.fetch] + LOST_AFTER_MS;
+            let is_lost =
+                sighting.was_live && sighting.best_outcome.is_none() && expires_at <= self.last();
+            totals.add("calls_lost", is_lost.into());
+        }
+        totals
     }
 
-    /// The outcome of a session that ended after the first list: at the first list that shows none of its records live
-    /// when one has been seen ended. A list that does not show the session at all shows none of it live.
-    fn end(&self, sights: &[Sight]) -> Option<usize> {
-        let lists = sights
-            .iter()
-            .flat_map(|sight| [sight.fetch, sight.fetch + 1]);
-        let over = lists
-            .filter(|list| *list < self.fetches.len())
-            .find(|list| {
-                let is_live = sights
+    /// Returns the outcome of a session that ended after the first list.
+    ///
+    /// A session ends with the first list that shows none of its records as live after a record was
+    /// seen ended. A list without the session shows none of its records as live.
+    fn session_outcome(&self, sightings: &[Sighting]) -> Option<usize> {
+        for sighting in sightings {
+            for list in [sighting.fetch, sighting.fetch + 1] {
+                if list >= self.fetch_times.len() {
+                    continue;
+                }
+                let is_live = sightings
                     .iter()
-                    .any(|sight| sight.fetch == *list && sight.live);
-                !is_live && best_until(sights, *list).is_some()
-            })?;
-        best_until(sights, over).filter(|_| over > 0)
+                    .any(|sighting| sighting.fetch == list && sighting.was_live);
+                let best_outcome = best_outcome_until(sightings, list);
+                if is_live || best_outcome.is_none() {
+                    continue;
+                }
+                // Sessions that the first list shows as ended are part of the baseline.
+                return if list > 0 { best_outcome } else { None };
+            }
+        }
+        None
     }
 }
 
-fn best_until(sights: &[Sight], list: usize) -> Option<usize> {
-    sights
+fn best_outcome_until(sightings: &[Sighting], list: usize) -> Option<usize> {
+    sightings
         .iter()
-        .filter(|sight| sight.fetch <= list)
-        .filter_map(|sight| sight.best)
+        .filter(|sighting| sighting.fetch <= list)
+        .filter_map(|sighting| sighting.best_outcome)
         .min()
 }

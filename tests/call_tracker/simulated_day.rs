@@ -1,7 +1,5 @@
-//! A simulated day and its fetches.
-//!
-//! Owns: the company and its calls, who scrapes when, and which scrapes the exporter's own budget lets fetch under the
-//! API's ten requests a minute.
+//! A simulated day: the calls of a company, the times of the scrapes, and the fetches that the
+//! exporter's budget allows with ten requests per minute.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -23,49 +21,51 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 /// 2026-11-24, a Tuesday, in UTC.
 const MIDNIGHT_MS: i64 = 20_781 * DAY_MS;
-/// Scrapes so far apart find the API's window empty, however long the list.
-pub const WINDOWFUL_S: i64 = 65;
+/// A scrape interval in seconds at which the rate limit window is always empty.
+pub const WINDOW_EXPIRED_S: i64 = 65;
 const PER_PAGE: usize = 1000;
-/// From asking for a page to its answer.
-const PAGE_MS: i64 = 250;
-/// A scrape comes at most so much late.
-const JITTER_MS: i64 = 900;
+/// The latency of a request for a page.
+const PAGE_LATENCY_MS: i64 = 250;
+/// The maximum delay of a scrape.
+const MAX_JITTER_MS: i64 = 900;
 
-/// A company's calls during 24 hours.
-pub struct Day {
+/// The calls of a company during 24 hours.
+pub struct SimulatedDay {
     pub switchboard: Switchboard,
     pub from: i64,
     start: Moment,
 }
 
-impl Day {
-    /// About 20,000 calls from ten in the morning, so that the first and the last list are long.
-    pub fn usual() -> Self {
-        Self::of(200, 28.2, MIDNIGHT_MS + 10 * HOUR_MS)
+impl SimulatedDay {
+    /// Returns a day of about 20,000 calls from 10:00, so that the first and the last list are
+    /// long.
+    pub fn medium() -> Self {
+        Self::new(200, 28.2, MIDNIGHT_MS + 10 * HOUR_MS)
     }
 
-    /// About 500,000 calls of 10,000 extensions from midnight: up to five pages.
-    pub fn huge() -> Self {
-        Self::of(10_000, 715.0, MIDNIGHT_MS)
+    /// Returns a day of about 500,000 calls of 10,000 extensions from midnight. The list has up to
+    /// five pages.
+    pub fn large() -> Self {
+        Self::new(10_000, 715.0, MIDNIGHT_MS)
     }
 
-    /// The same from half past eight, when the list grows from three pages to five.
-    pub fn huge_from_morning() -> Self {
-        Self::of(10_000, 715.0, MIDNIGHT_MS + 8 * HOUR_MS + 30 * MINUTE_MS)
+    /// Returns the same day from 08:30, when the list grows from three pages to five.
+    pub fn large_from_morning() -> Self {
+        Self::new(10_000, 715.0, MIDNIGHT_MS + 8 * HOUR_MS + 30 * MINUTE_MS)
     }
 
-    /// The whole of it.
+    /// Returns the time range of the whole day.
     pub fn all(&self) -> Range<i64> {
         self.from..self.from + DAY_MS
     }
 
-    fn of(extensions: usize, calls_per_minute: f64, from: i64) -> Self {
-        let curve = LoadProfile {
+    fn new(extensions: usize, calls_per_minute: f64, from: i64) -> Self {
+        let load = LoadProfile {
             calls_per_minute,
             day_shift_ms: 0,
             surge: None,
         };
-        let switchboard = Switchboard::new(Company::new(extensions, 1), curve, 1);
+        let switchboard = Switchboard::new(Company::new(extensions, 1), load, 1);
         Self {
             switchboard,
             from,
@@ -73,89 +73,96 @@ impl Day {
         }
     }
 
-    /// The calls that a full list holds.
-    pub fn listed_at(&self, at: i64) -> Vec<Call> {
-        calls(&self.switchboard.listed_at(at))
+    /// Returns the calls of a complete list.
+    pub fn calls_at(&self, time: i64) -> Vec<Call> {
+        calls(&self.switchboard.listed_at(time))
     }
 
-    /// The lists that are fetched when so many scrape every so many seconds, from one instant until another.
+    /// Returns the fetches during a time range with this number of scrapers and this interval.
     pub fn fetches(&self, scrapers: i64, interval_s: i64, during: Range<i64>) -> Fetches<'_> {
-        let mut scrapes = self.scrapes(scrapers, interval_s * 1000);
-        scrapes.retain(|at| during.contains(at));
+        let mut scrape_times = self.scrape_times(scrapers, interval_s * 1000);
+        scrape_times.retain(|time| during.contains(time));
         Fetches {
             day: self,
-            scrapes: scrapes.into_iter(),
+            scrape_times: scrape_times.into_iter(),
             budget: Budget::new(Duration::ZERO),
             limiter: Limiter::new(Limit::per_minute(10), None, self.from),
             start: self.start,
-            walking_until: self.from,
+            fetch_end: self.from,
         }
     }
 
-    /// A pair scrapes by turns, though not evenly.
-    fn scrapes(&self, scrapers: i64, interval_ms: i64) -> Vec<i64> {
-        let mut dice = fastrand::Rng::with_seed(interval_ms as u64);
-        let count = DAY_MS / interval_ms;
-        let places = (0..scrapers).flat_map(|scraper| (0..count).map(move |n| (scraper, n)));
-        let phase = |scraper| scraper * interval_ms * 2 / 5;
-        let at =
-            |(scraper, n)| self.from + phase(scraper) + n * interval_ms + dice.i64(0..=JITTER_MS);
-        let mut scrapes: Vec<_> = places.map(at).collect();
-        scrapes.sort_unstable();
-        scrapes
+    /// Returns the times of all scrapes in order. The scrapers have different phases.
+    fn scrape_times(&self, scrapers: i64, interval_ms: i64) -> Vec<i64> {
+        let mut rng = fastrand::Rng::with_seed(interval_ms as u64);
+        let mut times = Vec::new();
+        for scraper in 0..scrapers {
+            let phase = scraper * interval_ms * 2 / 5;
+            for n in 0..DAY_MS / interval_ms {
+                let jitter = rng.i64(0..=MAX_JITTER_MS);
+                times.push(self.from + phase + n * interval_ms + jitter);
+            }
+        }
+        times.sort_unstable();
+        times
     }
 }
 
-/// A list and when it was asked for.
+/// A fetched list and the time of its request.
 pub struct Fetch {
-    pub at: i64,
+    pub time: i64,
     pub moment: Moment,
     pub records: Vec<Record>,
 }
 
 impl Fetch {
-    /// The list as the exporter understands it.
+    /// Returns the list as the exporter parses it.
     pub fn calls(&self) -> Vec<Call> {
         calls(&self.records)
     }
 
-    /// Leaves a record out here and there, as happens where the list moves between two pages. The first and the last
-    /// minutes of the day are left whole: nothing tells of a record that they hide.
-    pub fn flicker(mut self, day: &Day) -> Self {
-        let past = self.at - day.from;
-        if (5 * MINUTE_MS..DAY_MS - 5 * MINUTE_MS).contains(&past) {
-            let mut dice = fastrand::Rng::with_seed(past as u64);
-            self.records.retain(|_| dice.u32(0..50) > 0);
+    /// Removes 2 % of the records, as happens when the list moves between two pages.
+    ///
+    /// The first and the last five minutes of the day stay complete, because a call that is missing
+    /// there cannot be counted.
+    pub fn with_missing_records(mut self, day: &SimulatedDay) -> Self {
+        let elapsed = self.time - day.from;
+        if (5 * MINUTE_MS..DAY_MS - 5 * MINUTE_MS).contains(&elapsed) {
+            let mut rng = fastrand::Rng::with_seed(elapsed as u64);
+            self.records.retain(|_| rng.u32(0..50) > 0);
         }
         self
     }
 }
 
-/// The fetches of a day, in order.
+/// Iterator over the fetches of a day.
 pub struct Fetches<'a> {
-    day: &'a Day,
-    scrapes: std::vec::IntoIter<i64>,
+    day: &'a SimulatedDay,
+    scrape_times: std::vec::IntoIter<i64>,
     budget: Budget,
     limiter: Limiter,
     start: Moment,
-    walking_until: i64,
+    /// End of the latest fetch.
+    fetch_end: i64,
 }
 
 impl Iterator for Fetches<'_> {
     type Item = Fetch;
 
-    /// A scrape that meets a walk waits for it, and one that may not fetch has no list of its own.
+    /// Skips scrapes during a fetch, which wait for its result, and scrapes that the budget does
+    /// not allow to fetch.
     fn next(&mut self) -> Option<Fetch> {
         loop {
-            let at = self.scrapes.next()?;
-            let moment = self.moment(at);
-            if at < self.walking_until || !self.budget.next_fetch_at(moment).is_past(moment) {
+            let time = self.scrape_times.next()?;
+            let moment = self.moment(time);
+            if time < self.fetch_end || !self.budget.next_fetch_at(moment).is_past(moment) {
                 continue;
             }
-            let records = self.day.switchboard.listed_at(at);
-            if self.walk(at, records.len().div_ceil(PER_PAGE).max(1)) {
+            let records = self.day.switchboard.listed_at(time);
+            let pages = records.len().div_ceil(PER_PAGE).max(1);
+            if self.fetch_pages(time, pages) {
                 return Some(Fetch {
-                    at,
+                    time,
                     moment,
                     records,
                 });
@@ -165,36 +172,34 @@ impl Iterator for Fetches<'_> {
 }
 
 impl Fetches<'_> {
-    /// Whether the budget held all pages. The list stands still meanwhile.
-    fn walk(&mut self, start: i64, pages: usize) -> bool {
+    /// Requests all pages of a list that does not change meanwhile. Returns whether the budget
+    /// allowed all of them.
+    fn fetch_pages(&mut self, start: i64, pages: usize) -> bool {
         self.budget.record_fetch_start(self.moment(start));
         for page in 0..pages as i64 {
-            let now = start + page * PAGE_MS;
+            let now = start + page * PAGE_LATENCY_MS;
             let moment = self.moment(now);
-            self.walking_until = now;
-            if !self
-                .budget
-                .next_request_at(Operation::ActiveCalls, moment)
-                .is_past(moment)
-            {
+            self.fetch_end = now;
+            let next_request = self.budget.next_request_at(Operation::ActiveCalls, moment);
+            if !next_request.is_past(moment) {
                 self.budget.record_page_count(PageCount::Unknown);
                 return false;
             }
-            self.ask(now);
+            self.request_page(now);
         }
-        self.walking_until += PAGE_MS;
+        self.fetch_end += PAGE_LATENCY_MS;
         self.budget
             .record_page_count(PageCount::Exact(pages as u32));
         true
     }
 
-    fn ask(&mut self, now: i64) {
+    fn request_page(&mut self, now: i64) {
         self.budget
             .record_request(Operation::ActiveCalls, self.moment(now));
         let Decision::Admitted { remaining } = self.limiter.admit(now) else {
-            panic!("a 429")
+            panic!("the budget caused a 429")
         };
-        let notice = RateLimitHeaders {
+        let headers = RateLimitHeaders {
             status: 200,
             group: Some("heavy".to_owned()),
             limit: Some(10),
@@ -204,14 +209,14 @@ impl Fetches<'_> {
         };
         self.budget.record_response(
             Operation::ActiveCalls,
-            Some(&notice),
-            self.moment(now + PAGE_MS),
+            Some(&headers),
+            self.moment(now + PAGE_LATENCY_MS),
         );
     }
 
-    fn moment(&self, at: i64) -> Moment {
+    fn moment(&self, time: i64) -> Moment {
         self.start
-            .after(Duration::from_millis((at - self.day.from) as u64))
+            .after(Duration::from_millis((time - self.day.from) as u64))
     }
 }
 
@@ -223,7 +228,7 @@ fn calls(records: &[Record]) -> Vec<Call> {
         .collect()
 }
 
-/// A record, read by the rules of the contract.
+/// Converts a record by the rules of the contract.
 fn call(record: &Record) -> Call {
     let (direction, own_side) = match record.direction {
         record::Direction::Inbound => (Direction::Inbound, &record.to),
@@ -248,7 +253,7 @@ fn call(record: &Record) -> Call {
         start: jiff::Timestamp::from_millisecond(record.start_ms).ok(),
         duration: record
             .duration_ms
-            .map(|ms| seconds(ms, record.shows_duration_ms)),
+            .map(|ms| duration_seconds(ms, record.shows_duration_ms)),
     }
 }
 
@@ -257,7 +262,7 @@ fn extension(record: &Record, own_side: &Party) -> Option<Extension> {
     Extension::new(record.extension_id.map(|id| id.to_smolstr()), number)
 }
 
-fn seconds(ms: i64, shows_ms: bool) -> f64 {
+fn duration_seconds(ms: i64, shows_ms: bool) -> f64 {
     if shows_ms {
         ms as f64 / 1000.0
     } else {

@@ -105,15 +105,9 @@ impl TestExporter {
 
     /// Sends a request on a new connection and reads the response to its end, for at most 10 s.
     pub async fn send(&self, from: Ipv4Addr, request: &[u8]) -> Response {
-        self.send_after(Duration::ZERO, from, request).await
-    }
-
-    /// Opens a connection, waits for `delay`, then sends a request and reads the response.
-    pub async fn send_after(&self, delay: Duration, from: Ipv4Addr, request: &[u8]) -> Response {
         let started = Instant::now();
         let exchange = async {
             let mut stream = self.connect(from).await.expect("cannot connect");
-            sleep(delay).await;
             stream
                 .write_all(request)
                 .await

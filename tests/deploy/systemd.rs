@@ -292,7 +292,7 @@ fn many_accounts_steps_run_the_exporter() {
         "{log}"
     );
     assert!(
-        read(shared("journal")).contains("the configuration was read anew"),
+        read(shared("journal")).contains("configuration reloaded"),
         "{log}"
     );
     assert_confined(&read(shared("process")));
@@ -334,7 +334,7 @@ fn readme_steps_run_the_exporter_in_the_sandbox() {
     let journal = read(shared("journal"));
     for message in [
         "first fetch succeeded",
-        "the configuration was read anew",
+        "configuration reloaded",
         "stopping",
     ] {
         assert!(journal.contains(message), "{message} in {journal}");

@@ -1,11 +1,11 @@
-//! The demo, as a new user meets it.
+//! Tests of the `demo` command.
 
 use crate::common::demo::start;
 use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
 
 #[tokio::test]
-async fn every_scenario_shows_calls() {
+async fn every_demo_scenario_has_calls() {
     for scenario in ["normal", "surge", "outage", "throttled", "huge"] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
         let text = http()
@@ -20,18 +20,18 @@ async fn every_scenario_shows_calls() {
             text.contains("ringcentral_up{account=\"default\"} 1"),
             "{scenario}: {text}"
         );
-        let records = text
+        let series = text
             .lines()
             .filter(|line| line.starts_with("ringcentral_active_calls{"))
             .count();
-        assert!(records > 10, "{scenario}: {records} series");
+        assert!(series > 10, "{scenario}: {series} series");
         program.signal("TERM").await;
         assert_eq!(program.wait_for_exit().await.code(), Some(0), "{scenario}");
     }
 }
 
 #[tokio::test]
-async fn what_it_prints_lets_another_exporter_in() {
+async fn printed_credentials_work_for_second_exporter() {
     let (_demo, _, variables) = start(&["--demo.seed", "7"]).await;
     let names = [
         "RC_CLIENT_ID",
@@ -43,9 +43,9 @@ async fn what_it_prints_lets_another_exporter_in() {
         variables.keys().map(String::as_str).collect::<Vec<_>>(),
         names
     );
-    let mut second = command(&["--web.listen-address", "127.0.0.1:0"]);
-    second.envs(&variables);
-    let mut program = ExporterProcess::start(second);
+    let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
+    command.envs(&variables);
+    let mut program = ExporterProcess::start(command);
     let url = program.wait_for_url().await;
     let text = http()
         .get(format!("{url}/metrics"))
@@ -62,7 +62,7 @@ async fn what_it_prints_lets_another_exporter_in() {
 }
 
 #[tokio::test]
-async fn variables_about_an_account_do_not_disturb_it() {
+async fn demo_ignores_account_variables() {
     let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
     command
         .env("RC_LEVEL", "nonsense")
@@ -82,7 +82,7 @@ async fn variables_about_an_account_do_not_disturb_it() {
 }
 
 #[tokio::test]
-async fn bad_flags_name_themselves() {
+async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],
@@ -90,11 +90,11 @@ async fn bad_flags_name_themselves() {
         ),
         (
             ["--demo.seed", "-1"],
-            "--demo.seed: \"-1\" is not accepted; accepted is a whole number from 0 to 18446744073709551615",
+            "--demo.seed: invalid value \"-1\": expected a whole number from 0 to 18446744073709551615",
         ),
         (
             ["--demo.listen-address", "x"],
-            "--demo.listen-address: \"x\" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets",
+            "--demo.listen-address: invalid value \"x\": expected HOST:PORT or :PORT, with an IPv6 host in brackets",
         ),
     ];
     for ([flag, value], message) in cases {

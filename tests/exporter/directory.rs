@@ -1,4 +1,4 @@
-//! The account's list of extensions: what it adds, and that its absence costs nothing else.
+//! Tests of the extension list: the labels that it provides, and scrapes without it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,51 +9,54 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Sim
 
 use crate::common::clock::ManualClock;
 use crate::faults::log;
-use crate::rig::Rig;
-use crate::scrapes::unlimited;
+use crate::harness::TestExporter;
+use crate::scrapes::unlimited_requests;
 
-/// A standing account in which every scrape may fetch.
-fn still() -> Scenario {
+/// Returns a scenario with a stopped clock in which every scrape may start a fetch.
+fn frozen_scenario() -> Scenario {
     ManualClock::new().attach_to(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..Scenario::normal()
     })
 }
 
 #[tokio::test]
-async fn the_first_scrape_waits_for_it_and_it_is_read_once() {
-    let rig = Rig::start(still()).await;
-    let truth = rig.truth().await;
+async fn first_scrape_waits_for_extension_list() {
+    let exporter = TestExporter::start(frozen_scenario()).await;
+    let expected = exporter.expected_samples().await;
     for _ in 0..3 {
-        assert_eq!(rig.scrape().await.call_samples(), truth);
+        assert_eq!(exporter.scrape().await.call_samples(), expected);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(rig.count(Operation::Extensions), 1);
-    let read = rig
+    assert_eq!(exporter.count_requests(Operation::Extensions), 1);
+    let fetched_at = exporter
         .scrape()
         .await
         .value("ringcentral_extension_directory_timestamp_seconds{account=\"default\"}");
-    assert!(read > 1_795_000_000.0, "{read}");
+    assert!(fetched_at > 1_795_000_000.0, "{fetched_at}");
 }
 
 #[tokio::test]
-async fn all_its_pages_are_read() {
-    let rig = Rig::start(Scenario {
+async fn every_extension_page_is_fetched() {
+    let exporter = TestExporter::start(Scenario {
         max_per_page: 50,
-        ..still()
+        ..frozen_scenario()
     })
     .await;
-    assert_eq!(rig.scrape().await.call_samples(), rig.truth().await);
-    assert!(rig.count(Operation::Extensions) >= 4);
+    assert_eq!(
+        exporter.scrape().await.call_samples(),
+        exporter.expected_samples().await
+    );
+    assert!(exporter.count_requests(Operation::Extensions) >= 4);
 }
 
 #[tokio::test]
-async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() {
-    log::listen();
-    let rig = Rig::configured(
+async fn forbidden_extension_list_is_logged_once() {
+    log::capture();
+    let exporter = TestExporter::start_with(
         Scenario {
             read_accounts: false,
-            ..still()
+            ..frozen_scenario()
         },
         |config| {
             config.accounts[0].name = "no_list".to_owned();
@@ -61,23 +64,23 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
     )
     .await;
     for _ in 0..3 {
-        let scraped = rig.scrape().await;
-        assert_eq!(scraped.value("ringcentral_up{account=\"no_list\"}"), 1.0);
+        let response = exporter.scrape().await;
+        assert_eq!(response.value("ringcentral_up{account=\"no_list\"}"), 1.0);
         assert!(
-            !scraped.call_samples().is_empty() && !scraped.text.contains("directory_timestamp")
+            !response.call_samples().is_empty() && !response.text.contains("directory_timestamp")
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(
         (
-            rig.count(Operation::Extensions),
-            rig.count(Operation::Token)
+            exporter.count_requests(Operation::Extensions),
+            exporter.count_requests(Operation::Token)
         ),
         (1, 1)
     );
-    let lines = log::about("no_list")
+    let lines = log::account_lines("no_list")
         .into_iter()
-        .filter(|line| line.contains("list of extensions"))
+        .filter(|line| line.contains("extension list fetch failed"))
         .collect::<Vec<_>>();
     assert!(
         lines.len() == 1 && lines[0].contains("Read Accounts"),
@@ -86,11 +89,12 @@ async fn without_the_permission_calls_go_on_and_one_line_says_how_to_grant_it() 
 }
 
 #[tokio::test]
-async fn a_list_that_hangs_costs_the_first_scrape_its_deadline_and_shows_the_fallback() {
-    let rig = Rig::start(still()).await;
-    rig.simulator
+async fn hanging_extension_list_does_not_hide_calls() {
+    let exporter = TestExporter::start(frozen_scenario()).await;
+    exporter
+        .simulator
         .inject(Fault::once(Operation::Extensions, FaultKind::Hang));
-    let first = rig.scrape_within("2").await;
+    let first = exporter.scrape_with_timeout("2").await;
     assert!(
         first.elapsed < Duration::from_secs(2),
         "{:?}",
@@ -99,155 +103,150 @@ async fn a_list_that_hangs_costs_the_first_scrape_its_deadline_and_shows_the_fal
     assert_eq!(
         (first.status, first.up()),
         (200, 1.0),
-        "the calls are known already"
+        "the call list was fetched before the extension list"
     );
     assert!(!first.call_samples().is_empty());
 }
 
 #[tokio::test]
-async fn an_outage_of_the_list_fails_no_scrape() {
-    let rig = Rig::start(still()).await;
-    rig.simulator.inject(Fault::always(
+async fn extension_list_outage_fails_no_scrape() {
+    let exporter = TestExporter::start(frozen_scenario()).await;
+    exporter.simulator.inject(Fault::always(
         Operation::Extensions,
         SimResponse::unavailable(503),
     ));
-    let scraped = rig.scrape().await;
+    let response = exporter.scrape().await;
     assert_eq!(
-        (scraped.up(), scraped.failures("extensions", "server_error")),
+        (
+            response.up(),
+            response.failures("extensions", "server_error")
+        ),
         (1.0, 1.0)
     );
 }
 
 #[tokio::test]
-async fn at_level_extension_the_list_is_not_asked_for() {
-    let rig = Rig::configured(still(), |config| {
+async fn level_extension_skips_extension_list() {
+    let exporter = TestExporter::start_with(frozen_scenario(), |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
-    rig.scrape().await;
-    rig.scrape().await;
-    assert_eq!(rig.count(Operation::Extensions), 0);
+    exporter.scrape().await;
+    exporter.scrape().await;
+    assert_eq!(exporter.count_requests(Operation::Extensions), 0);
 }
 
 #[tokio::test]
-async fn the_label_can_show_ids() {
-    let rig = Rig::configured(still(), |config| {
+async fn extension_label_can_show_ids() {
+    let exporter = TestExporter::start_with(frozen_scenario(), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Id
     })
     .await;
-    let ids: Vec<_> = rig
+    let ids: Vec<_> = exporter
         .simulator
         .switchboard()
         .extensions()
         .iter()
         .map(|extension| extension.id.to_string())
         .collect();
-    let scraped = rig.scrape().await;
-    let shown = scraped.call_samples().into_keys().filter_map(|series| {
-        let (_, rest) = series.split_once("extension=\"")?;
-        Some(rest.trim_end_matches("\"}").to_owned())
-    });
-    let shown: Vec<_> = shown.collect();
+    let response = exporter.scrape().await;
+    let mut labels = Vec::new();
+    for series in response.call_samples().into_keys() {
+        if let Some((_, rest)) = series.split_once("extension=\"") {
+            labels.push(rest.trim_end_matches("\"}").to_owned());
+        }
+    }
     assert!(
-        shown.len() > 10 && shown.iter().all(|id| ids.contains(id)),
-        "{shown:?}"
+        labels.len() > 10 && labels.iter().all(|label| ids.contains(label)),
+        "{labels:?}"
     );
 }
 
 #[tokio::test]
-async fn beyond_the_most_extensions_the_rest_is_other_and_told() {
-    let rig = Rig::configured(still(), |config| config.settings.metrics.max_extensions = 5).await;
-    let scraped = rig.scrape().await;
+async fn extensions_over_maximum_become_other() {
+    let exporter = TestExporter::start_with(frozen_scenario(), |config| {
+        config.settings.metrics.max_extensions = 5
+    })
+    .await;
+    let response = exporter.scrape().await;
     let folded =
-        scraped.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
-    let calls = scraped.call_samples();
-    let count = |wanted: &dyn Fn(&str) -> bool| -> f64 {
-        calls
-            .iter()
-            .filter(|(series, _)| series.starts_with("ringcentral_active_calls{") && wanted(series))
-            .map(|(_, count)| count)
-            .sum()
-    };
+        response.value("ringcentral_folded_records{account=\"default\",label=\"extension\"}");
+    let (mut other, mut total) = (0.0, 0.0);
+    for (series, count) in response.call_samples() {
+        if series.starts_with("ringcentral_active_calls{") {
+            total += count;
+            if series.contains("extension=\"other\"") {
+                other += count;
+            }
+        }
+    }
     assert!(folded > 0.0);
+    assert_eq!(other, folded);
+    let mut listed = exporter.expected_samples().await;
+    listed.retain(|series, _| series.starts_with("ringcentral_active_calls{"));
     assert_eq!(
-        count(&|series| series.contains("extension=\"other\"")),
-        folded
+        total,
+        listed.values().sum::<f64>(),
+        "records are missing in the total"
     );
-    let listed: f64 = rig
-        .truth()
-        .await
-        .iter()
-        .filter(|(series, _)| series.starts_with("ringcentral_active_calls{"))
-        .map(|(_, count)| count)
-        .sum();
-    assert_eq!(count(&|_| true), listed, "folding loses no record");
+}
+
+/// Returns the value of the label `extension` of a series.
+fn extension_label(series: &str) -> Option<String> {
+    let (_, rest) = series.split_once("extension=\"")?;
+    let (extension, _) = rest.split_once('"')?;
+    Some(extension.to_owned())
 }
 
 #[tokio::test]
-async fn names_are_shown_on_request_alone_one_series_a_value() {
-    let rig = Rig::start(still()).await;
-    assert!(!rig.scrape().await.text.contains("extension_info"));
-    let rig = Rig::configured(still(), |config| {
+async fn extension_names_are_shown_only_on_request() {
+    let exporter = TestExporter::start(frozen_scenario()).await;
+    assert!(!exporter.scrape().await.text.contains("extension_info"));
+    let exporter = TestExporter::start_with(frozen_scenario(), |config| {
         config.settings.metrics.extension_info = true
     })
     .await;
-    let scraped = rig.scrape().await;
-    let shown: Vec<_> = scraped
-        .samples()
-        .into_keys()
-        .filter(|series| series.starts_with("ringcentral_extension_info{"))
-        .map(|series| {
-            series
-                .split("extension=\"")
-                .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap()
-                .to_owned()
-        })
-        .collect();
-    let mut distinct = shown.clone();
-    distinct.sort();
-    distinct.dedup();
-    assert_eq!(shown.len(), distinct.len());
-    assert!(shown.len() >= 200, "{}", shown.len());
+    let response = exporter.scrape().await;
+    let mut extensions = Vec::new();
+    for series in response.samples().into_keys() {
+        if series.starts_with("ringcentral_extension_info{") {
+            extensions.push(extension_label(&series).unwrap());
+        }
+    }
+    let distinct: BTreeSet<_> = extensions.iter().collect();
+    assert_eq!(extensions.len(), distinct.len());
+    assert!(extensions.len() >= 200, "{}", extensions.len());
 }
 
 #[tokio::test]
-async fn ended_calls_by_extension_begin_with_zeros_for_each_extension_that_is_seen() {
-    let rig = Rig::start(still()).await;
+async fn extension_counters_start_at_zero() {
+    let exporter = TestExporter::start(frozen_scenario()).await;
     assert!(
-        !rig.scrape().await.text.contains("extension_calls_ended"),
-        "only on request"
+        !exporter
+            .scrape()
+            .await
+            .text
+            .contains("extension_calls_ended"),
+        "the families must be absent by default"
     );
-    let rig = Rig::configured(still(), |config| {
+    let exporter = TestExporter::start_with(frozen_scenario(), |config| {
         config.accounts[0].name = "by_extension".to_owned();
         config.settings.metrics.extension_calls = true;
     });
-    let samples = rig.await.scrape().await.samples();
-    let extension = |series: &String| {
-        series
-            .split("extension=\"")
-            .nth(1)
-            .map(|rest| rest.split('"').next().unwrap().to_owned())
-    };
-    let of = |family: &'static str| {
-        samples
-            .iter()
-            .filter(move |(series, _)| series.starts_with(family))
-    };
-    let seen: BTreeSet<_> = of("ringcentral_active_calls{")
-        .filter_map(|(series, _)| extension(series))
-        .collect();
-    let counted: Vec<_> = of("ringcentral_extension_calls_ended_total{").collect();
-    let met: BTreeSet<_> = counted
-        .iter()
-        .filter_map(|(series, _)| extension(series))
-        .collect();
-    assert_eq!(met, seen);
+    let mut listed = BTreeSet::new();
+    let mut with_counters = BTreeSet::new();
+    let mut counters = Vec::new();
+    for (series, value) in exporter.await.scrape().await.samples() {
+        if series.starts_with("ringcentral_active_calls{") {
+            listed.extend(extension_label(&series));
+        } else if series.starts_with("ringcentral_extension_calls_ended_total{") {
+            with_counters.extend(extension_label(&series));
+            counters.push((series, value));
+        }
+    }
+    assert_eq!(with_counters, listed);
     assert!(
-        counted.len() == 5 * seen.len() && counted.iter().all(|(_, count)| **count == 0.0),
-        "{counted:?}"
+        counters.len() == 5 * listed.len() && counters.iter().all(|(_, value)| *value == 0.0),
+        "{counters:?}"
     );
 }

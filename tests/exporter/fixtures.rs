@@ -1,6 +1,6 @@
-//! Published payloads, through the parser: what they count is what the contract's rules give.
+//! Tests of the parser with published API responses, against counts by the contract's rules.
 //!
-//! Where they come from: `tests/fixtures/README.md`.
+//! `tests/fixtures/README.md` has the sources of the responses.
 
 use ringcentral_exporter::calls::{
     Call, CallState, Direction, ExtensionLabel, LabelLimiter, Snapshot,
@@ -10,12 +10,14 @@ use ringcentral_exporter::ringcentral::wire::{
 };
 use secrecy::ExposeSecret;
 
-fn page(body: &str) -> CallPage {
+/// Parses a page of calls and asserts that no record is skipped.
+fn parse(body: &str) -> CallPage {
     let page = parse_page(body.as_bytes(), 1).unwrap();
     assert_eq!(page.skipped, 0);
     page
 }
 
+/// Returns the snapshot of these calls.
 fn snapshot(calls: &[Call]) -> Snapshot {
     Snapshot::from_calls(
         calls,
@@ -23,40 +25,42 @@ fn snapshot(calls: &[Call]) -> Snapshot {
     )
 }
 
-/// The series of `ringcentral_active_calls`, as direction, result, extension and count.
-fn series(calls: &[Call]) -> Vec<(Direction, String, String, u64)> {
-    let snapshot = snapshot(calls);
-    let entries = snapshot.records.into_iter();
-    entries
-        .map(|(labels, count)| {
-            (
-                labels.direction,
-                labels.result.as_str().to_owned(),
-                labels.extension.unwrap_or_default().into(),
-                count,
-            )
-        })
-        .collect()
+/// A series of `ringcentral_active_calls`: direction, result, extension and count.
+type Series = (Direction, String, String, u64);
+
+/// Returns the series of `ringcentral_active_calls` for these calls.
+fn series(calls: &[Call]) -> Vec<Series> {
+    let mut series = Vec::new();
+    for (labels, count) in snapshot(calls).records {
+        series.push((
+            labels.direction,
+            labels.result.as_str().to_owned(),
+            labels.extension.unwrap_or_default().into(),
+            count,
+        ));
+    }
+    series
 }
 
-fn one(direction: Direction, result: &str, extension: &str) -> (Direction, String, String, u64) {
+/// Returns a series with the count 1.
+fn single(direction: Direction, result: &str, extension: &str) -> Series {
     (direction, result.to_owned(), extension.to_owned(), 1)
 }
 
 #[test]
-fn a_call_that_rings_is_live() {
-    let page = page(include_str!(
+fn ringing_call_is_in_progress() {
+    let page = parse(include_str!(
         "../fixtures/active-calls-direct-ringing-detailed.json"
     ));
     assert_eq!(
         series(&page.calls),
-        [one(Direction::Inbound, "In Progress", "234567")]
+        [single(Direction::Inbound, "In Progress", "234567")]
     );
     let snapshot = snapshot(&page.calls);
     assert_eq!(
         (snapshot.sessions_in_progress, snapshot.extensions_in_call),
         (1, 1),
-        "legs are no records"
+        "legs must not be counted as records"
     );
     assert_eq!(
         snapshot.oldest_start.map(|start| start.as_second()),
@@ -70,16 +74,16 @@ fn a_call_that_rings_is_live() {
 }
 
 #[test]
-fn the_same_call_ended_is_listed_and_not_live() {
-    let ringing = page(include_str!(
+fn ended_call_is_listed_but_not_in_progress() {
+    let ringing = parse(include_str!(
         "../fixtures/active-calls-direct-ringing-detailed.json"
     ));
-    let ended = page(include_str!(
+    let ended = parse(include_str!(
         "../fixtures/active-calls-direct-ended-detailed.json"
     ));
     assert_eq!(
         series(&ended.calls),
-        [one(Direction::Inbound, "Accepted", "234567")]
+        [single(Direction::Inbound, "Accepted", "234567")]
     );
     assert_eq!(ended.calls[0].state, CallState::Ended);
     assert_eq!(ended.calls[0].id, ringing.calls[0].id);
@@ -91,11 +95,11 @@ fn the_same_call_ended_is_listed_and_not_live() {
 }
 
 #[test]
-fn old_records_without_extension_take_it_from_their_address() {
-    let page = page(include_str!("../fixtures/active-calls-account-simple.json"));
+fn extension_defaults_to_id_in_uri() {
+    let page = parse(include_str!("../fixtures/active-calls-account-simple.json"));
     let expected = [
-        one(Direction::Inbound, "Accepted", "131192004"),
-        one(Direction::Outbound, "Call connected", "131192004"),
+        single(Direction::Inbound, "Accepted", "131192004"),
+        single(Direction::Outbound, "Call connected", "131192004"),
     ];
     assert_eq!(series(&page.calls), expected);
     assert_eq!(
@@ -105,26 +109,30 @@ fn old_records_without_extension_take_it_from_their_address() {
 }
 
 #[test]
-fn an_account_without_calls_has_zero_and_no_series() {
-    let page = page(include_str!("../fixtures/active-calls-account-empty.json"));
+fn empty_list_has_no_series() {
+    let page = parse(include_str!("../fixtures/active-calls-account-empty.json"));
     assert!(series(&page.calls).is_empty());
     assert_eq!(snapshot(&page.calls).sessions_in_progress, 0);
 }
 
 #[test]
-fn a_fax_is_left_out_and_the_next_page_is_followed() {
-    let page = page(include_str!("../fixtures/call-log-page-with-next.json"));
+fn fax_records_are_skipped() {
+    let page = parse(include_str!("../fixtures/call-log-page-with-next.json"));
     assert_eq!(
         series(&page.calls),
-        [one(Direction::Outbound, "Call connected", "401494647008")]
+        [single(
+            Direction::Outbound,
+            "Call connected",
+            "401494647008"
+        )]
     );
     assert!(page.next.unwrap().ends_with("&page=2&perPage=2"));
 }
 
 #[test]
-fn a_list_of_extensions_gives_ids_numbers_and_names() {
+fn extension_list_is_parsed() {
     let page = parse_extensions(include_bytes!("../fixtures/extension-list.json")).unwrap();
-    let read: Vec<_> = page
+    let entries: Vec<_> = page
         .entries
         .iter()
         .map(|entry| {
@@ -141,11 +149,11 @@ fn a_list_of_extensions_gives_ids_numbers_and_names() {
         (159_048_008, Some("101"), "John Smith", "User", "Enabled"),
         (1_201_056_008, Some("110"), "AO Ext", "Announcement", ""),
     ];
-    assert_eq!((read, page.next), (expected.to_vec(), None));
+    assert_eq!((entries, page.next), (expected.to_vec(), None));
 }
 
 #[test]
-fn a_token_is_granted_for_as_long_as_it_says() {
+fn token_response_is_parsed() {
     let token = parse_token(include_bytes!("../fixtures/token-jwt-response.json")).unwrap();
     assert_eq!(
         (token.access_token.expose_secret(), token.expires_in),
@@ -154,8 +162,8 @@ fn a_token_is_granted_for_as_long_as_it_says() {
 }
 
 #[test]
-fn errors_give_their_codes() {
-    let read = |body: &str| {
+fn error_responses_are_parsed() {
+    let codes = |body: &str| {
         let ApiError {
             code,
             error,
@@ -164,19 +172,19 @@ fn errors_give_their_codes() {
         } = parse_api_error(body.as_bytes());
         [code, error, permission, parameter].map(Option::unwrap_or_default)
     };
-    let grant = read(include_str!(
+    let grant = codes(include_str!(
         "../fixtures/error-400-token-unauthorized-client-oau-251.json"
     ));
     assert_eq!(grant, ["OAU-251", "unauthorized_client", "", ""]);
-    let app = read(include_str!(
+    let app = codes(include_str!(
         "../fixtures/error-403-app-permission-cmn-401.json"
     ));
     assert_eq!(app, ["CMN-401", "", "ReadCallLog", ""]);
-    let user = read(include_str!(
+    let user = codes(include_str!(
         "../fixtures/error-403-user-permission-cmn-408.json"
     ));
     assert_eq!(user, ["CMN-408", "", "ReadCompanyCallLog", ""]);
-    let unavailable = read(include_str!(
+    let unavailable = codes(include_str!(
         "../fixtures/error-service-unavailable-cmn-201.json"
     ));
     assert_eq!(unavailable, ["CMN-201", "", "", ""]);

@@ -1,8 +1,9 @@
-//! Mistakes in flags and variables: each is one line that names the place, and exit code 2.
+//! Tests of invalid flags and variables: one line that names the flag or variable, and exit code 2.
 
 use crate::common::exporter_process::{command, output};
 
-/// The line that the program ends with, given these flags and variables beside the three required ones.
+/// Runs the exporter with these flags and variables, in addition to the three required variables,
+/// and returns the error without the prefix `ringcentral-exporter: `.
 async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = command(flags);
     command
@@ -21,99 +22,99 @@ async fn complaint(flags: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_value_that_is_not_accepted_is_told_with_what_is() {
+async fn invalid_flag_error_shows_accepted_values() {
     let cases = [
         (
             "--web.listen-address=localhost",
-            r#"--web.listen-address: "localhost" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets"#,
+            r#"--web.listen-address: invalid value "localhost": expected HOST:PORT or :PORT, with an IPv6 host in brackets"#,
         ),
         (
             "--web.listen-address=::1:80",
-            r#"--web.listen-address: "::1:80" is not accepted; accepted is HOST:PORT or :PORT, an IPv6 host in brackets"#,
+            r#"--web.listen-address: invalid value "::1:80": expected HOST:PORT or :PORT, with an IPv6 host in brackets"#,
         ),
         (
             "--web.telemetry-path=metrics",
-            r#"--web.telemetry-path: "metrics" is not accepted; accepted is a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+            r#"--web.telemetry-path: invalid value "metrics": expected a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
         ),
         (
             "--web.telemetry-path=/healthz",
-            r#"--web.telemetry-path: "/healthz" is not accepted; accepted is a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+            r#"--web.telemetry-path: invalid value "/healthz": expected a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
         ),
         (
             "--ringcentral.account-name=a b",
-            r#"--ringcentral.account-name: "a b" is not accepted; accepted is 1 to 64 letters, digits and _.-"#,
+            r#"--ringcentral.account-name: invalid value "a b": expected 1 to 64 letters, digits and _.-"#,
         ),
         (
             "--ringcentral.level=company",
-            r#"--ringcentral.level: "company" is not accepted; accepted is account or extension"#,
+            r#"--ringcentral.level: invalid value "company": expected account or extension"#,
         ),
         (
             "--ringcentral.account-id=me@example.com",
-            "--ringcentral.account-id: not an account id; accepted is ~ (the account of the JWT) or 1 to 20 digits",
+            "--ringcentral.account-id: invalid account id: expected ~ (the account of the JWT) or 1 to 20 digits",
         ),
         (
             "--ringcentral.concurrent-calls-limit=0",
-            r#"--ringcentral.concurrent-calls-limit: "0" is not accepted; accepted is a whole number from 1 to 1000000"#,
+            r#"--ringcentral.concurrent-calls-limit: invalid value "0": expected a whole number from 1 to 1000000"#,
         ),
         (
             "--ringcentral.server-url=platform.ringcentral.com",
-            "--ringcentral.server-url: not a URL; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: not a URL: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=https://bücher.example",
-            "--ringcentral.server-url: not a URL in ASCII, with its name in Punycode; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: not an ASCII URL with a Punycode host name: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=https://xn--bcher-kva.example/in-ascii",
-            "--ringcentral.server-url: a URL with a path, query or fragment; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: the URL has a path, query or fragment: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=ftp://platform.ringcentral.com",
-            "--ringcentral.server-url: neither http nor https; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: not an http or https URL: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=https://user:sesame@platform.ringcentral.com",
-            "--ringcentral.server-url: a URL with a user or password in it; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: the URL contains a user or password: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.server-url=https://platform.ringcentral.com/restapi",
-            "--ringcentral.server-url: a URL with a path, query or fragment; accepted is an origin such as https://platform.ringcentral.com",
+            "--ringcentral.server-url: the URL has a path, query or fragment: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "--ringcentral.ca-file=/nonexistent.pem",
-            r#"--ringcentral.ca-file: "/nonexistent.pem" is not accepted; accepted is a file of certificates in PEM form (No such file or directory (os error 2))"#,
+            "--ringcentral.ca-file: cannot read /nonexistent.pem: No such file or directory (os error 2): expected certificates in PEM",
         ),
         (
             "--metrics.extension-label=name",
-            r#"--metrics.extension-label: "name" is not accepted; accepted is number, id or off"#,
+            r#"--metrics.extension-label: invalid value "name": expected number, id or off"#,
         ),
         (
             "--metrics.max-extensions=0",
-            r#"--metrics.max-extensions: "0" is not accepted; accepted is a whole number from 1 to 1000000"#,
+            r#"--metrics.max-extensions: invalid value "0": expected a whole number from 1 to 1000000"#,
         ),
         (
             "--scrape.min-interval=10",
-            r#"--scrape.min-interval: "10" is not accepted; accepted is auto, or a duration above 0 such as 500ms, 10s or 2m"#,
+            r#"--scrape.min-interval: invalid value "10": expected auto, or a duration above 0 such as 500ms, 10s or 2m"#,
         ),
         (
             "--scrape.min-interval=2m",
-            r#"--scrape.min-interval: "2m" is not accepted; accepted is auto, or less than --scrape.max-age, which is 2m"#,
+            r#"--scrape.min-interval: invalid value "2m": expected auto, or less than --scrape.max-age, which is 2m"#,
         ),
         (
             "--scrape.timeout-offset=-1s",
-            r#"--scrape.timeout-offset: "-1s" is not accepted; accepted is a duration such as 500ms or 1s"#,
+            r#"--scrape.timeout-offset: invalid value "-1s": expected a duration such as 500ms or 1s"#,
         ),
         (
             "--scrape.max-age=0s",
-            r#"--scrape.max-age: "0s" is not accepted; accepted is a duration above 0 such as 500ms, 10s or 2m"#,
+            r#"--scrape.max-age: invalid value "0s": expected a duration above 0 such as 500ms, 10s or 2m"#,
         ),
         (
             "--log.level=loud",
-            r#"--log.level: "loud" is not accepted; accepted is error, warn, info, debug or trace"#,
+            r#"--log.level: invalid value "loud": expected error, warn, info, debug or trace"#,
         ),
         (
             "--log.format=xml",
-            r#"--log.format: "xml" is not accepted; accepted is logfmt or json"#,
+            r#"--log.format: invalid value "xml": expected logfmt or json"#,
         ),
         (
             "--log.leval=info",
@@ -130,46 +131,46 @@ async fn a_value_that_is_not_accepted_is_told_with_what_is() {
 }
 
 #[tokio::test]
-async fn what_needs_the_label_extension_is_an_error_without_it() {
+async fn extension_metrics_require_extension_label() {
     for flag in ["--metrics.extension-info", "--metrics.extension-calls"] {
         let complaint = complaint(&["--metrics.extension-label=off", flag], &[]).await;
-        let expected = r#"--metrics.extension-label: "off" is not accepted; accepted is number or id beside --metrics.extension-info and --metrics.extension-calls"#;
+        let expected = r#"--metrics.extension-label: invalid value "off": expected number or id with --metrics.extension-info or --metrics.extension-calls"#;
         assert_eq!(complaint, expected);
     }
 }
 
 #[tokio::test]
-async fn a_variable_is_named_where_the_value_came_from_it() {
+async fn invalid_variable_is_named_in_error() {
     let cases = [
         (
             "RC_LEVEL",
             "all",
-            r#"RC_LEVEL: "all" is not accepted; accepted is account or extension"#,
+            r#"RC_LEVEL: invalid value "all": expected account or extension"#,
         ),
         (
             "RC_ACCOUNT_NAME",
             "ä",
-            r#"RC_ACCOUNT_NAME: "ä" is not accepted; accepted is 1 to 64 letters, digits and _.-"#,
+            r#"RC_ACCOUNT_NAME: invalid value "ä": expected 1 to 64 letters, digits and _.-"#,
         ),
         (
             "RC_CLIENT_ID",
             "two words",
-            "RC_CLIENT_ID: not a client id; accepted is the client id of an app: letters, digits and -_.",
+            "RC_CLIENT_ID: invalid client id: expected the client id of an app: letters, digits and -_.",
         ),
         (
             "RC_CONCURRENT_CALLS_LIMIT",
             "many",
-            r#"RC_CONCURRENT_CALLS_LIMIT: "many" is not accepted; accepted is a whole number from 1 to 1000000"#,
+            r#"RC_CONCURRENT_CALLS_LIMIT: invalid value "many": expected a whole number from 1 to 1000000"#,
         ),
         (
             "RC_SERVER_URL",
             "https://token@x.example",
-            "RC_SERVER_URL: a URL with a user or password in it; accepted is an origin such as https://platform.ringcentral.com",
+            "RC_SERVER_URL: the URL contains a user or password: expected an origin such as https://platform.ringcentral.com",
         ),
         (
             "RC_ACCOUNT_ID",
             "+16505550101",
-            "RC_ACCOUNT_ID: not an account id; accepted is ~ (the account of the JWT) or 1 to 20 digits",
+            "RC_ACCOUNT_ID: invalid account id: expected ~ (the account of the JWT) or 1 to 20 digits",
         ),
     ];
     for (variable, value, message) in cases {
@@ -178,7 +179,7 @@ async fn a_variable_is_named_where_the_value_came_from_it() {
 }
 
 #[tokio::test]
-async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
+async fn empty_required_variable_is_reported_missing() {
     let cases = [
         (
             "RC_CLIENT_ID",
@@ -186,11 +187,11 @@ async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
         ),
         (
             "RC_CLIENT_SECRET",
-            "the app's client secret is required: RC_CLIENT_SECRET, or RC_CLIENT_SECRET_FILE, or --ringcentral.client-secret-file",
+            "the app's client secret is required: RC_CLIENT_SECRET, RC_CLIENT_SECRET_FILE or --ringcentral.client-secret-file",
         ),
         (
             "RC_JWT",
-            "the user's JWT is required: RC_JWT, or RC_JWT_FILE, or --ringcentral.jwt-file",
+            "the user's JWT is required: RC_JWT, RC_JWT_FILE or --ringcentral.jwt-file",
         ),
     ];
     for (variable, message) in cases {
@@ -199,11 +200,11 @@ async fn what_is_required_is_asked_for_and_an_empty_variable_counts_as_unset() {
 }
 
 #[tokio::test]
-async fn a_secret_and_its_file_together_are_one_too_many() {
+async fn secret_from_two_sources_is_rejected() {
     let both = complaint(&[], &[("RC_JWT_FILE", "/run/secrets/jwt")]).await;
     assert_eq!(
         both,
-        "RC_JWT and RC_JWT_FILE are both given; give one of them"
+        "RC_JWT conflicts with RC_JWT_FILE: expected only one of them"
     );
     let both = complaint(
         &["--ringcentral.client-secret-file=/run/secrets/secret"],
@@ -212,38 +213,38 @@ async fn a_secret_and_its_file_together_are_one_too_many() {
     .await;
     assert_eq!(
         both,
-        "RC_CLIENT_SECRET and --ringcentral.client-secret-file are both given; give one of them"
+        "RC_CLIENT_SECRET conflicts with --ringcentral.client-secret-file: expected only one of them"
     );
 }
 
 #[tokio::test]
-async fn a_secret_file_that_cannot_be_read_or_is_empty_is_found_at_the_start() {
+async fn unreadable_or_empty_secret_is_rejected() {
     let missing = complaint(&[], &[("RC_JWT", ""), ("RC_JWT_FILE", "/nonexistent/jwt")]).await;
-    let expected = "RC_JWT_FILE: the file cannot be read: No such file or directory (os error 2); \
-        accepted is the path of a file with the user's JWT";
+    let expected = "RC_JWT_FILE: cannot read /nonexistent/jwt: No such file or directory (os error 2): \
+        expected the path of a file with the user's JWT";
     assert_eq!(missing, expected);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "\n").unwrap();
     let flag = format!("--ringcentral.client-secret-file={}", path.display());
     let empty = complaint(&[&flag], &[("RC_CLIENT_SECRET", "")]).await;
-    let expected = "--ringcentral.client-secret-file: it is empty; accepted is the path of a file with the app's client secret";
+    let expected = "--ringcentral.client-secret-file: the secret is empty: expected the path of a file with the app's client secret";
     assert_eq!(empty, expected);
     assert_eq!(
         complaint(&[], &[("RC_JWT", "  ")]).await,
-        "RC_JWT: it is empty; accepted is the user's JWT"
+        "RC_JWT: the secret is empty: expected the user's JWT"
     );
 }
 
 #[tokio::test]
-async fn a_secret_in_the_wrong_variable_is_not_repeated() {
+async fn secret_in_wrong_variable_is_not_printed() {
     let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1l".repeat(8);
-    for (variable, instead_of) in [
+    for (variable, omitted) in [
         ("RC_JWT_FILE", "RC_JWT"),
         ("RC_CLIENT_SECRET_FILE", "RC_CLIENT_SECRET"),
         ("RC_CLIENT_ID", "RC_X"),
     ] {
-        let complaint = complaint(&[], &[(instead_of, ""), (variable, &secret)]).await;
+        let complaint = complaint(&[], &[(omitted, ""), (variable, &secret)]).await;
         assert!(
             complaint.starts_with(variable) && !complaint.contains("eyJ"),
             "{complaint}"
@@ -252,19 +253,20 @@ async fn a_secret_in_the_wrong_variable_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_found_at_the_start() {
+async fn ca_file_without_certificates_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, "no certificate").unwrap();
     let complaint = complaint(&[], &[("RC_CA_FILE", path.to_str().unwrap())]).await;
     let expected = format!(
-        "RC_CA_FILE: {path:?} is not accepted; accepted is a file of certificates in PEM form (there is none in it)"
+        "RC_CA_FILE: {} contains no certificate: expected certificates in PEM",
+        path.display()
     );
     assert_eq!(complaint, expected);
 }
 
 #[tokio::test]
-async fn help_and_version_end_well() {
+async fn help_and_version_exit_0() {
     let (code, help, _) = output(command(&["--help"])).await;
     assert_eq!(code, Some(0));
     for word in [
@@ -278,7 +280,7 @@ async fn help_and_version_end_well() {
     }
     assert!(
         !help.contains("--ringcentral.client-secret "),
-        "a secret has no flag"
+        "a secret must not have a flag"
     );
     let (code, version, _) = output(command(&["--version"])).await;
     assert_eq!(

@@ -1,13 +1,14 @@
-//! The command `health`: as a container's health check calls it.
+//! Tests of the `health` command, which the health check of a container runs.
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
-use crate::rig::loopback;
+use crate::harness::bind_loopback;
 
-/// What `health` says of an address: exit code and the line without the program's name.
+/// Runs `health` for an address and returns the exit code and the error without the prefix
+/// `ringcentral-exporter: `.
 async fn health(address: &str) -> (Option<i32>, String) {
     let mut command = command(&["health", "--web.listen-address", address]);
     command
@@ -26,22 +27,22 @@ async fn health(address: &str) -> (Option<i32>, String) {
     )
 }
 
-/// A peer that gives this answer.
-async fn peer(answer: &'static str) -> String {
-    let listener = loopback().await;
+/// Starts a server that sends `response` on each connection, and returns its address.
+async fn start_server(response: &'static str) -> String {
+    let listener = bind_loopback().await;
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
         }
     });
     address
 }
 
 #[tokio::test]
-async fn a_running_exporter_is_healthy_on_all_its_interfaces_and_ringcentral_is_not_asked() {
-    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+async fn health_succeeds_on_every_interface() {
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", ":0"],
@@ -59,15 +60,16 @@ async fn a_running_exporter_is_healthy_on_all_its_interfaces_and_ringcentral_is_
 }
 
 #[tokio::test]
-async fn where_nobody_listens_is_one_line_and_exit_1() {
-    let address = loopback().await.local_addr().unwrap().to_string();
+async fn closed_port_exits_1_with_one_line() {
+    let address = bind_loopback().await.local_addr().unwrap().to_string();
     let line = format!("http://{address}/-/healthy: Connection refused (os error 111)");
     assert_eq!(health(&address).await, (Some(1), line));
 }
 
 #[tokio::test]
-async fn another_program_in_its_place_is_not_healthy() {
-    let address = peer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
+async fn other_program_on_port_is_unhealthy() {
+    let address =
+        start_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(
         health(&address).await,
         (
@@ -75,7 +77,7 @@ async fn another_program_in_its_place_is_not_healthy() {
             format!("http://{address}/-/healthy: unexpected status 503")
         )
     );
-    let address = peer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+    let address = start_server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
     assert_eq!(
         health(&address).await,
         (
@@ -85,15 +87,16 @@ async fn another_program_in_its_place_is_not_healthy() {
             )
         )
     );
-    let address =
-        peer("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
-            .await;
+    let address = start_server(
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
     assert_eq!(health(&address).await.0, Some(1));
 }
 
 #[tokio::test]
-async fn an_exporter_that_hangs_is_given_three_seconds() {
-    let listener = loopback().await;
+async fn hanging_exporter_is_unhealthy_after_3_s() {
+    let listener = bind_loopback().await;
     let address = listener.local_addr().unwrap().to_string();
     let started = Instant::now();
     assert_eq!(
@@ -111,11 +114,11 @@ async fn an_exporter_that_hangs_is_given_three_seconds() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_a_flag_is_exit_2() {
+async fn invalid_health_flag_exits_2() {
     let (code, line) = health("localhost").await;
     assert_eq!(code, Some(2));
     assert!(
-        line.starts_with("--web.listen-address: \"localhost\" is not accepted"),
+        line.starts_with("--web.listen-address: invalid value \"localhost\""),
         "{line}"
     );
     let (code, _, error) = output(command(&["health", "--log.level=info"])).await;

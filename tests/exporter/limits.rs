@@ -1,4 +1,4 @@
-//! The budget over real HTTP, against a limiter that punishes as RingCentral's does.
+//! Tests of the request budget over HTTP, against a limiter with the penalties of RingCentral.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use ringcentral_exporter::simulator::limiter::{Limit, Window};
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
-use crate::rig::Rig;
+use crate::harness::TestExporter;
 
+/// Returns limits whose group `heavy` has this window, with a penalty of the same length.
 fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {
     let window = Duration::from_secs(seconds);
     Limits {
@@ -21,126 +22,130 @@ fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {
     }
 }
 
-/// Scrapes as fast as can be for some windows of 2 s, and lets nothing go wrong.
-async fn never_refused(scenario: Scenario) -> Rig {
-    let rig = Rig::start(scenario).await;
-    let end = tokio::time::Instant::now() + Duration::from_secs(8);
-    while tokio::time::Instant::now() < end {
-        rig.scrape().await;
+/// Scrapes every 20 ms for 8 s and asserts that no request is answered with 429.
+async fn scrape_without_429(scenario: Scenario) -> TestExporter {
+    let exporter = TestExporter::start(scenario).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    while tokio::time::Instant::now() < deadline {
+        exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let refused = rig
+    let refused = exporter
         .simulator
         .journal()
         .into_iter()
         .filter(|entry| entry.status == Some(429))
         .count();
-    assert_eq!(refused, 0, "{:?}", rig.simulator.journal());
-    rig
+    assert_eq!(refused, 0, "{:?}", exporter.simulator.journal());
+    exporter
 }
 
 #[tokio::test]
-async fn frantic_scrapes_cause_no_429_in_a_sliding_window() {
-    let rig = never_refused(Scenario {
+async fn frequent_scrapes_stay_below_sliding_limit() {
+    let exporter = scrape_without_429(Scenario {
         limits: limits(10, 2, Window::Sliding),
         ..Scenario::normal()
     })
     .await;
     assert!(
-        rig.count(Operation::ActiveCalls) > 15,
-        "the limit is used, not just kept"
+        exporter.count_requests(Operation::ActiveCalls) > 15,
+        "less of the limit was used than possible"
     );
 }
 
 #[tokio::test]
-async fn frantic_scrapes_cause_no_429_in_a_fixed_window() {
-    let rig = never_refused(Scenario {
+async fn frequent_scrapes_stay_below_fixed_limit() {
+    let exporter = scrape_without_429(Scenario {
         limits: limits(10, 2, Window::Fixed),
         ..Scenario::normal()
     })
     .await;
-    assert!(rig.count(Operation::ActiveCalls) > 15);
+    assert!(exporter.count_requests(Operation::ActiveCalls) > 15);
 }
 
 #[tokio::test]
-async fn frantic_scrapes_cause_no_429_without_headers() {
+async fn frequent_scrapes_stay_below_documented_limit() {
     let scenario = Scenario {
         rate_limit_headers: false,
         ..Scenario::normal()
     };
-    let rig = never_refused(scenario).await;
+    let exporter = scrape_without_429(scenario).await;
     assert_eq!(
-        rig.count(Operation::ActiveCalls),
+        exporter.count_requests(Operation::ActiveCalls),
         2,
-        "the documented limit: one fetch every 7.5 s"
+        "the documented limit allows one fetch every 7.5 s"
     );
 }
 
 #[tokio::test]
-async fn frantic_scrapes_cause_no_429_over_several_pages() {
+async fn frequent_scrapes_stay_below_limit_with_pages() {
     let scenario = Scenario {
         max_per_page: 20,
         limits: limits(10, 2, Window::Sliding),
         ..Scenario::normal()
     };
-    let rig = never_refused(scenario).await;
+    let exporter = scrape_without_429(scenario).await;
     assert!(
-        rig.requests(Operation::ActiveCalls)
+        exporter
+            .requests(Operation::ActiveCalls)
             .iter()
             .any(|entry| entry.target.contains("page=2"))
     );
-    assert_eq!(rig.recovers(Duration::from_secs(4)).await.up(), 1.0);
+    assert_eq!(
+        exporter.wait_until_up(Duration::from_secs(4)).await.up(),
+        1.0
+    );
 }
 
 #[tokio::test]
-async fn a_list_longer_than_the_limit_is_told_and_not_forced() {
+async fn list_longer_than_limit_fails_without_429() {
     let scenario = Scenario {
         max_per_page: 5,
         limits: limits(5, 2, Window::Sliding),
         ..Scenario::normal()
     };
-    let rig = never_refused(scenario).await;
-    let scraped = rig.scrape().await;
-    assert_eq!((scraped.up(), scraped.call_samples().len()), (0.0, 0));
-    assert!(scraped.failures("active_calls", "budget") >= 1.0);
+    let exporter = scrape_without_429(scenario).await;
+    let response = exporter.scrape().await;
+    assert_eq!((response.up(), response.call_samples().len()), (0.0, 0));
+    assert!(response.failures("active_calls", "budget") >= 1.0);
     assert_eq!(
-        scraped.value("ringcentral_fetch_pages{account=\"default\"}"),
+        response.value("ringcentral_fetch_pages{account=\"default\"}"),
         4.0,
-        "one fifth is left to others"
+        "20 % of the limit must be left to other clients"
     );
 }
 
 #[tokio::test]
-async fn a_scrape_that_may_not_fetch_is_answered_at_once() {
+async fn scrape_without_budget_is_answered_immediately() {
     let latency = Duration::from_secs(2);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let first = rig.scrape().await;
-    let second = rig.scrape().await;
+    let first = exporter.scrape().await;
+    let second = exporter.scrape().await;
     assert!(second.elapsed < latency, "{:?}", second.elapsed);
     assert_eq!(second.call_samples(), first.call_samples());
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
-async fn a_min_interval_makes_fetches_rarer() {
+async fn min_interval_limits_fetch_rate() {
     let scenario = Scenario {
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let rig = Rig::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.settings.scrape.min_interval = Duration::from_secs(2)
     })
     .await;
     for _ in 0..30 {
-        rig.scrape().await;
+        exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let fetches = rig.requests(Operation::ActiveCalls);
-    assert!(fetches.len() >= 2, "at 0 s and at 2 s");
+    let fetches = exporter.requests(Operation::ActiveCalls);
+    assert!(fetches.len() >= 2, "expected fetches at 0 s and at 2 s");
     assert!(
         fetches
             .windows(2)
@@ -150,49 +155,66 @@ async fn a_min_interval_makes_fetches_rarer() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_it_ends_and_given_back_at_the_end() {
+async fn token_is_renewed_before_expiry() {
     let scenario = Scenario {
         token_lifetime: Duration::from_secs(6),
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let mut rig = Rig::start(scenario).await;
-    while rig.count(Operation::Token) < 3 {
-        assert_eq!(rig.scrape().await.up(), 1.0);
+    let mut exporter = TestExporter::start(scenario).await;
+    while exporter.count_requests(Operation::Token) < 3 {
+        assert_eq!(exporter.scrape().await.up(), 1.0);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let unauthorized = rig.scrape().await.failures("active_calls", "unauthorized");
-    assert_eq!(unauthorized, 0.0, "it never came to that");
-    let logins = rig.requests(Operation::Token);
+    let unauthorized = exporter
+        .scrape()
+        .await
+        .failures("active_calls", "unauthorized");
+    assert_eq!(unauthorized, 0.0, "a token expired before its renewal");
+    let logins = exporter.requests(Operation::Token);
     assert!(
         logins[2].arrived_ms - logins[0].arrived_ms >= 6000,
-        "each at half of its life of 6 s"
+        "a token must be renewed after half of its lifetime of 6 s"
     );
-    rig.stop().await;
-    assert_eq!(
-        rig.requests(Operation::Revoke)
-            .iter()
-            .filter(|entry| entry.status == Some(200))
-            .count(),
-        1
-    );
+    exporter.stop().await;
+    let mut revocations = exporter.requests(Operation::Revoke);
+    revocations.retain(|entry| entry.status == Some(200));
+    assert_eq!(revocations.len(), 1);
 }
 
 #[tokio::test]
-async fn a_rotated_jwt_needs_no_restart() {
+async fn renewal_is_counted_without_another_fetch() {
+    let scenario = Scenario {
+        token_lifetime: Duration::from_secs(4),
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start(scenario).await;
+    let series = "ringcentral_api_requests_total{account=\"default\",operation=\"token\"}";
+    assert_eq!(exporter.scrape().await.value(series), 1.0);
+    while exporter.count_requests(Operation::Token) < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        exporter.scrape().await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(exporter.scrape().await.value(series), 2.0);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
+}
+
+#[tokio::test]
+async fn rotated_jwt_needs_no_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwt");
     let scenario = Scenario {
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let rig = Rig::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.accounts[0].jwt = ringcentral_exporter::secret::SecretSource::File(path.clone());
     })
     .await;
-    std::fs::write(&path, rig.simulator.jwt()).unwrap();
-    assert_eq!(rig.scrape().await.up(), 1.0);
-    std::fs::write(&path, rig.simulator.rotate_jwt() + "\n").unwrap();
-    rig.simulator.evict_tokens();
-    assert_eq!(rig.scrape().await.up(), 1.0);
+    std::fs::write(&path, exporter.simulator.jwt()).unwrap();
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    std::fs::write(&path, exporter.simulator.rotate_jwt() + "\n").unwrap();
+    exporter.simulator.evict_tokens();
+    assert_eq!(exporter.scrape().await.up(), 1.0);
 }

@@ -1,7 +1,7 @@
-//! The exporter, exercised as a whole: real HTTP on both sides, to the simulated account and from the scraper.
+//! Tests of the whole exporter over HTTP, between a scraper and a simulated account on loopback.
 //!
-//! `rig` starts both on loopback; `common::oracle` says what a list amounts to, by rules that are written a second
-//! time, so that no mistake can agree with itself.
+//! `harness` starts the exporter and the account. `common::oracle` computes the expected samples
+//! with a second implementation of the contract's rules.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -12,20 +12,20 @@
     reason = "a test may fail"
 )]
 
-mod binary;
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
 mod demo;
 mod directory;
-mod documents;
+mod docs;
+mod endpoints;
 mod faults;
 mod fixtures;
 mod flags;
+mod harness;
 mod health;
 mod limits;
 mod network;
-mod paths;
-mod rig;
+mod process;
 mod scrapes;

@@ -1,4 +1,4 @@
-//! What lies between the exporter and RingCentral: TLS, and a company's proxy.
+//! Tests of the network between the exporter and RingCentral: TLS, proxies and broken connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,27 +13,29 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
-use crate::rig::{Rig, loopback};
+use crate::harness::{TestExporter, bind_loopback};
 
-/// A relay that speaks TLS as `name` and passes on to the simulated account; gives its port and its certificate.
-pub async fn tls_relay(simulator: &Simulator, name: &str) -> (u16, String) {
-    // The first provider serves both sides of the relay.
+/// Starts a relay that terminates TLS as `name` and forwards to the simulated account. Returns its
+/// port and its self-signed certificate.
+pub async fn start_tls_relay(simulator: &Simulator, name: &str) -> (u16, String) {
+    // A second call returns an error because the provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = key.cert.pem();
-    let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let private_key = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![key.cert.der().clone()], private);
+        .with_single_cert(vec![key.cert.der().clone()], private_key);
     let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
-    let listener = loopback().await;
+    let listener = bind_loopback().await;
     let port = listener.local_addr().unwrap().port();
     let upstream = simulator.url().strip_prefix("http://").unwrap().to_owned();
-    tokio::spawn(relay(listener, acceptor, upstream));
+    tokio::spawn(serve_tls_relay(listener, acceptor, upstream));
     (port, certificate)
 }
 
-async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
+/// Accepts connections for `start_tls_relay`.
+async fn serve_tls_relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
         tokio::spawn(async move {
@@ -44,13 +46,14 @@ async fn relay(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
     }
 }
 
-/// An exporter that asks through the relay, believing in this certificate if in any.
-async fn behind_tls(believed: bool) -> Rig {
-    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
-    let (port, certificate) = tls_relay(&simulator, "localhost").await;
-    Rig::around(simulator, |config| {
+/// Starts an exporter that sends its API requests through a TLS relay, and configures the
+/// certificate of the relay as its CA if `trusts_relay`.
+async fn start_behind_tls(trusts_relay: bool) -> TestExporter {
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
+    let (port, certificate) = start_tls_relay(&simulator, "localhost").await;
+    TestExporter::start_for_simulator(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
-        if believed {
+        if trusts_relay {
             config.accounts[0].ca = Some(certificate.as_bytes().into());
         }
     })
@@ -58,82 +61,90 @@ async fn behind_tls(believed: bool) -> Rig {
 }
 
 #[tokio::test]
-async fn a_company_ca_is_believed_once_its_file_is_given() {
-    let rig = behind_tls(true).await;
-    let scraped = rig.scrape().await;
-    assert_eq!(scraped.up(), 1.0, "{}", scraped.text);
-    assert!(!scraped.call_samples().is_empty());
+async fn configured_ca_is_trusted() {
+    let exporter = start_behind_tls(true).await;
+    let response = exporter.scrape().await;
+    assert_eq!(response.up(), 1.0, "{}", response.text);
+    assert!(!response.call_samples().is_empty());
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
-    let rig = behind_tls(false).await;
-    let scraped = rig.scrape().await;
-    assert_eq!((scraped.status, scraped.up()), (200, 0.0));
-    assert_eq!(scraped.failures("token", "tls"), 1.0, "{}", scraped.text);
-    assert_eq!(rig.count(Operation::Token), 0, "no secret went out");
+async fn untrusted_certificate_is_tls_failure() {
+    let exporter = start_behind_tls(false).await;
+    let response = exporter.scrape().await;
+    assert_eq!((response.status, response.up()), (200, 0.0));
+    assert_eq!(response.failures("token", "tls"), 1.0, "{}", response.text);
+    assert_eq!(
+        exporter.count_requests(Operation::Token),
+        0,
+        "a secret was sent"
+    );
 }
 
-/// A relay that passes on so many bytes of what the server says, and then resets both connections.
-async fn resetting_relay(simulator: &Simulator, bytes: usize) -> u16 {
-    let listener = loopback().await;
+/// Starts a relay that forwards `bytes` bytes of the responses and then resets each connection.
+/// Returns its port.
+async fn start_resetting_relay(simulator: &Simulator, bytes: usize) -> u16 {
+    let listener = bind_loopback().await;
     let port = listener.local_addr().unwrap().port();
     let upstream = simulator.url().strip_prefix("http://").unwrap().to_owned();
     tokio::spawn(async move {
-        let left = Arc::new(AtomicUsize::new(bytes));
+        let remaining = Arc::new(AtomicUsize::new(bytes));
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass_and_reset(client, upstream.clone(), left.clone()));
+            tokio::spawn(relay_and_reset(client, upstream.clone(), remaining.clone()));
         }
     });
     port
 }
 
-async fn pass_and_reset(
+/// Relays between a client and the simulated account until `remaining` bytes of responses have been
+/// forwarded, over all connections, and then resets the client's connection.
+async fn relay_and_reset(
     mut client: TcpStream,
     upstream: String,
-    left: Arc<AtomicUsize>,
+    remaining: Arc<AtomicUsize>,
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(upstream).await?;
-    let (mut said, mut asked) = (vec![0; 512], vec![0; 4096]);
-    while left.load(Ordering::Relaxed) > 0 {
+    let (mut response, mut request) = (vec![0; 512], vec![0; 4096]);
+    while remaining.load(Ordering::Relaxed) > 0 {
         tokio::select! {
-            read = server.read(&mut said) => {
-                let passed = read?.min(left.load(Ordering::Relaxed));
-                left.fetch_sub(passed, Ordering::Relaxed);
-                client.write_all(&said[..passed]).await?;
+            read = server.read(&mut response) => {
+                let length = read?.min(remaining.load(Ordering::Relaxed));
+                remaining.fetch_sub(length, Ordering::Relaxed);
+                client.write_all(&response[..length]).await?;
             }
-            read = client.read(&mut asked) => server.write_all(&asked[..read?]).await?,
+            read = client.read(&mut request) => server.write_all(&request[..read?]).await?,
         }
     }
     client.set_zero_linger()
 }
 
 #[tokio::test]
-async fn a_connection_that_is_reset_at_any_stage_is_a_failed_connection() {
-    // Before a word, in the head of the login's answer, in its body, in the head of the list, and deep in its body.
+async fn reset_connection_is_connect_failure() {
+    // Before the login response, in its head and in its body; in the head and in the body of the
+    // call list.
     for bytes in [0, 100, 700, 1300, 2500] {
-        let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
-        let port = resetting_relay(&simulator, bytes).await;
-        let rig = Rig::around(simulator, |config| {
+        let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
+        let port = start_resetting_relay(&simulator, bytes).await;
+        let exporter = TestExporter::start_for_simulator(simulator, |config| {
             config.accounts[0].server = format!("http://127.0.0.1:{port}").parse().unwrap();
         })
         .await;
-        let scraped = rig.scrape().await;
+        let response = exporter.scrape().await;
         let failures =
-            scraped.failures("token", "connect") + scraped.failures("active_calls", "connect");
+            response.failures("token", "connect") + response.failures("active_calls", "connect");
         assert_eq!(
-            (scraped.status, scraped.up(), failures),
+            (response.status, response.up(), failures),
             (200, 0.0, 1.0),
             "after {bytes} bytes:\n{}",
-            scraped.text
+            response.text
         );
-        assert!(scraped.call_samples().is_empty());
+        assert!(response.call_samples().is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
-    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+async fn proxy_password_is_not_logged() {
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
     let proxy = simulator.url().replace("http://", "http://user:sesame@");
     let mut command = command_for_simulator(
         &simulator,
@@ -158,12 +169,12 @@ async fn a_proxy_variable_is_obeyed_and_its_password_never_told() {
     program.signal("TERM").await;
     program.wait_for_exit().await;
     assert!(!program.log.contains("sesame"), "{}", program.log);
-    assert!(program.log.contains("asked without TLS"), "{}", program.log);
+    assert!(program.log.contains("uses plain HTTP"), "{}", program.log);
 }
 
 #[tokio::test]
-async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
-    let simulator = Simulator::start(loopback().await, Scenario::normal(), 1).unwrap();
+async fn loopback_and_no_proxy_hosts_bypass_proxy() {
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env(name, "http://127.0.0.1:9");
@@ -201,18 +212,18 @@ async fn a_server_on_this_machine_and_one_in_no_proxy_are_asked_directly() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_a_failed_connection() {
-    let rig = Rig::configured(Scenario::normal(), |config| {
+async fn unresolvable_name_is_connect_failure() {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.accounts[0].server = "http://platform.ringcentral.invalid".parse().unwrap();
     })
     .await;
-    let scraped = rig.scrape().await;
-    assert_eq!((scraped.status, scraped.up()), (200, 0.0));
-    // A resolver that is silent for ten seconds makes it a time-out.
-    let failed = scraped.failures("token", "connect") + scraped.failures("token", "timeout");
+    let response = exporter.scrape().await;
+    assert_eq!((response.status, response.up()), (200, 0.0));
+    // If the resolver does not answer within 10 s, the reason is a timeout.
+    let failures = response.failures("token", "connect") + response.failures("token", "timeout");
     assert!(
-        failed == 1.0 || scraped.elapsed > Duration::from_secs(9),
+        failures == 1.0 || response.elapsed > Duration::from_secs(9),
         "{}",
-        scraped.text
+        response.text
     );
 }

@@ -1,4 +1,4 @@
-//! A scrape shows what is listed, and a hundred scrapes cost what one does.
+//! Tests that a scrape shows the listed calls, and that concurrent scrapes share a fetch.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::common::clock::ManualClock;
 use crate::common::oracle::CALL_FAMILIES;
-use crate::rig::Rig;
+use crate::harness::TestExporter;
 
-/// Limits under which every scrape may fetch.
-pub fn unlimited() -> Limits {
+/// Returns limits under which every scrape may start a fetch.
+pub fn unlimited_requests() -> Limits {
     let heavy = Limit {
         requests: 1_000_000,
         ..Limits::default().heavy
@@ -24,45 +24,45 @@ pub fn unlimited() -> Limits {
     }
 }
 
-/// Scrapes at several instants and compares all families about calls with the truth of each.
-async fn shows_the_truth(scenario: Scenario, steps: u32) {
+/// Scrapes at several instants and asserts that the call families match the listed calls.
+async fn assert_gauges_match_listing(scenario: Scenario, steps: u32) {
     let clock = ManualClock::new();
-    let rig = Rig::start(clock.attach_to(Scenario {
-        limits: unlimited(),
+    let exporter = TestExporter::start(clock.attach_to(Scenario {
+        limits: unlimited_requests(),
         ..scenario
     }))
     .await;
     for step in 0..steps {
-        let scraped = rig.scrape().await;
-        let truth = rig.truth().await;
-        assert_eq!(scraped.call_samples(), truth, "step {step}");
-        assert_eq!((scraped.status, scraped.up()), (200, 1.0));
+        let response = exporter.scrape().await;
+        let expected = exporter.expected_samples().await;
+        assert_eq!(response.call_samples(), expected, "step {step}");
+        assert_eq!((response.status, response.up()), (200, 1.0));
         assert!(
-            truth.len() > 10,
-            "hardly anything was listed, so hardly anything was tested"
+            expected.len() > 10,
+            "too few calls are listed for this test"
         );
         clock.advance(Duration::from_secs(35));
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(
-        rig.count(Operation::ActiveCalls) >= steps as usize,
-        "not every scrape fetched"
+        exporter.count_requests(Operation::ActiveCalls) >= steps as usize,
+        "a scrape did not start a fetch"
     );
     assert_eq!(
-        rig.count(Operation::Token),
+        exporter.count_requests(Operation::Token),
         1,
-        "a login for each scrape is one too many"
+        "the token must be used for all fetches"
     );
 }
 
 #[tokio::test]
-async fn every_gauge_equals_what_is_listed_and_gone_calls_are_gone() {
-    shows_the_truth(Scenario::normal(), 20).await;
+async fn gauges_match_listing() {
+    assert_gauges_match_listing(Scenario::normal(), 20).await;
 }
 
 #[tokio::test]
-async fn so_it_is_where_replies_have_neither_paging_nor_navigation() {
-    shows_the_truth(
+async fn gauges_match_listing_without_paging_fields() {
+    assert_gauges_match_listing(
         Scenario {
             envelope: Envelope::Minimal,
             ..Scenario::normal()
@@ -73,8 +73,8 @@ async fn so_it_is_where_replies_have_neither_paging_nor_navigation() {
 }
 
 #[tokio::test]
-async fn so_it_is_with_the_new_field_finished() {
-    shows_the_truth(
+async fn gauges_match_listing_with_finished_field() {
+    assert_gauges_match_listing(
         Scenario {
             finished_field: true,
             ..Scenario::normal()
@@ -85,8 +85,8 @@ async fn so_it_is_with_the_new_field_finished() {
 }
 
 #[tokio::test]
-async fn so_it_is_over_many_small_pages() {
-    shows_the_truth(
+async fn gauges_match_listing_with_small_pages() {
+    assert_gauges_match_listing(
         Scenario {
             max_per_page: 10,
             ..Scenario::normal()
@@ -97,8 +97,8 @@ async fn so_it_is_over_many_small_pages() {
 }
 
 #[tokio::test]
-async fn so_it_is_where_the_api_obeys_no_parameter() {
-    shows_the_truth(
+async fn gauges_match_listing_with_ignored_parameters() {
+    assert_gauges_match_listing(
         Scenario {
             honors_query: false,
             ..Scenario::normal()
@@ -109,23 +109,12 @@ async fn so_it_is_where_the_api_obeys_no_parameter() {
 }
 
 #[tokio::test]
-async fn so_it_is_with_ten_thousand_extensions() {
-    shows_the_truth(Scenario::huge(), 2).await;
-}
-
-fn number_of(rig: &Rig, id: u64) -> String {
-    let extensions = rig.simulator.switchboard().extensions();
-    extensions
-        .iter()
-        .find(|extension| extension.id == id)
-        .unwrap()
-        .number
-        .clone()
-        .unwrap()
+async fn gauges_match_listing_with_10000_extensions() {
+    assert_gauges_match_listing(Scenario::huge(), 2).await;
 }
 
 #[tokio::test]
-async fn at_level_extension_the_calls_of_one_user_are_shown() {
+async fn level_extension_shows_calls_of_one_user() {
     let clock = ManualClock::new();
     let busy = Scenario {
         extensions: 20,
@@ -134,195 +123,189 @@ async fn at_level_extension_the_calls_of_one_user_are_shown() {
         ..Scenario::normal()
     };
     let scenario = clock.attach_to(Scenario {
-        limits: unlimited(),
+        limits: unlimited_requests(),
         ..busy
     });
-    let rig = Rig::configured(scenario, |config| {
+    let exporter = TestExporter::start_with(scenario, |config| {
         config.accounts[0].level = Level::Extension
     })
     .await;
-    let own = format!(
-        "extension=\"{}\"",
-        number_of(&rig, rig.simulator.owner_id())
-    );
-    let mut seen = 0;
+    let owner_id = exporter.simulator.owner_id().to_string();
+    let owner_number = &exporter.extension_numbers()[&owner_id];
+    let owner_label = format!("extension=\"{owner_number}\"");
+    let mut compared = 0;
     for _ in 0..20 {
-        let scraped = rig.scrape().await;
-        let mut truth = rig.truth().await;
-        truth.retain(|series, _| series.contains(&own));
-        let mut shown = scraped.call_samples();
+        let response = exporter.scrape().await;
+        let mut expected = exporter.expected_samples().await;
+        expected.retain(|series, _| series.contains(&owner_label));
+        let mut shown = response.call_samples();
         shown.retain(|series, _| series.contains("extension=\""));
-        seen += truth.len();
-        assert_eq!(shown, truth);
+        compared += expected.len();
+        assert_eq!(shown, expected);
         clock.advance(Duration::from_secs(60));
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert!(seen > 0, "the user had no call, so nothing was tested");
+    assert!(compared > 0, "the user had no call to compare");
     assert!(
-        rig.requests(Operation::ActiveCalls)
+        exporter
+            .requests(Operation::ActiveCalls)
             .iter()
             .all(|entry| entry.target.contains("/extension/~/"))
     );
 }
 
 #[tokio::test]
-async fn without_the_label_extension_the_counts_add_up() {
+async fn disabled_extension_label_keeps_totals() {
     let clock = ManualClock::new();
-    let rig = Rig::configured(clock.attach_to(Scenario::normal()), |config| {
+    let exporter = TestExporter::start_with(clock.attach_to(Scenario::normal()), |config| {
         config.settings.metrics.extension_label = ExtensionLabel::Off;
     })
     .await;
-    let scraped = rig.scrape().await;
-    let is_records = |series: &&String| series.starts_with("ringcentral_active_calls{");
-    assert!(!scraped.text.contains("extension=\""));
-    let total: f64 = scraped
-        .samples()
-        .iter()
-        .filter(|(series, _)| is_records(series))
-        .map(|(_, count)| count)
-        .sum();
-    let listed = rig.simulator.listed_at(rig.simulator.now());
-    assert_eq!(
-        total,
-        listed.iter().filter(|record| record.kind != "Fax").count() as f64
-    );
+    let response = exporter.scrape().await;
+    assert!(!response.text.contains("extension=\""));
+    let mut samples = response.samples();
+    samples.retain(|series, _| series.starts_with("ringcentral_active_calls{"));
+    let mut listed = exporter.simulator.listed_at(exporter.simulator.now());
+    listed.retain(|record| record.kind != "Fax");
+    assert_eq!(samples.values().sum::<f64>(), listed.len() as f64);
 }
 
 #[tokio::test]
-async fn two_hundred_scrapers_cost_one_fetch_and_get_the_same() {
+async fn concurrent_scrapes_share_one_fetch() {
     let latency = Duration::from_millis(300);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let scrapes: Vec<_> = (0..200)
-        .map(|_| {
-            let request = rig.http.get(format!("{}/metrics", rig.url)).send();
-            tokio::spawn(async move { request.await.unwrap().text().await.unwrap() })
-        })
-        .collect();
-    let mut families = Vec::new();
+    let mut scrapes = Vec::new();
+    for _ in 0..200 {
+        let request = exporter
+            .http
+            .get(format!("{}/metrics", exporter.url))
+            .send();
+        scrapes.push(tokio::spawn(async move {
+            request.await.unwrap().text().await.unwrap()
+        }));
+    }
+    let is_call_sample = |line: &&str| CALL_FAMILIES.iter().any(|family| line.starts_with(family));
+    let mut responses = Vec::new();
     for scrape in scrapes {
         let text = scrape.await.unwrap();
-        families.push(
-            text.lines()
-                .filter(|line| line.contains("call"))
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        );
+        let lines: Vec<_> = text
+            .lines()
+            .filter(is_call_sample)
+            .map(str::to_owned)
+            .collect();
+        responses.push(lines);
     }
-    let is_about_calls = |line: &str| CALL_FAMILIES.iter().any(|family| line.starts_with(family));
-    families
-        .iter_mut()
-        .for_each(|lines| lines.retain(|line| is_about_calls(line)));
-    assert!(families[0].len() > 10);
-    assert!(families.iter().all(|lines| *lines == families[0]));
+    assert!(responses[0].len() > 10);
+    assert!(responses.iter().all(|lines| *lines == responses[0]));
     assert_eq!(
         (
-            rig.count(Operation::Token),
-            rig.count(Operation::ActiveCalls)
+            exporter.count_requests(Operation::Token),
+            exporter.count_requests(Operation::ActiveCalls)
         ),
         (1, 1)
     );
 }
 
 #[tokio::test]
-async fn a_scraper_that_leaves_does_not_stop_the_fetch() {
+async fn disconnected_scraper_does_not_stop_fetch() {
     let latency = Duration::from_millis(400);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let leaving = rig
+    let disconnected = exporter
         .http
-        .get(format!("{}/metrics", rig.url))
+        .get(format!("{}/metrics", exporter.url))
         .timeout(Duration::from_millis(100))
         .send()
         .await;
-    assert!(leaving.unwrap_err().is_timeout());
-    assert_eq!(rig.scrape().await.up(), 1.0);
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+    assert!(disconnected.unwrap_err().is_timeout());
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
-async fn at_its_deadline_a_scrape_is_answered_and_the_fetch_goes_on() {
+async fn scrape_deadline_does_not_stop_fetch() {
     let latency = Duration::from_millis(600);
-    let rig = Rig::start(Scenario {
+    let exporter = TestExporter::start(Scenario {
         latency,
         ..Scenario::normal()
     })
     .await;
-    let early = rig.scrape_within("1").await;
+    let early = exporter.scrape_with_timeout("1").await;
     assert_eq!(
         (early.status, early.up()),
         (200, 0.0),
-        "login and page take 1.2 s"
+        "login and page take 1.2 s, so nothing is fetched at the deadline"
     );
     assert!(
         early.elapsed < Duration::from_secs(1),
-        "Prometheus would have given up: {:?}",
+        "the scrape timed out: {:?}",
         early.elapsed
     );
     assert!(
         early.call_samples().is_empty(),
-        "nothing is known yet, and zero would be a lie"
+        "the call families must be absent before the first fetch"
     );
-    let late = rig.scrape().await;
+    let late = exporter.scrape().await;
     assert_eq!(late.up(), 1.0);
-    assert_eq!(rig.count(Operation::ActiveCalls), 1);
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
 #[tokio::test]
-async fn what_is_known_of_account_and_api_is_always_there() {
-    let rig = Rig::configured(Scenario::normal(), |config| {
+async fn account_and_api_metrics_are_always_present() {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.accounts[0].concurrent_calls_limit = Some(50)
     })
     .await;
-    let scraped = rig.scrape().await;
-    let (id, server) = (rig.simulator.account_id(), rig.simulator.url());
+    let response = exporter.scrape().await;
+    let (id, server) = (exporter.simulator.account_id(), exporter.simulator.url());
     let labels = format!(
         "{{account=\"default\",account_id=\"{id}\",level=\"account\",server=\"{server}\"}}"
     );
     assert_eq!(
-        scraped.value(&format!("ringcentral_account_info{labels}")),
+        response.value(&format!("ringcentral_account_info{labels}")),
         1.0
     );
     assert_eq!(
-        scraped.value("ringcentral_concurrent_calls_limit{account=\"default\"}"),
+        response.value("ringcentral_concurrent_calls_limit{account=\"default\"}"),
         50.0
     );
     assert_eq!(
-        scraped.value("ringcentral_fetch_pages{account=\"default\"}"),
+        response.value("ringcentral_fetch_pages{account=\"default\"}"),
         1.0
     );
     let heavy = "{account=\"default\",group=\"heavy\"}";
     assert_eq!(
-        scraped.value(&format!("ringcentral_api_rate_limit_requests{heavy}")),
+        response.value(&format!("ringcentral_api_rate_limit_requests{heavy}")),
         10.0
     );
     assert_eq!(
-        scraped.value(&format!("ringcentral_api_rate_limit_remaining{heavy}")),
+        response.value(&format!("ringcentral_api_rate_limit_remaining{heavy}")),
         9.0
     );
     assert_eq!(
-        scraped.value(&format!("ringcentral_api_rate_limit_window_seconds{heavy}")),
+        response.value(&format!("ringcentral_api_rate_limit_window_seconds{heavy}")),
         60.0
     );
-    let now = rig.simulator.now() as f64 / 1000.0;
+    let now = exporter.simulator.now() as f64 / 1000.0;
     let token =
-        scraped.value("ringcentral_auth_token_expiry_timestamp_seconds{account=\"default\"}");
-    assert!((token - now - 3600.0).abs() < 5.0, "{token} against {now}");
-    let jwt = scraped.value("ringcentral_auth_jwt_expiry_timestamp_seconds{account=\"default\"}");
+        response.value("ringcentral_auth_token_expiry_timestamp_seconds{account=\"default\"}");
+    assert!((token - now - 3600.0).abs() < 5.0, "{token}, now {now}");
+    let jwt = response.value("ringcentral_auth_jwt_expiry_timestamp_seconds{account=\"default\"}");
     assert!(
         (jwt - now - 30.0 * 86_400.0).abs() < 5.0,
-        "{jwt} against {now}"
+        "{jwt}, now {now}"
     );
     for operation in ["token", "active_calls", "extensions", "revoke"] {
-        assert_eq!(scraped.blocked_until(operation), 0.0);
-        assert_eq!(scraped.failures(operation, "timeout"), 0.0);
+        assert_eq!(response.blocked_until(operation), 0.0);
+        assert_eq!(response.failures(operation, "timeout"), 0.0);
     }
-    assert!(scraped.value("process_resident_memory_bytes") > 1e6);
-    assert!(scraped.value("process_cpu_seconds_total") >= 0.0);
+    assert!(response.value("process_resident_memory_bytes") > 1e6);
+    assert!(response.value("process_cpu_seconds_total") >= 0.0);
 }

@@ -15,9 +15,9 @@
 mod browser;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../exporter/harness.rs"]
+#[allow(dead_code, reason = "the test program `exporter` uses the rest")]
+mod harness;
 mod html_checks;
 mod narrow_viewport;
-#[path = "../exporter/rig.rs"]
-#[allow(dead_code, reason = "the test program `exporter` uses the rest")]
-mod rig;
 mod states;

@@ -9,12 +9,12 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::browser::{render, take_screenshots};
+use crate::harness::{TestExporter, bind_loopback};
 use crate::html_checks::assert_valid;
-use crate::rig::{Rig, loopback};
 
 /// Starts an exporter with 50 accounts of one simulated company. Five of them have an invalid
 /// secret, one has the longest possible name.
-async fn start_with_fifty_accounts() -> Rig {
+async fn start_with_fifty_accounts() -> TestExporter {
     let many = Limit {
         requests: 1000,
         ..Limits::default().auth
@@ -30,7 +30,7 @@ async fn start_with_fifty_accounts() -> Rig {
         max_sessions: 100,
         ..Scenario::normal()
     };
-    Rig::configured(scenario, |config: &mut Config| {
+    TestExporter::start_with(scenario, |config: &mut Config| {
         let first = config.accounts[0].clone();
         config.accounts = (0..50)
             .map(|number| numbered_account(&first, number))
@@ -89,7 +89,7 @@ async fn serve(header: &str, html: &str) -> String {
     let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {length}\r\n\r\n{html}"
     );
-    let listener = loopback().await;
+    let listener = bind_loopback().await;
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -154,7 +154,7 @@ fn overview(dom: &str) -> &str {
 
 #[tokio::test]
 async fn failing_account_fits_narrow_viewport() {
-    let rig = Rig::start(Scenario {
+    let rig = TestExporter::start(Scenario {
         admin: false,
         read_accounts: false,
         ..Scenario::normal()

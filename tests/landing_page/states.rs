@@ -7,11 +7,11 @@ use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
 use crate::browser::{render, take_screenshots};
+use crate::harness::TestExporter;
 use crate::html_checks::assert_valid;
-use crate::rig::Rig;
 
 /// Asserts that the page is valid, contains these texts and no secret, and saves screenshots.
-async fn assert_page_shows(rig: &Rig, name: &str, words: &[&str]) {
+async fn assert_page_shows(rig: &TestExporter, name: &str, words: &[&str]) {
     let url = format!("{}/", rig.url);
     let page = render(&url, 1200).await;
     assert_valid(&page, &rig.url);
@@ -30,7 +30,7 @@ async fn assert_page_shows(rig: &Rig, name: &str, words: &[&str]) {
 
 #[tokio::test]
 async fn ok_state_is_shown() {
-    let rig = Rig::start(Scenario::normal()).await;
+    let rig = TestExporter::start(Scenario::normal()).await;
     rig.scrape().await;
     let words = [
         "1 account: ok.",
@@ -46,7 +46,7 @@ async fn ok_state_is_shown() {
     ];
     assert_page_shows(&rig, "fine", &words).await;
     assert_eq!(
-        rig.count(Operation::ActiveCalls),
+        rig.count_requests(Operation::ActiveCalls),
         1,
         "the page must not start a fetch"
     );
@@ -54,7 +54,7 @@ async fn ok_state_is_shown() {
 
 #[tokio::test]
 async fn pending_state_is_shown() {
-    let rig = Rig::start(Scenario::normal()).await;
+    let rig = TestExporter::start(Scenario::normal()).await;
     let words = [
         "1 account: pending.",
         "the first scrape starts a fetch",
@@ -70,7 +70,7 @@ async fn pending_state_is_shown() {
 
 #[tokio::test]
 async fn failing_state_is_shown() {
-    let rig = Rig::configured(
+    let rig = TestExporter::start_with(
         Scenario {
             admin: false,
             ..Scenario::normal()
@@ -95,7 +95,7 @@ async fn failing_state_is_shown() {
 
 #[tokio::test]
 async fn blocked_state_is_shown() {
-    let rig = Rig::start(Scenario::normal()).await;
+    let rig = TestExporter::start(Scenario::normal()).await;
     rig.scrape().await;
     let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
     rig.simulator
@@ -114,7 +114,7 @@ async fn blocked_state_is_shown() {
 
 #[tokio::test]
 async fn stale_state_is_shown() {
-    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+    let rig = TestExporter::start_with(Scenario::normal(), |config: &mut Config| {
         config.settings.scrape.max_age = Duration::from_secs(1);
     })
     .await;
@@ -138,7 +138,7 @@ async fn stale_state_is_shown() {
 async fn failed_reload_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let jwt = folder.path().join("jwt");
-    let rig = Rig::configured(Scenario::normal(), |config: &mut Config| {
+    let rig = TestExporter::start_with(Scenario::normal(), |config: &mut Config| {
         config.settings.web.enable_lifecycle = true;
         config.accounts[0].jwt = SecretSource::File(jwt.clone());
     })
@@ -170,7 +170,7 @@ async fn failed_reload_is_shown() {
 
 #[tokio::test]
 async fn unread_extension_list_is_shown() {
-    let rig = Rig::start(Scenario {
+    let rig = TestExporter::start(Scenario {
         read_accounts: false,
         ..Scenario::normal()
     })

@@ -1,7 +1,7 @@
-//! A real Prometheus scrapes the exporter, and keeps what the exporter should have shown.
+//! A real Prometheus server scrapes the exporter, and its database is compared with the simulator.
 //!
-//! Needs `prometheus` and `promtool` on the path; `make test` sees to them. Takes about three minutes of the clock,
-//! since the API's limit is counted in minutes.
+//! Needs `prometheus` and `promtool` on the path, which `make test` installs. Takes about three
+//! minutes, because the limit of the API is counted in minutes.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -14,7 +14,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod counted;
+mod counters;
 mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,26 +28,42 @@ use common::prometheus::PrometheusServer;
 use serde_json::Value;
 use tokio::time::sleep;
 
-/// The requests that a simulated account has seen.
+/// Returns the journal of the simulator.
 async fn journal(simulator: &str) -> Vec<Value> {
     serde_json::from_str(&common::get(&format!("{simulator}/simulator/journal")).await).unwrap()
 }
 
-/// The list that the account answered to the fetch of this snapshot.
-async fn listed_for(simulator: &str, journal: &[Value], taken: f64) -> Vec<Value> {
-    let arrived = |entry: &Value| entry["arrived_ms"].as_f64().unwrap() / 1000.0;
-    let fetches = journal
+fn list_requests(journal: &[Value]) -> Vec<&Value> {
+    journal
         .iter()
-        .filter(|entry| entry["operation"] == "active_calls");
-    let fetch = fetches
+        .filter(|entry| entry["operation"] == "active_calls")
+        .collect()
+}
+
+/// Returns the list that the simulator sent to the fetch of this snapshot.
+async fn list_of_snapshot(simulator: &str, journal: &[Value], snapshot_seconds: f64) -> Vec<Value> {
+    let is_request_of_snapshot = |entry: &&Value| {
+        let arrived_seconds = entry["arrived_ms"].as_f64().unwrap() / 1000.0;
+        (-0.002..1.0).contains(&(arrived_seconds - snapshot_seconds))
+    };
+    let request = list_requests(journal)
         .into_iter()
-        .find(|entry| (-0.002..1.0).contains(&(arrived(entry) - taken)))
+        .find(is_request_of_snapshot)
         .unwrap();
-    oracle::fetch_listed(simulator, fetch["listed_at_ms"].as_i64().unwrap()).await
+    oracle::fetch_listed(simulator, request["listed_at_ms"].as_i64().unwrap()).await
+}
+
+/// Returns the samples of all call families that Prometheus stored at this time.
+async fn stored_samples(prometheus: &PrometheusServer, time: f64) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    for family in CALL_FAMILIES {
+        samples.extend(prometheus.values_at(family, time).await);
+    }
+    samples
 }
 
 #[tokio::test]
-async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
+async fn stored_samples_equal_lists_of_the_demo() {
     let (_demo, url, variables) = demo::start(&[]).await;
     let simulator = &variables["RC_SERVER_URL"];
     let prometheus = PrometheusServer::start(&[&url], Duration::from_secs(5)).await;
@@ -62,51 +78,43 @@ async fn a_minute_of_the_demo_is_kept_exactly_as_it_was_listed() {
         .samples_with_times("ringcentral_snapshot_timestamp_seconds")
         .await;
     assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
-    let mut ever = BTreeSet::new();
-    for (at, taken) in &scrapes {
-        let truth = oracle::samples_for(
-            "default",
-            &listed_for(simulator, &journal, *taken).await,
-            &numbers,
+    let mut all_series = BTreeSet::new();
+    let mut last_series = BTreeSet::new();
+    for (scraped_at, snapshot_at) in &scrapes {
+        let list = list_of_snapshot(simulator, &journal, *snapshot_at).await;
+        let expected = oracle::samples_for("default", &list, &numbers);
+        let stored = stored_samples(&prometheus, *scraped_at).await;
+        assert_eq!(
+            stored, expected,
+            "scraped at {scraped_at}, fetched at {snapshot_at}"
         );
-        let mut kept = BTreeMap::new();
-        for family in CALL_FAMILIES {
-            kept.extend(prometheus.values_at(family, *at).await);
-        }
-        assert_eq!(kept, truth, "scraped at {at}, fetched at {taken}");
-        ever.extend(kept.into_keys());
-    }
-    let (last, _) = scrapes.last().unwrap();
-    let mut left = BTreeSet::new();
-    for family in CALL_FAMILIES {
-        left.extend(prometheus.values_at(family, *last).await.into_keys());
+        last_series = stored.into_keys().collect();
+        all_series.extend(last_series.clone());
     }
     assert!(
-        left.len() < ever.len(),
-        "calls went, and so did their series"
+        last_series.len() < all_series.len(),
+        "the series of ended calls must end"
     );
     let snapshots: BTreeSet<_> = scrapes
         .iter()
-        .map(|(_, taken)| (taken * 1000.0) as i64)
+        .map(|(_, snapshot_at)| (snapshot_at * 1000.0) as i64)
         .collect();
     assert!(
         (6..=8).contains(&snapshots.len()),
         "every second scrape at 5 s may fetch: {snapshots:?}"
     );
-    promtool_is_silent(&common::get(&format!("{url}/metrics")).await);
+    assert_promtool_accepts(&common::get(&format!("{url}/metrics")).await);
 }
 
-/// `promtool check metrics` prints what it dislikes and ends with an error.
-fn promtool_is_silent(exposition: &str) {
-    let mut command = Command::new("promtool");
-    command
+/// Asserts that `promtool check metrics` succeeds without a warning.
+fn assert_promtool_accepts(exposition: &str) {
+    let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut promtool = command
+        .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool is installed: `make tools` does it");
+        .expect("promtool is not installed: run `make tools`");
     promtool
         .stdin
         .take()
@@ -114,14 +122,14 @@ fn promtool_is_silent(exposition: &str) {
         .write_all(exposition.as_bytes())
         .unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && text.is_empty(), "{text}");
 }
 
 #[tokio::test]
-async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
+async fn two_servers_at_5_s_cause_no_429() {
     let (_demo, url, variables) = demo::start(&["--demo.seed", "2"]).await;
-    let pair = [
+    let servers = [
         PrometheusServer::start(&[&url], Duration::from_secs(5)).await,
         PrometheusServer::start(&[&url], Duration::from_secs(5)).await,
     ];
@@ -131,20 +139,16 @@ async fn a_pair_of_servers_at_five_seconds_causes_no_429_in_three_minutes() {
         journal.iter().all(|entry| entry["status"] == 200),
         "{journal:?}"
     );
-    let fetches: Vec<_> = journal
-        .iter()
-        .filter(|entry| entry["operation"] == "active_calls")
-        .collect();
+    let fetches = list_requests(&journal).len();
     assert!(
-        (17..=25).contains(&fetches.len()),
-        "{} fetches: at most one every 7.5 s, at least one every 10",
-        fetches.len()
+        (17..=25).contains(&fetches),
+        "{fetches} fetches, expected one every 7.5 s to 10 s"
     );
-    for server in &pair {
-        let ups = server.samples_with_times("ringcentral_up").await;
+    for server in &servers {
+        let samples = server.samples_with_times("ringcentral_up").await;
         assert!(
-            ups.len() >= 34 && ups.iter().all(|(_, up)| *up == 1.0),
-            "{ups:?}"
+            samples.len() >= 34 && samples.iter().all(|(_, up)| *up == 1.0),
+            "{samples:?}"
         );
     }
 }

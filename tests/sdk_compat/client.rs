@@ -1,4 +1,4 @@
-//! The clients: programs of another language that RingCentral's own library serves.
+//! Client programs in other languages, built on RingCentral's SDKs.
 
 use std::env;
 use std::fs;
@@ -13,9 +13,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Far more than any scene takes.
-const PATIENCE: Duration = Duration::from_secs(50);
+/// Far more than any scenario takes.
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(50);
 
+/// The language of a client.
 #[derive(Clone, Copy, Debug)]
 pub enum Language {
     JavaScript,
@@ -23,42 +24,43 @@ pub enum Language {
 }
 
 impl Language {
-    /// Plays a scene at an account and gives what the client saw; `pause` is called when it waits for something.
-    pub async fn play(self, scene: &str, account: &Simulator, pause: impl Fn()) -> Value {
-        let mut child = self.spawn(scene, account);
+    /// Runs a scenario against an account and returns the results of the client. Calls `on_wait`
+    /// when the client waits for the test.
+    pub async fn run(self, scenario: &str, account: &Simulator, on_wait: impl Fn()) -> Value {
+        let mut child = self.spawn(scenario, account);
         let mut stderr = child.stderr.take().unwrap();
-        let mut complaint = String::new();
-        let both = async {
+        let mut errors = String::new();
+        let output = async {
             tokio::join!(
-                converse(&mut child, pause),
-                stderr.read_to_string(&mut complaint)
+                read_output(&mut child, on_wait),
+                stderr.read_to_string(&mut errors)
             )
         };
-        let ended = timeout(PATIENCE, both).await;
-        let (said, _) = ended
-            .unwrap_or_else(|_| panic!("{self:?} does not come to an end of {scene}: {complaint}"));
+        let Ok((lines, _)) = timeout(SCENARIO_TIMEOUT, output).await else {
+            panic!("{self:?} client timed out in scenario {scenario}: {errors}");
+        };
         let status = child.wait().await.unwrap();
         assert!(
             status.success(),
-            "{self:?} fails at {scene}: {status}\n{}\n{complaint}",
-            said.join("\n")
+            "{self:?} client failed in scenario {scenario}: {status}\n{}\n{errors}",
+            lines.join("\n")
         );
-        serde_json::from_str(said.last().expect("it says what it saw")).unwrap()
+        serde_json::from_str(lines.last().expect("the client prints its results")).unwrap()
     }
 
-    fn spawn(self, scene: &str, account: &Simulator) -> Child {
-        self.insist_on_libraries();
+    fn spawn(self, scenario: &str, account: &Simulator) -> Child {
+        self.assert_sdk_installed();
         let program = match self {
             Language::JavaScript => PathBuf::from("node"),
-            Language::Python => self.installed().join("bin/python"),
+            Language::Python => self.install_dir().join("bin/python"),
         };
         let mut command = Command::new(&program);
         command
-            .arg(self.sources().join(self.script()))
-            .arg(scene)
+            .arg(self.source_dir().join(self.script()))
+            .arg(scenario)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .env("NODE_PATH", self.installed().join("node_modules"))
+            .env("NODE_PATH", self.install_dir().join("node_modules"))
             .env("RC_SERVER_URL", account.url())
             .env("RC_CLIENT_ID", account.client_id())
             .env("RC_CLIENT_SECRET", account.client_secret())
@@ -69,37 +71,36 @@ impl Language {
             .kill_on_drop(true);
         command.spawn().unwrap_or_else(|error| match error.kind() {
             ErrorKind::NotFound => {
-                panic!("{} is missing: `make tools` installs it", program.display())
+                panic!("{} is not installed: run `make tools`", program.display())
             }
-            _ => panic!("{} cannot be run: {error}", program.display()),
+            _ => panic!("cannot run {}: {error}", program.display()),
         })
     }
 
-    /// Libraries that are missing, or of other versions than are asked for, would prove nothing.
-    fn insist_on_libraries(self) {
-        let asked_for = fs::read(self.sources().join(self.versions())).unwrap();
-        let installed = fs::read(self.installed().join("installed"));
-        let agrees = installed.is_ok_and(|installed| installed == asked_for);
+    /// Asserts that the SDK is installed in the locked version.
+    fn assert_sdk_installed(self) {
+        let locked = fs::read(self.source_dir().join(self.lock_file())).unwrap();
+        let installed = fs::read(self.install_dir().join("installed"));
         assert!(
-            agrees,
-            "RingCentral's library for {self:?} is not installed as asked for: `make sdk-compat` does it"
+            installed.is_ok_and(|installed| installed == locked),
+            "the SDK for {self:?} is not installed in the locked version: run `make sdk-compat`"
         );
     }
 
-    fn sources(self) -> PathBuf {
+    fn source_dir(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/sdk_compat")
-            .join(self.directory())
+            .join(self.dir_name())
     }
 
-    /// Where the Makefile puts the libraries, and beside them the list of their versions.
-    fn installed(self) -> PathBuf {
+    /// Returns the folder in which the Makefile installs the SDK, with a copy of the lock file.
+    fn install_dir(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(".cache/sdk-compat")
-            .join(self.directory())
+            .join(self.dir_name())
     }
 
-    fn directory(self) -> &'static str {
+    fn dir_name(self) -> &'static str {
         match self {
             Language::JavaScript => "javascript",
             Language::Python => "python",
@@ -113,7 +114,7 @@ impl Language {
         }
     }
 
-    fn versions(self) -> &'static str {
+    fn lock_file(self) -> &'static str {
         match self {
             Language::JavaScript => "package-lock.json",
             Language::Python => "requirements.txt",
@@ -121,17 +122,18 @@ impl Language {
     }
 }
 
-/// Reads what a client says to its end. At `waiting` it is kept waiting for `pause`.
-async fn converse(child: &mut Child, pause: impl Fn()) -> Vec<String> {
+/// Reads the output of a client to its end. At the line `waiting`, calls `on_wait` and lets the
+/// client continue.
+async fn read_output(child: &mut Child, on_wait: impl Fn()) -> Vec<String> {
     let mut stdin = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut said = Vec::new();
-    while let Some(line) = lines.next_line().await.unwrap() {
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    while let Some(line) = stdout.next_line().await.unwrap() {
         if line == "waiting" {
-            pause();
-            stdin.write_all(b"go on\n").await.unwrap();
+            on_wait();
+            stdin.write_all(b"continue\n").await.unwrap();
         }
-        said.push(line);
+        lines.push(line);
     }
-    said
+    lines
 }

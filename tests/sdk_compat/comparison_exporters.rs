@@ -1,4 +1,4 @@
-//! The exporters that this one is compared with, in `benches/comparison`: a comparison is worth what they are.
+//! The exporters of `benches/comparison`, which must be correct for the comparison to be fair.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::common::http;
-use crate::harness::{self, Rig, visit};
+use crate::harness::{TestAccount, start_simulator, summary};
 use crate::parsed_metrics::Shown;
 use crate::program::{Program, is_up};
 
-/// All of several pages, and calls of each kind.
-pub async fn shows_what_is_listed(peer: Program) {
+/// Asserts that the exporter shows the calls of all pages.
+pub async fn assert_shows_listed_calls(program: Program) {
     let heavy = Limit::per_minute(1_000);
     let limits = Limits {
         heavy,
         ..Limits::default()
     };
-    let rig = Rig::start(Scenario {
+    let account = TestAccount::start(Scenario {
         calls_per_minute: 40.0,
         max_per_page: 20,
         limits,
@@ -26,32 +26,35 @@ pub async fn shows_what_is_listed(peer: Program) {
     })
     .await;
 
-    let text = peer.start(&rig.simulator).first_scrape(&http()).await;
+    let text = program
+        .start(&account.simulator)
+        .first_scrape(&http())
+        .await;
 
-    let listed = rig.simulator.listed_at(rig.simulator.now());
-    assert!(listed.len() > 20, "more than a page");
+    let listed = account.simulator.listed_at(account.simulator.now());
+    assert!(listed.len() > 20, "the list must have several pages");
     assert_eq!(Shown::of_text(&text), Some(Shown::of_list(&listed)));
 }
 
-/// Refused, it shows no calls, asks nothing as long as it was told to, and goes on.
-pub async fn waits_out_a_penalty(peer: Program) {
-    let penalty = Duration::from_millis(1_500);
+/// Asserts that the exporter shows no calls and sends no request during a penalty, and recovers
+/// after it.
+pub async fn assert_waits_out_penalty(program: Program) {
     let heavy = Limit {
         requests: 1,
         window: Duration::from_secs(600),
         kind: Window::Sliding,
-        penalty,
+        penalty: Duration::from_millis(1_500),
     };
     let limits = Limits {
         heavy,
         ..Limits::default()
     };
-    let account = harness::start(Scenario {
+    let account = start_simulator(Scenario {
         limits,
         ..Scenario::normal()
     })
     .await;
-    let (exporter, http) = (peer.start(&account), http());
+    let (exporter, http) = (program.start(&account), http());
     exporter.first_scrape(&http).await;
 
     for _ in 0..3 {
@@ -60,12 +63,14 @@ pub async fn waits_out_a_penalty(peer: Program) {
     }
     exporter.first_scrape(&http).await;
 
-    let calls = [200, 429, 200].map(|status| (Operation::ActiveCalls, status));
     let journal = account.journal();
-    assert_eq!(
-        visit(&journal),
-        [&[(Operation::Token, 200)], &calls[..]].concat()
-    );
+    let expected = [
+        (Operation::Token, 200),
+        (Operation::ActiveCalls, 200),
+        (Operation::ActiveCalls, 429),
+        (Operation::ActiveCalls, 200),
+    ];
+    assert_eq!(summary(&journal), expected);
     assert!(
         journal.iter().all(|entry| !entry.in_penalty),
         "{journal:#?}"

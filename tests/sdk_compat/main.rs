@@ -1,9 +1,10 @@
-//! RingCentral's own clients against the simulated account: what it says must be the API's dialect, and not one that
-//! only this exporter understands.
+//! RingCentral's own SDKs against the simulator: its responses must be those of the API, and not a
+//! dialect that only this exporter accepts.
 //!
-//! The clients are programs in `javascript/` and `python/`, written as RingCentral's guide shows. They play a scene and
-//! tell what they saw; whether that was right is decided here, by the account's own records. So are the exporters of
-//! `benches/comparison`, which are built on the same libraries. `make sdk-compat` installs what they need.
+//! The clients in `javascript/` and `python/` follow RingCentral's guide. They run a scenario and
+//! print their results, which are compared with the records of the simulator. The exporters of
+//! `benches/comparison` use the same SDKs and are tested in the same way. `make sdk-compat`
+//! installs the SDKs.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,10 +19,10 @@ mod client;
 mod common;
 mod comparison_exporters;
 mod harness;
-#[allow(dead_code, reason = "the comparison uses the rest")]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../benches/comparison/parsed_metrics.rs"]
 mod parsed_metrics;
-#[allow(dead_code, reason = "the comparison uses the rest")]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../benches/comparison/program.rs"]
 mod program;
 mod scenarios;
@@ -31,50 +32,50 @@ use program::{JAVASCRIPT, PYTHON};
 
 #[tokio::test]
 async fn javascript_reads_every_page() {
-    scenarios::every_page(JavaScript).await;
+    scenarios::assert_reads_every_page(JavaScript).await;
 }
 
 #[tokio::test]
 async fn python_reads_every_page() {
-    scenarios::every_page(Python).await;
+    scenarios::assert_reads_every_page(Python).await;
 }
 
 #[tokio::test]
-async fn javascript_is_told_to_wait_and_goes_on() {
-    scenarios::one_too_many(JavaScript).await;
+async fn javascript_waits_for_retry_after() {
+    scenarios::assert_waits_for_retry_after(JavaScript).await;
 }
 
 #[tokio::test]
-async fn python_is_told_to_wait_and_goes_on() {
-    scenarios::one_too_many(Python).await;
+async fn python_waits_for_retry_after() {
+    scenarios::assert_waits_for_retry_after(Python).await;
 }
 
 #[tokio::test]
-async fn javascript_logs_in_again_when_the_token_has_expired() {
-    scenarios::an_expired_token(JavaScript).await;
+async fn javascript_logs_in_after_token_expiry() {
+    scenarios::assert_logs_in_after_token_expiry(JavaScript).await;
 }
 
 #[tokio::test]
-async fn python_logs_in_again_when_the_token_has_expired() {
-    scenarios::an_expired_token(Python).await;
+async fn python_logs_in_after_token_expiry() {
+    scenarios::assert_logs_in_after_token_expiry(Python).await;
 }
 
 #[tokio::test]
-async fn the_javascript_peer_shows_what_is_listed() {
-    comparison_exporters::shows_what_is_listed(JAVASCRIPT).await;
+async fn javascript_exporter_shows_listed_calls() {
+    comparison_exporters::assert_shows_listed_calls(JAVASCRIPT).await;
 }
 
 #[tokio::test]
-async fn the_python_peer_shows_what_is_listed() {
-    comparison_exporters::shows_what_is_listed(PYTHON).await;
+async fn python_exporter_shows_listed_calls() {
+    comparison_exporters::assert_shows_listed_calls(PYTHON).await;
 }
 
 #[tokio::test]
-async fn the_javascript_peer_waits_out_a_penalty() {
-    comparison_exporters::waits_out_a_penalty(JAVASCRIPT).await;
+async fn javascript_exporter_waits_out_penalty() {
+    comparison_exporters::assert_waits_out_penalty(JAVASCRIPT).await;
 }
 
 #[tokio::test]
-async fn the_python_peer_waits_out_a_penalty() {
-    comparison_exporters::waits_out_a_penalty(PYTHON).await;
+async fn python_exporter_waits_out_penalty() {
+    comparison_exporters::assert_waits_out_penalty(PYTHON).await;
 }

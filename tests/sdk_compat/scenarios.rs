@@ -1,4 +1,4 @@
-//! What a client must have seen, and what the account must have seen of it, in any language.
+//! Scenarios for the clients: the expected results of the client and the expected requests.
 
 use std::time::Duration;
 
@@ -9,42 +9,44 @@ use serde_json::{Value, json};
 
 use crate::client::Language;
 use crate::common::oracle;
-use crate::harness::{self, Rig, visit};
+use crate::harness::{TestAccount, start_simulator, summary};
 
 const PER_PAGE: usize = 5;
 const HOUR: i64 = 3_600;
 
-/// Account level, extension level and the extensions: each page is asked for once, and together they are the truth.
-pub async fn every_page(language: Language) {
-    let rig = busy_company().await;
-    let account = &rig.simulator;
+/// Asserts that a client reads each page of the account's calls, its own calls and the extensions
+/// once.
+pub async fn assert_reads_every_page(language: Language) {
+    let test_account = busy_account().await;
+    let account = &test_account.simulator;
 
-    let seen = language
-        .play("lists", account, || unreachable!("it waits for nothing"))
+    let results = language
+        .run("lists", account, || {
+            unreachable!("the scenario does not wait")
+        })
         .await;
 
-    let listed = oracle::fetch_listed(&account.url(), account.now()).await;
-    let listed = listed
-        .iter()
-        .map(|call| json!([call["id"], call["direction"], call["result"]]))
-        .collect();
-    assert_eq!(seen["account"], in_pages(listed));
-    let own = own_calls(account)
-        .iter()
-        .map(|call| json!([call.id, call.direction.name(), call.result]))
-        .collect();
-    assert_eq!(seen["own"], in_pages(own));
-    let extensions = account.switchboard().extensions();
-    let total = [extensions.len().div_ceil(PER_PAGE), extensions.len()];
-    assert_eq!(seen["totals"], json!(vec![total; total[0]]));
-    let extensions = extensions
-        .iter()
-        .map(|one| json!([one.id, one.number, one.name]))
-        .collect();
-    assert_eq!(seen["extensions"], in_pages(extensions));
-    assert_eq!(seen["refusals"], json!([]));
+    let mut account_calls = Vec::new();
+    for call in oracle::fetch_listed(&account.url(), account.now()).await {
+        account_calls.push(json!([call["id"], call["direction"], call["result"]]));
+    }
+    assert_eq!(results["account"], in_pages(account_calls));
+    let mut own_calls = Vec::new();
+    for call in calls_of_owner(account) {
+        own_calls.push(json!([call.id, call.direction.name(), call.result]));
+    }
+    assert_eq!(results["own"], in_pages(own_calls));
+    let mut extensions = Vec::new();
+    for extension in account.switchboard().extensions() {
+        extensions.push(json!([extension.id, extension.number, extension.name]));
+    }
+    let page_count = extensions.len().div_ceil(PER_PAGE);
+    let totals = json!([page_count, extensions.len()]);
+    assert_eq!(results["totals"], json!(vec![totals; page_count]));
+    assert_eq!(results["extensions"], in_pages(extensions));
+    assert_eq!(results["refusals"], json!([]));
     let [account_pages, own_pages, extension_pages] =
-        ["account", "own", "extensions"].map(|name| seen[name].as_array().unwrap().len());
+        ["account", "own", "extensions"].map(|name| results[name].as_array().unwrap().len());
     let expected = [
         vec![(Operation::Token, 200)],
         vec![(Operation::ActiveCalls, 200); account_pages + own_pages],
@@ -52,12 +54,12 @@ pub async fn every_page(language: Language) {
         vec![(Operation::Revoke, 200)],
     ];
     let journal = account.journal();
-    assert_eq!(visit(&journal), expected.concat());
-    asks_for_what_the_pages_name(&journal[1..], account_pages, account_pages + own_pages);
+    assert_eq!(summary(&journal), expected.concat());
+    assert_targets_match(&journal[1..], account_pages, account_pages + own_pages);
 }
 
-/// A small company at a moment at which one user alone fills more than a page.
-async fn busy_company() -> Rig {
+/// Starts a small account at a time at which its owner has more calls than a page.
+async fn busy_account() -> TestAccount {
     let limits = Limits {
         heavy: Limit::per_minute(1_000),
         medium: Limit::per_minute(1_000),
@@ -70,54 +72,42 @@ async fn busy_company() -> Rig {
         limits,
         ..Scenario::normal()
     };
-    let rig = Rig::start(small).await;
+    let account = TestAccount::start(small).await;
     for _ in 0..HOUR {
-        if own_calls(&rig.simulator).len() > PER_PAGE {
-            return rig;
+        if calls_of_owner(&account.simulator).len() > PER_PAGE {
+            return account;
         }
-        rig.pass_seconds(10);
+        account.advance_seconds(10);
     }
-    panic!("nobody is so busy");
+    panic!("the owner never has more than {PER_PAGE} calls");
 }
 
-/// The first requests are as the program writes them; those that follow are the addresses that the account gave, which
-/// must repeat what was asked.
-fn asks_for_what_the_pages_name(asked: &[JournalEntry], own_from: usize, extensions_from: usize) {
-    let simple = format!("view=Simple&page=2&perPage={PER_PAGE}");
-    let detailed =
-        format!("view=Detailed&direction=Inbound&direction=Outbound&page=2&perPage={PER_PAGE}");
-    assert!(
-        asked[0]
-            .target
-            .ends_with("/account/~/active-calls?view=Simple&perPage=1000"),
-        "{asked:#?}"
+/// Asserts the targets of the first requests, which the client builds, and of the following ones,
+/// which are the URLs of the next pages and must repeat the query.
+fn assert_targets_match(requests: &[JournalEntry], first_own: usize, first_extensions: usize) {
+    let target = |index: usize| requests[index].target.as_str();
+    let simple = format!("/active-calls?view=Simple&page=2&perPage={PER_PAGE}");
+    let detailed = format!(
+        "/active-calls?view=Detailed&direction=Inbound&direction=Outbound&page=2&perPage={PER_PAGE}"
     );
+    let extensions = format!("/extension?page=2&perPage={PER_PAGE}");
     assert!(
-        asked[1]
-            .target
-            .ends_with(&format!("/active-calls?{simple}")),
-        "{asked:#?}"
+        target(0).ends_with("/account/~/active-calls?view=Simple&perPage=1000"),
+        "{requests:#?}"
     );
+    assert!(target(1).ends_with(&simple), "{requests:#?}");
     assert!(
-        asked[own_from]
-            .target
-            .contains("/account/~/extension/~/active-calls?view=Detailed&"),
-        "{asked:#?}"
+        target(first_own).contains("/account/~/extension/~/active-calls?view=Detailed&"),
+        "{requests:#?}"
     );
+    assert!(target(first_own + 1).ends_with(&detailed), "{requests:#?}");
     assert!(
-        asked[own_from + 1]
-            .target
-            .ends_with(&format!("/active-calls?{detailed}")),
-        "{asked:#?}"
-    );
-    let second = format!("/extension?page=2&perPage={PER_PAGE}");
-    assert!(
-        asked[extensions_from + 1].target.ends_with(&second),
-        "{asked:#?}"
+        target(first_extensions + 1).ends_with(&extensions),
+        "{requests:#?}"
     );
 }
 
-fn own_calls(account: &Simulator) -> Vec<Record> {
+fn calls_of_owner(account: &Simulator) -> Vec<Record> {
     account
         .switchboard()
         .listed_for(account.owner_id(), account.now())
@@ -127,65 +117,67 @@ fn in_pages(records: Vec<Value>) -> Value {
     records.chunks(PER_PAGE).collect::<Vec<_>>().into()
 }
 
-/// A second request where one is allowed: a 429 that says how long to wait, and an answer to who waits that long.
-pub async fn one_too_many(language: Language) {
-    // Retry-After is in whole seconds, and so a little longer than the penalty: who obeys it is never too early.
-    let penalty = Duration::from_millis(1_500);
+/// Asserts that a client waits for the `Retry-After` of a 429 and then gets a response.
+pub async fn assert_waits_for_retry_after(language: Language) {
     let heavy = Limit {
         requests: 1,
         window: Duration::from_secs(600),
         kind: Window::Sliding,
-        penalty,
+        // Retry-After has whole seconds, so that a client that obeys it never sends inside the
+        // penalty.
+        penalty: Duration::from_millis(1_500),
     };
     let limits = Limits {
         heavy,
         ..Limits::default()
     };
-    let account = harness::start(Scenario {
+    let account = start_simulator(Scenario {
         limits,
         ..Scenario::normal()
     })
     .await;
 
-    let seen = language
-        .play("limit", &account, || unreachable!("it waits for no one"))
+    let results = language
+        .run("limit", &account, || {
+            unreachable!("the scenario does not wait")
+        })
         .await;
 
-    assert_eq!(seen["told"], json!(["heavy", "1", "0", "600"]));
-    assert_eq!(seen["waits"], json!([2]));
-    assert_eq!(seen["refusals"], json!([[429, "CMN-301"]]));
+    assert_eq!(results["limit_headers"], json!(["heavy", "1", "0", "600"]));
+    assert_eq!(results["waits"], json!([2]));
+    assert_eq!(results["refusals"], json!([[429, "CMN-301"]]));
     let journal = account.journal();
-    let calls = [200, 429, 200].map(|status| (Operation::ActiveCalls, status));
-    assert_eq!(
-        visit(&journal),
-        [
-            &[(Operation::Token, 200)],
-            &calls[..],
-            &[(Operation::Revoke, 200)]
-        ]
-        .concat()
-    );
+    let expected = [
+        (Operation::Token, 200),
+        (Operation::ActiveCalls, 200),
+        (Operation::ActiveCalls, 429),
+        (Operation::ActiveCalls, 200),
+        (Operation::Revoke, 200),
+    ];
+    assert_eq!(summary(&journal), expected);
     assert!(
         journal.iter().all(|entry| !entry.in_penalty),
         "{journal:#?}"
     );
 }
 
-/// A token whose time is over, and one that was given back: a 401 which the client takes for one.
-pub async fn an_expired_token(language: Language) {
-    let rig = Rig::start(Scenario {
+/// Asserts that a client recognises the 401 for an expired and for a revoked token.
+pub async fn assert_logs_in_after_token_expiry(language: Language) {
+    let account = TestAccount::start(Scenario {
         token_lifetime: Duration::from_secs(HOUR as u64),
         ..Scenario::normal()
     })
     .await;
 
-    let seen = language
-        .play("expiry", &rig.simulator, || rig.pass_seconds(HOUR))
+    let results = language
+        .run("expiry", &account.simulator, || {
+            account.advance_seconds(HOUR)
+        })
         .await;
 
-    assert_eq!(seen["life"], HOUR);
+    assert_eq!(results["expires_in"], HOUR);
     assert_eq!(
-        seen["refusals"],
+        results["refusals"],
         json!([[401, "OAU-128"], [401, "OAU-213"]])
     );
     let expected = [
@@ -197,5 +189,5 @@ pub async fn an_expired_token(language: Language) {
         (Operation::Revoke, 200),
         (Operation::ActiveCalls, 401),
     ];
-    assert_eq!(visit(&rig.simulator.journal()), expected);
+    assert_eq!(summary(&account.simulator.journal()), expected);
 }

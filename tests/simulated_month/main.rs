@@ -1,12 +1,13 @@
-//! The whole exporter over a month that takes minutes: HTTP server, observer, client, budget and ledger in this process,
-//! over loopback, against the simulated account, with a clock that the test moves.
+//! The exporter over a simulated month that takes minutes.
 //!
-//! tokio's clock is paused, and moved from scrape to scrape; while requests are under way it stands, so an answer takes
-//! no simulated time unless it is made to. The simulated account has the same clock. Only the wall clock is the machine's: no
-//! decision depends on it, and what shows it (timestamps) is not looked at here.
+//! HTTP server, collector, client, budget and call tracker run in this process, over loopback,
+//! against the simulator, with a clock that the test sets. tokio's clock is paused and advanced
+//! from scrape to scrape. It does not advance while requests are in progress, so a response takes
+//! no simulated time unless a fault delays it. The simulator has the same clock. Only wall clock
+//! times are real: no decision depends on them, and the test compares no timestamps.
 //!
-//! `world` has the clock and the scrapes, `troubles` what goes wrong and when, `judge` what must hold hour by hour.
-//! `SOAK_DAYS=30` is the long form; else it is a day. Needs the feature `test-clock`: `make sim-month`.
+//! `SOAK_DAYS=30` sets the number of days, default 1. Needs the feature `test-clock`:
+//! `make sim-month`.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -19,35 +20,40 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod judge;
+mod fault_schedule;
+mod harness;
+mod invariants;
 #[allow(dead_code, reason = "another test program's, which uses all of it")]
-#[path = "../exporter/rig.rs"]
-mod rig;
-mod troubles;
-mod world;
+#[path = "../exporter/harness.rs"]
+mod test_exporter;
 
-use judge::Judge;
-use world::World;
+use harness::TestExporter;
+use invariants::Invariants;
 
-/// A pair of Prometheus servers at 30 s, by turns.
+/// The effective interval of two Prometheus servers that scrape every 30 s.
 const INTERVAL_S: i64 = 15;
 
 #[tokio::test]
-async fn a_month_is_counted_exactly_and_breaks_no_limit() {
-    let days = std::env::var("SOAK_DAYS")
-        .ok()
-        .map_or(1, |days| days.parse::<i64>().unwrap());
+async fn month_is_counted_exactly_within_all_limits() {
+    let days = match std::env::var("SOAK_DAYS") {
+        Ok(days) => days.parse().unwrap(),
+        Err(_) => 1,
+    };
     let began = std::time::SystemTime::now();
-    let mut world = World::start().await;
-    let mut judge = Judge::default();
+    let mut exporter = TestExporter::start().await;
+    let mut invariants = Invariants::default();
     for second in (0..days * 86_400).step_by(INTERVAL_S as usize) {
-        troubles::befall(&mut world, second);
-        let seen = world.scrape(judge::looks_at(second)).await;
-        judge.look_at(&world, &seen, second).await;
-        world.sleep(INTERVAL_S).await;
+        fault_schedule::apply(&mut exporter, second);
+        let scrape = exporter.scrape(invariants::needs_list_time(second)).await;
+        invariants.check(&exporter, &scrape, second).await;
+        exporter.sleep(INTERVAL_S).await;
     }
     let took = began.elapsed().unwrap();
-    println!("{}", judge.report(&world, days, took));
-    world.stop().await;
-    assert!(judge.wrong.is_empty(), "{:#?}", judge.wrong);
+    println!("{}", invariants.report(&exporter, days, took));
+    exporter.stop().await;
+    assert!(
+        invariants.violations.is_empty(),
+        "{:#?}",
+        invariants.violations
+    );
 }

@@ -1,11 +1,14 @@
-//! The exporter in bad weather, for a minute and a half or for as long as is asked for: with `make` the release build, a real pair of
-//! Prometheus servers, and between it and the simulated API a network that loses, delays, tears and resets.
+//! Soak test: the exporter under changing faults of the network and the API, for 90 s or for
+//! `SOAK_MINUTES`.
 //!
-//! `weather` draws from a seed what goes wrong and when; `stage` runs all programs and acts it out, through `proxy`;
-//! `diary` says what was done. `numbers`, `requests` and `vitals` judge, all the while and at the end, and `report`
-//! tells. `SOAK_MINUTES` and `SOAK_SEED` are the long form, which a SIGTERM ends early, with its report and its verdict.
+//! With `make` it runs the release build. Two real Prometheus servers scrape it, and it fetches
+//! from the simulator through a TCP proxy that loses, delays, truncates and resets.
+//! `fault_schedule` draws the faults from the seed `SOAK_SEED`, `harness` runs all programs and
+//! injects the faults, and `event_log` records them. `metrics_check`, `request_check` and
+//! `resource_usage` check the exporter during the run and at its end, and `report` prints a
+//! summary. A SIGTERM ends a run early, with its report.
 //!
-//! Needs `prometheus` on the path; `make tools` sees to it.
+//! Needs `prometheus` on the path, which `make tools` installs.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
@@ -18,65 +21,73 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod court;
-mod diary;
-mod document;
-mod numbers;
+mod docs;
+mod event_log;
+mod fault_schedule;
+mod harness;
+mod metrics_check;
 mod proxy;
 mod report;
-mod requests;
+mod request_check;
+mod resource_usage;
 mod scrapes;
-mod stage;
-mod vitals;
-mod weather;
+mod verifier;
 
 use std::time::Duration;
 
-use court::Court;
-use stage::Stage;
+use harness::Harness;
 use tokio::signal::unix::{SignalKind, signal};
+use verifier::Verifier;
 
-/// The system's clock, as the simulated account reads it.
+/// Returns the system time, which the simulator uses too.
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable)
-        .ok()
-        .filter(|text| !text.is_empty())?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
-    )
+/// Returns the value of an environment variable, `None` if it is unset or empty.
+fn env_number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    if text.is_empty() {
+        return None;
+    }
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(error) => panic!("{variable}: invalid value \"{text}\": {error}"),
+    }
 }
 
 #[tokio::test]
-async fn in_bad_weather_no_number_is_wrong_no_limit_is_broken_and_no_scrape_is_unanswered() {
-    let seed = number("SOAK_SEED").unwrap_or(1);
-    let duration = number("SOAK_MINUTES").map_or(Duration::from_secs(90), |minutes| {
-        Duration::from_secs(60 * minutes)
-    });
-    let mut stage = Stage::start(seed, duration).await;
-    let mut court = Court::new(stage::lists_a_minute(duration));
-    let phases = weather::phases(seed, duration);
+async fn metrics_and_limits_hold_under_changing_faults() {
+    let seed = env_number("SOAK_SEED").unwrap_or(1);
+    let duration = match env_number("SOAK_MINUTES") {
+        Some(minutes) => Duration::from_secs(60 * minutes),
+        None => Duration::from_secs(90),
+    };
+    let mut harness = Harness::start(seed, duration).await;
+    let mut verifier = Verifier::new(harness::lists_per_minute(duration));
+    let phases = fault_schedule::phases(seed, duration);
     let mut terminated = signal(SignalKind::terminate()).unwrap();
     tokio::select! {
-        () = stage.play(&phases) => {}
-        () = court.sit(&stage) => {}
+        () = harness.run_phases(&phases) => {}
+        () = verifier.run(&harness) => {}
         _ = terminated.recv() => {}
     }
-    let code = stage.stop().await;
-    court.close(&stage).await;
+    let exit_code = harness.stop().await;
+    verifier.finish(&harness).await;
     std::fs::write(
         concat!(env!("CARGO_TARGET_TMPDIR"), "/soak.log"),
-        stage.exporter.log(),
+        harness.exporter.log(),
     )
     .unwrap();
     println!(
         "{}",
-        report::report(seed, &court, &stage.diary(), &stage.proxy.exchanges())
+        report::report(
+            seed,
+            &verifier,
+            &harness.events(),
+            &harness.proxy.exchanges()
+        )
     );
-    assert_eq!(code, Some(0));
-    assert!(court.wrong.is_empty(), "{:#?}", court.wrong);
+    assert_eq!(exit_code, Some(0));
+    assert!(verifier.violations.is_empty(), "{:#?}", verifier.violations);
 }

@@ -1,8 +1,8 @@
-//! The network between the exporter and its API: a TCP proxy that can be anything between a wire and a curse.
+//! TCP proxy between the exporter and the simulator, with a fault per exchange.
 //!
-//! Owns the connections, acts out the fate of each exchange, and writes down which replies were passed on whole: of what
-//! the exporter never heard, nobody can blame it. Knows bytes and no HTTP: an exchange begins when the client speaks after
-//! the server has.
+//! The proxy forwards bytes and does not parse HTTP: an exchange begins when the client sends after
+//! the server has sent. It records which responses were delivered completely, because the exporter
+//! need not obey a response that it did not receive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,23 +15,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::fault_schedule::{Network, NetworkFault};
 use crate::now_ms;
-use crate::weather::{Fate, Network};
 
-/// One request and its reply, as far as they came.
+/// One request and its response.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange {
     pub begun_ms: i64,
-    pub fate: Fate,
-    /// Whether what the server said was passed on whole.
-    pub heard: bool,
+    pub fault: NetworkFault,
+    /// Whether the client has received all bytes that the server sent.
+    pub delivered: bool,
 }
 
-/// A running proxy; it stops when this is dropped.
+/// A running proxy, which stops when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: JoinHandle<()>,
+    accept_task: JoinHandle<()>,
 }
 
 struct Shared {
@@ -41,42 +41,43 @@ struct Shared {
 
 struct State {
     network: Network,
-    dice: Rng,
+    rng: Rng,
     exchanges: Vec<Exchange>,
 }
 
 impl Proxy {
-    /// A clear way to `server`.
+    /// Starts a proxy to `server` without faults.
     pub async fn start(server: SocketAddr, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = State {
-            network: Network::Clear,
-            dice: Rng::with_seed(seed),
+            network: Network::Normal,
+            rng: Rng::with_seed(seed),
             exchanges: Vec::new(),
         };
         let shared = Arc::new(Shared {
             server,
             state: Mutex::new(state),
         });
-        let accepting = tokio::spawn(accept(listener, shared.clone()));
+        let accept_task = tokio::spawn(accept(listener, shared.clone()));
         Self {
             address,
             shared,
-            accepting,
+            accept_task,
         }
     }
 
+    /// Returns the URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How exchanges fare that begin from now on.
-    pub fn weather(&self, network: Network) {
+    /// Sets the condition for exchanges that begin from now on.
+    pub fn set_network(&self, network: Network) {
         self.shared.state().network = network;
     }
 
-    /// All exchanges so far, in the order in which they began.
+    /// Returns all exchanges in the order in which they began.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.shared.state().exchanges.clone()
     }
@@ -84,7 +85,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accept_task.abort();
     }
 }
 
@@ -93,21 +94,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an exchange that begins, and draws its fate.
-    fn begin(&self) -> (usize, Fate) {
+    /// Records the begin of an exchange and draws its fault. Returns its index and the fault.
+    fn begin_exchange(&self) -> (usize, NetworkFault) {
         let mut state = self.state();
         let network = state.network;
-        let fate = network.fate(&mut state.dice);
+        let fault = network.draw_fault(&mut state.rng);
         state.exchanges.push(Exchange {
             begun_ms: now_ms(),
-            fate,
-            heard: false,
+            fault,
+            delivered: false,
         });
-        (state.exchanges.len() - 1, fate)
+        (state.exchanges.len() - 1, fault)
     }
 
-    fn heard(&self, exchange: usize, heard: bool) {
-        self.state().exchanges[exchange].heard = heard;
+    fn set_delivered(&self, exchange: usize, delivered: bool) {
+        self.state().exchanges[exchange].delivered = delivered;
     }
 }
 
@@ -116,7 +117,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (client, _) = listener.accept().await.unwrap();
         let shared = shared.clone();
         tokio::spawn(async move {
-            // However a connection ends, the exporter has to cope.
+            // Ignores errors, because the exporter must handle any end of a connection.
             let _ = Connection::serve(client, shared).await;
         });
     }
@@ -126,15 +127,19 @@ struct Connection {
     shared: Arc<Shared>,
     client: TcpStream,
     server: TcpStream,
+    /// Index of the current exchange.
     exchange: usize,
-    fate: Fate,
-    /// Bytes of this exchange so far.
-    asked: usize,
-    told: usize,
+    fault: NetworkFault,
+    /// Bytes of the current exchange.
+    request_bytes: usize,
+    response_bytes: usize,
 }
 
-/// Whether the connection goes on.
-type Goes = io::Result<bool>;
+/// Whether the connection stays open.
+enum Next {
+    Continue,
+    Close,
+}
 
 impl Connection {
     async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
@@ -146,84 +151,93 @@ impl Connection {
             client,
             server,
             exchange: 0,
-            fate: Fate::Pass,
-            asked: 0,
-            told: 1,
+            fault: NetworkFault::None,
+            request_bytes: 0,
+            // Not zero, so that the first bytes of the client begin an exchange.
+            response_bytes: 1,
         };
-        while connection.pump().await? {}
+        while let Next::Continue = connection.forward_next().await? {}
         Ok(())
     }
 
-    async fn pump(&mut self) -> Goes {
-        let (mut up, mut down) = ([0; 16 * 1024], [0; 16 * 1024]);
+    async fn forward_next(&mut self) -> io::Result<Next> {
+        let (mut request, mut response) = ([0; 16 * 1024], [0; 16 * 1024]);
         tokio::select! {
-            read = self.client.read(&mut up) => match read? {
-                0 => Ok(false),
-                n => self.ask(&up[..n]).await,
+            read = self.client.read(&mut request) => match read? {
+                0 => Ok(Next::Close),
+                n => self.forward_request(&request[..n]).await,
             },
-            read = self.server.read(&mut down) => match read? {
-                0 => Ok(false),
-                n => self.tell(&down[..n]).await,
+            read = self.server.read(&mut response) => match read? {
+                0 => Ok(Next::Close),
+                n => self.forward_response(&response[..n]).await,
             },
         }
     }
 
-    async fn ask(&mut self, bytes: &[u8]) -> Goes {
-        if self.told > 0 {
-            (self.exchange, self.fate) = self.shared.begin();
-            (self.asked, self.told) = (0, 0);
+    async fn forward_request(&mut self, bytes: &[u8]) -> io::Result<Next> {
+        if self.response_bytes > 0 {
+            (self.exchange, self.fault) = self.shared.begin_exchange();
+            self.request_bytes = 0;
+            self.response_bytes = 0;
         }
-        let before = self.asked;
-        self.asked += bytes.len();
-        match self.fate {
-            Fate::RequestLost => return Ok(true),
-            Fate::Closed => return Ok(false),
-            Fate::RequestReset(at) if self.asked > at => {
+        let before = self.request_bytes;
+        self.request_bytes += bytes.len();
+        match self.fault {
+            NetworkFault::RequestLost => return Ok(Next::Continue),
+            NetworkFault::Closed => return Ok(Next::Close),
+            NetworkFault::RequestReset(at) if self.request_bytes > at => {
                 self.server
                     .write_all(&bytes[..at.saturating_sub(before)])
                     .await?;
                 return self.reset();
             }
-            Fate::Late(there, _) if before == 0 => sleep(there).await,
+            NetworkFault::Delay { request, .. } if before == 0 => sleep(request).await,
             _ => {}
         }
         self.server.write_all(bytes).await?;
-        Ok(true)
+        Ok(Next::Continue)
     }
 
-    async fn tell(&mut self, bytes: &[u8]) -> Goes {
-        let before = self.told;
-        self.told += bytes.len();
-        match self.fate {
-            Fate::ReplyLost => return Ok(true),
-            Fate::ReplyReset(at) if self.told > at => {
+    async fn forward_response(&mut self, bytes: &[u8]) -> io::Result<Next> {
+        let before = self.response_bytes;
+        self.response_bytes += bytes.len();
+        match self.fault {
+            NetworkFault::ResponseLost => return Ok(Next::Continue),
+            NetworkFault::ResponseReset(at) if self.response_bytes > at => {
                 self.client
                     .write_all(&bytes[..at.saturating_sub(before)])
                     .await?;
                 return self.reset();
             }
-            Fate::Late(_, back) if before == 0 => sleep(back).await,
+            NetworkFault::Delay { response, .. } if before == 0 => sleep(response).await,
             _ => {}
         }
-        let passed = match self.fate {
-            Fate::Bytewise(pause) => drip(&mut self.client, bytes, pause).await,
+        let written = match self.fault {
+            NetworkFault::Bytewise(pause_after) => {
+                write_bytewise(&mut self.client, bytes, pause_after).await
+            }
             _ => self.client.write_all(bytes).await,
         };
-        self.shared.heard(self.exchange, passed.is_ok());
-        passed.map(|()| true)
+        self.shared.set_delivered(self.exchange, written.is_ok());
+        written?;
+        Ok(Next::Continue)
     }
 
-    /// The next close sends RST and forgets what was not yet sent.
-    fn reset(&mut self) -> Goes {
-        self.shared.heard(self.exchange, false);
+    /// Makes the close of the connection send RST and drop unsent data.
+    fn reset(&mut self) -> io::Result<Next> {
+        self.shared.set_delivered(self.exchange, false);
         self.client.set_zero_linger()?;
-        Ok(false)
+        Ok(Next::Close)
     }
 }
 
-async fn drip(client: &mut TcpStream, bytes: &[u8], pause: usize) -> io::Result<()> {
-    for piece in bytes.chunks(pause) {
-        for byte in piece {
+async fn write_bytewise(
+    client: &mut TcpStream,
+    bytes: &[u8],
+    pause_after: usize,
+) -> io::Result<()> {
+    for chunk in bytes.chunks(pause_after) {
+        for byte in chunk {
             client.write_all(&[*byte]).await?;
         }
         sleep(Duration::from_millis(1)).await;

@@ -1,172 +1,166 @@
-//! What a run has done and what was judged, in Markdown.
+//! Report of a run in Markdown.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use crate::court::Court;
-use crate::diary::Diary;
+use crate::event_log::EventLog;
 use crate::proxy::Exchange;
-use crate::vitals::{FDS_TOLERANCE, MEMORY_TOLERANCE};
+use crate::resource_usage::{FDS_TOLERANCE, MEMORY_TOLERANCE};
+use crate::verifier::Verifier;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The whole report.
-pub fn report(seed: u64, court: &Court, diary: &Diary, exchanges: &[Exchange]) -> String {
-    let mut text = format!("# Soak\n\n{}", head(seed, diary));
-    section(&mut text, "Done", &done(court, diary, exchanges));
-    section(&mut text, "Judged", &judged(court));
-    text.push_str(&quarters(court));
-    let verdict = match court.wrong.len() {
-        0 => "All judges are content.".to_owned(),
-        count => format!("{count} findings, the first: {}", court.wrong[0]),
-    };
-    writeln!(text, "\n{verdict}").unwrap();
+/// Returns the report.
+pub fn report(seed: u64, verifier: &Verifier, events: &EventLog, exchanges: &[Exchange]) -> String {
+    let mut text = format!("# Soak test\n\n{}", environment(seed, events));
+    write_table(&mut text, "Faults", &faults(verifier, events, exchanges));
+    write_table(&mut text, "Checks", &checks(verifier));
+    text.push_str(&resource_usage(verifier));
+    match verifier.violations.first() {
+        Some(first) => writeln!(
+            text,
+            "\n{} violations, the first: {first}",
+            verifier.violations.len()
+        ),
+        None => writeln!(text, "\nNo violations."),
+    }
+    .unwrap();
     text
 }
 
-fn head(seed: u64, diary: &Diary) -> String {
-    let seconds = (diary.stopped_ms.unwrap_or(0) - diary.started_ms) / 1000;
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model
+fn environment(seed: u64, events: &EventLog) -> String {
+    let seconds = (events.stopped_ms.unwrap_or(0) - events.started_ms) / 1000;
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
         .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map(|(_, name)| name.to_owned());
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let began = jiff::Timestamp::from_millisecond(diary.started_ms).unwrap();
-    format!(
-        "Seed {seed}, {seconds} s from {began:.0}, {cores} cores of {}.\n",
-        model.unwrap_or_default()
-    )
+    let began = jiff::Timestamp::from_millisecond(events.started_ms).unwrap();
+    format!("Seed {seed}, {seconds} s from {began:.0}, {cores} cores of {model}.\n")
 }
 
-fn section(text: &mut String, title: &str, rows: &[(String, String)]) {
-    write!(text, "\n## {title}\n\n| what | how much |\n|---|---|\n").unwrap();
-    rows.iter()
-        .for_each(|(what, value)| writeln!(text, "| {what} | {value} |").unwrap());
+fn write_table(text: &mut String, title: &str, rows: &[(String, String)]) {
+    write!(text, "\n## {title}\n\n| what | value |\n|---|---|\n").unwrap();
+    for (what, value) in rows {
+        writeln!(text, "| {what} | {value} |").unwrap();
+    }
 }
 
 fn row(what: &str, value: impl Display) -> (String, String) {
     (what.to_owned(), value.to_string())
 }
 
-fn done(court: &Court, diary: &Diary, exchanges: &[Exchange]) -> Vec<(String, String)> {
-    let requests = &court.requests;
-    let mut fates: BTreeMap<&str, u64> = BTreeMap::new();
-    exchanges
-        .iter()
-        .for_each(|exchange| *fates.entry(exchange.fate.name()).or_default() += 1);
-    let statuses = requests
-        .counts
-        .iter()
-        .map(|((operation, status), count)| (format!("{operation} {status}"), *count));
-    let failures = court.failures.iter().filter(|(_, count)| *count > 0.0);
-    let storms = diary.phases.iter().filter(|(_, phase)| !phase.is_calm());
-    let storms = storms
-        .map(|(_, phase)| (format!("{:?}/{:?}", phase.network, phase.api), 1))
-        .collect();
+fn faults(verifier: &Verifier, events: &EventLog, exchanges: &[Exchange]) -> Vec<(String, String)> {
+    let requests = &verifier.requests;
+    let mut network_faults: BTreeMap<&str, u64> = BTreeMap::new();
+    for exchange in exchanges {
+        *network_faults.entry(exchange.fault.name()).or_default() += 1;
+    }
+    let mut phases: BTreeMap<String, u64> = BTreeMap::new();
+    for (_, phase) in &events.phases {
+        if !phase.is_normal() {
+            let name = format!("{:?}/{:?}", phase.network, phase.api);
+            *phases.entry(name).or_default() += 1;
+        }
+    }
+    let mut statuses = BTreeMap::new();
+    for ((operation, status), count) in &requests.counts {
+        statuses.insert(format!("{operation} {status}"), *count);
+    }
+    let mut failures = BTreeMap::new();
+    for (series, count) in &verifier.failures {
+        if *count > 0.0 {
+            failures.insert(label_values(series), *count);
+        }
+    }
     vec![
-        row("storms: network/API", list(&storms)),
-        row("exchanges by what became of them", list(&fates)),
-        row("faults of the API by kind", list(&requests.faults)),
-        row("sessions ended", diary.evictions.len()),
+        row("phases with faults, network/API", list(&phases)),
+        row("exchanges by network fault", list(&network_faults)),
+        row("requests by API fault", list(&requests.faults)),
+        row("evictions of all sessions", events.evictions.len()),
+        row("JWT rotations", events.rotations.len()),
+        row("JWT rotations followed by SIGHUP", events.reloads.len()),
         row(
-            "JWTs rotated, of these announced by SIGHUP",
-            format!("{}, {}", diary.rotations.len(), diary.reloads.len()),
-        ),
-        row(
-            "requests by status as the API answered (0: not at all)",
-            list(&statuses.collect()),
+            "requests by status of the API (0: no response)",
+            list(&statuses),
         ),
         row("logins by reason", list(&requests.logins)),
-        row("logins refused", requests.refused_logins),
-        row(
-            "failures as the exporter counted them",
-            list(
-                &failures
-                    .map(|(series, count)| (labels(series), *count))
-                    .collect(),
-            ),
-        ),
+        row("refused logins", requests.refused_logins),
+        row("failures counted by the exporter", list(&failures)),
     ]
 }
 
-fn judged(court: &Court) -> Vec<(String, String)> {
-    let (numbers, requests) = (&court.numbers, &court.requests);
-    let heavy = requests.most.get("heavy").copied().unwrap_or(0);
+fn checks(verifier: &Verifier) -> Vec<(String, String)> {
+    let (metrics, requests) = (&verifier.metrics, &verifier.requests);
+    let max_lists = requests.max_in_window.get("heavy").copied().unwrap_or(0);
     vec![
+        row("scrapes", metrics.scrapes),
+        row("slowest scrape", format!("{} ms", metrics.slowest_ms)),
+        row("snapshots compared with the simulator", metrics.snapshots),
+        row("scrapes with calls", metrics.with_calls),
+        row("oldest snapshot", format!("{} ms", metrics.max_age_ms)),
         row(
-            "scrapes by the pair, all answered; the slowest",
-            format!("{}; {} ms", numbers.scrapes, numbers.slowest_ms),
+            "scrapes without calls, snapshot too old",
+            metrics.without_calls,
         ),
-        row("snapshots compared with the truth", numbers.snapshots),
+        row("scrapes with `ringcentral_up` 0", metrics.down),
+        row("scrapes checked for recovery", metrics.recovery_checks),
+        row("calls counted as ended", metrics.calls_counted),
+        row("calls that ended", metrics.calls_expected),
         row(
-            "scrapes that showed calls; the oldest",
-            format!("{}; {} ms", numbers.shown, numbers.oldest_shown_ms),
+            "calls counted outside coverage gaps",
+            metrics.calls_outside_gaps,
         ),
-        row("scrapes that showed none, with reason", numbers.absent),
-        row("scrapes with `ringcentral_up` 0", numbers.down),
-        row("scrapes of which recovery was demanded", numbers.recovered),
+        row("coverage gaps", metrics.gaps),
+        row("calls counted as lost", metrics.lost),
         row(
-            "calls counted as ended, and in truth",
-            format!("{}, {}", numbers.ended, numbers.ended_truly),
+            "longest period without a coverage gap",
+            format!("{} s", metrics.longest_exact_ms / 1000),
         ),
+        row("maximum of call list requests in 60 s", max_lists),
         row(
-            "of these outside declared gaps, exact",
-            numbers.ended_outside_gaps,
-        ),
-        row(
-            "declared gaps; calls told as lost",
-            format!("{}; {}", numbers.gaps, numbers.lost),
-        ),
-        row(
-            "longest stretch without a gap",
-            format!("{} s", numbers.longest_stretch_ms / 1000),
-        ),
-        row("most requests of the list in any 60 s", heavy),
-        row(
-            "429 after another tool had spent the limit",
-            requests.refused_by_other_tool,
+            "429s after another client used the limit",
+            requests.refused_by_other_client,
         ),
         row(
-            "findings: wrong numbers, 429 of our making, requests in a penalty, ...",
-            court.wrong.len(),
+            "requests inside a penalty whose response was lost",
+            requests.unknown_penalties,
         ),
-        row(
-            "requests inside a penalty that the network had kept secret",
-            requests.excused,
-        ),
+        row("violations", verifier.violations.len()),
     ]
 }
 
-fn quarters(court: &Court) -> String {
-    let mut text =
-        "\n| quarter | memory, mean | most | file descriptors, mean | most |\n|---|---|---|---|---|\n".to_owned();
-    for (n, quarter) in court.vitals.quarters().iter().enumerate() {
-        let (mean, most) = (quarter.mean_memory / MIB, quarter.most_memory / MIB);
-        let (mean_fds, most_fds) = (quarter.mean_fds, quarter.most_fds);
+fn resource_usage(verifier: &Verifier) -> String {
+    let mut text = "\n| quarter | mean memory | maximum | mean file descriptors | maximum |\n\
+                    |---|---|---|---|---|\n"
+        .to_owned();
+    for (n, quarter) in verifier.resources.quarters().iter().enumerate() {
         writeln!(
             text,
-            "| {} | {mean:.2} MiB | {most:.2} MiB | {mean_fds:.1} | {most_fds} |",
-            n + 1
+            "| {} | {:.2} MiB | {:.2} MiB | {:.1} | {} |",
+            n + 1,
+            quarter.mean_memory / MIB,
+            quarter.max_memory / MIB,
+            quarter.mean_fds,
+            quarter.max_fds
         )
         .unwrap();
     }
     let tolerance = MEMORY_TOLERANCE / MIB;
     writeln!(
         text,
-        "\nThe last may exceed the second by {tolerance} MiB in the mean, and by {FDS_TOLERANCE} descriptors at most."
+        "\nTolerance from the second quarter to the last: {tolerance} MiB in mean memory, \
+         {FDS_TOLERANCE} in the maximum of file descriptors."
     )
     .unwrap();
     text
 }
 
-fn labels(series: &str) -> String {
-    series
-        .split('"')
-        .skip(3)
-        .step_by(2)
-        .collect::<Vec<_>>()
-        .join(" ")
+/// Returns the label values of a series after the account.
+fn label_values(series: &str) -> String {
+    let values: Vec<_> = series.split('"').skip(3).step_by(2).collect();
+    values.join(" ")
 }
 
 fn list<K: Display, V: Display>(counts: &BTreeMap<K, V>) -> String {

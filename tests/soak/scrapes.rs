@@ -1,6 +1,4 @@
-//! What the two Prometheus servers have kept of each scrape.
-//!
-//! Owns asking them, and putting the samples of a scrape together again. Judges nothing.
+//! Scrapes as the two Prometheus servers have stored them.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +6,29 @@ use serde_json::Value;
 
 use crate::common::prometheus::PrometheusServer;
 
-/// The families that are looked at.
-const WANTED: &str = "up|scrape_duration_seconds|process_resident_memory_bytes|process_open_fds|ringcentral_up|\
-    ringcentral_snapshot_timestamp_seconds|ringcentral_active_calls|ringcentral_calls_in_progress|\
-    ringcentral_call_sessions_in_progress|ringcentral_extensions_in_call|\
-    ringcentral_oldest_call_in_progress_start_timestamp_seconds|ringcentral_calls_ended_total|\
-    ringcentral_call_duration_seconds_count|ringcentral_calls_lost_total|ringcentral_coverage_gaps_total|\
-    ringcentral_api_blocked_until_timestamp_seconds|ringcentral_api_requests_total|\
-    ringcentral_api_request_failures_total";
+/// The families that the checks use.
+const FAMILIES: [&str; 18] = [
+    "up",
+    "scrape_duration_seconds",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "ringcentral_up",
+    "ringcentral_snapshot_timestamp_seconds",
+    "ringcentral_active_calls",
+    "ringcentral_calls_in_progress",
+    "ringcentral_call_sessions_in_progress",
+    "ringcentral_extensions_in_call",
+    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
+    "ringcentral_calls_ended_total",
+    "ringcentral_call_duration_seconds_count",
+    "ringcentral_calls_lost_total",
+    "ringcentral_coverage_gaps_total",
+    "ringcentral_api_blocked_until_timestamp_seconds",
+    "ringcentral_api_requests_total",
+    "ringcentral_api_request_failures_total",
+];
 
-/// The order in which the exporter writes labels.
+/// Label names in the order of the exposition.
 const LABELS: [&str; 7] = [
     "account",
     "direction",
@@ -28,42 +39,44 @@ const LABELS: [&str; 7] = [
     "reason",
 ];
 
-/// One scrape by one server.
+/// A scrape by one server.
 #[derive(Clone, Debug)]
 pub struct Scrape {
+    /// Index of the server.
     pub server: usize,
     pub at_ms: i64,
+    /// Sample values by series.
     pub samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    /// The one sample of a family without labels but the account's.
+    /// Returns the value of the first series of a family.
     pub fn value(&self, family: &str) -> Option<f64> {
         self.family(family).map(|(_, value)| value).next()
     }
 
-    /// The samples of a family, by series.
+    /// Returns the samples of a family.
     pub fn family(&self, family: &str) -> impl Iterator<Item = (&String, f64)> {
-        let is_of = move |series: &&String| series.split('{').next() == Some(family);
         self.samples
-            .keys()
-            .filter(is_of)
-            .map(|series| (series, self.samples[series]))
+            .iter()
+            .filter(move |(series, _)| series.split('{').next() == Some(family))
+            .map(|(series, value)| (series, *value))
     }
 
-    /// When it was answered, and rounded up.
+    /// Returns the time of the response, rounded up.
     pub fn answered_ms(&self) -> i64 {
         self.at_ms + (self.value("scrape_duration_seconds").unwrap_or(0.0) * 1000.0).ceil() as i64
     }
 }
 
-/// All scrapes by a server in the seconds up to now, in order.
-pub async fn of_late(pair: &[PrometheusServer], server: usize, seconds: u64) -> Vec<Scrape> {
-    let query = format!("{{job=\"ringcentral\",__name__=~\"{WANTED}\"}}[{seconds}s]");
-    let result = pair[server].query(&query, &[]).await;
+/// Returns the scrapes of a server in this number of seconds until now, in order.
+pub async fn recent(servers: &[PrometheusServer], server: usize, seconds: u64) -> Vec<Scrape> {
+    let families = FAMILIES.join("|");
+    let query = format!("{{job=\"ringcentral\",__name__=~\"{families}\"}}[{seconds}s]");
+    let result = servers[server].query(&query, &[]).await;
     let mut scrapes: BTreeMap<i64, BTreeMap<String, f64>> = BTreeMap::new();
     for series in result.as_array().unwrap() {
-        let name = written(&series["metric"]);
+        let name = series_name(&series["metric"]);
         for sample in series["values"].as_array().unwrap() {
             let at_ms = (sample[0].as_f64().unwrap() * 1000.0).round() as i64;
             let value = sample[1].as_str().unwrap().parse().unwrap();
@@ -83,13 +96,14 @@ pub async fn of_late(pair: &[PrometheusServer], server: usize, seconds: u64) -> 
         .collect()
 }
 
-fn written(metric: &Value) -> String {
-    let label = |name: &&str| {
-        metric[*name]
-            .as_str()
-            .map(|value| format!("{name}=\"{value}\""))
-    };
-    let labels: Vec<_> = LABELS.iter().filter_map(label).collect();
+/// Formats a series as the exposition does.
+fn series_name(metric: &Value) -> String {
+    let mut labels = Vec::new();
+    for name in LABELS {
+        if let Some(value) = metric[name].as_str() {
+            labels.push(format!("{name}=\"{value}\""));
+        }
+    }
     format!(
         "{}{{{}}}",
         metric["__name__"].as_str().unwrap(),

@@ -60,12 +60,12 @@ async fn basic_auth_without_tls_logs_warning() {
         exporter
             .process
             .log
-            .contains("passwords come without TLS and can be read on the way"),
+            .contains("basic auth without TLS: passwords can be read on the network"),
         "{}",
         exporter.process.log
     );
     assert!(
-        exporter.process.log.contains("tls=false login=true"),
+        exporter.process.log.contains("tls=false basic_auth=true"),
         "{}",
         exporter.process.log
     );

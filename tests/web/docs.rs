@@ -71,9 +71,7 @@ async fn web_guide_examples_work() {
             match &mut running {
                 Some((exporter, _)) => {
                     exporter.signal("HUP").await;
-                    exporter
-                        .wait_for_log("the configuration was read anew")
-                        .await;
+                    exporter.wait_for_log("configuration reloaded").await;
                 }
                 None => running = Some(start(&simulator, folder.path()).await),
             }

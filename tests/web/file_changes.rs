@@ -220,7 +220,7 @@ async fn truncated_file_keeps_client_cert_requirement() {
             .collect();
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(
-            errors[0].contains("asks less of clients than before, and that needs a restart"),
+            errors[0].contains("requiring less of clients requires a restart"),
             "{errors:?}"
         );
     }

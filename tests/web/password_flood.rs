@@ -112,7 +112,7 @@ async fn user_change_during_flood_keeps_scrapes_working() {
     exporter.write_web_config(&(alice + bob.split_once('\n').unwrap().1));
     exporter
         .process
-        .wait_for_log("the configuration was read anew")
+        .wait_for_log("configuration reloaded")
         .await;
     for _ in 0..20 {
         let scraped = exporter.curl("/metrics", valid).await;

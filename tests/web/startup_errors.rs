@@ -51,19 +51,19 @@ async fn unusable_tls_file_error_names_key_and_file() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     let (certificates, key) = (
-        "certificates in PEM form",
-        "one private key in PEM form, not encrypted: RSA, ECDSA or Ed25519",
+        "certificates in PEM format",
+        "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519",
     );
     let cases = [
-        ("missing.crt", "server.key", format!("cert_file: missing.crt: it cannot be read: No such file or directory (os error 2); accepted is {certificates}")),
-        ("empty.pem", "server.key", format!("cert_file: empty.pem: it is empty; accepted is {certificates}")),
-        ("junk.pem", "server.key", format!("cert_file: junk.pem: there is no certificate in it; accepted is {certificates}")),
-        ("broken.crt", "server.key", format!("cert_file: broken.crt: the first certificate cannot be read; accepted is {certificates}")),
-        ("server.crt", "missing.key", format!("key_file: missing.key: it cannot be read: No such file or directory (os error 2); accepted is {key}")),
-        ("server.crt", "empty.pem", format!("key_file: empty.pem: it is empty; accepted is {key}")),
-        ("server.crt", "server.crt", format!("key_file: server.crt: there is no such key in it; accepted is {key}")),
-        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: there is no such key in it; accepted is {key}")),
-        ("server.crt", "other.key", "key_file: other.key: it does not belong to the certificate; accepted is the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
+        ("missing.crt", "server.key", format!("cert_file: missing.crt: cannot read the file: No such file or directory (os error 2): expected {certificates}")),
+        ("empty.pem", "server.key", format!("cert_file: empty.pem: the PEM text is empty: expected {certificates}")),
+        ("junk.pem", "server.key", format!("cert_file: junk.pem: contains no certificate: expected {certificates}")),
+        ("broken.crt", "server.key", format!("cert_file: broken.crt: contains an invalid certificate: expected {certificates}")),
+        ("server.crt", "missing.key", format!("key_file: missing.key: cannot read the file: No such file or directory (os error 2): expected {key}")),
+        ("server.crt", "empty.pem", format!("key_file: empty.pem: the PEM text is empty: expected {key}")),
+        ("server.crt", "server.crt", format!("key_file: server.crt: contains no usable private key: expected {key}")),
+        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: contains no usable private key: expected {key}")),
+        ("server.crt", "other.key", "key_file: other.key: does not match the certificate: expected the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
     ];
     for (certificate, key, message) in cases {
         let web = format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n");
@@ -77,7 +77,7 @@ async fn unusable_tls_file_error_names_key_and_file() {
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n"
     );
     let expected = format!(
-        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: there is no certificate in it; accepted is {certificates}"
+        "web.yml line 5: tls_server_config.client_ca_file: junk.pem: contains no certificate: expected {certificates}"
     );
     assert_eq!(startup_error(&pki, &web).await, expected);
 }
@@ -86,18 +86,15 @@ async fn unusable_tls_file_error_names_key_and_file() {
 async fn config_error_names_line_and_key() {
     let pki = Pki::new();
     let cases = [
-        (
-            "tls_server_config: {",
-            "web.yml line 1: this is not YAML as we read it",
-        ),
-        ("sesame", "web.yml: no keys; accepted is a mapping in YAML"),
+        ("tls_server_config: {", "web.yml line 1: invalid YAML"),
+        ("sesame", "web.yml line 1: expected a mapping"),
         (
             "tls_server_config:\n  cert_filse: server.crt\n  cert_file: server.crt\n  key_file: server.key\n",
-            "web.yml line 2: tls_server_config.cert_filse: there is no such key; accepted are cert, cert_file, key, key_file, client_ca, client_ca_file, client_auth_type, client_allowed_sans, min_version, max_version, cipher_suites, prefer_server_cipher_suites, curve_preferences",
+            "web.yml line 2: unknown key `tls_server_config.cert_filse`: expected one of cert, cert_file, key, key_file, client_ca, client_ca_file, client_auth_type, client_allowed_sans, min_version, max_version, cipher_suites, prefer_server_cipher_suites, curve_preferences",
         ),
         (
             "tls_server_config:\n  min_version: TLS10\n  cert_file: server.crt\n  key_file: server.key\n",
-            "web.yml line 2: tls_server_config.min_version: \"TLS10\" is not spoken by rustls; accepted is TLS12 or TLS13",
+            "web.yml line 2: tls_server_config.min_version: rustls does not support \"TLS10\": expected TLS12 or TLS13",
         ),
     ];
     for (web, message) in cases {
@@ -105,9 +102,7 @@ async fn config_error_names_line_and_key() {
     }
     let hash = startup_error(&pki, "basic_auth_users:\n  alice: sesame\n").await;
     assert!(
-        hash.starts_with(
-            "web.yml line 2: basic_auth_users.alice: this is no bcrypt hash; accepted is"
-        ),
+        hash.starts_with("web.yml line 2: basic_auth_users.alice: not a bcrypt hash: expected"),
         "{hash}"
     );
     assert!(!hash.contains("sesame"), "{hash}");
@@ -120,7 +115,7 @@ async fn cipher_suites_without_usable_version_are_rejected() {
     let line = startup_error(&pki, &web).await;
     assert!(
         line.contains("cipher_suites")
-            && line.ends_with("a suite of TLS 1.2 where TLS 1.3 is not spoken"),
+            && line.ends_with("at least one suite of TLS 1.2 if TLS 1.3 is disabled"),
         "{line}"
     );
 }
@@ -130,7 +125,7 @@ async fn cipher_suites_for_other_key_type_are_rejected() {
     let pki = Pki::new();
     let suites = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]";
     let line = startup_error(&pki, &format!("{TLS}  max_version: TLS12\n  {suites}\n")).await;
-    let expected = "no suite in cipher_suites serves this kind of key; accepted is ECDHE_RSA for RSA, ECDHE_ECDSA for others";
+    let expected = "no suite in cipher_suites can be used with this kind of key: expected ECDHE_RSA for RSA, ECDHE_ECDSA for others";
     assert_eq!(
         line,
         format!("web.yml line 3: tls_server_config.key_file: server.key: {expected}")
@@ -149,14 +144,14 @@ async fn missing_web_config_is_rejected() {
     let file = pki.arg("nothing.yml");
     let (code, _, error) = output(command(&["demo", "--web.config.file", &file])).await;
     let expected = format!(
-        "ringcentral-exporter: --web.config.file: {file}: it cannot be read: No such file or directory (os error 2); accepted is a file in the form of Prometheus' exporter-toolkit\n"
+        "ringcentral-exporter: --web.config.file: {file}: cannot read the file: No such file or directory (os error 2): expected a file in the format of the Prometheus exporter-toolkit\n"
     );
     assert_eq!((code, error), (Some(2), expected));
 }
 
 #[tokio::test]
 async fn open_web_config_logs_warning() {
-    let warning = "the web configuration asks for neither TLS nor login";
+    let warning = "neither TLS nor basic auth is configured";
     for (web, is_open) in [
         ("", true),
         ("rate_limit: {interval: 1s, burst: 9}", true),

@@ -1,10 +1,9 @@
-//! What has begun and what has ended since the last list.
+//! Detects which calls started and ended between two lists, and counts each once.
 //!
-//! Owns: counting each call once, though it stays listed for two minutes after its end and may vanish, return, or shift
-//! between pages. A pure value: what was known and a new list go in, what began and ended comes out. What the first
-//! list shows as ended is the baseline: whoever ran before has counted it. No clock takes part in the counting; the
-//! time only tells what may be forgotten and whether calls may have gone unseen. Refuses to know: metrics, and labels
-//! other than the record's own.
+//! A call stays listed for two minutes after its end, and may leave the list, return, or move between pages. The
+//! calls that the first list shows as ended are the baseline and are not counted, because they may have been
+//! counted before a restart. The time is an argument; it decides only what is forgotten and whether calls may have
+//! gone unseen.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,19 +14,20 @@ use tokio::time::Instant;
 use crate::calls::{Call, CallResult, CallState, Direction, Extension, Outcome};
 use crate::clock::Moment;
 
-/// Ids are forgotten this long after they leave the list; until then a record may return and still be known.
+/// How long ids are kept after they left the list, so that a record that returns is recognised.
 const RETENTION: Duration = Duration::from_secs(10 * 60);
-/// A record stays listed some two minutes after its end, so lists this far apart have seen every one.
+/// The longest time between two lists in which no call can go unseen: a record stays listed about two minutes
+/// after its end.
 const MAX_LIST_GAP: Duration = Duration::from_secs(100);
 
-/// What is known of the calls so far. Ids are kept as hashes with a key of this process, which are small: with twenty
-/// thousand ids known, one call in 10^15 would be taken for another.
+/// The records and sessions seen so far. Ids are stored as hashes with a random key to save memory: with 20,000
+/// known ids, one call in 10^15 collides with another.
 #[derive(Clone, Debug, Default)]
 pub struct CallTracker {
     hasher: RandomState,
     records: HashMap<u64, TrackedRecord>,
     sessions: HashMap<u64, TrackedSession>,
-    last: Option<Moment>,
+    last_list: Option<Moment>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,63 +45,60 @@ struct TrackedSession {
     last_seen: Instant,
 }
 
-/// What a list has told that was not known before.
+/// The changes that a list shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallEvents {
-    /// Records that ended.
+    /// Records that have ended.
     pub ended: Vec<EndedCall>,
-    /// Sessions that began.
+    /// Number of sessions that have started.
     pub sessions_started: u64,
-    /// Sessions that ended.
+    /// Outcomes of the sessions that have ended.
     pub sessions_ended: Vec<Outcome>,
-    /// Records that were live, left the list, and were not seen ended.
+    /// Number of records that were live, left the list and were not seen ended.
     pub lost: u64,
-    /// Whether calls may have gone unseen since the last list.
+    /// Whether calls may have gone unseen since the previous list.
     pub gap: bool,
 }
 
-/// A record that ended.
+/// A record that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndedCall {
-    /// As listed once it had ended.
+    /// Direction as listed after the end.
     pub direction: Direction,
-    /// As listed once it had ended.
+    /// Result as listed after the end.
     pub result: CallResult,
-    /// In seconds, if the record tells.
+    /// Duration in seconds, if the record has one.
     pub duration: Option<f64>,
-    /// The account's own party, if the record names one.
+    /// Extension of the account's own side, if the record has one.
     pub extension: Option<Extension>,
 }
 
 impl CallTracker {
-    /// Takes a list in, whose calls are distinct by id; gives what is new.
+    /// Updates the tracker with a list, whose ids are distinct, and returns the changes since the previous one.
     pub fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let is_baseline = self.last.is_none();
-        let mut news = CallEvents {
-            gap: self
-                .last
-                .is_some_and(|last| now.saturating_duration_since(last) > MAX_LIST_GAP),
-            ..CallEvents::default()
-        };
-        self.last = Some(now);
+        let mut events = CallEvents::default();
+        let previous_list = self.last_list.replace(now);
+        if let Some(previous_list) = previous_list {
+            events.gap = now.saturating_duration_since(previous_list) > MAX_LIST_GAP;
+        }
         for session in self.sessions.values_mut() {
             session.is_live = false;
         }
         for call in calls {
-            self.update_record(call, now, &mut news);
-            self.update_session(call, now, &mut news);
+            self.update_record(call, now, &mut events);
+            self.update_session(call, now, &mut events);
         }
-        self.end_sessions(&mut news);
-        news.lost = self.expire(now);
-        if is_baseline {
-            CallEvents::default()
+        self.end_sessions(&mut events);
+        events.lost = self.expire(now);
+        if previous_list.is_some() {
+            events
         } else {
-            news
+            CallEvents::default()
         }
     }
 
-    fn update_record(&mut self, call: &Call, now: Moment, news: &mut CallEvents) {
-        let unknown = TrackedRecord {
+    fn update_record(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
+        let new_record = TrackedRecord {
             was_live: false,
             has_ended: false,
             last_seen: now.instant,
@@ -109,12 +106,12 @@ impl CallTracker {
         let record = self
             .records
             .entry(self.hasher.hash_one(&call.id))
-            .or_insert(unknown);
+            .or_insert(new_record);
         record.last_seen = now.instant;
         record.was_live |= call.state == CallState::Live;
         if call.state == CallState::Ended && !record.has_ended {
             record.has_ended = true;
-            news.ended.push(EndedCall {
+            events.ended.push(EndedCall {
                 direction: call.direction,
                 result: call.result.clone(),
                 duration: call.duration,
@@ -123,8 +120,9 @@ impl CallTracker {
         }
     }
 
-    /// A record that says neither is of no session until a later list tells.
-    fn update_session(&mut self, call: &Call, now: Moment, news: &mut CallEvents) {
+    /// Updates the record's session. A record in unknown state belongs to no session until a later list has its
+    /// state.
+    fn update_session(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
         if call.state == CallState::Unknown {
             return;
         }
@@ -132,7 +130,7 @@ impl CallTracker {
             .sessions
             .entry(self.hasher.hash_one(&call.session))
             .or_insert_with(|| {
-                news.sessions_started += 1;
+                events.sessions_started += 1;
                 TrackedSession {
                     is_live: false,
                     outcome: None,
@@ -144,27 +142,29 @@ impl CallTracker {
         match call.state {
             CallState::Ended => {
                 let outcome = Outcome::from_result(&call.result);
-                session.outcome = Some(session.outcome.map_or(outcome, |best| best.min(outcome)));
+                let best = session.outcome.unwrap_or(outcome);
+                session.outcome = Some(best.min(outcome));
             }
             _ => session.is_live = true,
         }
     }
 
-    /// A session has ended when none of its records is live and one has ended; whatever joins later, it ended once.
-    fn end_sessions(&mut self, news: &mut CallEvents) {
-        for session in self
-            .sessions
-            .values_mut()
-            .filter(|session| !session.has_ended && !session.is_live)
-        {
-            if let Some(outcome) = session.outcome {
+    /// Ends the sessions of which no record is live and at least one has ended. A session ends only once, even if
+    /// a record joins later.
+    fn end_sessions(&mut self, events: &mut CallEvents) {
+        for session in self.sessions.values_mut() {
+            if let Some(outcome) = session.outcome
+                && !session.has_ended
+                && !session.is_live
+            {
                 session.has_ended = true;
-                news.sessions_ended.push(outcome);
+                events.sessions_ended.push(outcome);
             }
         }
     }
 
-    /// Forgets what has long left the list; gives the records among it that were live and never seen ended.
+    /// Forgets records and sessions that left the list long ago, and returns how many of the records were live and
+    /// never seen ended.
     fn expire(&mut self, now: Moment) -> u64 {
         let is_kept = |seen: Instant| now.instant.saturating_duration_since(seen) < RETENTION;
         let mut lost = 0;

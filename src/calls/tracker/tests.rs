@@ -1,8 +1,8 @@
-//! Each rule of the ledger.
+//! Each rule of the call tracker.
 
 use super::*;
 
-/// A record as `id:session:state`, where the state is a result, `live` or `unknown`.
+/// Parses a record from `id:session:state`, where the state is a result, `live` or `unknown`.
 fn call(text: &str) -> Call {
     let parts: Vec<_> = text.split(':').collect();
     let (state, result) = match parts[2] {
@@ -22,28 +22,28 @@ fn call(text: &str) -> Call {
     }
 }
 
-/// A ledger that has seen an empty baseline, and its clock.
-struct Story {
-    ledger: CallTracker,
+/// A tracker that has seen its baseline, and its clock.
+struct Fixture {
+    tracker: CallTracker,
     now: Moment,
 }
 
-impl Story {
+impl Fixture {
     fn new() -> Self {
         Self::from_baseline(&[])
     }
 
     fn from_baseline(baseline: &[&str]) -> Self {
-        let mut story = Self {
-            ledger: CallTracker::default(),
+        let mut fixture = Self {
+            tracker: CallTracker::default(),
             now: Moment::now(),
         };
         assert_eq!(
-            story.list(baseline),
+            fixture.list(baseline),
             CallEvents::default(),
-            "the baseline counts for nothing"
+            "the baseline is not counted"
         );
-        story
+        fixture
     }
 
     fn list(&mut self, calls: &[&str]) -> CallEvents {
@@ -53,99 +53,106 @@ impl Story {
     fn list_after(&mut self, seconds: u64, calls: &[&str]) -> CallEvents {
         self.now = self.now.after(Duration::from_secs(seconds));
         let calls: Vec<_> = calls.iter().map(|text| call(text)).collect();
-        self.ledger.update(&calls, self.now)
+        self.tracker.update(&calls, self.now)
     }
 }
 
-fn results(news: &CallEvents) -> Vec<&str> {
-    news.ended
+fn results(events: &CallEvents) -> Vec<&str> {
+    events
+        .ended
         .iter()
         .map(|ended| ended.result.as_str())
         .collect()
 }
 
 #[test]
-fn a_call_is_counted_once_when_first_seen_ended() {
-    let mut story = Story::new();
-    assert_eq!(story.list(&["a:s:live"]).sessions_started, 1);
-    let news = story.list(&["a:s:Accepted"]);
+fn call_is_counted_once_when_first_seen_ended() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.list(&["a:s:live"]).sessions_started, 1);
+    let events = fixture.list(&["a:s:Accepted"]);
     assert_eq!(
-        (results(&news), news.sessions_ended.as_slice()),
+        (results(&events), events.sessions_ended.as_slice()),
         (vec!["Accepted"], &[Outcome::Answered][..])
     );
-    assert_eq!(news.ended[0].duration, Some(7.0));
+    assert_eq!(events.ended[0].duration, Some(7.0));
     for _ in 0..8 {
-        assert_eq!(story.list(&["a:s:Accepted"]), CallEvents::default());
+        assert_eq!(fixture.list(&["a:s:Accepted"]), CallEvents::default());
     }
-    assert_eq!(story.list(&[]), CallEvents::default());
+    assert_eq!(fixture.list(&[]), CallEvents::default());
 }
 
 #[test]
-fn a_call_first_seen_ended_began_and_ended() {
-    let news = Story::new().list(&["a:s:Missed"]);
-    assert_eq!((results(&news), news.sessions_started), (vec!["Missed"], 1));
-    assert_eq!(news.sessions_ended, [Outcome::Missed]);
-}
-
-#[test]
-fn what_the_first_list_shows_as_ended_is_not_counted_and_what_is_live_is_when_it_ends() {
-    let mut story = Story::from_baseline(&["a:s:Accepted", "b:t:live"]);
-    let news = story.list(&["a:s:Accepted", "b:t:Busy"]);
-    assert_eq!((results(&news), news.sessions_started), (vec!["Busy"], 0));
-    assert_eq!(news.sessions_ended, [Outcome::Busy]);
-}
-
-#[test]
-fn a_record_that_vanishes_and_returns_is_the_same_record() {
-    let mut story = Story::new();
-    story.list(&["a:s:live"]);
-    assert_eq!(story.list(&[]), CallEvents::default());
-    assert_eq!(results(&story.list(&["a:s:Accepted"])), ["Accepted"]);
-    story.list(&[]);
-    assert_eq!(story.list(&["a:s:Accepted"]), CallEvents::default());
-}
-
-#[test]
-fn a_live_record_that_never_ends_is_lost_once_it_is_forgotten() {
-    let mut story = Story::new();
-    story.list(&["a:s:live"]);
-    assert_eq!(story.list_after(60, &[]).lost, 0);
-    assert_eq!(story.list_after(90, &[]).lost, 0, "it may return");
+fn call_first_seen_ended_counts_as_started() {
+    let events = Fixture::new().list(&["a:s:Missed"]);
     assert_eq!(
-        story.list_after(600, &[]),
+        (results(&events), events.sessions_started),
+        (vec!["Missed"], 1)
+    );
+    assert_eq!(events.sessions_ended, [Outcome::Missed]);
+}
+
+#[test]
+fn baseline_counts_only_its_live_calls_when_they_end() {
+    let mut fixture = Fixture::from_baseline(&["a:s:Accepted", "b:t:live"]);
+    let events = fixture.list(&["a:s:Accepted", "b:t:Busy"]);
+    assert_eq!(
+        (results(&events), events.sessions_started),
+        (vec!["Busy"], 0)
+    );
+    assert_eq!(events.sessions_ended, [Outcome::Busy]);
+}
+
+#[test]
+fn returning_record_is_recognised() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live"]);
+    assert_eq!(fixture.list(&[]), CallEvents::default());
+    assert_eq!(results(&fixture.list(&["a:s:Accepted"])), ["Accepted"]);
+    fixture.list(&[]);
+    assert_eq!(fixture.list(&["a:s:Accepted"]), CallEvents::default());
+}
+
+#[test]
+fn vanished_live_record_is_lost_after_retention() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live"]);
+    assert_eq!(fixture.list_after(60, &[]).lost, 0);
+    assert_eq!(fixture.list_after(90, &[]).lost, 0, "it may return");
+    assert_eq!(
+        fixture.list_after(600, &[]),
         CallEvents {
             lost: 1,
             gap: true,
             ..CallEvents::default()
         }
     );
-    assert_eq!(story.list_after(15, &[]), CallEvents::default());
+    assert_eq!(fixture.list_after(15, &[]), CallEvents::default());
 }
 
 #[test]
-fn a_session_ends_with_its_last_live_record_and_has_the_best_of_its_outcomes() {
-    let mut story = Story::new();
-    story.list(&["a:s:live", "b:s:live", "c:s:live"]);
-    let rung = story.list(&["a:s:live", "b:s:Missed", "c:s:Missed"]);
+fn session_ends_with_last_live_record_and_best_outcome() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live", "b:s:live", "c:s:live"]);
+    let rung = fixture.list(&["a:s:live", "b:s:Missed", "c:s:Missed"]);
     assert_eq!(
         (results(&rung).len(), rung.sessions_ended.len()),
         (2, 0),
-        "one agent took it and talks"
+        "one agent is still in the call"
     );
-    let over = story.list(&["a:s:Accepted", "b:s:Missed", "c:s:Missed"]);
+    let over = fixture.list(&["a:s:Accepted", "b:s:Missed", "c:s:Missed"]);
     assert_eq!(over.sessions_ended, [Outcome::Answered]);
 }
 
 #[test]
-fn a_session_is_counted_once_even_if_a_record_joins_later() {
-    let mut story = Story::new();
-    story.list(&["a:s:Missed"]);
-    let joined = story.list(&["a:s:Missed", "b:s:live"]);
+fn record_joining_later_does_not_end_session_twice() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:Missed"]);
+    let joined = fixture.list(&["a:s:Missed", "b:s:live"]);
     assert_eq!(
         (joined.sessions_started, joined.sessions_ended.len()),
         (0, 0)
     );
-    let over = story.list(&["a:s:Missed", "b:s:Accepted"]);
+    let over = fixture.list(&["a:s:Missed", "b:s:Accepted"]);
     assert_eq!(
         (results(&over), over.sessions_ended.len()),
         (vec!["Accepted"], 0)
@@ -153,44 +160,49 @@ fn a_session_is_counted_once_even_if_a_record_joins_later() {
 }
 
 #[test]
-fn a_transfer_keeps_its_session_open() {
-    let mut story = Story::new();
-    story.list(&["a:s:live"]);
-    assert_eq!(story.list(&["a:s:Accepted", "b:s:live"]).sessions_ended, []);
+fn transfer_keeps_session_open() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live"]);
     assert_eq!(
-        story.list(&["a:s:Accepted", "b:s:Accepted"]).sessions_ended,
+        fixture.list(&["a:s:Accepted", "b:s:live"]).sessions_ended,
+        []
+    );
+    assert_eq!(
+        fixture
+            .list(&["a:s:Accepted", "b:s:Accepted"])
+            .sessions_ended,
         [Outcome::Answered]
     );
 }
 
 #[test]
-fn a_record_that_says_neither_counts_when_a_later_list_tells() {
-    let mut story = Story::new();
-    assert_eq!(story.list(&["a:s:unknown"]), CallEvents::default());
-    let news = story.list(&["a:s:Accepted"]);
+fn record_in_unknown_state_counts_once_it_is_known() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.list(&["a:s:unknown"]), CallEvents::default());
+    let events = fixture.list(&["a:s:Accepted"]);
     assert_eq!(
         (
-            results(&news),
-            news.sessions_started,
-            news.sessions_ended.len()
+            results(&events),
+            events.sessions_started,
+            events.sessions_ended.len()
         ),
         (vec!["Accepted"], 1, 1)
     );
 }
 
 #[test]
-fn lists_more_than_a_hundred_seconds_apart_are_a_gap() {
-    let mut story = Story::new();
-    assert!(!story.list_after(100, &[]).gap);
-    assert!(story.list_after(101, &[]).gap);
+fn lists_over_100_seconds_apart_are_a_gap() {
+    let mut fixture = Fixture::new();
+    assert!(!fixture.list_after(100, &[]).gap);
+    assert!(fixture.list_after(101, &[]).gap);
 }
 
 #[test]
-fn what_has_left_the_list_is_forgotten() {
-    let mut story = Story::new();
+fn records_and_sessions_expire_after_retention() {
+    let mut fixture = Fixture::new();
     for minute in 0..60 {
         let (id, session) = (format!("r{minute}"), format!("s{minute}"));
-        story.list_after(60, &[&format!("{id}:{session}:Accepted")]);
-        assert!(story.ledger.records.len() <= 11 && story.ledger.sessions.len() <= 11);
+        fixture.list_after(60, &[&format!("{id}:{session}:Accepted")]);
+        assert!(fixture.tracker.records.len() <= 11 && fixture.tracker.sessions.len() <= 11);
     }
 }

@@ -1,137 +1,172 @@
-//! `--web.config.file`: the exporter-toolkit's YAML, validated: **pure**.
+//! The validated `--web.config.file`, in the YAML of Prometheus' exporter-toolkit.
 //!
-//! Owns: the keys of the file, what each accepts, and one line for each mistake. `tls`, `names` and `users` have their
-//! parts. Refuses to know: what stands in the files that it names, and who asks. What the toolkit would read and then
-//! not heed is a mistake here, if it looks like protection.
+//! Parsing is pure: the files that it names are read later. A key that the toolkit would accept and
+//! then ignore is an error if it looks like protection.
 
 mod tls;
 mod tls_names;
 mod users;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
+use serde::Deserialize;
 pub use tls::{ClientAuth, Pem, Tls};
 pub use users::{BasicAuthUsers, PasswordHash};
 
 use crate::config::ConfigError;
-use crate::config::setting::Setting;
-use crate::config::yaml::Section;
+use crate::config::setting::{ParseResult, Setting, parse_bool, parse_count, parse_duration};
+use crate::config::yaml::{self, Located, Section, Text, TextMap};
 
 /// The validated file.
 #[derive(Clone, Debug)]
 pub struct WebConfig {
-    /// `tls_server_config`; none for plain HTTP.
+    /// `tls_server_config`; absent for plain HTTP.
     pub tls: Option<Tls>,
     /// `http_server_config.headers`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `basic_auth_users`.
     pub users: BasicAuthUsers,
-    /// `rate_limit`; none for no limit.
+    /// `rate_limit`; absent for no limit.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// A token bucket.
+/// The parameters of a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// The time in which one request more is allowed.
+    /// The time in which one more request becomes available.
     pub interval: Duration,
-    /// So many at once.
+    /// The capacity of the bucket, in requests.
     pub burst: u32,
+}
+
+/// The whole file before validation.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Document {
+    tls_server_config: Located<Option<tls::RawTls>>,
+    http_server_config: Located<Option<RawHttpServer>>,
+    basic_auth_users: TextMap,
+    rate_limit: Located<Option<RawRateLimit>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawHttpServer {
+    http2: Text,
+    headers: TextMap,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRateLimit {
+    interval: Text,
+    burst: Text,
 }
 
 impl WebConfig {
     /// Validates the text of `file`.
     ///
     /// # Errors
-    /// The first mistake that is found.
+    /// Returns an error for the first mistake.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let mut root = Section::parse(&error_prefix(file), text)?;
-        let folder = file.parent().map(PathBuf::from).unwrap_or_default();
-        let tls = Tls::new(root.section("tls_server_config")?, &folder)?;
-        let headers = http_server(root.section("http_server_config")?)?;
-        let users = BasicAuthUsers::new(root.section("basic_auth_users")?.texts()?)?;
-        let rate_limit = RateLimit::new(root.section("rate_limit")?)?;
-        root.end()?;
+        let prefix = error_prefix(file);
+        let raw: Document = yaml::parse(&prefix, text)?;
+        let root = Section {
+            file: prefix,
+            path: String::new(),
+            line: 0,
+        };
+        let dir = file.parent().unwrap_or(Path::new(""));
         Ok(Self {
-            tls,
-            headers,
-            users,
-            rate_limit,
+            tls: Tls::new(&root, raw.tls_server_config, dir)?,
+            headers: parse_http_server(&root, raw.http_server_config)?,
+            users: BasicAuthUsers::new(root.entries("basic_auth_users", raw.basic_auth_users))?,
+            rate_limit: RateLimit::new(&root, raw.rate_limit)?,
         })
     }
 }
 
-/// What a complaint about this file begins with.
-#[must_use]
-pub fn error_prefix(file: &Path) -> String {
+/// Returns the start of every error about `file`.
+pub(crate) fn error_prefix(file: &Path) -> String {
     format!("--web.config.file: {}", file.display())
 }
 
-/// HTTP/2 is accepted and not spoken: nobody needs it for one request in 15 s.
-fn http_server(mut section: Section) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
-    section.switch("http2", true)?;
-    let headers = section.section("headers")?.texts()?;
-    section.end()?;
-    let set = headers
-        .into_iter()
-        .filter(|(_, setting)| !setting.value.is_empty());
-    set.map(|(name, setting)| header(&name, &setting)).collect()
+/// Returns the headers. `http2` has no effect: the server speaks only HTTP/1.1, enough for one
+/// request in 15 s.
+fn parse_http_server(
+    root: &Section,
+    raw: Located<Option<RawHttpServer>>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
+    let section = root.child("http_server_config", raw.line);
+    let raw = raw.value.unwrap_or_default();
+    if let Some(http2) = section.text("http2", raw.http2) {
+        http2.parse(parse_bool)?;
+    }
+    let mut headers = Vec::new();
+    for (name, setting) in section.entries("headers", raw.headers) {
+        if !setting.value.is_empty() {
+            headers.push(parse_header(&name, &setting)?);
+        }
+    }
+    Ok(headers)
 }
 
-fn header(name: &str, setting: &Setting) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let (known, values): (_, &[&str]) = match name {
+fn parse_header(name: &str, setting: &Setting) -> Result<(HeaderName, HeaderValue), ConfigError> {
+    let (name, allowed_values): (_, &[&str]) = match name {
         "Content-Security-Policy" => ("content-security-policy", &[]),
         "X-Frame-Options" => ("x-frame-options", &["deny", "sameorigin"]),
         "X-Content-Type-Options" => ("x-content-type-options", &["nosniff"]),
         "X-XSS-Protection" => ("x-xss-protection", &[]),
         "Strict-Transport-Security" => ("strict-transport-security", &[]),
         _ => {
-            let accepted = "Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection or Strict-Transport-Security";
-            return Err(setting.invalid_redacted("a header that cannot be set", accepted));
+            return Err(setting.invalid_redacted(
+                "unknown header",
+                "one of Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security",
+            ));
         }
     };
-    if !values.is_empty() && !values.contains(&setting.value.as_str()) {
-        return Err(setting.invalid(&values.join(" or ")));
+    if !allowed_values.is_empty() && !allowed_values.contains(&setting.value.as_str()) {
+        return Err(setting.invalid(&allowed_values.join(" or ")));
     }
     let value = HeaderValue::from_str(&setting.value)
         .map_err(|_| setting.invalid("one line of visible characters"))?;
-    Ok((HeaderName::from_static(known), value))
+    Ok((HeaderName::from_static(name), value))
 }
 
 impl RateLimit {
-    fn new(mut section: Section) -> Result<Option<Self>, ConfigError> {
-        let interval = section.text("interval")?;
-        let burst = section.text("burst")?;
-        let accepted = "a duration such as 500ms or 1s, or 0 for no limit";
-        let interval = interval.filter(|interval| interval.value != "0");
-        let interval = interval
-            .map(|interval| interval.any_duration(accepted))
-            .transpose()?;
-        let limit = match interval.filter(|interval| !interval.is_zero()) {
-            None => None,
-            Some(interval) => Some(Self {
-                interval,
-                burst: self::burst(&section, burst)?,
-            }),
+    fn new(
+        root: &Section,
+        raw: Located<Option<RawRateLimit>>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let section = root.child("rate_limit", raw.line);
+        let raw = raw.value.unwrap_or_default();
+        let interval = match section.text("interval", raw.interval) {
+            Some(interval) => interval.parse(parse_interval)?,
+            None => Duration::ZERO,
         };
-        section.end()?;
-        Ok(limit)
+        if interval.is_zero() {
+            return Ok(None);
+        }
+        // The toolkit's default is 0, with which no request would be answered.
+        let Some(burst) = section.text("burst", raw.burst) else {
+            return Err(
+                section.invalid("burst is missing: expected a whole number from 1 to 1000000")
+            );
+        };
+        Ok(Some(Self {
+            interval,
+            burst: burst.parse(parse_count)?,
+        }))
     }
 }
 
-/// The toolkit takes 0, and also takes it if nothing is said; then not one request would be answered.
-fn burst(section: &Section, setting: Option<Setting>) -> Result<u32, ConfigError> {
-    let accepted = "a whole number from 1 to 1000000";
-    let setting = setting
-        .ok_or_else(|| section.wrong(&format!("burst is missing; accepted is {accepted}")))?;
-    let burst = setting
-        .value
-        .parse()
-        .ok()
-        .filter(|burst| (1..=1_000_000).contains(burst));
-    burst.ok_or_else(|| setting.invalid(accepted))
+fn parse_interval(text: &str) -> ParseResult<Duration> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    parse_duration(text).map_err(|_| "a duration such as 500ms or 1s, or 0 for no limit")
 }
 
 #[cfg(test)]

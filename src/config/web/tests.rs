@@ -1,4 +1,4 @@
-//! What is accepted, and the exact line for what is not.
+//! Valid and invalid files, with the exact error for each mistake.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,25 +13,23 @@ fn parse(text: &str) -> Result<WebConfig, String> {
 }
 
 #[track_caller]
-fn complaint(text: &str) -> String {
-    let complaint = parse(text)
-        .err()
-        .unwrap_or_else(|| panic!("accepted: {text}"));
-    assert!(!complaint.contains('\n'), "{complaint}");
-    complaint
+fn error_of(text: &str) -> String {
+    let error = parse(text).err().unwrap_or_else(|| panic!("valid: {text}"));
+    assert!(!error.contains('\n'), "{error}");
+    error
         .strip_prefix("--web.config.file: /etc/web.yml")
         .unwrap()
         .to_owned()
 }
 
-/// The complaint about a line in `tls_server_config`, which is the fourth.
+/// Returns the error for a line in `tls_server_config`, which is line 4 of the file.
 #[track_caller]
-fn tls_complaint(line: &str) -> String {
-    complaint(&format!("{TLS}  {line}\n"))
+fn tls_error(line: &str) -> String {
+    error_of(&format!("{TLS}  {line}\n"))
 }
 
 #[test]
-fn the_examples_of_the_toolkit_are_accepted() {
+fn toolkit_examples_are_valid() {
     let web = parse(include_str!("../../../tests/web/files/toolkit-sample.yml")).unwrap();
     assert!(
         web.tls.is_some() && web.users.get("alice").is_some() && web.users.get("bob").is_some()
@@ -73,7 +71,7 @@ fn paths_are_relative_to_the_file() {
 }
 
 #[test]
-fn a_text_in_the_place_of_a_path_is_told_and_never_shown() {
+fn pem_text_as_path_is_an_error_without_the_text() {
     for (file, inline) in [
         ("cert_file", "cert"),
         ("key_file", "key"),
@@ -85,18 +83,19 @@ fn a_text_in_the_place_of_a_path_is_told_and_never_shown() {
             "' -----sesame'",
             "\"a\\rsesame\"",
         ] {
-            let told = complaint(&format!("tls_server_config:\n  {file}: {text}\n"));
-            let what = "this is a PEM text, not a path; accepted is a path; a text goes under";
+            let error = error_of(&format!("tls_server_config:\n  {file}: {text}\n"));
+            let line = if text.starts_with('|') { 3 } else { 2 };
+            let reason = "PEM text instead of a path: expected a path; PEM text belongs in";
             assert_eq!(
-                told,
-                format!(" line 2: tls_server_config.{file}: {what} {inline}")
+                error,
+                format!(" line {line}: tls_server_config.{file}: {reason} {inline}")
             );
         }
     }
 }
 
 #[test]
-fn each_version_suite_and_curve_that_rustls_lacks_names_itself() {
+fn unsupported_tls_names_are_errors() {
     let suites = "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, \
         TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, \
         TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, \
@@ -104,51 +103,51 @@ fn each_version_suite_and_curve_that_rustls_lacks_names_itself() {
     let cases = [
         (
             "min_version: TLS10",
-            r#"min_version: "TLS10" is not spoken by rustls; accepted is TLS12 or TLS13"#,
+            r#"min_version: rustls does not support "TLS10": expected TLS12 or TLS13"#,
         ),
         (
             "max_version: TLS11",
-            r#"max_version: "TLS11" is not spoken by rustls; accepted is TLS12 or TLS13"#,
+            r#"max_version: rustls does not support "TLS11": expected TLS12 or TLS13"#,
         ),
         (
             "min_version: TLS111",
-            r#"min_version: "TLS111" is not accepted; accepted is TLS12 or TLS13"#,
+            r#"min_version: invalid value "TLS111": expected TLS12 or TLS13"#,
         ),
         (
             "curve_preferences: [CurveP521]",
-            r#"curve_preferences[0]: "CurveP521" is a curve that ring lacks; accepted is X25519, CurveP256, CurveP384"#,
+            r#"curve_preferences[0]: rustls does not support "CurveP521": expected one of X25519, CurveP256, CurveP384"#,
         ),
         (
             "curve_preferences: [X25519, CurveP257]",
-            r#"curve_preferences[1]: "CurveP257" is not accepted; accepted is X25519, CurveP256, CurveP384"#,
+            r#"curve_preferences[1]: invalid value "CurveP257": expected one of X25519, CurveP256, CurveP384"#,
         ),
         (
             "client_auth_type: MaybeClientCert",
-            r#"client_auth_type: "MaybeClientCert" is not accepted; accepted is NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"#,
+            r#"client_auth_type: invalid value "MaybeClientCert": expected NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"#,
         ),
     ];
     for (line, message) in cases {
         assert_eq!(
-            tls_complaint(line),
+            tls_error(line),
             format!(" line 4: tls_server_config.{message}")
         );
     }
-    let weak = tls_complaint("cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]");
-    let why = r#""TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA" is too weak for rustls, which lacks it"#;
+    let weak = tls_error("cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]");
+    let reason = r#"rustls does not support "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA""#;
     assert_eq!(
         weak,
-        format!(" line 4: tls_server_config.cipher_suites[0]: {why}; accepted is {suites}")
+        format!(" line 4: tls_server_config.cipher_suites[0]: {reason}: expected one of {suites}")
     );
-    let invented = tls_complaint("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048]");
-    let why = r#""TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048" is not accepted"#;
+    let unknown = tls_error("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048]");
+    let reason = r#"invalid value "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048""#;
     assert_eq!(
-        invented,
-        format!(" line 4: tls_server_config.cipher_suites[0]: {why}; accepted is {suites}")
+        unknown,
+        format!(" line 4: tls_server_config.cipher_suites[0]: {reason}: expected one of {suites}")
     );
 }
 
 #[test]
-fn versions_suites_and_curves_are_taken_in_their_order() {
+fn tls_names_keep_their_order() {
     let tls = |lines| parse(&format!("{TLS}{lines}")).unwrap().tls.unwrap();
     assert_eq!(tls("").versions.len(), 2);
     assert_eq!(
@@ -190,7 +189,7 @@ fn versions_suites_and_curves_are_taken_in_their_order() {
 }
 
 #[test]
-fn keys_that_do_not_go_together_are_told() {
+fn conflicting_or_missing_tls_keys_are_errors() {
     let cases = [
         (
             "tls_server_config: {cert_file: a}",
@@ -206,51 +205,49 @@ fn keys_that_do_not_go_together_are_told() {
         ),
         (
             "tls_server_config: {cert: a, cert_file: b, key_file: c}",
-            " line 1: tls_server_config: cert and cert_file are both given; give one of them",
+            " line 1: tls_server_config.cert_file: conflicts with cert: expected only one of them",
         ),
     ];
     for (text, message) in cases {
-        assert_eq!(complaint(text), message);
+        assert_eq!(error_of(text), message);
     }
-    assert_eq!(
-        tls_complaint("client_ca_file: ca.pem"),
-        " line 1: tls_server_config: client_ca_file or client_ca without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
-    );
-    assert_eq!(
-        tls_complaint("client_allowed_sans: [prometheus]"),
-        " line 1: tls_server_config: client_allowed_sans without a client_auth_type that asks for a certificate; accepted is RequireAndVerifyClientCert beside it"
-    );
-    for policy in [
+    let ineffective =
+        "has no effect with this client_auth_type: expected RequireAndVerifyClientCert";
+    for auth_type in [
+        "NoClientCert",
+        "''",
         "RequestClientCert",
         "RequireAnyClientCert",
         "RequireClientCert",
     ] {
         for (line, key) in [
             ("client_ca: a", "client_ca_file or client_ca"),
+            ("client_ca_file: a", "client_ca_file or client_ca"),
             ("client_allowed_sans: [a]", "client_allowed_sans"),
         ] {
-            let told = tls_complaint(&format!("client_auth_type: {policy}\n  {line}"));
-            let what = "without a client_auth_type that verifies certificates";
-            let expected = format!(
-                " line 1: tls_server_config: {key} {what}; accepted is RequireAndVerifyClientCert beside it"
-            );
-            assert_eq!(told, expected, "{policy}");
+            let error = tls_error(&format!("client_auth_type: {auth_type}\n  {line}"));
+            let expected = format!(" line 2: tls_server_config: {key} {ineffective}");
+            assert_eq!(error, expected, "{auth_type}");
         }
     }
     assert_eq!(
-        tls_complaint("client_auth_type: RequireAndVerifyClientCert"),
-        " line 1: tls_server_config: RequireAndVerifyClientCert needs client_ca_file or client_ca: whose certificates to believe"
+        tls_error("client_auth_type: RequireAndVerifyClientCert"),
+        " line 2: tls_server_config: client_ca_file or client_ca is missing: expected the CA of the clients"
     );
     assert_eq!(
-        complaint(&format!(
+        tls_error("client_allowed_sans: []"),
+        " line 4: tls_server_config.client_allowed_sans: the list is empty: expected at least one name"
+    );
+    assert_eq!(
+        error_of(&format!(
             "{TLS}  min_version: TLS13\n  max_version: TLS12\n"
         )),
-        r#" line 5: tls_server_config.max_version: "TLS12" is not accepted; accepted is a version that is not below min_version"#
+        r#" line 5: tls_server_config.max_version: invalid value "TLS12": expected a version that is not below min_version"#
     );
 }
 
 #[test]
-fn the_five_policies_ask_what_they_say() {
+fn client_auth_types_map_to_required_and_ca() {
     let clients = |policy: &str| {
         let ca = if policy.contains("Verify") {
             "ca.pem"
@@ -302,44 +299,44 @@ fn the_five_policies_ask_what_they_say() {
 }
 
 #[test]
-fn unknown_keys_are_told_with_path_and_line() {
+fn unknown_keys_are_errors_with_path_and_line() {
     let keys = "cert, cert_file, key, key_file, client_ca, client_ca_file, client_auth_type, client_allowed_sans, \
         min_version, max_version, cipher_suites, prefer_server_cipher_suites, curve_preferences";
     assert_eq!(
-        tls_complaint("cert_filse: server.crt"),
-        format!(" line 4: tls_server_config.cert_filse: there is no such key; accepted are {keys}")
+        tls_error("cert_filse: server.crt"),
+        format!(" line 4: unknown key `tls_server_config.cert_filse`: expected one of {keys}")
     );
     assert_eq!(
-        complaint("tls_config: {}"),
-        " line 1: tls_config: there is no such key; accepted are tls_server_config, http_server_config, basic_auth_users, rate_limit"
+        error_of("tls_config: {}"),
+        " line 1: unknown key `tls_config`: expected one of tls_server_config, http_server_config, basic_auth_users, rate_limit"
     );
     assert_eq!(
-        complaint("http_server_config:\n  http3: true"),
-        " line 2: http_server_config.http3: there is no such key; accepted are http2, headers"
+        error_of("http_server_config:\n  http3: true"),
+        " line 2: unknown key `http_server_config.http3`: expected one of http2, headers"
     );
 }
 
 #[test]
-fn headers_are_those_of_the_toolkit_alone() {
-    let accepted = "Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection or Strict-Transport-Security";
-    let complaint =
-        |header: &str| complaint(&format!("http_server_config:\n  headers:\n    {header}\n"));
+fn only_toolkit_headers_are_valid() {
+    let expected = "Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security";
+    let header_error =
+        |header: &str| error_of(&format!("http_server_config:\n  headers:\n    {header}\n"));
     assert_eq!(
-        complaint("Content-Type: foo"),
+        header_error("Content-Type: foo"),
         format!(
-            " line 3: http_server_config.headers.Content-Type: a header that cannot be set; accepted is {accepted}"
+            " line 3: http_server_config.headers.Content-Type: unknown header: expected one of {expected}"
         )
     );
     assert_eq!(
-        complaint("X-Frame-Options: foo"),
-        r#" line 3: http_server_config.headers.X-Frame-Options: "foo" is not accepted; accepted is deny or sameorigin"#
+        header_error("X-Frame-Options: foo"),
+        r#" line 3: http_server_config.headers.X-Frame-Options: invalid value "foo": expected deny or sameorigin"#
     );
     assert_eq!(
-        complaint("X-Content-Type-Options: sniff"),
-        r#" line 3: http_server_config.headers.X-Content-Type-Options: "sniff" is not accepted; accepted is nosniff"#
+        header_error("X-Content-Type-Options: sniff"),
+        r#" line 3: http_server_config.headers.X-Content-Type-Options: invalid value "sniff": expected nosniff"#
     );
     assert!(
-        complaint(r#"X-XSS-Protection: "1\r\nSet-Cookie: a""#)
+        header_error(r#"X-XSS-Protection: "1\r\nSet-Cookie: a""#)
             .contains("one line of visible characters")
     );
     assert!(
@@ -351,7 +348,7 @@ fn headers_are_those_of_the_toolkit_alone() {
 }
 
 #[test]
-fn a_hash_that_is_none_is_never_shown() {
+fn invalid_hash_is_an_error_without_the_hash() {
     for hash in [
         "doe",
         "sesame-street-sesame-street-sesame-street-sesame-street-sesam",
@@ -362,29 +359,29 @@ fn a_hash_that_is_none_is_never_shown() {
         &HASH.replace("$2y$", "$1y$"),
         "",
     ] {
-        let complaint = complaint(&format!("basic_auth_users:\n  alice: '{hash}'\n"));
+        let error = error_of(&format!("basic_auth_users:\n  alice: '{hash}'\n"));
         assert!(
-            complaint.starts_with(
-                " line 2: basic_auth_users.alice: this is no bcrypt hash; accepted is"
-            ),
-            "{complaint}"
+            error.starts_with(" line 2: basic_auth_users.alice: not a bcrypt hash: expected"),
+            "{error}"
         );
-        assert!(hash.is_empty() || !complaint.contains(hash));
+        assert!(hash.is_empty() || !error.contains(hash));
     }
-    let exchanged = complaint(&format!("basic_auth_users:\n  {HASH}: alice\n"));
+    let exchanged = error_of(&format!("basic_auth_users:\n  {HASH}: alice\n"));
     assert!(
-        exchanged.starts_with(" line 2: basic_auth_users.(a key): this is no bcrypt hash"),
+        exchanged.starts_with(" line 2: basic_auth_users.(redacted): not a bcrypt hash"),
         "{exchanged}"
     );
-    let colon = complaint(&format!("basic_auth_users:\n  'a:b': {HASH}\n"));
+    let colon = error_of(&format!("basic_auth_users:\n  'a:b': {HASH}\n"));
     assert!(
-        colon.ends_with("a name with a colon can never log in; accepted is a name without one"),
+        colon.ends_with(
+            "a user name with a colon cannot log in: expected a user name without a colon"
+        ),
         "{colon}"
     );
 }
 
 #[test]
-fn a_rate_limit_that_would_refuse_everything_is_told() {
+fn rate_limit_without_burst_is_an_error() {
     let limit = |text: &str| parse(text).unwrap().rate_limit;
     assert_eq!(limit("rate_limit: {interval: 0, burst: 0}"), None);
     assert_eq!(limit("rate_limit: {interval: 0s}"), None);
@@ -394,21 +391,21 @@ fn a_rate_limit_that_would_refuse_everything_is_told() {
     });
     assert_eq!(limit("rate_limit: {interval: 500ms, burst: 3}"), half);
     assert_eq!(
-        complaint("rate_limit: {interval: 1s}"),
-        " line 1: rate_limit: burst is missing; accepted is a whole number from 1 to 1000000"
+        error_of("rate_limit: {interval: 1s}"),
+        " line 1: rate_limit: burst is missing: expected a whole number from 1 to 1000000"
     );
     assert_eq!(
-        complaint("rate_limit: {interval: 1s, burst: 0}"),
-        r#" line 1: rate_limit.burst: "0" is not accepted; accepted is a whole number from 1 to 1000000"#
+        error_of("rate_limit: {interval: 1s, burst: 0}"),
+        r#" line 1: rate_limit.burst: invalid value "0": expected a whole number from 1 to 1000000"#
     );
     assert_eq!(
-        complaint("rate_limit: {interval: 1, burst: 1}"),
-        r#" line 1: rate_limit.interval: "1" is not accepted; accepted is a duration such as 500ms or 1s, or 0 for no limit"#
+        error_of("rate_limit: {interval: 1, burst: 1}"),
+        r#" line 1: rate_limit.interval: invalid value "1": expected a duration such as 500ms or 1s, or 0 for no limit"#
     );
 }
 
 #[test]
-fn debug_shows_neither_key_nor_hash() {
+fn debug_hides_key_and_hash() {
     let text = format!(
         "tls_server_config: {{cert: a, key: sesame}}\nbasic_auth_users: {{alice: {HASH}}}\n"
     );
@@ -417,4 +414,36 @@ fn debug_shows_neither_key_nor_hash() {
         !debug.contains("sesame") && !debug.contains("mDwo"),
         "{debug}"
     );
+}
+
+#[test]
+fn booleans_accept_the_spellings_of_yaml() {
+    let preference = |text: &str| {
+        let line = format!("{TLS}  prefer_server_cipher_suites: {text}\n");
+        parse(&line).map(|web| web.tls.unwrap().prefer_server_cipher_suites)
+    };
+    for text in ["true", "True", "TRUE"] {
+        assert_eq!(preference(text), Ok(true));
+    }
+    for text in ["false", "False", "FALSE"] {
+        assert_eq!(preference(text), Ok(false));
+    }
+    for text in ["yes", "on", "1", "tRUE"] {
+        assert!(
+            preference(text)
+                .unwrap_err()
+                .contains("expected true or false")
+        );
+    }
+}
+
+#[test]
+fn tls_section_with_only_null_values_is_an_error() {
+    assert_eq!(
+        error_of("tls_server_config: {cert_file: }"),
+        " line 1: tls_server_config: cert_file or cert is missing"
+    );
+    for empty in ["tls_server_config:", "tls_server_config: {}"] {
+        assert!(parse(empty).unwrap().tls.is_none(), "{empty}");
+    }
 }

@@ -1,31 +1,31 @@
-//! `tls_server_config`: our certificate, whom we believe, and which TLS we speak.
+//! `tls_server_config`: the server's certificate, client authentication, and TLS parameters.
 //!
-//! Owns: which keys go together. Refuses to know: what stands in the files.
+//! The files that it names are not read here, but by [`Pem::read`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use crate::config::ConfigError;
-use crate::config::setting::Setting;
-use crate::config::web::tls_names;
-use crate::config::yaml::Section;
+use crate::config::account::MAX_CERT_BYTES;
+use crate::config::setting::{ParseResult, Setting, parse_bool};
+use crate::config::web::tls_names::{self, TlsVersion};
+use crate::config::yaml::{List, Located, Section, Text};
 use crate::file;
 
-/// Larger than any bundle of certificates.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
-
-/// How we speak TLS.
+/// The TLS configuration of the server.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// `cert` or `cert_file`.
     pub certificate: Pem,
     /// `key` or `key_file`.
     pub key: Pem,
-    /// `client_auth_type` and what belongs to it; none if no certificate is asked for.
+    /// `client_auth_type` and its keys; absent if no certificate is requested from clients.
     pub clients: Option<ClientAuth>,
     /// `min_version` to `max_version`.
     pub versions: Vec<&'static SupportedProtocolVersion>,
@@ -33,25 +33,25 @@ pub struct Tls {
     pub suites: Vec<SupportedCipherSuite>,
     /// `curve_preferences`.
     pub kx_groups: Vec<&'static dyn SupportedKxGroup>,
-    /// `prefer_server_cipher_suites`.
+    /// `prefer_server_cipher_suites`; default true.
     pub prefer_server_cipher_suites: bool,
 }
 
-/// What is asked of clients.
+/// The authentication of clients by certificate.
 #[derive(Clone, Debug)]
 pub struct ClientAuth {
-    /// Whether one without a certificate is refused.
+    /// Whether a client without a certificate is rejected.
     pub required: bool,
-    /// Whose signature a certificate needs; none if it may be anybody's.
+    /// The CA that must have signed the certificate; absent if any certificate is accepted.
     pub ca: Option<Pem>,
     /// `client_allowed_sans`; empty if every name is allowed.
     pub allowed_sans: Vec<String>,
 }
 
-/// Something in PEM form, and where it was given.
+/// PEM text or the file that has it, with the key that gave it.
 #[derive(Clone, Debug)]
 pub struct Pem {
-    setting: String,
+    origin: String,
     source: PemSource,
 }
 
@@ -70,35 +70,117 @@ impl fmt::Debug for PemSource {
     }
 }
 
+/// The section before validation.
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTls {
+    cert: Text,
+    cert_file: Text,
+    key: Text,
+    key_file: Text,
+    client_ca: Text,
+    client_ca_file: Text,
+    client_auth_type: Text,
+    client_allowed_sans: List,
+    min_version: Text,
+    max_version: Text,
+    cipher_suites: List,
+    prefer_server_cipher_suites: Text,
+    curve_preferences: List,
+}
+
+/// `client_auth_type`, by Go's names.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum ClientAuthType {
+    NoClientCert,
+    RequestClientCert,
+    /// The alias is the toolkit's older name.
+    #[value(alias = "RequireClientCert")]
+    RequireAnyClientCert,
+    VerifyClientCertIfGiven,
+    RequireAndVerifyClientCert,
+}
+
+impl ClientAuthType {
+    fn parse(text: &str) -> ParseResult<Self> {
+        Self::from_str(text, false).map_err(|_| {
+            "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+        })
+    }
+
+    fn requires_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
+        )
+    }
+
+    fn verifies(self) -> bool {
+        matches!(
+            self,
+            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
+        )
+    }
+}
+
 impl Tls {
-    /// Validates the section; none if it is empty. Paths are relative to `folder`.
-    pub(super) fn new(mut section: Section, folder: &Path) -> Result<Option<Self>, ConfigError> {
-        if section.is_empty() {
+    /// Validates the section; an empty one is absent. Paths are relative to `dir`.
+    pub(super) fn new(
+        root: &Section,
+        raw: Located<Option<RawTls>>,
+        dir: &Path,
+    ) -> Result<Option<Self>, ConfigError> {
+        let section = root.child("tls_server_config", raw.line);
+        let raw = raw.value.unwrap_or_default();
+        if raw == RawTls::default() {
             return Ok(None);
         }
-        let certificate = pem(&mut section, "cert", "cert_file", folder)?;
-        let key = pem(&mut section, "key", "key_file", folder)?;
-        let clients = client_auth(&mut section, folder)?;
-        let versions = versions(&mut section)?;
-        let suites = tls_names::suites(&section.list("cipher_suites")?)?;
-        let our_order = section.switch("prefer_server_cipher_suites", true)?;
-        let curves = tls_names::curves(&section.list("curve_preferences")?)?;
-        let certificate =
-            certificate.ok_or_else(|| section.wrong("cert_file or cert is missing"))?;
-        let key = key.ok_or_else(|| section.wrong("key_file or key is missing"))?;
-        section.end()?;
+        let certificate = pem(
+            &section,
+            ("cert", raw.cert),
+            ("cert_file", raw.cert_file),
+            dir,
+        )?;
+        let key = pem(&section, ("key", raw.key), ("key_file", raw.key_file), dir)?;
+        let ca = pem(
+            &section,
+            ("client_ca", raw.client_ca),
+            ("client_ca_file", raw.client_ca_file),
+            dir,
+        )?;
+        let clients = client_auth(
+            &section,
+            section.text("client_auth_type", raw.client_auth_type),
+            ca,
+            allowed_sans(&section, raw.client_allowed_sans)?,
+        )?;
+        let versions = versions(
+            section.text("min_version", raw.min_version),
+            section.text("max_version", raw.max_version),
+        )?;
+        let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
+        let kx_groups =
+            tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
+        let preference = "prefer_server_cipher_suites";
+        let prefer_server_cipher_suites =
+            match section.text(preference, raw.prefer_server_cipher_suites) {
+                Some(setting) => setting.parse(parse_bool)?,
+                None => true,
+            };
         Ok(Some(Self {
-            certificate,
-            key,
+            certificate: certificate
+                .ok_or_else(|| section.invalid("cert_file or cert is missing"))?,
+            key: key.ok_or_else(|| section.invalid("key_file or key is missing"))?,
             clients,
             versions,
             suites,
-            kx_groups: curves,
-            prefer_server_cipher_suites: our_order,
+            kx_groups,
+            prefer_server_cipher_suites,
         }))
     }
 
-    /// All that stands in files of its own.
+    /// Returns the paths of all files that it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let ca = self
             .clients
@@ -112,26 +194,26 @@ impl Tls {
 }
 
 impl Pem {
-    /// The text as it is now.
+    /// Reads the PEM text.
     ///
     /// # Errors
-    /// When its file is unreadable, empty, or larger than any such file.
-    pub fn read(&self, accepted: &str) -> Result<Vec<u8>, ConfigError> {
+    /// Returns an error if its file cannot be read, is empty, or is larger than 4 MiB.
+    pub fn read(&self, expected: &str) -> Result<Vec<u8>, ConfigError> {
         let bytes = match &self.source {
             PemSource::Inline(text) => text.expose_secret().as_bytes().to_vec(),
-            PemSource::File(path) => file::read(path, MAX_BYTES)
-                .map_err(|error| self.invalid(&error.to_string(), accepted))?,
+            PemSource::File(path) => file::read(path, MAX_CERT_BYTES)
+                .map_err(|error| self.invalid(&error.to_string(), expected))?,
         };
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(self.invalid("it is empty", accepted));
+        if bytes.trim_ascii().is_empty() {
+            return Err(self.invalid("the PEM text is empty", expected));
         }
         Ok(bytes)
     }
 
-    /// A complaint about the content, which is not repeated.
+    /// Returns an error about the content, which is not repeated.
     #[must_use]
-    pub fn invalid(&self, what: &str, accepted: &str) -> ConfigError {
-        ConfigError(format!("{self}: {what}; accepted is {accepted}"))
+    pub fn invalid(&self, reason: &str, expected: &str) -> ConfigError {
+        ConfigError(format!("{self}: {reason}: expected {expected}"))
     }
 
     fn file(&self) -> Option<&Path> {
@@ -145,108 +227,116 @@ impl Pem {
 impl fmt::Display for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            PemSource::Inline(_) => f.write_str(&self.setting),
-            PemSource::File(path) => write!(f, "{}: {}", self.setting, path.display()),
+            PemSource::Inline(_) => f.write_str(&self.origin),
+            PemSource::File(path) => write!(f, "{}: {}", self.origin, path.display()),
         }
     }
 }
 
+/// Returns the PEM text of one of two keys: the one with the text, or the one with the path of its
+/// file.
 fn pem(
-    section: &mut Section,
-    inline: &'static str,
-    file: &'static str,
-    folder: &Path,
+    section: &Section,
+    (inline_key, inline): (&str, Text),
+    (file_key, file): (&str, Text),
+    dir: &Path,
 ) -> Result<Option<Pem>, ConfigError> {
-    let pem = |setting: String, source| Some(Pem { setting, source });
-    match (section.text(inline)?, section.text(file)?) {
-        (Some(_), Some(_)) => Err(section.wrong(&format!(
-            "{inline} and {file} are both given; give one of them"
-        ))),
-        (Some(text), None) => Ok(pem(
-            text.origin,
-            PemSource::Inline(SecretString::from(text.value)),
-        )),
-        (None, Some(path)) if is_text(&path.value) => Err(path.invalid_redacted(
-            "this is a PEM text, not a path",
-            &format!("a path; a text goes under {inline}"),
-        )),
-        (None, Some(path)) => Ok(pem(path.origin, PemSource::File(folder.join(path.value)))),
-        (None, None) => Ok(None),
-    }
+    let (origin, source) = match (
+        section.text(inline_key, inline),
+        section.text(file_key, file),
+    ) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(file)) => {
+            return Err(
+                file.invalid_redacted(&format!("conflicts with {inline_key}"), "only one of them")
+            );
+        }
+        (Some(text), None) => {
+            let source = PemSource::Inline(SecretString::from(text.value));
+            (text.origin, source)
+        }
+        (None, Some(file)) if looks_like_pem(&file.value) => {
+            return Err(file.invalid_redacted(
+                "PEM text instead of a path",
+                &format!("a path; PEM text belongs in {inline_key}"),
+            ));
+        }
+        (None, Some(file)) => (file.origin, PemSource::File(dir.join(file.value))),
+    };
+    Ok(Some(Pem { origin, source }))
 }
 
-/// A key in the place of its path would be printed wherever the path is.
-fn is_text(path: &str) -> bool {
+/// Returns whether a path is PEM text by mistake. A private key must not be treated as a path,
+/// since paths are shown.
+fn looks_like_pem(path: &str) -> bool {
     path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
 }
 
-fn versions(section: &mut Section) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let (min, max) = (section.text("min_version")?, section.text("max_version")?);
-    let least = min.as_ref().map_or(Ok(2), tls_names::version)?;
-    let most = max.as_ref().map_or(Ok(3), tls_names::version)?;
-    match max {
-        Some(max) if least > most => Err(max.invalid("a version that is not below min_version")),
-        _ => Ok(tls_names::versions(least, most)),
+fn versions(
+    min: Option<Setting>,
+    max: Option<Setting>,
+) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
+    let min_version = match &min {
+        Some(min) => TlsVersion::parse(min)?,
+        None => TlsVersion::Tls12,
+    };
+    let Some(max) = max else {
+        return Ok(TlsVersion::range(min_version, TlsVersion::Tls13));
+    };
+    let max_version = TlsVersion::parse(&max)?;
+    if max_version < min_version {
+        return Err(max.invalid("a version that is not below min_version"));
     }
+    Ok(TlsVersion::range(min_version, max_version))
 }
 
-fn client_auth(section: &mut Section, folder: &Path) -> Result<Option<ClientAuth>, ConfigError> {
-    let ca = pem(section, "client_ca", "client_ca_file", folder)?;
-    let policy = section.text("client_auth_type")?;
-    let allowed = section.list("client_allowed_sans")?;
-    let value = policy
-        .as_ref()
-        .map_or("NoClientCert", |policy| &policy.value);
-    let (required, verified) = match value {
-        "NoClientCert" => {
-            let unused = unused(ca.is_some(), &allowed);
-            return unused.map_or(Ok(None), |unused| {
-                Err(worthless(section, unused, "asks for a certificate"))
-            });
-        }
-        "RequestClientCert" => (false, false),
-        // The second is the toolkit's older name for it.
-        "RequireAnyClientCert" | "RequireClientCert" => (true, false),
-        "VerifyClientCertIfGiven" => (false, true),
-        "RequireAndVerifyClientCert" => (true, true),
-        _ => {
-            let accepted = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
-            return Err(policy.map_or_else(
-                || section.wrong(accepted),
-                |policy| policy.invalid(accepted),
-            ));
-        }
-    };
-    if let Some(unused) = unused(ca.is_some(), &allowed).filter(|_| !verified) {
-        return Err(worthless(section, unused, "verifies certificates"));
+/// Returns the allowed names. An empty list is an error, since it would allow every name.
+fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigError> {
+    let key = "client_allowed_sans";
+    let line = list.line;
+    let is_given = list.value.is_some();
+    let names = section.list(key, list);
+    if is_given && names.is_empty() {
+        let place = section.child(key, line);
+        return Err(place.invalid("the list is empty: expected at least one name"));
     }
-    if verified && ca.is_none() {
-        return Err(section.wrong(&format!(
-            "{value} needs client_ca_file or client_ca: whose certificates to believe"
+    Ok(names)
+}
+
+fn client_auth(
+    section: &Section,
+    auth_type: Option<Setting>,
+    ca: Option<Pem>,
+    allowed_sans: Vec<Setting>,
+) -> Result<Option<ClientAuth>, ConfigError> {
+    let auth_type = match auth_type {
+        Some(setting) => setting.parse(ClientAuthType::parse)?,
+        None => ClientAuthType::NoClientCert,
+    };
+    let has_names = !allowed_sans.is_empty();
+    if !auth_type.verifies() && (ca.is_some() || has_names) {
+        // Ignoring the key would look like protection. A name in an unsigned certificate proves
+        // nothing.
+        let key = if ca.is_some() {
+            "client_ca_file or client_ca"
+        } else {
+            "client_allowed_sans"
+        };
+        return Err(section.invalid(&format!(
+            "{key} has no effect with this client_auth_type: expected RequireAndVerifyClientCert"
         )));
     }
-    let allowed_names: Vec<_> = allowed.into_iter().map(|setting| setting.value).collect();
-    // A client that shows no name has none of those that are allowed.
-    let required = required || !allowed_names.is_empty();
-    Ok(Some(ClientAuth {
-        required,
-        ca,
-        allowed_sans: allowed_names,
-    }))
-}
-
-fn unused(ca: bool, allowed: &[Setting]) -> Option<&'static str> {
-    match (ca, allowed) {
-        (true, _) => Some("client_ca_file or client_ca"),
-        (false, [_, ..]) => Some("client_allowed_sans"),
-        (false, []) => None,
+    if auth_type == ClientAuthType::NoClientCert {
+        return Ok(None);
     }
-}
-
-/// What would be read and never used looks like protection, and is none. Nor is a name in a certificate that nobody has
-/// signed: whoever likes can write it.
-fn worthless(section: &Section, unused: &str, policy: &str) -> ConfigError {
-    section.wrong(&format!(
-        "{unused} without a client_auth_type that {policy}; accepted is RequireAndVerifyClientCert beside it"
-    ))
+    if auth_type.verifies() && ca.is_none() {
+        return Err(section
+            .invalid("client_ca_file or client_ca is missing: expected the CA of the clients"));
+    }
+    Ok(Some(ClientAuth {
+        // A client without a certificate has no allowed name.
+        required: auth_type.requires_certificate() || has_names,
+        ca,
+        allowed_sans: allowed_sans.into_iter().map(|name| name.value).collect(),
+    }))
 }

@@ -1,18 +1,18 @@
-//! Go's names of versions, cipher suites and curves, and what rustls has under them.
+//! Go's names of TLS versions, cipher suites and curves, as the exporter-toolkit's file uses them.
 //!
-//! Owns: the names that the exporter-toolkit's file may hold. One that rustls with ring lacks is told apart from one
-//! that nobody knows, since the first is right in other exporters.
+//! A name that Go knows and rustls with ring does not support gets an error of its own, since it is
+//! valid in other exporters.
 
 use rustls::crypto::SupportedKxGroup;
-use rustls::crypto::ring::{cipher_suite, kx_group};
+use rustls::crypto::ring::{ALL_CIPHER_SUITES, ALL_KX_GROUPS, cipher_suite, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
 
-/// By Go's names, which for TLS 1.2 leave out nothing that IANA's have.
-const SUITES: [(&str, SupportedCipherSuite); 9] = [
+/// The supported cipher suites by Go's names.
+const CIPHER_SUITES: [(&str, SupportedCipherSuite); 9] = [
     (
         "TLS_AES_128_GCM_SHA256",
         cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -51,8 +51,9 @@ const SUITES: [(&str, SupportedCipherSuite); 9] = [
     ),
 ];
 
-/// What Go would take and rustls does not have: no forward secrecy, or no authenticated encryption.
-const SUITES_OF_GO: [&str; 13] = [
+/// Cipher suites that Go supports and rustls does not: without forward secrecy or authenticated
+/// encryption.
+const UNSUPPORTED_GO_SUITES: [&str; 13] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
@@ -74,87 +75,92 @@ const CURVES: [(&str, &dyn SupportedKxGroup); 3] = [
     ("CurveP384", kx_group::SECP384R1),
 ];
 
-/// A version as a number that can be compared, or the complaint.
-pub fn version(setting: &Setting) -> Result<u8, ConfigError> {
-    match setting.value.as_str() {
-        "TLS12" => Ok(2),
-        "TLS13" => Ok(3),
-        "TLS10" | "TLS11" => Err(lacking(
-            setting,
-            "is not spoken by rustls",
-            "TLS12 or TLS13",
-        )),
-        _ => Err(setting.invalid("TLS12 or TLS13")),
+/// A TLS version that rustls supports.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+impl TlsVersion {
+    pub(super) fn parse(setting: &Setting) -> Result<Self, ConfigError> {
+        let expected = "TLS12 or TLS13";
+        match setting.value.as_str() {
+            "TLS12" => Ok(Self::Tls12),
+            "TLS13" => Ok(Self::Tls13),
+            "TLS10" | "TLS11" => Err(unsupported(setting, expected)),
+            _ => Err(setting.invalid(expected)),
+        }
+    }
+
+    /// Returns the versions from `min` to `max`, the newest first.
+    pub(super) fn range(min: Self, max: Self) -> Vec<&'static SupportedProtocolVersion> {
+        let mut versions = Vec::new();
+        for (version, supported) in [(Self::Tls13, &TLS13), (Self::Tls12, &TLS12)] {
+            if (min..=max).contains(&version) {
+                versions.push(supported);
+            }
+        }
+        versions
     }
 }
 
-/// The versions from one to another.
-pub fn versions(least: u8, most: u8) -> Vec<&'static SupportedProtocolVersion> {
-    let all = [(3, &TLS13), (2, &TLS12)];
-    all.into_iter()
-        .filter(|(number, _)| (least..=most).contains(number))
-        .map(|(_, version)| version)
-        .collect()
-}
-
-/// The suites of TLS 1.2 that are named, in that order, and all of TLS 1.3, as in Go; all if none is named.
-pub fn suites(named: &[Setting]) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
-    if named.is_empty() {
-        return Ok(rustls::crypto::ring::ALL_CIPHER_SUITES.to_vec());
+/// Returns all suites of TLS 1.3, as Go does, and the given suites of TLS 1.2 in their order; all
+/// suites if none is given.
+pub(super) fn cipher_suites(given: &[Setting]) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
+    if given.is_empty() {
+        return Ok(ALL_CIPHER_SUITES.to_vec());
     }
-    let named = named.iter().map(suite).collect::<Result<Vec<_>, _>>()?;
-    let older = named.into_iter().filter(|suite| suite.tls13().is_none());
-    let newer = SUITES
-        .iter()
-        .map(|(_, suite)| *suite)
-        .filter(|suite| suite.tls13().is_some());
-    Ok(newer.chain(older).collect())
+    let mut suites = Vec::new();
+    for (_, suite) in CIPHER_SUITES {
+        if suite.tls13().is_some() {
+            suites.push(suite);
+        }
+    }
+    for setting in given {
+        let suite = find(setting, &CIPHER_SUITES, &UNSUPPORTED_GO_SUITES)?;
+        if suite.tls13().is_none() {
+            suites.push(suite);
+        }
+    }
+    Ok(suites)
 }
 
-fn suite(setting: &Setting) -> Result<SupportedCipherSuite, ConfigError> {
+/// Returns the given curves in their order; rustls' default if none is given.
+pub(super) fn curves(given: &[Setting]) -> Result<Vec<&'static dyn SupportedKxGroup>, ConfigError> {
+    if given.is_empty() {
+        return Ok(ALL_KX_GROUPS.to_vec());
+    }
+    let mut curves = Vec::new();
+    for setting in given {
+        curves.push(find(setting, &CURVES, &["CurveP521"])?);
+    }
+    Ok(curves)
+}
+
+fn find<T: Copy>(
+    setting: &Setting,
+    known: &[(&str, T)],
+    unsupported_names: &[&str],
+) -> Result<T, ConfigError> {
     let name = setting.value.as_str();
-    let found = SUITES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, suite)| *suite);
-    found.ok_or_else(|| match SUITES_OF_GO.contains(&name) {
-        true => lacking(
-            setting,
-            "is too weak for rustls, which lacks it",
-            &names(&SUITES),
-        ),
-        false => setting.invalid(&names(&SUITES)),
-    })
-}
-
-/// The curves that are named, in that order; rustls' own if none is.
-pub fn curves(named: &[Setting]) -> Result<Vec<&'static dyn SupportedKxGroup>, ConfigError> {
-    if named.is_empty() {
-        return Ok(rustls::crypto::ring::ALL_KX_GROUPS.to_vec());
+    for (known_name, value) in known {
+        if *known_name == name {
+            return Ok(*value);
+        }
     }
-    named.iter().map(curve).collect()
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    let expected = format!("one of {}", names.join(", "));
+    if unsupported_names.contains(&name) {
+        Err(unsupported(setting, &expected))
+    } else {
+        Err(setting.invalid(&expected))
+    }
 }
 
-fn curve(setting: &Setting) -> Result<&'static dyn SupportedKxGroup, ConfigError> {
-    let name = setting.value.as_str();
-    let found = CURVES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, curve)| *curve);
-    found.ok_or_else(|| match name {
-        "CurveP521" => lacking(setting, "is a curve that ring lacks", &names(&CURVES)),
-        _ => setting.invalid(&names(&CURVES)),
-    })
-}
-
-fn lacking(setting: &Setting, why: &str, accepted: &str) -> ConfigError {
-    setting.invalid_redacted(&format!("{:?} {why}", setting.value), accepted)
-}
-
-fn names<T>(known: &[(&str, T)]) -> String {
-    known
-        .iter()
-        .map(|(name, _)| *name)
-        .collect::<Vec<_>>()
-        .join(", ")
+fn unsupported(setting: &Setting, expected: &str) -> ConfigError {
+    setting.invalid_redacted(
+        &format!("rustls does not support {:?}", setting.value),
+        expected,
+    )
 }

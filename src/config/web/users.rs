@@ -1,6 +1,6 @@
-//! Who may log in: names and bcrypt hashes.
+//! `basic_auth_users`: user names and the bcrypt hashes of their passwords.
 //!
-//! Owns: which hashes are accepted. Refuses to know: how a password is checked. No hash is ever printed.
+//! No error and no `Debug` output shows a hash.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
 
-const ACCEPTED: &str = "a bcrypt hash: $2a$, $2b$ or $2y$, a cost from 04 to 31, and 53 characters, as `htpasswd -nBC 10 NAME` prints it";
-/// From here on a check takes seconds.
-const SLOW: u32 = 15;
+const EXPECTED_HASH: &str = "a bcrypt hash: $2a$, $2b$ or $2y$, a cost from 04 to 31, and 53 characters, as `htpasswd -nBC 10 NAME` prints it";
+/// From this cost on, one verification takes seconds.
+const HIGH_COST: u32 = 15;
 
-/// Names and the hashes of their passwords.
+/// User names and the hashes of their passwords.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BasicAuthUsers(BTreeMap<String, PasswordHash>);
 
@@ -22,7 +22,7 @@ pub struct BasicAuthUsers(BTreeMap<String, PasswordHash>);
 #[derive(Clone, Debug)]
 pub struct PasswordHash {
     text: SecretString,
-    /// Its cost: one more doubles the time.
+    /// The cost; each step doubles the time of a verification.
     pub cost: u32,
 }
 
@@ -34,23 +34,18 @@ impl PartialEq for PasswordHash {
 
 impl PasswordHash {
     fn new(setting: &Setting) -> Result<Self, ConfigError> {
-        let wrong = || setting.invalid_redacted("this is no bcrypt hash", ACCEPTED);
-        let cost = setting
-            .value
-            .parse::<HashParts>()
-            .map_err(|_| wrong())?
-            .get_cost();
-        // 2x marks hashes of a faulty program, which nobody checks rightly.
-        if !(4..=31).contains(&cost) || setting.value.starts_with("$2x$") {
-            return Err(wrong());
+        let text = setting.value.as_str();
+        match text.parse::<HashParts>().map(|parts| parts.get_cost()) {
+            // 2x marks the hashes of an implementation with a bug, which no other one verifies.
+            Ok(cost @ 4..=31) if !text.starts_with("$2x$") => Ok(Self {
+                text: SecretString::from(text),
+                cost,
+            }),
+            _ => Err(setting.invalid_redacted("not a bcrypt hash", EXPECTED_HASH)),
         }
-        Ok(Self {
-            text: SecretString::from(setting.value.as_str()),
-            cost,
-        })
     }
 
-    /// A hash of this cost that is nobody's.
+    /// Returns a hash of the given cost that belongs to no user.
     #[must_use]
     pub fn dummy(cost: u32) -> Self {
         let text = format!("$2b${cost:02}$pAeoj40t/A3wVBN.tFq3N.1xgHhCOlyrSUtVumkZ8hcS8tCkGfDJe");
@@ -60,7 +55,7 @@ impl PasswordHash {
         }
     }
 
-    /// Whether it is this password's. Takes long, on purpose.
+    /// Verifies a password. This takes long by design.
     #[must_use]
     pub fn verify(&self, password: &[u8]) -> bool {
         bcrypt::verify(password, self.text.expose_secret()).unwrap_or(false)
@@ -70,44 +65,41 @@ impl PasswordHash {
 impl BasicAuthUsers {
     /// Validates names and hashes.
     pub(super) fn new(entries: Vec<(String, Setting)>) -> Result<Self, ConfigError> {
-        let user = |(name, setting): (String, Setting)| {
+        let mut users = BTreeMap::new();
+        for (name, setting) in entries {
             if name.contains(':') {
                 return Err(setting.invalid_redacted(
-                    "a name with a colon can never log in",
-                    "a name without one",
+                    "a user name with a colon cannot log in",
+                    "a user name without a colon",
                 ));
             }
-            Ok((name, PasswordHash::new(&setting)?))
-        };
-        entries
-            .into_iter()
-            .map(user)
-            .collect::<Result<_, _>>()
-            .map(Self)
+            users.insert(name, PasswordHash::new(&setting)?);
+        }
+        Ok(Self(users))
     }
 
-    /// Whether there are none, so that no login is asked for.
+    /// Returns whether there are no users, so that no authentication is required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The hash of a user.
+    /// Returns the hash of a user.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&PasswordHash> {
         self.0.get(name)
     }
 
-    /// The costs of all hashes.
+    /// Returns the costs of all hashes.
     pub fn costs(&self) -> impl ExactSizeIterator<Item = u32> {
         self.0.values().map(|hash| hash.cost)
     }
 
-    /// Users whose login takes seconds.
+    /// Returns the users whose verification takes seconds.
     pub fn users_with_high_cost(&self) -> impl Iterator<Item = &str> {
         self.0
             .iter()
-            .filter(|(_, hash)| hash.cost >= SLOW)
+            .filter(|(_, hash)| hash.cost >= HIGH_COST)
             .map(|(name, _)| name.as_str())
     }
 }
@@ -117,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_of_nobody_is_a_hash() {
+    fn dummy_hash_is_valid() {
         for cost in [4, 10, 31] {
             let setting = Setting::new("x", PasswordHash::dummy(cost).text.expose_secret());
             assert_eq!(PasswordHash::new(&setting).unwrap().cost, cost);
@@ -125,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_not_printed() {
+    fn debug_hides_the_hash() {
         let hash = PasswordHash::dummy(4);
         assert!(!format!("{hash:?}").contains("$2b$"));
     }

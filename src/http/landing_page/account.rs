@@ -62,14 +62,14 @@ fn problem(title: &str, failure: &Failure, next_attempt: Option<String>) -> Mark
     html! {
         div.problem {
             h3 { (title) }
-            p { (sentence(failure.summary)) " " code { (failure.cause) } }
+            p { (sentence(failure.cause.summary())) " " code { (failure.cause.as_str()) } }
             p.small {
                 (failure.message)
                 @if let Some(id) = &failure.request_id { ", request id " (id) }
             }
             @if let Some(wait) = next_attempt { p { "The next attempt is in " (wait) "." } }
             h3 { "What to do" }
-            p { (sentence(failure.hint)) }
+            p { (sentence(failure.cause.hint())) }
         }
     }
 }

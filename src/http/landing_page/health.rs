@@ -34,7 +34,7 @@ impl Health {
     /// Returns the state at `now`.
     pub(super) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
         match last_failure(state) {
-            Some(failure) if failure.is_transient && blocked_for(state, now).is_some() => {
+            Some(failure) if failure.cause.is_transient() && blocked_for(state, now).is_some() => {
                 Self::Blocked
             }
             Some(_) => Self::Failing,

@@ -172,7 +172,7 @@ fn overview_row(summary: &AccountSummary, now: Moment) -> Markup {
             th scope="row" { a href={ "#account-" (name) } { (name) } }
             td {
                 (health_badge(summary.health))
-                @if let Some(failure) = last_failure(&summary.state) { " " code { (failure.cause) } }
+                @if let Some(failure) = last_failure(&summary.state) { " " code { (failure.cause.as_str()) } }
             }
             td.number { @if let Some(calls) = summary.calls { (calls) } @else { "–" } }
             td.number { @if let Some(age) = summary.age(now) { (age) } @else { "–" } }

@@ -8,6 +8,7 @@ use super::*;
 use crate::account::state::FetchReport;
 use crate::config::Level;
 use crate::ringcentral::status::Failure;
+use crate::ringcentral::{Cause, Operation};
 use crate::secret::SecretSource;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -108,12 +109,9 @@ fn palettes_define_every_used_colour() {
 fn page_escapes_text_from_the_api() {
     let now = Moment::now();
     let failure = Failure {
-        operation: "active_calls",
-        cause: "refused",
-        summary: "RingCentral refuses the request",
-        is_transient: false,
+        operation: Operation::ActiveCalls,
+        cause: Cause::Refused,
         message: "<a href='x'>\"&".to_owned(),
-        hint: "",
         request_id: Some("</p><script>".to_owned()),
     };
     let state = AccountState {

@@ -1,9 +1,8 @@
-//! The account's budget with the API: **pure**, with the clock as an argument.
+//! The rate limit budget of one RingCentral user and app. Pure: the time is an argument.
 //!
-//! Owns: which request may leave now, when a walk over the pages may start, and who is silent for how long. It is
-//! told of each request before it leaves and of each answer. Whoever asks it first and then sends causes no 429, as long as
-//! other tools keep to the fifth that is left to them.
-//! Refuses to know: HTTP, tokens, and who wants the calls.
+//! Decides when a request may be sent and when a fetch over all pages may start. If each request and response is
+//! recorded here, and requests are sent only when allowed, the exporter causes no 429 as long as other tools use
+//! at most one fifth of the limit.
 
 use std::time::Duration;
 
@@ -13,70 +12,72 @@ use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::window::RateLimitWindow;
 use crate::ringcentral::status::ReportedLimit;
 
-/// The least wait after a 429 that names none (the guide says so).
+/// The documented minimum wait after a 429 without `Retry-After`.
 const MIN_PENALTY: Duration = Duration::from_secs(30);
 
-/// Windows of all groups, the account's silence, and the pace of walks.
+/// The windows of all usage groups, the account's penalty, and the time of the last fetch.
 #[derive(Clone, Debug)]
 pub struct Budget {
     heavy: GroupBudget,
     medium: GroupBudget,
     auth: GroupBudget,
-    silent_until: Option<Moment>,
+    /// End of the last penalty for the whole account.
+    blocked_until: Option<Moment>,
     min_interval: Duration,
-    expected_pages_of_fetch: u32,
+    /// Expected pages of the next fetch, without the bound of the window.
+    page_estimate: u32,
     last_fetch: Option<Moment>,
 }
 
-/// How a walk over the pages ended.
+/// What a fetch revealed of the number of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageCount {
-    /// With its last page; it had so many.
+    /// The number of pages, of a fetch that was complete.
     Exact(u32),
-    /// With a failure; it had come to ask for so many, so there are at least as many.
+    /// The number of pages requested before the fetch failed.
     AtLeast(u32),
-    /// With no room for another request. How long the list is stays unknown, so the next walk waits for an empty
-    /// window: a list that any window holds is then fetched, while feeling the way page by page could take many.
+    /// Unknown, because the window was full before the last page. The next fetch waits for an empty window: any
+    /// list that fits into one is then fetched, while one page more each time could take many windows.
     Unknown,
 }
 
-/// A group's window, and what it last announced.
+/// A group's window, and the limit that RingCentral last reported for it.
 #[derive(Clone, Debug)]
 struct GroupBudget {
     window: RateLimitWindow,
-    announced: Option<ReportedLimit>,
+    reported: Option<ReportedLimit>,
 }
 
 impl Budget {
-    /// A budget of which nothing is known yet. `min_interval` makes walks rarer than the pace; it never makes them
-    /// more frequent.
+    /// Creates a budget with the documented limits. `min_interval` can make fetches rarer than the limit allows,
+    /// never more frequent.
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
             heavy: GroupBudget::new(UsageGroup::Heavy),
             medium: GroupBudget::new(UsageGroup::Medium),
             auth: GroupBudget::new(UsageGroup::Auth),
-            silent_until: None,
+            blocked_until: None,
             min_interval,
-            expected_pages_of_fetch: 1,
+            page_estimate: 1,
             last_fetch: None,
         }
     }
 
-    /// When a walk may start, as far as is known now: it keeps the pace, and the window holds all pages expected.
+    /// Returns when the next fetch may start, as far as is known now: the minimum interval has passed, and the window
+    /// holds all expected pages.
     #[must_use]
     pub fn next_fetch_at(&self, now: Moment) -> Moment {
         let window = &self.heavy.window;
         let pages = self.expected_pages();
-        let paced = self
-            .last_fetch
-            .map_or(now, |last| last.after(self.min_fetch_interval()));
-        self.unblocked_at(now)
-            .max(paced)
-            .max(window.available_at(pages, now))
+        let mut next = self.unblocked_at(now).max(window.available_at(pages, now));
+        if let Some(last_fetch) = self.last_fetch {
+            next = next.max(last_fetch.after(self.min_fetch_interval()));
+        }
+        next
     }
 
-    /// The least time between the starts of two walks as long as the next is expected to be.
+    /// Returns the minimum time between the starts of two fetches of the expected number of pages.
     #[must_use]
     pub fn min_fetch_interval(&self) -> Duration {
         self.heavy
@@ -85,118 +86,115 @@ impl Budget {
             .max(self.min_interval)
     }
 
-    /// When one request of this operation may leave.
+    /// Returns when one request of this operation may be sent.
     #[must_use]
     pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
-        let window = &self.bucket(operation.group()).window;
+        let window = &self.group(operation.group()).window;
         self.unblocked_at(now).max(window.available_at(1, now))
     }
 
-    /// The requests in one window that a walk may use at the most.
+    /// Returns the maximum number of pages of a fetch, which is what one window holds.
     #[must_use]
     pub fn max_pages(&self) -> u32 {
         self.heavy.window.usable()
     }
 
-    /// A walk starts.
+    /// Records that a fetch starts.
     pub fn record_fetch_start(&mut self, now: Moment) {
         self.last_fetch = Some(now);
     }
 
-    /// A walk has ended, and has told how many pages to expect of the next.
-    pub fn record_page_count(&mut self, walked: PageCount) {
-        self.expected_pages_of_fetch = match walked {
+    /// Records the number of pages that a fetch has revealed.
+    pub fn record_page_count(&mut self, page_count: PageCount) {
+        self.page_estimate = match page_count {
             PageCount::Exact(pages) => pages.max(1),
-            PageCount::AtLeast(asked) => self.expected_pages_of_fetch.max(asked),
+            PageCount::AtLeast(pages) => self.page_estimate.max(pages),
             PageCount::Unknown => u32::MAX,
         };
     }
 
-    /// A request leaves.
+    /// Records that a request is sent.
     pub fn record_request(&mut self, operation: Operation, now: Moment) {
-        self.bucket_mut(operation.group())
-            .window
-            .record_request(now);
+        self.group_mut(operation.group()).window.record_request(now);
     }
 
-    /// An answer came; without a notice none came in time.
+    /// Records a response, or a request that timed out if `headers` is `None`.
     pub fn record_response(
         &mut self,
         operation: Operation,
-        notice: Option<&RateLimitHeaders>,
+        headers: Option<&RateLimitHeaders>,
         now: Moment,
     ) {
         let group = operation.group();
-        let bucket = self.bucket_mut(group);
-        bucket.window.completed(now);
-        let Some(notice) = notice else { return };
-        bucket.window.apply_headers(notice, now);
-        bucket.record_report(group, notice);
-        self.apply_penalty(group, notice, now);
+        let budget = self.group_mut(group);
+        budget.window.record_response(now);
+        let Some(headers) = headers else { return };
+        budget.window.apply_headers(headers, now);
+        budget.record_report(group, headers);
+        self.apply_penalty(group, headers, now);
     }
 
-    /// Whoever asked has gone, and waits for no answer any more.
+    /// Counts all requests in flight as completed now, because no task waits for their responses any more.
     pub fn abandon_in_flight(&mut self, now: Moment) {
-        for bucket in [&mut self.heavy, &mut self.medium, &mut self.auth] {
-            bucket.window.abandon_in_flight(now);
+        for budget in [&mut self.heavy, &mut self.medium, &mut self.auth] {
+            budget.window.abandon_in_flight(now);
         }
     }
 
-    /// The end of the silence that holds this operation, present or past.
+    /// Returns the end of the penalty that blocks this operation, present or past.
     #[must_use]
     pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
-        let group = self.bucket(operation.group()).window.blocked_until();
-        match (self.silent_until, group) {
+        let group = self.group(operation.group()).window.blocked_until();
+        match (self.blocked_until, group) {
             (Some(account), Some(group)) => Some(account.max(group)),
             (account, group) => account.or(group),
         }
     }
 
-    /// What the groups last announced. Names are the API's and may be the same for two: the first stands for both.
+    /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
+    /// one name only the first is returned.
     #[must_use]
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
-        let all = UsageGroup::ALL.into_iter();
-        let mut announced: Vec<ReportedLimit> = Vec::new();
-        for limit in all.filter_map(|group| self.bucket(group).announced.as_ref()) {
-            if announced.iter().all(|present| present.group != limit.group) {
-                announced.push(limit.clone());
+        let mut limits: Vec<ReportedLimit> = Vec::new();
+        for group in UsageGroup::ALL {
+            if let Some(limit) = &self.group(group).reported
+                && limits.iter().all(|known| known.group != limit.group)
+            {
+                limits.push(limit.clone());
             }
         }
-        announced
+        limits
     }
 
-    /// A 429 without a group is the account's or our address' own limit, so all is silent. Any request inside a
-    /// penalty starts it again.
-    fn apply_penalty(&mut self, group: UsageGroup, notice: &RateLimitHeaders, now: Moment) {
-        let window = &mut self.bucket_mut(group).window;
-        let least = window.length().max(MIN_PENALTY);
-        match (notice.status, notice.retry_after) {
-            (429, wait) if notice.group.is_some() => {
-                window.block_until(now.after(wait.unwrap_or(least)))
-            }
-            (429, wait) => {
-                let until = now.after(wait.unwrap_or(least));
-                self.silent_until = Some(
-                    self.silent_until
-                        .map_or(until, |present| present.max(until)),
-                );
-            }
-            (503, Some(wait)) => window.block_until(now.after(wait)),
-            _ => {}
+    /// Blocks the group after a 429 or 503. A 429 without a group is a limit of the account or the IP address, so it
+    /// blocks all groups. Any request during a penalty restarts it.
+    fn apply_penalty(&mut self, group: UsageGroup, headers: &RateLimitHeaders, now: Moment) {
+        let window = &mut self.group_mut(group).window;
+        let until = match (headers.status, headers.retry_after) {
+            (429 | 503, Some(wait)) => now.after(wait),
+            (429, None) => now.after(window.length().max(MIN_PENALTY)),
+            _ => return,
+        };
+        if headers.status == 503 || headers.group.is_some() {
+            window.block_until(until);
+        } else {
+            let present = self.blocked_until.unwrap_or(until);
+            self.blocked_until = Some(present.max(until));
         }
     }
 
-    /// The pages that the next walk sets out for: never more than a window can hold, so that a list that has shrunk again is found out.
+    /// Returns the expected pages of the next fetch: at most what a window holds, so that a list that has become
+    /// shorter again is noticed.
     #[must_use]
     pub fn expected_pages(&self) -> u32 {
-        self.expected_pages_of_fetch.min(self.max_pages())
+        self.page_estimate.min(self.max_pages())
     }
 
     fn unblocked_at(&self, now: Moment) -> Moment {
-        self.silent_until.map_or(now, |until| now.max(until))
+        now.max(self.blocked_until.unwrap_or(now))
     }
 
-    fn bucket(&self, group: UsageGroup) -> &GroupBudget {
+    fn group(&self, group: UsageGroup) -> &GroupBudget {
         match group {
             UsageGroup::Heavy => &self.heavy,
             UsageGroup::Medium => &self.medium,
@@ -204,7 +202,7 @@ impl Budget {
         }
     }
 
-    fn bucket_mut(&mut self, group: UsageGroup) -> &mut GroupBudget {
+    fn group_mut(&mut self, group: UsageGroup) -> &mut GroupBudget {
         match group {
             UsageGroup::Heavy => &mut self.heavy,
             UsageGroup::Medium => &mut self.medium,
@@ -217,19 +215,19 @@ impl GroupBudget {
     fn new(group: UsageGroup) -> Self {
         Self {
             window: RateLimitWindow::new(group),
-            announced: None,
+            reported: None,
         }
     }
 
-    /// Keeps what the answer said, for display; an answer without a limit says nothing new.
-    fn record_report(&mut self, group: UsageGroup, notice: &RateLimitHeaders) {
-        let Some(limit) = notice.limit else { return };
-        let name = notice.group.as_deref().unwrap_or(group.as_str());
-        self.announced = Some(ReportedLimit {
+    /// Records the limit of a response for display; a response without a limit changes nothing.
+    fn record_report(&mut self, group: UsageGroup, headers: &RateLimitHeaders) {
+        let Some(limit) = headers.limit else { return };
+        let name = headers.group.as_deref().unwrap_or(group.as_str());
+        self.reported = Some(ReportedLimit {
             group: name.to_owned(),
             limit,
-            remaining: notice.remaining,
-            window: notice.window.unwrap_or(self.window.length()),
+            remaining: headers.remaining,
+            window: headers.window.unwrap_or(self.window.length()),
         });
     }
 }
@@ -240,7 +238,7 @@ mod tests {
 
     const HEAVY: Operation = Operation::ActiveCalls;
 
-    fn fresh() -> (Budget, Moment) {
+    fn new_budget() -> (Budget, Moment) {
         (Budget::new(Duration::ZERO), Moment::now())
     }
 
@@ -248,12 +246,12 @@ mod tests {
         start.after(Duration::from_secs_f64(seconds))
     }
 
-    fn ask(budget: &mut Budget, operation: Operation, notice: &RateLimitHeaders, now: Moment) {
+    fn request(budget: &mut Budget, operation: Operation, headers: &RateLimitHeaders, now: Moment) {
         budget.record_request(operation, now);
-        budget.record_response(operation, Some(notice), now);
+        budget.record_response(operation, Some(headers), now);
     }
 
-    fn refusal(group: Option<&str>, retry_after: Option<u64>) -> RateLimitHeaders {
+    fn penalty(group: Option<&str>, retry_after: Option<u64>) -> RateLimitHeaders {
         RateLimitHeaders {
             status: 429,
             group: group.map(str::to_owned),
@@ -262,10 +260,10 @@ mod tests {
         }
     }
 
-    fn walk(budget: &mut Budget, pages: u32, now: Moment) {
+    fn fetch(budget: &mut Budget, pages: u32, now: Moment) {
         budget.record_fetch_start(now);
         for _ in 0..pages {
-            ask(budget, HEAVY, &RateLimitHeaders::default(), now);
+            request(budget, HEAVY, &RateLimitHeaders::default(), now);
         }
         budget.record_page_count(PageCount::Exact(pages));
     }
@@ -278,41 +276,41 @@ mod tests {
     }
 
     #[test]
-    fn at_the_default_limit_a_page_is_fetched_every_seven_and_a_half_seconds() {
-        let (mut budget, start) = fresh();
+    fn default_limit_allows_one_page_every_7500_ms() {
+        let (mut budget, start) = new_budget();
         assert_eq!(wait(&budget, start), 0.0);
-        walk(&mut budget, 1, start);
+        fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 7.5);
-        walk(&mut budget, 3, at(start, 10.0));
+        fetch(&mut budget, 3, at(start, 10.0));
         assert_eq!(wait(&budget, at(start, 10.0)), 22.5);
     }
 
     #[test]
-    fn a_min_interval_makes_walks_rarer_and_never_more_frequent() {
+    fn min_interval_never_makes_fetches_more_frequent() {
         let mut budget = Budget::new(Duration::from_secs(20));
         let start = Moment::now();
-        walk(&mut budget, 1, start);
+        fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 20.0);
         let mut budget = Budget::new(Duration::from_millis(1));
-        walk(&mut budget, 1, start);
+        fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 7.5);
     }
 
     #[test]
-    fn a_refusal_with_a_group_silences_the_group_alone() {
-        let (mut budget, start) = fresh();
-        ask(&mut budget, HEAVY, &refusal(Some("heavy"), Some(17)), start);
+    fn penalty_with_group_blocks_only_that_group() {
+        let (mut budget, start) = new_budget();
+        request(&mut budget, HEAVY, &penalty(Some("heavy"), Some(17)), start);
         assert_eq!(wait(&budget, start), 17.0);
         assert_eq!(budget.next_request_at(Operation::Token, start), start);
     }
 
     #[test]
-    fn a_refusal_without_a_group_silences_the_account() {
-        let (mut budget, start) = fresh();
-        ask(
+    fn penalty_without_group_blocks_all_groups() {
+        let (mut budget, start) = new_budget();
+        request(
             &mut budget,
             Operation::Token,
-            &refusal(None, Some(17)),
+            &penalty(None, Some(17)),
             start,
         );
         assert_eq!(wait(&budget, start), 17.0);
@@ -328,30 +326,30 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_names_no_wait_costs_the_window_and_at_least_thirty_seconds() {
-        let (mut budget, start) = fresh();
-        ask(&mut budget, HEAVY, &refusal(Some("heavy"), None), start);
+    fn penalty_without_retry_after_lasts_one_window() {
+        let (mut budget, start) = new_budget();
+        request(&mut budget, HEAVY, &penalty(Some("heavy"), None), start);
         assert_eq!(wait(&budget, start), 60.0);
-        let (mut budget, start) = fresh();
+        let (mut budget, start) = new_budget();
         let short = RateLimitHeaders {
             window: Some(Duration::from_secs(5)),
-            ..refusal(Some("heavy"), None)
+            ..penalty(Some("heavy"), None)
         };
-        ask(&mut budget, HEAVY, &short, start);
+        request(&mut budget, HEAVY, &short, start);
         assert_eq!(wait(&budget, start), 30.0);
     }
 
     #[test]
-    fn a_503_is_obeyed_where_it_names_a_wait() {
-        let (mut budget, start) = fresh();
+    fn retry_after_of_503_is_obeyed() {
+        let (mut budget, start) = new_budget();
         let unavailable = RateLimitHeaders {
             status: 503,
-            ..refusal(None, Some(40))
+            ..penalty(None, Some(40))
         };
-        ask(&mut budget, HEAVY, &unavailable, start);
+        request(&mut budget, HEAVY, &unavailable, start);
         assert_eq!(wait(&budget, start), 40.0);
-        let (mut budget, start) = fresh();
-        ask(
+        let (mut budget, start) = new_budget();
+        request(
             &mut budget,
             HEAVY,
             &RateLimitHeaders {
@@ -364,13 +362,13 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_proved_longer_waits_for_an_empty_window() {
-        let (mut budget, start) = fresh();
-        walk(&mut budget, 4, start);
+    fn fetch_of_unknown_length_waits_for_empty_window() {
+        let (mut budget, start) = new_budget();
+        fetch(&mut budget, 4, start);
         let now = at(start, 30.0);
         budget.record_fetch_start(now);
         for _ in 0..4 {
-            ask(&mut budget, HEAVY, &RateLimitHeaders::default(), now);
+            request(&mut budget, HEAVY, &RateLimitHeaders::default(), now);
         }
         assert_eq!(
             budget
@@ -387,7 +385,7 @@ mod tests {
                 .as_secs_f64(),
             91.0
         );
-        walk(&mut budget, 5, at(start, 91.0));
+        fetch(&mut budget, 5, at(start, 91.0));
         assert_eq!(
             budget
                 .next_fetch_at(now)
@@ -399,9 +397,9 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_walk_has_told_that_there_are_at_least_as_many_pages() {
-        let (mut budget, start) = fresh();
-        walk(&mut budget, 2, start);
+    fn failed_fetch_raises_expected_pages() {
+        let (mut budget, start) = new_budget();
+        fetch(&mut budget, 2, start);
         budget.record_page_count(PageCount::AtLeast(1));
         assert_eq!(wait(&budget, start), 15.0);
         budget.record_page_count(PageCount::AtLeast(4));
@@ -409,24 +407,24 @@ mod tests {
     }
 
     #[test]
-    fn the_silence_of_the_account_is_never_shortened() {
-        let (mut budget, start) = fresh();
-        ask(&mut budget, HEAVY, &refusal(None, Some(100)), start);
-        ask(
+    fn account_penalty_is_never_shortened() {
+        let (mut budget, start) = new_budget();
+        request(&mut budget, HEAVY, &penalty(None, Some(100)), start);
+        request(
             &mut budget,
             Operation::Token,
-            &refusal(None, Some(10)),
+            &penalty(None, Some(10)),
             start,
         );
         assert_eq!(wait(&budget, start), 100.0);
     }
 
     #[test]
-    fn two_groups_of_one_name_are_announced_once() {
-        let (mut budget, start) = fresh();
+    fn groups_with_one_name_are_reported_once() {
+        let (mut budget, start) = new_budget();
         for (operation, limit) in [(Operation::Token, 5), (HEAVY, 10)] {
             let group = Some("default".to_owned());
-            ask(
+            request(
                 &mut budget,
                 operation,
                 &RateLimitHeaders {
@@ -437,24 +435,24 @@ mod tests {
                 start,
             );
         }
-        let announced: Vec<_> = budget
+        let limits: Vec<_> = budget
             .reported_limits()
             .into_iter()
             .map(|limit| (limit.group, limit.limit))
             .collect();
-        assert_eq!(announced, [("default".to_owned(), 10)]);
+        assert_eq!(limits, [("default".to_owned(), 10)]);
     }
 
     #[test]
-    fn the_first_answer_is_taken_over_before_a_second_request_leaves() {
-        let (mut budget, start) = fresh();
+    fn first_response_updates_limit_before_next_request() {
+        let (mut budget, start) = new_budget();
         let small = RateLimitHeaders {
             status: 200,
             limit: Some(1),
             window: Some(Duration::from_secs(100)),
             ..RateLimitHeaders::default()
         };
-        ask(&mut budget, HEAVY, &small, start);
+        request(&mut budget, HEAVY, &small, start);
         assert_eq!(
             budget
                 .next_request_at(HEAVY, start)
@@ -462,11 +460,8 @@ mod tests {
                 .as_secs(),
             101
         );
-        let announced = budget.reported_limits();
-        assert_eq!(announced.len(), 1);
-        assert_eq!(
-            (announced[0].group.as_str(), announced[0].limit),
-            ("heavy", 1)
-        );
+        let limits = budget.reported_limits();
+        assert_eq!(limits.len(), 1);
+        assert_eq!((limits[0].group.as_str(), limits[0].limit), ("heavy", 1));
     }
 }

@@ -1,41 +1,39 @@
-//! What an answer says about limits: **pure**.
-//!
-//! Owns: reading the headers `X-Rate-Limit-*` and `Retry-After`, and which of their values are to be believed.
-//! Refuses to know: what follows from them (`budget`).
+//! The headers `X-Rate-Limit-*` and `Retry-After` of a response. Pure.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// A limit outside these bounds is a mistake, and ignored.
+/// Limits outside these bounds are ignored.
 const VALID_LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
-/// A window outside these bounds, in seconds, is ignored.
+/// Windows outside these bounds, in seconds, are ignored.
 const VALID_WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
-/// The longest wait that is obeyed.
+/// The longest `Retry-After` that is obeyed; longer ones are cut to it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest group name that is shown.
+/// The maximum length of a group's name; longer ones are cut.
 const MAX_GROUP_LEN: usize = 32;
 
-/// The part of an answer that the budget has to hear.
+/// The parts of a response that the budget depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RateLimitHeaders {
     /// HTTP status.
     pub status: u16,
     /// `X-Rate-Limit-Group`, in lower case.
     pub group: Option<String>,
-    /// `X-Rate-Limit-Limit`: requests in a window.
+    /// `X-Rate-Limit-Limit`: requests per window.
     pub limit: Option<u32>,
-    /// `X-Rate-Limit-Remaining`.
+    /// `X-Rate-Limit-Remaining`: requests left in the window.
     pub remaining: Option<u32>,
-    /// `X-Rate-Limit-Window`.
+    /// `X-Rate-Limit-Window`: length of the window.
     pub window: Option<Duration>,
-    /// `Retry-After`, at least a second and at most a day.
+    /// `Retry-After`, at least 1 s and at most 24 h.
     pub retry_after: Option<Duration>,
 }
 
 impl RateLimitHeaders {
-    /// Reads what can be believed; `now` is our clock, for a date without the server's own.
+    /// Parses the headers; invalid values count as absent. `now` is used for a `Retry-After` date if the response
+    /// has no `Date`.
     #[must_use]
     pub fn parse(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
         let window = header_u32(headers, "x-rate-limit-window")
@@ -61,7 +59,7 @@ fn header_u32(headers: &HeaderMap, name: &str) -> Option<u32> {
     header_str(headers, name)?.parse().ok()
 }
 
-/// The name becomes a label, so it is made harmless first.
+/// Returns the name in lower case, with only the characters that are safe in a label value.
 fn group_name(value: &str) -> Option<String> {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let name: String = value
@@ -73,7 +71,8 @@ fn group_name(value: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Seconds, or a date against the server's own clock where it tells it, so that a skew between us costs nothing.
+/// Parses `Retry-After` as seconds or as a date. A date is compared with the server's own `Date`, so that a
+/// difference between the clocks does not matter.
 fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let wait = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -82,9 +81,9 @@ fn retry_after(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durat
             let server_now = header_str(headers, DATE.as_str())
                 .and_then(http_date)
                 .unwrap_or(now);
-            // Dates have no fractions of a second.
-            Duration::try_from(until.duration_since(server_now)).unwrap_or(Duration::ZERO)
-                + Duration::from_secs(1)
+            let wait = Duration::try_from(until.duration_since(server_now)).unwrap_or_default();
+            // Dates have no fractions of a second, so up to 1 s may be missing.
+            wait + Duration::from_secs(1)
         }
     };
     Some(wait.clamp(Duration::from_secs(1), MAX_RETRY_AFTER))
@@ -98,7 +97,7 @@ fn http_date(value: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn read(headers: &[(&'static str, &str)]) -> RateLimitHeaders {
+    fn parse(headers: &[(&'static str, &str)]) -> RateLimitHeaders {
         let entries = headers.iter().map(|(name, value)| {
             (
                 name.parse::<reqwest::header::HeaderName>().unwrap(),
@@ -110,20 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn the_four_headers_are_read_whatever_their_case() {
-        let notice = read(&[
+    fn header_names_are_case_insensitive() {
+        let limits = parse(&[
             ("X-Rate-Limit-Group", "Heavy"),
             ("X-RATE-LIMIT-LIMIT", "10"),
             ("x-rate-limit-remaining", "0"),
             ("X-Rate-Limit-Window", "60"),
         ]);
-        assert_eq!(notice.group.as_deref(), Some("heavy"));
-        assert_eq!((notice.limit, notice.remaining), (Some(10), Some(0)));
-        assert_eq!(notice.window, Some(Duration::from_secs(60)));
+        assert_eq!(limits.group.as_deref(), Some("heavy"));
+        assert_eq!((limits.limit, limits.remaining), (Some(10), Some(0)));
+        assert_eq!(limits.window, Some(Duration::from_secs(60)));
     }
 
     #[test]
-    fn absurd_limits_and_windows_are_not_believed() {
+    fn out_of_range_limits_and_windows_are_ignored() {
         for (limit, window) in [
             ("0", "0"),
             ("1000001", "3601"),
@@ -131,12 +130,12 @@ mod tests {
             ("many", "long"),
             ("", ""),
         ] {
-            let notice = read(&[
+            let limits = parse(&[
                 ("x-rate-limit-limit", limit),
                 ("x-rate-limit-window", window),
             ]);
             assert_eq!(
-                (notice.limit, notice.window),
+                (limits.limit, limits.window),
                 (None, None),
                 "{limit} {window}"
             );
@@ -144,25 +143,29 @@ mod tests {
     }
 
     #[test]
-    fn a_group_name_is_made_harmless() {
+    fn group_name_is_sanitized() {
         assert_eq!(
-            read(&[("x-rate-limit-group", "he\"avy {x}")])
+            parse(&[("x-rate-limit-group", "he\"avy {x}")])
                 .group
                 .as_deref(),
             Some("heavyx")
         );
-        assert_eq!(read(&[("x-rate-limit-group", "  ")]).group, None);
+        assert_eq!(parse(&[("x-rate-limit-group", "  ")]).group, None);
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date_and_bounded() {
+    fn retry_after_is_seconds_or_date_within_bounds() {
         let wait = |value: &str| {
-            read(&[("retry-after", value)])
+            parse(&[("retry-after", value)])
                 .retry_after
                 .map(|wait| wait.as_secs())
         };
         assert_eq!(wait("17"), Some(17));
-        assert_eq!(wait("0"), Some(1), "at once would restart the penalty");
+        assert_eq!(
+            wait("0"),
+            Some(1),
+            "a request without a wait would restart the penalty"
+        );
         assert_eq!(wait("9999999"), Some(86_400));
         assert_eq!(wait("Tue, 24 Nov 2026 10:00:30 GMT"), Some(31));
         assert_eq!(wait("Tue, 24 Nov 2026 09:00:00 GMT"), Some(1));
@@ -171,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_from_the_servers_own_clock() {
-        let notice = read(&[
+    fn retry_after_date_is_relative_to_server_date() {
+        let limits = parse(&[
             ("date", "Tue, 24 Nov 2026 12:00:00 GMT"),
             ("retry-after", "Tue, 24 Nov 2026 12:00:45 GMT"),
         ]);
-        assert_eq!(notice.retry_after, Some(Duration::from_secs(46)));
+        assert_eq!(limits.retry_after, Some(Duration::from_secs(46)));
     }
 }

@@ -1,9 +1,9 @@
-//! One usage group's budget: **pure**, with the clock as an argument.
+//! The rate limit of one usage group in a sliding window. Pure: the time is an argument.
 //!
-//! Owns: how many requests of the group are in the window, by our own count and by what the API last said, and how
-//! long the group is silenced. A request occupies the window from when it is sent until the window's length and a
-//! second after its answer came: the API may have counted it anywhere in between, and whether its window is fixed or
-//! slides is not documented. Refuses to know: which operations pay into the group, and pages.
+//! Counts the requests in the window, by the exporter's own count and by what RingCentral last reported, and how
+//! long the group is blocked. A request occupies the window from when it is sent until the window's length and a
+//! margin after its response arrived: RingCentral may have counted it at any time in between, and does not
+//! document whether its window is fixed or slides.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,26 +12,27 @@ use crate::clock::Moment;
 use crate::ringcentral::operation::UsageGroup;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 
-/// The documented length, believed until an answer says otherwise.
-const DOCUMENTED_LENGTH: Duration = Duration::from_secs(60);
-/// Kept clear behind the window, for clocks that tick differently.
+/// The documented length of a window, used until a response has another one.
+const DEFAULT_LENGTH: Duration = Duration::from_secs(60);
+/// Added to the window's length, for clocks that run at different speeds.
 const SAFETY_MARGIN: Duration = Duration::from_secs(1);
-/// Answers closer together than this part of the window are kept as one, so that a limit of a million needs no more
+/// Responses closer together than this fraction of the window are merged, so that a limit of a million needs no more
 /// memory than a limit of a thousand.
 const MERGE_FRACTION: u32 = 1000;
 
-/// The state of one group.
+/// The limit of one usage group and the requests that count against it.
 #[derive(Clone, Debug)]
 pub struct RateLimitWindow {
     limit: u32,
     length: Duration,
     in_flight: u32,
-    record_response: VecDeque<Completed>,
+    /// Requests whose response has arrived, the oldest first.
+    completed: VecDeque<Completed>,
     reported: Option<ReportedRemaining>,
-    silent_until: Option<Moment>,
+    blocked_until: Option<Moment>,
 }
 
-/// Requests whose answers came at about the same time.
+/// Requests whose responses arrived at about the same time.
 #[derive(Clone, Copy, Debug)]
 struct Completed {
     first: Moment,
@@ -39,95 +40,92 @@ struct Completed {
     count: u32,
 }
 
-/// What the API last said was left, less what we have sent since.
+/// The number of requests that RingCentral last reported as remaining, less those sent since.
 #[derive(Clone, Copy, Debug)]
 struct ReportedRemaining {
     remaining: u32,
-    at: Moment,
+    received_at: Moment,
 }
 
 impl RateLimitWindow {
-    /// A window of which nothing is known but the documents.
+    /// Creates an empty window with the documented limit and length.
     #[must_use]
     pub fn new(group: UsageGroup) -> Self {
         Self {
             limit: group.documented_limit(),
-            length: DOCUMENTED_LENGTH,
+            length: DEFAULT_LENGTH,
             in_flight: 0,
-            record_response: VecDeque::new(),
+            completed: VecDeque::new(),
             reported: None,
-            silent_until: None,
+            blocked_until: None,
         }
     }
 
-    /// The requests that we allow ourselves in one window: one fifth of the limit is left to other tools.
+    /// Returns the number of requests that the exporter may send in one window: one fifth of the limit is left to
+    /// other tools.
     #[must_use]
     pub fn usable(&self) -> u32 {
         self.limit - self.limit / 5
     }
 
-    /// The window's length.
+    /// Returns the window's length.
     #[must_use]
     pub fn length(&self) -> Duration {
         self.length
     }
 
-    /// How far apart walks of this many pages must start so that the window never runs dry.
+    /// Returns the interval between fetches of this many pages at which the window never fills up.
     #[must_use]
     pub fn min_interval(&self, pages: u32) -> Duration {
         self.length
             .mul_f64(f64::from(pages) / f64::from(self.usable()))
     }
 
-    /// When this many requests may leave, as far as is known now. More than is ever usable counts as all of it.
+    /// Returns when this many requests can be sent, as far as is known now. More than the usable number count as the
+    /// usable number.
     #[must_use]
     pub fn available_at(&self, requests: u32, now: Moment) -> Moment {
         let requests = requests.min(self.usable());
-        let silence = self.silent_until.unwrap_or(now);
-        now.max(silence)
+        now.max(self.blocked_until.unwrap_or(now))
             .max(self.available_by_count(requests, now))
             .max(self.available_by_report(requests, now))
     }
 
-    /// When the group's present silence ends, or its last one ended.
+    /// Returns the end of the present block of the group, or of its last one.
     #[must_use]
     pub fn blocked_until(&self) -> Option<Moment> {
-        self.silent_until
+        self.blocked_until
     }
 
-    /// Not one request until then; never shortens a silence.
+    /// Blocks all requests until `until`; a longer block stays.
     pub fn block_until(&mut self, until: Moment) {
-        self.silent_until = Some(
-            self.silent_until
-                .map_or(until, |present| present.max(until)),
-        );
+        let present = self.blocked_until.unwrap_or(until);
+        self.blocked_until = Some(present.max(until));
     }
 
-    /// A request leaves.
+    /// Records that a request is sent.
     pub fn record_request(&mut self, now: Moment) {
-        while self
-            .record_response
-            .front()
-            .is_some_and(|oldest| self.expires_at(oldest).is_past(now))
+        while let Some(oldest) = self.completed.front()
+            && self.expires_at(oldest).is_past(now)
         {
-            self.record_response.pop_front();
+            self.completed.pop_front();
         }
         self.in_flight += 1;
-        if let Some(told) = &mut self.reported {
-            told.remaining = told.remaining.saturating_sub(1);
+        if let Some(reported) = &mut self.reported {
+            reported.remaining = reported.remaining.saturating_sub(1);
         }
     }
 
-    /// The answer to a request came, or its time ran out.
-    pub fn completed(&mut self, now: Moment) {
+    /// Records that a response has arrived or that a request has timed out.
+    pub fn record_response(&mut self, now: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let grain = self.length / MERGE_FRACTION;
-        match self.record_response.back_mut() {
-            Some(latest) if now.saturating_duration_since(latest.first) < grain => {
+        let merge_within = self.length / MERGE_FRACTION;
+        match self.completed.back_mut() {
+            Some(latest) if now.saturating_duration_since(latest.first) < merge_within => {
                 latest.last = now;
                 latest.count += 1;
             }
-            _ => self.record_response.push_back(Completed {
+            _ => self.completed.push_back(Completed {
                 first: now,
                 last: now,
                 count: 1,
@@ -135,53 +133,57 @@ impl RateLimitWindow {
         }
     }
 
-    /// Nobody waits for an answer any more: what is on its way counts as answered.
+    /// Counts all requests in flight as completed now.
     pub fn abandon_in_flight(&mut self, now: Moment) {
         while self.in_flight > 0 {
-            self.completed(now);
+            self.record_response(now);
         }
     }
 
-    /// Takes over what an answer said.
-    pub fn apply_headers(&mut self, notice: &RateLimitHeaders, now: Moment) {
-        self.limit = notice.limit.unwrap_or(self.limit);
-        self.length = notice.window.unwrap_or(self.length);
-        if let Some(left) = notice.remaining {
+    /// Applies the limit, window and remaining requests of a response.
+    pub fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
+        self.limit = headers.limit.unwrap_or(self.limit);
+        self.length = headers.window.unwrap_or(self.length);
+        if let Some(remaining) = headers.remaining {
             self.reported = Some(ReportedRemaining {
-                remaining: left,
-                at: now,
+                remaining,
+                received_at: now,
             });
         }
     }
 
-    /// By our own count.
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
         let occupying = || {
-            self.record_response
-                .iter()
-                .filter(|entry| !self.expires_at(entry).is_past(now))
+            let completed = self.completed.iter();
+            completed.filter(|entry| !self.expires_at(entry).is_past(now))
         };
-        let occupied: u32 = self.in_flight + occupying().map(|entry| entry.count).sum::<u32>();
-        let mut too_many = (occupied + requests).saturating_sub(self.usable());
-        let mut room = now;
+        let mut occupied = self.in_flight;
         for entry in occupying() {
-            if too_many == 0 {
-                return room;
-            }
-            room = self.expires_at(entry);
-            too_many = too_many.saturating_sub(entry.count);
+            occupied += entry.count;
         }
-        if too_many == 0 {
-            room
+        let mut excess = (occupied + requests).saturating_sub(self.usable());
+        let mut available_at = now;
+        for entry in occupying() {
+            if excess == 0 {
+                return available_at;
+            }
+            available_at = self.expires_at(entry);
+            excess = excess.saturating_sub(entry.count);
+        }
+        if excess == 0 {
+            available_at
         } else {
+            // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
             now.after(self.length + SAFETY_MARGIN)
         }
     }
 
-    /// By what the API said, for as long as the window lasts of which it spoke.
+    /// Returns when the requests are available by RingCentral's report, which holds while its window lasts.
     fn available_by_report(&self, requests: u32, now: Moment) -> Moment {
         match self.reported {
-            Some(told) if told.remaining < requests => told.at.after(self.length + SAFETY_MARGIN),
+            Some(reported) if reported.remaining < requests => {
+                reported.received_at.after(self.length + SAFETY_MARGIN)
+            }
             _ => now,
         }
     }
@@ -199,14 +201,14 @@ mod tests {
         (RateLimitWindow::new(UsageGroup::Heavy), Moment::now())
     }
 
-    fn received_at(start: Moment, seconds: f64) -> Moment {
+    fn at(start: Moment, seconds: f64) -> Moment {
         start.after(Duration::from_secs_f64(seconds))
     }
 
-    /// One request with half a second of latency.
-    fn ask(window: &mut RateLimitWindow, sent: Moment) {
+    /// Records a request with half a second of latency.
+    fn request(window: &mut RateLimitWindow, sent: Moment) {
         window.record_request(sent);
-        window.completed(received_at(sent, 0.5));
+        window.record_response(at(sent, 0.5));
     }
 
     fn wait(window: &RateLimitWindow, requests: u32, now: Moment) -> f64 {
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fifth_is_left_to_others() {
+    fn one_fifth_of_the_limit_is_left_to_others() {
         let (mut window, start) = heavy();
         for (limit, usable) in [(1, 1), (4, 4), (5, 4), (10, 8), (1_000_000, 800_000)] {
             window.apply_headers(
@@ -232,55 +234,55 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_spreads_the_usable_requests_over_the_window() {
+    fn min_interval_spreads_usable_requests_evenly() {
         let (window, _) = heavy();
         assert_eq!(window.min_interval(1), Duration::from_millis(7500));
         assert_eq!(window.min_interval(3), Duration::from_millis(22_500));
     }
 
     #[test]
-    fn a_request_occupies_the_window_until_a_second_after_it_counted_from_the_answer() {
+    fn request_expires_one_window_after_its_response() {
         let (mut window, start) = heavy();
         for _ in 0..8 {
-            ask(&mut window, start);
+            request(&mut window, start);
         }
-        let soon = received_at(start, 1.0);
+        let soon = at(start, 1.0);
         assert_eq!(
             wait(&window, 1, soon),
             60.5,
             "0.5 s of latency, 60 s of window, 1 s of margin"
         );
-        assert_eq!(wait(&window, 1, received_at(start, 61.5)), 0.0);
+        assert_eq!(wait(&window, 1, at(start, 61.5)), 0.0);
     }
 
     #[test]
-    fn room_for_several_waits_for_as_many_to_leave() {
+    fn several_requests_wait_until_as_many_expire() {
         let (mut window, start) = heavy();
         for second in 0..8 {
-            ask(&mut window, received_at(start, f64::from(second)));
+            request(&mut window, at(start, f64::from(second)));
         }
-        let now = received_at(start, 8.0);
+        let now = at(start, 8.0);
         assert_eq!(wait(&window, 1, now), 53.5);
         assert_eq!(wait(&window, 3, now), 55.5);
         assert_eq!(wait(&window, 8, now), 60.5);
         assert_eq!(
             wait(&window, 12, now),
             60.5,
-            "more than is ever usable waits for the empty window"
+            "more than the usable number waits for an empty window"
         );
     }
 
     #[test]
-    fn a_request_without_its_answer_still_counts() {
+    fn request_in_flight_does_not_expire() {
         let (mut window, start) = heavy();
         for _ in 0..8 {
             window.record_request(start);
         }
-        assert_eq!(wait(&window, 1, received_at(start, 300.0)), 61.0);
+        assert_eq!(wait(&window, 1, at(start, 300.0)), 61.0);
     }
 
     #[test]
-    fn what_the_api_says_is_left_holds_while_its_window_lasts() {
+    fn reported_remaining_holds_for_one_window() {
         let (mut window, start) = heavy();
         window.apply_headers(
             &RateLimitHeaders {
@@ -291,20 +293,20 @@ mod tests {
         );
         assert_eq!(wait(&window, 2, start), 0.0);
         assert_eq!(wait(&window, 3, start), 61.0);
-        ask(&mut window, start);
+        request(&mut window, start);
         assert_eq!(
-            wait(&window, 2, received_at(start, 1.0)),
+            wait(&window, 2, at(start, 1.0)),
             60.0,
-            "what we send since is taken off"
+            "requests sent since the report are subtracted"
         );
-        assert_eq!(wait(&window, 8, received_at(start, 62.0)), 0.0);
+        assert_eq!(wait(&window, 8, at(start, 62.0)), 0.0);
     }
 
     #[test]
-    fn a_window_that_proves_longer_keeps_what_is_in_it() {
+    fn longer_window_extends_past_requests() {
         let (mut window, start) = heavy();
         for _ in 0..8 {
-            ask(&mut window, start);
+            request(&mut window, start);
         }
         window.apply_headers(
             &RateLimitHeaders {
@@ -313,31 +315,35 @@ mod tests {
             },
             start,
         );
-        assert_eq!(wait(&window, 1, received_at(start, 0.5)), 121.0);
+        assert_eq!(wait(&window, 1, at(start, 0.5)), 121.0);
     }
 
     #[test]
-    fn of_answers_that_are_kept_as_one_the_last_decides() {
+    fn merged_responses_expire_with_the_last_one() {
         let (mut window, start) = heavy();
         for millisecond in [0, 30] {
-            let at = start.after(Duration::from_millis(millisecond));
-            window.record_request(at);
-            window.completed(at);
+            let sent = start.after(Duration::from_millis(millisecond));
+            window.record_request(sent);
+            window.record_response(sent);
         }
-        assert_eq!(window.record_response.len(), 1, "a grain is 60 ms");
+        assert_eq!(
+            window.completed.len(),
+            1,
+            "responses within 60 ms are merged"
+        );
         assert_eq!(wait(&window, 8, start), 61.03);
     }
 
     #[test]
-    fn a_silence_is_never_shortened() {
+    fn block_is_never_shortened() {
         let (mut window, start) = heavy();
-        window.block_until(received_at(start, 60.0));
-        window.block_until(received_at(start, 30.0));
+        window.block_until(at(start, 60.0));
+        window.block_until(at(start, 30.0));
         assert_eq!(wait(&window, 1, start), 60.0);
     }
 
     #[test]
-    fn a_million_requests_need_little_memory_and_are_all_counted() {
+    fn many_requests_are_counted_in_little_memory() {
         let (mut window, start) = heavy();
         window.apply_headers(
             &RateLimitHeaders {
@@ -349,10 +355,10 @@ mod tests {
         for millisecond in 0..50_000 {
             let sent = start.after(Duration::from_millis(millisecond));
             window.record_request(sent);
-            window.completed(sent);
+            window.record_response(sent);
         }
-        assert!(window.record_response.len() <= 1000);
-        let now = received_at(start, 50.0);
+        assert!(window.completed.len() <= 1000);
+        let now = at(start, 50.0);
         assert_eq!(wait(&window, 30_000, now), 0.0);
         assert!(wait(&window, 30_001, now) > 0.0);
     }

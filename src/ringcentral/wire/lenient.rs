@@ -1,87 +1,109 @@
-//! Fields that never fail.
-//!
-//! Owns: reading a value of the wrong type as a missing one, so that one odd field costs that field alone. Each value is
-//! taken as it stands there and looked at afterwards: a number too large for any type, or a text with half a surrogate,
-//! is JSON as well.
+//! Values that count as absent where they have another type, so that one odd field costs only itself.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
+use std::mem;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue, Validity};
 
-/// A string, or a whole number written without quotes (ids come as both); else nothing.
-#[derive(Debug, Default)]
-pub struct Text<'a>(pub Option<Cow<'a, str>>);
+/// A field of an object: its value, the default while the key has not been read.
+#[derive(Default)]
+pub(crate) struct Field<T> {
+    pub(crate) value: T,
+    pub(crate) is_present: bool,
+}
 
-impl Text<'_> {
-    /// The text without white space around it, if there is any.
-    pub fn as_deref(&self) -> Option<&str> {
-        let text = self.0.as_deref()?.trim();
+/// A value that replaces itself by what it reads.
+pub(crate) trait ReadValue<'a> {
+    /// Reads one value from the text.
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
+}
+
+/// A string, or a whole number written without quotes (ids come as both).
+#[derive(Default)]
+pub(crate) struct LenientString<'a>(Option<Cow<'a, str>>);
+
+/// `true` or `false`.
+#[derive(Default)]
+pub(crate) struct LenientBool(pub(crate) Option<bool>);
+
+/// An object, its default where it is absent.
+#[derive(Default)]
+pub(crate) struct LenientObject<T>(pub(crate) T);
+
+/// Defines an object of which these fields are read and all others are skipped.
+macro_rules! json_object {
+    ($(#[$meta:meta])* struct $name:ident<$a:lifetime> { $($field:ident: $type:ty = $key:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Default)]
+        pub(crate) struct $name<$a> {
+            $($field: Field<$type>,)*
+        }
+
+        impl<$a> JsonObject<$a> for $name<$a> {
+            fn read_field(
+                &mut self,
+                key: &str,
+                json: &mut JsonReader<$a>,
+            ) -> JsonResult<Validity> {
+                match key {
+                    $($key => self.$field.read(json),)*
+                    _ => json.skip_value(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use json_object;
+
+impl<'a, T: ReadValue<'a>> Field<T> {
+    /// Reads the field's value. A key that occurs twice makes the object malformed.
+    pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        let is_repeated = mem::replace(&mut self.is_present, true);
+        let validity = self.value.read_value(json)?;
+        Ok(if is_repeated {
+            Validity::Malformed
+        } else {
+            validity
+        })
+    }
+}
+
+impl Field<LenientString<'_>> {
+    /// Returns the text without white space around it, if any is left.
+    pub(crate) fn text(&self) -> Option<&str> {
+        let text = self.value.0.as_deref()?.trim();
         (!text.is_empty()).then_some(text)
     }
 }
 
-/// `true` or `false`; else nothing.
-#[derive(Debug, Default)]
-pub struct Flag(pub Option<bool>);
-
-/// An object; else its default.
-#[derive(Debug, Default)]
-pub struct Object<T>(pub T);
-
-/// An object, and else an error. (Serde would take an array for one, field by field.)
-pub struct Strict<T>(pub T);
-
-struct StrictVisitor<T>(PhantomData<T>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&RawValue>::deserialize(deserializer)?.get();
-        let quoted = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
-        Ok(Self(match quoted {
-            Some(text) if !text.contains('\\') => Some(Cow::Borrowed(text)),
-            Some(_) => serde_json::from_str(value).ok().map(Cow::Owned),
-            None => value.parse::<u64>().is_ok().then_some(Cow::Borrowed(value)),
-        }))
+impl<'a> ReadValue<'a> for LenientString<'a> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        self.0 = match json.read_value()? {
+            JsonValue::String(string) => string.decode(),
+            JsonValue::Other(number) if number.parse::<u64>().is_ok() => {
+                Some(Cow::Borrowed(number))
+            }
+            JsonValue::Other(_) => None,
+        };
+        Ok(Validity::Valid)
     }
 }
 
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(value.get().parse().ok()))
+impl<'a> ReadValue<'a> for LenientBool {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        self.0 = match json.read_value()? {
+            JsonValue::Other(value) => value.parse().ok(),
+            JsonValue::String(_) => None,
+        };
+        Ok(Validity::Valid)
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&RawValue>::deserialize(deserializer)?.get();
-        match value.starts_with('{') {
-            true => serde_json::from_str(value).map(Self).map_err(Error::custom),
-            false => Ok(Self::default()),
+impl<'a, T: JsonObject<'a>> ReadValue<'a> for LenientObject<T> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        match json.peek() {
+            Some(b'{') => json.read_object(&mut self.0),
+            _ => json.skip_value(),
         }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for StrictVisitor<T> {
-    type Value = Strict<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Strict)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(StrictVisitor(PhantomData))
     }
 }

@@ -1,19 +1,23 @@
-//! JSON as RingCentral sends it, to calls: **pure**.
+//! JSON as RingCentral sends it, and the calls, extensions, tokens and errors in it. Pure.
 //!
-//! Owns: the spelling of the API and the tolerance towards it. The list itself must be sound: a body that is no JSON,
-//! has no `records`, or points to a next page in a way that cannot be followed is refused whole, since part of a list
-//! shown as all of it would be a lie. A single record is taken as leniently as can be: a field that is missing, null
-//! or of another type counts as missing, and only what is no object at all, or has a key twice, is
-//! left out. Refuses to know: where bytes
-//! come from, and what is done with calls.
+//! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has
+//! no `records`, or points to a next page in a way that cannot be followed is an error. A record is read
+//! leniently: a field that is missing, null or of another type counts as absent, and only a record that is not an
+//! object, or has a key twice, is skipped.
 
-mod body;
+mod api_error;
 mod extension;
+mod json;
 mod lenient;
-mod list;
+mod page;
 mod record;
+mod token;
 
-pub use body::{
-    ApiError, CallPage, ExtensionPage, ParseError, TokenResponse, parse_api_error,
-    parse_extensions, parse_page, parse_token,
-};
+pub use api_error::{ApiError, parse_api_error};
+pub use page::{CallPage, ExtensionPage, parse_extensions, parse_page};
+pub use token::{TokenResponse, parse_token};
+
+/// The reason why a body cannot be parsed, in words that repeat nothing of its content.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(pub String);

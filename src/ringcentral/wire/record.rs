@@ -1,104 +1,80 @@
-//! One record, to a call.
-//!
-//! Owns: the order in which an extension is looked for, what joins records to a session, and what is left out.
+//! One record of the active-calls list.
 
-use serde::Deserialize;
 use smol_str::SmolStr;
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension};
-use crate::ringcentral::wire::lenient::{Flag, Object, Text};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity};
+use crate::ringcentral::wire::lenient::{
+    Field, LenientBool, LenientObject, LenientString, json_object,
+};
 
-/// A record as sent, as far as we read it. Names and phone numbers are not read at all.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Record<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    uri: Text<'a>,
-    #[serde(borrow)]
-    session_id: Text<'a>,
-    #[serde(borrow)]
-    telephony_session_id: Text<'a>,
-    #[serde(borrow)]
-    start_time: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    direction: Text<'a>,
-    #[serde(borrow)]
-    result: Text<'a>,
-    #[serde(borrow)]
-    duration: Text<'a>,
-    #[serde(borrow)]
-    duration_ms: Text<'a>,
-    finished: Flag,
-    #[serde(borrow)]
-    from: Object<Party<'a>>,
-    #[serde(borrow)]
-    to: Object<Party<'a>>,
-    #[serde(borrow)]
-    extension: Object<ExtensionRef<'a>>,
+json_object! {
+    /// The fields of a record that a call is built from. Names and phone numbers are not read.
+    struct CallRecord<'a> {
+        id: LenientString<'a> = "id",
+        uri: LenientString<'a> = "uri",
+        session_id: LenientString<'a> = "sessionId",
+        telephony_session_id: LenientString<'a> = "telephonySessionId",
+        start_time: LenientString<'a> = "startTime",
+        kind: LenientString<'a> = "type",
+        direction: LenientString<'a> = "direction",
+        result: LenientString<'a> = "result",
+        duration: LenientString<'a> = "duration",
+        duration_ms: LenientString<'a> = "durationMs",
+        finished: LenientBool = "finished",
+        from: LenientObject<Party<'a>> = "from",
+        to: LenientObject<Party<'a>> = "to",
+        extension: LenientObject<ExtensionRef<'a>> = "extension",
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Party<'a> {
-    #[serde(borrow)]
-    extension_id: Text<'a>,
-    #[serde(borrow)]
-    extension_number: Text<'a>,
+json_object! {
+    struct Party<'a> {
+        extension_id: LenientString<'a> = "extensionId",
+        extension_number: LenientString<'a> = "extensionNumber",
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ExtensionRef<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
+json_object! {
+    struct ExtensionRef<'a> {
+        id: LenientString<'a> = "id",
+    }
 }
 
-impl Record<'_> {
-    /// Whether it has an id of its own.
-    pub fn has_id(&self) -> bool {
-        self.id.as_deref().is_some()
+impl CallRecord<'_> {
+    /// Returns the record's own id.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.text()
     }
 
-    /// The call that it tells of; none for a fax. `place` stands in for an id that is missing: such a record cannot
-    /// be told from another, so it counts for itself.
-    pub fn call(&self, place: &str) -> Option<Call> {
-        if self
-            .kind
-            .as_deref()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("fax"))
-        {
+    /// Returns the id of the account in the record's address.
+    pub(crate) fn account_id(&self) -> Option<&str> {
+        id_after("/account/", self.uri.text()?)
+    }
+
+    /// Returns the call that the record describes, `None` for a fax.
+    pub(crate) fn to_call(&self, id: SmolStr) -> Option<Call> {
+        let kind = self.kind.text().unwrap_or_default();
+        if kind.eq_ignore_ascii_case("fax") {
             return None;
         }
         let direction = self.direction();
-        let result = self.result.as_deref().and_then(CallResult::parse);
-        let state = CallState::new(self.finished.0, result.as_ref());
-        let id = self.id.as_deref().unwrap_or(place);
+        let result = self.result.text().and_then(CallResult::parse);
+        let state = CallState::new(self.finished.value.0, result.as_ref());
         Some(Call {
-            id: id.into(),
-            session: self.session().unwrap_or(id).into(),
+            session: self.session().map_or_else(|| id.clone(), SmolStr::from),
+            id,
             direction,
             state,
-            result: shown_result(state, result),
+            result: label_result(state, result),
             extension: self.extension(direction),
-            start: self
-                .start_time
-                .as_deref()
-                .and_then(|time| time.parse().ok()),
+            start: self.start_time.text().and_then(|time| time.parse().ok()),
             duration: self.duration(),
         })
     }
 
-    /// The account that the record's address names.
-    pub fn uri(&self) -> Option<&str> {
-        self.uri.as_deref()
-    }
-
     fn direction(&self) -> Direction {
-        match self.direction.as_deref() {
+        match self.direction.text() {
             Some(text) if text.eq_ignore_ascii_case("Inbound") => Direction::Inbound,
             Some(text) if text.eq_ignore_ascii_case("Outbound") => Direction::Outbound,
             _ => Direction::Unknown,
@@ -106,39 +82,41 @@ impl Record<'_> {
     }
 
     fn session(&self) -> Option<&str> {
-        self.telephony_session_id
-            .as_deref()
-            .or(self.session_id.as_deref())
+        let telephony_session_id = self.telephony_session_id.text();
+        telephony_session_id.or_else(|| self.session_id.text())
     }
 
+    /// Returns the duration in seconds, from `durationMs` or else from `duration`.
     fn duration(&self) -> Option<f64> {
-        let whole = |text: &Text<'_>| text.as_deref()?.parse::<u32>().ok().map(f64::from);
-        whole(&self.duration_ms)
-            .map(|milliseconds| milliseconds / 1000.0)
-            .or_else(|| whole(&self.duration))
+        match whole_number(&self.duration_ms) {
+            Some(milliseconds) => Some(milliseconds / 1000.0),
+            None => whole_number(&self.duration),
+        }
     }
 
-    /// `extension`, then the own side's id, then its number, then the record's address.
+    /// Returns the extension by `extension.id`, else the own side's id, else its number, else the record's address.
     fn extension(&self, direction: Direction) -> Option<Extension> {
         let own_side = match direction {
-            Direction::Inbound => Some(&self.to.0),
-            Direction::Outbound => Some(&self.from.0),
+            Direction::Inbound => Some(&self.to.value.0),
+            Direction::Outbound => Some(&self.from.value.0),
             Direction::Unknown => None,
         };
-        let number = own_side.and_then(|party| digits(&party.extension_number, 8));
-        let id = digits(&self.extension.0.id, 20)
-            .or_else(|| own_side.and_then(|party| digits(&party.extension_id, 20)));
-        let address = || {
-            self.uri()
-                .and_then(|uri| id_after("/extension/", uri))
-                .map(SmolStr::from)
-        };
-        Extension::new(id, number).or_else(|| Extension::new(address(), None))
+        let mut id = digits(&self.extension.value.0.id, 20);
+        let mut number = None;
+        if let Some(party) = own_side {
+            id = id.or_else(|| digits(&party.extension_id, 20));
+            number = digits(&party.extension_number, 8);
+        }
+        if id.is_none() && number.is_none() {
+            let id_of_uri = id_after("/extension/", self.uri.text()?)?;
+            id = Some(id_of_uri.into());
+        }
+        Extension::new(id, number)
     }
 }
 
-/// A live record always carries `In Progress`; an ended one never does.
-fn shown_result(state: CallState, result: Option<CallResult>) -> CallResult {
+/// Returns the label value of `result`: always `In Progress` for a live record, never for an ended one.
+fn label_result(state: CallState, result: Option<CallResult>) -> CallResult {
     match (state, result) {
         (CallState::Live, _) => CallResult::IN_PROGRESS,
         (_, Some(result)) if !result.is_in_progress() => result,
@@ -146,19 +124,23 @@ fn shown_result(state: CallState, result: Option<CallResult>) -> CallResult {
     }
 }
 
-fn digits(text: &Text<'_>, most: usize) -> Option<SmolStr> {
-    text.as_deref()
-        .filter(|text| is_digits(text, most))
-        .map(SmolStr::from)
+fn whole_number(field: &Field<LenientString<'_>>) -> Option<f64> {
+    let number: u32 = field.text()?.parse().ok()?;
+    Some(number.into())
 }
 
-/// Whether a text is of one to `most` digits.
-pub fn is_digits(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+fn digits(field: &Field<LenientString<'_>>, max_len: usize) -> Option<SmolStr> {
+    let text = field.text()?;
+    is_digits(text, max_len).then(|| text.into())
 }
 
-/// The digits that follow `marker` in an address, up to the next `/`, `?` or its end.
-pub fn id_after<'a>(marker: &str, uri: &'a str) -> Option<&'a str> {
+/// Returns whether a text consists of one to `max_len` digits.
+pub(crate) fn is_digits(text: &str, max_len: usize) -> bool {
+    (1..=max_len).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns the digits that follow `marker` in an address, up to the next `/`, `?` or the end.
+pub(crate) fn id_after<'a>(marker: &str, uri: &'a str) -> Option<&'a str> {
     let (_, rest) = uri.split_once(marker)?;
     let id = rest.split(['/', '?']).next()?;
     is_digits(id, 20).then_some(id)
@@ -167,10 +149,17 @@ pub fn id_after<'a>(marker: &str, uri: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ringcentral::wire::json::read_document;
+
+    fn to_call(json: &str) -> Option<Call> {
+        let mut record = CallRecord::default();
+        read_document("record", json, &mut record).unwrap();
+        let id = record.id().unwrap_or("#1-0");
+        record.to_call(id.into())
+    }
 
     fn call(json: &str) -> Call {
-        let record: Record<'_> = serde_json::from_str(json).unwrap();
-        record.call("#1-0").unwrap()
+        to_call(json).unwrap()
     }
 
     fn extension(json: &str) -> Option<(Option<SmolStr>, Option<SmolStr>)> {
@@ -184,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_record_is_listed_as_unknown() {
+    fn empty_record_is_listed_as_unknown() {
         let call = call("{}");
         assert_eq!((call.id.as_str(), call.session.as_str()), ("#1-0", "#1-0"));
         assert_eq!(
@@ -198,15 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_wrong_type_count_as_missing() {
-        let odd = r#"{"id":{"a":[1,{}]},"sessionId":[],"direction":7.5,"result":true,"finished":"yes","from":"Alex",
+    fn fields_of_another_type_count_as_absent() {
+        let invalid = r#"{"id":{"a":[1,{}]},"sessionId":[],"direction":7.5,"result":true,"finished":"yes","from":"Alex",
                      "to":[1],"extension":3,"startTime":-1,"uri":null,"type":null,"telephonySessionId":false}"#;
-        assert_eq!(call(odd), call("{}"));
+        assert_eq!(call(invalid), call("{}"));
     }
 
     #[test]
-    fn values_that_no_type_holds_count_as_missing() {
-        for odd in [
+    fn invalid_numbers_and_surrogates_count_as_absent() {
+        for value in [
             "1e999",
             "-1e999",
             r#""\ud800""#,
@@ -227,9 +216,9 @@ mod tests {
                 .chain(["uri", "type", "duration", "durationMs"])
             {
                 assert_eq!(
-                    call(&format!(r#"{{"{field}":{odd}}}"#)),
+                    call(&format!(r#"{{"{field}":{value}}}"#)),
                     call("{}"),
-                    "{field} {odd}"
+                    "{field} {value}"
                 );
             }
         }
@@ -244,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_come_as_numbers_and_as_strings() {
+    fn ids_are_read_from_numbers_or_strings() {
         assert_eq!(
             extension(r#"{"extension":{"id":62264425016}}"#),
             Some((some("62264425016"), None))
@@ -261,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_is_looked_for_in_the_order_that_loses_least() {
+    fn extension_sources_are_tried_in_order() {
         let all = r#"{"direction":"Outbound","uri":"https://x/account/1/extension/4/call-log/a?view=Simple",
                      "extension":{"id":2},"from":{"extensionId":"3","extensionNumber":"101"},
                      "to":{"extensionId":"9","extensionNumber":"909"}}"#;
@@ -272,24 +261,24 @@ mod tests {
         assert_eq!(
             extension(&no_own_id),
             Some((None, some("101"))),
-            "the address may be the whole account's"
+            "the number is preferred to the address"
         );
         let no_number = no_own_id.replace(r#""extensionNumber":"101""#, "");
         assert_eq!(extension(&no_number), Some((some("4"), None)));
         let inbound = all.replace("Outbound", "Inbound");
         assert_eq!(extension(&inbound), Some((some("2"), some("909"))));
-        let neither_way = all.replace("Outbound", "Sideways");
-        assert_eq!(extension(&neither_way), Some((some("2"), None)));
+        let unknown_direction = all.replace("Outbound", "Sideways");
+        assert_eq!(extension(&unknown_direction), Some((some("2"), None)));
     }
 
     #[test]
-    fn a_number_of_more_than_eight_digits_is_a_phone_number_and_no_extension() {
+    fn phone_number_is_not_an_extension_number() {
         let long = r#"{"direction":"Inbound","to":{"extensionNumber":"16505550101"}}"#;
         assert_eq!(extension(long), None);
     }
 
     #[test]
-    fn the_telephony_session_joins_before_the_session_and_the_id() {
+    fn telephony_session_id_is_preferred() {
         let all = r#"{"id":"r","sessionId":"1","telephonySessionId":"s-1"}"#;
         assert_eq!(call(all).session, "s-1");
         assert_eq!(
@@ -300,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_go_before_seconds_and_neither_is_made_up() {
+    fn duration_prefers_milliseconds() {
         assert_eq!(
             call(r#"{"duration":24,"durationMs":23917}"#).duration,
             Some(23.917)
@@ -313,13 +302,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fax_is_no_call() {
-        let record: Record<'_> = serde_json::from_str(r#"{"id":"r","type":"fax"}"#).unwrap();
-        assert_eq!(record.call("#1-0"), None);
+    fn fax_is_not_a_call() {
+        assert_eq!(to_call(r#"{"id":"r","type":"fax"}"#), None);
     }
 
     #[test]
-    fn an_ended_record_never_reads_in_progress_and_a_live_one_always_does() {
+    fn only_live_record_has_result_in_progress() {
         let ended = call(r#"{"finished":true,"result":"In Progress"}"#);
         assert_eq!(
             (ended.state, ended.result),

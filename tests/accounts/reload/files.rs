@@ -205,9 +205,7 @@ async fn web_change_applies_while_accounts_are_invalid() {
     // One reload reads the new header and an invalid list of accounts.
     std::fs::write(&web, header_config("deny")).unwrap();
     exporter.reload_invalid("accounts: []\n").await;
-    let line = exporter
-        .process
-        .wait_for_log("cause=\"a file has changed\"");
+    let line = exporter.process.wait_for_log("trigger=\"file change\"");
     let poll = async {
         loop {
             let scraped = exporter

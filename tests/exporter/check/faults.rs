@@ -1,4 +1,4 @@
-//! What RingCentral may refuse, and answers that are not its own.
+//! Tests of `check` with errors from RingCentral and responses from other servers.
 
 use std::time::Duration;
 
@@ -6,76 +6,87 @@ use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 use serde_json::json;
 
-use super::{check, says, simulator, still};
+use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
 
-/// A fault of every answer to this operation.
-async fn refused(name: &str, operation: Operation, fault: impl Into<FaultKind>) {
-    let simulator = simulator(still()).await;
+/// Injects a fault into every response to an operation and asserts the report of `check`.
+async fn assert_fault_reported(name: &str, operation: Operation, fault: impl Into<FaultKind>) {
+    let simulator = start_simulator(frozen_scenario()).await;
     simulator.inject(Fault::always(operation, fault));
-    says(check(&simulator, &[]), 1, name).await;
+    assert_output(check_command(&simulator, &[]), 1, name).await;
 }
 
-/// An account of this kind.
-async fn fails_at(name: &str, scenario: Scenario) {
-    says(check(&simulator(scenario).await, &[]), 1, name).await;
+/// Asserts the report of `check` for a scenario.
+async fn assert_scenario_reported(name: &str, scenario: Scenario) {
+    assert_output(
+        check_command(&start_simulator(scenario).await, &[]),
+        1,
+        name,
+    )
+    .await;
 }
 
-fn coded(status: u16, code: &str) -> SimResponse {
+/// Returns an API error with this code. `sesame` in its message must not appear in the report.
+fn error_response(status: u16, code: &str) -> SimResponse {
     SimResponse::json(
         status,
-        &json!({"errors": [{"errorCode": code, "message": "secret words"}]}),
+        &json!({"errors": [{"errorCode": code, "message": "sesame"}]}),
     )
 }
 
 #[tokio::test]
-async fn a_wrong_client_secret() {
-    let simulator = simulator(still()).await;
-    let mut command = check(&simulator, &[]);
+async fn wrong_client_secret_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let mut command = check_command(&simulator, &[]);
     command.env("RC_CLIENT_SECRET", "sesame");
-    says(command, 1, "bad_client").await;
+    assert_output(command, 1, "bad_client").await;
 }
 
 #[tokio::test]
-async fn an_app_that_may_not_log_in_by_jwt() {
-    fails_at(
+async fn app_without_jwt_flow_is_reported() {
+    assert_scenario_reported(
         "jwt_not_allowed",
         Scenario {
             jwt_allowed: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_jwt_that_has_expired() {
-    let simulator = simulator(still()).await;
-    // {"exp":1000000000}
-    let expired = "e30.eyJleHAiOjEwMDAwMDAwMDB9.c2ln";
-    simulator.set_jwt(expired);
-    says(check(&simulator, &[]), 1, "jwt_expired").await;
+async fn expired_jwt_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    // The payload is {"exp":1000000000}.
+    let expired_jwt = "e30.eyJleHAiOjEwMDAwMDAwMDB9.c2ln";
+    simulator.set_jwt(expired_jwt);
+    assert_output(check_command(&simulator, &[]), 1, "jwt_expired").await;
 }
 
 #[tokio::test]
-async fn a_jwt_that_was_revoked() {
-    let simulator = simulator(still()).await;
-    let command = check(&simulator, &[]);
+async fn revoked_jwt_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let command = check_command(&simulator, &[]);
     simulator.rotate_jwt();
-    says(command, 1, "jwt_refused").await;
+    assert_output(command, 1, "jwt_refused").await;
 }
 
 #[tokio::test]
-async fn a_jwt_in_quotes() {
-    let simulator = simulator(still()).await;
-    let mut command = check(&simulator, &[]);
+async fn quoted_jwt_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let mut command = check_command(&simulator, &[]);
     command.env("RC_JWT", format!("\"{}\"", simulator.jwt()));
-    says(command, 1, "odd_jwt").await;
+    assert_output(command, 1, "odd_jwt").await;
 }
 
 #[tokio::test]
-async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
-    refused("user_locked", Operation::Token, coded(400, "OAU-147")).await;
-    refused(
+async fn refused_user_login_is_reported() {
+    assert_fault_reported(
+        "user_locked",
+        Operation::Token,
+        error_response(400, "OAU-147"),
+    )
+    .await;
+    assert_fault_reported(
         "login_refused",
         Operation::Token,
         SimResponse::unsupported_grant(),
@@ -84,8 +95,8 @@ async fn a_user_that_is_locked_or_refused_for_reasons_that_we_do_not_know() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_at_once() {
-    refused(
+async fn immediately_ended_session_is_reported() {
+    assert_fault_reported(
         "session_ended",
         Operation::ActiveCalls,
         SimResponse::token_not_found(),
@@ -94,33 +105,38 @@ async fn a_session_that_ends_at_once() {
 }
 
 #[tokio::test]
-async fn an_app_without_the_permission() {
-    fails_at(
+async fn app_without_permission_is_reported() {
+    assert_scenario_reported(
         "app_lacks_call_log",
         Scenario {
             read_call_log: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_user_who_is_no_admin() {
-    fails_at(
+async fn user_without_admin_role_is_reported() {
+    assert_scenario_reported(
         "not_admin",
         Scenario {
             admin: false,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
-    refused("forbidden", Operation::ActiveCalls, coded(403, "CMN-109")).await;
-    refused(
+async fn unknown_403_and_400_are_reported() {
+    assert_fault_reported(
+        "forbidden",
+        Operation::ActiveCalls,
+        error_response(403, "CMN-109"),
+    )
+    .await;
+    assert_fault_reported(
         "refused",
         Operation::ActiveCalls,
         SimResponse::bad_parameter("perPage", "1000"),
@@ -129,10 +145,10 @@ async fn a_permission_that_we_do_not_know_and_a_request_that_is_refused() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_the_jwts() {
-    let simulator = simulator(still()).await;
-    says(
-        check(&simulator, &["--ringcentral.account-id=7"]),
+async fn account_id_of_other_account_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(
+        check_command(&simulator, &["--ringcentral.account-id=7"]),
         1,
         "wrong_account",
     )
@@ -140,79 +156,79 @@ async fn an_account_that_is_not_the_jwts() {
 }
 
 #[tokio::test]
-async fn a_penalty_is_told_in_seconds_and_nothing_is_asked_inside_it() {
-    let simulator = simulator(still()).await;
+async fn penalty_is_reported_without_further_requests() {
+    let simulator = start_simulator(frozen_scenario()).await;
     simulator.inject(Fault::always(
         Operation::ActiveCalls,
         SimResponse::too_many_requests(Some(17)),
     ));
-    says(check(&simulator, &[]), 1, "rate_limited").await;
-    let asked: Vec<_> = simulator
+    assert_output(check_command(&simulator, &[]), 1, "rate_limited").await;
+    let statuses: Vec<_> = simulator
         .journal()
         .iter()
         .map(|entry| entry.status)
         .collect();
     assert_eq!(
-        asked,
+        statuses,
         [Some(200), Some(429)],
-        "not even the revocation: the 429 names no group"
+        "the 429 names no group, so the token must not be revoked either"
     );
 }
 
 #[tokio::test]
-async fn a_limit_that_another_tool_has_used() {
-    let other = OtherClient {
+async fn limit_used_by_other_client_is_reported() {
+    let other_client = OtherClient {
         requests: 8,
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
     };
-    fails_at(
+    assert_scenario_reported(
         "no_budget",
         Scenario {
-            other_client: Some(other),
+            other_client: Some(other_client),
             max_per_page: 10,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_list_that_no_window_holds() {
-    fails_at(
+async fn list_longer_than_limit_is_reported() {
+    assert_scenario_reported(
         "list_too_long",
         Scenario {
             max_per_page: 4,
-            ..still()
+            ..frozen_scenario()
         },
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_server_that_has_a_problem() {
-    let reply = SimResponse::unavailable(503)
+async fn server_error_is_reported() {
+    let response = SimResponse::unavailable(503)
         .with("Retry-After", 40)
         .with("RCRequestId", "f3b0c1d2-1111");
-    refused("server_error", Operation::ActiveCalls, reply).await;
+    assert_fault_reported("server_error", Operation::ActiveCalls, response).await;
 }
 
 #[tokio::test]
-async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
+async fn response_not_from_ringcentral_is_reported() {
     let page = FaultKind::Body("<html>Log in to this hotspot</html>".into());
-    refused("not_ringcentral_page", Operation::Token, page).await;
-    refused(
+    assert_fault_reported("not_ringcentral_page", Operation::Token, page).await;
+    assert_fault_reported(
         "not_ringcentral_blocked",
         Operation::Token,
         SimResponse::html(403, "Blocked"),
     )
     .await;
-    let elsewhere = FaultKind::Redirect {
+    let redirect = FaultKind::Redirect {
         status: 302,
         location: "http://hotspot.invalid/?sesame".to_owned(),
     };
-    refused("not_ringcentral_elsewhere", Operation::Token, elsewhere).await;
-    refused(
+    assert_fault_reported("not_ringcentral_elsewhere", Operation::Token, redirect).await;
+    assert_fault_reported(
         "not_ringcentral_list",
         Operation::ActiveCalls,
         FaultKind::Body("{}".into()),
@@ -221,12 +237,12 @@ async fn a_login_page_of_a_network_a_proxys_page_and_a_way_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_and_an_answer_that_never_comes() {
-    refused(
+async fn closed_or_silent_connection_is_reported() {
+    assert_fault_reported(
         "broken_connection",
         Operation::Token,
         FaultKind::CloseBeforeResponse,
     )
     .await;
-    refused("no_answer", Operation::Token, FaultKind::Hang).await;
+    assert_fault_reported("no_answer", Operation::Token, FaultKind::Hang).await;
 }

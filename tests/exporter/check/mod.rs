@@ -1,76 +1,82 @@
-//! The command `check`: its whole words, for whatever may be wrong.
+//! Tests of the `check` command and its complete report for each possible problem.
 //!
-//! Each message stands in a file of its own under `tests/golden/check/`, as a user sees it. `UPDATE_GOLDEN=1` rewrites
-//! them: read the difference. What differs from run to run is masked.
+//! Each report is in a file under `tests/golden/check/`, as a user sees it. `UPDATE_GOLDEN=1`
+//! rewrites the files, so read the diff afterwards. Values that differ between runs are masked.
 
-mod documents;
+mod docs;
 mod faults;
 mod network;
-mod well;
+mod success;
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::process::Command;
 
 use crate::common::clock::ManualClock;
 use crate::common::exporter_process::{command_for_simulator, output};
-use crate::rig::loopback;
+use crate::harness::bind_loopback;
 
-/// Words that must never be seen: a proxy's password, and how every simulated access token begins.
+/// Texts that no report may contain: the password of a proxy, and the prefix of all simulated
+/// access tokens.
 const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 
-/// An account at a standing hour, so that its calls stay the same; its JWT has no end.
-fn still() -> Scenario {
+/// Returns a scenario with a stopped clock, so that its calls do not change, and a JWT that does
+/// not expire.
+fn frozen_scenario() -> Scenario {
     ManualClock::new().attach_to(Scenario {
         jwt_lifetime: None,
         ..Scenario::normal()
     })
 }
 
-async fn simulator(scenario: Scenario) -> Simulator {
-    Simulator::start(loopback().await, scenario, 1).unwrap()
+/// Starts a simulated account on loopback.
+async fn start_simulator(scenario: Scenario) -> Simulator {
+    Simulator::start(bind_loopback().await, scenario, 1).unwrap()
 }
 
-fn check(simulator: &Simulator, arguments: &[&str]) -> Command {
+/// Returns a command that runs `check` for a simulated account.
+fn check_command(simulator: &Simulator, arguments: &[&str]) -> Command {
     command_for_simulator(simulator, &[&["check"], arguments].concat())
 }
 
-/// Runs a check: it must end like this, say all of this file, and nothing else.
-async fn says(command: Command, code: i32, name: &str) {
-    let (ended, words, errors) = output(command).await;
+/// Runs a check and asserts its exit code and that it prints exactly the golden file `name`.
+async fn assert_output(command: Command, expected_code: i32, name: &str) {
+    let (code, report, errors) = output(command).await;
     assert_eq!(
-        (ended, errors.as_str()),
-        (Some(code), ""),
-        "{name}: {words}"
+        (code, errors.as_str()),
+        (Some(expected_code), ""),
+        "{name}: {report}"
     );
     for secret in SECRETS {
-        assert!(!words.contains(secret), "{name}: {words}");
+        assert!(!report.contains(secret), "{name}: {report}");
     }
-    pinned(&masked(&words), name);
+    assert_matches_golden(&mask(&report), name);
 }
 
-fn pinned(words: &str, name: &str) {
+/// Asserts that a masked report equals the golden file `name`.
+fn assert_matches_golden(report: &str, name: &str) {
     let path = format!(
         "{}/tests/golden/check/{name}.txt",
         env!("CARGO_MANIFEST_DIR")
     );
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, words).unwrap();
+        std::fs::write(&path, report).unwrap();
     }
     assert_eq!(
-        words,
+        report,
         std::fs::read_to_string(&path).unwrap_or_default(),
         "{path}"
     );
 }
 
-/// Ports, dates and request ids are of this run alone.
-fn masked(words: &str) -> String {
-    let mut lines: Vec<_> = words.lines().map(masked_line).collect();
+/// Replaces the values that differ between runs: ports, dates, durations and request ids.
+fn mask(report: &str) -> String {
+    let mut lines: Vec<_> = report.lines().map(mask_line).collect();
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn masked_line(line: &str) -> String {
+/// Masks one line.
+fn mask_line(line: &str) -> String {
     let masks = [
         ("  request id    ", "ID"),
         ("  JWT           expires in ", "N days (DATE)"),
@@ -91,7 +97,7 @@ fn masked_line(line: &str) -> String {
         .rsplit_once("127.0.0.1:")
         .or_else(|| line.rsplit_once("localhost:"))
     {
-        Some((before, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
             format!("{before}LOOPBACK:PORT")
         }
         _ => line.to_owned(),

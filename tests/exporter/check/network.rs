@@ -1,30 +1,38 @@
-//! What may stand between us and RingCentral: names, ports, proxies, TLS.
+//! Tests of `check` with problems on the way to RingCentral: names, ports, proxies and TLS.
 
 use ringcentral_exporter::simulator::{Operation, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use super::{check, says, simulator, still};
-use crate::network::tls_relay;
-use crate::rig::loopback;
+use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
+use crate::harness::bind_loopback;
+use crate::network::start_tls_relay;
 
-/// A name that is not of this machine, so that a proxy is asked for it.
-const OUTSIDE: &str = "platform.ringcentral.invalid";
+/// A host name that does not bypass the proxy, as loopback addresses do.
+const EXTERNAL_HOST: &str = "platform.ringcentral.invalid";
 
-fn at(simulator: &Simulator, server: &str) -> Command {
-    let mut command = check(simulator, &[]);
+/// Returns a command that runs `check` with this server URL.
+fn check_server(simulator: &Simulator, server: &str) -> Command {
+    let mut command = check_command(simulator, &[]);
     command.env("RC_SERVER_URL", server);
     command
 }
 
-async fn fails_at(name: &str, server: &str) {
-    says(at(&simulator(still()).await, server), 1, name).await;
+/// Asserts that `check` fails with this server URL and prints the golden file `name`.
+async fn assert_server_reported(name: &str, server: &str) {
+    assert_output(
+        check_server(&start_simulator(frozen_scenario()).await, server),
+        1,
+        name,
+    )
+    .await;
 }
 
-/// A peer that reads something and says this, to each who connects.
-async fn peer(answer: &'static [u8]) -> u16 {
-    let listener = loopback().await;
+/// Starts a server that reads once from each connection, sends `answer` and closes. Returns its
+/// port.
+async fn start_peer(answer: &'static [u8]) -> u16 {
+    let listener = bind_loopback().await;
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -36,83 +44,85 @@ async fn peer(answer: &'static [u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows() {
-    // No name has a part of 64 letters, and no server has to be asked for one.
+async fn unknown_host_name_is_reported() {
+    // A label has at most 63 characters, so resolution fails without a DNS query.
     let server = format!("http://{}.invalid", "a".repeat(64));
-    fails_at("name_not_found", &server).await;
+    assert_server_reported("name_not_found", &server).await;
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens() {
-    let port = loopback().await.local_addr().unwrap().port();
-    fails_at("unreachable", &format!("http://127.0.0.1:{port}")).await;
+async fn closed_port_is_reported() {
+    let port = bind_loopback().await.local_addr().unwrap().port();
+    assert_server_reported("unreachable", &format!("http://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
-async fn a_port_where_http_is_spoken_and_one_where_nothing_is() {
-    let simulator = simulator(still()).await;
-    says(
-        at(&simulator, &simulator.url().replace("http:", "https:")),
+async fn port_without_tls_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(
+        check_server(&simulator, &simulator.url().replace("http:", "https:")),
         1,
         "no_tls",
     )
     .await;
-    let port = peer(b"").await;
-    fails_at("no_tls_silent", &format!("https://127.0.0.1:{port}")).await;
+    let port = start_peer(b"").await;
+    assert_server_reported("no_tls_silent", &format!("https://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
-async fn a_peer_that_refuses_our_tls() {
-    // A fatal alert: handshake failure.
-    let port = peer(b"\x15\x03\x03\x00\x02\x02\x28").await;
-    fails_at("tls_refused", &format!("https://127.0.0.1:{port}")).await;
+async fn rejected_tls_handshake_is_reported() {
+    // The fatal alert `handshake_failure`.
+    let port = start_peer(b"\x15\x03\x03\x00\x02\x02\x28").await;
+    assert_server_reported("tls_refused", &format!("https://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for() {
-    let simulator = simulator(still()).await;
-    let (port, _) = tls_relay(&simulator, "localhost").await;
-    says(
-        at(&simulator, &format!("https://localhost:{port}")),
+async fn untrusted_certificate_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (port, _) = start_tls_relay(&simulator, "localhost").await;
+    assert_output(
+        check_server(&simulator, &format!("https://localhost:{port}")),
         1,
         "untrusted_certificate",
     )
     .await;
-    assert!(simulator.journal().is_empty(), "no secret went out");
+    assert!(simulator.journal().is_empty(), "a secret was sent");
 }
 
 #[tokio::test]
-async fn a_system_without_root_certificates() {
-    let mut command = at(
-        &simulator(still()).await,
+async fn missing_root_certificates_are_reported() {
+    let mut command = check_server(
+        &start_simulator(frozen_scenario()).await,
         "https://platform.ringcentral.com",
     );
     command
         .env("SSL_CERT_FILE", "/nonexistent")
         .env("SSL_CERT_DIR", "/nonexistent");
-    says(command, 1, "no_root_certificates").await;
+    assert_output(command, 1, "no_root_certificates").await;
 }
 
 // === Proxies ===
 
-/// A proxy that answers CONNECT like this and, where that is a 200, passes on to `upstream`.
-async fn proxy(answer: &'static str, upstream: String) -> u16 {
-    let listener = loopback().await;
+/// Starts a proxy that answers CONNECT with `answer` and, if that is a 200, relays to `upstream`.
+/// Returns its port.
+async fn start_proxy(answer: &'static str, upstream: String) -> u16 {
+    let listener = bind_loopback().await;
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(serve(listener, answer, upstream));
+    tokio::spawn(serve_proxy(listener, answer, upstream));
     port
 }
 
-async fn serve(listener: TcpListener, answer: &'static str, upstream: String) {
+/// Accepts connections for `start_proxy`.
+async fn serve_proxy(listener: TcpListener, answer: &'static str, upstream: String) {
     while let Ok((mut client, _)) = listener.accept().await {
         let upstream = upstream.clone();
         tokio::spawn(async move {
             let mut head = [0; 4096];
             let read = client.read(&mut head).await?;
-            let asked = String::from_utf8_lossy(&head[..read]).into_owned();
+            let request = String::from_utf8_lossy(&head[..read]).into_owned();
             assert!(
-                asked.starts_with(&format!("CONNECT {OUTSIDE}:443 ")),
-                "{asked}"
+                request.starts_with(&format!("CONNECT {EXTERNAL_HOST}:443 ")),
+                "{request}"
             );
             client.write_all(answer.as_bytes()).await?;
             if answer.starts_with("HTTP/1.1 200") {
@@ -124,9 +134,9 @@ async fn serve(listener: TcpListener, answer: &'static str, upstream: String) {
     }
 }
 
-/// A check by way of a proxy on this port.
-fn by_way_of(port: u16, simulator: &Simulator) -> Command {
-    let mut command = at(simulator, &format!("https://{OUTSIDE}"));
+/// Returns a command that runs `check` through a proxy on this port.
+fn check_through_proxy(port: u16, simulator: &Simulator) -> Command {
+    let mut command = check_server(simulator, &format!("https://{EXTERNAL_HOST}"));
     command.env(
         "HTTPS_PROXY",
         format!("http://user:sesame@127.0.0.1:{port}"),
@@ -134,16 +144,22 @@ fn by_way_of(port: u16, simulator: &Simulator) -> Command {
     command
 }
 
-async fn proxy_fails(name: &str, answer: &'static str) {
-    let port = proxy(answer, String::new()).await;
-    says(by_way_of(port, &simulator(still()).await), 1, name).await;
+/// Asserts that `check` fails if a proxy answers like this, and prints the golden file `name`.
+async fn assert_proxy_reported(name: &str, answer: &'static str) {
+    let port = start_proxy(answer, String::new()).await;
+    assert_output(
+        check_through_proxy(port, &start_simulator(frozen_scenario()).await),
+        1,
+        name,
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there() {
-    let port = loopback().await.local_addr().unwrap().port();
-    says(
-        by_way_of(port, &simulator(still()).await),
+async fn unreachable_proxy_is_reported() {
+    let port = bind_loopback().await.local_addr().unwrap().port();
+    assert_output(
+        check_through_proxy(port, &start_simulator(frozen_scenario()).await),
         1,
         "proxy_unreachable",
     )
@@ -151,43 +167,48 @@ async fn a_proxy_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_a_kind_that_we_do_not_speak() {
-    let mut command = by_way_of(9, &simulator(still()).await);
+async fn unsupported_proxy_scheme_is_reported() {
+    let mut command = check_through_proxy(9, &start_simulator(frozen_scenario()).await);
     command.env("HTTPS_PROXY", "socks5://user:sesame@127.0.0.1:9");
-    says(command, 1, "proxy_unreachable_socks").await;
+    assert_output(command, 1, "proxy_unreachable_socks").await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_wants_a_password_or_says_nothing() {
-    proxy_fails("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
-    proxy_fails(
+async fn refusing_proxy_is_reported() {
+    assert_proxy_reported("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
+    assert_proxy_reported(
         "proxy_refused_password",
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
     )
     .await;
-    proxy_fails("proxy_refused_silent", "").await;
+    assert_proxy_reported("proxy_refused_silent", "").await;
 }
 
 #[tokio::test]
-async fn a_plain_server_behind_a_proxy_that_wants_a_password() {
+async fn proxy_407_for_http_server_is_reported() {
     let port =
-        peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
-    let mut command = at(&simulator(still()).await, &format!("http://{OUTSIDE}"));
+        start_peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    let mut command = check_server(
+        &start_simulator(frozen_scenario()).await,
+        &format!("http://{EXTERNAL_HOST}"),
+    );
     command.env("http_proxy", format!("http://user:sesame@127.0.0.1:{port}"));
-    says(command, 1, "proxy_refused_plain").await;
+    assert_output(command, 1, "proxy_refused_plain").await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_lets_us_through_and_a_company_ca() {
-    let simulator = simulator(still()).await;
-    let (tls, certificate) = tls_relay(&simulator, OUTSIDE).await;
-    let port = proxy("HTTP/1.1 200 OK\r\n\r\n", format!("127.0.0.1:{tls}")).await;
+async fn check_succeeds_through_proxy_with_custom_ca() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (relay_port, certificate) = start_tls_relay(&simulator, EXTERNAL_HOST).await;
+    let upstream = format!("127.0.0.1:{relay_port}");
+    let port = start_proxy("HTTP/1.1 200 OK\r\n\r\n", upstream).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, certificate).unwrap();
-    let mut command = by_way_of(port, &simulator);
+    let mut command = check_through_proxy(port, &simulator);
     command.env("RC_CA_FILE", path);
-    says(command, 0, "ok_proxy").await;
+    assert_output(command, 0, "ok_proxy").await;
     let logins = simulator
         .journal()
         .into_iter()

@@ -1,14 +1,15 @@
-//! The log of all exporters in this process, so that a test can read what was said of its own account.
+//! The captured log of all exporters in this process. A test reads the lines of its own account.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-static STARTED: OnceLock<()> = OnceLock::new();
+static INSTALLED: OnceLock<()> = OnceLock::new();
 
-struct Sink;
+/// A writer that appends to `LINES`.
+struct LogWriter;
 
-impl Write for Sink {
+impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         LINES
             .lock()
@@ -22,23 +23,24 @@ impl Write for Sink {
     }
 }
 
-/// Starts to listen, if nobody did.
-pub fn listen() {
-    STARTED.get_or_init(|| {
-        let lines = tracing_subscriber::fmt()
+/// Captures the log from now on. Further calls have no effect.
+pub fn capture() {
+    INSTALLED.get_or_init(|| {
+        tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_writer(|| Sink);
-        lines.with_max_level(tracing::Level::INFO).init();
+            .with_writer(|| LogWriter)
+            .with_max_level(tracing::Level::INFO)
+            .init();
     });
 }
 
-/// The lines about an account.
-pub fn about(account: &str) -> Vec<String> {
+/// Returns the captured lines of an account.
+pub fn account_lines(account: &str) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&lines);
-    let wanted = format!("account=\"{account}\"");
+    let field = format!("account=\"{account}\"");
     text.lines()
-        .filter(|line| line.contains(&wanted))
+        .filter(|line| line.contains(&field))
         .map(str::to_owned)
         .collect()
 }

@@ -1,9 +1,9 @@
-//! What goes wrong on the way to RingCentral, and how a scrape tells it.
+//! Tests of faults in the responses of RingCentral and in the connections to it.
 //!
-//! Each fault is real: it crosses a socket. `table` lists those that follow one pattern, and `trial` is that pattern;
-//! `stories` are those that have a course of their own.
+//! All faults cross a socket. `table` lists the faults that `case` tests in the same way;
+//! `scenarios` has those with a sequence of their own. `log` captures the log.
 
+mod case;
 pub mod log;
-mod stories;
+mod scenarios;
 mod table;
-mod trial;

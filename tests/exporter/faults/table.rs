@@ -1,39 +1,44 @@
-//! The table of faults.
+//! The table of faults that `case` tests in the same way.
 //!
-//! For each row `trial` checks: the scrape is answered with 200 and in time, `up` is 0, the reason is counted once,
-//! the families about calls are kept until max-age and absent after, the log has this line, so many requests left,
-//! and all is well again once the fault has gone.
+//! For each row it asserts that the scrape is answered in time with status 200, that
+//! `ringcentral_up` is 0, that the reason is counted once, that the call families are kept until
+//! `--scrape.max-age` and absent afterwards, that the log has the expected line, that the expected
+//! number of requests is sent, and that a fetch succeeds once the fault has ended.
 
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{FaultKind, SimResponse};
 
-use super::trial::trial;
+use crate::faults::case;
 
-/// Where a fault meets the exporter.
+/// The request in whose response a fault is injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its first login.
+    /// The first login.
     Login,
-    /// The first page of a list, after a fetch that went well.
+    /// The first page of the call list, after a successful fetch.
     FirstPage,
-    /// The second page of such a list.
+    /// The second page of the call list, after a successful fetch.
     SecondPage,
 }
 
-/// A fault and what must come of it.
+/// A fault and its expected effects.
 pub struct Row {
     pub name: &'static str,
     pub stage: Stage,
     pub fault: FaultKind,
+    /// The label `reason` of `ringcentral_api_request_failures_total`.
     pub reason: &'static str,
+    /// A part of the log line.
     pub log: &'static str,
-    /// Requests of the operation that leave for the one scrape.
+    /// The number of requests of the operation during the failing scrape.
     pub requests: usize,
-    /// Whether nothing may be sent for two seconds after it.
-    pub silences: bool,
+    /// Whether the response starts a penalty of 2 s, in which no request may be sent.
+    pub starts_penalty: bool,
 }
 
+/// Returns a row with the defaults: one request per page, and a penalty if the response has the
+/// header `Retry-After`.
 fn row(
     name: &'static str,
     stage: Stage,
@@ -43,7 +48,10 @@ fn row(
 ) -> Row {
     let requests = if stage == Stage::SecondPage { 2 } else { 1 };
     let fault = fault.into();
-    let silences = matches!(&fault, FaultKind::Status { headers, .. } if headers.iter().any(|(name, _)| name == "Retry-After"));
+    let starts_penalty = match &fault {
+        FaultKind::Status { headers, .. } => headers.iter().any(|(name, _)| name == "Retry-After"),
+        _ => false,
+    };
     Row {
         name,
         stage,
@@ -51,14 +59,16 @@ fn row(
         reason,
         log,
         requests,
-        silences,
+        starts_penalty,
     }
 }
 
+/// Returns a fault that replaces the body.
 fn body(text: &'static str) -> FaultKind {
     FaultKind::Body(text.into())
 }
 
+/// Returns a redirect to this location.
 fn redirect(location: &str) -> FaultKind {
     FaultKind::Redirect {
         status: 302,
@@ -66,11 +76,12 @@ fn redirect(location: &str) -> FaultKind {
     }
 }
 
+/// Returns a 429 of the rate-limit group `heavy`.
 fn heavy_429(retry_after: Option<u64>) -> SimResponse {
     SimResponse::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
 }
 
-/// A date three seconds from now, as a server writes it.
+/// Returns the HTTP date three seconds from now.
 fn soon() -> String {
     httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3))
 }
@@ -81,66 +92,66 @@ fn rows() -> Vec<Row> {
     let too_large = FaultKind::Body(vec![b' '; 33 * 1024 * 1024].into());
     let elsewhere = "http://127.0.0.2:1/restapi";
     vec![
-        row("500", FirstPage, SimResponse::unavailable(500), "server_error", "the API answered 500 CMN-201"),
-        row("500 on page 2", SecondPage, SimResponse::unavailable(500), "server_error", "the API answered 500 CMN-201"),
-        row("502 in HTML", FirstPage, SimResponse::html(502, "Bad Gateway"), "server_error", "the API answered 502"),
-        row("503", FirstPage, SimResponse::unavailable(503), "server_error", "the API answered 503"),
-        row("503 with seconds", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
-        row("503 with a date", FirstPage, SimResponse::unavailable(503).with("Retry-After", soon()), "server_error", "the API answered 503"),
-        row("400", FirstPage, SimResponse::bad_parameter("perPage", "x"), "client_error", "the API answered 400 CMN-101"),
+        row("500", FirstPage, SimResponse::unavailable(500), "server_error", "HTTP status 500 CMN-201"),
+        row("500 on page 2", SecondPage, SimResponse::unavailable(500), "server_error", "HTTP status 500 CMN-201"),
+        row("502 in HTML", FirstPage, SimResponse::html(502, "Bad Gateway"), "server_error", "HTTP status 502"),
+        row("503", FirstPage, SimResponse::unavailable(503), "server_error", "HTTP status 503"),
+        row("503 with seconds", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "HTTP status 503"),
+        row("503 with a date", FirstPage, SimResponse::unavailable(503).with("Retry-After", soon()), "server_error", "HTTP status 503"),
+        row("400", FirstPage, SimResponse::bad_parameter("perPage", "x"), "client_error", "HTTP status 400 CMN-101"),
         row("404", FirstPage, SimResponse::not_found("accountId", "7"), "not_found", "--ringcentral.account-id"),
         row("403 of the app", FirstPage, SimResponse::app_lacks("ReadCallLog"), "forbidden", "Read Call Log"),
         row("403 of the user", FirstPage, SimResponse::user_lacks("ReadCompanyCallLog"), "forbidden", "--ringcentral.level=extension"),
         row("429 with group", FirstPage, heavy_429(Some(2)), "rate_limited", "an app of its own"),
-        row("429 without group", FirstPage, SimResponse::too_many_requests(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
-        row("429 on page 2", SecondPage, heavy_429(Some(2)), "rate_limited", "the API answered 429 CMN-301"),
-        row("429 whose body does not unzip", FirstPage, heavy_429(Some(2)).with("Content-Encoding", "gzip"), "rate_limited", "the API answered 429"),
-        row("503 whose body does not unzip", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "the API answered 503"),
-        row("429 with a date", FirstPage, heavy_429(None).with("Retry-After", soon()), "rate_limited", "the API answered 429"),
-        row("empty body", FirstPage, body(""), "invalid_response", "cut short or empty"),
-        row("HTML", FirstPage, body("<html>Log in to this hotspot</html>"), "invalid_response", "no JSON"),
-        row("broken JSON", FirstPage, body("{\"records\": ["), "invalid_response", "cut short"),
-        row("broken JSON on page 2", SecondPage, body("{\"records\": ["), "invalid_response", "cut short"),
-        row("no list", FirstPage, body("{}"), "invalid_response", "JSON of another form"),
-        row("null for a list", FirstPage, body("{\"records\":null}"), "invalid_response", "JSON of another form"),
-        row("null for everything", FirstPage, body("null"), "invalid_response", "JSON of another form"),
-        row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "JSON of another form"),
+        row("429 without group", FirstPage, SimResponse::too_many_requests(Some(2)), "rate_limited", "HTTP status 429 CMN-301"),
+        row("429 on page 2", SecondPage, heavy_429(Some(2)), "rate_limited", "HTTP status 429 CMN-301"),
+        row("429 whose body does not unzip", FirstPage, heavy_429(Some(2)).with("Content-Encoding", "gzip"), "rate_limited", "HTTP status 429"),
+        row("503 whose body does not unzip", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "HTTP status 503"),
+        row("429 with a date", FirstPage, heavy_429(None).with("Retry-After", soon()), "rate_limited", "HTTP status 429"),
+        row("empty body", FirstPage, body(""), "invalid_response", "truncated or empty"),
+        row("HTML", FirstPage, body("<html>Log in to this hotspot</html>"), "invalid_response", "invalid JSON"),
+        row("broken JSON", FirstPage, body("{\"records\": ["), "invalid_response", "truncated"),
+        row("broken JSON on page 2", SecondPage, body("{\"records\": ["), "invalid_response", "truncated"),
+        row("no list", FirstPage, body("{}"), "invalid_response", "missing records"),
+        row("null for a list", FirstPage, body("{\"records\":null}"), "invalid_response", "unexpected JSON structure"),
+        row("null for everything", FirstPage, body("null"), "invalid_response", "unexpected JSON structure"),
+        row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "unexpected JSON structure"),
         row("too large", FirstPage, too_large, "invalid_response", "larger than 32 MiB"),
-        row("a body that does not unzip", FirstPage, SimResponse::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "cannot be unzipped"),
+        row("a body that does not unzip", FirstPage, SimResponse::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "not valid gzip"),
         row("packed and too large", FirstPage, SimResponse { status: 200, headers: Vec::new(), body: vec![b' '; 5 * 1024 * 1024].into() }.with("Content-Encoding", "gzip"), "invalid_response", "larger than 4 MiB"),
         row("gzip bomb", FirstPage, FaultKind::GzipBomb(64 * 1024 * 1024), "invalid_response", "larger than 32 MiB"),
-        row("next page that loops", FirstPage, FaultKind::NextPage("/restapi/v1.0/account/~/active-calls?perPage=1000".to_owned()), "invalid_response", "come round again"),
+        row("next page that loops", FirstPage, FaultKind::NextPage("/restapi/v1.0/account/~/active-calls?perPage=1000".to_owned()), "invalid_response", "repeats a page"),
         row("next page elsewhere", FirstPage, FaultKind::NextPage(elsewhere.to_owned()), "invalid_response", "another origin"),
-        row("next page that is none", FirstPage, FaultKind::NextPage("http://[".to_owned()), "invalid_response", "an address that is none"),
+        row("next page that is none", FirstPage, FaultKind::NextPage("http://[".to_owned()), "invalid_response", "invalid URL"),
         row("redirect elsewhere", FirstPage, redirect(elsewhere), "invalid_response", "another origin"),
-        row("redirect to nowhere", FirstPage, FaultKind::Status { status: 302, body: "".into(), headers: vec![] }, "invalid_response", "redirects to nowhere"),
-        Row { requests: 4, ..row("redirects in a circle", FirstPage, redirect("/restapi/v1.0/account/~/active-calls?again"), "invalid_response", "more than three times") },
+        row("redirect to nowhere", FirstPage, FaultKind::Status { status: 302, body: "".into(), headers: vec![] }, "invalid_response", "no valid Location header"),
+        Row { requests: 4, ..row("redirects in a circle", FirstPage, redirect("/restapi/v1.0/account/~/active-calls?again"), "invalid_response", "more than 3 redirects") },
         row("closed before the answer", FirstPage, FaultKind::CloseBeforeResponse, "connect", "connection"),
         row("closed on page 2", SecondPage, FaultKind::CloseBeforeResponse, "connect", "connection"),
         row("cut in mid-body", FirstPage, FaultKind::Truncate, "connect", "end of file"),
         row("cut on page 2", SecondPage, FaultKind::Truncate, "connect", "end of file"),
-        row("login: 500", Login, SimResponse::unavailable(500), "server_error", "token: the API answered 500"),
-        row("login: 503 with seconds", Login, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "the API answered 503"),
+        row("login: 500", Login, SimResponse::unavailable(500), "server_error", "token: HTTP status 500"),
+        row("login: 503 with seconds", Login, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "HTTP status 503"),
         row("login: unknown client", Login, SimResponse::invalid_client(401), "unauthorized", "check client id and client secret"),
         row("login: unknown client, 400", Login, SimResponse::invalid_client(400), "client_error", "check client id and client secret"),
         row("login: grant not allowed", Login, SimResponse::grant_not_allowed(), "client_error", "enable the JWT auth flow"),
         row("login: bad JWT", Login, SimResponse::invalid_grant("expired"), "client_error", "check the JWT"),
-        row("login: 429", Login, SimResponse::too_many_requests(Some(2)), "rate_limited", "token: the API answered 429"),
+        row("login: 429", Login, SimResponse::too_many_requests(Some(2)), "rate_limited", "token: HTTP status 429"),
         row("login: closed", Login, FaultKind::CloseBeforeResponse, "connect", "connection"),
         row("login: cut", Login, FaultKind::Truncate, "connect", "end of file"),
-        row("login: no token", Login, body("{}"), "invalid_response", "the reply holds no access_token"),
-        row("login: HTML", Login, body("<html>"), "invalid_response", "not a token: no JSON"),
+        row("login: no token", Login, body("{}"), "invalid_response", "missing or invalid access_token"),
+        row("login: HTML", Login, body("<html>"), "invalid_response", "cannot parse token: invalid JSON"),
         row("login: redirect elsewhere", Login, redirect(elsewhere), "invalid_response", "another origin"),
     ]
 }
 
 #[tokio::test]
-async fn every_fault_is_a_sample_and_passes() {
-    let trials: Vec<_> = rows()
-        .into_iter()
-        .map(|row| tokio::spawn(trial(row)))
-        .collect();
-    for trial in trials {
-        trial.await.unwrap();
+async fn scrapes_report_every_fault_until_recovery() {
+    let mut cases = Vec::new();
+    for row in rows() {
+        cases.push(tokio::spawn(case::run(row)));
+    }
+    for case in cases {
+        case.await.unwrap();
     }
 }

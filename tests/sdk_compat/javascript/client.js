@@ -1,8 +1,8 @@
-// A program as RingCentral's guide has its readers write it, with `@ringcentral/sdk`.
+// Client that follows RingCentral's guide, with the SDK `@ringcentral/sdk`.
 //
 //     node client.js lists|limit|expiry
 //
-// Plays one scene at the account that the environment names, and ends with what it saw as one line of JSON.
+// Runs one scenario against the account in the environment and prints its results as one line of JSON.
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
@@ -16,7 +16,7 @@ const sdk = new SDK({
     server: process.env.RC_SERVER_URL,
     clientId: process.env.RC_CLIENT_ID,
     clientSecret: process.env.RC_CLIENT_SECRET,
-    // Goes on after a 429; the number of seconds is for answers without Retry-After.
+    // Retries after a 429. The number of seconds applies to responses without Retry-After.
     handleRateLimit: 10,
 });
 const platform = sdk.platform();
@@ -41,17 +41,17 @@ async function readPages(endpoint, query) {
 
 const callsOf = pages => pages.map(page => page.records.map(call => [call.id, call.direction, call.result]));
 
-// Status and code of all that was refused. The SDK must have found the message where it looks for it.
+// Returns status and code of all refused requests. The SDK must have found the message in the body.
 async function refusals() {
-    const told = refused.map(async error => {
+    const results = refused.map(async error => {
         const { errors } = await error.response.json();
         assert.equal(error.message, errors[0].message);
         return [error.response.status, errors[0].errorCode];
     });
-    return Promise.all(told);
+    return Promise.all(results);
 }
 
-const scenes = {
+const scenarios = {
     async lists() {
         await login();
         const account = await readPages(ACCOUNT_CALLS, { view: 'Simple', perPage: 1000 });
@@ -62,7 +62,8 @@ const scenes = {
         return {
             account: callsOf(account),
             own: callsOf(own),
-            extensions: extensions.map(page => page.records.map(one => [one.id, one.extensionNumber ?? null, one.name])),
+            extensions: extensions.map(page =>
+                page.records.map(record => [record.id, record.extensionNumber ?? null, record.name])),
             totals: extensions.map(page => [page.paging.totalPages, page.paging.totalElements]),
             refusals: await refusals(),
         };
@@ -73,33 +74,33 @@ const scenes = {
         platform.on(platform.events.rateLimitError, error => waits.push(error.retryAfter / 1000));
         await login();
         const { headers } = await platform.get(ACCOUNT_CALLS, { view: 'Simple' });
-        // One too many: the SDK waits and asks again by itself.
+        // This request exceeds the limit. The SDK waits and retries by itself.
         const { records } = await (await platform.get(ACCOUNT_CALLS, { view: 'Simple' })).json();
         assert.ok(Array.isArray(records));
         await platform.logout();
-        const told = ['Group', 'Limit', 'Remaining', 'Window'].map(name => headers.get(`X-Rate-Limit-${name}`));
-        return { told, waits, refusals: await refusals() };
+        const limitHeaders = ['Group', 'Limit', 'Remaining', 'Window'].map(name => headers.get(`X-Rate-Limit-${name}`));
+        return { limit_headers: limitHeaders, waits, refusals: await refusals() };
     },
 
     async expiry() {
-        const listsOwnCalls = async () => (await platform.get(OWN_CALLS)).json();
+        const getOwnCalls = async () => (await platform.get(OWN_CALLS)).json();
         await login();
-        const { expires_in: life } = await platform.auth().data();
-        await listsOwnCalls();
+        const { expires_in: expiresIn } = await platform.auth().data();
+        await getOwnCalls();
         console.log('waiting');
         await once(process.stdin, 'data');
         process.stdin.destroy();
-        // There is no refresh token after a login by JWT: the SDK takes the 401 for the end, and a login must follow.
-        await assert.rejects(listsOwnCalls, /refresh token is missing/i);
+        // A login by JWT returns no refresh token, so the SDK ends the session after the 401.
+        await assert.rejects(getOwnCalls, /refresh token is missing/i);
         assert.equal(await platform.loggedIn(), false);
         await login();
-        await listsOwnCalls();
-        const kept = await platform.auth().data();
+        await getOwnCalls();
+        const token = await platform.auth().data();
         await platform.logout();
-        await platform.auth().setData(kept);
-        await assert.rejects(listsOwnCalls, /refresh token is missing/i);
-        return { life, refusals: await refusals() };
+        await platform.auth().setData(token);
+        await assert.rejects(getOwnCalls, /refresh token is missing/i);
+        return { expires_in: expiresIn, refusals: await refusals() };
     },
 };
 
-scenes[process.argv[2]]().then(seen => console.log(JSON.stringify(seen)));
+scenarios[process.argv[2]]().then(results => console.log(JSON.stringify(results)));

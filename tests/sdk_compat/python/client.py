@@ -1,8 +1,8 @@
-"""A program as RingCentral's guide has its readers write it, with `ringcentral`.
+"""Client that follows RingCentral's guide, with the SDK `ringcentral`.
 
     python client.py lists|limit|expiry
 
-Plays one scene at the account that the environment names, and ends with what it saw as one line of JSON.
+Runs one scenario against the account in the environment and prints its results as one line of JSON.
 """
 
 import json
@@ -37,16 +37,16 @@ def calls_of(pages):
 
 
 def refusal(error):
-    answer = error.api_response().response()
-    return [answer.status_code, answer.json()['errors'][0]['errorCode']]
+    response = error.api_response().response()
+    return [response.status_code, response.json()['errors'][0]['errorCode']]
 
 
-def refused(endpoint):
+def get_refused(endpoint):
     try:
         platform.get(endpoint)
     except ApiException as error:
         return error
-    raise AssertionError(f'{endpoint} was answered, and should have been refused')
+    raise AssertionError(f'the request for {endpoint} should have been refused')
 
 
 def lists():
@@ -60,7 +60,8 @@ def lists():
         'account': calls_of(account),
         'own': calls_of(own),
         'extensions': [
-            [[one.id, getattr(one, 'extensionNumber', None), one.name] for one in page.records] for page in extensions
+            [[record.id, getattr(record, 'extensionNumber', None), record.name] for record in page.records]
+            for page in extensions
         ],
         'totals': [[page.paging.totalPages, page.paging.totalElements] for page in extensions],
         'refusals': [],
@@ -70,32 +71,32 @@ def lists():
 def limit():
     login()
     headers = platform.get(ACCOUNT_CALLS, {'view': 'Simple'}).response().headers
-    error = refused(ACCOUNT_CALLS)
-    # The SDK leaves the rest to its user.
+    error = get_refused(ACCOUNT_CALLS)
+    # The SDK does not wait by itself.
     wait = int(error.api_response().response().headers.get('Retry-After', 10))
     time.sleep(wait)
     assert isinstance(platform.get(ACCOUNT_CALLS, {'view': 'Simple'}).json().records, list)
     platform.logout()
-    told = [headers.get(f'X-Rate-Limit-{name}') for name in ('Group', 'Limit', 'Remaining', 'Window')]
-    return {'told': told, 'waits': [wait], 'refusals': [refusal(error)]}
+    limit_headers = [headers.get(f'X-Rate-Limit-{name}') for name in ('Group', 'Limit', 'Remaining', 'Window')]
+    return {'limit_headers': limit_headers, 'waits': [wait], 'refusals': [refusal(error)]}
 
 
 def expiry():
     login()
-    life = platform.auth().data()['expires_in']
+    expires_in = platform.auth().data()['expires_in']
     platform.get(OWN_CALLS)
     print('waiting', flush=True)
     sys.stdin.readline()
-    expired = refused(OWN_CALLS)
+    expired = get_refused(OWN_CALLS)
     login()
     platform.get(OWN_CALLS)
-    kept = platform.auth().data()
+    token = platform.auth().data()
     platform.logout()
-    platform.auth().set_data(kept)
-    revoked = refused(OWN_CALLS)
-    return {'life': life, 'refusals': [refusal(expired), refusal(revoked)]}
+    platform.auth().set_data(token)
+    revoked = get_refused(OWN_CALLS)
+    return {'expires_in': expires_in, 'refusals': [refusal(expired), refusal(revoked)]}
 
 
 if __name__ == '__main__':
-    scenes = {'lists': lists, 'limit': limit, 'expiry': expiry}
-    print(json.dumps(scenes[sys.argv[1]]()))
+    scenarios = {'lists': lists, 'limit': limit, 'expiry': expiry}
+    print(json.dumps(scenarios[sys.argv[1]]()))

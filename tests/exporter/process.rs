@@ -1,4 +1,4 @@
-//! The program itself: its exit codes, its signals, its log.
+//! Tests of the exporter as a process: exit codes, signals and log.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::common::http;
-use crate::rig::loopback;
+use crate::harness::bind_loopback;
 
-async fn simulator() -> Simulator {
-    Simulator::start(loopback().await, Scenario::normal(), 1).unwrap()
+/// Starts a simulated account on loopback.
+async fn start_simulator() -> Simulator {
+    Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap()
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_a_clear_error_and_exit_1() {
-    let simulator = simulator().await;
-    let taken = loopback().await;
-    let address = taken.local_addr().unwrap().to_string();
+async fn address_in_use_exits_1() {
+    let simulator = start_simulator().await;
+    let listener = bind_loopback().await;
+    let address = listener.local_addr().unwrap().to_string();
     let (code, _, log) = output(command_for_simulator(
         &simulator,
         &["--web.listen-address", &address],
@@ -35,8 +36,8 @@ async fn an_address_in_use_is_a_clear_error_and_exit_1() {
 }
 
 #[tokio::test]
-async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_back() {
-    let simulator = simulator().await;
+async fn sigterm_revokes_token_with_exit_code_0() {
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
@@ -56,19 +57,15 @@ async fn four_variables_are_enough_and_sigterm_ends_well_and_gives_the_token_bac
     );
     program.signal("TERM").await;
     assert_eq!(program.wait_for_exit().await.code(), Some(0));
-    let revoked = simulator
-        .journal()
-        .into_iter()
-        .filter(|entry| entry.operation == Some(Operation::Revoke));
-    assert_eq!(
-        revoked.map(|entry| entry.status).collect::<Vec<_>>(),
-        [Some(200)]
-    );
+    let mut journal = simulator.journal();
+    journal.retain(|entry| entry.operation == Some(Operation::Revoke));
+    assert_eq!(journal.len(), 1);
+    assert_eq!(journal[0].status, Some(200));
 }
 
 #[tokio::test]
-async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() {
-    let simulator = simulator().await;
+async fn empty_host_listens_on_both_ip_versions() {
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", ":0"],
@@ -76,18 +73,18 @@ async fn it_listens_on_all_interfaces_and_both_families_unless_told_otherwise() 
     let url = program.wait_for_url().await;
     let port = url.rsplit_once(':').unwrap().1;
     for host in ["127.0.0.1", "[::1]"] {
-        let reply = http()
+        let response = http()
             .get(format!("http://{host}:{port}/-/healthy"))
             .send()
             .await
             .unwrap();
-        assert_eq!(reply.status(), 200, "{host}");
+        assert_eq!(response.status(), 200, "{host}");
     }
 }
 
 #[tokio::test]
-async fn a_stop_answers_the_scrape_in_flight() {
-    let simulator = simulator().await;
+async fn shutdown_answers_scrape_in_flight() {
+    let simulator = start_simulator().await;
     let slow = FaultKind::Delay(Duration::from_millis(800));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
     let mut program = ExporterProcess::start(command_for_simulator(
@@ -104,7 +101,7 @@ async fn a_stop_answers_the_scrape_in_flight() {
         .get(format!("{url}/-/healthy"))
         .send()
         .await
-        .expect_err("it accepts nobody any more");
+        .expect_err("a connection was accepted during shutdown");
     let text = scrape.await.unwrap().unwrap().text().await.unwrap();
     assert!(
         text.contains("ringcentral_up{account=\"default\"} 1"),
@@ -114,8 +111,8 @@ async fn a_stop_answers_the_scrape_in_flight() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
-    let simulator = simulator().await;
+async fn second_signal_exits_immediately() {
+    let simulator = start_simulator().await;
     simulator.inject(Fault::always(Operation::Token, FaultKind::Hang));
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -134,15 +131,15 @@ async fn a_second_signal_ends_at_once() {
         "{:?}",
         started.elapsed()
     );
-    scrape.await.unwrap().expect_err("nobody waited for it");
+    scrape.await.unwrap().expect_err("the scrape was answered");
 }
 
 #[tokio::test]
-async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
-    let simulator = simulator().await;
+async fn failed_fetch_is_logged_without_secrets() {
+    let simulator = start_simulator().await;
     let id = "f3b0c1d2-1111-2222-3333-444455556666";
-    let refusal = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
-    simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
+    let response = SimResponse::user_lacks("ReadCompanyCallLog").with("RCRequestId", id);
+    simulator.inject(Fault::once(Operation::ActiveCalls, response));
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &[
@@ -159,7 +156,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
         "level=warn",
         "account=default",
         "reason=forbidden",
-        "next_try_in_seconds=60",
+        "retry_in_seconds=60",
         "CMN-408",
         id,
         "--ringcentral.level=extension",
@@ -172,7 +169,7 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
     for secret in [simulator.client_secret(), simulator.jwt()] {
         assert!(!program.log.contains(&secret) && !page.contains(&secret));
     }
-    // Every simulated access token begins like this.
+    // The prefix of all simulated access tokens.
     assert!(
         !program.log.contains("U0pDMTFQ") && !program.log.contains("Basic "),
         "{}",
@@ -181,15 +178,15 @@ async fn a_failed_fetch_logs_reason_request_id_and_advice_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_hangup_ends_nothing() {
-    let simulator = simulator().await;
+async fn sighup_keeps_exporter_running() {
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
     ));
     let url = program.wait_for_url().await;
     program.signal("HUP").await;
-    program.wait_for_log("read anew").await;
+    program.wait_for_log("configuration reloaded").await;
     assert_eq!(
         http()
             .get(format!("{url}/-/healthy"))
@@ -202,8 +199,8 @@ async fn a_hangup_ends_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_good_fetch_is_told() {
-    let simulator = simulator().await;
+async fn first_successful_fetch_is_logged() {
+    let simulator = start_simulator().await;
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
         &["--web.listen-address", "127.0.0.1:0"],
@@ -218,8 +215,8 @@ async fn the_first_good_fetch_is_told() {
 }
 
 #[tokio::test]
-async fn json_lines_are_json() {
-    let simulator = simulator().await;
+async fn json_log_lines_are_valid_json() {
+    let simulator = start_simulator().await;
     let arguments = [
         "--web.listen-address",
         "127.0.0.1:0",
@@ -236,8 +233,8 @@ async fn json_lines_are_json() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_needs_no_root_certificates() {
-    let simulator = simulator().await;
+async fn http_server_needs_no_root_certificates() {
+    let simulator = start_simulator().await;
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("SSL_CERT_FILE", "/nonexistent")
@@ -259,7 +256,7 @@ async fn a_server_without_tls_needs_no_root_certificates() {
 }
 
 #[tokio::test]
-async fn a_server_with_tls_and_no_root_certificates_is_a_clear_error_and_exit_1() {
+async fn https_server_without_root_certificates_exits_1() {
     let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
     command
         .env("RC_CLIENT_ID", "x")

@@ -1,4 +1,4 @@
-//! An exporter and its simulated account, in this process, on loopback.
+//! The test harness: an exporter and its simulated account, both in this process and on loopback.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,21 +21,22 @@ use tokio::time::Instant;
 use crate::common::oracle;
 pub use crate::common::scrape_response::ScrapeResponse;
 
-/// A running pair.
-pub struct Rig {
+/// A running exporter and its simulated account.
+pub struct TestExporter {
     pub simulator: Simulator,
     pub url: String,
     pub http: reqwest::Client,
-    exporter: JoinHandle<anyhow::Result<()>>,
-    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<anyhow::Result<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
 }
 
-pub async fn loopback() -> TcpListener {
+/// Binds a listener to a free port of 127.0.0.1.
+pub async fn bind_loopback() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// Defaults, but for a back-off short enough to wait for.
-pub fn common() -> Settings {
+/// Returns the default settings, with a login back-off that is short enough to wait for.
+pub fn default_settings() -> Settings {
     Settings {
         web: Web {
             listen_addresses: Vec::new(),
@@ -65,7 +66,8 @@ pub fn common() -> Settings {
     }
 }
 
-pub fn account(simulator: &Simulator) -> Account {
+/// Returns the configuration of the simulated account.
+pub fn account_config(simulator: &Simulator) -> Account {
     let secret = |text: &str| SecretSource::Value(SecretString::from(text));
     Account {
         name: "default".to_owned(),
@@ -80,51 +82,53 @@ pub fn account(simulator: &Simulator) -> Account {
     }
 }
 
-impl Rig {
+impl TestExporter {
+    /// Starts an exporter with the default settings and a simulated account.
     pub async fn start(scenario: Scenario) -> Self {
-        Self::configured(scenario, |_| {}).await
+        Self::start_with(scenario, |_| {}).await
     }
 
-    /// A pair whose configuration is changed first.
-    pub async fn configured(scenario: Scenario, change: impl FnOnce(&mut Config)) -> Self {
-        Self::around(
-            Simulator::start(loopback().await, scenario, 1).unwrap(),
-            change,
-        )
-        .await
+    /// Starts an exporter whose configuration `change` modifies, and a simulated account.
+    pub async fn start_with(scenario: Scenario, change: impl FnOnce(&mut Config)) -> Self {
+        let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
+        Self::start_for_simulator(simulator, change).await
     }
 
-    /// An exporter for a simulated account that is there already.
-    pub async fn around(simulator: Simulator, change: impl FnOnce(&mut Config)) -> Self {
+    /// Starts an exporter for a simulated account that is running already.
+    pub async fn start_for_simulator(
+        simulator: Simulator,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
-            accounts: vec![account(&simulator)],
+            accounts: vec![account_config(&simulator)],
             accounts_file: None,
-            settings: common(),
+            settings: default_settings(),
         };
         change(&mut config);
-        let listener = loopback().await;
+        let listener = bind_loopback().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
+        let (shutdown, shutdown_requested) = oneshot::channel();
         let reloader = Arc::new(Reloader::new(&config.settings, None).unwrap());
         let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async {
-            drop(stopped.await)
+            drop(shutdown_requested.await)
         });
         let http = crate::common::http();
         Self {
             simulator,
             url,
             http,
-            exporter: tokio::spawn(exporter),
-            stop: Some(stop),
+            task: tokio::spawn(exporter),
+            shutdown: Some(shutdown),
         }
     }
 
+    /// Scrapes without a timeout header.
     pub async fn scrape(&self) -> ScrapeResponse {
         self.get("/metrics", &[]).await
     }
 
-    /// A scrape that Prometheus would wait for so many seconds.
-    pub async fn scrape_within(&self, seconds: &str) -> ScrapeResponse {
+    /// Scrapes with a timeout header of this many seconds.
+    pub async fn scrape_with_timeout(&self, seconds: &str) -> ScrapeResponse {
         self.get(
             "/metrics",
             &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)],
@@ -132,59 +136,62 @@ impl Rig {
         .await
     }
 
+    /// Sends a GET request with these headers and reads the response.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> ScrapeResponse {
         ScrapeResponse::get(&self.http, &format!("{}{path}", self.url), headers).await
     }
 
-    /// Sends these bytes on a connection of their own; gives the head and the body of what comes back.
-    pub async fn raw(&self, request: &str) -> (String, Vec<u8>) {
+    /// Sends these bytes on a new connection and returns the head and the body of the response.
+    pub async fn send_raw(&self, request: &str) -> (String, Vec<u8>) {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut reply = Vec::new();
-        stream.read_to_end(&mut reply).await.unwrap();
-        let end = reply
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
+        let end_of_head = response
             .windows(4)
-            .position(|four| four == b"\r\n\r\n")
+            .position(|bytes| bytes == b"\r\n\r\n")
             .unwrap()
             + 4;
-        let body = reply.split_off(end);
-        (String::from_utf8(reply).unwrap(), body)
+        let body = response.split_off(end_of_head);
+        (String::from_utf8(response).unwrap(), body)
     }
 
+    /// Opens a connection to the exporter.
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.url.strip_prefix("http://").unwrap())
             .await
             .unwrap()
     }
 
-    /// Scrapes until a fetch has succeeded, for at most `patience`.
-    pub async fn recovers(&self, patience: Duration) -> ScrapeResponse {
-        let deadline = Instant::now() + patience;
+    /// Scrapes until a fetch has succeeded, for at most `max_wait`.
+    pub async fn wait_until_up(&self, max_wait: Duration) -> ScrapeResponse {
+        let deadline = Instant::now() + max_wait;
         loop {
-            let scraped = self.scrape().await;
-            if scraped.up() == 1.0 {
-                return scraped;
+            let response = self.scrape().await;
+            if response.up() == 1.0 {
+                return response;
             }
             assert!(
                 Instant::now() < deadline,
-                "no recovery within {patience:?}: {}",
-                scraped.text
+                "no recovery within {max_wait:?}: {}",
+                response.text
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// What the families about calls must hold now, while the account's clock stands.
-    pub async fn truth(&self) -> BTreeMap<String, f64> {
+    /// Returns the samples that the call families must contain now. The account's clock must be
+    /// stopped.
+    pub async fn expected_samples(&self) -> BTreeMap<String, f64> {
         oracle::expected_samples(&self.simulator, "default").await
     }
 
-    /// The account's numbers by id.
-    pub fn numbers(&self) -> oracle::ExtensionNumbers {
+    /// Returns the extension numbers of the account by extension id.
+    pub fn extension_numbers(&self) -> oracle::ExtensionNumbers {
         oracle::extension_numbers(&self.simulator)
     }
 
-    /// The requests that the simulated account saw.
+    /// Returns the requests of an operation that the simulated account received.
     pub fn requests(&self, operation: Operation) -> Vec<JournalEntry> {
         let journal = self.simulator.journal().into_iter();
         journal
@@ -192,27 +199,26 @@ impl Rig {
             .collect()
     }
 
-    pub fn count(&self, operation: Operation) -> usize {
+    /// Counts the requests of an operation that the simulated account received.
+    pub fn count_requests(&self, operation: Operation) -> usize {
         self.requests(operation).len()
     }
 
-    /// Asks the exporter to stop and waits until it has.
+    /// Requests a shutdown and waits until the exporter has stopped.
     pub async fn stop(&mut self) {
-        self.tell_to_stop();
-        (&mut self.exporter).await.unwrap().unwrap();
-    }
-
-    pub fn tell_to_stop(&mut self) {
-        let _ = self.stop.take().unwrap().send(());
+        let _ = self.shutdown.take().unwrap().send(());
+        (&mut self.task).await.unwrap().unwrap();
     }
 }
 
 impl ScrapeResponse {
+    /// Returns `ringcentral_up` of the account `default`.
     #[track_caller]
     pub fn up(&self) -> f64 {
         self.value("ringcentral_up{account=\"default\"}")
     }
 
+    /// Returns the failed requests of an operation of the account `default`.
     #[track_caller]
     pub fn failures(&self, operation: &str, reason: &str) -> f64 {
         let labels =
@@ -220,6 +226,8 @@ impl ScrapeResponse {
         self.value(&format!("ringcentral_api_request_failures_total{labels}"))
     }
 
+    /// Returns the Unix time in seconds until which an operation of the account `default` is
+    /// blocked, or 0.
     #[track_caller]
     pub fn blocked_until(&self, operation: &str) -> f64 {
         let labels = format!("{{account=\"default\",operation=\"{operation}\"}}");

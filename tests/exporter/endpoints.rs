@@ -1,57 +1,60 @@
-//! The paths of the exporter: what each answers, and what it costs.
+//! Tests of the HTTP endpoints: responses, and the API requests that they cause.
 
 use std::io::Read;
 
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
-use crate::rig::Rig;
+use crate::harness::TestExporter;
 
 #[tokio::test]
-async fn health_and_readiness_touch_nothing() {
-    let rig = Rig::start(Scenario::normal()).await;
+async fn health_endpoints_send_no_api_requests() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
     for path in ["/-/healthy", "/healthz", "/-/ready", "/readyz", "/"] {
-        assert_eq!(rig.get(path, &[]).await.status, 200, "{path}");
+        assert_eq!(exporter.get(path, &[]).await.status, 200, "{path}");
     }
-    assert!(rig.simulator.journal().is_empty(), "RingCentral was asked");
+    assert!(
+        exporter.simulator.journal().is_empty(),
+        "an API request was sent"
+    );
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_what_may_not_be_done_405() {
-    let rig = Rig::start(Scenario::normal()).await;
+async fn unknown_path_is_404_wrong_method_is_405() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
     for path in ["/metric", "/metrics/", "/favicon.ico", "/-/"] {
-        assert_eq!(rig.get(path, &[]).await.status, 404, "{path}");
+        assert_eq!(exporter.get(path, &[]).await.status, 404, "{path}");
     }
     for path in ["/metrics", "/", "/healthz"] {
-        let reply = rig
+        let response = exporter
             .http
-            .post(format!("{}{path}", rig.url))
+            .post(format!("{}{path}", exporter.url))
             .body("x")
             .send()
             .await
             .unwrap();
         assert_eq!(
             (
-                reply.status().as_u16(),
-                reply.headers()["allow"].to_str().unwrap()
+                response.status().as_u16(),
+                response.headers()["allow"].to_str().unwrap()
             ),
             (405, "GET, HEAD"),
             "{path}"
         );
     }
-    let reply = rig
+    let response = exporter
         .http
-        .post(format!("{}/nowhere", rig.url))
+        .post(format!("{}/nowhere", exporter.url))
         .send()
         .await
         .unwrap();
-    assert_eq!(reply.status(), 404);
+    assert_eq!(response.status(), 404);
 }
 
 #[tokio::test]
-async fn an_exposition_says_its_format_and_is_gzipped_for_those_who_ask() {
-    let rig = Rig::start(Scenario::normal()).await;
-    let plain = rig
+async fn metrics_response_negotiates_gzip() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
+    let plain = exporter
         .get("/metrics", &[("Accept-Encoding", "identity")])
         .await;
     assert_eq!(
@@ -59,8 +62,9 @@ async fn an_exposition_says_its_format_and_is_gzipped_for_those_who_ask() {
         "text/plain; version=0.0.4; charset=utf-8"
     );
     assert_eq!(plain.headers["vary"], "Accept-Encoding");
-    let (head, body) =
-        rig.raw("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n").await;
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n";
+    let (head, body) = exporter.send_raw(request).await;
     assert!(
         head.to_lowercase().contains("content-encoding: gzip"),
         "{head}"
@@ -70,8 +74,8 @@ async fn an_exposition_says_its_format_and_is_gzipped_for_those_who_ask() {
         .read_to_string(&mut unzipped)
         .unwrap();
     assert!(unzipped.contains("\nringcentral_up{account=\"default\"} 1\n"));
-    let (head, body) = rig
-        .raw("HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    let (head, body) = exporter
+        .send_raw("HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;
     assert!(
         head.starts_with("HTTP/1.1 200 OK") && body.is_empty(),
@@ -80,10 +84,10 @@ async fn an_exposition_says_its_format_and_is_gzipped_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn a_scrape_of_named_accounts_has_their_series_alone() {
-    let rig = Rig::start(Scenario::normal()).await;
-    let all = rig.scrape().await;
-    let one = rig
+async fn account_parameter_limits_series() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
+    let all = exporter.scrape().await;
+    let one = exporter
         .get("/metrics?account=default&account=default", &[])
         .await;
     assert_eq!(one.call_samples(), all.call_samples());
@@ -98,20 +102,22 @@ async fn a_scrape_of_named_accounts_has_their_series_alone() {
         all.text.contains("ringcentral_exporter_build_info{")
             && all.text.contains("process_open_fds")
     );
-    let unknown = rig.get("/metrics?account=default&account=acme", &[]).await;
+    let unknown = exporter
+        .get("/metrics?account=default&account=acme", &[])
+        .await;
     assert_eq!(
         (unknown.status, unknown.text.as_str()),
-        (404, "there is no account \"acme\"\n")
+        (404, "not found: unknown account \"acme\"\n")
     );
 }
 
 #[tokio::test]
-async fn the_page_tells_each_accounts_state_and_loads_nothing() {
-    let rig = Rig::start(Scenario::normal()).await;
-    let before = rig.get("/", &[]).await;
+async fn landing_page_shows_state_without_scripts() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
+    let before = exporter.get("/", &[]).await;
     assert!(before.text.contains(">Pending<"), "{}", before.text);
-    rig.scrape().await;
-    let after = rig.get("/", &[]).await;
+    exporter.scrape().await;
+    let after = exporter.get("/", &[]).await;
     assert!(
         after.text.contains(">OK<") && after.text.contains("heavy: 9 of 10 left in 60 s"),
         "{}",
@@ -125,21 +131,21 @@ async fn the_page_tells_each_accounts_state_and_loads_nothing() {
     );
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(
-        rig.count(Operation::ActiveCalls),
+        exporter.count_requests(Operation::ActiveCalls),
         1,
-        "the page fetches nothing"
+        "the page must not start a fetch"
     );
 }
 
 #[tokio::test]
-async fn the_page_tells_what_failed_and_what_to_do() {
-    let rig = Rig::start(Scenario {
+async fn landing_page_shows_failure_with_advice() {
+    let exporter = TestExporter::start(Scenario {
         admin: false,
         ..Scenario::normal()
     })
     .await;
-    rig.scrape().await;
-    let page = rig.get("/", &[]).await;
+    exporter.scrape().await;
+    let page = exporter.get("/", &[]).await;
     for part in [
         "403 CMN-408",
         "--ringcentral.level=extension",
@@ -151,33 +157,38 @@ async fn the_page_tells_what_failed_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_secrets_file_that_has_gone_is_told_and_looked_at_again() {
+async fn missing_secret_file_is_read_again_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwt");
-    let rig = Rig::configured(Scenario::normal(), |config| {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.accounts[0].jwt = SecretSource::File(path.clone());
     })
     .await;
-    rig.scrape().await;
-    let page = rig.get("/", &[]).await;
+    exporter.scrape().await;
+    let page = exporter.get("/", &[]).await;
     for part in [
         "secret_unreadable",
-        "the JWT: the file cannot be read: No such file",
+        &format!("the JWT: cannot read {}: No such file", path.display()),
         "--ringcentral.jwt-file",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
-    assert!(rig.simulator.journal().is_empty(), "nothing was sent");
-    std::fs::write(path, rig.simulator.jwt()).unwrap();
-    rig.recovers(std::time::Duration::from_secs(12)).await;
+    assert!(
+        exporter.simulator.journal().is_empty(),
+        "an API request was sent"
+    );
+    std::fs::write(path, exporter.simulator.jwt()).unwrap();
+    exporter
+        .wait_until_up(std::time::Duration::from_secs(12))
+        .await;
 }
 
 #[tokio::test]
-async fn the_telemetry_path_can_be_moved() {
-    let rig = Rig::configured(Scenario::normal(), |config| {
+async fn telemetry_path_is_configurable() {
+    let exporter = TestExporter::start_with(Scenario::normal(), |config| {
         config.settings.web.telemetry_path = "/probe/metrics".to_owned();
     })
     .await;
-    assert_eq!(rig.get("/metrics", &[]).await.status, 404);
-    assert_eq!(rig.get("/probe/metrics", &[]).await.up(), 1.0);
+    assert_eq!(exporter.get("/metrics", &[]).await.status, 404);
+    assert_eq!(exporter.get("/probe/metrics", &[]).await.up(), 1.0);
 }

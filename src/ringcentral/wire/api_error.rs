@@ -1,0 +1,117 @@
+//! The body of an error response, as far as it is safe to repeat.
+
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
+use crate::ringcentral::wire::lenient::{
+    Field, LenientObject, LenientString, ReadValue, json_object,
+};
+
+/// The codes and names of an error response, without free text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ApiError {
+    /// RingCentral's error code, like `CMN-408`.
+    pub code: Option<String>,
+    /// OAuth's error code, like `invalid_client`.
+    pub error: Option<String>,
+    /// Name of the missing permission.
+    pub permission: Option<String>,
+    /// Name of the invalid parameter.
+    pub parameter: Option<String>,
+}
+
+json_object! {
+    struct ErrorBody<'a> {
+        errors: FirstError<'a> = "errors",
+        error: LenientString<'a> = "error",
+        error_code: LenientString<'a> = "errorCode",
+        permission_name: LenientString<'a> = "permissionName",
+    }
+}
+
+json_object! {
+    struct ErrorEntry<'a> {
+        error_code: LenientString<'a> = "errorCode",
+        permission_name: LenientString<'a> = "permissionName",
+        parameter_name: LenientString<'a> = "parameterName",
+    }
+}
+
+/// The first element of an array, its default where there is none.
+#[derive(Default)]
+struct FirstError<'a>(LenientObject<ErrorEntry<'a>>);
+
+impl<'a> ReadValue<'a> for FirstError<'a> {
+    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        if json.peek() != Some(b'[') {
+            return json.skip_value();
+        }
+        let mut is_first = true;
+        json.read_array(|json| {
+            if is_first {
+                self.0.read_value(json)?;
+            } else {
+                json.skip_value()?;
+            }
+            is_first = false;
+            Ok(())
+        })?;
+        Ok(Validity::Valid)
+    }
+}
+
+/// Parses the body of an error response. A body that is empty or not RingCentral's gives an empty `ApiError`.
+#[must_use]
+pub fn parse_api_error(body: &[u8]) -> ApiError {
+    let text = String::from_utf8_lossy(body);
+    let mut body = ErrorBody::default();
+    if read_document("error", &text, &mut body).is_err() {
+        return ApiError::default();
+    }
+    let first = body.errors.value.0.0;
+    ApiError {
+        code: identifier(&first.error_code).or_else(|| identifier(&body.error_code)),
+        error: identifier(&body.error),
+        permission: identifier(&first.permission_name)
+            .or_else(|| identifier(&body.permission_name)),
+        parameter: identifier(&first.parameter_name),
+    }
+}
+
+/// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
+fn identifier(field: &Field<LenientString<'_>>) -> Option<String> {
+    let text = field.text()?;
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (text.len() <= 40 && text.bytes().all(is_allowed)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_error_has_codes_and_names_only() {
+        let old = br#"{"errorCode":"InsufficientPermissions","message":"m","permissionName":"ReadCallLog"}"#;
+        let error = parse_api_error(old);
+        assert_eq!(error.code.as_deref(), Some("InsufficientPermissions"));
+        assert_eq!(error.permission.as_deref(), Some("ReadCallLog"));
+        let null = parse_api_error(br#"{"errorCode":"CMN-408","errors":null}"#);
+        assert_eq!(null.code.as_deref(), Some("CMN-408"));
+        assert_eq!(
+            parse_api_error(b"<html>Bad Gateway</html>"),
+            ApiError::default()
+        );
+        assert_eq!(
+            parse_api_error(br#" [null, "a-word", "another"]"#),
+            ApiError::default()
+        );
+        assert_eq!(
+            parse_api_error(br#"{"error":"a sentence with Bearer x"}"#),
+            ApiError::default()
+        );
+    }
+
+    #[test]
+    fn api_error_code_survives_invalid_utf8_in_the_message() {
+        let error = parse_api_error(b"{\"errorCode\":\"OAU-140\",\"message\":\"Donn\xe9es\"}");
+        assert_eq!(error.code.as_deref(), Some("OAU-140"));
+    }
+}

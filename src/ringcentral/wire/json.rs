@@ -1,0 +1,376 @@
+//! A JSON reader that passes over a text once and skips in place what the caller does not use.
+//!
+//! `serde_json` cannot continue behind a value that no type holds, such as `1e999` or half of a surrogate pair.
+//! Both are JSON by the grammar, and a record that has one must not fail the page. This reader goes through
+//! objects and arrays itself, has `serde_json` check only the grammar of the values in them, and returns these as
+//! written.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+use crate::ringcentral::wire::ParseError;
+
+/// A position in a JSON text.
+pub(crate) struct JsonReader<'a> {
+    text: &'a str,
+    position: usize,
+}
+
+/// A value as written.
+pub(crate) enum JsonValue<'a> {
+    String(RawString<'a>),
+    Other(&'a str),
+}
+
+/// A string as written, with its quotes.
+pub(crate) struct RawString<'a> {
+    quoted: &'a str,
+    has_escapes: bool,
+}
+
+/// Whether an object can be used: all its keys are text, and none that is read occurs twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    Valid,
+    Malformed,
+}
+
+/// An object that is filled field by field.
+pub(crate) trait JsonObject<'a> {
+    /// Reads or skips the value of `key`.
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
+}
+
+/// The reason and the position at which reading stopped.
+#[derive(Debug)]
+pub(crate) struct JsonError {
+    reason: &'static str,
+    position: usize,
+}
+
+pub(crate) type JsonResult<T> = Result<T, JsonError>;
+
+/// Reads a text that consists of one object. `subject` is what the text should be.
+///
+/// # Errors
+/// Returns an error if the text is not one valid JSON object, or the object is malformed.
+pub(crate) fn read_document<'a>(
+    subject: &str,
+    text: &'a str,
+    object: &mut impl JsonObject<'a>,
+) -> Result<(), ParseError> {
+    let mut json = JsonReader { text, position: 0 };
+    json.read_document(object)
+        .map_err(|error| error.describe(subject, text))
+}
+
+impl<'a> JsonReader<'a> {
+    /// Skips white space and returns the byte behind it.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
+            self.position += 1;
+        }
+        self.byte()
+    }
+
+    /// Reads an object, field by field.
+    pub(crate) fn read_object(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<Validity> {
+        let mut validity = Validity::Valid;
+        self.read_container(b'{', b'}', |json| {
+            let key = json.read_string()?;
+            json.expect(b':')?;
+            let field_validity = match key.decode() {
+                Some(key) => object.read_field(&key, json)?,
+                None => json.skip_value().map(|_| Validity::Malformed)?,
+            };
+            if field_validity == Validity::Malformed {
+                validity = Validity::Malformed;
+            }
+            Ok(())
+        })?;
+        Ok(validity)
+    }
+
+    /// Reads an array; `read_element` reads one element.
+    pub(crate) fn read_array(
+        &mut self,
+        read_element: impl FnMut(&mut Self) -> JsonResult<()>,
+    ) -> JsonResult<()> {
+        self.read_container(b'[', b']', read_element)
+    }
+
+    /// Reads a value of any type.
+    pub(crate) fn read_value(&mut self) -> JsonResult<JsonValue<'a>> {
+        if self.peek() == Some(b'"') {
+            return Ok(JsonValue::String(self.read_string()?));
+        }
+        let start = self.position;
+        let rest = self.slice(start..self.text.len());
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => self.position += values.byte_offset(),
+            Some(Err(error)) if !error.is_eof() => return Err(self.invalid()),
+            _ => {
+                self.position = self.text.len();
+                return Err(self.invalid());
+            }
+        }
+        Ok(JsonValue::Other(self.slice(start..self.position)))
+    }
+
+    /// Skips a value of any type. It does not make its object malformed.
+    pub(crate) fn skip_value(&mut self) -> JsonResult<Validity> {
+        self.read_value()?;
+        Ok(Validity::Valid)
+    }
+
+    /// Returns the error for a value of another type than is needed here.
+    pub(crate) fn unexpected(&self) -> JsonError {
+        self.error("unexpected JSON structure")
+    }
+
+    fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<()> {
+        let validity = match self.peek() {
+            Some(b'{') => self.read_object(object)?,
+            Some(b'[') => return Err(self.error("a JSON array")),
+            _ => self.skip_value().map(|_| Validity::Malformed)?,
+        };
+        if self.peek().is_some() {
+            return Err(self.invalid());
+        }
+        match validity {
+            Validity::Valid => Ok(()),
+            Validity::Malformed => Err(self.unexpected()),
+        }
+    }
+
+    fn read_container(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut read_element: impl FnMut(&mut Self) -> JsonResult<()>,
+    ) -> JsonResult<()> {
+        if self.peek() != Some(open) {
+            return Err(self.unexpected());
+        }
+        self.position += 1;
+        if self.peek() != Some(close) {
+            read_element(self)?;
+            while self.peek() == Some(b',') {
+                self.position += 1;
+                read_element(self)?;
+            }
+        }
+        self.expect(close)
+    }
+
+    fn read_string(&mut self) -> JsonResult<RawString<'a>> {
+        self.expect(b'"')?;
+        let start = self.position - 1;
+        let mut has_escapes = false;
+        loop {
+            self.position = end_of_plain_text(self.text.as_bytes(), self.position);
+            match self.byte() {
+                Some(b'\\') => {
+                    has_escapes = true;
+                    self.position += 2;
+                }
+                Some(b'"') => break,
+                _ => return Err(self.invalid()),
+            }
+        }
+        self.position += 1;
+        let quoted = self.slice(start..self.position);
+        if has_escapes && serde_json::from_str::<IgnoredAny>(quoted).is_err() {
+            return Err(self.invalid());
+        }
+        Ok(RawString {
+            quoted,
+            has_escapes,
+        })
+    }
+
+    /// Skips white space and then this byte.
+    fn expect(&mut self, expected: u8) -> JsonResult<()> {
+        if self.peek() != Some(expected) {
+            return Err(self.invalid());
+        }
+        self.position += 1;
+        Ok(())
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
+    }
+
+    fn slice(&self, range: Range<usize>) -> &'a str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn invalid(&self) -> JsonError {
+        match self.byte() {
+            Some(_) => self.error("invalid JSON"),
+            None => self.error("truncated or empty"),
+        }
+    }
+
+    fn error(&self, reason: &'static str) -> JsonError {
+        JsonError {
+            reason,
+            position: self.position,
+        }
+    }
+}
+
+impl<'a> RawString<'a> {
+    /// Returns the text without quotes and escapes, or `None` if it has half of a surrogate pair.
+    pub(crate) fn decode(&self) -> Option<Cow<'a, str>> {
+        if self.has_escapes {
+            return serde_json::from_str(self.quoted).ok().map(Cow::Owned);
+        }
+        let plain = self.quoted.get(1..self.quoted.len() - 1)?;
+        Some(Cow::Borrowed(plain))
+    }
+}
+
+impl JsonError {
+    /// Returns the error with its line and column, and without any of the text, which may hold secrets.
+    fn describe(&self, subject: &str, text: &str) -> ParseError {
+        let Self { reason, position } = self;
+        let before = text.get(..*position).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        ParseError(format!(
+            "cannot parse {subject}: {reason} at line {line} column {column}"
+        ))
+    }
+}
+
+/// Returns the position of the next quote, backslash or control character, or the end of the text. Compares eight
+/// bytes at a time, since nearly all bytes of a page are inside strings.
+fn end_of_plain_text(bytes: &[u8], start: usize) -> usize {
+    const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+    // Has the high bit of the first byte that is below `limit`.
+    let below = |word: u64, limit: u8| word.wrapping_sub(LOW_BITS * u64::from(limit)) & !word;
+    let (words, rest) = bytes.get(start..).unwrap_or_default().as_chunks::<8>();
+    let mut position = start;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quote = below(word ^ (LOW_BITS * u64::from(b'"')), 1);
+        let backslash = below(word ^ (LOW_BITS * u64::from(b'\\')), 1);
+        let found = (below(word, b' ') | quote | backslash) & HIGH_BITS;
+        if found != 0 {
+            return position + found.trailing_zeros() as usize / 8;
+        }
+        position += 8;
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    position + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Accepts any object.
+    struct AnyObject;
+
+    impl<'a> JsonObject<'a> for AnyObject {
+        fn read_field(&mut self, _: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+            json.skip_value()
+        }
+    }
+
+    fn error(text: &str) -> Option<String> {
+        let result = read_document("text", text, &mut AnyObject);
+        result.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn json_reader_accepts_all_values_of_the_grammar() {
+        let value = r#"[0, -0, -1.5e+3, 10E-2, 1e999, true, false, null, "", "\ud800", "\"\\\/\b\f\n\r\t\u00e9", {}, [], [{}], {"a": [[]]}]"#;
+        assert_eq!(
+            error(&format!("\r\n\t {{ \"a\" : {value} , \"b\":{value}}} \n")),
+            None
+        );
+    }
+
+    #[test]
+    fn json_error_has_reason_and_position() {
+        for (text, reason) in [
+            ("", "truncated or empty at line 1 column 1"),
+            ("[]", "a JSON array at line 1 column 1"),
+            ("null", "unexpected JSON structure at line 1 column 5"),
+            ("{\n \"a\": 01}", "invalid JSON at line 2 column 7"),
+            ("{} {}", "invalid JSON at line 1 column 4"),
+            (r#"{"a":"#, "truncated or empty at line 1 column 6"),
+            (
+                r#"{"\ud800":1}"#,
+                "unexpected JSON structure at line 1 column 13",
+            ),
+        ] {
+            let expected = Some(format!("cannot parse text: {reason}"));
+            assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_nested_deeply_is_skipped() {
+        let depth = 1_000_000;
+        let nested =
+            |open: &str, close: &str| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        assert_eq!(error(&format!(r#"{{"a":{}}}"#, nested("[", "]"))), None);
+        assert_eq!(error(&nested(r#"{"a":"#, "}")), None);
+        assert!(error(&nested(r#"{"a":"#, "]")).is_some());
+    }
+
+    /// Text of the characters that JSON is made of.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\"a\"",
+            "\\",
+            "\\u12aF",
+            "\\n",
+            " ",
+            "\n",
+            "\u{1f}",
+            "\u{7f}",
+            "é",
+            "true",
+            "false",
+            "null",
+            "-",
+            "0",
+            "12",
+            ".",
+            "e",
+            "+",
+            "long plain text",
+        ]);
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn json_reader_accepts_what_serde_json_accepts(value in nearly_json(), string in nearly_json()) {
+            for text in [format!("{{\"a\":{value}}}"), format!("{{\"a\":[\"{string}\"]}}")] {
+                let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
+                prop_assert_eq!(error(&text).is_none(), is_json, "{}", text);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Tests of `check` runs that succeed, of `--print-metrics` and of shutdown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
+
+use crate::check::{
+    assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
+};
+use crate::common::exporter_process::{ExporterProcess, output};
+use crate::common::oracle;
+
+/// Returns the statuses of the responses to an operation.
+fn statuses(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
+    let journal = simulator.journal().into_iter();
+    journal
+        .filter(|entry| entry.operation == Some(operation))
+        .map(|entry| entry.status)
+        .collect()
+}
+
+#[tokio::test]
+async fn successful_check_revokes_its_token() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(check_command(&simulator, &[]), 0, "ok").await;
+    for operation in [
+        Operation::Token,
+        Operation::ActiveCalls,
+        Operation::Extensions,
+        Operation::Revoke,
+    ] {
+        assert_eq!(
+            statuses(&simulator, operation),
+            [Some(200)],
+            "{operation:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn level_extension_needs_no_extension_list() {
+    let simulator = start_simulator(Scenario {
+        admin: false,
+        read_accounts: false,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(
+        check_command(&simulator, &["--ringcentral.level=extension"]),
+        0,
+        "ok_extension",
+    )
+    .await;
+    assert!(statuses(&simulator, Operation::Extensions).is_empty());
+}
+
+#[tokio::test]
+async fn disabled_label_needs_no_extension_list() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(
+        check_command(&simulator, &["--metrics.extension-label=off"]),
+        0,
+        "ok_label_off",
+    )
+    .await;
+    assert!(statuses(&simulator, Operation::Extensions).is_empty());
+}
+
+#[tokio::test]
+async fn every_page_is_fetched_once() {
+    let simulator = start_simulator(Scenario {
+        max_per_page: 20,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "ok_pages").await;
+    assert_eq!(statuses(&simulator, Operation::ActiveCalls).len(), 4);
+}
+
+#[tokio::test]
+async fn missing_limit_headers_use_documented_limit() {
+    let simulator = start_simulator(Scenario {
+        rate_limit_headers: false,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "ok_unannounced").await;
+}
+
+#[tokio::test]
+async fn forbidden_extension_list_is_a_warning() {
+    let simulator = start_simulator(Scenario {
+        read_accounts: false,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "extensions_unread").await;
+}
+
+#[tokio::test]
+async fn jwt_expiring_soon_is_a_warning() {
+    let five_days = Duration::from_secs(5 * 24 * 3600);
+    let simulator = start_simulator(Scenario {
+        jwt_lifetime: Some(five_days),
+        ..Scenario::normal()
+    })
+    .await;
+    let (code, words, _) = output(check_command(&simulator, &[])).await;
+    assert_eq!(code, Some(0), "{words}");
+    assert_matches_golden(
+        &format!("WARNING: {}", words.split_once("WARNING: ").unwrap().1),
+        "jwt_ends_soon",
+    );
+    assert!(
+        words.contains("  JWT           expires in 4 days ("),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn unknown_account_name_is_rejected() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let named = ["--ringcentral.account-name=berlin", "--account=berlin"];
+    assert_output(check_command(&simulator, &named), 0, "ok_named").await;
+    let (code, words, error) = output(check_command(&simulator, &["--account", "paris"])).await;
+    let expected =
+        "ringcentral-exporter: --account: unknown account \"paris\": expected one of default\n";
+    assert_eq!(
+        (code, words.as_str(), error.as_str()),
+        (Some(2), "", expected)
+    );
+}
+
+#[tokio::test]
+async fn print_metrics_moves_report_to_stderr() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (code, metrics, words) = output(check_command(&simulator, &["--print-metrics"])).await;
+    assert_eq!(code, Some(0));
+    assert_matches_golden(&mask(&words), "ok");
+    assert!(metrics.starts_with("# HELP "), "{metrics}");
+    let mut samples = BTreeMap::<_, f64>::new();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        samples.insert(series.to_owned(), value.parse().unwrap());
+    }
+    let expected = oracle::expected_samples(&simulator, "default").await;
+    assert!(expected.len() > 10);
+    for (series, value) in expected {
+        assert_eq!(samples.get(&series), Some(&value), "{series}");
+    }
+    assert_eq!(samples["ringcentral_up{account=\"default\"}"], 1.0);
+    assert!(metrics.contains("\nringcentral_exporter_build_info{"));
+}
+
+#[tokio::test]
+async fn print_metrics_shows_failed_fetch() {
+    let simulator = start_simulator(Scenario {
+        admin: false,
+        ..frozen_scenario()
+    })
+    .await;
+    let (code, metrics, words) = output(check_command(&simulator, &["--print-metrics"])).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        metrics.contains("\nringcentral_up{account=\"default\"} 0\n")
+            && words.contains("FAILED: not_admin")
+    );
+}
+
+#[tokio::test]
+async fn sigterm_during_check_revokes_token() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+    let mut program = ExporterProcess::start(check_command(&simulator, &[]));
+    while statuses(&simulator, Operation::ActiveCalls).is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    program.signal("TERM").await;
+    assert_eq!(program.wait_for_exit().await.code(), Some(1));
+    assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200)]);
+}
+
+#[tokio::test]
+async fn trace_log_of_check_has_no_secret() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (code, _, log) = output(check_command(&simulator, &["--log.level=trace"])).await;
+    assert_eq!(code, Some(0));
+    assert!(log.contains("first fetch succeeded"), "{log}");
+    for secret in [
+        &simulator.client_secret(),
+        &simulator.jwt(),
+        "U0pDMTFQ",
+        "Basic ",
+    ] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
