@@ -1,7 +1,6 @@
-//! The account behind the API: who may ask and how often. Who is let in is in `login`.
+//! The simulated account: permissions, rate limits and the regular response to each request.
 //!
-//! Decides what the right answer to a request is, with the time as an argument. Does no I/O and
-//! knows no faults beyond handing them out.
+//! The time is an argument. Logins are in `login`, lists in `lists`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +19,7 @@ use crate::simulator::state::ServerState;
 use crate::simulator::switchboard::Switchboard;
 use crate::simulator::tokens::TokenError;
 
-/// The account. What never changes is open; what does is on the [`Desk`].
+/// The account: constant values and, behind a mutex, the [`ServerState`].
 pub(super) struct Account {
     pub(super) scenario: Scenario,
     pub(super) switchboard: Switchboard,
@@ -28,15 +27,16 @@ pub(super) struct Account {
     pub(super) client_secret: String,
     clock: Clock,
     started_ms: i64,
-    /// A std mutex: it is held for the time of one decision, never across an await.
-    desk: Mutex<ServerState>,
+    /// A std mutex, because it is never held across an await.
+    state: Mutex<ServerState>,
 }
 
 impl Account {
-    pub(super) fn open(scenario: Scenario, seed: u64, clock: Clock) -> Account {
+    /// Creates an account with one JWT.
+    pub(super) fn new(scenario: Scenario, seed: u64, clock: Clock) -> Account {
         let now = clock();
         let switchboard = switchboard(&scenario, seed, now);
-        let desk = ServerState::new(&scenario, seed, now);
+        let state = ServerState::new(&scenario, seed, now);
         let account = Account {
             scenario,
             switchboard,
@@ -48,209 +48,210 @@ impl Account {
             ),
             clock,
             started_ms: now,
-            desk: Mutex::new(desk),
+            state: Mutex::new(state),
         };
         account.issue_jwt();
         account
     }
 
+    /// Returns the time of the scenario's clock in Unix milliseconds.
     pub(super) fn now(&self) -> i64 {
         (self.clock)()
     }
 
-    pub(super) fn desk(&self) -> MutexGuard<'_, ServerState> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the mutable state.
+    pub(super) fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the user a new JWT; those before are worth nothing from now on.
+    /// Issues a JWT and invalidates all previous ones.
     pub(super) fn rotate_jwt(&self) -> String {
-        self.desk().jwts.clear();
+        self.state().jwts.clear();
         self.issue_jwt()
     }
 
-    /// Gives the user a further JWT.
+    /// Issues a JWT in addition to the previous ones.
     pub(super) fn issue_jwt(&self) -> String {
         let issued = self.now() / 1000;
-        let expires = self
-            .scenario
-            .jwt_life
-            .map(|life| issued + life.as_secs() as i64);
-        let mut desk = self.desk();
-        desk.jwts_issued += 1;
-        let jwt = jwt::issue(
-            self.switchboard.company().owner_id(),
-            issued,
-            expires,
-            desk.jwts_issued,
-        );
-        desk.jwts.push(jwt.clone());
+        let lifetime = self.scenario.jwt_lifetime;
+        let expires = lifetime.map(|lifetime| issued + lifetime.as_secs() as i64);
+        let owner_id = self.switchboard.company().owner_id();
+        let mut state = self.state();
+        state.jwts_issued += 1;
+        let jwt = jwt::issue(owner_id, issued, expires, state.jwts_issued);
+        state.jwts.push(jwt.clone());
         jwt
     }
 
-    /// Notes a request in the journal and says which fault meets it.
-    pub(super) fn record_arrival(&self, ask: &ApiRequest, now: i64) -> (u64, Option<FaultKind>) {
-        let mut desk = self.desk();
-        let operation = ask.route().operation();
-        let sequence = desk.journal.open(now, operation, ask.target());
+    /// Adds a request to the journal and returns its sequence and the fault to apply.
+    pub(super) fn record_arrival(
+        &self,
+        request: &ApiRequest,
+        now: i64,
+    ) -> (u64, Option<FaultKind>) {
+        let mut state = self.state();
+        let operation = request.route().operation();
+        let sequence = state.journal.insert(now, operation, request.target());
+        let outage = self.outage(sequence, now);
         let Some(operation) = operation else {
-            return (sequence, self.outage(sequence, now));
+            return (sequence, outage);
         };
-        let in_penalty = desk.group(operation).1.in_penalty(now);
-        desk.journal
-            .complete(sequence, |entry| entry.in_penalty = in_penalty);
-        let fault = self
-            .outage(sequence, now)
-            .or_else(|| desk.faults.take(operation));
+        let in_penalty = state.group(operation).1.in_penalty(now);
+        state
+            .journal
+            .update(sequence, |entry| entry.in_penalty = in_penalty);
+        let fault = outage.or_else(|| state.faults.take_next(operation));
         (sequence, fault)
     }
 
-    /// While the API is down, three ways of being so take turns.
+    /// Returns one of three failures in turn while the API is down.
     fn outage(&self, sequence: u64, now: i64) -> Option<FaultKind> {
         let outage = self.scenario.outage?;
-        outage
-            .is_down(now - self.started_ms)
-            .then(|| match sequence % 3 {
-                0 => FaultKind::from(SimResponse::unavailable(503)),
-                1 => FaultKind::from(SimResponse::html(502, "502 Bad Gateway")),
-                _ => FaultKind::CloseBeforeAnswer,
-            })
+        if !outage.is_down(now - self.started_ms) {
+            return None;
+        }
+        Some(match sequence % 3 {
+            0 => FaultKind::from(SimResponse::unavailable(503)),
+            1 => FaultKind::from(SimResponse::html(502, "502 Bad Gateway")),
+            _ => FaultKind::CloseBeforeResponse,
+        })
     }
 
-    /// The right answer to a request of the API.
-    pub(super) fn answer(&self, ask: &ApiRequest, now: i64) -> ListResponse {
-        let route = ask.route();
+    /// Counts a request against its rate limit and returns the regular response.
+    pub(super) fn handle(&self, request: &ApiRequest, now: i64) -> ListResponse {
+        let route = request.route();
         let Some(operation) = route.operation() else {
             return SimResponse::bad_uri().into();
         };
-        if ask.method != route.method() {
+        if request.method != route.method() {
             return SimResponse::bad_method().into();
         }
-        let needs_token = !matches!(operation, Operation::Token | Operation::Revoke);
-        if let Some(refusal) = needs_token.then(|| self.bearer_flaw(ask, now)).flatten() {
+        if !matches!(operation, Operation::Token | Operation::Revoke)
+            && let Err(refusal) = self.check_bearer(request, now)
+        {
             return refusal.into();
         }
-        let verdict = self.desk().group(operation).1.admit(now);
-        let answer = match verdict {
+        let decision = self.state().group(operation).1.admit(now);
+        let list = match decision {
             Decision::Refused {
                 retry_after_seconds,
             } => SimResponse::too_many_requests(Some(retry_after_seconds)).into(),
             Decision::Admitted { .. } => self
-                .dispatch(route, ask, now)
+                .dispatch(route, request, now)
                 .unwrap_or_else(ListResponse::from),
         };
         ListResponse {
-            reply: self.with_rate_limit(answer.reply, operation, verdict),
-            ..answer
+            response: self.with_rate_limit(list.response, operation, decision),
+            ..list
         }
     }
 
     fn with_rate_limit(
         &self,
-        reply: SimResponse,
+        response: SimResponse,
         operation: Operation,
-        verdict: Decision,
+        decision: Decision,
     ) -> SimResponse {
         if !self.scenario.rate_limit_headers {
-            return reply;
+            return response;
         }
-        let remaining = match verdict {
+        let remaining = match decision {
             Decision::Admitted { remaining } => remaining,
             Decision::Refused { .. } => 0,
         };
-        let mut desk = self.desk();
-        let (group, limiter) = desk.group(operation);
+        let mut state = self.state();
+        let (group, limiter) = state.group(operation);
         let limit = limiter.limit();
-        reply.with_rate_limit(
-            group,
-            limit.requests,
-            remaining,
-            limit.window.as_millis().div_ceil(1000) as u64,
-        )
+        let window_seconds = limit.window.as_millis().div_ceil(1000) as u64;
+        response.with_rate_limit(group, limit.requests, remaining, window_seconds)
     }
 
-    fn bearer_flaw(&self, ask: &ApiRequest, now: i64) -> Option<SimResponse> {
-        let Some(token) = ask.credentials("Bearer") else {
-            return Some(SimResponse::no_token());
+    fn check_bearer(&self, request: &ApiRequest, now: i64) -> Result<(), SimResponse> {
+        let Some(token) = request.credentials("Bearer") else {
+            return Err(SimResponse::no_token());
         };
-        match self.desk().tokens.check(token, now) {
-            Ok(()) => None,
-            Err(TokenError::Unknown) => Some(SimResponse::token_not_found()),
-            Err(TokenError::Expired) => Some(SimResponse::token_expired()),
+        match self.state().tokens.check(token, now) {
+            Ok(()) => Ok(()),
+            Err(TokenError::Unknown) => Err(SimResponse::token_not_found()),
+            Err(TokenError::Expired) => Err(SimResponse::token_expired()),
         }
     }
 
     fn dispatch(
         &self,
         route: Route<'_>,
-        ask: &ApiRequest,
+        request: &ApiRequest,
         now: i64,
     ) -> Result<ListResponse, SimResponse> {
         match route {
-            Route::Token => self.log_in(ask, now).map(ListResponse::from),
-            Route::Revoke => self.revoke(ask).map(ListResponse::from),
+            Route::Token => Ok(self.log_in(request, now)?.into()),
+            Route::Revoke => Ok(self.revoke(request)?.into()),
             Route::ActiveCalls { account, extension } => {
                 self.check_account(account)?;
-                let extension = extension
-                    .map(|given| self.extension_id(given))
-                    .transpose()?;
+                let extension = match extension {
+                    Some(extension) => Some(self.extension_id(extension)?),
+                    None => None,
+                };
                 self.check_call_log(extension)?;
-                lists::active_calls(ask, &self.scenario, &self.switchboard, extension, now)
+                lists::active_calls(request, &self.scenario, &self.switchboard, extension, now)
             }
             Route::Extensions { account } => {
                 self.check_account(account)?;
                 if !self.scenario.read_accounts {
                     return Err(SimResponse::app_lacks("ReadAccounts"));
                 }
-                lists::extensions(ask, &self.scenario, &self.switchboard)
+                lists::extensions(request, &self.scenario, &self.switchboard)
             }
             Route::Journal | Route::Listed | Route::Unknown => Err(SimResponse::bad_uri()),
         }
     }
 
-    fn check_account(&self, given: &str) -> Result<(), SimResponse> {
-        let known = given == "~" || given == self.switchboard.company().account_id.to_string();
-        if known {
+    fn check_account(&self, id: &str) -> Result<(), SimResponse> {
+        if id == "~" || id == self.switchboard.company().account_id.to_string() {
             Ok(())
         } else {
-            Err(SimResponse::not_found("accountId", given))
+            Err(SimResponse::not_found("accountId", id))
         }
     }
 
-    fn extension_id(&self, given: &str) -> Result<u64, SimResponse> {
-        if given == "~" {
+    fn extension_id(&self, text: &str) -> Result<u64, SimResponse> {
+        if text == "~" {
             return Ok(self.switchboard.company().owner_id());
         }
-        let id = given.parse().ok().filter(|id| {
-            self.switchboard
-                .extensions()
-                .iter()
-                .any(|extension| extension.id == *id)
-        });
-        id.ok_or_else(|| SimResponse::not_found("extensionId", given))
+        if let Ok(id) = text.parse() {
+            let mut extensions = self.switchboard.extensions().iter();
+            if extensions.any(|extension| extension.id == id) {
+                return Ok(id);
+            }
+        }
+        Err(SimResponse::not_found("extensionId", text))
     }
 
-    /// The app needs its scope; the user may always see his own calls, an admin those of all.
+    /// Checks the app's scope and that a user without admin rights lists only their own calls.
     fn check_call_log(&self, extension: Option<u64>) -> Result<(), SimResponse> {
-        let own = extension == Some(self.switchboard.company().owner_id());
-        match (self.scenario.read_call_log, self.scenario.admin || own) {
-            (false, _) => Err(SimResponse::app_lacks("ReadCallLog")),
-            (true, false) => Err(SimResponse::user_lacks("ReadCompanyCallLog")),
-            (true, true) => Ok(()),
+        if !self.scenario.read_call_log {
+            return Err(SimResponse::app_lacks("ReadCallLog"));
         }
+        let is_own = extension == Some(self.switchboard.company().owner_id());
+        if !self.scenario.admin && !is_own {
+            return Err(SimResponse::user_lacks("ReadCompanyCallLog"));
+        }
+        Ok(())
     }
 }
 
 fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
-    let local = scenario.local_time_at_start;
-    let curve = LoadProfile {
+    let day_shift_ms = match scenario.local_time_at_start {
+        Some(local) => LoadProfile::shift_to(now, local.as_millis() as i64),
+        None => 0,
+    };
+    let profile = LoadProfile {
         calls_per_minute: scenario.calls_per_minute,
-        day_shift_ms: local.map_or(0, |local| {
-            LoadProfile::shift_to(now, local.as_millis() as i64)
-        }),
+        day_shift_ms,
         surge: scenario.surge_factor.map(|factor| Surge {
             started_ms: now,
             factor,
         }),
     };
-    Switchboard::new(Company::new(scenario.extensions, seed), curve, seed)
+    Switchboard::new(Company::new(scenario.extensions, seed), profile, seed)
 }

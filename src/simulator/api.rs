@@ -1,6 +1,4 @@
-//! The API over HTTP: takes requests in, acts out faults, sends answers off.
-//!
-//! Knows hyper, waiting and compression. What the right answer is, the account decides.
+//! The API over HTTP: reads requests, applies faults, sends responses.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -21,60 +19,65 @@ use crate::simulator::random::hash_seed;
 use crate::simulator::request::{ApiRequest, Route};
 use crate::simulator::response::SimResponse;
 
-/// Answers one request, or closes its connection.
-pub(super) async fn serve(
+/// Returns the response to a request, or an error that closes the connection.
+pub(super) async fn handle(
     account: Arc<Account>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
-    let ask = ApiRequest::read(request).await.ok_or(Closed)?;
-    let reply = match ask.route() {
-        Route::Journal => SimResponse::json(200, &account.desk().journal.entries()),
+    let request = ApiRequest::read(request).await.ok_or(Closed)?;
+    let response = match request.route() {
+        Route::Journal => SimResponse::json(200, &account.state().journal.entries()),
         Route::Listed => {
-            lists::listed(&ask, &account.scenario, &account.switchboard, account.now())
+            let now = account.now();
+            lists::listed(&request, &account.scenario, &account.switchboard, now)
         }
-        _ => return serve_api(&account, &ask).await,
+        _ => return handle_api_request(&account, &request).await,
     };
-    respond(reply, &ask, Delivery::Whole)
+    into_http(response, &request, Delivery::Whole)
 }
 
-async fn serve_api(account: &Account, ask: &ApiRequest) -> Result<Response<Body>, Closed> {
-    let arrived = account.now();
-    let (sequence, fault) = account.record_arrival(ask, arrived);
-    let outcome = apply_fault(account, ask, arrived, fault).await;
+async fn handle_api_request(
+    account: &Account,
+    request: &ApiRequest,
+) -> Result<Response<Body>, Closed> {
+    let arrived_ms = account.now();
+    let (sequence, fault) = account.record_arrival(request, arrived_ms);
+    let outcome = apply_fault(account, request, arrived_ms, fault).await;
     let answered_ms = Some(account.now());
-    let answer = outcome.as_ref().ok().map(|(answer, _)| answer);
+    let list = outcome.as_ref().ok().map(|(list, _)| list);
+    let status = list.map(|list| list.response.status);
     tracing::debug!(
         sequence,
-        target = ask.target(),
-        status = answer.map(|answer| answer.reply.status),
-        "request to the simulated account"
+        target = request.target(),
+        status,
+        "simulator handled a request"
     );
-    account.desk().journal.complete(sequence, |entry| {
+    account.state().journal.update(sequence, |entry| {
         entry.answered_ms = answered_ms;
-        entry.status = answer.map(|answer| answer.reply.status);
-        entry.records = answer.and_then(|answer| answer.records);
-        entry.listed_at_ms = answer.and_then(|answer| answer.listed_at_ms);
+        entry.status = status;
+        entry.records = list.and_then(|list| list.records);
+        entry.listed_at_ms = list.and_then(|list| list.listed_at_ms);
     });
-    let (answer, manner) = outcome?;
+    let (list, delivery) = outcome?;
     let request_id = format!("{:016x}-{sequence}", hash_seed(sequence, 0x1D));
-    let reply = answer
-        .reply
+    let response = list
+        .response
         .with("RCRequestId", request_id)
         .with("RoutingKey", "SIM01P01");
-    respond(reply, ask, manner)
+    into_http(response, request, delivery)
 }
 
-/// The answer to a request that has come at `arrived`, with its fault, if any, acted out.
+/// Returns the response to a request that arrived at `arrived_ms`, changed by the fault, if any.
 async fn apply_fault(
     account: &Account,
-    ask: &ApiRequest,
-    arrived: i64,
+    request: &ApiRequest,
+    arrived_ms: i64,
     fault: Option<FaultKind>,
 ) -> Result<(ListResponse, Delivery), Closed> {
     wait(account.scenario.latency).await;
-    let right = || account.answer(ask, arrived);
-    let answer = match fault {
-        None => right(),
+    let regular = || account.handle(request, arrived_ms);
+    let response = match fault {
+        None => regular(),
         Some(FaultKind::Status {
             status,
             body,
@@ -85,21 +88,21 @@ async fn apply_fault(
             headers,
         }
         .into(),
-        Some(FaultKind::Body(body)) => as_json(body).into(),
+        Some(FaultKind::Body(body)) => json_response(body).into(),
         Some(FaultKind::Hang) => std::future::pending().await,
         Some(FaultKind::Drip { pieces, pause }) => {
-            return Ok((right(), Delivery::Drip(pieces, pause)));
+            return Ok((regular(), Delivery::Drip(pieces, pause)));
         }
-        Some(FaultKind::Cut) => return Ok((right(), Delivery::Cut)),
-        Some(FaultKind::CloseBeforeAnswer) => return Err(Closed),
+        Some(FaultKind::Truncate) => return Ok((regular(), Delivery::Truncated)),
+        Some(FaultKind::CloseBeforeResponse) => return Err(Closed),
         Some(FaultKind::Delay(delay)) => {
             wait(delay).await;
-            right()
+            regular()
         }
-        Some(FaultKind::NextPage(uri)) => with_next_page(right(), &uri),
-        Some(FaultKind::GzipBomb(size)) => {
-            as_json(bomb(size)).with("Content-Encoding", "gzip").into()
-        }
+        Some(FaultKind::NextPage(uri)) => with_next_page(regular(), &uri),
+        Some(FaultKind::GzipBomb(size)) => json_response(gzip_bomb(size))
+            .with("Content-Encoding", "gzip")
+            .into(),
         Some(FaultKind::Redirect { status, location }) => SimResponse {
             status,
             body: Bytes::new(),
@@ -108,7 +111,7 @@ async fn apply_fault(
         .with("Location", location)
         .into(),
     };
-    Ok((answer, Delivery::Whole))
+    Ok((response, Delivery::Whole))
 }
 
 async fn wait(duration: Duration) {
@@ -117,7 +120,7 @@ async fn wait(duration: Duration) {
     }
 }
 
-fn as_json(body: Bytes) -> SimResponse {
+fn json_response(body: Bytes) -> SimResponse {
     SimResponse {
         status: 200,
         headers: Vec::new(),
@@ -126,26 +129,24 @@ fn as_json(body: Bytes) -> SimResponse {
     .with("Content-Type", "application/json;charset=utf-8")
 }
 
-fn with_next_page(mut answer: ListResponse, uri: &str) -> ListResponse {
-    if let Ok(Value::Object(mut body)) = serde_json::from_slice(&answer.reply.body) {
+fn with_next_page(mut list: ListResponse, uri: &str) -> ListResponse {
+    if let Ok(Value::Object(mut body)) = serde_json::from_slice(&list.response.body) {
         let navigation = body.entry("navigation").or_insert_with(|| json!({}));
         if let Some(navigation) = navigation.as_object_mut() {
             navigation.insert("nextPage".to_owned(), json!({"uri": uri}));
         }
-        answer.reply.body = serde_json::to_vec(&body).unwrap_or_default().into();
+        list.response.body = serde_json::to_vec(&body).unwrap_or_default().into();
     }
-    answer
+    list
 }
 
-/// White space, so that what unpacks it may believe in JSON to the end.
-fn bomb(size: usize) -> Bytes {
+/// Returns compressed white space, which a JSON parser accepts up to the end of the text.
+fn gzip_bomb(size: usize) -> Bytes {
     let chunk = [b' '; 64 * 1024];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut left = size;
-    while let Some(piece) = chunk
-        .get(..left.min(chunk.len()))
-        .filter(|piece| !piece.is_empty())
-    {
+    while left > 0 {
+        let piece = chunk.get(..left).unwrap_or(&chunk);
         if encoder.write_all(piece).is_err() {
             break;
         }
@@ -154,45 +155,43 @@ fn bomb(size: usize) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-fn respond(
-    reply: SimResponse,
-    ask: &ApiRequest,
-    manner: Delivery,
+fn into_http(
+    response: SimResponse,
+    request: &ApiRequest,
+    delivery: Delivery,
 ) -> Result<Response<Body>, Closed> {
-    let reply = if ask.accepts_gzip {
-        compressed(reply)
+    let response = if request.accepts_gzip {
+        compress(response)
     } else {
-        reply
+        response
     };
-    let mut response = Response::builder()
-        .status(reply.status)
+    let mut builder = Response::builder()
+        .status(response.status)
         .header("Vary", "Accept-Encoding");
-    for (name, value) in &reply.headers {
-        response = response.header(name, value);
+    for (name, value) in &response.headers {
+        builder = builder.header(name, value);
     }
-    response
-        .body(Body::new(reply.body, manner))
+    builder
+        .body(Body::new(response.body, delivery))
         .map_err(|_| Closed)
 }
 
-fn compressed(reply: SimResponse) -> SimResponse {
-    let is_packed = reply
-        .headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
-    if is_packed || reply.body.is_empty() {
-        return reply;
+fn compress(response: SimResponse) -> SimResponse {
+    let mut headers = response.headers.iter();
+    let is_encoded = headers.any(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
+    if is_encoded || response.body.is_empty() {
+        return response;
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let packed = encoder
-        .write_all(&reply.body)
-        .and_then(|()| encoder.finish());
-    match packed {
-        Ok(packed) => SimResponse {
-            body: packed.into(),
-            ..reply
+    if encoder.write_all(&response.body).is_err() {
+        return response;
+    }
+    match encoder.finish() {
+        Ok(body) => SimResponse {
+            body: body.into(),
+            ..response
         }
         .with("Content-Encoding", "gzip"),
-        Err(_) => reply,
+        Err(_) => response,
     }
 }

@@ -1,8 +1,4 @@
-//! Which calls come about in a minute, and what becomes of them.
-//!
-//! Pure. Here is what a working day sounds like: who calls whom, how long it rings, how it ends,
-//! and how many records RingCentral makes of it. Calls to queues, which are odd, are in `queue`.
-//! Knows nothing of what is asked about the calls.
+//! The calls of a minute: caller, callee, result, times and records. Queue calls are in `queue`.
 
 use fastrand::Rng;
 
@@ -11,33 +7,33 @@ use crate::simulator::load_profile::LoadProfile;
 use crate::simulator::random::{choose, exponential_ms, hash_seed, poisson};
 use crate::simulator::timeline::{CallTimeline, RecordView, Session, Side, Span};
 
-/// No record is listed for longer than this after its minute began.
-pub(super) const LONGEST_LIFE_MINUTES: i64 = 62;
+/// Maximum time from the start of a call's minute to the removal of its records from the list.
+pub(super) const MAX_LISTED_MINUTES: i64 = 62;
 
 const MINUTE_MS: i64 = 60_000;
-const LONGEST_TALK_MS: i64 = 55 * MINUTE_MS;
+const MAX_TALK_MS: i64 = 55 * MINUTE_MS;
 const MEAN_TALK_MS: f64 = 170_000.0;
 
-/// All records of the calls that arrive in `minute` (minutes since 1970).
-pub(super) fn of_minute(
+/// Returns the records of the calls that arrive in `minute`, in minutes since 1970.
+pub(super) fn for_minute(
     company: &Company,
-    curve: &LoadProfile,
+    profile: &LoadProfile,
     seed: u64,
     minute: i64,
 ) -> Vec<CallTimeline> {
     let mut rng = Rng::with_seed(hash_seed(seed, minute as u64));
-    // Candidates come at the highest rate there can be and are thinned by the rate of their own
-    // instant: so a surge may rise in the middle of a minute.
-    let highest = curve.highest_rate();
-    let mut lives = Vec::new();
-    for candidate in 0..poisson(&mut rng, highest) {
+    // Candidates arrive at the maximum rate and are then accepted with the probability of their own
+    // instant, so that a surge can begin in the middle of a minute.
+    let max_rate = profile.max_rate();
+    let mut timelines = Vec::new();
+    for candidate in 0..poisson(&mut rng, max_rate) {
         let at = minute * MINUTE_MS + rng.i64(0..MINUTE_MS);
-        if rng.f64() * highest < curve.rate(at) {
+        if rng.f64() * max_rate < profile.rate(at) {
             let number = minute.unsigned_abs() * 100_000 + u64::from(candidate);
-            Call::new(company, seed, number, at).place(&mut lives);
+            Call::new(company, seed, number, at).generate(&mut timelines);
         }
     }
-    lives
+    timelines
 }
 
 #[derive(Clone, Copy)]
@@ -50,7 +46,8 @@ enum Kind {
     Fax,
 }
 
-/// A call that is being placed: the dice are its own, so that no call changes another.
+/// Generator of the records of one call, with its own random numbers: a change to one call does not
+/// affect others.
 pub(super) struct Call<'a> {
     pub(super) company: &'a Company,
     pub(super) rng: Rng,
@@ -73,7 +70,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn place(mut self, lives: &mut Vec<CallTimeline>) {
+    fn generate(mut self, timelines: &mut Vec<CallTimeline>) {
         let others = [
             (300, Kind::Direct),
             (150, Kind::Internal),
@@ -82,12 +79,12 @@ impl<'a> Call<'a> {
             (10, Kind::Fax),
         ];
         match choose(&mut self.rng, Kind::Outgoing, &others) {
-            Kind::Direct => lives.push(self.direct()),
-            Kind::Outgoing => lives.push(self.outgoing()),
-            Kind::Internal => lives.extend(self.internal()),
-            Kind::Queue => self.queue(lives),
-            Kind::CompanyLevel => lives.push(self.company_level()),
-            Kind::Fax => lives.push(self.fax()),
+            Kind::Direct => timelines.push(self.direct()),
+            Kind::Outgoing => timelines.push(self.outgoing()),
+            Kind::Internal => timelines.extend(self.internal()),
+            Kind::Queue => self.queue(timelines),
+            Kind::CompanyLevel => timelines.push(self.company_level()),
+            Kind::Fax => timelines.push(self.fax()),
         }
     }
 
@@ -106,8 +103,8 @@ impl<'a> Call<'a> {
         ];
         let result = choose(&mut self.rng, "Accepted", &others);
         let callee = self.user();
-        let face = RecordView::inbound(self.outsider(), Side::Inside(callee));
-        self.life(Some(callee), face, result)
+        let view = RecordView::inbound(self.outsider(), Side::Inside(callee));
+        self.timeline(Some(callee), view, result)
     }
 
     fn outgoing(&mut self) -> CallTimeline {
@@ -131,11 +128,11 @@ impl<'a> Call<'a> {
         ];
         let action = choose(&mut self.rng, "VoIP Call", &actions);
         let caller = self.user();
-        let face = RecordView::outbound(action, Side::Inside(caller), self.outsider());
-        self.life(Some(caller), face, result)
+        let view = RecordView::outbound(action, Side::Inside(caller), self.outsider());
+        self.timeline(Some(caller), view, result)
     }
 
-    /// One session, two records: the caller's and the callee's.
+    /// Returns the records of caller and callee, which share a session.
     fn internal(&mut self) -> [CallTimeline; 2] {
         let others = [
             (120, ("No Answer", "Missed")),
@@ -143,23 +140,29 @@ impl<'a> Call<'a> {
             (70, ("Call connected", "Voicemail")),
             (30, ("Busy", "Busy")),
         ];
-        let (out, back) = choose(&mut self.rng, ("Call connected", "Accepted"), &others);
+        let (caller_result, callee_result) =
+            choose(&mut self.rng, ("Call connected", "Accepted"), &others);
         let caller = self.user();
-        let callee = self.user_but(caller);
+        let callee = self.user_other_than(caller);
         let (from, to) = (Side::Inside(caller), Side::Inside(callee));
-        let span = self.span(back);
+        let span = self.span(callee_result);
         [
             self.record(
                 Some(caller),
                 RecordView::outbound("VoIP Call", from, to),
                 span,
-                out,
+                caller_result,
             ),
-            self.record(Some(callee), RecordView::inbound(from, to), span, back),
+            self.record(
+                Some(callee),
+                RecordView::inbound(from, to),
+                span,
+                callee_result,
+            ),
         ]
     }
 
-    /// To the main number or the menu: nobody's extension.
+    /// Returns the record of a call to the main number, which belongs to no extension.
     fn company_level(&mut self) -> CallTimeline {
         let others = [
             (250, "Hang Up"),
@@ -168,41 +171,42 @@ impl<'a> Call<'a> {
             (100, "Voicemail"),
         ];
         let result = choose(&mut self.rng, "Accepted", &others);
-        let face = RecordView::inbound(self.outsider(), Side::MainNumber);
-        self.life(None, face, result)
+        let view = RecordView::inbound(self.outsider(), Side::MainNumber);
+        self.timeline(None, view, result)
     }
 
     fn fax(&mut self) -> CallTimeline {
         let user = self.user();
         let (outside, inside) = (self.outsider(), Side::Inside(user));
-        let arriving = RecordView {
+        let received = RecordView {
             action: "Incoming Fax",
             ..RecordView::inbound(outside, inside)
         };
-        let leaving = RecordView::outbound("Outgoing Fax", inside, outside);
-        let others = [(400, (leaving, "Sent")), (60, (leaving, "Fax Not Sent"))];
-        let (face, result) = choose(&mut self.rng, (arriving, "Received"), &others);
+        let sent = RecordView::outbound("Outgoing Fax", inside, outside);
+        let others = [(400, (sent, "Sent")), (60, (sent, "Fax Not Sent"))];
+        let (view, result) = choose(&mut self.rng, (received, "Received"), &others);
         CallTimeline {
             kind: "Fax",
-            ..self.life(Some(user), face, result)
+            ..self.timeline(Some(user), view, result)
         }
     }
 
-    /// One record of a call that takes as long as calls with its result do.
-    pub(super) fn life(
+    /// Returns a record with a random duration that fits `result`.
+    pub(super) fn timeline(
         &mut self,
         owner: Option<usize>,
-        face: RecordView,
+        view: RecordView,
         result: &'static str,
     ) -> CallTimeline {
         let span = self.span(result);
-        self.record(owner, face, span, result)
+        self.record(owner, view, span, result)
     }
 
+    /// Returns a record with the given times.
     pub(super) fn record(
         &mut self,
         owner: Option<usize>,
-        face: RecordView,
+        view: RecordView,
         span: Span,
         result: &'static str,
     ) -> CallTimeline {
@@ -211,17 +215,18 @@ impl<'a> Call<'a> {
             session: self.session,
             owner,
             kind: "Voice",
-            live: face,
-            ended: face,
+            live: view,
+            ended: view,
             result,
             span,
-            // The list lags behind by 3 to 10 seconds in both directions.
-            appears: span.start + self.rng.i64(3_000..=10_000),
-            end_shows: span.end + self.rng.i64(3_000..=10_000),
+            // The list shows starts and ends 3 to 10 s late.
+            visible_from: span.start + self.rng.i64(3_000..=10_000),
+            end_visible_from: span.end + self.rng.i64(3_000..=10_000),
             shows_duration_ms: self.rng.bool(),
         }
     }
 
+    /// Returns random times of a call with this result.
     pub(super) fn span(&mut self, result: &str) -> Span {
         let (ring, talk) = match result {
             "Accepted" | "Call connected" => (self.rng.i64(2_000..20_000), self.talk()),
@@ -249,32 +254,27 @@ impl<'a> Call<'a> {
     fn talk(&mut self) -> i64 {
         let usual = 12_000 + exponential_ms(&mut self.rng, MEAN_TALK_MS);
         let meeting = self.rng.i64(15 * MINUTE_MS..50 * MINUTE_MS);
-        choose(&mut self.rng, usual, &[(35, meeting)]).min(LONGEST_TALK_MS)
+        choose(&mut self.rng, usual, &[(35, meeting)]).min(MAX_TALK_MS)
     }
 
+    /// Returns a random external party.
     pub(super) fn outsider(&mut self) -> Side {
         Side::Outside(self.rng.u32(..))
     }
 
-    /// Some people phone far more than others: the first ones here.
+    /// Returns a random user; the first ones are more likely, as few users make most of the calls.
     fn user(&mut self) -> usize {
         let users = &self.company.users;
         let drawn = self.rng.f64().powf(1.3) * users.len() as f64;
         users.get(drawn as usize).copied().unwrap_or(0)
     }
 
-    fn user_but(&mut self, other: usize) -> usize {
-        let wanted = self.user();
-        let mut candidates = self
-            .company
-            .users
-            .iter()
-            .copied()
-            .filter(|user| *user != other);
-        if wanted != other {
-            wanted
-        } else {
-            candidates.next().unwrap_or(other)
+    fn user_other_than(&mut self, other: usize) -> usize {
+        let user = self.user();
+        if user != other {
+            return user;
         }
+        let mut users = self.company.users.iter().copied();
+        users.find(|user| *user != other).unwrap_or(other)
     }
 }

@@ -1,12 +1,8 @@
-//! Who works at the simulated company: its extensions and who answers which queue.
-//!
-//! Pure and made once from a size and a seed. Knows nothing of calls or of time.
-
-use std::iter;
+//! The simulated company: its extensions, call queues and their agents.
 
 use fastrand::Rng;
 
-use crate::simulator::random::{self, choose};
+use crate::simulator::random::{choose, hash_seed};
 
 const FIRST_NAMES: [&str; 16] = [
     "Ada", "Bela", "Carmen", "Dario", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya",
@@ -26,22 +22,22 @@ const QUEUE_NAMES: [&str; 6] = [
 ];
 const AGENTS_PER_QUEUE: usize = 9;
 
-/// One extension, as the account's list of extensions knows it.
+/// One extension of the account's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// RingCentral's id: larger than 32 bits, unlike the number people dial.
+    /// RingCentral's identifier, larger than 32 bits; not the number to dial.
     pub id: u64,
-    /// What people dial; an unassigned extension has none.
+    /// Number to dial; absent for unassigned extensions.
     pub number: Option<String>,
-    /// A made-up person or the purpose of the extension.
+    /// Name of a fictitious person, or purpose of the extension.
     pub name: String,
-    /// `User`, `Department` (a queue), `IvrMenu`, `Announcement`.
+    /// `User`, `Department` (a queue), `IvrMenu` or `Announcement`.
     pub kind: &'static str,
-    /// `Enabled`, `Disabled`, `NotActivated`, `Unassigned`; RingCentral leaves it out at times.
+    /// `Enabled`, `Disabled`, `NotActivated` or `Unassigned`; sometimes absent, as at RingCentral.
     pub status: Option<&'static str>,
 }
 
-/// A queue and those who answer it, as positions in [`Company::extensions`].
+/// A call queue and its agents, as positions in [`Company::extensions`].
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) extension: usize,
@@ -51,7 +47,7 @@ pub(super) struct Queue {
 /// The company and its extensions.
 #[derive(Clone, Debug)]
 pub struct Company {
-    /// The account's id, which is the id of its system extension too.
+    /// Identifier of the account and of its system extension.
     pub account_id: u64,
     /// All extensions, the system extension first.
     pub extensions: Vec<Extension>,
@@ -60,9 +56,9 @@ pub struct Company {
 }
 
 impl Company {
-    /// A company of about `size` extensions (at least the dozen that every company here has).
+    /// Creates a company of `size` extensions, but at least 12.
     pub fn new(size: usize, seed: u64) -> Company {
-        let mut rng = Rng::with_seed(random::hash_seed(seed, 0xC0));
+        let mut rng = Rng::with_seed(hash_seed(seed, 0xC0));
         let account_id = 62_000_000_004 + rng.u64(0..100_000_000) * 4;
         let mut company = Company {
             account_id,
@@ -76,13 +72,15 @@ impl Company {
         company
     }
 
-    /// The person whose JWT the simulated app uses: the first user.
+    /// Returns the id of the first user's extension, which owns the JWT.
     pub fn owner_id(&self) -> u64 {
-        let owner = self
-            .users
-            .first()
-            .and_then(|user| self.extensions.get(*user));
-        owner.map_or(self.account_id, |extension| extension.id)
+        let Some(position) = self.users.first() else {
+            return self.account_id;
+        };
+        match self.extensions.get(*position) {
+            Some(extension) => extension.id,
+            None => self.account_id,
+        }
     }
 
     fn add(
@@ -115,11 +113,11 @@ impl Company {
         self.add(Some(9102), "Opening Hours", "Announcement", None);
     }
 
-    /// Most people are enabled; a few left, never came or never got a number.
+    /// Adds users: most are enabled, a few are disabled, not activated or without a number.
     fn add_users(&mut self, size: usize, rng: &mut Rng) {
-        let wanted = size.max(self.extensions.len() + 3) - self.extensions.len();
+        let count = size.max(self.extensions.len() + 3) - self.extensions.len();
         let numbers = (102..221).chain(2001..9000).chain(10_000..);
-        for (position, number) in numbers.take(wanted).enumerate() {
+        for (position, number) in numbers.take(count).enumerate() {
             let others = [(35, "Disabled"), (25, "NotActivated"), (20, "Unassigned")];
             let status = if position < 3 {
                 "Enabled"
@@ -130,7 +128,7 @@ impl Company {
                 self.users.push(self.extensions.len());
             }
             let number = (status != "Unassigned").then_some(number);
-            self.add(number, &person(position), "User", Some(status));
+            self.add(number, &person_name(position), "User", Some(status));
         }
     }
 
@@ -138,20 +136,18 @@ impl Company {
         let users = &self.users;
         for queue in &mut self.queues {
             let offset = rng.usize(0..users.len());
-            let circle = users.iter().cycle().skip(offset);
-            queue.agents = circle
-                .take(AGENTS_PER_QUEUE.min(users.len()))
-                .copied()
-                .collect();
+            let agents = users.iter().cycle().skip(offset);
+            queue
+                .agents
+                .extend(agents.take(AGENTS_PER_QUEUE.min(users.len())));
         }
     }
 }
 
-fn person(position: usize) -> String {
-    let first = FIRST_NAMES.iter().cycle().nth(position % FIRST_NAMES.len());
-    let last = LAST_NAMES.iter().cycle().nth(position % LAST_NAMES.len());
-    let name: Vec<&str> = iter::chain(first, last).copied().collect();
-    name.join(" ")
+fn person_name(position: usize) -> String {
+    let first = FIRST_NAMES.get(position % FIRST_NAMES.len());
+    let last = LAST_NAMES.get(position % LAST_NAMES.len());
+    format!("{} {}", first.unwrap_or(&""), last.unwrap_or(&""))
 }
 
 #[cfg(test)]
@@ -160,7 +156,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn a_company_has_the_size_asked_for_and_distinct_ids_and_numbers() {
+    fn company_has_requested_size_and_unique_ids() {
         for size in [200, 10_000] {
             let company = Company::new(size, 1);
             assert_eq!(company.extensions.len(), size);
@@ -177,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn the_system_extension_has_the_id_of_the_account() {
+    fn system_extension_has_the_id_of_the_account() {
         let company = Company::new(200, 7);
         assert_eq!(company.extensions.first().unwrap().id, company.account_id);
         assert!(company.account_id > u64::from(u32::MAX));
     }
 
     #[test]
-    fn a_company_has_queues_a_menu_an_announcement_and_people_who_left() {
+    fn company_has_every_extension_type_and_status() {
         let company = Company::new(200, 1);
         let count = |kind| company.extensions.iter().filter(|e| e.kind == kind).count();
         assert_eq!(
@@ -209,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn even_the_smallest_company_has_users_and_agents() {
+    fn smallest_company_has_users_and_agents() {
         let company = Company::new(0, 1);
         assert!(company.users.len() >= 3);
         assert!(company.queues.iter().all(|queue| !queue.agents.is_empty()));

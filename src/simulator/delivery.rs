@@ -1,6 +1,4 @@
-//! The body of an answer: whole, in drips, or broken off in the middle.
-//!
-//! Knows bytes and pauses; not why a body misbehaves.
+//! The response body: sent whole, in delayed pieces, or truncated.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,71 +9,63 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// Long enough for the half of a broken body to be sent before the break.
-const BEFORE_THE_BREAK: Duration = Duration::from_millis(10);
+/// Long enough for hyper to send the first half before the connection is closed.
+const TRUNCATE_DELAY: Duration = Duration::from_millis(10);
 
-/// The connection is closed on purpose.
+/// The error that makes hyper close the connection.
 #[derive(Debug, thiserror::Error)]
-#[error("the simulator closes the connection on purpose")]
+#[error("connection closed by a simulated fault")]
 pub(super) struct Closed;
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Delivery {
-    /// At once.
+    /// In one piece, without delay.
     Whole,
-    /// In so many pieces with a pause before each.
+    /// In this number of pieces, with a pause before each.
     Drip(usize, Duration),
-    /// Half of what was promised, then no more.
-    Cut,
+    /// The first half of the announced length; then the connection is closed.
+    Truncated,
 }
 
+/// A body with its delivery.
 pub(super) struct Body {
-    promised: u64,
+    content_length: u64,
     pieces: VecDeque<Bytes>,
     pause: Option<Duration>,
-    nap: Option<Pin<Box<Sleep>>>,
-    breaks: bool,
+    delay: Option<Pin<Box<Sleep>>>,
+    truncate: bool,
 }
 
 impl Body {
-    pub(super) fn new(bytes: Bytes, manner: Delivery) -> Body {
-        let promised = bytes.len() as u64;
-        let body = Body {
-            promised,
+    /// Creates a body; a dripping one must be created inside a Tokio runtime.
+    pub(super) fn new(bytes: Bytes, delivery: Delivery) -> Body {
+        let mut body = Body {
+            content_length: bytes.len() as u64,
             pieces: VecDeque::new(),
             pause: None,
-            nap: None,
-            breaks: false,
+            delay: None,
+            truncate: false,
         };
-        match manner {
-            Delivery::Whole => Body {
-                pieces: pieces(bytes, 1),
-                ..body
-            },
+        match delivery {
+            Delivery::Whole => body.pieces = split(bytes, 1),
             Delivery::Drip(count, pause) => {
-                let nap = Some(Box::pin(sleep(pause)));
-                Body {
-                    pieces: pieces(bytes, count),
-                    pause: Some(pause),
-                    nap,
-                    ..body
-                }
+                body.pieces = split(bytes, count);
+                body.pause = Some(pause);
+                body.delay = Some(Box::pin(sleep(pause)));
             }
-            Delivery::Cut => {
-                let half = pieces(bytes, 2).into_iter().take(1).collect();
-                Body {
-                    pieces: half,
-                    pause: Some(BEFORE_THE_BREAK),
-                    breaks: true,
-                    ..body
-                }
+            Delivery::Truncated => {
+                body.pieces = split(bytes, 2);
+                body.pieces.truncate(1);
+                body.pause = Some(TRUNCATE_DELAY);
+                body.truncate = true;
             }
         }
+        body
     }
 }
 
-fn pieces(mut bytes: Bytes, count: usize) -> VecDeque<Bytes> {
+fn split(mut bytes: Bytes, count: usize) -> VecDeque<Bytes> {
     let size = bytes.len().div_ceil(count.max(1)).max(1);
     let mut pieces = VecDeque::new();
     while !bytes.is_empty() {
@@ -92,24 +82,24 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        if let Some(nap) = &mut self.nap {
-            ready!(nap.as_mut().poll(context));
-            self.nap = None;
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(context));
+            self.delay = None;
         }
         let piece = self.pieces.pop_front();
-        self.nap = self.pause.map(|pause| Box::pin(sleep(pause)));
+        self.delay = self.pause.map(|pause| Box::pin(sleep(pause)));
         Poll::Ready(match piece {
             Some(piece) => Some(Ok(Frame::data(piece))),
-            None if self.breaks => Some(Err(Closed)),
+            None if self.truncate => Some(Err(Closed)),
             None => None,
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && !self.breaks
+        self.pieces.is_empty() && !self.truncate
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.promised)
+        SizeHint::with_exact(self.content_length)
     }
 }

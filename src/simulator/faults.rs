@@ -1,6 +1,4 @@
-//! Faults that tests and outages put in front of the account.
-//!
-//! Pure: decides which fault meets a request. How a fault is acted out is the business of `api`.
+//! Faults that tests and outages inject; `api` applies them to responses.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,70 +8,70 @@ use bytes::Bytes;
 use crate::simulator::request_log::Operation;
 use crate::simulator::response::SimResponse;
 
-/// What goes wrong.
+/// A failure of the API or of the network.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum FaultKind {
-    /// Another answer than the right one; neither token nor rate limit is looked at.
+    /// This response in place of the regular one; token and rate limit are not checked.
     Status {
         status: u16,
         body: Bytes,
         headers: Vec<(String, String)>,
     },
-    /// 200 and this body, said to be JSON, whatever it is.
+    /// Status 200 with this body, declared as JSON.
     Body(Bytes),
-    /// Never answers, and holds the connection.
+    /// No response, while the connection stays open.
     Hang,
-    /// The right answer, its body in this many pieces with this pause before each.
+    /// The regular response, with its body in this many pieces and a pause before each.
     Drip { pieces: usize, pause: Duration },
-    /// The right answer, whose body ends after half of what was promised.
-    Cut,
-    /// The connection is closed in place of an answer.
-    CloseBeforeAnswer,
-    /// The right answer, late.
+    /// The regular response, with the connection closed after half of the body.
+    Truncate,
+    /// No response; the connection is closed.
+    CloseBeforeResponse,
+    /// The regular response after this delay.
     Delay(Duration),
-    /// The right answer, but with this as `navigation.nextPage.uri`.
+    /// The regular response with this `navigation.nextPage.uri`.
     NextPage(String),
-    /// 200 and a small body that unpacks to this many bytes.
+    /// Status 200 with a small body that decompresses to this number of bytes.
     GzipBomb(usize),
-    /// A redirect.
+    /// A redirect to `location`.
     Redirect { status: u16, location: String },
 }
 
 impl From<SimResponse> for FaultKind {
-    fn from(reply: SimResponse) -> FaultKind {
+    fn from(response: SimResponse) -> FaultKind {
         FaultKind::Status {
-            status: reply.status,
-            body: reply.body,
-            headers: reply.headers,
+            status: response.status,
+            body: response.body,
+            headers: response.headers,
         }
     }
 }
 
-/// How often a fault happens before it is over.
+/// The number of requests to which a fault applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
-    /// To one request.
+    /// One request.
     Once,
-    /// To so many.
+    /// This number of requests.
     N(u32),
-    /// To all until the faults are cleared.
+    /// All requests until the faults are cleared.
     Always,
 }
 
-/// A fault, whom it meets and how often.
+/// A fault with the requests to which it applies.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Only requests of this operation meet it.
+    /// Operation whose requests fail.
     pub operation: Operation,
-    /// What happens to them.
+    /// Kind of the failure.
     pub kind: FaultKind,
-    /// To how many of them.
+    /// Number of requests that fail.
     pub times: Times,
 }
 
 impl Fault {
-    /// A fault that meets one request.
+    /// Creates a fault for one request.
     pub fn once(operation: Operation, kind: impl Into<FaultKind>) -> Fault {
         Fault {
             operation,
@@ -82,7 +80,7 @@ impl Fault {
         }
     }
 
-    /// A fault that lasts until it is cleared.
+    /// Creates a fault for all requests until it is cleared.
     pub fn always(operation: Operation, kind: impl Into<FaultKind>) -> Fault {
         Fault {
             operation,
@@ -92,26 +90,26 @@ impl Fault {
     }
 }
 
-/// Faults in the order in which they were injected; the first that fits a request meets it.
+/// Faults in the order of injection; the first one of a request's operation applies to it.
 #[derive(Debug, Default)]
 pub(super) struct Faults(VecDeque<Fault>);
 
 impl Faults {
+    /// Appends a fault.
     pub(super) fn inject(&mut self, fault: Fault) {
         self.0.push_back(fault);
     }
 
+    /// Removes all faults.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The fault that meets the next request of `operation`.
-    pub(super) fn take(&mut self, operation: Operation) -> Option<FaultKind> {
+    /// Returns the fault for the next request of `operation` and counts it as applied.
+    pub(super) fn take_next(&mut self, operation: Operation) -> Option<FaultKind> {
         self.0.retain(|fault| fault.times != Times::N(0));
-        let position = self
-            .0
-            .iter()
-            .position(|fault| fault.operation == operation)?;
+        let mut faults = self.0.iter();
+        let position = faults.position(|fault| fault.operation == operation)?;
         let fault = self.0.get_mut(position)?;
         let kind = fault.kind.clone();
         match &mut fault.times {
@@ -133,12 +131,12 @@ mod tests {
             _ => 200,
         };
         (0..requests)
-            .map(|_| status(faults.take(operation)))
+            .map(|_| status(faults.take_next(operation)))
             .collect()
     }
 
     #[test]
-    fn faults_meet_their_operation_in_order_and_as_often_as_said() {
+    fn faults_apply_in_order_to_their_operation() {
         let mut faults = Faults::default();
         let kind = FaultKind::from(SimResponse::unavailable(500));
         faults.inject(Fault {
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lasting_fault_lasts_until_it_is_cleared() {
+    fn permanent_fault_applies_until_cleared() {
         let mut faults = Faults::default();
         faults.inject(Fault::always(
             Operation::Token,
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_for_no_request_meets_none() {
+    fn fault_for_zero_requests_never_applies() {
         let mut faults = Faults::default();
         let kind = FaultKind::Hang;
         faults.inject(Fault {
@@ -178,6 +176,6 @@ mod tests {
             kind,
             times: Times::N(0),
         });
-        assert!(faults.take(Operation::Token).is_none());
+        assert!(faults.take_next(Operation::Token).is_none());
     }
 }

@@ -1,34 +1,34 @@
-//! The rate limit of one group of operations, as RingCentral keeps it for a user and app.
+//! The rate limit of one group of operations, as RingCentral applies it to a user and app.
 //!
-//! Pure: the clock is an argument, in milliseconds. Knows neither requests nor headers.
+//! The time is an argument, in milliseconds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How requests of the past weigh on the next.
+/// Which earlier requests count against the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// All that came since the clock last passed a multiple of the window.
+    /// Requests since the last multiple of the window.
     Fixed,
-    /// All that came within the last window, wherever the clock stands.
+    /// Requests within one window before the current time.
     Sliding,
 }
 
-/// The rule of a group.
+/// The rate limit of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// So many requests in a window.
+    /// Maximum number of requests in a window.
     pub requests: u32,
-    /// How long the window is.
+    /// Length of the window.
     pub window: Duration,
-    /// How it moves.
+    /// Kind of the window.
     pub kind: Window,
-    /// How long requests are refused once there was one too many.
+    /// Time for which requests are refused after the limit was exceeded.
     pub penalty: Duration,
 }
 
 impl Limit {
-    /// So many requests in a sliding window of a minute, else a penalty of a minute.
+    /// Creates a limit with a sliding window and a penalty of one minute each.
     pub const fn per_minute(requests: u32) -> Limit {
         let minute = Duration::from_secs(60);
         Limit {
@@ -40,71 +40,74 @@ impl Limit {
     }
 }
 
-/// Another program that spends from the same bucket: it takes what is free and never too much.
+/// Another client of the same user and app: uses up remaining requests without causing a penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtherClient {
-    /// So many requests at a stroke.
+    /// Number of requests in a burst.
     pub requests: u32,
-    /// When the first stroke falls, counted from the start.
+    /// Time from the start to the first burst.
     pub first: Duration,
-    /// Time from one stroke to the next.
+    /// Time from one burst to the next.
     pub every: Duration,
 }
 
-/// What the limiter says to a request.
+/// Whether a request is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Go on; so many more may follow in this window.
+    /// Within the limit.
     Admitted {
-        /// Requests that the window still holds.
+        /// Number of requests left in the window.
         remaining: u32,
     },
-    /// One too many, or one inside the penalty, which begins anew.
+    /// Over the limit or during a penalty; the penalty starts again.
     Refused {
-        /// Whole seconds until the penalty ends.
+        /// Seconds until the penalty ends, rounded up.
         retry_after_seconds: u64,
     },
 }
 
-/// The bucket of one group.
+/// The requests and the penalty of one group.
 #[derive(Debug)]
 pub struct Limiter {
     limit: Limit,
     other: Option<OtherClient>,
     next_burst: i64,
-    /// When the requests that still weigh were made, oldest first.
+    /// Times of the requests that count against the limit, oldest first.
     requests: VecDeque<i64>,
     penalty_until: Option<i64>,
 }
 
 impl Limiter {
-    /// A full bucket at `start`.
+    /// Creates a limiter without earlier requests; `start` is the current time.
     pub fn new(limit: Limit, other: Option<OtherClient>, start: i64) -> Limiter {
-        let next_stroke = other.map_or(i64::MAX, |other| start + millis(other.first));
+        let next_burst = match other {
+            Some(other) => start + millis(other.first),
+            None => i64::MAX,
+        };
         Limiter {
             limit,
             other,
-            next_burst: next_stroke,
+            next_burst,
             requests: VecDeque::new(),
             penalty_until: None,
         }
     }
 
-    /// The rule it follows.
+    /// Returns the limit.
     pub fn limit(&self) -> Limit {
         self.limit
     }
 
-    /// Whether a request at `now` would come inside a penalty.
+    /// Returns whether `now` is during a penalty.
     pub fn in_penalty(&self, now: i64) -> bool {
         self.penalty_until.is_some_and(|until| now < until)
     }
 
-    /// Whether a request at `now` may pass; a refusal starts the penalty, or starts it again.
+    /// Counts a request at `now`, or starts the penalty again if it is over the limit.
     pub fn admit(&mut self, now: i64) -> Decision {
         self.apply_other_client(now);
-        let refused = self.in_penalty(now) || self.free(now) == 0;
-        if refused {
+        self.remove_expired(now);
+        if self.in_penalty(now) || self.remaining() == 0 {
             self.penalty_until = Some(now + millis(self.limit.penalty));
             return Decision::Refused {
                 retry_after_seconds: self.limit.penalty.as_millis().div_ceil(1000) as u64,
@@ -112,23 +115,28 @@ impl Limiter {
         }
         self.requests.push_back(now);
         Decision::Admitted {
-            remaining: self.free(now),
+            remaining: self.remaining(),
         }
     }
 
     fn apply_other_client(&mut self, now: i64) {
-        let Some(other) = self.other else { return };
+        let Some(other) = self.other else {
+            return;
+        };
         while self.next_burst <= now {
             let at = self.next_burst;
             self.next_burst += millis(other.every).max(1);
             if !self.in_penalty(at) {
-                let taken = other.requests.min(self.free(at));
-                self.requests.extend((0..taken).map(|_| at));
+                self.remove_expired(at);
+                for _ in 0..other.requests.min(self.remaining()) {
+                    self.requests.push_back(at);
+                }
             }
         }
     }
 
-    fn free(&mut self, now: i64) -> u32 {
+    /// Removes requests that no longer count against the limit, and a penalty that has ended.
+    fn remove_expired(&mut self, now: i64) {
         if self.penalty_until.is_some_and(|until| until <= now) {
             self.penalty_until = None;
             self.requests.clear();
@@ -141,6 +149,9 @@ impl Limiter {
         while self.requests.front().is_some_and(|at| *at < since) {
             self.requests.pop_front();
         }
+    }
+
+    fn remaining(&self) -> u32 {
         self.limit
             .requests
             .saturating_sub(self.requests.len() as u32)
@@ -175,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn remaining_counts_down_and_the_request_after_zero_is_refused() {
+    fn request_after_remaining_zero_is_refused() {
         let mut limiter = limiter(2, Window::Sliding);
         assert_eq!(limiter.admit(0), admitted(1));
         assert_eq!(limiter.admit(1), admitted(0));
@@ -183,19 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn a_request_inside_the_penalty_starts_it_again() {
+    fn request_during_a_penalty_restarts_it() {
         let mut limiter = limiter(1, Window::Sliding);
         limiter.admit(0);
         assert_eq!(limiter.admit(1_000), REFUSED);
         assert!(limiter.in_penalty(60_999));
         assert_eq!(limiter.admit(60_999), REFUSED);
-        assert!(limiter.in_penalty(61_000), "it began anew");
+        assert!(limiter.in_penalty(61_000), "the penalty started again");
         assert!(!limiter.in_penalty(120_999));
         assert_eq!(limiter.admit(120_999), admitted(0));
     }
 
     #[test]
-    fn a_sliding_window_forgets_request_by_request() {
+    fn sliding_window_frees_requests_one_by_one() {
         let mut limiter = limiter(2, Window::Sliding);
         limiter.admit(0);
         limiter.admit(30_000);
@@ -204,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_forgets_all_at_once() {
+    fn fixed_window_frees_all_requests_together() {
         let mut limiter = limiter(2, Window::Fixed);
         limiter.admit(58_000);
         limiter.admit(59_000);
@@ -214,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_penalty_shorter_than_the_window_the_bucket_is_full() {
+    fn penalty_shorter_than_the_window_resets_the_limit() {
         let short = Duration::from_millis(200);
         let limit = Limit {
             penalty: short,
@@ -232,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn another_tool_takes_what_is_free_and_never_starts_a_penalty() {
+    fn other_client_uses_remaining_requests_without_penalty() {
         let seconds = Duration::from_secs;
         let other = OtherClient {
             requests: 10,
@@ -247,7 +258,7 @@ mod tests {
         assert_eq!(
             limiter.admit(179_999),
             admitted(9),
-            "the stroke at 180 s is yet to come"
+            "the burst at 180 s is in the future"
         );
         assert_eq!(limiter.admit(180_000), REFUSED);
     }

@@ -1,7 +1,8 @@
-//! The answers that are lists: which records belong on the page that was asked for.
+//! Responses with lists: selects the records of the requested page.
 //!
-//! Pure. Comes after the gate: whoever gets here may see the account.
+//! The caller has checked the permissions.
 
+use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
 use crate::simulator::query::Query;
@@ -10,178 +11,186 @@ use crate::simulator::request::ApiRequest;
 use crate::simulator::response::SimResponse;
 use crate::simulator::scenario::{Envelope, Scenario};
 use crate::simulator::switchboard::Switchboard;
-use crate::simulator::wire::{self, Links, Place, View};
+use crate::simulator::wire::{self, Links, Page, RecordFormat};
 
-const USUAL_PER_PAGE: usize = 100;
+const DEFAULT_PER_PAGE: usize = 100;
 
-/// An answer, and what the journal wants to know of it.
+/// A response with the facts that the journal records about it.
 pub(super) struct ListResponse {
-    pub(super) reply: SimResponse,
+    pub(super) response: SimResponse,
     pub(super) records: Option<usize>,
     pub(super) listed_at_ms: Option<i64>,
 }
 
 impl From<SimResponse> for ListResponse {
-    fn from(reply: SimResponse) -> ListResponse {
+    fn from(response: SimResponse) -> ListResponse {
         ListResponse {
-            reply,
+            response,
             records: None,
             listed_at_ms: None,
         }
     }
 }
 
-/// A page of the active calls of the company or of one extension, as they are at `now`.
+/// Returns a page of the active calls of the company or of one extension at `now`.
 pub(super) fn active_calls(
-    ask: &ApiRequest,
+    request: &ApiRequest,
     scenario: &Scenario,
     switchboard: &Switchboard,
     extension: Option<u64>,
     now: i64,
 ) -> Result<ListResponse, SimResponse> {
-    let (obeys, links) = (scenario.honors_query, links(ask, switchboard));
-    let place = place(&ask.query, scenario)?;
+    let links = links(request, switchboard);
+    let mut page = requested_page(&request.query, scenario)?;
     let mut list = match extension {
         Some(id) => switchboard.listed_for(id, now),
         None => switchboard.listed_at(now),
     };
-    list.retain(|record| !obeys || passes(&ask.query, record));
-    let view = View {
-        detailed: obeys && ask.query.get("view") == Some("Detailed"),
+    if scenario.honors_query {
+        list.retain(|record| matches_filters(&request.query, record));
+    }
+    page.total = list.len();
+    let detailed = scenario.honors_query && request.query.get("view") == Some("Detailed");
+    let format = RecordFormat {
+        detailed,
         finished_field: scenario.finished_field,
     };
-    let place = Place {
-        total: list.len(),
-        ..place
+    let owner = match extension {
+        Some(id) => links.extension(id),
+        None => links.account(),
     };
-    let owner = extension.map_or_else(|| links.account(), |id| links.extension(id));
-    let address = address(format!("{owner}/active-calls"), &ask.query, place.per_page);
-    let records = cut(&list, &place)
-        .map(|record| wire::record(record, &links, view))
-        .collect();
-    let answer = paged(records, &place, address, scenario.envelope);
+    let mut records = Vec::new();
+    for record in page.select(&list) {
+        records.push(wire::record(record, &links, format));
+    }
+    let url = page_url(format!("{owner}/active-calls"), &request.query, &page);
+    let response = wrap(records, &page, url, scenario.envelope);
     Ok(ListResponse {
         listed_at_ms: Some(now),
-        ..answer
+        ..response
     })
 }
 
-/// A page of the account's extensions, with totals.
+/// Returns a page of the account's extensions, with totals.
 pub(super) fn extensions(
-    ask: &ApiRequest,
+    request: &ApiRequest,
     scenario: &Scenario,
     switchboard: &Switchboard,
 ) -> Result<ListResponse, SimResponse> {
-    let links = links(ask, switchboard);
-    let wanted = switchboard.extensions().iter().filter(|extension| {
+    let links = links(request, switchboard);
+    let query = &request.query;
+    let mut list = Vec::new();
+    for extension in switchboard.extensions() {
         let status = extension.status.unwrap_or("Enabled");
-        is_wanted(&ask.query, "type", extension.kind) && is_wanted(&ask.query, "status", status)
-    });
-    let list: Vec<_> = wanted.collect();
-    let place = place(&ask.query, scenario)?;
-    let place = Place {
-        total: list.len(),
-        tells_total: true,
-        ..place
-    };
-    let address = address(
-        format!("{}/extension", links.account()),
-        &ask.query,
-        place.per_page,
-    );
-    let records = cut(&list, &place)
-        .map(|extension| wire::extension(extension, &links))
-        .collect();
-    Ok(paged(records, &place, address, Envelope::Full))
+        if matches(query, "type", extension.kind) && matches(query, "status", status) {
+            list.push(extension);
+        }
+    }
+    let mut page = requested_page(query, scenario)?;
+    page.total = list.len();
+    page.with_totals = true;
+    let mut records = Vec::new();
+    for extension in page.select(&list) {
+        records.push(wire::extension(extension, &links));
+    }
+    let url = page_url(format!("{}/extension", links.account()), query, &page);
+    Ok(wrap(records, &page, url, Envelope::Full))
 }
 
-/// The whole list of an instant, for people and tests.
+/// Returns the whole list of the instant `at`, by default `now`, without a login.
 pub(super) fn listed(
-    ask: &ApiRequest,
+    request: &ApiRequest,
     scenario: &Scenario,
     switchboard: &Switchboard,
     now: i64,
 ) -> SimResponse {
-    let given = ask.query.get("at");
-    let Ok(at) = given.map_or(Ok(now), str::parse) else {
-        return SimResponse::bad_parameter("at", given.unwrap_or_default());
+    let at = match request.query.get("at") {
+        None => now,
+        Some(text) => match text.parse() {
+            Ok(at) => at,
+            Err(_) => return SimResponse::bad_parameter("at", text),
+        },
     };
-    let links = links(ask, switchboard);
-    let view = View {
+    let links = links(request, switchboard);
+    let format = RecordFormat {
         detailed: false,
         finished_field: scenario.finished_field,
     };
-    let list = switchboard.listed_at(at);
-    let records: Vec<Value> = list
-        .iter()
-        .map(|record| wire::record(record, &links, view))
-        .collect();
+    let mut records = Vec::new();
+    for record in switchboard.listed_at(at) {
+        records.push(wire::record(&record, &links, format));
+    }
     SimResponse::json(200, &records)
 }
 
-fn links(ask: &ApiRequest, switchboard: &Switchboard) -> Links {
+fn links(request: &ApiRequest, switchboard: &Switchboard) -> Links {
     Links {
-        host: ask.host.clone(),
+        host: request.host.clone(),
         account_id: switchboard.company().account_id,
     }
 }
 
-/// Which page was asked for, of a list yet to be counted.
-fn place(query: &Query, scenario: &Scenario) -> Result<Place, SimResponse> {
-    let most = scenario.max_per_page.max(1);
+/// Returns the page that the query selects; the caller sets its `total`.
+fn requested_page(query: &Query, scenario: &Scenario) -> Result<Page, SimResponse> {
+    let max = scenario.max_per_page.max(1);
     let per_page = match query.get("perPage") {
-        _ if !scenario.honors_query => USUAL_PER_PAGE,
-        Some("max") => most,
-        _ => at_least_one(query, "perPage", USUAL_PER_PAGE)?,
+        _ if !scenario.honors_query => DEFAULT_PER_PAGE,
+        Some("max") => max,
+        _ => positive(query, "perPage", DEFAULT_PER_PAGE)?,
     };
-    let page = at_least_one(query, "page", 1)?;
-    Ok(Place {
-        page,
-        per_page: per_page.min(most),
+    Ok(Page {
+        number: positive(query, "page", 1)?,
+        per_page: per_page.min(max),
         total: 0,
-        tells_total: false,
+        with_totals: false,
     })
 }
 
-fn at_least_one(query: &Query, name: &str, usual: usize) -> Result<usize, SimResponse> {
+fn positive(query: &Query, name: &str, default: usize) -> Result<usize, SimResponse> {
     let Some(text) = query.get(name) else {
-        return Ok(usual);
+        return Ok(default);
     };
-    let number = text.parse().ok().filter(|number| *number >= 1);
-    number.ok_or_else(|| SimResponse::bad_parameter(name, text))
+    match text.parse() {
+        Ok(number) if number >= 1 => Ok(number),
+        _ => Err(SimResponse::bad_parameter(name, text)),
+    }
 }
 
-fn passes(query: &Query, record: &Record) -> bool {
-    is_wanted(query, "direction", record.direction.name()) && is_wanted(query, "type", record.kind)
+fn matches_filters(query: &Query, record: &Record) -> bool {
+    matches(query, "direction", record.direction.name()) && matches(query, "type", record.kind)
 }
 
-/// Whether `value` is among the values of a repeatable parameter; without any, everything is.
-fn is_wanted(query: &Query, name: &str, value: &str) -> bool {
-    let mut wanted = query.all(name).peekable();
-    wanted.peek().is_none() || wanted.any(|wanted| wanted.eq_ignore_ascii_case(value))
+/// Returns whether `value` is among the values of a repeatable parameter, or there are none.
+fn matches(query: &Query, name: &str, value: &str) -> bool {
+    if query.get(name).is_none() {
+        return true;
+    }
+    let mut values = query.get_all(name);
+    values.any(|accepted| accepted.eq_ignore_ascii_case(value))
 }
 
-fn cut<'a, T>(list: &'a [T], place: &Place) -> impl Iterator<Item = &'a T> + use<'a, T> {
-    let start = (place.page - 1).saturating_mul(place.per_page);
-    list.iter().skip(start).take(place.per_page)
+/// Returns a function from page number to URL: the other parameters of the request come first.
+fn page_url(list: String, query: &Query, page: &Page) -> impl Fn(usize) -> String + use<> {
+    let others = query.without(&["page", "perPage", "access_token"]);
+    let per_page = page.per_page.to_string();
+    move |number| {
+        Serializer::for_suffix(format!("{list}?{others}"), list.len() + 1)
+            .append_pair("page", &number.to_string())
+            .append_pair("perPage", &per_page)
+            .finish()
+    }
 }
 
-/// Writes addresses of pages: what was asked is repeated, page and size are put last.
-fn address(list: String, query: &Query, per_page: usize) -> impl Fn(usize) -> String + use<> {
-    let others = query.written_without(&["page", "perPage", "access_token"]);
-    move |page| format!("{list}?{others}page={page}&perPage={per_page}")
-}
-
-fn paged(
+fn wrap(
     records: Vec<Value>,
-    place: &Place,
-    address: impl Fn(usize) -> String,
+    page: &Page,
+    url: impl Fn(usize) -> String,
     envelope: Envelope,
 ) -> ListResponse {
     let count = records.len();
     let body = match envelope {
-        Envelope::Minimal => json!({"uri": address(place.page), "records": records}),
-        Envelope::Full => wire::page(records, place, address),
+        Envelope::Minimal => json!({"uri": url(page.number), "records": records}),
+        Envelope::Full => wire::page(records, page, url),
     };
     ListResponse {
         records: Some(count),

@@ -1,21 +1,21 @@
-//! A RingCentral account of our own: a company that phones all day, behind RingCentral's API.
+//! A simulated RingCentral account: an HTTP server with the API and the calls of a company.
 //!
-//! The demo and the tests point the ordinary client at its address; nothing here knows the client
-//! and nothing is shared with it, so that no mistake can agree with itself.
+//! The demo and the tests use its URL in place of RingCentral's. It shares no code with the API
+//! client, so that one mistake cannot cancel out in tests.
 //!
 //! ```text
-//! dice -> company, curve -> calls, queue -> life -> switchboard -> record    which calls: pure
-//! query, reply, limiter, tokens, jwt, faults, journal -> desk               what an API needs: pure
-//! ask -> account -> login, lists -> wire                                    the right answer
-//! server -> api -> body                                                     HTTP and faults
+//! calls:     random -> company, load_profile -> calls, queue -> timeline -> switchboard -> record
+//! state:     limiter, tokens, jwt, faults, request_log -> state
+//! responses: query -> request -> account -> login, lists -> wire -> response
+//! HTTP:      server -> api -> delivery
 //! ```
 //!
-//! [`scenario`] holds the knobs. Time is always an argument, read once per request from the
-//! scenario's clock; [`switchboard`] is a function of it, so what was listed at any instant can
-//! still be asked afterwards: that is how tests know the truth.
+//! [`scenario`] has the settings. The time is an argument, read from the scenario's clock.
+//! [`switchboard`] is a function of seed and time, so tests can compare with the list of any
+//! earlier instant.
 //!
-//! Two paths are no part of RingCentral's API and ask for no login: `/simulator/journal`, the
-//! requests so far, and `/simulator/listed?at=UNIX_MS`, the full list of an instant.
+//! Two paths are not part of RingCentral's API and require no login: `/simulator/journal`, the
+//! latest requests, and `/simulator/listed?at=UNIX_MS`, the full list of an instant.
 
 use std::io;
 use std::net::SocketAddr;
@@ -60,7 +60,7 @@ pub use switchboard::Switchboard;
 
 use account::Account;
 
-/// A running simulated account; it stops when this is dropped.
+/// A running simulated account. Dropping it stops the server.
 pub struct Simulator {
     address: SocketAddr,
     account: Arc<Account>,
@@ -68,18 +68,18 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Serves a company of `scenario` and `seed` on `listener`: must be called inside a Tokio
-    /// runtime, of whichever flavour.
+    /// Starts a server on `listener` with the company of `scenario` and `seed`. Requires a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the listener does not know its own address.
+    /// Returns an error if the local address of the listener cannot be read.
     pub fn start(listener: TcpListener, scenario: Scenario, seed: u64) -> io::Result<Simulator> {
         let address = listener.local_addr()?;
-        let clock = scenario
-            .clock
-            .clone()
-            .unwrap_or_else(scenario::system_clock);
-        let account = Arc::new(Account::open(scenario, seed, clock));
+        let clock = match &scenario.clock {
+            Some(clock) => Arc::clone(clock),
+            None => scenario::system_clock(),
+        };
+        let account = Arc::new(Account::new(scenario, seed, clock));
         let server = tokio::spawn(server::run(listener, Arc::clone(&account)));
         Ok(Simulator {
             address,
@@ -88,91 +88,96 @@ impl Simulator {
         })
     }
 
-    /// Where the API is: what the client takes for RingCentral's server.
+    /// Returns the base URL of the API.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The app's id.
+    /// Returns the client id of the app.
     pub fn client_id(&self) -> String {
         self.account.client_id.clone()
     }
 
-    /// The app's secret.
+    /// Returns the client secret of the app.
     pub fn client_secret(&self) -> String {
         self.account.client_secret.clone()
     }
 
-    /// The JWT that the account accepts at present, of several the newest.
+    /// Returns the latest valid JWT.
     pub fn jwt(&self) -> String {
-        self.account.desk().jwts.last().cloned().unwrap_or_default()
+        self.account
+            .state()
+            .jwts
+            .last()
+            .cloned()
+            .unwrap_or_default()
     }
 
-    /// The account's id.
+    /// Returns the id of the account.
     pub fn account_id(&self) -> u64 {
         self.account.switchboard.company().account_id
     }
 
-    /// The extension whose JWT it is.
+    /// Returns the id of the extension to which the JWT belongs.
     pub fn owner_id(&self) -> u64 {
         self.account.switchboard.company().owner_id()
     }
 
-    /// The company's phone system: the truth about its calls and extensions.
+    /// Returns the phone system of the company, with its calls and extensions.
     pub fn switchboard(&self) -> &Switchboard {
         &self.account.switchboard
     }
 
-    /// What a full list holds at an instant.
+    /// Returns the full list at an instant.
     pub fn listed_at(&self, unix_ms: i64) -> Vec<Record> {
         self.account.switchboard.listed_at(unix_ms)
     }
 
-    /// The time by the account's clock, in unix milliseconds.
+    /// Returns the time of the account's clock in Unix milliseconds.
     pub fn now(&self) -> i64 {
         self.account.now()
     }
 
-    /// The requests to the API so far (the last 10,000), oldest first.
+    /// Returns the last 10,000 requests to the API, oldest first.
     pub fn journal(&self) -> Vec<JournalEntry> {
-        self.account.desk().journal.entries()
+        self.account.state().journal.entries()
     }
 
-    /// Puts a fault in front of the account, behind those that are there already.
+    /// Adds a fault after those that are injected already.
     pub fn inject(&self, fault: Fault) {
-        self.account.desk().faults.inject(fault);
+        self.account.state().faults.inject(fault);
     }
 
-    /// Takes all faults away. A request that hangs goes on hanging.
+    /// Removes all faults. Requests that already hang continue to hang.
     pub fn clear_faults(&self) {
-        self.account.desk().faults.clear();
+        self.account.state().faults.clear();
     }
 
-    /// Gives the user a new JWT and returns it; logins with any before fail from now on.
+    /// Issues a JWT and invalidates all previous ones.
     pub fn rotate_jwt(&self) -> String {
         self.account.rotate_jwt()
     }
 
-    /// Gives the user a further JWT and returns it; those before stay good.
+    /// Issues a JWT; previous ones stay valid.
     pub fn issue_jwt(&self) -> String {
         self.account.issue_jwt()
     }
 
-    /// Accepts this JWT and no other; its `exp`, if it has one, counts.
+    /// Replaces the valid JWTs by this one; it is accepted until its `exp`, if it has one.
     pub fn set_jwt(&self, jwt: impl Into<String>) {
-        self.account.desk().jwts = vec![jwt.into()];
+        self.account.state().jwts = vec![jwt.into()];
     }
 
-    /// Ends all sessions: every access token is unknown from now on.
+    /// Ends all sessions, which makes all access tokens unknown.
     pub fn evict_tokens(&self) {
-        self.account.desk().tokens.evict_all();
+        self.account.state().tokens.evict_all();
     }
 
-    /// Stops accepting, breaks all connections off, and returns when the port is free.
+    /// Stops the server, aborts all connections and waits until the port is free.
     pub async fn shutdown(mut self) {
         self.server.abort();
-        // The one error there can be is that it was aborted.
-        let _aborted = (&mut self.server).await;
+        // The task never ends on its own, so the only error is the cancellation.
+        let _cancelled = (&mut self.server).await;
     }
 }
 

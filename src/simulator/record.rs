@@ -1,8 +1,6 @@
-//! One record of the list of active calls as it stands at one instant.
-//!
-//! Plain values. Knows neither JSON nor what the record was before or will be.
+//! One record of the list of active calls at one instant.
 
-/// `Inbound` or `Outbound`.
+/// The direction of a call, seen from the extension of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[allow(missing_docs)]
 pub enum Direction {
@@ -11,7 +9,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// As the API writes it.
+    /// Returns the name that the API uses.
     pub fn name(self) -> &'static str {
         match self {
             Direction::Inbound => "Inbound",
@@ -20,7 +18,7 @@ impl Direction {
     }
 }
 
-/// One side of a record, all of it optional as in the API.
+/// One side of a call; every field is optional, as in the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Party {
@@ -34,38 +32,38 @@ pub struct Party {
 /// One record of the list at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The same from ringing to ended.
+    /// Identifier of the record, constant from ringing to the end.
     pub id: String,
-    /// Digits; joins the records of one call.
+    /// Identifier of the call, in digits, shared by all its records.
     pub session_id: String,
-    /// Joins them as well; some calls have none.
+    /// Identifier of the telephony session, shared by all records of the call; sometimes absent.
     pub telephony_session_id: Option<String>,
-    /// `startTime` in unix milliseconds.
+    /// Start of the call in Unix milliseconds.
     pub start_ms: i64,
-    /// How long it took; absent while live.
+    /// Duration of the call in milliseconds; absent while live.
     pub duration_ms: Option<i64>,
-    /// Whether the API gives `durationMs` besides the seconds.
+    /// Whether the API returns `durationMs` in addition to `duration`.
     pub shows_duration_ms: bool,
     /// `Voice` or `Fax`.
     pub kind: &'static str,
-    /// Of a live queue call `Outbound`, of the same call ended `Inbound`.
+    /// Direction of the call; a queue call is `Outbound` while live and `Inbound` when ended.
     pub direction: Direction,
-    /// RingCentral's word for how the call came about.
+    /// RingCentral's name for how the call was placed, such as `VoIP Call`.
     pub action: &'static str,
-    /// `In Progress` while live.
+    /// Result of the call, `In Progress` while live.
     pub result: &'static str,
-    /// Set to `Accepted` once somebody has answered a queue call, and at the end of answered calls.
+    /// `Accepted` from the answer of a queue call on, and at the end of any other answered call.
     pub reason: Option<&'static str>,
-    /// The calling side.
+    /// The caller.
     pub from: Party,
-    /// The called side.
+    /// The callee.
     pub to: Party,
-    /// Whose record it is; company-level calls have none.
+    /// Extension that owns the record; absent for company-level calls.
     pub extension_id: Option<u64>,
 }
 
 impl Record {
-    /// Whether the list shows the call as still going on.
+    /// Returns whether the list shows the call as in progress.
     pub fn is_live(&self) -> bool {
         self.duration_ms.is_none()
     }

@@ -1,6 +1,4 @@
-//! A request to the simulated API as a plain value, and which operation its path means.
-//!
-//! Reads the request off the wire once; everything after works on the value.
+//! A request to the simulated API as a plain value, and the route of its path.
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -10,9 +8,9 @@ use hyper::{Method, Request};
 use crate::simulator::query::Query;
 use crate::simulator::request_log::Operation;
 
-const LARGEST_FORM: usize = 64 * 1024;
+const MAX_FORM_BYTES: usize = 64 * 1024;
 
-/// What a path means.
+/// The meaning of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
     Token,
@@ -24,15 +22,15 @@ pub(super) enum Route<'a> {
     Extensions {
         account: &'a str,
     },
-    /// For people and tests: the journal.
+    /// `/simulator/journal`, not part of RingCentral's API.
     Journal,
-    /// For people and tests: the full list of an instant.
+    /// `/simulator/listed`, not part of RingCentral's API.
     Listed,
     Unknown,
 }
 
 impl Route<'_> {
-    fn of(path: &str) -> Route<'_> {
+    fn parse(path: &str) -> Route<'_> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match segments.as_slice() {
             ["restapi", "oauth", "token"] => Route::Token,
@@ -60,6 +58,7 @@ impl Route<'_> {
         }
     }
 
+    /// Returns the operation whose rate limit and faults apply.
     pub(super) fn operation(self) -> Option<Operation> {
         match self {
             Route::Token => Some(Operation::Token),
@@ -70,6 +69,7 @@ impl Route<'_> {
         }
     }
 
+    /// Returns the only method that the route accepts.
     pub(super) fn method(self) -> Method {
         match self {
             Route::Token | Route::Revoke => Method::POST,
@@ -78,7 +78,7 @@ impl Route<'_> {
     }
 }
 
-/// One request.
+/// A request whose body has been read.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
@@ -91,10 +91,10 @@ pub(super) struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Reads a request; `None` if its body breaks off or is larger than any form.
+    /// Reads a request; returns `None` if its body is truncated or larger than 64 KiB.
     pub(super) async fn read(request: Request<Incoming>) -> Option<ApiRequest> {
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, LARGEST_FORM)
+        let body = Limited::new(body, MAX_FORM_BYTES)
             .collect()
             .await
             .ok()?
@@ -103,19 +103,20 @@ impl ApiRequest {
         Some(ApiRequest {
             method: head.method,
             path: head.uri.path().to_owned(),
-            query: Query::parse(head.uri.query().unwrap_or_default()),
+            query: Query::parse(head.uri.query().unwrap_or_default().as_bytes()),
             host: header(&head.headers, HOST).unwrap_or_default(),
             authorization: header(&head.headers, AUTHORIZATION),
             accepts_gzip: encodings.contains("gzip"),
-            form: Query::parse(&String::from_utf8_lossy(&body)),
+            form: Query::parse(&body),
         })
     }
 
+    /// Returns the route of the path.
     pub(super) fn route(&self) -> Route<'_> {
-        Route::of(&self.path)
+        Route::parse(&self.path)
     }
 
-    /// Path and query, fit for the journal.
+    /// Returns path and query for the journal, with secrets redacted.
     pub(super) fn target(&self) -> String {
         let query = self.query.without_secrets();
         if query.is_empty() {
@@ -125,20 +126,20 @@ impl ApiRequest {
         }
     }
 
-    /// The credentials of an `Authorization` of this scheme.
+    /// Returns the credentials of the `Authorization` header if it has this scheme.
     pub(super) fn credentials(&self, scheme: &str) -> Option<&str> {
         let (given, credentials) = self.authorization.as_deref()?.split_once(' ')?;
-        given
-            .eq_ignore_ascii_case(scheme)
-            .then_some(credentials.trim())
+        if given.eq_ignore_ascii_case(scheme) {
+            Some(credentials.trim())
+        } else {
+            None
+        }
     }
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 #[cfg(test)]
@@ -146,8 +147,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_the_api_are_told_from_others() {
-        let calls = Route::of("/restapi/v1.0/account/~/extension/62/active-calls");
+    fn paths_are_parsed_into_routes() {
+        let calls = Route::parse("/restapi/v1.0/account/~/extension/62/active-calls");
         assert_eq!(
             calls,
             Route::ActiveCalls {
@@ -155,12 +156,12 @@ mod tests {
                 extension: Some("62")
             }
         );
-        let list = Route::of("/restapi/v1.0/account/7/extension");
+        let list = Route::parse("/restapi/v1.0/account/7/extension");
         assert_eq!(list, Route::Extensions { account: "7" });
         assert_eq!(
-            Route::of("/restapi/v1.0/account/~/call-log"),
+            Route::parse("/restapi/v1.0/account/~/call-log"),
             Route::Unknown
         );
-        assert_eq!(Route::of("/restapi/oauth/token").method(), Method::POST);
+        assert_eq!(Route::parse("/restapi/oauth/token").method(), Method::POST);
     }
 }

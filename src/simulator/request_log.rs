@@ -1,14 +1,12 @@
-//! What was asked of the API and what it answered: the evidence for tests and the curious.
-//!
-//! Pure. Holds the last ten thousand requests and no secret of any of them.
+//! The journal: the last 10,000 requests and the status of their responses, without secrets.
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
 
-const KEPT: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 
-/// What a request wants of the API.
+/// An operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -20,7 +18,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The same as in the journal's JSON.
+    /// Returns the name in the journal's JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,47 +30,47 @@ impl Operation {
     }
 }
 
-/// One request.
+/// One request and its response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JournalEntry {
-    /// Counts up from 1, over all requests.
+    /// Number of the request, counted from 1 over all operations.
     pub sequence: u64,
-    /// Unix milliseconds at which the request had come.
+    /// Unix milliseconds at which the request had been read.
     pub arrived_ms: i64,
-    /// Unix milliseconds at which it was answered; absent while it is not.
+    /// Unix milliseconds at which the response was ready; absent until then.
     pub answered_ms: Option<i64>,
-    /// Absent for paths that the API does not have.
+    /// Operation of the path; absent for unknown paths.
     pub operation: Option<Operation>,
-    /// Path and query, with secrets blackened.
+    /// Path and query, with secrets redacted.
     pub target: String,
-    /// Absent while unanswered, and when the connection was closed instead.
+    /// HTTP status; absent before the response and if the connection was closed instead.
     pub status: Option<u16>,
-    /// Whether it came inside a penalty of its group: what a good client never does.
+    /// Whether the request arrived during a penalty of its rate-limit group.
     pub in_penalty: bool,
-    /// How many records the answer had.
+    /// Number of records in the response.
     pub records: Option<usize>,
-    /// The instant whose list was answered.
+    /// Unix milliseconds of the instant whose list was returned.
     pub listed_at_ms: Option<i64>,
 }
 
-/// The last requests, oldest first.
+/// The latest requests, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     entries: VecDeque<JournalEntry>,
-    last: u64,
+    last_sequence: u64,
 }
 
 impl RequestLog {
-    /// Notes a request that has come; gives its sequence.
-    pub(super) fn open(
+    /// Appends a request without a response and returns its sequence.
+    pub(super) fn insert(
         &mut self,
         arrived_ms: i64,
         operation: Option<Operation>,
         target: String,
     ) -> u64 {
-        self.last += 1;
+        self.last_sequence += 1;
         self.entries.push_back(JournalEntry {
-            sequence: self.last,
+            sequence: self.last_sequence,
             arrived_ms,
             answered_ms: None,
             operation,
@@ -82,23 +80,24 @@ impl RequestLog {
             records: None,
             listed_at_ms: None,
         });
-        if self.entries.len() > KEPT {
+        if self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
         }
-        self.last
+        self.last_sequence
     }
 
-    /// Lets `note` complete what is known of a request, if it is still held.
-    pub(super) fn complete(&mut self, sequence: u64, note: impl FnOnce(&mut JournalEntry)) {
-        let first = self.entries.front().map_or(0, |entry| entry.sequence);
-        let position = sequence
-            .checked_sub(first)
-            .map(|position| position as usize);
-        if let Some(entry) = position.and_then(|position| self.entries.get_mut(position)) {
-            note(entry);
+    /// Applies `change` to the entry of a request, unless it has been removed already.
+    pub(super) fn update(&mut self, sequence: u64, change: impl FnOnce(&mut JournalEntry)) {
+        let oldest = self.last_sequence + 1 - self.entries.len() as u64;
+        let Some(position) = sequence.checked_sub(oldest) else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(position as usize) {
+            change(entry);
         }
     }
 
+    /// Returns a copy of all entries.
     pub(super) fn entries(&self) -> Vec<JournalEntry> {
         self.entries.iter().cloned().collect()
     }
@@ -109,15 +108,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_journal_keeps_the_last_ten_thousand_and_completes_by_sequence() {
+    fn journal_is_bounded_and_updates_entries_by_sequence() {
         let mut journal = RequestLog::default();
         for at in 0..10_005 {
-            journal.open(at, Some(Operation::Token), "/".to_owned());
+            journal.insert(at, Some(Operation::Token), "/".to_owned());
         }
-        journal.complete(3, |entry| entry.status = Some(200));
-        journal.complete(10_005, |entry| entry.status = Some(429));
+        journal.update(3, |entry| entry.status = Some(200));
+        journal.update(10_005, |entry| entry.status = Some(429));
         let entries = journal.entries();
-        assert_eq!(entries.len(), KEPT);
+        assert_eq!(entries.len(), MAX_ENTRIES);
         assert_eq!(entries.first().unwrap().sequence, 6);
         assert_eq!(entries.last().unwrap().status, Some(429));
         assert_eq!(

@@ -1,23 +1,21 @@
-//! An answer of the API as a plain value, and the error bodies that RingCentral documents.
-//!
-//! Pure. Knows status, headers and body; not when an error is deserved, and no sockets.
+//! A response of the API as a plain value, with the error bodies that RingCentral documents.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// Status, headers and body.
+/// A response before compression and faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Headers besides those that every answer carries.
+    /// Headers in addition to those of every response.
     pub headers: Vec<(String, String)>,
-    /// The body before any compression.
+    /// The uncompressed body.
     pub body: Bytes,
 }
 
 impl SimResponse {
-    /// A status with a JSON body.
+    /// Creates a response with a JSON body.
     pub fn json(status: u16, body: &impl serde::Serialize) -> SimResponse {
         let body = serde_json::to_vec(body).unwrap_or_default();
         SimResponse {
@@ -28,7 +26,7 @@ impl SimResponse {
         .with("Content-Type", "application/json;charset=utf-8")
     }
 
-    /// A status with the page of a gateway that knows no JSON.
+    /// Creates a response with an HTML page, as gateways return it.
     pub fn html(status: u16, title: &str) -> SimResponse {
         let body = format!(
             "<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
@@ -41,13 +39,13 @@ impl SimResponse {
         .with("Content-Type", "text/html")
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn with(mut self, name: &str, value: impl ToString) -> SimResponse {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// 400 of the token endpoint: the app may not use the JWT grant.
+    /// Creates a 400 of the token endpoint: the app is not allowed to use the JWT grant.
     pub fn grant_not_allowed() -> SimResponse {
         token_error(
             400,
@@ -57,12 +55,12 @@ impl SimResponse {
         )
     }
 
-    /// 400 of the token endpoint: a grant type that it does not know.
+    /// Creates a 400 of the token endpoint: unknown grant type.
     pub fn unsupported_grant() -> SimResponse {
         token_error(400, "invalid_request", "OAU-250", "Unsupported grant type")
     }
 
-    /// 400 of the token endpoint, 401 without any credentials: no such client.
+    /// Creates a 400 of the token endpoint (401 without credentials): unknown client or secret.
     pub fn invalid_client(status: u16) -> SimResponse {
         token_error(
             status,
@@ -72,17 +70,17 @@ impl SimResponse {
         )
     }
 
-    /// 400 of the token endpoint: the JWT is not the user's, or its time is over.
+    /// Creates a 400 of the token endpoint: unknown or expired JWT.
     pub fn invalid_grant(message: &str) -> SimResponse {
         token_error(400, "invalid_grant", "OAU-140", message)
     }
 
-    /// 401: revoked, evicted or never issued.
+    /// Creates a 401: access token revoked, evicted or never issued.
     pub fn token_not_found() -> SimResponse {
         api_error(401, "TokenInvalid", "OAU-213", "Token not found", json!({}))
     }
 
-    /// 401: its time is over.
+    /// Creates a 401: access token expired.
     pub fn token_expired() -> SimResponse {
         api_error(
             401,
@@ -93,7 +91,7 @@ impl SimResponse {
         )
     }
 
-    /// 401: no `Authorization` that can be read.
+    /// Creates a 401: no `Authorization` header of the scheme `Bearer`.
     pub fn no_token() -> SimResponse {
         let message = "Authorization header is not specified";
         api_error(
@@ -105,7 +103,7 @@ impl SimResponse {
         )
     }
 
-    /// 403: the app lacks a scope.
+    /// Creates a 403: the app lacks a scope.
     pub fn app_lacks(permission: &str) -> SimResponse {
         let message = format!(
             "In order to call this API endpoint, application needs to have [{permission}] permission"
@@ -114,40 +112,40 @@ impl SimResponse {
         api_error(403, "InsufficientPermissions", "CMN-401", &message, extra)
     }
 
-    /// 403: the user lacks a permission, for most an admin's.
+    /// Creates a 403: the user lacks a permission.
     pub fn user_lacks(permission: &str) -> SimResponse {
         let message = format!("[{permission}] permission required");
         let extra = json!({"permissionName": permission});
         api_error(403, "InsufficientPermissions", "CMN-408", &message, extra)
     }
 
-    /// 404: no such account or extension.
+    /// Creates a 404: unknown account or extension.
     pub fn not_found(parameter: &str, value: &str) -> SimResponse {
         let message = format!("Resource for parameter [{parameter}] is not found");
         let extra = json!({"parameterName": parameter, "parameterValue": value});
         api_error(404, "CMN-102", "CMN-102", &message, extra)
     }
 
-    /// 400: a parameter out of range.
+    /// Creates a 400: invalid value of a parameter.
     pub fn bad_parameter(parameter: &str, value: &str) -> SimResponse {
         let message = format!("Parameter [{parameter}] value is invalid");
         let extra = json!({"parameterName": parameter, "parameterValue": value});
         api_error(400, "InvalidParameter", "CMN-101", &message, extra)
     }
 
-    /// 404: a path that the API does not have.
+    /// Creates a 404: unknown path.
     pub fn bad_uri() -> SimResponse {
         api_error(404, "CMN-120", "CMN-120", "Invalid URI", json!({}))
     }
 
-    /// 405: a path of the API, asked in another way.
+    /// Creates a 405: known path with another method.
     pub fn bad_method() -> SimResponse {
         api_error(405, "CMN-121", "CMN-121", "Method not allowed", json!({}))
     }
 
-    /// 429, with `Retry-After` if given.
+    /// Creates a 429, with `Retry-After` if given.
     pub fn too_many_requests(retry_after_seconds: Option<u64>) -> SimResponse {
-        let reply = api_error(
+        let response = api_error(
             429,
             "CMN-301",
             "CMN-301",
@@ -155,12 +153,12 @@ impl SimResponse {
             json!({}),
         );
         match retry_after_seconds {
-            Some(seconds) => reply.with("Retry-After", seconds),
-            None => reply,
+            Some(seconds) => response.with("Retry-After", seconds),
+            None => response,
         }
     }
 
-    /// 503 (or 500): out of order for now.
+    /// Creates a 503 or 500: service unavailable.
     pub fn unavailable(status: u16) -> SimResponse {
         api_error(
             status,
@@ -171,7 +169,7 @@ impl SimResponse {
         )
     }
 
-    /// The same with the headers of a rate-limit group, whose name is written in lower case.
+    /// Adds the headers of a rate-limit group, whose name is in lower case.
     pub fn with_rate_limit(
         self,
         group: &str,
@@ -195,32 +193,32 @@ fn token_error(status: u16, error: &str, code: &str, message: &str) -> SimRespon
     SimResponse::json(status, &body)
 }
 
-/// `extra` appears both in the error and beside it, as RingCentral repeats itself.
-fn api_error(status: u16, word: &str, code: &str, message: &str, extra: Value) -> SimResponse {
-    let body = |code: &str| {
-        let mut body = json!({"errorCode": code, "message": message});
-        if let (Some(body), Some(extra)) = (body.as_object_mut(), extra.as_object()) {
-            body.extend(extra.clone());
+/// Creates an error response; `extra` is both in `errors` and at the top level, as at RingCentral.
+fn api_error(status: u16, name: &str, code: &str, message: &str, extra: Value) -> SimResponse {
+    let fields = |code: &str| {
+        let mut fields = json!({"errorCode": code, "message": message});
+        if let (Some(fields), Some(extra)) = (fields.as_object_mut(), extra.as_object()) {
+            fields.extend(extra.clone());
         }
-        body
+        fields
     };
-    let mut whole = body(word);
-    if let Some(whole) = whole.as_object_mut() {
-        whole.insert("errors".to_owned(), Value::from(vec![body(code)]));
+    let mut body = fields(name);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("errors".to_owned(), Value::from(vec![fields(code)]));
     }
-    SimResponse::json(status, &whole)
+    SimResponse::json(status, &body)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn body(reply: &SimResponse) -> Value {
-        serde_json::from_slice(&reply.body).unwrap()
+    fn body(response: &SimResponse) -> Value {
+        serde_json::from_slice(&response.body).unwrap()
     }
 
     #[test]
-    fn the_missing_permission_of_an_app_reads_as_published() {
+    fn missing_app_permission_equals_the_published_error() {
         let message = "In order to call this API endpoint, application needs to have [ReadCallLog] permission";
         let expected = json!({
             "errorCode": "InsufficientPermissions",
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_missing_permission_of_a_user_reads_as_published() {
+    fn missing_user_permission_equals_the_published_error() {
         let message = "[ReadCompanyCallLog] permission required";
         let expected = json!({
             "errorCode": "InsufficientPermissions",
@@ -251,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_grant_and_an_outage_read_as_published() {
+    fn refused_grant_and_outage_equal_published_errors() {
         let message = "Unauthorized for this grant type";
         let refused = json!({
             "error": "unauthorized_client",

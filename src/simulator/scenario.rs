@@ -1,6 +1,4 @@
-//! The knobs of the simulated account, and the named settings of them.
-//!
-//! Plain values. Knows what can be set, not what it does to an answer.
+//! The settings of the simulated account, and the named scenarios.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,28 +9,28 @@ use jiff::Timestamp;
 
 use crate::simulator::limiter::{Limit, OtherClient};
 
-/// A clock: unix time in milliseconds.
+/// A clock that returns Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// The system's clock: the only one that the simulator reads.
+/// Returns the system clock.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the simulator's door: it uses nothing of the exporter's"
+    reason = "the simulator shares no code with the exporter"
 )]
 pub(super) fn system_clock() -> Clock {
     Arc::new(|| Timestamp::now().as_millisecond())
 }
 
-/// How a list is wrapped.
+/// The fields around the records of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// With `paging` and `navigation`.
+    /// `uri`, `records`, `paging` and `navigation`.
     Full,
-    /// `uri` and `records` alone, as some replies of old.
+    /// Only `uri` and `records`, as in some older responses.
     Minimal,
 }
 
-/// The limits of the four groups; none of the operations here is light.
+/// The rate limits of the four groups; no simulated operation is in `light`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Limits {
@@ -53,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// The API is well for `up`, then out of order for `down`, and so on from the start.
+/// Periodic downtime: available for `up`, then unavailable for `down`, repeated from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Outage {
@@ -62,61 +60,63 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// Whether the API is down so many milliseconds after the start.
+    /// Returns whether the API is unavailable at this time, in milliseconds since the start.
     pub fn is_down(&self, since_start_ms: i64) -> bool {
         let cycle = (self.up + self.down).as_millis().max(1) as i64;
         since_start_ms.rem_euclid(cycle) >= self.up.as_millis() as i64
     }
 }
 
-/// Everything about the simulated account that can be set.
+/// The settings of the simulated account.
 #[derive(Clone)]
 pub struct Scenario {
-    /// The name under which it is shown.
+    /// Name of the scenario.
     pub name: &'static str,
-    /// How many extensions the company has.
+    /// Number of extensions, at least 12; default 200.
     pub extensions: usize,
-    /// Calls a minute at the busiest hour.
+    /// Calls per minute at the busiest hour; default 10.
     pub calls_per_minute: f64,
-    /// The company's time of day at the start, on a Tuesday; `None` takes UTC as it is.
+    /// Time of day at the start, on a Tuesday, default 10:20; with `None` the local time is UTC.
     pub local_time_at_start: Option<Duration>,
-    /// Traffic this many times the usual, in storms that begin soon after the start.
+    /// Factor of the rate of calls during surges, the first within a minute of the start; default
+    /// none.
     pub surge_factor: Option<f64>,
-    /// The API is out of order at times.
+    /// Periodic downtime of the API; default none.
     pub outage: Option<Outage>,
-    /// Somebody else spends from the heavy bucket.
-    pub other_tool: Option<OtherClient>,
-    /// Whether records have the new field `finished`.
+    /// Another client that uses the `heavy` rate limit; default none.
+    pub other_client: Option<OtherClient>,
+    /// Whether records have the new field `finished`; default false.
     pub finished_field: bool,
-    /// `perPage` is clamped to this.
+    /// Maximum of `perPage`; default 1,000.
     pub max_per_page: usize,
-    /// Whether `perPage` and the filters are obeyed at all; the guide says that they are not.
+    /// Whether `perPage`, `view` and the filters have an effect, default true; RingCentral's guide
+    /// says that they have none.
     pub honors_query: bool,
-    /// How lists are wrapped.
+    /// Envelope of lists of calls; default full.
     pub envelope: Envelope,
-    /// The rate limits.
+    /// Rate limits; default those of RingCentral.
     pub limits: Limits,
-    /// Whether answers carry `X-Rate-Limit-*`.
+    /// Whether responses have `X-Rate-Limit-*` headers; default true.
     pub rate_limit_headers: bool,
-    /// Every answer of the API takes this long.
+    /// Delay of every response of the API; default 0.
     pub latency: Duration,
-    /// How long an access token is good for.
-    pub token_life: Duration,
-    /// What `expires_in` says of that, if not the truth.
+    /// Lifetime of an access token; default 1 hour.
+    pub token_lifetime: Duration,
+    /// Value of `expires_in`; default the real lifetime.
     pub advertised_token_lifetime: Option<Duration>,
-    /// Sessions of a user and app at a time; one more puts the oldest to death.
+    /// Maximum number of sessions; one more evicts the oldest. Default 5.
     pub max_sessions: usize,
-    /// Whether the app may use the JWT grant.
+    /// Whether the app is allowed to use the JWT grant; default true.
     pub jwt_allowed: bool,
-    /// How long the JWT is good for after the start; `None` leaves `exp` out.
-    pub jwt_life: Option<Duration>,
-    /// Whether the user may see the calls of the whole company.
+    /// Lifetime of a JWT, default 30 days; with `None` it has no `exp`.
+    pub jwt_lifetime: Option<Duration>,
+    /// Whether the user can list the calls of the whole company; default true.
     pub admin: bool,
-    /// Whether the app has the scope `ReadCallLog`.
+    /// Whether the app has the scope `ReadCallLog`; default true.
     pub read_call_log: bool,
-    /// Whether the app has the scope `ReadAccounts`.
+    /// Whether the app has the scope `ReadAccounts`; default true.
     pub read_accounts: bool,
-    /// The time to believe in; the system's if `None`.
+    /// Clock of the account; default the system clock.
     pub clock: Option<Clock>,
 }
 
@@ -129,7 +129,7 @@ impl Default for Scenario {
             local_time_at_start: Some(Duration::from_secs((10 * 60 + 20) * 60)),
             surge_factor: None,
             outage: None,
-            other_tool: None,
+            other_client: None,
             finished_field: false,
             max_per_page: 1000,
             honors_query: true,
@@ -137,11 +137,11 @@ impl Default for Scenario {
             limits: Limits::default(),
             rate_limit_headers: true,
             latency: Duration::ZERO,
-            token_life: Duration::from_secs(3600),
+            token_lifetime: Duration::from_secs(3600),
             advertised_token_lifetime: None,
             max_sessions: 5,
             jwt_allowed: true,
-            jwt_life: Some(Duration::from_secs(30 * 24 * 3600)),
+            jwt_lifetime: Some(Duration::from_secs(30 * 24 * 3600)),
             admin: true,
             read_call_log: true,
             read_accounts: true,
@@ -154,12 +154,12 @@ impl Scenario {
     /// The names that [`FromStr`] accepts.
     pub const NAMES: [&str; 5] = ["normal", "surge", "outage", "throttled", "huge"];
 
-    /// A working day of a company of 200.
+    /// Returns a working day of a company of 200 extensions.
     pub fn normal() -> Scenario {
         Scenario::default()
     }
 
-    /// Storms of calls, the first within a minute of the start.
+    /// Returns a scenario with surges of calls, the first within a minute of the start.
     pub fn surge() -> Scenario {
         Scenario {
             name: "surge",
@@ -168,7 +168,7 @@ impl Scenario {
         }
     }
 
-    /// A minute in order, a minute and a half out of order, and so on.
+    /// Returns a scenario whose API is repeatedly available for 60 s, then unavailable for 90 s.
     pub fn outage() -> Scenario {
         let outage = Outage {
             up: Duration::from_secs(60),
@@ -181,7 +181,7 @@ impl Scenario {
         }
     }
 
-    /// Another tool empties the heavy bucket every few minutes.
+    /// Returns a scenario in which another client uses up the `heavy` rate limit every 150 s.
     pub fn throttled() -> Scenario {
         let other = OtherClient {
             requests: 10,
@@ -190,12 +190,13 @@ impl Scenario {
         };
         Scenario {
             name: "throttled",
-            other_tool: Some(other),
+            other_client: Some(other),
             ..Scenario::default()
         }
     }
 
-    /// 10,000 extensions and nearly 5,000 listed records: five full-size pages at the busiest hour, seldom six.
+    /// Returns a company of 10,000 extensions and nearly 5,000 listed records: five pages at the
+    /// busiest hour, rarely six.
     pub fn huge() -> Scenario {
         Scenario {
             name: "huge",
@@ -206,7 +207,7 @@ impl Scenario {
     }
 }
 
-/// By name: a clock cannot be shown, and the name says most of the rest.
+/// Shows only the name, because a clock does not implement `Debug`.
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scenario")
@@ -221,9 +222,9 @@ impl fmt::Display for Scenario {
     }
 }
 
-/// A name that no scenario has.
+/// The error of an unknown scenario name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown scenario {name:?}: accepted are {}", Scenario::NAMES.join(", "))]
+#[error("unknown scenario {name:?}: expected one of {}", Scenario::NAMES.join(", "))]
 pub struct UnknownScenario {
     name: String,
 }
@@ -250,23 +251,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_read_back_as_it_is_shown() {
+    fn scenario_names_round_trip() {
         for name in Scenario::NAMES {
             assert_eq!(name.parse::<Scenario>().unwrap().to_string(), name);
         }
     }
 
     #[test]
-    fn an_unknown_name_is_told_what_is_accepted() {
+    fn unknown_name_error_lists_the_accepted_names() {
         let error = "hugh".parse::<Scenario>().err().unwrap().to_string();
         assert_eq!(
             error,
-            "unknown scenario \"hugh\": accepted are normal, surge, outage, throttled, huge"
+            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge"
         );
     }
 
     #[test]
-    fn an_outage_begins_after_the_good_time_and_repeats() {
+    fn outage_begins_after_the_uptime_and_repeats() {
         let outage = Scenario::outage().outage.unwrap();
         let down: Vec<bool> = [0, 59, 60, 149, 150, 209, 210]
             .iter()

@@ -1,6 +1,4 @@
-//! What changes about the account while it runs: sessions, buckets, faults, journal, JWT.
-//!
-//! Plain state under one lock, which the account holds. Decides nothing.
+//! The mutable state of the simulated account: sessions, rate limits, faults, journal and JWTs.
 
 use crate::simulator::faults::Faults;
 use crate::simulator::limiter::Limiter;
@@ -8,9 +6,9 @@ use crate::simulator::request_log::{Operation, RequestLog};
 use crate::simulator::scenario::Scenario;
 use crate::simulator::tokens::Tokens;
 
-/// Everything about the account that changes.
+/// The part of the account that changes with requests; `Account` holds it behind a mutex.
 pub(super) struct ServerState {
-    /// Those that are good, the newest last.
+    /// The valid JWTs, the newest last.
     pub(super) jwts: Vec<String>,
     pub(super) jwts_issued: u64,
     pub(super) tokens: Tokens,
@@ -22,6 +20,7 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
+    /// Creates the state at `now`, with full rate limits and no JWT.
     pub(super) fn new(scenario: &Scenario, seed: u64, now: i64) -> ServerState {
         ServerState {
             jwts: Vec::new(),
@@ -31,11 +30,11 @@ impl ServerState {
             journal: RequestLog::default(),
             auth: Limiter::new(scenario.limits.auth, None, now),
             medium: Limiter::new(scenario.limits.medium, None, now),
-            heavy: Limiter::new(scenario.limits.heavy, scenario.other_tool, now),
+            heavy: Limiter::new(scenario.limits.heavy, scenario.other_client, now),
         }
     }
 
-    /// The bucket of an operation, and its name in headers.
+    /// Returns the rate-limit group of an operation: its name in headers, and its limiter.
     pub(super) fn group(&mut self, operation: Operation) -> (&'static str, &mut Limiter) {
         match operation {
             Operation::Token | Operation::Revoke => ("auth", &mut self.auth),

@@ -1,7 +1,4 @@
-//! The life of a record, from ringing to oblivion.
-//!
-//! Pure. A [`Life`] holds everything that will ever be true of a record; [`Life::at`] says what
-//! the list shows of it at an instant. Knows no reason why calls come about.
+//! The states of a record over time, from its first listing to its removal.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -9,10 +6,10 @@ use crate::simulator::company::Company;
 use crate::simulator::random::hash_seed;
 use crate::simulator::record::{Direction, Party, Record};
 
-/// For how long the list still shows a call that has ended.
+/// Time for which the list shows a call after its end.
 pub(super) const RETENTION_MS: i64 = 120_000;
 
-const PLACES: [&str; 5] = [
+const LOCATIONS: [&str; 5] = [
     "San Mateo, CA",
     "Boise, ID",
     "Palo Alto, CA",
@@ -20,14 +17,14 @@ const PLACES: [&str; 5] = [
     ", CO",
 ];
 
-/// One end of a call.
+/// The caller or the callee.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Side {
-    /// Somebody outside; the number stands for all there is to know of them.
+    /// An external party, whose phone number and name are derived from this number.
     Outside(u32),
-    /// A position in the company's extensions.
+    /// An extension, as a position in [`Company::extensions`].
     Inside(usize),
-    /// The same, told by the extension's number alone.
+    /// An extension of which the record has only the number.
     NumberOnly(usize),
     /// The company's main number.
     MainNumber,
@@ -36,10 +33,10 @@ pub(super) enum Side {
 impl Side {
     fn party(self, company: &Company) -> Party {
         match self {
-            Side::Outside(who) => outsider(who),
-            Side::Inside(position) => insider(company, position),
+            Side::Outside(number) => external_party(number),
+            Side::Inside(position) => extension_party(company, position),
             Side::NumberOnly(position) => Party {
-                extension_number: insider(company, position).extension_number,
+                extension_number: extension_party(company, position).extension_number,
                 ..Party::default()
             },
             Side::MainNumber => Party {
@@ -51,16 +48,18 @@ impl Side {
     }
 }
 
-fn outsider(who: u32) -> Party {
+fn external_party(number: u32) -> Party {
     Party {
-        phone_number: Some(format!("+1650555{:04}", 200 + who % 9_800)),
-        name: who.is_multiple_of(3).then(|| "WIRELESS CALLER".to_owned()),
-        location: PLACES.iter().cycle().nth((who % 5) as usize).copied(),
+        phone_number: Some(format!("+1650555{:04}", 200 + number % 9_800)),
+        name: number
+            .is_multiple_of(3)
+            .then(|| "WIRELESS CALLER".to_owned()),
+        location: LOCATIONS.get((number % 5) as usize).copied(),
         ..Party::default()
     }
 }
 
-fn insider(company: &Company, position: usize) -> Party {
+fn extension_party(company: &Company, position: usize) -> Party {
     let Some(extension) = company.extensions.get(position) else {
         return Party::default();
     };
@@ -72,7 +71,7 @@ fn insider(company: &Company, position: usize) -> Party {
     }
 }
 
-/// What a record looks like in one phase of its life.
+/// Direction, action and parties of a record, either live or ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordView {
     pub(super) direction: Direction,
@@ -82,6 +81,7 @@ pub(super) struct RecordView {
 }
 
 impl RecordView {
+    /// Creates the view of an inbound call.
     pub(super) fn inbound(from: Side, to: Side) -> RecordView {
         RecordView {
             direction: Direction::Inbound,
@@ -91,6 +91,7 @@ impl RecordView {
         }
     }
 
+    /// Creates the view of an outbound call.
     pub(super) fn outbound(action: &'static str, from: Side, to: Side) -> RecordView {
         RecordView {
             direction: Direction::Outbound,
@@ -101,7 +102,7 @@ impl RecordView {
     }
 }
 
-/// When a call began, was answered and ended.
+/// Start, answer and end of a call, in Unix milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub(super) start: i64,
@@ -109,14 +110,14 @@ pub(super) struct Span {
     pub(super) end: i64,
 }
 
-/// What joins the records of one call.
+/// The identifiers that the records of one call share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session {
     pub(super) number: u64,
     pub(super) has_telephony_id: bool,
 }
 
-/// Everything that will ever be true of one record.
+/// All states of one record; [`CallTimeline::at`] selects one.
 #[derive(Clone, Debug)]
 pub(super) struct CallTimeline {
     pub(super) id: u64,
@@ -127,33 +128,33 @@ pub(super) struct CallTimeline {
     pub(super) ended: RecordView,
     pub(super) result: &'static str,
     pub(super) span: Span,
-    /// When the list first shows the record: later than it began.
-    pub(super) appears: i64,
-    /// When the list first shows that it has ended: later than it did.
-    pub(super) end_shows: i64,
+    /// Unix milliseconds at which the list first shows the record, after its start.
+    pub(super) visible_from: i64,
+    /// Unix milliseconds from which the list can show the end, after the end.
+    pub(super) end_visible_from: i64,
     pub(super) shows_duration_ms: bool,
 }
 
 impl CallTimeline {
-    /// The instant at which the list first tells of the end.
+    /// Returns the instant at which the list first shows the end.
     pub(super) fn end_first_visible(&self) -> i64 {
-        self.end_shows.max(self.appears)
+        self.end_visible_from.max(self.visible_from)
     }
 
-    /// The first instant at which the list has forgotten the record.
+    /// Returns the first instant at which the list no longer shows the record.
     pub(super) fn removed_at(&self) -> i64 {
         self.span.end + RETENTION_MS
     }
 
-    /// Whether the list shows the record at `at`, live or ended.
+    /// Returns whether the list shows the record at `at`, live or ended.
     pub(super) fn is_listed(&self, at: i64) -> bool {
-        self.appears <= at && at < self.removed_at()
+        self.visible_from <= at && at < self.removed_at()
     }
 
-    /// What the list shows of the record at `at`, given that it shows it.
+    /// Returns the record as listed at `at`; the caller checks `is_listed`.
     pub(super) fn at(&self, at: i64, company: &Company) -> Record {
-        let has_ended = self.end_shows <= at;
-        let face = if has_ended { self.ended } else { self.live };
+        let has_ended = self.end_visible_from <= at;
+        let view = if has_ended { self.ended } else { self.live };
         Record {
             id: self.id_text(),
             session_id: self.session.number.to_string(),
@@ -162,34 +163,37 @@ impl CallTimeline {
             duration_ms: has_ended.then_some(self.span.end - self.span.start),
             shows_duration_ms: self.shows_duration_ms,
             kind: self.kind,
-            direction: face.direction,
-            action: face.action,
+            direction: view.direction,
+            action: view.action,
             result: if has_ended {
                 self.result
             } else {
                 "In Progress"
             },
             reason: self.reason(at),
-            from: face.from.party(company),
-            to: face.to.party(company),
+            from: view.from.party(company),
+            to: view.to.party(company),
             extension_id: self.owner_id(company),
         }
     }
 
+    /// Returns the extension that owns the record.
     pub(super) fn owner_id(&self, company: &Company) -> Option<u64> {
-        self.owner
-            .and_then(|owner| company.extensions.get(owner))
-            .map(|owner| owner.id)
+        let extension = company.extensions.get(self.owner?)?;
+        Some(extension.id)
     }
 
-    /// A live direct call does not tell that it was answered; a live queue call does.
+    /// Returns `Accepted` for an answered call; only queue calls show it while live.
     fn reason(&self, at: i64) -> Option<&'static str> {
         let is_queue_call = self.live.direction != self.ended.direction;
-        let tells = is_queue_call || self.end_shows <= at;
-        self.span
-            .answered
-            .filter(|answered| tells && *answered <= at)
-            .map(|_| "Accepted")
+        if !is_queue_call && at < self.end_visible_from {
+            return None;
+        }
+        if self.span.answered? <= at {
+            Some("Accepted")
+        } else {
+            None
+        }
     }
 
     fn id_text(&self) -> String {
@@ -197,10 +201,11 @@ impl CallTimeline {
     }
 
     fn telephony_session_id(&self) -> Option<String> {
+        if !self.session.has_telephony_id {
+            return None;
+        }
         let number = self.session.number;
-        let halves = (hash_seed(number, 1), hash_seed(number, 2));
-        self.session
-            .has_telephony_id
-            .then(|| format!("s-{:016x}{:016x}", halves.0, halves.1))
+        let (high, low) = (hash_seed(number, 1), hash_seed(number, 2));
+        Some(format!("s-{high:016x}{low:016x}"))
     }
 }

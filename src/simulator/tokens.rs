@@ -1,6 +1,4 @@
-//! The sessions of the account's user: which access tokens are good, and why others are not.
-//!
-//! Pure: the clock is an argument. Knows no passwords and no grants.
+//! The sessions of the simulated user: which access tokens are valid, and why others are not.
 
 use std::collections::VecDeque;
 
@@ -11,7 +9,7 @@ use crate::simulator::random::hash_seed;
 pub(super) enum TokenError {
     /// Never issued, revoked, or evicted by a newer session.
     Unknown,
-    /// Its time is over.
+    /// Past its expiry.
     Expired,
 }
 
@@ -23,22 +21,23 @@ struct Session {
 /// All sessions, oldest first.
 pub(super) struct Tokens {
     sessions: VecDeque<Session>,
-    most: usize,
+    max: usize,
     issued: u64,
     seed: u64,
 }
 
 impl Tokens {
-    pub(super) fn new(most: usize, seed: u64) -> Tokens {
+    /// Creates a store of up to `max` sessions.
+    pub(super) fn new(max: usize, seed: u64) -> Tokens {
         Tokens {
             sessions: VecDeque::new(),
-            most,
+            max,
             issued: 0,
             seed,
         }
     }
 
-    /// Opens a session; one too many puts the oldest to death.
+    /// Opens a session and returns its token; evicts the oldest session if there are too many.
     pub(super) fn issue(&mut self, expires_ms: i64) -> String {
         self.issued += 1;
         let secret = hash_seed(hash_seed(self.seed, 0x70CE), self.issued);
@@ -47,12 +46,13 @@ impl Tokens {
             token: token.clone(),
             expires_ms,
         });
-        while self.sessions.len() > self.most {
+        while self.sessions.len() > self.max {
             self.sessions.pop_front();
         }
         token
     }
 
+    /// Checks that `token` is valid at `now`.
     pub(super) fn check(&self, token: &str, now: i64) -> Result<(), TokenError> {
         let session = self.sessions.iter().find(|session| session.token == token);
         match session {
@@ -62,10 +62,12 @@ impl Tokens {
         }
     }
 
+    /// Ends the session of `token`, if there is one.
     pub(super) fn revoke(&mut self, token: &str) {
         self.sessions.retain(|session| session.token != token);
     }
 
+    /// Ends all sessions.
     pub(super) fn evict_all(&mut self) {
         self.sessions.clear();
     }
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_good_until_its_time_is_over() {
+    fn token_is_valid_until_its_expiry() {
         let mut tokens = Tokens::new(5, 1);
         let token = tokens.issue(1_000);
         assert_eq!(tokens.check(&token, 999), Ok(()));
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn one_session_too_many_puts_the_oldest_to_death() {
+    fn session_over_the_maximum_evicts_the_oldest() {
         let mut tokens = Tokens::new(2, 1);
         let issued: Vec<String> = (0..3).map(|_| tokens.issue(1_000)).collect();
         let states: Vec<_> = issued.iter().map(|token| tokens.check(token, 0)).collect();
@@ -93,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_token_is_unknown_and_the_others_live_on() {
+    fn revoked_token_is_unknown_and_others_stay_valid() {
         let mut tokens = Tokens::new(5, 1);
-        let (one, other) = (tokens.issue(1_000), tokens.issue(1_000));
-        tokens.revoke(&one);
-        assert_eq!(tokens.check(&one, 0), Err(TokenError::Unknown));
-        assert_eq!(tokens.check(&other, 0), Ok(()));
+        let (first, second) = (tokens.issue(1_000), tokens.issue(1_000));
+        tokens.revoke(&first);
+        assert_eq!(tokens.check(&first, 0), Err(TokenError::Unknown));
+        assert_eq!(tokens.check(&second, 0), Ok(()));
         tokens.evict_all();
-        assert_eq!(tokens.check(&other, 0), Err(TokenError::Unknown));
+        assert_eq!(tokens.check(&second, 0), Err(TokenError::Unknown));
     }
 }

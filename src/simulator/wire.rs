@@ -1,7 +1,6 @@
-//! The JSON of lists, as RingCentral writes it.
+//! The JSON of lists, in RingCentral's format.
 //!
-//! Pure, and the simulator's own: it shares no type with the client, so that no mistake can agree
-//! with itself. Knows how records and pages look; not which records belong on them.
+//! Shares no type with `ringcentral::wire`, so that one mistake cannot cancel out in tests.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -9,13 +8,14 @@ use serde_json::{Map, Value, json};
 use crate::simulator::company::Extension;
 use crate::simulator::record::{Party, Record};
 
-/// Where absolute addresses of the account begin.
+/// The parts of absolute URLs of the account.
 pub(super) struct Links {
     pub(super) host: String,
     pub(super) account_id: u64,
 }
 
 impl Links {
+    /// Returns the URL of the account.
     pub(super) fn account(&self) -> String {
         format!(
             "http://{}/restapi/v1.0/account/{}",
@@ -23,52 +23,57 @@ impl Links {
         )
     }
 
+    /// Returns the URL of an extension.
     pub(super) fn extension(&self, id: u64) -> String {
         format!("{}/extension/{id}", self.account())
     }
 }
 
-/// What of a record is shown, besides what it is.
+/// The optional fields of a record.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct View {
-    /// With `legs`.
+pub(super) struct RecordFormat {
+    /// Whether to add `legs`.
     pub(super) detailed: bool,
-    /// With the new field `finished`.
+    /// Whether to add the new field `finished`.
     pub(super) finished_field: bool,
 }
 
-/// One record of the list of active calls.
-pub(super) fn record(record: &Record, links: &Links, view: View) -> Value {
+/// Returns the JSON of a record of the list of active calls.
+pub(super) fn record(record: &Record, links: &Links, format: RecordFormat) -> Value {
     // A company-level call belongs to the system extension, whose id is the account's.
     let owner = links.extension(record.extension_id.unwrap_or(links.account_id));
-    let name = if view.detailed { "Detailed" } else { "Simple" };
-    let mut whole = common(record, links);
-    whole.insert(
+    let view = if format.detailed {
+        "Detailed"
+    } else {
+        "Simple"
+    };
+    let mut fields = common(record, links);
+    fields.insert(
         "uri".into(),
-        format!("{owner}/call-log/{}?view={name}", record.id).into(),
+        format!("{owner}/call-log/{}?view={view}", record.id).into(),
     );
-    whole.insert("id".into(), record.id.as_str().into());
-    whole.insert("sessionId".into(), record.session_id.as_str().into());
-    if view.finished_field {
-        whole.insert("finished".into(), (!record.is_live()).into());
+    fields.insert("id".into(), record.id.as_str().into());
+    fields.insert("sessionId".into(), record.session_id.as_str().into());
+    if format.finished_field {
+        fields.insert("finished".into(), (!record.is_live()).into());
     }
     if record.kind == "Fax" {
-        whole.insert("message".into(), fax_message(record, &owner));
+        fields.insert("message".into(), fax_message(record, &owner));
     }
-    if view.detailed {
+    if format.detailed {
         let mut leg = common(record, links);
         leg.extend([
             ("legType".into(), "Accept".into()),
             ("master".into(), true.into()),
         ]);
-        whole.insert("legs".into(), json!([leg]));
+        fields.insert("legs".into(), json!([leg]));
     }
-    whole.into()
+    fields.into()
 }
 
-/// What a record and each of its legs have in common.
+/// Returns the fields that a record shares with each of its legs.
 fn common(record: &Record, links: &Links) -> Map<String, Value> {
-    let described = "The call connected to and was accepted by this number.";
+    let description = "The call connected to and was accepted by this number.";
     let extension = |id| json!({"uri": links.extension(id), "id": id});
     without_nulls(json!({
         "startTime": Timestamp::from_millisecond(record.start_ms).map(|at| format!("{at:.3}")).ok(),
@@ -82,7 +87,7 @@ fn common(record: &Record, links: &Links) -> Map<String, Value> {
         "from": party(&record.from),
         "extension": record.extension_id.map(extension),
         "reason": record.reason,
-        "reasonDescription": record.reason.map(|_| described),
+        "reasonDescription": record.reason.map(|_| description),
         "telephonySessionId": record.telephony_session_id,
     }))
 }
@@ -102,7 +107,7 @@ fn fax_message(record: &Record, owner: &str) -> Value {
     json!({"uri": format!("{owner}/message-store/{id}"), "id": id, "type": "Fax"})
 }
 
-/// One extension of the account's list.
+/// Returns the JSON of an extension of the account's list.
 pub(super) fn extension(extension: &Extension, links: &Links) -> Value {
     let fields = without_nulls(json!({
         "uri": links.extension(extension.id),
@@ -116,45 +121,62 @@ pub(super) fn extension(extension: &Extension, links: &Links) -> Value {
     fields.into()
 }
 
-/// Where a page lies in its list, and whether the account tells the list's size.
-pub(super) struct Place {
-    pub(super) page: usize,
+/// The position of a page in its list.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    /// Number of the page, from 1.
+    pub(super) number: usize,
     pub(super) per_page: usize,
+    /// Number of records in the whole list.
     pub(super) total: usize,
-    pub(super) tells_total: bool,
+    /// Whether the page shows the number of pages and records of the list.
+    pub(super) with_totals: bool,
 }
 
-impl Place {
-    fn pages(&self) -> usize {
+impl Page {
+    /// Returns the part of `list` that belongs on the page.
+    pub(super) fn select<'a, T>(&self, list: &'a [T]) -> &'a [T] {
+        let start = self.start().min(list.len());
+        let end = start.saturating_add(self.per_page).min(list.len());
+        list.get(start..end).unwrap_or_default()
+    }
+
+    fn start(&self) -> usize {
+        (self.number - 1).saturating_mul(self.per_page)
+    }
+
+    fn count(&self) -> usize {
         self.total.div_ceil(self.per_page)
     }
 }
 
-/// A page; `address` writes the address of any page of its list.
-pub(super) fn page(records: Vec<Value>, place: &Place, address: impl Fn(usize) -> String) -> Value {
-    let link = |page: usize| json!({"uri": address(page)});
-    let start = (place.page - 1).saturating_mul(place.per_page);
-    // An empty page has no ends.
-    let end = (start + records.len())
-        .checked_sub(1)
-        .filter(|_| !records.is_empty());
+/// Returns the JSON of a page; `url` returns the URL of a page of the list by its number.
+pub(super) fn page(records: Vec<Value>, page: &Page, url: impl Fn(usize) -> String) -> Value {
+    let link = |number: usize| json!({"uri": url(number)});
+    // RingCentral leaves start and end out of an empty page.
+    let (start, end) = if records.is_empty() {
+        (None, None)
+    } else {
+        let start = page.start();
+        (Some(start), Some(start + records.len() - 1))
+    };
     let paging = without_nulls(json!({
-        "page": place.page,
-        "perPage": place.per_page,
-        "pageStart": end.map(|_| start),
+        "page": page.number,
+        "perPage": page.per_page,
+        "pageStart": start,
         "pageEnd": end,
-        "totalPages": place.tells_total.then(|| place.pages()),
-        "totalElements": place.tells_total.then_some(place.total),
+        "totalPages": page.with_totals.then(|| page.count()),
+        "totalElements": page.with_totals.then_some(page.total),
     }));
     let navigation = without_nulls(json!({
-        "nextPage": (place.page < place.pages()).then(|| link(place.page + 1)),
+        "nextPage": (page.number < page.count()).then(|| link(page.number + 1)),
         "firstPage": link(1),
-        "lastPage": place.tells_total.then(|| link(place.pages().max(1))),
+        "lastPage": page.with_totals.then(|| link(page.count().max(1))),
     }));
-    json!({"uri": address(place.page), "records": records, "paging": paging, "navigation": navigation})
+    json!({"uri": url(page.number), "records": records, "paging": paging, "navigation": navigation})
 }
 
-/// RingCentral leaves out what there is not.
+/// Removes fields that are null, which RingCentral leaves out.
 fn without_nulls(value: Value) -> Map<String, Value> {
     let Value::Object(mut fields) = value else {
         return Map::new();
@@ -177,7 +199,7 @@ mod tests {
         }
     }
 
-    /// The ended direct call of the published samples, but for its device and second leg.
+    /// Returns the ended direct call of RingCentral's samples without its device and second leg.
     fn ended() -> Record {
         Record {
             id: "LIef14l8Nt_1zUA".into(),
@@ -204,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_call_reads_as_published() {
+    fn ended_call_equals_the_published_sample() {
         let fields = json!({
             "startTime": "2021-01-19T23:58:57.000Z",
             "duration": 10,
@@ -220,24 +242,24 @@ mod tests {
             "telephonySessionId": "s-8f8125f1aeb944f486531c351a2f520e",
         });
         let with = |more: Value| {
-            let mut whole = fields.as_object().cloned().unwrap_or_default();
-            whole.extend(more.as_object().cloned().unwrap_or_default());
-            Value::from(whole)
+            let mut merged = fields.as_object().cloned().unwrap_or_default();
+            merged.extend(more.as_object().cloned().unwrap_or_default());
+            Value::from(merged)
         };
-        let detailed = View {
+        let detailed = RecordFormat {
             detailed: true,
             finished_field: false,
         };
         let leg = with(json!({"legType": "Accept", "master": true}));
         let uri = format!("{HERE}/extension/234567/call-log/LIef14l8Nt_1zUA?view=Detailed");
-        let whole = with(json!({
+        let expected = with(json!({
             "uri": uri, "id": "LIef14l8Nt_1zUA", "sessionId": "538332041016", "legs": [leg],
         }));
-        assert_eq!(record(&ended(), &links(), detailed), whole);
+        assert_eq!(record(&ended(), &links(), detailed), expected);
     }
 
     #[test]
-    fn a_live_call_has_no_duration_and_a_company_level_call_no_extension() {
+    fn live_company_call_has_no_duration_or_extension() {
         let live = Record {
             duration_ms: None,
             result: "In Progress",
@@ -248,9 +270,9 @@ mod tests {
         let shown = record(
             &live,
             &links(),
-            View {
+            RecordFormat {
                 finished_field: true,
-                ..View::default()
+                ..RecordFormat::default()
             },
         );
         for absent in ["duration", "durationMs", "extension", "legs"] {
@@ -262,13 +284,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fax_has_a_message_and_exact_milliseconds_where_told() {
+    fn fax_has_a_message_and_duration_in_milliseconds() {
         let fax = Record {
             kind: "Fax",
             shows_duration_ms: true,
             ..ended()
         };
-        let shown = record(&fax, &links(), View::default());
+        let shown = record(&fax, &links(), RecordFormat::default());
         assert_eq!(shown.pointer("/message/type"), Some(&json!("Fax")));
         assert_eq!(shown.get("durationMs"), Some(&json!(10_400)));
     }

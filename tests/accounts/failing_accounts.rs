@@ -37,7 +37,7 @@ fn faults() -> [(&'static str, Fault); 8] {
             Fault::always(ActiveCalls, SimResponse::unavailable(500)),
         ),
         ("captive-portal", Fault::always(ActiveCalls, login_page)),
-        ("cut", Fault::always(ActiveCalls, FaultKind::Cut)),
+        ("cut", Fault::always(ActiveCalls, FaultKind::Truncate)),
         ("drips", Fault::always(ActiveCalls, drip)),
         ("gzip-bomb", Fault::always(ActiveCalls, gzip_bomb)),
     ]
@@ -52,13 +52,13 @@ async fn failing_accounts(clock: &ManualClock) -> Vec<TestAccount> {
         account.inject(fault);
         accounts.push(account);
     }
-    let other_tool = Some(OtherClient {
+    let other_client = Some(OtherClient {
         requests: 1_000_000,
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
     });
     let exhausted = clock.attach_to(Scenario {
-        other_tool,
+        other_client,
         ..company(8)
     });
     accounts.push(TestAccount::new("group-exhausted", exhausted, 108).await);

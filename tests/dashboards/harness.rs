@@ -73,7 +73,7 @@ impl TestAccount {
             Operation::Extensions,
         ] {
             self.simulator
-                .inject(Fault::always(operation, FaultKind::CloseBeforeAnswer));
+                .inject(Fault::always(operation, FaultKind::CloseBeforeResponse));
         }
     }
 

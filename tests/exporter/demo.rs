@@ -86,7 +86,7 @@ async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],
-            "--demo.scenario: unknown scenario \"calm\": accepted are normal, surge, outage, throttled, huge",
+            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge",
         ),
         (
             ["--demo.seed", "-1"],

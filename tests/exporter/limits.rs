@@ -157,7 +157,7 @@ async fn min_interval_limits_fetch_rate() {
 #[tokio::test]
 async fn token_is_renewed_before_expiry() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(6),
+        token_lifetime: Duration::from_secs(6),
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
@@ -185,7 +185,7 @@ async fn token_is_renewed_before_expiry() {
 #[tokio::test]
 async fn renewal_is_counted_without_another_fetch() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(4),
+        token_lifetime: Duration::from_secs(4),
         ..Scenario::normal()
     };
     let exporter = TestExporter::start(scenario).await;

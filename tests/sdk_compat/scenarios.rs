@@ -164,7 +164,7 @@ pub async fn assert_waits_for_retry_after(language: Language) {
 /// Asserts that a client recognises the 401 for an expired and for a revoked token.
 pub async fn assert_logs_in_after_token_expiry(language: Language) {
     let account = TestAccount::start(Scenario {
-        token_life: Duration::from_secs(HOUR as u64),
+        token_lifetime: Duration::from_secs(HOUR as u64),
         ..Scenario::normal()
     })
     .await;

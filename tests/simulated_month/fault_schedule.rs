@@ -21,7 +21,7 @@ pub fn apply(exporter: &mut TestExporter, second: i64) {
         )),
         s if s == 4 * HOUR + 20 * MINUTE => exporter.simulator().clear_faults(),
         s if s == 7 * HOUR => inject(exporter, FaultKind::Hang),
-        s if s == 9 * HOUR => inject(exporter, FaultKind::Cut),
+        s if s == 9 * HOUR => inject(exporter, FaultKind::Truncate),
         // Another client opens a sixth session.
         s if s == 11 * HOUR => exporter.simulator().evict_tokens(),
         // Another client exceeded the limit of the whole account.

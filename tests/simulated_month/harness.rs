@@ -147,13 +147,13 @@ impl TestExporter {
 /// Returns a scenario in which another client uses the whole limit every three hours.
 fn scenario() -> Scenario {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let other_tool = Some(OtherClient {
+    let other_client = Some(OtherClient {
         requests: 10,
         first: hours(1),
         every: hours(3),
     });
     Scenario {
-        other_tool,
+        other_client,
         ..Scenario::normal()
     }
 }

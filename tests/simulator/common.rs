@@ -1,4 +1,4 @@
-//! A simulated account with a clock that only tests move, and a client that hides nothing.
+//! A simulated account with a manual clock, and an HTTP client without redirects and decompression.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,34 +16,35 @@ pub const CALLS: &str = "/restapi/v1.0/account/~/active-calls";
 pub const OWN_CALLS: &str = "/restapi/v1.0/account/~/extension/~/active-calls";
 pub const EXTENSIONS: &str = "/restapi/v1.0/account/~/extension";
 
-pub struct Rig {
+/// A running simulator with a manual clock.
+pub struct TestSimulator {
     pub simulator: Simulator,
     pub http: Client,
     clock: Arc<AtomicI64>,
 }
 
-impl Rig {
-    pub async fn start(scenario: Scenario) -> Rig {
+impl TestSimulator {
+    pub async fn start(scenario: Scenario) -> TestSimulator {
         let clock = Arc::new(AtomicI64::new(MORNING));
-        let hands = Arc::clone(&clock);
+        let time = Arc::clone(&clock);
         let scenario = Scenario {
-            clock: Some(Arc::new(move || hands.load(Ordering::SeqCst))),
+            clock: Some(Arc::new(move || time.load(Ordering::SeqCst))),
             ..scenario
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 7).unwrap();
-        Rig {
+        TestSimulator {
             simulator,
             http: client(),
             clock,
         }
     }
 
-    pub async fn normal() -> Rig {
-        Rig::start(Scenario::normal()).await
+    pub async fn normal() -> TestSimulator {
+        TestSimulator::start(Scenario::normal()).await
     }
 
-    pub fn pass_seconds(&self, seconds: i64) {
+    pub fn advance_seconds(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 
@@ -51,10 +52,10 @@ impl Rig {
         self.simulator.url() + path
     }
 
-    /// A login with these credentials.
+    /// Logs in with the given credentials.
     pub async fn log_in_with(&self, id: &str, secret: &str, jwt: &str) -> Response {
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        self.form(
+        self.post_form(
             id,
             secret,
             "token",
@@ -63,14 +64,16 @@ impl Rig {
         .await
     }
 
-    pub async fn form(
+    pub async fn post_form(
         &self,
         id: &str,
         secret: &str,
-        name: &str,
+        endpoint: &str,
         form: &[(&str, &str)],
     ) -> Response {
-        let request = self.http.post(self.url(&format!("/restapi/oauth/{name}")));
+        let request = self
+            .http
+            .post(self.url(&format!("/restapi/oauth/{endpoint}")));
         request
             .basic_auth(id, Some(secret))
             .form(form)
@@ -79,7 +82,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// A login with the right credentials.
+    /// Logs in with valid credentials.
     pub async fn log_in(&self) -> Response {
         let simulator = &self.simulator;
         let (id, secret) = (simulator.client_id(), simulator.client_secret());
@@ -101,7 +104,7 @@ impl Rig {
 }
 
 pub fn client() -> Client {
-    // Every test asks for it and the first one gets it: the others are refused, which is as well.
+    // Only the first test of the process installs it; the error of the others is harmless.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .tls_certs_only([])
@@ -115,7 +118,7 @@ pub async fn json(response: Response) -> Value {
     serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
 }
 
-/// The status and the code of an error.
+/// Returns the status and the error code of an error response.
 pub async fn error(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let body = json(response).await;
@@ -132,7 +135,7 @@ pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().unwrap())
 }
 
-pub fn unpacked(gzip: &[u8]) -> Vec<u8> {
+pub fn decompress(gzip: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     GzDecoder::new(gzip).read_to_end(&mut body).unwrap();
     body

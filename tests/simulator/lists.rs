@@ -1,18 +1,24 @@
-//! Lists: pages, filters, envelopes, and that they hold exactly what was listed at one instant.
+//! Tests of lists: pages, filters, envelopes and records.
 
 use ringcentral_exporter::simulator::Scenario;
 use ringcentral_exporter::simulator::scenario::Envelope;
 use serde_json::Value;
 
-use crate::common::{CALLS, EXTENSIONS, OWN_CALLS, Rig, header, json, unpacked};
+use crate::common::{CALLS, EXTENSIONS, OWN_CALLS, TestSimulator, decompress, header, json};
 
-/// All pages from `path` on, by `nextPage` alone.
-async fn walk(rig: &Rig, path: &str) -> Vec<Value> {
-    let token = rig.token().await;
+/// Fetches all pages from `path` on by following `nextPage`.
+async fn fetch_pages(server: &TestSimulator, path: &str) -> Vec<Value> {
+    let token = server.token().await;
     let mut pages = Vec::new();
-    let mut next = Some(rig.url(path));
+    let mut next = Some(server.url(path));
     while let Some(url) = next {
-        let response = rig.http.get(url).bearer_auth(&token).send().await.unwrap();
+        let response = server
+            .http
+            .get(url)
+            .bearer_auth(&token)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
         let page = json(response).await;
         next = page["navigation"]["nextPage"]["uri"]
@@ -30,9 +36,9 @@ fn records(pages: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-async fn listed(rig: &Rig, at: i64) -> Vec<Value> {
-    let url = rig.url(&format!("/simulator/listed?at={at}"));
-    json(rig.http.get(url).send().await.unwrap())
+async fn listed(server: &TestSimulator, at: i64) -> Vec<Value> {
+    let url = server.url(&format!("/simulator/listed?at={at}"));
+    json(server.http.get(url).send().await.unwrap())
         .await
         .as_array()
         .unwrap()
@@ -40,44 +46,44 @@ async fn listed(rig: &Rig, at: i64) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_pages_together_are_the_list_of_the_instant_in_the_journal() {
-    let rig = Rig::normal().await;
-    let pages = walk(&rig, &format!("{CALLS}?perPage=20")).await;
+async fn pages_equal_the_list_of_the_journal_instant() {
+    let server = TestSimulator::normal().await;
+    let pages = fetch_pages(&server, &format!("{CALLS}?perPage=20")).await;
     assert!(pages.len() >= 3);
-    let entries = rig.simulator.journal();
+    let entries = server.simulator.journal();
     let at = entries[1].listed_at_ms.unwrap();
-    assert_eq!(records(&pages), listed(&rig, at).await);
-    let ids: Vec<String> = rig
+    assert_eq!(records(&pages), listed(&server, at).await);
+    let ids: Vec<String> = server
         .simulator
         .listed_at(at)
         .into_iter()
         .map(|r| r.id)
         .collect();
-    let walked: Vec<Value> = records(&pages)
+    let fetched: Vec<Value> = records(&pages)
         .into_iter()
         .map(|r| r["id"].clone())
         .collect();
-    assert_eq!(walked, ids);
-    let counted: usize = entries[1..].iter().filter_map(|entry| entry.records).sum();
-    assert_eq!(counted, ids.len());
+    assert_eq!(fetched, ids);
+    let records_in_journal: usize = entries[1..].iter().filter_map(|entry| entry.records).sum();
+    assert_eq!(records_in_journal, ids.len());
 }
 
 #[tokio::test]
-async fn a_page_is_wrapped_as_in_the_published_samples() {
-    let rig = Rig::normal().await;
-    let pages = walk(&rig, &format!("{CALLS}?view=Simple&perPage=20")).await;
+async fn page_has_the_envelope_of_the_published_samples() {
+    let server = TestSimulator::normal().await;
+    let pages = fetch_pages(&server, &format!("{CALLS}?view=Simple&perPage=20")).await;
     let account = format!(
         "{}/restapi/v1.0/account/{}",
-        rig.simulator.url(),
-        rig.simulator.account_id()
+        server.simulator.url(),
+        server.simulator.account_id()
     );
-    let address = |page| format!("{account}/active-calls?view=Simple&page={page}&perPage=20");
+    let url = |page| format!("{account}/active-calls?view=Simple&page={page}&perPage=20");
     let page = &pages[1];
-    assert_eq!(page["uri"], address(2));
+    assert_eq!(page["uri"], url(2));
     let paging = serde_json::json!({"page": 2, "perPage": 20, "pageStart": 20, "pageEnd": 39});
     assert_eq!(page["paging"], paging);
-    assert_eq!(page["navigation"]["firstPage"]["uri"], address(1));
-    assert_eq!(page["navigation"]["nextPage"]["uri"], address(3));
+    assert_eq!(page["navigation"]["firstPage"]["uri"], url(1));
+    assert_eq!(page["navigation"]["nextPage"]["uri"], url(3));
     assert!(page["navigation"].get("lastPage").is_none());
     assert!(
         pages.last().unwrap()["navigation"]
@@ -87,9 +93,9 @@ async fn a_page_is_wrapped_as_in_the_published_samples() {
 }
 
 #[tokio::test]
-async fn records_look_as_published() {
-    let rig = Rig::normal().await;
-    let all = records(&walk(&rig, &format!("{CALLS}?perPage=max")).await);
+async fn records_have_the_published_fields() {
+    let server = TestSimulator::normal().await;
+    let all = records(&fetch_pages(&server, &format!("{CALLS}?perPage=max")).await);
     for record in &all {
         let live = record["result"] == "In Progress";
         assert_eq!(live, record.get("duration").is_none(), "{record}");
@@ -104,7 +110,7 @@ async fn records_look_as_published() {
         );
         let owner = record["extension"]["id"]
             .as_u64()
-            .unwrap_or(rig.simulator.account_id());
+            .unwrap_or(server.simulator.account_id());
         let uri = record["uri"].as_str().unwrap();
         assert!(
             uri.contains(&format!("/extension/{owner}/call-log/")),
@@ -117,25 +123,28 @@ async fn records_look_as_published() {
 }
 
 #[tokio::test]
-async fn the_page_size_is_clamped_and_nonsense_is_refused() {
-    let rig = Rig::start(Scenario {
+async fn page_size_is_clamped_and_invalid_values_are_refused() {
+    let server = TestSimulator::start(Scenario {
         max_per_page: 30,
         ..Scenario::default()
     })
     .await;
-    let token = rig.token().await;
+    let token = server.token().await;
     for size in ["31", "100000", "max"] {
-        let page = json(rig.get(&token, &format!("{CALLS}?perPage={size}")).await).await;
+        let page = json(server.get(&token, &format!("{CALLS}?perPage={size}")).await).await;
         assert_eq!(page["paging"]["perPage"], 30);
         assert_eq!(page["records"].as_array().unwrap().len(), 30);
     }
     for query in ["perPage=0", "perPage=many", "page=0"] {
         assert_eq!(
-            rig.get(&token, &format!("{CALLS}?{query}")).await.status(),
+            server
+                .get(&token, &format!("{CALLS}?{query}"))
+                .await
+                .status(),
             400
         );
     }
-    let beyond = json(rig.get(&token, &format!("{CALLS}?page=99")).await).await;
+    let beyond = json(server.get(&token, &format!("{CALLS}?page=99")).await).await;
     assert_eq!(
         beyond["paging"],
         serde_json::json!({"page": 99, "perPage": 30})
@@ -143,35 +152,36 @@ async fn the_page_size_is_clamped_and_nonsense_is_refused() {
 }
 
 #[tokio::test]
-async fn filters_and_the_detailed_view_are_honoured() {
-    let rig = Rig::normal().await;
-    let all = listed(&rig, rig.simulator.now()).await;
-    let inbound = records(&walk(&rig, &format!("{CALLS}?direction=Inbound&type=Voice")).await);
+async fn filters_and_detailed_view_are_applied() {
+    let server = TestSimulator::normal().await;
+    let all = listed(&server, server.simulator.now()).await;
+    let inbound =
+        records(&fetch_pages(&server, &format!("{CALLS}?direction=Inbound&type=Voice")).await);
     let expected = |r: &&Value| r["direction"] == "Inbound" && r["type"] == "Voice";
     assert_eq!(
         inbound,
         all.iter().filter(expected).cloned().collect::<Vec<_>>()
     );
-    let both = walk(
-        &rig,
+    let both = fetch_pages(
+        &server,
         &format!("{CALLS}?direction=Inbound&direction=Outbound"),
     )
     .await;
     assert_eq!(records(&both), all);
-    let detailed = records(&walk(&rig, &format!("{CALLS}?view=Detailed")).await);
+    let detailed = records(&fetch_pages(&server, &format!("{CALLS}?view=Detailed")).await);
     assert_eq!(detailed[0]["legs"][0]["result"], detailed[0]["result"]);
     assert_eq!(detailed[0]["legs"][0]["master"], true);
 }
 
 #[tokio::test]
-async fn an_account_that_drops_parameters_answers_a_hundred_simple_records() {
-    let rig = Rig::start(Scenario {
+async fn ignored_query_returns_100_unfiltered_simple_records() {
+    let server = TestSimulator::start(Scenario {
         honors_query: false,
         ..Scenario::default()
     })
     .await;
-    let page = &walk(
-        &rig,
+    let page = &fetch_pages(
+        &server,
         &format!("{CALLS}?perPage=5&direction=Inbound&view=Detailed"),
     )
     .await[0];
@@ -186,14 +196,14 @@ async fn an_account_that_drops_parameters_answers_a_hundred_simple_records() {
 }
 
 #[tokio::test]
-async fn the_bare_envelope_has_neither_paging_nor_navigation() {
+async fn minimal_envelope_has_no_paging_or_navigation() {
     let scenario = Scenario {
         envelope: Envelope::Minimal,
         finished_field: true,
         ..Scenario::default()
     };
-    let rig = Rig::start(scenario).await;
-    let page = &walk(&rig, &format!("{CALLS}?perPage=1000")).await[0];
+    let server = TestSimulator::start(scenario).await;
+    let page = &fetch_pages(&server, &format!("{CALLS}?perPage=1000")).await[0];
     let keys: Vec<&String> = page.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["records", "uri"]);
     for record in page["records"].as_array().unwrap() {
@@ -202,13 +212,13 @@ async fn the_bare_envelope_has_neither_paging_nor_navigation() {
 }
 
 #[tokio::test]
-async fn an_empty_list_has_no_page_ends() {
-    let rig = Rig::start(Scenario {
+async fn empty_list_has_no_page_start_or_end() {
+    let server = TestSimulator::start(Scenario {
         calls_per_minute: 0.0,
         ..Scenario::default()
     })
     .await;
-    let page = &walk(&rig, CALLS).await[0];
+    let page = &fetch_pages(&server, CALLS).await[0];
     assert_eq!(page["records"], serde_json::json!([]));
     assert_eq!(
         page["paging"],
@@ -217,17 +227,17 @@ async fn an_empty_list_has_no_page_ends() {
 }
 
 #[tokio::test]
-async fn the_list_of_an_extension_holds_its_calls_alone() {
-    let rig = Rig::start(Scenario {
+async fn extension_list_has_only_calls_of_the_extension() {
+    let server = TestSimulator::start(Scenario {
         calls_per_minute: 200.0,
         ..Scenario::default()
     })
     .await;
-    let owner = rig.simulator.owner_id();
-    let own = records(&walk(&rig, OWN_CALLS).await);
+    let owner = server.simulator.owner_id();
+    let own = records(&fetch_pages(&server, OWN_CALLS).await);
     assert!(!own.is_empty());
     assert!(own.iter().all(|record| record["extension"]["id"] == owner));
-    let all = listed(&rig, rig.simulator.now()).await;
+    let all = listed(&server, server.simulator.now()).await;
     assert_eq!(
         own.len(),
         all.iter().filter(|r| r["extension"]["id"] == owner).count()
@@ -235,9 +245,9 @@ async fn the_list_of_an_extension_holds_its_calls_alone() {
 }
 
 #[tokio::test]
-async fn the_extensions_come_in_pages_with_totals() {
-    let rig = Rig::normal().await;
-    let pages = walk(&rig, &format!("{EXTENSIONS}?perPage=90")).await;
+async fn extension_pages_have_totals() {
+    let server = TestSimulator::normal().await;
+    let pages = fetch_pages(&server, &format!("{EXTENSIONS}?perPage=90")).await;
     assert_eq!(pages.len(), 3);
     assert_eq!(pages[0]["paging"]["totalElements"], 200);
     assert_eq!(pages[0]["paging"]["totalPages"], 3);
@@ -248,33 +258,36 @@ async fn the_extensions_come_in_pages_with_totals() {
             .contains("page=3")
     );
     let all = records(&pages);
-    let known = rig.simulator.switchboard().extensions();
+    let known = server.simulator.switchboard().extensions();
     assert_eq!(all.len(), known.len());
     assert!(
         all.iter()
             .zip(known)
-            .all(|(shown, known)| shown["id"] == known.id)
+            .all(|(listed, known)| listed["id"] == known.id)
     );
-    let queues = records(&walk(&rig, &format!("{EXTENSIONS}?type=Department")).await);
+    let queues = records(&fetch_pages(&server, &format!("{EXTENSIONS}?type=Department")).await);
     assert_eq!(queues.len(), 6);
 }
 
 #[tokio::test]
-async fn an_answer_is_packed_only_for_those_who_can_unpack() {
-    let rig = Rig::normal().await;
-    let token = rig.token().await;
-    let plain = rig.get(&token, CALLS).await;
-    assert_eq!(header(&plain, "content-encoding"), None);
-    assert!(header(&plain, "rcrequestid").is_some() && header(&plain, "routingkey").is_some());
-    let size = plain.bytes().await.unwrap().len();
-    let packed = rig
+async fn response_is_compressed_only_if_the_client_accepts_gzip() {
+    let server = TestSimulator::normal().await;
+    let token = server.token().await;
+    let uncompressed = server.get(&token, CALLS).await;
+    assert_eq!(header(&uncompressed, "content-encoding"), None);
+    assert!(
+        header(&uncompressed, "rcrequestid").is_some()
+            && header(&uncompressed, "routingkey").is_some()
+    );
+    let size = uncompressed.bytes().await.unwrap().len();
+    let compressed = server
         .request(&token, CALLS)
         .header("Accept-Encoding", "gzip")
         .send()
         .await
         .unwrap();
-    assert_eq!(header(&packed, "content-encoding"), Some("gzip"));
-    let packed = packed.bytes().await.unwrap();
-    assert!(packed.len() * 3 < size);
-    assert!(unpacked(&packed).ends_with(b"}"));
+    assert_eq!(header(&compressed, "content-encoding"), Some("gzip"));
+    let compressed = compressed.bytes().await.unwrap();
+    assert!(compressed.len() * 3 < size);
+    assert!(decompress(&compressed).ends_with(b"}"));
 }

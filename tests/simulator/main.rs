@@ -1,4 +1,4 @@
-//! The simulated account over real HTTP: what RingCentral's documents promise, it keeps.
+//! Tests of the simulated account over HTTP, against RingCentral's documentation.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -40,7 +40,7 @@ pub struct Rotation {
 pub struct EventLog {
     pub started_ms: i64,
     pub stopped_ms: Option<i64>,
-    other_tool: OtherClient,
+    other_client: OtherClient,
     /// Phases with their start times.
     pub phases: Vec<(i64, Phase)>,
     pub injections: Vec<Injection>,
@@ -53,11 +53,11 @@ pub struct EventLog {
 
 impl EventLog {
     /// Creates an empty log of a run in which another client uses the limit at intervals.
-    pub fn new(started_ms: i64, other_tool: OtherClient) -> Self {
+    pub fn new(started_ms: i64, other_client: OtherClient) -> Self {
         Self {
             started_ms,
             stopped_ms: None,
-            other_tool,
+            other_client,
             phases: Vec::new(),
             injections: Vec::new(),
             evictions: Vec::new(),
@@ -115,9 +115,9 @@ impl EventLog {
     }
 
     /// Returns whether the other client used the limit within this duration before a time.
-    pub fn other_tool_active(&self, before_ms: i64, within: Duration) -> bool {
+    pub fn other_client_active(&self, before_ms: i64, within: Duration) -> bool {
         let millis = |duration: Duration| duration.as_millis() as i64;
-        let elapsed = before_ms - self.started_ms - millis(self.other_tool.first);
-        elapsed >= 0 && elapsed % millis(self.other_tool.every) <= millis(within)
+        let elapsed = before_ms - self.started_ms - millis(self.other_client.first);
+        elapsed >= 0 && elapsed % millis(self.other_client.every) <= millis(within)
     }
 }

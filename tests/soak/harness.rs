@@ -42,12 +42,12 @@ pub struct Harness {
 impl Harness {
     /// Starts all programs.
     pub async fn start(seed: u64, duration: Duration) -> Self {
-        let other_tool = other_tool(duration);
+        let other_client = other_client(duration);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let scenario = scenario(other_tool, lists_per_minute(duration));
+        let scenario = scenario(other_client, lists_per_minute(duration));
         let simulator = Simulator::start(listener, scenario, seed).unwrap();
-        let events = EventLog::new(now_ms(), other_tool);
+        let events = EventLog::new(now_ms(), other_client);
         let proxy = Proxy::start(address, seed).await;
         let folder = tempfile::tempdir().unwrap();
         let exporter = start_exporter(&simulator, &proxy, &folder);
@@ -222,10 +222,10 @@ impl Harness {
                 SimResponse::user_lacks("ReadCompanyCallLog").into(),
                 None,
             ),
-            (_, 0) => ("truncated body", FaultKind::Cut, None),
+            (_, 0) => ("truncated body", FaultKind::Truncate, None),
             (_, 1) => (
                 "closed without a response",
-                FaultKind::CloseBeforeAnswer,
+                FaultKind::CloseBeforeResponse,
                 None,
             ),
             (_, 2) => (
@@ -292,7 +292,7 @@ pub fn lists_per_minute(duration: Duration) -> u32 {
 
 /// Returns a client that uses the whole limit after three quarters of a short run, and every eight
 /// minutes of a long one.
-fn other_tool(duration: Duration) -> OtherClient {
+fn other_client(duration: Duration) -> OtherClient {
     let first = duration.mul_f64(0.75).min(Duration::from_secs(240));
     OtherClient {
         requests: lists_per_minute(duration),
@@ -303,15 +303,15 @@ fn other_tool(duration: Duration) -> OtherClient {
 
 /// Returns a company whose list has one page. The pages of a longer list are of different times, so
 /// that it equals no list of one time.
-fn scenario(other_tool: OtherClient, lists_per_minute: u32) -> Scenario {
+fn scenario(other_client: OtherClient, lists_per_minute: u32) -> Scenario {
     Scenario {
         calls_per_minute: 40.0,
-        other_tool: Some(other_tool),
+        other_client: Some(other_client),
         limits: Limits {
             heavy: Limit::per_minute(lists_per_minute),
             ..Limits::default()
         },
-        token_life: TOKEN_LIFE,
+        token_lifetime: TOKEN_LIFE,
         ..Scenario::normal()
     }
 }

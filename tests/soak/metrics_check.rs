@@ -27,7 +27,7 @@ const CLOCK_TOLERANCE_MS: i64 = 2;
 /// that hangs, and a rate limit window that the other client has used up.
 const RECOVERY_MS: i64 = 90_000;
 /// Time after the other client has used the limit during which failures are allowed.
-const OTHER_TOOL_EFFECT: Duration = Duration::from_secs(150);
+const OTHER_CLIENT_EFFECT: Duration = Duration::from_secs(150);
 
 /// The state of the check and the figures for the report.
 #[derive(Default)]
@@ -128,7 +128,7 @@ impl MetricsCheck {
         }
         if !phase.is_normal()
             || scrape.at_ms < disturbed_until + RECOVERY_MS
-            || events.other_tool_active(scrape.at_ms, OTHER_TOOL_EFFECT)
+            || events.other_client_active(scrape.at_ms, OTHER_CLIENT_EFFECT)
         {
             return None;
         }

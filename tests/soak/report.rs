@@ -121,7 +121,7 @@ fn checks(verifier: &Verifier) -> Vec<(String, String)> {
         row("maximum of call list requests in 60 s", max_lists),
         row(
             "429s after another client used the limit",
-            requests.refused_by_other_tool,
+            requests.refused_by_other_client,
         ),
         row(
             "requests inside a penalty whose response was lost",

@@ -32,7 +32,7 @@ pub struct RequestCheck {
     /// Requests with an injected fault, by its kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// 429s after another client had used the limit.
-    pub refused_by_other_tool: u64,
+    pub refused_by_other_client: u64,
     /// Requests inside a penalty whose announcement was not delivered.
     pub unknown_penalties: u64,
     /// Logins by reason.
@@ -199,9 +199,9 @@ impl RequestCheck {
         let is_explained = match (request.operation, request.status) {
             (_, 200 | 0) => true,
             (_, 429) => {
-                self.refused_by_other_tool += 1;
+                self.refused_by_other_client += 1;
                 let window = Duration::from_millis(WINDOW_MS as u64);
-                let is_used_up = events.other_tool_active(request.arrived, window);
+                let is_used_up = events.other_client_active(request.arrived, window);
                 group(request.operation) == "heavy" && (is_used_up || request.entry.in_penalty)
             }
             (Operation::Token, 400) => events.is_jwt_revoked_at(request.arrived),

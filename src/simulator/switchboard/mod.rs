@@ -1,73 +1,72 @@
-//! What the company's phone system shows at an instant: a function of seed and time.
+//! The company's phone system: the list of active calls as a function of seed and time.
 //!
-//! Pure but for a cache of minutes, which saves time and changes no answer. Knows no HTTP, no
-//! limits and no clock: time comes in as unix milliseconds.
+//! Times are Unix milliseconds. A cache of minutes saves time and does not affect the results.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::simulator::calls::{self, LONGEST_LIFE_MINUTES};
+use crate::simulator::calls::{self, MAX_LISTED_MINUTES};
 use crate::simulator::company::{Company, Extension};
 use crate::simulator::load_profile::LoadProfile;
 use crate::simulator::record::Record;
 use crate::simulator::timeline::CallTimeline;
 
 const MINUTE_MS: i64 = 60_000;
-/// Minutes kept: two look-backs, so that two clients at different instants do not fight.
-const KEPT_MINUTES: usize = 2 * (LONGEST_LIFE_MINUTES as usize + 2);
+/// Enough for lists at two different instants, so that neither evicts the minutes of the other.
+const MAX_CACHED_MINUTES: usize = 2 * (MAX_LISTED_MINUTES as usize + 2);
 
 /// The phone system.
 pub struct Switchboard {
     company: Company,
-    curve: LoadProfile,
+    load_profile: LoadProfile,
     seed: u64,
-    /// A std mutex: it is held for a look-up or the making of one minute, never across an await.
+    /// A std mutex, because it is never held across an await.
     minutes: Mutex<BTreeMap<i64, Arc<[CallTimeline]>>>,
 }
 
 impl Switchboard {
-    /// The phone system of `company`, with calls arriving by `curve`.
-    pub fn new(company: Company, curve: LoadProfile, seed: u64) -> Switchboard {
+    /// Creates the phone system of `company`; calls arrive at the rate of `load_profile`.
+    pub fn new(company: Company, load_profile: LoadProfile, seed: u64) -> Switchboard {
         Switchboard {
             company,
-            curve,
+            load_profile,
             seed,
             minutes: Mutex::default(),
         }
     }
 
-    /// Whose phone system it is.
+    /// Returns the company.
     pub fn company(&self) -> &Company {
         &self.company
     }
 
-    /// All extensions of the account.
+    /// Returns all extensions of the account.
     pub fn extensions(&self) -> &[Extension] {
         &self.company.extensions
     }
 
-    /// What a full list holds at `at`, newest start first.
+    /// Returns the full list at `at`, latest start first.
     pub fn listed_at(&self, at: i64) -> Vec<Record> {
         self.listed_where(at, |_| true)
     }
 
-    /// What the list of one extension holds at `at`.
+    /// Returns the list of one extension at `at`.
     pub fn listed_for(&self, extension_id: u64, at: i64) -> Vec<Record> {
-        self.listed_where(at, |life| {
-            life.owner_id(&self.company) == Some(extension_id)
+        self.listed_where(at, |timeline| {
+            timeline.owner_id(&self.company) == Some(extension_id)
         })
     }
 
-    /// The records whose end the list first tells of after `after` and not after `until`, in the
-    /// order in which it does, each as it looks then.
+    /// Returns the records whose end the list first shows after `after` and up to `until`, in that
+    /// order and as they are listed then.
     pub fn ended_between(&self, after: i64, until: i64) -> Vec<Record> {
         let mut ended: Vec<(i64, Record)> = Vec::new();
         for minute in self.relevant_timelines(after, until) {
-            for life in minute.iter() {
-                let visible = life.end_first_visible();
+            for timeline in minute.iter() {
+                let visible = timeline.end_first_visible();
                 if after < visible && visible <= until {
-                    ended.push((visible, life.at(visible, &self.company)));
+                    ended.push((visible, timeline.at(visible, &self.company)));
                 }
             }
         }
@@ -77,50 +76,51 @@ impl Switchboard {
         ended.into_iter().map(|(_, record)| record).collect()
     }
 
-    fn listed_where(&self, at: i64, wanted: impl Fn(&CallTimeline) -> bool) -> Vec<Record> {
+    fn listed_where(&self, at: i64, is_wanted: impl Fn(&CallTimeline) -> bool) -> Vec<Record> {
         let mut records = Vec::new();
         for minute in self.relevant_timelines(at, at) {
-            let listed = minute
-                .iter()
-                .filter(|life| life.is_listed(at) && wanted(life));
-            records.extend(listed.map(|life| life.at(at, &self.company)));
+            for timeline in minute.iter() {
+                if timeline.is_listed(at) && is_wanted(timeline) {
+                    records.push(timeline.at(at, &self.company));
+                }
+            }
         }
-        records.sort_by(|one: &Record, other| {
-            (Reverse(one.start_ms), &one.id).cmp(&(Reverse(other.start_ms), &other.id))
+        records.sort_by(|a: &Record, b| {
+            (Reverse(a.start_ms), &a.id).cmp(&(Reverse(b.start_ms), &b.id))
         });
         records
     }
 
-    /// The minutes whose calls may be listed at some instant between the two.
+    /// Returns the minutes whose calls can be listed between `from` and `until`.
     fn relevant_timelines(
         &self,
         from: i64,
         until: i64,
     ) -> impl Iterator<Item = Arc<[CallTimeline]>> {
-        let first = from.div_euclid(MINUTE_MS) - LONGEST_LIFE_MINUTES;
+        let first = from.div_euclid(MINUTE_MS) - MAX_LISTED_MINUTES;
         (first..=until.div_euclid(MINUTE_MS)).map(|minute| self.minute(minute))
     }
 
     fn minute(&self, minute: i64) -> Arc<[CallTimeline]> {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = minutes.get(&minute) {
-            return Arc::clone(known);
+        if let Some(cached) = minutes.get(&minute) {
+            return Arc::clone(cached);
         }
-        let made: Arc<[CallTimeline]> =
-            calls::of_minute(&self.company, &self.curve, self.seed, minute).into();
-        minutes.insert(minute, Arc::clone(&made));
-        if minutes.len() > KEPT_MINUTES {
+        let timelines: Arc<[CallTimeline]> =
+            calls::for_minute(&self.company, &self.load_profile, self.seed, minute).into();
+        minutes.insert(minute, Arc::clone(&timelines));
+        if minutes.len() > MAX_CACHED_MINUTES {
             evict_farthest(&mut minutes, minute);
         }
-        made
+        timelines
     }
 }
 
 fn evict_farthest(minutes: &mut BTreeMap<i64, Arc<[CallTimeline]>>, from: i64) {
-    let distance = |minute: Option<&i64>| minute.map_or(0, |minute| minute.abs_diff(from));
-    let first = distance(minutes.keys().next());
-    let last = distance(minutes.keys().next_back());
-    if first >= last {
+    let (Some(first), Some(last)) = (minutes.keys().next(), minutes.keys().next_back()) else {
+        return;
+    };
+    if first.abs_diff(from) >= last.abs_diff(from) {
         minutes.pop_first();
     } else {
         minutes.pop_last();

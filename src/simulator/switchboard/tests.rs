@@ -8,21 +8,21 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const TUESDAY: i64 = 1_789_430_400_000;
 const MORNING: i64 = TUESDAY + 10 * HOUR_MS + 20 * MINUTE_MS + 123;
 
-fn board(seed: u64) -> Switchboard {
-    let curve = LoadProfile {
+fn switchboard(seed: u64) -> Switchboard {
+    let load_profile = LoadProfile {
         calls_per_minute: 10.0,
         day_shift_ms: 0,
         surge: None,
     };
-    Switchboard::new(Company::new(200, seed), curve, seed)
+    Switchboard::new(Company::new(200, seed), load_profile, seed)
 }
 
-/// Every state that each record was listed in, second by second over `minutes`.
-fn histories(board: &Switchboard, minutes: i64) -> HashMap<String, Vec<(i64, Record)>> {
+/// Returns every listed state of each record, second by second over `minutes`.
+fn histories(switchboard: &Switchboard, minutes: i64) -> HashMap<String, Vec<(i64, Record)>> {
     let mut histories: HashMap<String, Vec<(i64, Record)>> = HashMap::new();
     for second in 0..minutes * 60 {
         let at = MORNING + second * 1_000;
-        for record in board.listed_at(at) {
+        for record in switchboard.listed_at(at) {
             histories
                 .entry(record.id.clone())
                 .or_default()
@@ -32,36 +32,36 @@ fn histories(board: &Switchboard, minutes: i64) -> HashMap<String, Vec<(i64, Rec
     histories
 }
 
-fn lives(board: &Switchboard, minutes: i64) -> Vec<CallTimeline> {
-    board
+fn timelines(switchboard: &Switchboard, minutes: i64) -> Vec<CallTimeline> {
+    switchboard
         .relevant_timelines(MORNING, MORNING + minutes * MINUTE_MS)
         .flat_map(|m| m.to_vec())
         .collect()
 }
 
 #[test]
-fn the_same_seed_and_time_give_the_same_list() {
-    let (one, other) = (board(5), board(5));
-    other.listed_at(MORNING + 9 * HOUR_MS);
-    assert_eq!(one.listed_at(MORNING), other.listed_at(MORNING));
-    assert_ne!(one.listed_at(MORNING), board(6).listed_at(MORNING));
+fn same_seed_and_time_give_the_same_list() {
+    let (first, second) = (switchboard(5), switchboard(5));
+    second.listed_at(MORNING + 9 * HOUR_MS);
+    assert_eq!(first.listed_at(MORNING), second.listed_at(MORNING));
+    assert_ne!(first.listed_at(MORNING), switchboard(6).listed_at(MORNING));
 }
 
 #[test]
-fn the_cache_is_bounded_and_changes_no_answer() {
-    let board = board(5);
-    let before = board.listed_at(MORNING);
+fn cache_is_bounded_and_does_not_affect_lists() {
+    let switchboard = switchboard(5);
+    let before = switchboard.listed_at(MORNING);
     for hour in 1..24 {
-        board.listed_at(MORNING + hour * HOUR_MS);
-        board.listed_at(MORNING - hour * HOUR_MS);
+        switchboard.listed_at(MORNING + hour * HOUR_MS);
+        switchboard.listed_at(MORNING - hour * HOUR_MS);
     }
-    assert!(board.minutes.lock().unwrap().len() <= KEPT_MINUTES);
-    assert_eq!(board.listed_at(MORNING), before);
+    assert!(switchboard.minutes.lock().unwrap().len() <= MAX_CACHED_MINUTES);
+    assert_eq!(switchboard.listed_at(MORNING), before);
 }
 
 #[test]
-fn a_list_is_ordered_by_start_newest_first_and_names_each_id_once() {
-    let list = board(5).listed_at(MORNING);
+fn list_has_unique_ids_and_latest_start_first() {
+    let list = switchboard(5).listed_at(MORNING);
     assert!(
         list.windows(2)
             .all(|pair| pair[0].start_ms >= pair[1].start_ms)
@@ -71,64 +71,65 @@ fn a_list_is_ordered_by_start_newest_first_and_names_each_id_once() {
 }
 
 #[test]
-fn a_morning_is_busy_and_a_night_is_quiet() {
-    let board = board(5);
-    let morning = board.listed_at(MORNING);
+fn list_is_long_in_the_morning_and_short_at_night() {
+    let switchboard = switchboard(5);
+    let morning = switchboard.listed_at(MORNING);
     let live = morning.iter().filter(|record| record.is_live()).count();
     assert!((40..160).contains(&morning.len()), "{}", morning.len());
     assert!((20..90).contains(&live), "{live}");
-    assert!(board.listed_at(TUESDAY + 3 * HOUR_MS).len() < 12);
+    assert!(switchboard.listed_at(TUESDAY + 3 * HOUR_MS).len() < 12);
 }
 
 #[test]
-fn a_call_stays_listed_for_two_minutes_after_its_end() {
-    let board = board(5);
-    for life in lives(&board, 5) {
+fn call_stays_listed_for_two_minutes_after_its_end() {
+    let switchboard = switchboard(5);
+    for timeline in timelines(&switchboard, 5) {
         let listed = |at| {
-            board
+            switchboard
                 .listed_at(at)
                 .iter()
-                .any(|record| record.id == life.at(at, &board.company).id)
+                .any(|record| record.id == timeline.at(at, &switchboard.company).id)
         };
-        assert!(listed(life.span.end + 120_000 - 1));
-        assert!(!listed(life.span.end + 120_000));
-        if life.span.start > MORNING {
+        assert!(listed(timeline.span.end + 120_000 - 1));
+        assert!(!listed(timeline.span.end + 120_000));
+        if timeline.span.start > MORNING {
             break;
         }
     }
 }
 
 #[test]
-fn calls_and_their_ends_show_three_to_ten_seconds_late() {
-    for life in lives(&board(5), 60) {
-        assert!((3_000..=10_000).contains(&(life.end_shows - life.span.end)));
-        let late = life.appears - life.span.start;
-        let is_shown_at_its_end = life.appears == life.end_shows;
-        assert!((3_000..=10_000).contains(&late) || is_shown_at_its_end);
+fn starts_and_ends_are_listed_3_to_10_seconds_late() {
+    for timeline in timelines(&switchboard(5), 60) {
+        assert!((3_000..=10_000).contains(&(timeline.end_visible_from - timeline.span.end)));
+        let delay = timeline.visible_from - timeline.span.start;
+        let is_listed_only_when_ended = timeline.visible_from == timeline.end_visible_from;
+        assert!((3_000..=10_000).contains(&delay) || is_listed_only_when_ended);
     }
 }
 
 #[test]
-fn an_end_is_told_at_the_first_instant_at_which_the_list_shows_it() {
-    let board = board(5);
-    for life in lives(&board, 60) {
-        let shows_end = |at| life.is_listed(at) && !life.at(at, &board.company).is_live();
-        assert!(shows_end(life.end_first_visible()));
-        assert!(!shows_end(life.end_first_visible() - 1));
+fn end_first_visible_is_the_first_listed_end() {
+    let switchboard = switchboard(5);
+    for timeline in timelines(&switchboard, 60) {
+        let shows_end =
+            |at| timeline.is_listed(at) && !timeline.at(at, &switchboard.company).is_live();
+        assert!(shows_end(timeline.end_first_visible()));
+        assert!(!shows_end(timeline.end_first_visible() - 1));
     }
 }
 
 #[test]
-fn no_life_outlasts_the_look_back() {
-    for life in lives(&board(5), 10 * 60) {
-        let arrival_minute = (life.session.number / 100_000) as i64;
-        assert!(life.removed_at() <= (arrival_minute + LONGEST_LIFE_MINUTES) * MINUTE_MS);
+fn no_record_is_listed_beyond_max_listed_minutes() {
+    for timeline in timelines(&switchboard(5), 10 * 60) {
+        let arrival_minute = (timeline.session.number / 100_000) as i64;
+        assert!(timeline.removed_at() <= (arrival_minute + MAX_LISTED_MINUTES) * MINUTE_MS);
     }
 }
 
 #[test]
-fn live_means_in_progress_without_duration_and_an_ended_call_stays_ended() {
-    for (id, states) in histories(&board(5), 12) {
+fn live_records_are_in_progress_until_they_end_for_good() {
+    for (id, states) in histories(&switchboard(5), 12) {
         for (at, record) in &states {
             assert_eq!(
                 record.is_live(),
@@ -146,9 +147,9 @@ fn live_means_in_progress_without_duration_and_an_ended_call_stays_ended() {
 }
 
 #[test]
-fn queue_calls_flip_their_direction_and_keep_their_id() {
+fn queue_call_changes_direction_and_keeps_its_id() {
     let mut flipped = 0;
-    for states in histories(&board(5), 12).values() {
+    for states in histories(&switchboard(5), 12).values() {
         let live = states
             .iter()
             .map(|(_, record)| record)
@@ -180,21 +181,21 @@ fn queue_calls_flip_their_direction_and_keep_their_id() {
 }
 
 #[test]
-fn a_live_queue_call_tells_when_it_was_answered_and_a_live_direct_call_does_not() {
-    let mut told = 0;
-    for states in histories(&board(5), 8).values() {
+fn live_records_have_a_reason_only_in_queue_calls() {
+    let mut with_reason = 0;
+    for states in histories(&switchboard(5), 8).values() {
         for (_, record) in states.iter().filter(|(_, record)| record.is_live()) {
-            let to_oneself = record.from.extension_number == record.to.extension_number;
-            assert!(record.reason.is_none() || to_oneself);
-            told += usize::from(record.reason.is_some());
+            let same_number = record.from.extension_number == record.to.extension_number;
+            assert!(record.reason.is_none() || same_number);
+            with_reason += usize::from(record.reason.is_some());
         }
     }
-    assert!(told > 0);
+    assert!(with_reason > 0);
 }
 
 #[test]
-fn internal_calls_have_two_records_of_one_session() {
-    let ended = board(5).ended_between(MORNING, MORNING + 2 * HOUR_MS);
+fn internal_call_has_two_records_of_one_session() {
+    let ended = switchboard(5).ended_between(MORNING, MORNING + 2 * HOUR_MS);
     let internal = |record: &&Record| {
         record.kind == "Voice"
             && record.from.extension_id.is_some()
@@ -204,12 +205,12 @@ fn internal_calls_have_two_records_of_one_session() {
     for record in ended.iter().filter(internal) {
         sessions.entry(&record.session_id).or_default().push(record);
     }
-    let whole: Vec<_> = sessions
+    let pairs: Vec<_> = sessions
         .values()
         .filter(|records| records.len() == 2)
         .collect();
-    assert!(whole.len() > 50 && whole.len() + 5 > sessions.len());
-    for records in whole {
+    assert!(pairs.len() > 50 && pairs.len() + 5 > sessions.len());
+    for records in pairs {
         assert_ne!(records[0].direction, records[1].direction);
         assert_eq!(
             records[0].telephony_session_id,
@@ -220,8 +221,8 @@ fn internal_calls_have_two_records_of_one_session() {
 }
 
 #[test]
-fn a_queue_call_may_ring_several_agents_of_whom_one_accepts() {
-    let ended = board(5).ended_between(MORNING, MORNING + 2 * HOUR_MS);
+fn queue_call_is_accepted_by_at_most_one_agent() {
+    let ended = switchboard(5).ended_between(MORNING, MORNING + 2 * HOUR_MS);
     let mut sessions: HashMap<&String, Vec<&str>> = HashMap::new();
     for record in &ended {
         sessions
@@ -229,12 +230,12 @@ fn a_queue_call_may_ring_several_agents_of_whom_one_accepts() {
             .or_default()
             .push(record.result);
     }
-    let fanned: Vec<_> = sessions
+    let multiple_agents: Vec<_> = sessions
         .values()
         .filter(|results| results.len() > 2)
         .collect();
-    assert!(fanned.len() > 10);
-    for results in fanned {
+    assert!(multiple_agents.len() > 10);
+    for results in multiple_agents {
         assert!(
             results
                 .iter()
@@ -251,8 +252,8 @@ fn a_queue_call_may_ring_several_agents_of_whom_one_accepts() {
 }
 
 #[test]
-fn the_shares_of_the_results_are_those_of_an_office() {
-    let ended = board(5).ended_between(MORNING, MORNING + 4 * HOUR_MS);
+fn result_shares_are_those_of_an_office() {
+    let ended = switchboard(5).ended_between(MORNING, MORNING + 4 * HOUR_MS);
     let share = |result: &str| {
         ended.iter().filter(|r| r.result == result).count() as f64 / ended.len() as f64
     };
@@ -301,16 +302,16 @@ fn the_shares_of_the_results_are_those_of_an_office() {
 }
 
 #[test]
-fn each_end_is_told_once_and_is_in_the_list_at_that_instant() {
-    let board = board(5);
+fn ended_between_returns_each_listed_end_once() {
+    let switchboard = switchboard(5);
     let (from, until) = (MORNING, MORNING + 10 * MINUTE_MS);
-    let whole = board.ended_between(from, until);
+    let whole = switchboard.ended_between(from, until);
     let by_parts: Vec<Record> = (0..10)
-        .flat_map(|m| board.ended_between(from + m * MINUTE_MS, from + (m + 1) * MINUTE_MS))
+        .flat_map(|m| switchboard.ended_between(from + m * MINUTE_MS, from + (m + 1) * MINUTE_MS))
         .collect();
     assert_eq!(whole, by_parts);
     let ended = |at| -> HashSet<String> {
-        board
+        switchboard
             .listed_at(at)
             .into_iter()
             .filter(|r| !r.is_live())
@@ -320,41 +321,41 @@ fn each_end_is_told_once_and_is_in_the_list_at_that_instant() {
     let seen: HashSet<String> = (1..=120)
         .flat_map(|step| ended(from + step * 5_000))
         .collect();
-    let told: HashSet<String> = whole.into_iter().map(|record| record.id).collect();
-    assert!(told.iter().all(|id| seen.contains(id)));
-    assert_eq!(&seen - &ended(from), told);
+    let returned: HashSet<String> = whole.into_iter().map(|record| record.id).collect();
+    assert!(returned.iter().all(|id| seen.contains(id)));
+    assert_eq!(&seen - &ended(from), returned);
 }
 
 #[test]
-fn the_list_of_an_extension_is_its_part_of_the_full_list() {
-    let board = board(5);
-    let list = board.listed_at(MORNING);
+fn extension_list_is_a_part_of_the_full_list() {
+    let switchboard = switchboard(5);
+    let list = switchboard.listed_at(MORNING);
     let id = list.iter().find_map(|record| record.extension_id).unwrap();
     let part: Vec<Record> = list
         .into_iter()
         .filter(|r| r.extension_id == Some(id))
         .collect();
     assert!(!part.is_empty());
-    assert_eq!(board.listed_for(id, MORNING), part);
+    assert_eq!(switchboard.listed_for(id, MORNING), part);
 }
 
 #[test]
 #[expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "measures work, not waiting"
+    reason = "measures real time"
 )]
-fn thousands_of_records_cost_little_once_the_minutes_are_known() {
-    let curve = LoadProfile {
+fn listing_thousands_of_cached_records_is_fast() {
+    let load_profile = LoadProfile {
         calls_per_minute: 700.0,
         day_shift_ms: 0,
         surge: None,
     };
-    let board = Switchboard::new(Company::new(10_000, 5), curve, 5);
-    let listed = board.listed_at(MORNING).len();
+    let switchboard = Switchboard::new(Company::new(10_000, 5), load_profile, 5);
+    let listed = switchboard.listed_at(MORNING).len();
     assert!((4_000..6_500).contains(&listed), "{listed}");
     let started = std::time::Instant::now();
-    board.listed_at(MORNING + 1_000);
+    switchboard.listed_at(MORNING + 1_000);
     let took = started.elapsed();
     assert!(took.as_millis() < 400, "{took:?}");
 }

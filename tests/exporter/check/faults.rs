@@ -185,7 +185,7 @@ async fn limit_used_by_other_client_is_reported() {
     assert_scenario_reported(
         "no_budget",
         Scenario {
-            other_tool: Some(other_client),
+            other_client: Some(other_client),
             max_per_page: 10,
             ..frozen_scenario()
         },
@@ -241,7 +241,7 @@ async fn closed_or_silent_connection_is_reported() {
     assert_fault_reported(
         "broken_connection",
         Operation::Token,
-        FaultKind::CloseBeforeAnswer,
+        FaultKind::CloseBeforeResponse,
     )
     .await;
     assert_fault_reported("no_answer", Operation::Token, FaultKind::Hang).await;

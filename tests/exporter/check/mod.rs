@@ -23,7 +23,7 @@ const SECRETS: [&str; 2] = ["sesame", "U0pDMTFQ"];
 /// not expire.
 fn frozen_scenario() -> Scenario {
     ManualClock::new().attach_to(Scenario {
-        jwt_life: None,
+        jwt_lifetime: None,
         ..Scenario::normal()
     })
 }

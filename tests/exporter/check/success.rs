@@ -102,7 +102,7 @@ async fn forbidden_extension_list_is_a_warning() {
 async fn jwt_expiring_soon_is_a_warning() {
     let five_days = Duration::from_secs(5 * 24 * 3600);
     let simulator = start_simulator(Scenario {
-        jwt_life: Some(five_days),
+        jwt_lifetime: Some(five_days),
         ..Scenario::normal()
     })
     .await;

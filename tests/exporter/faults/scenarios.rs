@@ -342,7 +342,7 @@ async fn slow_login_delays_only_first_scrape() {
 #[tokio::test]
 async fn early_expired_token_causes_new_login() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(1),
+        token_lifetime: Duration::from_secs(1),
         advertised_token_lifetime: Some(Duration::from_secs(3600)),
         limits: unlimited_requests(),
         ..Scenario::normal()
@@ -573,7 +573,7 @@ async fn forbidden_session_is_revoked() {
 #[tokio::test]
 async fn hanging_renewal_does_not_delay_scrapes() {
     let scenario = Scenario {
-        token_life: Duration::from_secs(20),
+        token_lifetime: Duration::from_secs(20),
         limits: unlimited_requests(),
         ..Scenario::normal()
     };
