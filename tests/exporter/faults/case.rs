@@ -111,7 +111,7 @@ async fn assert_scrape_reports_fault(
     let lines = log::account_lines(account);
     let failed_lines = lines
         .iter()
-        .filter(|line| line.contains("fetch failed"))
+        .filter(|line| line.contains("fetch_log: fetch failed"))
         .collect::<Vec<_>>();
     assert!(
         failed_lines.len() == 1
