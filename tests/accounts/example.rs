@@ -44,7 +44,7 @@ async fn example_file_loads_all_accounts() {
         "--account=unknown",
     ];
     let (code, report, error) = output(command(&arguments)).await;
-    let expected = "ringcentral-exporter: --account: there is no account \"unknown\"; accepted is acme, globex, initech-reception\n";
+    let expected = "ringcentral-exporter: --account: unknown account \"unknown\": expected one of acme, globex, initech-reception\n";
     assert_eq!(
         (code, report.as_str(), error.as_str()),
         (Some(2), "", expected)
