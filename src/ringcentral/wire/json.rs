@@ -235,6 +235,7 @@ impl<'a> JsonReader<'a> {
 
 impl<'a> RawString<'a> {
     /// Returns the text without escapes, or `None` if it has half of a surrogate pair.
+    #[inline]
     pub(crate) fn decode(&self) -> Option<Cow<'a, str>> {
         if self.has_escapes {
             decode(self.text).map(Cow::Owned)
@@ -244,7 +245,9 @@ impl<'a> RawString<'a> {
     }
 }
 
-/// Has `serde_json` read the text between the quotes of a string.
+/// Reads the text between the quotes of a string, with `serde_json`. Escapes are rare, so this code stays out of the callers.
+#[cold]
+#[inline(never)]
 fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(&format!("\"{text}\"")).ok()
 }
