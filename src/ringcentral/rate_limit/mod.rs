@@ -2,4 +2,4 @@
 
 pub mod budget;
 pub mod headers;
-pub mod window;
+mod window;

@@ -22,7 +22,7 @@ const MERGE_FRACTION: u32 = 1000;
 
 /// The limit of one usage group and the requests that count against it.
 #[derive(Clone, Debug)]
-pub struct RateLimitWindow {
+pub(crate) struct RateLimitWindow {
     limit: u32,
     length: Duration,
     in_flight: u32,
@@ -50,7 +50,7 @@ struct ReportedRemaining {
 impl RateLimitWindow {
     /// Creates an empty window with the documented limit and length.
     #[must_use]
-    pub fn new(group: UsageGroup) -> Self {
+    pub(crate) fn new(group: UsageGroup) -> Self {
         Self {
             limit: group.documented_limit(),
             length: DEFAULT_LENGTH,
@@ -64,19 +64,19 @@ impl RateLimitWindow {
     /// Returns the number of requests that the exporter may send in one window: one fifth of the limit is left to
     /// other tools.
     #[must_use]
-    pub fn usable(&self) -> u32 {
+    pub(crate) fn usable(&self) -> u32 {
         self.limit - self.limit / 5
     }
 
     /// Returns the window's length.
     #[must_use]
-    pub fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         self.length
     }
 
     /// Returns the interval between fetches of this many pages at which the window never fills up.
     #[must_use]
-    pub fn min_interval(&self, pages: u32) -> Duration {
+    pub(crate) fn min_interval(&self, pages: u32) -> Duration {
         self.length
             .mul_f64(f64::from(pages) / f64::from(self.usable()))
     }
@@ -84,7 +84,7 @@ impl RateLimitWindow {
     /// Returns when this many requests can be sent, as far as is known now. More than the usable number count as the
     /// usable number.
     #[must_use]
-    pub fn available_at(&self, requests: u32, now: Moment) -> Moment {
+    pub(crate) fn available_at(&self, requests: u32, now: Moment) -> Moment {
         let requests = requests.min(self.usable());
         now.max(self.blocked_until.unwrap_or(now))
             .max(self.available_by_count(requests, now))
@@ -93,18 +93,18 @@ impl RateLimitWindow {
 
     /// Returns the end of the present block of the group, or of its last one.
     #[must_use]
-    pub fn blocked_until(&self) -> Option<Moment> {
+    pub(crate) fn blocked_until(&self) -> Option<Moment> {
         self.blocked_until
     }
 
     /// Blocks all requests until `until`; a longer block stays.
-    pub fn block_until(&mut self, until: Moment) {
+    pub(crate) fn block_until(&mut self, until: Moment) {
         let present = self.blocked_until.unwrap_or(until);
         self.blocked_until = Some(present.max(until));
     }
 
     /// Records that a request is sent.
-    pub fn record_request(&mut self, now: Moment) {
+    pub(crate) fn record_request(&mut self, now: Moment) {
         while let Some(oldest) = self.completed.front()
             && self.expires_at(oldest).is_past(now)
         {
@@ -117,7 +117,7 @@ impl RateLimitWindow {
     }
 
     /// Records that a response has arrived or that a request has timed out.
-    pub fn record_response(&mut self, now: Moment) {
+    pub(crate) fn record_response(&mut self, now: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let merge_within = self.length / MERGE_FRACTION;
         match self.completed.back_mut() {
@@ -134,14 +134,14 @@ impl RateLimitWindow {
     }
 
     /// Counts all requests in flight as completed now.
-    pub fn abandon_in_flight(&mut self, now: Moment) {
+    pub(crate) fn abandon_in_flight(&mut self, now: Moment) {
         while self.in_flight > 0 {
             self.record_response(now);
         }
     }
 
     /// Applies the limit, window and remaining requests of a response.
-    pub fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
+    pub(crate) fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
         self.limit = headers.limit.unwrap_or(self.limit);
         self.length = headers.window.unwrap_or(self.length);
         if let Some(remaining) = headers.remaining {

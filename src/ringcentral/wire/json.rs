@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::ringcentral::wire::ParseError;
 
@@ -24,9 +24,9 @@ pub(crate) enum JsonValue<'a> {
     Other(&'a str),
 }
 
-/// A string as written, with its quotes.
+/// The text between the quotes of a string, as written.
 pub(crate) struct RawString<'a> {
-    quoted: &'a str,
+    text: &'a str,
     has_escapes: bool,
 }
 
@@ -43,11 +43,17 @@ pub(crate) trait JsonObject<'a> {
     fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
 }
 
-/// The reason and the position at which reading stopped.
-#[derive(Debug)]
-pub(crate) struct JsonError {
-    reason: &'static str,
-    position: usize,
+/// Why reading stopped. The position is that of the reader.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum JsonError {
+    #[error("truncated or empty")]
+    Truncated,
+    #[error("invalid JSON")]
+    Invalid,
+    #[error("unexpected JSON structure")]
+    UnexpectedStructure,
+    #[error("a JSON array")]
+    Array,
 }
 
 pub(crate) type JsonResult<T> = Result<T, JsonError>;
@@ -62,12 +68,21 @@ pub(crate) fn read_document<'a>(
     object: &mut impl JsonObject<'a>,
 ) -> Result<(), ParseError> {
     let mut json = JsonReader { text, position: 0 };
-    json.read_document(object)
-        .map_err(|error| error.describe(subject, text))
+    let Err(error) = json.read_document(object) else {
+        return Ok(());
+    };
+    // Nothing of the text is repeated, since it may hold secrets.
+    let before = json.slice(0..text.floor_char_boundary(json.position));
+    let line = before.matches('\n').count() + 1;
+    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+    Err(ParseError(format!(
+        "cannot parse {subject}: {error} at line {line} column {column}"
+    )))
 }
 
 impl<'a> JsonReader<'a> {
     /// Skips white space and returns the byte behind it.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
             self.position += 1;
@@ -82,7 +97,8 @@ impl<'a> JsonReader<'a> {
             let key = json.read_string()?;
             json.expect(b':')?;
             let field_validity = match key.decode() {
-                Some(key) => object.read_field(&key, json)?,
+                Some(Cow::Borrowed(key)) => object.read_field(key, json)?,
+                Some(Cow::Owned(key)) => object.read_field(&key, json)?,
                 None => json.skip_value().map(|_| Validity::Malformed)?,
             };
             if field_validity == Validity::Malformed {
@@ -102,10 +118,23 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads a value of any type.
+    #[inline]
     pub(crate) fn read_value(&mut self) -> JsonResult<JsonValue<'a>> {
         if self.peek() == Some(b'"') {
             return Ok(JsonValue::String(self.read_string()?));
         }
+        Ok(JsonValue::Other(self.read_other()?))
+    }
+
+    /// Skips a value of any type. It does not make its object malformed.
+    pub(crate) fn skip_value(&mut self) -> JsonResult<Validity> {
+        self.read_value()?;
+        Ok(Validity::Valid)
+    }
+
+    /// Reads a value that is not a string, with `serde_json`.
+    #[inline(never)]
+    fn read_other(&mut self) -> JsonResult<&'a str> {
         let start = self.position;
         let rest = self.slice(start..self.text.len());
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
@@ -117,24 +146,13 @@ impl<'a> JsonReader<'a> {
                 return Err(self.invalid());
             }
         }
-        Ok(JsonValue::Other(self.slice(start..self.position)))
-    }
-
-    /// Skips a value of any type. It does not make its object malformed.
-    pub(crate) fn skip_value(&mut self) -> JsonResult<Validity> {
-        self.read_value()?;
-        Ok(Validity::Valid)
-    }
-
-    /// Returns the error for a value of another type than is needed here.
-    pub(crate) fn unexpected(&self) -> JsonError {
-        self.error("unexpected JSON structure")
+        Ok(self.slice(start..self.position))
     }
 
     fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<()> {
         let validity = match self.peek() {
             Some(b'{') => self.read_object(object)?,
-            Some(b'[') => return Err(self.error("a JSON array")),
+            Some(b'[') => return Err(JsonError::Array),
             _ => self.skip_value().map(|_| Validity::Malformed)?,
         };
         if self.peek().is_some() {
@@ -142,7 +160,7 @@ impl<'a> JsonReader<'a> {
         }
         match validity {
             Validity::Valid => Ok(()),
-            Validity::Malformed => Err(self.unexpected()),
+            Validity::Malformed => Err(JsonError::UnexpectedStructure),
         }
     }
 
@@ -153,7 +171,7 @@ impl<'a> JsonReader<'a> {
         mut read_element: impl FnMut(&mut Self) -> JsonResult<()>,
     ) -> JsonResult<()> {
         if self.peek() != Some(open) {
-            return Err(self.unexpected());
+            return Err(JsonError::UnexpectedStructure);
         }
         self.position += 1;
         if self.peek() != Some(close) {
@@ -168,31 +186,29 @@ impl<'a> JsonReader<'a> {
 
     fn read_string(&mut self) -> JsonResult<RawString<'a>> {
         self.expect(b'"')?;
-        let start = self.position - 1;
+        let start = self.position;
         let mut has_escapes = false;
         loop {
             self.position = end_of_plain_text(self.text.as_bytes(), self.position);
             match self.byte() {
+                Some(b'"') => break,
                 Some(b'\\') => {
                     has_escapes = true;
                     self.position += 2;
                 }
-                Some(b'"') => break,
                 _ => return Err(self.invalid()),
             }
         }
-        self.position += 1;
-        let quoted = self.slice(start..self.position);
-        if has_escapes && serde_json::from_str::<IgnoredAny>(quoted).is_err() {
+        let text = self.slice(start..self.position);
+        if has_escapes && decode::<IgnoredAny>(text).is_none() {
             return Err(self.invalid());
         }
-        Ok(RawString {
-            quoted,
-            has_escapes,
-        })
+        self.position += 1;
+        Ok(RawString { text, has_escapes })
     }
 
     /// Skips white space and then this byte.
+    #[inline]
     fn expect(&mut self, expected: u8) -> JsonResult<()> {
         if self.peek() != Some(expected) {
             return Err(self.invalid());
@@ -211,57 +227,45 @@ impl<'a> JsonReader<'a> {
 
     fn invalid(&self) -> JsonError {
         match self.byte() {
-            Some(_) => self.error("invalid JSON"),
-            None => self.error("truncated or empty"),
-        }
-    }
-
-    fn error(&self, reason: &'static str) -> JsonError {
-        JsonError {
-            reason,
-            position: self.position,
+            Some(_) => JsonError::Invalid,
+            None => JsonError::Truncated,
         }
     }
 }
 
 impl<'a> RawString<'a> {
-    /// Returns the text without quotes and escapes, or `None` if it has half of a surrogate pair.
+    /// Returns the text without escapes, or `None` if it has half of a surrogate pair.
+    #[inline]
     pub(crate) fn decode(&self) -> Option<Cow<'a, str>> {
         if self.has_escapes {
-            return serde_json::from_str(self.quoted).ok().map(Cow::Owned);
+            decode(self.text).map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(self.text))
         }
-        let plain = self.quoted.get(1..self.quoted.len() - 1)?;
-        Some(Cow::Borrowed(plain))
     }
 }
 
-impl JsonError {
-    /// Returns the error with its line and column, and without any of the text, which may hold secrets.
-    fn describe(&self, subject: &str, text: &str) -> ParseError {
-        let Self { reason, position } = self;
-        let before = text.get(..*position).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
-        ParseError(format!(
-            "cannot parse {subject}: {reason} at line {line} column {column}"
-        ))
-    }
+/// Reads the text between the quotes of a string, with `serde_json`. Escapes are rare, so this code stays out of the callers.
+#[cold]
+#[inline(never)]
+fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// Returns the position of the next quote, backslash or control character, or the end of the text. Compares eight
 /// bytes at a time, since nearly all bytes of a page are inside strings.
 fn end_of_plain_text(bytes: &[u8], start: usize) -> usize {
-    const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-    // Has the high bit of the first byte that is below `limit`.
-    let below = |word: u64, limit: u8| word.wrapping_sub(LOW_BITS * u64::from(limit)) & !word;
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH_BITS: u64 = ONES << 7;
     let (words, rest) = bytes.get(start..).unwrap_or_default().as_chunks::<8>();
     let mut position = start;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let quote = below(word ^ (LOW_BITS * u64::from(b'"')), 1);
-        let backslash = below(word ^ (LOW_BITS * u64::from(b'\\')), 1);
-        let found = (below(word, b' ') | quote | backslash) & HIGH_BITS;
+        // The first byte that is below the subtracted one underflows, which sets its high bit.
+        let control = word.wrapping_sub(ONES * u64::from(b' '));
+        let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let found = (control | quote | backslash) & !word & HIGH_BITS;
         if found != 0 {
             return position + found.trailing_zeros() as usize / 8;
         }

@@ -9,7 +9,7 @@ use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::ParseError;
 use crate::ringcentral::wire::extension::ExtensionRecord;
 use crate::ringcentral::wire::json::{
-    JsonObject, JsonReader, JsonResult, JsonValue, Validity, read_document,
+    JsonError, JsonObject, JsonReader, JsonResult, JsonValue, Validity, read_document,
 };
 use crate::ringcentral::wire::lenient::{Field, LenientString, ReadValue, json_object};
 use crate::ringcentral::wire::record::{CallRecord, id_after};
@@ -161,7 +161,7 @@ impl<'a> ReadValue<'a> for PageLink<'a> {
         if self.uri.is_present {
             Ok(validity)
         } else {
-            Err(json.unexpected())
+            Err(JsonError::UnexpectedStructure)
         }
     }
 }
@@ -174,7 +174,7 @@ impl<'a> ReadValue<'a> for PageUri<'a> {
             self.0 = uri;
             return Ok(Validity::Valid);
         }
-        Err(json.unexpected())
+        Err(JsonError::UnexpectedStructure)
     }
 }
 
@@ -189,10 +189,11 @@ impl CallRecords {
     fn read_record<'a>(&mut self, json: &mut JsonReader<'a>) -> JsonResult<()> {
         let index = self.count;
         self.count += 1;
-        let Some(record) = read_record::<CallRecord<'a>>(json)? else {
+        let mut record = CallRecord::default();
+        if read_record(&mut record, json)? == Validity::Malformed {
             self.skipped += 1;
             return Ok(());
-        };
+        }
         if self.account_id.is_none() {
             self.account_id = record.account_id().map(str::to_owned);
         }
@@ -209,7 +210,8 @@ impl CallRecords {
 impl<'a> ReadValue<'a> for ExtensionRecords {
     fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
         json.read_array(|json| {
-            if let Some(record) = read_record::<ExtensionRecord<'a>>(json)? {
+            let mut record = ExtensionRecord::default();
+            if read_record(&mut record, json)? == Validity::Valid {
                 self.0.extend(record.to_entry());
             }
             Ok(())
@@ -218,19 +220,16 @@ impl<'a> ReadValue<'a> for ExtensionRecords {
     }
 }
 
-/// Reads a record, `None` if it is not an object or malformed.
-fn read_record<'a, T: JsonObject<'a> + Default>(
+/// Reads a record. One that is not an object is malformed.
+fn read_record<'a>(
+    record: &mut impl JsonObject<'a>,
     json: &mut JsonReader<'a>,
-) -> JsonResult<Option<T>> {
-    if json.peek() != Some(b'{') {
-        json.skip_value()?;
-        return Ok(None);
+) -> JsonResult<Validity> {
+    if json.peek() == Some(b'{') {
+        return json.read_object(record);
     }
-    let mut record = T::default();
-    match json.read_object(&mut record)? {
-        Validity::Valid => Ok(Some(record)),
-        Validity::Malformed => Ok(None),
-    }
+    json.skip_value()?;
+    Ok(Validity::Malformed)
 }
 
 #[cfg(test)]
