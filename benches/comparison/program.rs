@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ringcentral-exporter");
 /// Prometheus' default scrape timeout.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
 pub enum Language {
@@ -187,8 +187,8 @@ impl Exporter {
     pub async fn scrape(&self, http: &Client) -> Option<String> {
         let request = http.get(&self.url).header("Accept-Encoding", "identity");
         let request = request
-            .header("X-Prometheus-Scrape-Timeout-Seconds", PATIENCE.as_secs())
-            .timeout(PATIENCE);
+            .header("X-Prometheus-Scrape-Timeout-Seconds", SCRAPE_TIMEOUT.as_secs())
+            .timeout(SCRAPE_TIMEOUT);
         request
             .send()
             .await
@@ -210,7 +210,7 @@ impl Exporter {
                 }
             }
         };
-        timeout(PATIENCE, scrapes)
+        timeout(SCRAPE_TIMEOUT, scrapes)
             .await
             .expect("it shows calls soon after its start")
     }

@@ -21,7 +21,7 @@ use crate::web::rate_limiter::TokenBucket;
 use crate::web::tls;
 use crate::web::verify_limiter::VerifyLimiter;
 
-/// `Retry-After` of a request for which no password check is available; some are finished by then.
+/// `Retry-After` when all password checks are busy; some finish within this time.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Access control of one configuration. The default allows everything.
