@@ -187,7 +187,10 @@ impl Exporter {
     pub async fn scrape(&self, http: &Client) -> Option<String> {
         let request = http.get(&self.url).header("Accept-Encoding", "identity");
         let request = request
-            .header("X-Prometheus-Scrape-Timeout-Seconds", SCRAPE_TIMEOUT.as_secs())
+            .header(
+                "X-Prometheus-Scrape-Timeout-Seconds",
+                SCRAPE_TIMEOUT.as_secs(),
+            )
             .timeout(SCRAPE_TIMEOUT);
         request
             .send()
