@@ -1,5 +1,9 @@
 //! The CPU time of a scrape, from the body of a response to the exposition: `cargo bench --bench scrape`.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may fail")]
 
 use std::sync::Arc;

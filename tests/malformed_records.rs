@@ -1,6 +1,10 @@
 //! Property tests with malformed records: an invalid record must not affect the rest of its page.
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -6,6 +6,10 @@
 //! `start`, `shared`, `huge` and `limit` (three minutes).
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -6,6 +6,10 @@
 //! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions` and `scrapers`.
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -20,6 +20,11 @@
 //!
 //! Except for the `process_*` families, the same flags produce the same samples.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+
 mod account;
 mod blocks;
 mod exporter;

@@ -10,6 +10,10 @@
 //! | `reload`, `churn` | changes of the file while the exporter runs |
 //! | `prometheus` | service discovery and scrapes by a Prometheus server |
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -6,6 +6,10 @@
 //! Requires `prometheus`, `promtool` and `prometheus-alertmanager` on the path (`make tools` installs them). Takes about
 //! five minutes, because the surge of the demo has to rise and the outage has to last.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -7,6 +7,10 @@
 //! trackers in `mutants` have defects and must fail: they test the test.
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -5,6 +5,10 @@
 //! thousands of connections open. During each flood a scrape must be answered within 3 s, with
 //! bounded memory and descriptors.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -13,6 +13,10 @@
 //!
 //! `fifty_accounts` requires `promtool` on the path and `query_results` requires `prometheus`. `queries` takes two minutes.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -23,6 +23,10 @@
 //! program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `scratch_container` and `systemd` require
 //! root.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -3,6 +3,10 @@
 //! `harness` starts the exporter and the account. `common::oracle` computes the expected samples
 //! with a second implementation of the contract's rules.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -3,6 +3,10 @@
 //! `browser` runs Chromium, `html_checks` checks the document, `states` covers the states of an
 //! account and `narrow_viewport` the width of a phone. The screenshots are left in `target/tmp/`.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -4,6 +4,10 @@
 //! Needs `wrk` on the path, which `make tools` installs. Takes a minute.
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -3,6 +3,10 @@
 //! Needs `prometheus` and `promtool` on the path, which `make test` installs. Takes about three
 //! minutes, because the limit of the API is counted in minutes.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

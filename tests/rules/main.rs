@@ -22,6 +22,10 @@
 //! Requires `prometheus`, `promtool`, `prometheus-alertmanager` and `amtool` on the path (`make tools` installs them).
 //! Takes about three minutes.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

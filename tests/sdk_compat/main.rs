@@ -7,6 +7,10 @@
 //! installs the SDKs.
 
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

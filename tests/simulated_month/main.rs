@@ -9,6 +9,10 @@
 //! `SOAK_DAYS=30` sets the number of days, default 1. Needs the feature `test-clock`:
 //! `make sim-month`.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

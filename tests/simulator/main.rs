@@ -1,5 +1,9 @@
 //! Tests of the simulated account over HTTP, against RingCentral's documentation.
 #![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

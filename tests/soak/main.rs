@@ -10,6 +10,10 @@
 //!
 //! Needs `prometheus` on the path, which `make tools` installs.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,

@@ -4,6 +4,10 @@
 //! `harness` starts the exporter process for a simulated account, `pki` issues certificates, `curl`
 //! sends requests.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this program can use its items"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,
