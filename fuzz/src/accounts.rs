@@ -31,7 +31,8 @@ thread_local! {
     static DIR: TempDir = create_dir();
 }
 
-/// Checks that valid accounts are distinct, that parsing is deterministic, and that an error is one line without a secret.
+/// Checks that valid accounts are distinct, that parsing is deterministic, and that an error is one
+/// line without a secret.
 pub fn check(data: &[u8]) {
     let file = DIR.with(|dir| dir.path().join("accounts.yml"));
     std::fs::write(&file, data).expect("writable file");

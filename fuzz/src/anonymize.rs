@@ -1,5 +1,5 @@
-//! Replaces what an exposition must not show: names, phone numbers, ids of calls and sessions, and all fields that are
-//! not read.
+//! Replaces what an exposition must not show: names, phone numbers, ids of calls and sessions, and
+//! all fields that are not read.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ const KEPT: [&str; 9] = [
 /// Fields that tell records and sessions apart. They are replaced by other distinct values.
 const IDS: [&str; 3] = ["id", "sessionId", "telephonySessionId"];
 
-/// Replaces the private values of a page. Returns `None` if it is not an object with a list of records.
+/// Replaces the private values of a page. Returns `None` if it is not an object with a list of
+/// records.
 pub fn anonymize(mut page: Value) -> Option<Value> {
     for (key, value) in page.as_object_mut()? {
         match key.as_str() {
@@ -56,8 +57,8 @@ fn replace_except(value: &mut Value, kept: &[&str]) {
     }
 }
 
-/// Replaces an id so that distinct ids stay distinct. An invalid id stays as it is, and so does one that begins with `#`,
-/// because the exporter gives such ids to records without one.
+/// Replaces an id so that distinct ids stay distinct. An invalid id stays as it is, and so does one
+/// that begins with `#`, because the exporter gives such ids to records without one.
 fn replace_id(id: &mut Value) {
     let text = match id {
         Value::String(text) => text.trim().to_owned(),

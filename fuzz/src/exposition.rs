@@ -1,7 +1,8 @@
 //! A strict parser of the text format 0.0.4.
 //!
-//! It also rejects what Prometheus accepts and the exporter must never write: a family in two places, a sample before its
-//! type, an unknown escape, a control character, a label twice, a value that is not finite.
+//! It also rejects what Prometheus accepts and the exporter must never write: a family in two
+//! places, a sample before its type, an unknown escape, a control character, a label twice, a value
+//! that is not finite.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! The rate limit headers of a response. The first line of an input is a status and the wall time in seconds since 1970,
-//! the other lines are headers.
+//! The rate limit headers of a response. The first line of an input is a status and the wall time
+//! in seconds since 1970, the other lines are headers.
 
 use std::time::Duration;
 

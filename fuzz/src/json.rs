@@ -1,4 +1,5 @@
-//! A splitter for text that is known to be valid JSON: the items of arrays and the members of objects, as written.
+//! A splitter for text that is known to be valid JSON: the items of arrays and the members of
+//! objects, as written.
 
 /// Returns the items of an array, or the members of an object, as written.
 pub fn items(container: &[u8]) -> Vec<&[u8]> {

@@ -1,7 +1,8 @@
 //! Fuzz targets. Each takes any bytes and panics if a property of the exporter does not hold.
 //!
-//! `src/main.rs` runs one target under libFuzzer, `tests/replay.rs` all targets on the stored inputs. The modules `json`,
-//! `exposition` and `oracle` share no code with the exporter, so that they do not repeat its mistakes.
+//! `src/main.rs` runs one target under libFuzzer, `tests/replay.rs` all targets on the stored
+//! inputs. The modules `json`, `exposition` and `oracle` share no code with the exporter, so that
+//! they do not repeat its mistakes.
 
 mod accounts;
 mod anonymize;
@@ -53,8 +54,8 @@ fn assert_one_line(text: &str) {
     );
 }
 
-/// Asserts that an error is one of the known messages, and therefore repeats nothing of the body. `other` are the messages
-/// of this parser without a position.
+/// Asserts that an error is one of the known messages, and therefore repeats nothing of the body.
+/// `other` are the messages of this parser without a position.
 #[track_caller]
 fn assert_known_error(error: &ParseError, subject: &str, other: &[&str]) {
     const SYNTAX: [&str; 4] = [

@@ -1,4 +1,5 @@
-//! Pages of the active-calls list: from bytes to counters and exposition. An input has up to eight lists of one page.
+//! Pages of the active-calls list: from bytes to counters and exposition. An input has up to eight
+//! lists of one page.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ struct Exposed {
     ended: usize,
 }
 
-/// Checks that each list is counted correctly, that no private value is shown, and that records do not affect each other.
+/// Checks that each list is counted correctly, that no private value is shown, and that records do
+/// not affect each other.
 pub fn check(data: &[u8]) {
     let lists = data.split(|byte| *byte == SEPARATOR).take(MAX_LISTS);
     let bodies: Vec<_> = lists.collect();
@@ -84,7 +86,8 @@ fn with_null_record(mut page: Value) -> Value {
     page
 }
 
-/// Parses and tracks the lists, without those that are invalid, and renders the exposition after the last one.
+/// Parses and tracks the lists, without those that are invalid, and renders the exposition after
+/// the last one.
 fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
     let mut labels = LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions);
     let mut tracker = CallTracker::default();
@@ -160,7 +163,8 @@ fn is_valid_record(record: &[u8]) -> bool {
         && is_valid_party(record, "extension", &["id"])
 }
 
-/// Returns whether a field of a record is absent, not an object, or an object that has each of `fields` at most once.
+/// Returns whether a field of a record is absent, not an object, or an object that has each of
+/// `fields` at most once.
 fn is_valid_party(record: &[u8], name: &str, fields: &[&str]) -> bool {
     match json::member(record, name) {
         Some(party) if json::is_object(party) => has_unique_keys(party, fields),

@@ -1,4 +1,5 @@
-//! A request to the exporter over loopback. The first line of an input is method and target, the others are headers.
+//! A request to the exporter over loopback. The first line of an input is method and target, the
+//! others are headers.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -36,7 +37,8 @@ thread_local! {
     static EXPORTER: LocalExporter = LocalExporter::start();
 }
 
-/// Checks that each request gets one well-formed response, which matches its path, method and accounts.
+/// Checks that each request gets one well-formed response, which matches its path, method and
+/// accounts.
 pub fn check(data: &[u8]) {
     let mut lines = Vec::new();
     for line in data.split(|byte| *byte == b'\n') {
@@ -93,8 +95,8 @@ impl LocalExporter {
         Self { runtime, address }
     }
 
-    /// Sends a request and returns the bytes of the response. Returns `None` if the connection was reset, as happens if
-    /// the exporter has not read the whole request.
+    /// Sends a request and returns the bytes of the response. Returns `None` if the connection was
+    /// reset, as happens if the exporter has not read the whole request.
     fn send(&self, lines: &[&[u8]]) -> Option<Vec<u8>> {
         let mut request = [lines[0], b" HTTP/1.1\r\n"].concat();
         for line in &lines[1..] {
@@ -191,8 +193,8 @@ impl<'a> RequestLine<'a> {
         }
     }
 
-    /// Asserts that the response has the series of the requested accounts and of no others, or is a 404 if one of them is
-    /// unknown.
+    /// Asserts that the response has the series of the requested accounts and of no others, or is a
+    /// 404 if one of them is unknown.
     fn assert_metrics(&self, response: &Response) {
         let mut requested = BTreeSet::new();
         for (key, value) in query_pairs(self.query) {

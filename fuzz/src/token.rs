@@ -5,7 +5,8 @@ use ringcentral_exporter::ringcentral::jwt::jwt_expiry;
 use ringcentral_exporter::ringcentral::wire::{TokenResponse, parse_token};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Checks that a token fits a header and is never printed, that the user is an id, and that a JWT's expiry is finite.
+/// Checks that a token fits a header and is never printed, that the user is an id, and that a JWT's
+/// expiry is finite.
 pub fn check(data: &[u8]) {
     match parse_token(data) {
         Ok(token) => assert_valid(token),

@@ -6,7 +6,8 @@ use ringcentral_exporter::config::ConfigError;
 use ringcentral_exporter::config::web::WebConfig;
 use ringcentral_exporter::web::access::AccessControl;
 
-/// The text that corpora and dictionaries use as a secret. As a key it has an unusual character, so it is redacted there.
+/// The text that corpora and dictionaries use as a secret. As a key it has an unusual character, so
+/// it is redacted there.
 const SECRET: &str = "hunter2!sesame";
 const FILE: &str = "/nowhere/web.yml";
 /// Keys whose values an error may show; keys of files show a path.
@@ -49,7 +50,8 @@ fn load(text: &str) -> Result<AccessControl, ConfigError> {
     AccessControl::reload(file, config, &AccessControl::default())
 }
 
-/// Asserts that an error is one line, begins with `prefix`, and shows no secret except as the value of a key in `shown`.
+/// Asserts that an error is one line, begins with `prefix`, and shows no secret except as the value
+/// of a key in `shown`.
 #[track_caller]
 pub fn assert_safe_error(error: &ConfigError, prefix: &str, shown: &[&str]) {
     crate::assert_one_line(&error.0);
