@@ -1,9 +1,10 @@
-//! Error bodies: what is safe to repeat of them.
+//! Error bodies: the codes and names that the exporter repeats from them.
 
 use ringcentral_exporter::ringcentral::wire::{ApiError, parse_api_error};
 use ringcentral_exporter::ringcentral::{Error, Operation};
 use serde_json::Value;
 
+/// Keys whose values may be repeated, or that contain such keys.
 const REPEATED: [&str; 5] = [
     "errorCode",
     "permissionName",
@@ -12,62 +13,56 @@ const REPEATED: [&str; 5] = [
     "errors",
 ];
 
-/// Codes and names come out, each one short word; all else has no influence.
+/// Checks that only short codes and names are read, and that no other text changes the result.
 pub fn check(data: &[u8]) {
     let error = parse_api_error(data);
-    [
+    let words = [
         &error.code,
         &error.error,
         &error.permission,
         &error.parameter,
-    ]
-    .into_iter()
-    .flatten()
-    .for_each(assert_word);
-    if !crate::json::is_object(data) {
-        assert_eq!(error, ApiError::default(), "a foreign body gives nothing");
+    ];
+    for word in words.into_iter().flatten() {
+        assert_word(word);
     }
-    assert_silent(data);
+    if !crate::json::is_object(data) {
+        assert_eq!(error, ApiError::default(), "a body that is not an object");
+    }
+    assert_free_text_ignored(data);
     for status in [400, 401, 403, 404, 429, 503] {
-        let error = Error::of_answer(Operation::ActiveCalls, status, parse_api_error(data), None);
+        let body = parse_api_error(data);
+        let error = Error::from_response(Operation::ActiveCalls, status, body, None);
         crate::assert_one_line(&error.to_string());
     }
 }
 
-fn assert_word(word: &String) {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+fn assert_word(word: &str) {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     assert!(
-        (1..=40).contains(&word.len()) && word.bytes().all(fits),
+        (1..=40).contains(&word.len()) && word.bytes().all(is_valid),
         "{word:?}"
     );
 }
 
-/// With another text in place of every one that is free.
-fn assert_silent(data: &[u8]) {
-    let Ok(body) = serde_json::from_slice::<Value>(data) else {
+/// Asserts that the result is the same after all free text has been replaced.
+fn assert_free_text_ignored(data: &[u8]) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(data) else {
         return;
     };
-    let read = |body: &Value| parse_api_error(body.to_string().as_bytes());
-    assert_eq!(
-        read(&body),
-        read(&silenced(body.clone())),
-        "free text comes out"
-    );
+    let original = parse_api_error(body.to_string().as_bytes());
+    if let Some(errors) = body.get_mut("errors").and_then(Value::as_array_mut) {
+        errors.iter_mut().for_each(replace_free_text);
+    }
+    replace_free_text(&mut body);
+    let replaced = parse_api_error(body.to_string().as_bytes());
+    assert_eq!(original, replaced, "free text changes the result");
 }
 
-fn silenced(mut body: Value) -> Value {
-    let entries = body
-        .get_mut("errors")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten();
-    entries.for_each(silence);
-    silence(&mut body);
-    body
-}
-
-fn silence(object: &mut Value) {
-    for (key, value) in object.as_object_mut().into_iter().flatten() {
+fn replace_free_text(object: &mut Value) {
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
+    for (key, value) in fields {
         if !REPEATED.contains(&key.as_str()) {
             *value = "sesame".into();
         }

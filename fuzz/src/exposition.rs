@@ -1,7 +1,8 @@
-//! The text format 0.0.4, read strictly.
+//! A strict parser of the text format 0.0.4.
 //!
-//! Owns: what Prometheus would refuse, and what it would take and we never want: a family in two places, a sample
-//! before its type, an escape that none knows, a control character, a label twice.
+//! It also rejects what Prometheus accepts and the exporter must never write: a family in two
+//! places, a sample before its type, an unknown escape, a control character, a label twice, a value
+//! that is not finite.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,82 +20,107 @@ pub struct Exposition {
     pub samples: Vec<Sample>,
     families: HashSet<String>,
     series: HashSet<(String, BTreeMap<String, String>)>,
+    /// Name of the current family.
     family: String,
-    kind: String,
-    is_open: bool,
+    /// Type of the current family, `None` before its `# TYPE` line.
+    kind: Option<String>,
 }
 
+type ParseResult<T> = Result<T, &'static str>;
+
 impl Exposition {
-    /// Reads a text, or says what is wrong with it.
-    pub fn read(text: &str) -> Result<Self, String> {
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// Returns an error with the first invalid line.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut exposition = Self::default();
         if !text.is_empty() && !text.ends_with('\n') {
-            return Err("the last line does not end".to_owned());
+            return Err("the last line has no newline".to_owned());
         }
         for line in text.split_terminator('\n') {
             exposition
-                .line(line)
-                .map_err(|why| format!("{why}: {line:?}"))?;
+                .parse_line(line)
+                .map_err(|error| format!("{error}: {line:?}"))?;
         }
         Ok(exposition)
     }
 
-    /// The samples of this name.
+    /// Returns the samples of this name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.samples
             .iter()
             .filter(move |sample| sample.name == name)
     }
 
-    /// The sum of the samples of this name.
+    /// Returns the sum of the samples of this name.
     pub fn sum(&self, name: &str) -> f64 {
         self.named(name).map(|sample| sample.value).sum()
     }
 
-    fn line(&mut self, line: &str) -> Result<(), &'static str> {
+    /// Returns the distinct values of a label, in all families.
+    pub fn label_values(&self, label: &str) -> HashSet<&str> {
+        let mut values = HashSet::new();
+        for sample in &self.samples {
+            if let Some(value) = sample.labels.get(label) {
+                values.insert(value.as_str());
+            }
+        }
+        values
+    }
+
+    fn parse_line(&mut self, line: &str) -> ParseResult<()> {
         if line.contains(char::is_control) {
             return Err("a control character");
         }
-        match (line.strip_prefix("# HELP "), line.strip_prefix("# TYPE ")) {
-            (Some(help), _) => self.help(help),
-            (_, Some(kind)) => self.kind(kind),
-            _ => self.sample(line),
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            self.parse_help(help)
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            self.parse_type(kind)
+        } else {
+            self.parse_sample(line)
         }
     }
 
-    fn help(&mut self, rest: &str) -> Result<(), &'static str> {
-        let (name, help) = rest.split_once(' ').ok_or("no help")?;
-        unescaped(help, "\\n")?;
-        if !is_name(name) || !self.families.insert(name.to_owned()) {
-            return Err("no name, or a family that was there before");
+    fn parse_help(&mut self, rest: &str) -> ParseResult<()> {
+        let (name, help) = rest.split_once(' ').ok_or("missing help")?;
+        unescape(help, "\\n")?;
+        if !is_name(name) {
+            return Err("an invalid family name");
         }
-        (self.family, self.kind, self.is_open) = (name.to_owned(), String::new(), false);
+        if !self.families.insert(name.to_owned()) {
+            return Err("a repeated family");
+        }
+        self.family = name.to_owned();
+        self.kind = None;
         Ok(())
     }
 
-    fn kind(&mut self, rest: &str) -> Result<(), &'static str> {
-        let (name, kind) = rest.split_once(' ').ok_or("no type")?;
-        if name != self.family || self.is_open || !["counter", "gauge", "histogram"].contains(&kind)
-        {
-            return Err("a type that is not its family's, comes twice, or is none");
+    fn parse_type(&mut self, rest: &str) -> ParseResult<()> {
+        let (name, kind) = rest.split_once(' ').ok_or("missing type")?;
+        if name != self.family || self.kind.is_some() {
+            return Err("a repeated type, or that of another family");
         }
-        (self.kind, self.is_open) = (kind.to_owned(), true);
+        if !["counter", "gauge", "histogram"].contains(&kind) {
+            return Err("an unknown type");
+        }
+        self.kind = Some(kind.to_owned());
         Ok(())
     }
 
-    fn sample(&mut self, line: &str) -> Result<(), &'static str> {
-        let end = line.find(['{', ' ']).ok_or("no value")?;
+    fn parse_sample(&mut self, line: &str) -> ParseResult<()> {
+        let end = line.find(['{', ' ']).ok_or("missing value")?;
         let (name, rest) = line.split_at(end);
         let (labels, rest) = match rest.strip_prefix('{') {
-            Some(rest) => labels(rest)?,
+            Some(rest) => parse_labels(rest)?,
             None => (BTreeMap::new(), rest),
         };
-        let value = rest.strip_prefix(' ').and_then(number).ok_or("no value")?;
-        if !self.is_open || !self.belongs(name) {
+        let value = parse_value(rest.strip_prefix(' ').ok_or("missing value")?)?;
+        if !self.is_in_family(name) {
             return Err("a sample outside its family");
         }
         if !self.series.insert((name.to_owned(), labels.clone())) {
-            return Err("a series twice");
+            return Err("a repeated series");
         }
         self.samples.push(Sample {
             name: name.to_owned(),
@@ -104,106 +130,109 @@ impl Exposition {
         Ok(())
     }
 
-    fn belongs(&self, name: &str) -> bool {
+    /// Returns whether a sample of this name belongs to the current family.
+    fn is_in_family(&self, name: &str) -> bool {
+        let Some(kind) = &self.kind else {
+            return false;
+        };
         match name.strip_prefix(&self.family) {
-            Some("") => self.kind != "histogram",
-            Some("_bucket" | "_sum" | "_count") => self.kind == "histogram",
+            Some("") => kind != "histogram",
+            Some("_bucket" | "_sum" | "_count") => kind == "histogram",
             _ => false,
         }
     }
 }
 
-/// The labels up to the closing brace, and what follows it.
-fn labels(mut rest: &str) -> Result<(BTreeMap<String, String>, &str), &'static str> {
+/// Parses the labels up to the closing brace, and returns them with the text after it.
+fn parse_labels(mut rest: &str) -> ParseResult<(BTreeMap<String, String>, &str)> {
     let mut labels = BTreeMap::new();
     loop {
-        let (name, value) = rest.split_once("=\"").ok_or("no label")?;
-        let (value, after) = value.split_at(closing_quote(value).ok_or("a label without end")?);
+        let (name, value) = rest.split_once("=\"").ok_or("missing label")?;
+        let end = closing_quote(value).ok_or("an unterminated label")?;
+        let (value, after) = value.split_at(end);
         if !is_name(name) || name.contains(':') || name.starts_with("__") {
-            return Err("no name of a label");
+            return Err("an invalid label name");
         }
-        if labels
-            .insert(name.to_owned(), unescaped(value, "\\n\"")?)
-            .is_some()
-        {
-            return Err("a label twice");
+        let value = unescape(value, "\\n\"")?;
+        if labels.insert(name.to_owned(), value).is_some() {
+            return Err("a repeated label");
         }
         match after.strip_prefix("\",") {
             Some(more) => rest = more,
             None => {
-                return Ok((
-                    labels,
-                    after.strip_prefix("\"}").ok_or("labels without end")?,
-                ));
+                let after = after.strip_prefix("\"}").ok_or("unterminated labels")?;
+                return Ok((labels, after));
             }
         }
     }
 }
 
+/// Returns the position of the first quote that is not escaped.
 fn closing_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
-    text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    })
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at),
+            _ => {}
+        }
+    }
+    None
 }
 
-/// The text without its escapes, of which these are known.
-fn unescaped(text: &str, known: &str) -> Result<String, &'static str> {
-    let (mut plain, mut chars) = (String::new(), text.chars());
+/// Returns the text without its escapes; `known` are the characters that may follow a backslash.
+fn unescape(text: &str, known: &str) -> ParseResult<String> {
+    let mut plain = String::new();
+    let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => match chars
-                .next()
-                .filter(|c| known.contains(*c))
-                .ok_or("an unknown escape")?
-            {
-                'n' => plain.push('\n'),
-                c => plain.push(c),
+            '\\' => match chars.next() {
+                Some('n') => plain.push('\n'),
+                Some(c) if known.contains(c) => plain.push(c),
+                _ => return Err("an unknown escape"),
             },
-            '"' if known.contains('"') => return Err("a bare quote"),
+            '"' if known.contains('"') => return Err("an unescaped quote"),
             c => plain.push(c),
         }
     }
     Ok(plain)
 }
 
-fn number(text: &str) -> Option<f64> {
-    let plain = |byte: u8| byte.is_ascii_digit() || b"+-.e".contains(&byte);
-    text.bytes()
-        .all(plain)
-        .then(|| text.parse::<f64>().ok())
-        .flatten()
-        .filter(|value| value.is_finite())
+fn parse_value(text: &str) -> ParseResult<f64> {
+    let is_plain = |byte: u8| byte.is_ascii_digit() || b"+-.e".contains(&byte);
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && text.bytes().all(is_plain) => Ok(value),
+        _ => Err("an invalid value"),
+    }
 }
 
 fn is_name(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_:".contains(&byte);
-    !name.is_empty() && name.bytes().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit())
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"_:".contains(&byte);
+    !name.is_empty()
+        && name.bytes().all(is_valid)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEAD: &str = "# HELP a b\n# TYPE a gauge\n";
+    const HEADER: &str = "# HELP a b\n# TYPE a gauge\n";
 
     #[test]
-    fn a_sound_text_is_read() {
+    fn valid_exposition_is_parsed() {
         let text = format!(
-            "{HEAD}a{{b=\"x\\\"\\\\\\n,}}\",c=\"\"}} 1\na 2.5\n# HELP h \\\\\n# TYPE h histogram\nh_sum 1e3\n"
+            "{HEADER}a{{b=\"x\\\"\\\\\\n,}}\",c=\"\"}} 1\na 2.5\n# HELP h \\\\\n# TYPE h histogram\nh_sum 1e3\n"
         );
-        let exposition = Exposition::read(&text).unwrap();
+        let exposition = Exposition::parse(&text).unwrap();
         assert_eq!(exposition.samples[0].labels["b"], "x\"\\\n,}");
-        assert_eq!(
-            (exposition.sum("a"), exposition.sum("h_sum")),
-            (3.5, 1000.0)
-        );
+        assert_eq!(exposition.sum("a"), 3.5);
+        assert_eq!(exposition.sum("h_sum"), 1000.0);
     }
 
     #[test]
-    fn what_is_not_sound_is_refused() {
+    fn invalid_exposition_is_rejected() {
         let samples = [
             "a 1",
             "a\n",
@@ -226,7 +255,7 @@ mod tests {
         ];
         for sample in samples {
             assert!(
-                Exposition::read(&format!("{HEAD}{sample}")).is_err(),
+                Exposition::parse(&format!("{HEADER}{sample}")).is_err(),
                 "{sample:?}"
             );
         }

@@ -1,131 +1,131 @@
-//! A page of the list of extensions: from bytes to `ringcentral_extension_info`.
+//! A page of the extension list: from bytes to `ringcentral_extension_info`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ringcentral_exporter::account::metrics::Instruments;
-use ringcentral_exporter::account::state::Listed;
-use ringcentral_exporter::account::state::Observation;
-use ringcentral_exporter::calls::directory::Entry;
+use ringcentral_exporter::account::state::{AccountState, TimedDirectory};
+use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel};
 use ringcentral_exporter::config::Metrics;
 use ringcentral_exporter::ringcentral::wire::parse_extensions;
 
-use crate::exporter::{METRICS, exposed, noon, readable};
 use crate::exposition::Sample;
+use crate::fixtures::{METRICS, counters, fixed_moment, parse_exposition, render_account};
 use crate::json;
 
-/// Each extension is found by its id, and has one series at most, which is its own.
+/// The last entry of each id.
+type Latest<'a> = BTreeMap<u64, &'a DirectoryEntry>;
+
+/// Checks that each extension is found by its id, and has at most one series, with its own name.
 pub fn check(data: &[u8]) {
     let page = match parse_extensions(data) {
         Ok(page) => page,
-        Err(why) => return crate::assert_closed_words(&why, "a page of extensions"),
+        Err(error) => {
+            let other = ["missing records", "invalid UTF-8"];
+            return crate::assert_known_error(&error, "page of extensions", &other);
+        }
     };
-    let records = json::parts(json::member(data, "records").expect("a list of records"));
-    let objects = records
-        .iter()
-        .filter(|record| json::is_object(record))
-        .count();
+    let mut records = json::items(json::member(data, "records").expect("list of records"));
+    records.retain(|record| json::is_object(record));
     assert!(
-        page.entries.len() <= objects,
+        page.entries.len() <= records.len(),
         "more extensions than records"
     );
-    page.entries.iter().for_each(assert_safe);
-    let latest: BTreeMap<_, _> = page.entries.iter().map(|entry| (entry.id, entry)).collect();
+    let mut latest = Latest::new();
+    for entry in &page.entries {
+        assert_in_bounds(entry);
+        latest.insert(entry.id, entry);
+    }
     let directory = Arc::new(Directory::new(page.entries.clone()));
     assert_found(&directory, &latest);
     assert_exposed(&directory, &latest);
 }
 
-fn assert_safe(entry: &Entry) {
+fn assert_in_bounds(entry: &DirectoryEntry) {
     let texts = [(&entry.name, 129), (&entry.kind, 40), (&entry.status, 40)];
-    assert!(
-        texts
-            .iter()
-            .all(|(text, most)| text.chars().count() <= *most && !text.contains(char::is_control))
-    );
-    let number = entry.number.as_deref().unwrap_or("1");
-    assert!((1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()));
-}
-
-fn assert_found(directory: &Directory, latest: &BTreeMap<u64, &Entry>) {
-    assert!(
-        directory.entries().iter().eq(latest.values().copied()),
-        "each id once, as it came last"
-    );
-    for entry in latest.values() {
-        assert_eq!(directory.by_id(&entry.id.to_string()), Some(*entry));
-        let Some(number) = entry.number.as_deref() else {
-            continue;
-        };
-        let bearers = latest
-            .values()
-            .filter(|it| it.number.as_deref() == Some(number));
-        let first = bearers.min_by_key(|it| (&*it.status != "Enabled", it.id));
-        assert_eq!(directory.by_number(number), first.copied());
+    for (text, max_chars) in texts {
+        assert!(text.chars().count() <= max_chars && !text.contains(char::is_control));
+    }
+    if let Some(number) = &entry.number {
+        assert!((1..=8).contains(&number.len()));
+        assert!(number.bytes().all(|byte| byte.is_ascii_digit()));
     }
 }
 
-/// Each value of the label has one series: by number, by id, and as far as there is room.
-fn assert_exposed(directory: &Arc<Directory>, latest: &BTreeMap<u64, &Entry>) {
-    let by_number = latest.values().map(|entry| {
-        entry
-            .number
-            .as_deref()
-            .map_or(entry.id.to_string(), str::to_owned)
-    });
-    let by_id = latest.keys().map(u64::to_string);
-    assert_eq!(
-        shown(directory, latest, ExtensionLabel::Number, usize::MAX),
-        by_number.collect()
+fn assert_found(directory: &Directory, latest: &Latest) {
+    assert!(
+        directory.entries().iter().eq(latest.values().copied()),
+        "not the last entry of each id"
     );
-    assert_eq!(
-        shown(directory, latest, ExtensionLabel::Id, usize::MAX),
-        by_id.collect()
-    );
-    assert!(shown(directory, latest, ExtensionLabel::Number, 2).len() <= 2);
+    for entry in latest.values() {
+        assert_eq!(directory.by_id(&entry.id.to_string()), Some(*entry));
+        if let Some(number) = &entry.number {
+            assert_eq!(directory.by_number(number), preferred(number, latest));
+        }
+    }
 }
 
-fn shown(
+/// Returns the extension that a number stands for: an enabled one, then the one with the lowest id.
+fn preferred<'a>(number: &str, latest: &Latest<'a>) -> Option<&'a DirectoryEntry> {
+    let mut entries: Vec<_> = latest.values().copied().collect();
+    entries.retain(|entry| entry.number.as_deref() == Some(number));
+    entries.sort_by_key(|entry| (&*entry.status != "Enabled", entry.id));
+    entries.first().copied()
+}
+
+/// Asserts that each value of the label has one series: by number, by id, and up to the limit.
+fn assert_exposed(directory: &Arc<Directory>, latest: &Latest) {
+    let mut numbers = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    for entry in latest.values() {
+        let id = entry.id.to_string();
+        numbers.insert(entry.number.as_deref().unwrap_or(&id).to_owned());
+        ids.insert(id);
+    }
+    let exposed = |label, max_extensions| {
+        exposed_values(
+            directory,
+            latest,
+            Metrics {
+                extension_label: label,
+                max_extensions,
+                ..METRICS
+            },
+        )
+    };
+    assert_eq!(exposed(ExtensionLabel::Number, usize::MAX), numbers);
+    assert_eq!(exposed(ExtensionLabel::Id, usize::MAX), ids);
+    assert!(exposed(ExtensionLabel::Number, 2).len() <= 2);
+}
+
+/// Returns the values of the label `extension`, which are distinct.
+fn exposed_values(
     directory: &Arc<Directory>,
-    latest: &BTreeMap<u64, &Entry>,
-    extension_label: ExtensionLabel,
-    max_extensions: usize,
+    latest: &Latest,
+    metrics: Metrics,
 ) -> BTreeSet<String> {
-    let now = noon();
-    let listed = Listed {
-        directory: directory.clone(),
-        read: now,
+    let now = fixed_moment();
+    let state = AccountState {
+        directory: Some(TimedDirectory {
+            directory: directory.clone(),
+            fetched_at: now,
+        }),
+        ..AccountState::default()
     };
-    let observation = Observation {
-        directory: Some(listed),
-        ..Observation::default()
-    };
-    let metrics = Metrics {
-        extension_label,
-        max_extensions,
-        ..METRICS
-    };
-    let instruments = Instruments::new("fuzz", true).expect("instruments");
-    let exposition = readable(&exposed(observation, &instruments, &metrics, now));
-    let series: Vec<_> = exposition.named("ringcentral_extension_info").collect();
-    series.iter().for_each(|sample| assert_own(sample, latest));
-    let values: BTreeSet<_> = series
-        .iter()
-        .map(|sample| sample.labels["extension"].clone())
-        .collect();
-    assert_eq!(
-        values.len(),
-        series.len(),
-        "a value of extension with two series"
-    );
+    let exposition = parse_exposition(&render_account(state, &counters(), &metrics, now));
+    let mut values = BTreeSet::new();
+    for sample in exposition.named("ringcentral_extension_info") {
+        assert_matches_entry(sample, latest);
+        let value = sample.labels["extension"].clone();
+        assert!(values.insert(value), "two series with one value");
+    }
     values
 }
 
-fn assert_own(sample: &Sample, latest: &BTreeMap<u64, &Entry>) {
-    let id = sample.labels["extension_id"].parse().expect("an id");
-    let entry: &Entry = latest.get(&id).expect("an extension of the list");
-    let shown = ["extension_name", "extension_type", "extension_status"]
-        .map(|label| sample.labels[label].as_str());
-    assert_eq!(shown, [&*entry.name, &*entry.kind, &*entry.status]);
+fn assert_matches_entry(sample: &Sample, latest: &Latest) {
+    let id = sample.labels["extension_id"].parse().expect("numeric id");
+    let entry = latest.get(&id).expect("extension in the list");
+    assert_eq!(sample.labels["extension_name"], *entry.name);
+    assert_eq!(sample.labels["extension_type"], *entry.kind);
+    assert_eq!(sample.labels["extension_status"], *entry.status);
 }

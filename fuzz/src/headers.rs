@@ -1,5 +1,5 @@
-//! What an answer's headers say about limits. The first line is a status and our clock in seconds since 1970, the others
-//! are headers.
+//! The rate limit headers of a response. The first line of an input is a status and the wall time
+//! in seconds since 1970, the other lines are headers.
 
 use std::time::Duration;
 
@@ -9,87 +9,88 @@ use jiff::Timestamp;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
 use ringcentral_exporter::ringcentral::rate_limit::budget::Budget;
-use ringcentral_exporter::ringcentral::rate_limit::headers::Notice;
+use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The documented minimum wait after a 429 without `Retry-After`.
+const MIN_PENALTY: Duration = Duration::from_secs(30);
+/// The longest `Retry-After` and then the longest window, rounded up.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60 + 3601);
 
-/// Only what can be true is believed, and a penalty is obeyed and ends.
+/// Checks that values are in bounds, and that the budget obeys a penalty, which ends.
 pub fn check(data: &[u8]) {
-    let mut lines = data.split(|byte| *byte == b'\n');
-    let Some((status, now)) = lines.next().and_then(first_line) else {
+    let lines: Vec<_> = data.split(|byte| *byte == b'\n').collect();
+    let Some((status, wall)) = parse_first_line(lines[0]) else {
         return;
     };
-    let notice = Notice::read(status, &lines.filter_map(header).collect(), now);
-    assert_believable(&notice);
-    assert_obeyed(
-        &notice,
-        Moment {
-            wall: now,
-            ..Moment::now()
-        },
-    );
-}
-
-/// Headers of these lines, as far as they are headers.
-pub fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
-    Some((
-        HeaderName::from_bytes(name).ok()?,
-        HeaderValue::from_bytes(value.trim_ascii()).ok()?,
-    ))
-}
-
-fn first_line(line: &[u8]) -> Option<(u16, Timestamp)> {
-    let (status, seconds) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-    Some((
-        status.parse().ok()?,
-        Timestamp::from_second(seconds.trim().parse().ok()?).ok()?,
-    ))
-}
-
-fn assert_believable(notice: &Notice) {
-    assert!(
-        notice
-            .limit
-            .is_none_or(|limit| (1..=1_000_000).contains(&limit))
-    );
-    assert!(
-        notice
-            .window
-            .is_none_or(|window| (SECOND..=3600 * SECOND).contains(&window))
-    );
-    assert!(
-        notice
-            .retry_after
-            .is_none_or(|wait| (SECOND..=DAY).contains(&wait))
-    );
-    let fits =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
-    let group = notice.group.as_deref().unwrap_or("heavy");
-    assert!((1..=32).contains(&group.len()) && group.bytes().all(fits));
-}
-
-/// Nothing leaves before a penalty has ended, and it ends.
-fn assert_obeyed(notice: &Notice, now: Moment) {
+    let headers = RateLimitHeaders::parse(status, &header_map(&lines[1..]), wall);
+    assert_in_bounds(&headers);
+    let now = Moment {
+        wall,
+        ..Moment::now()
+    };
     for operation in Operation::ALL {
-        let mut budget = Budget::new(Duration::ZERO);
-        budget.sent(operation, now);
-        budget.answered(operation, Some(notice), now);
-        let wait = budget.request_at(operation, now).since(now);
-        if notice.status == 429 {
-            assert!(
-                wait >= notice.retry_after.unwrap_or(30 * SECOND),
-                "a request inside a penalty"
-            );
-        }
-        assert!(wait <= DAY + 3601 * SECOND, "a wait without end");
-        assert!(budget.walk_at(now).since(now) >= wait || operation != Operation::ActiveCalls);
+        assert_obeyed(operation, &headers, now);
     }
 }
 
-/// A map of headers, in which one may stand several times.
-pub fn map(lines: &[&[u8]]) -> HeaderMap {
-    lines.iter().filter_map(|line| header(line)).collect()
+/// Returns the headers in these lines, without those that are invalid.
+pub fn header_map(lines: &[&[u8]]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        if let Some((name, value)) = parse_header(line) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+    Some((name, value))
+}
+
+fn parse_first_line(line: &[u8]) -> Option<(u16, Timestamp)> {
+    let (status, seconds) = str::from_utf8(line).ok()?.split_once(' ')?;
+    let wall = Timestamp::from_second(seconds.trim().parse().ok()?).ok()?;
+    Some((status.parse().ok()?, wall))
+}
+
+fn assert_in_bounds(headers: &RateLimitHeaders) {
+    if let Some(limit) = headers.limit {
+        assert!((1..=1_000_000).contains(&limit));
+    }
+    if let Some(window) = headers.window {
+        assert!((SECOND..=3600 * SECOND).contains(&window));
+    }
+    if let Some(wait) = headers.retry_after {
+        assert!((SECOND..=DAY).contains(&wait));
+    }
+    if let Some(group) = &headers.group {
+        let is_valid =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+        assert!((1..=32).contains(&group.len()) && group.bytes().all(is_valid));
+    }
+}
+
+/// Asserts that no request is allowed before the end of a penalty, and that every wait ends.
+fn assert_obeyed(operation: Operation, headers: &RateLimitHeaders, now: Moment) {
+    let mut budget = Budget::new(Duration::ZERO);
+    budget.record_request(operation, now);
+    budget.record_response(operation, Some(headers), now);
+    let wait = budget
+        .next_request_at(operation, now)
+        .saturating_duration_since(now);
+    if headers.status == 429 {
+        let penalty = headers.retry_after.unwrap_or(MIN_PENALTY);
+        assert!(wait >= penalty, "a request is allowed during a penalty");
+    }
+    assert!(wait <= MAX_WAIT, "a wait of {wait:?}");
+    if operation == Operation::ActiveCalls {
+        let fetch_wait = budget.next_fetch_at(now).saturating_duration_since(now);
+        assert!(fetch_wait >= wait, "a fetch is allowed before a request");
+    }
 }

@@ -1,9 +1,8 @@
-//! Just enough JSON to count by: the parts of a text that is known to be JSON.
-//!
-//! Owns: where an item begins and ends. Shares nothing with the parser that the exporter uses.
+//! A splitter for text that is known to be valid JSON: the items of arrays and the members of
+//! objects, as written.
 
-/// The items of an array, or the members of an object, as they stand there.
-pub fn parts(container: &[u8]) -> Vec<&[u8]> {
+/// Returns the items of an array, or the members of an object, as written.
+pub fn items(container: &[u8]) -> Vec<&[u8]> {
     let container = container.trim_ascii();
     let inside = &container[1..container.len() - 1];
     if inside.trim_ascii().is_empty() {
@@ -13,36 +12,40 @@ pub fn parts(container: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// The members of an object: key and value. A key that is no text is none.
+/// Returns the keys and values of an object. The key is `None` if it has half of a surrogate pair.
 pub fn members(object: &[u8]) -> Vec<(Option<String>, &[u8])> {
-    let member = |part| {
-        let key: &[u8] = split(part, b':')[0];
-        let value = &part[key.len() + 1..];
-        (
-            serde_json::from_slice(key.trim_ascii()).ok(),
-            value.trim_ascii(),
-        )
-    };
-    parts(object).into_iter().map(member).collect()
+    let mut members = Vec::new();
+    for member in items(object) {
+        let key = split(member, b':')[0];
+        let value = &member[key.len() + 1..];
+        let key = serde_json::from_slice(key.trim_ascii()).ok();
+        members.push((key, value.trim_ascii()));
+    }
+    members
 }
 
-/// The value of a key that stands there once.
+/// Returns the value of a key; of several equal keys, that of the first.
 pub fn member<'a>(object: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
-    members(object)
-        .into_iter()
-        .find(|(key, _)| key.as_deref() == Some(wanted))
-        .map(|(_, value)| value)
+    for (key, value) in members(object) {
+        if key.as_deref() == Some(wanted) {
+            return Some(value);
+        }
+    }
+    None
 }
 
-/// Whether it is an object.
+/// Returns whether a value is an object.
 pub fn is_object(value: &[u8]) -> bool {
     value.trim_ascii().starts_with(b"{")
 }
 
-/// The pieces between separators that stand in no string and in no container.
+/// Splits a text at separators that are outside of strings and containers.
 fn split(text: &[u8], separator: u8) -> Vec<&[u8]> {
-    let (mut pieces, mut begin, mut depth) = (Vec::new(), 0, 0);
-    let (mut in_string, mut escaped) = (false, false);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut depth = 0;
+    let mut in_string = false;
+    let mut escaped = false;
     for (at, byte) in text.iter().enumerate() {
         match byte {
             _ if escaped => escaped = false,
@@ -52,13 +55,13 @@ fn split(text: &[u8], separator: u8) -> Vec<&[u8]> {
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth -= 1,
             byte if *byte == separator && depth == 0 => {
-                pieces.push(&text[begin..at]);
-                begin = at + 1;
+                pieces.push(&text[start..at]);
+                start = at + 1;
             }
             _ => {}
         }
     }
-    pieces.push(&text[begin..]);
+    pieces.push(&text[start..]);
     pieces
 }
 
@@ -67,21 +70,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_told_whatever_stands_in_strings() {
+    fn separators_in_strings_do_not_split() {
         let array = br#" [1, "a,]\"\\", {"b": [2, 3]} , [] ] "#;
-        let texts: Vec<_> = parts(array)
-            .into_iter()
-            .map(|part| part.trim_ascii())
-            .collect();
+        let mut texts = items(array);
+        for text in &mut texts {
+            *text = text.trim_ascii();
+        }
         assert_eq!(
             texts,
             [&b"1"[..], br#""a,]\"\\""#, br#"{"b": [2, 3]}"#, b"[]"]
         );
-        assert!(parts(b"{ }").is_empty());
+        assert!(items(b"{ }").is_empty());
     }
 
     #[test]
-    fn keys_are_read_as_texts() {
+    fn escaped_keys_are_decoded() {
         let object = br#"{"\u0061:b": 1, "c":{"a":5}, "\ud800": 2}"#;
         let keys: Vec<_> = members(object).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, [Some("a:b".to_owned()), Some("c".to_owned()), None]);

@@ -1,4 +1,4 @@
-//! A target under libFuzzer. `FUZZ_TARGET` names it; all else is libFuzzer's own command line.
+//! One target under libFuzzer. `FUZZ_TARGET` has its name; the arguments are those of libFuzzer.
 
 #![no_main]
 
@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use ringcentral_exporter_fuzz::{Target, target};
 
-static CHOSEN: LazyLock<Target> = LazyLock::new(|| {
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
-    target(&name).unwrap_or_else(|| panic!("FUZZ_TARGET={name:?} is no target"))
+    target(&name).unwrap_or_else(|| panic!("FUZZ_TARGET={name:?}: unknown target"))
 });
 
-fuzz_target!(|data: &[u8]| CHOSEN(data));
+fuzz_target!(|data: &[u8]| TARGET(data));

@@ -1,26 +1,30 @@
-//! Pages of the active-calls list, one history in each input: from bytes to counters and text.
+//! Pages of the active-calls list: from bytes to counters and exposition. An input has up to eight
+//! lists of one page.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcentral_exporter::account::metrics::Instruments;
-use ringcentral_exporter::account::state::Observation;
-use ringcentral_exporter::account::state::{FetchReport, Listing};
-use ringcentral_exporter::calls::{Call, Direction, Labels, Ledger, News, Snapshot, State};
+use ringcentral_exporter::account::state::{AccountState, FetchReport, TimedSnapshot};
+use ringcentral_exporter::calls::{
+    Call, CallEvents, CallState, CallTracker, Direction, LabelLimiter, Snapshot,
+};
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::ringcentral::wire::parse_page;
+use ringcentral_exporter::ringcentral::wire::{CallPage, parse_page};
 use serde_json::Value;
 
-use crate::exporter::{METRICS, exposed, noon, readable};
+use crate::anonymize::anonymize;
+use crate::fixtures::{METRICS, counters, fixed_moment, parse_exposition, render_account};
 use crate::json;
-use crate::private::renamed;
-use crate::tally::Tally;
+use crate::oracle::TrackerOracle;
 
-/// Stands between the lists of a history; no JSON has it.
+/// Separates the lists of an input. It is a control character that JSON does not allow.
 const SEPARATOR: u8 = 0x1e;
-const LISTS_MOST: usize = 8;
-/// Fields that a record may have once.
+const MAX_LISTS: usize = 8;
+const LIST_INTERVAL: Duration = Duration::from_secs(15);
+/// RingCentral's documented results, further results up to their limit, and `other`.
+const MAX_RESULTS: usize = 45 + 64 + 1;
+/// Fields that a record may have only once.
 const FIELDS: [&str; 14] = [
     "id",
     "uri",
@@ -38,263 +42,241 @@ const FIELDS: [&str; 14] = [
     "extension",
 ];
 
-/// What comes of a list is counted rightly, and nothing private shows.
-pub fn check(data: &[u8]) {
-    let bodies: Vec<_> = data
-        .split(|byte| *byte == SEPARATOR)
-        .take(LISTS_MOST)
-        .collect();
-    let now = noon();
-    told(
-        &bodies
-            .iter()
-            .filter_map(|body| list(body))
-            .collect::<Vec<_>>(),
-        now,
-    )
-    .assert();
-    let pages: Vec<Value> = bodies
-        .iter()
-        .filter_map(|body| serde_json::from_slice(body).ok())
-        .collect();
-    let Some(others) = pages
-        .iter()
-        .cloned()
-        .map(renamed)
-        .collect::<Option<Vec<_>>>()
-    else {
-        return;
-    };
-    let told = |pages: &[Value]| {
-        let lists = pages
-            .iter()
-            .filter_map(|page| list(page.to_string().as_bytes()));
-        self::told(&lists.collect::<Vec<_>>(), now)
-    };
-    assert_eq!(told(&pages), told(&others), "something private shows");
-    assert_eq!(
-        told(&pages),
-        told(
-            &pages
-                .iter()
-                .cloned()
-                .map(with_odd_record)
-                .collect::<Vec<_>>()
-        ),
-        "one for all"
-    );
+/// The exposition after a sequence of lists, and what it must contain.
+#[derive(Debug, PartialEq)]
+struct Exposed {
+    text: String,
+    /// Number of calls in the last list.
+    listed: usize,
+    /// Number of calls that ended after the first list.
+    ended: usize,
 }
 
-/// One more record, which none can read: the others are read one by one then, and no other way than at one go.
-fn with_odd_record(mut page: Value) -> Value {
+/// Checks that each list is counted correctly, that no private value is shown, and that records do
+/// not affect each other.
+pub fn check(data: &[u8]) {
+    let lists = data.split(|byte| *byte == SEPARATOR).take(MAX_LISTS);
+    let bodies: Vec<_> = lists.collect();
+    let now = fixed_moment();
+    expose(&bodies, now).assert_complete();
+    let mut pages = Vec::new();
+    let mut anonymized = Vec::new();
+    let mut extended = Vec::new();
+    for body in bodies {
+        let Ok(page) = serde_json::from_slice::<Value>(body) else {
+            continue;
+        };
+        let Some(anonymous) = anonymize(page.clone()) else {
+            return;
+        };
+        pages.push(page.to_string());
+        anonymized.push(anonymous.to_string());
+        extended.push(with_null_record(page).to_string());
+    }
+    let exposed = expose(&pages, now);
+    assert_eq!(exposed, expose(&anonymized, now), "a private value matters");
+    assert_eq!(exposed, expose(&extended, now), "an invalid record matters");
+}
+
+/// Appends a record that is not an object.
+fn with_null_record(mut page: Value) -> Value {
     if let Some(records) = page.get_mut("records").and_then(Value::as_array_mut) {
         records.push(Value::Null);
     }
     page
 }
 
-/// What a history amounts to.
-#[derive(Debug, PartialEq)]
-struct Told {
-    text: String,
-    listed: usize,
-    ended: usize,
+/// Parses and tracks the lists, without those that are invalid, and renders the exposition after
+/// the last one.
+fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
+    let mut labels = LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions);
+    let mut tracker = CallTracker::default();
+    let mut oracle = TrackerOracle::default();
+    let counters = counters();
+    let mut state = AccountState::default();
+    let mut now = start;
+    let (mut listed, mut ended) = (0, 0);
+    for body in bodies {
+        let Some(calls) = parse_list(body.as_ref()) else {
+            continue;
+        };
+        let events = tracker.update(&calls, now);
+        oracle.check(&calls, &events);
+        let repeated = tracker.update(&calls, now);
+        assert_eq!(repeated, CallEvents::default(), "events of a repeated list");
+        counters.calls.record(&events, &mut labels);
+        let snapshot = Snapshot::from_calls(&calls, &mut labels);
+        assert_adds_up(&snapshot, &calls);
+        counters.calls.init_extensions(snapshot.extensions());
+        state = fetched(snapshot, now);
+        listed = calls.len();
+        ended += events.ended.len();
+        now = now.after(LIST_INTERVAL);
+    }
+    let text = render_account(state, &counters, &METRICS, now);
+    Exposed {
+        text,
+        listed,
+        ended,
+    }
 }
 
-/// The calls of a page, each id once, the latest of each.
-fn list(body: &[u8]) -> Option<Vec<Call>> {
+/// Returns the calls of a page, of each id only the last one.
+fn parse_list(body: &[u8]) -> Option<Vec<Call>> {
     let page = match parse_page(body, 1) {
         Ok(page) => page,
-        Err(why) => {
-            crate::assert_closed_words(&why, "a page of calls");
+        Err(error) => {
+            let other = ["missing records", "invalid UTF-8"];
+            crate::assert_known_error(&error, "page of calls", &other);
             return None;
         }
     };
-    assert_counted(body, page.calls.len(), page.unreadable);
-    page.calls.iter().for_each(assert_sound);
+    assert_records_counted(body, &page);
+    page.calls.iter().for_each(assert_valid);
     let mut seen = HashSet::new();
-    let mut calls: Vec<_> = page
-        .calls
-        .into_iter()
-        .rev()
-        .filter(|call| seen.insert(call.id.clone()))
-        .collect();
+    let mut calls = page.calls;
+    calls.reverse();
+    calls.retain(|call| seen.insert(call.id.clone()));
     calls.reverse();
     Some(calls)
 }
 
-/// Each record is a call, a fax, or left out for one of the reasons that are documented.
-fn assert_counted(body: &[u8], calls: usize, unreadable: usize) {
-    let records = json::parts(json::member(body, "records").expect("a list of records"));
-    let (readable, odd): (Vec<_>, Vec<_>) = records
-        .iter()
-        .copied()
-        .partition(|record| is_readable(record));
-    let faxes = readable.iter().filter(|record| is_fax(record)).count();
-    assert_eq!(unreadable, odd.len(), "records that were left out");
-    assert_eq!(
-        calls,
-        readable.len() - faxes,
-        "calls of {} records",
-        records.len()
-    );
+/// Asserts that each record is a call, a fax, or skipped for a documented reason.
+fn assert_records_counted(body: &[u8], page: &CallPage) {
+    let (mut calls, mut skipped) = (0, 0);
+    for record in json::items(json::member(body, "records").expect("list of records")) {
+        if !is_valid_record(record) {
+            skipped += 1;
+        } else if !is_fax(record) {
+            calls += 1;
+        }
+    }
+    assert_eq!(page.skipped, skipped, "skipped records");
+    assert_eq!(page.calls.len(), calls, "calls");
 }
 
-fn is_readable(record: &[u8]) -> bool {
-    let side = |name| json::member(record, name).filter(|side| json::is_object(side));
+fn is_valid_record(record: &[u8]) -> bool {
     json::is_object(record)
-        && has_each_once(record, &FIELDS)
-        && ["from", "to"]
-            .iter()
-            .filter_map(|name| side(name))
-            .all(|it| has_each_once(it, &["extensionId", "extensionNumber"]))
-        && side("extension").is_none_or(|it| has_each_once(it, &["id"]))
+        && has_unique_keys(record, &FIELDS)
+        && is_valid_party(record, "from", &["extensionId", "extensionNumber"])
+        && is_valid_party(record, "to", &["extensionId", "extensionNumber"])
+        && is_valid_party(record, "extension", &["id"])
 }
 
-/// Whether all keys are texts, and none of these stands there twice.
-fn has_each_once(object: &[u8], fields: &[&str]) -> bool {
-    let keys: Option<Vec<_>> = json::members(object)
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
-    let once = |keys: Vec<String>| {
-        fields
-            .iter()
-            .all(|field| keys.iter().filter(|key| key == field).count() <= 1)
-    };
-    keys.is_some_and(once)
+/// Returns whether a field of a record is absent, not an object, or an object that has each of
+/// `fields` at most once.
+fn is_valid_party(record: &[u8], name: &str, fields: &[&str]) -> bool {
+    match json::member(record, name) {
+        Some(party) if json::is_object(party) => has_unique_keys(party, fields),
+        _ => true,
+    }
+}
+
+/// Returns whether all keys are valid text, and none of `fields` occurs twice.
+fn has_unique_keys(object: &[u8], fields: &[&str]) -> bool {
+    let mut seen = HashSet::new();
+    for (key, _) in json::members(object) {
+        let Some(key) = key else {
+            return false;
+        };
+        if fields.contains(&key.as_str()) && !seen.insert(key) {
+            return false;
+        }
+    }
+    true
 }
 
 fn is_fax(record: &[u8]) -> bool {
-    let kind =
-        json::member(record, "type").and_then(|kind| serde_json::from_slice::<String>(kind).ok());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("fax"))
+    let Some(kind) = json::member(record, "type") else {
+        return false;
+    };
+    match serde_json::from_slice::<String>(kind) {
+        Ok(kind) => kind.trim().eq_ignore_ascii_case("fax"),
+        Err(_) => false,
+    }
 }
 
-fn assert_sound(call: &Call) {
+fn assert_valid(call: &Call) {
     assert!(
         !call.id.is_empty() && !call.session.is_empty(),
         "a call without an id"
     );
-    assert!(
-        call.duration
-            .is_none_or(|duration| duration.is_finite() && duration >= 0.0)
-    );
+    if let Some(duration) = call.duration {
+        assert!(duration.is_finite() && duration >= 0.0, "{duration}");
+    }
     assert_eq!(
         call.result.is_in_progress(),
-        call.state == State::Live,
+        call.state == CallState::Live,
         "only a live record is in progress"
     );
     assert!(call.result.as_str().chars().count() <= 64);
 }
 
-fn told(history: &[Vec<Call>], start: Moment) -> Told {
-    let mut labels = Labels::new(METRICS.extension_label, METRICS.max_extensions);
-    let instruments = Instruments::new("fuzz", true).expect("instruments");
-    let (mut ledger, mut tally, mut ended) = (Ledger::default(), Tally::default(), 0);
-    let (mut now, mut observation) = (start, Observation::default());
-    for calls in history {
-        let news = ledger.enter(calls, now);
-        tally.assert(calls, &news);
-        assert_eq!(
-            ledger.enter(calls, now),
-            News::default(),
-            "what comes again is no news"
-        );
-        ended += news.ended.len();
-        instruments.calls.count(&news, &mut labels);
-        observation = listed(calls, &mut labels, now);
-        instruments.calls.meet(
-            observation
-                .latest
-                .iter()
-                .flat_map(|listing| listing.snapshot.extensions()),
-        );
-        now = now.after(Duration::from_secs(15));
-    }
-    let text = exposed(observation, &instruments, &METRICS, now);
-    Told {
-        text,
-        listed: history.last().map_or(0, Vec::len),
-        ended,
-    }
-}
-
-fn listed(calls: &[Call], labels: &mut Labels, now: Moment) -> Observation {
-    let snapshot = Snapshot::of(calls, labels);
-    assert_adds_up(&snapshot, calls);
-    Observation {
-        latest: Some(Listing {
+fn fetched(snapshot: Snapshot, now: Moment) -> AccountState {
+    AccountState {
+        snapshot: Some(TimedSnapshot {
             snapshot: Arc::new(snapshot),
-            taken: now,
+            fetched_at: now,
         }),
-        fetch: Some(FetchReport {
+        last_fetch: Some(FetchReport {
             failure: None,
-            took: Duration::ZERO,
+            duration: Duration::ZERO,
             pages: 1,
         }),
-        ..Observation::default()
+        ..AccountState::default()
     }
 }
 
 fn assert_adds_up(snapshot: &Snapshot, calls: &[Call]) {
-    let live = || calls.iter().filter(|call| call.state == State::Live);
-    let (listed, in_progress) = (
-        snapshot.records.values().sum::<u64>(),
-        snapshot.in_progress.values().sum::<u64>(),
-    );
-    assert_eq!(
-        (listed, in_progress),
-        (calls.len() as u64, live().count() as u64)
-    );
-    let sessions: HashSet<_> = live().map(|call| &call.session).collect();
+    let mut sessions = HashSet::new();
+    let (mut live, mut with_extension) = (0, 0);
+    for call in calls {
+        if call.state == CallState::Live {
+            live += 1;
+            with_extension += u64::from(call.extension.is_some());
+            sessions.insert(&call.session);
+        }
+    }
+    let listed = calls.len() as u64;
+    assert_eq!(snapshot.records.values().sum::<u64>(), listed);
+    assert_eq!(snapshot.in_progress.values().sum::<u64>(), live);
     assert_eq!(snapshot.sessions_in_progress, sessions.len() as u64);
-    let both = [Direction::Inbound, Direction::Outbound];
-    assert!(
-        both.iter()
-            .all(|direction| snapshot.in_progress.contains_key(direction))
-    );
-    assert!(
-        snapshot.extensions_in_call
-            <= live().filter(|call| call.extension.is_some()).count() as u64
-    );
-    assert!(snapshot.folded_extensions.max(snapshot.folded_results) <= listed);
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        assert!(snapshot.in_progress.contains_key(&direction));
+    }
+    assert!(snapshot.extensions_in_call <= with_extension);
+    assert!(snapshot.folded_extensions <= listed && snapshot.folded_results <= listed);
 }
 
-impl Told {
-    /// The text says it all, and its labels are in bounds.
-    fn assert(&self) {
-        let exposition = readable(&self.text);
-        assert_eq!(
-            exposition.sum("ringcentral_active_calls"),
-            self.listed as f64
-        );
-        assert_eq!(
-            exposition.sum("ringcentral_calls_ended_total"),
-            self.ended as f64
-        );
-        assert_eq!(
-            exposition.sum("ringcentral_extension_calls_ended_total"),
-            self.ended as f64
-        );
-        let values = |wanted| {
-            exposition
-                .samples
-                .iter()
-                .filter_map(move |sample| sample.labels.get(wanted))
-        };
-        assert!(values("extension").all(|value| is_extension(value)));
-        assert!(
-            values("direction")
-                .all(|value| ["Inbound", "Outbound", "Unknown"].contains(&value.as_str()))
-        );
-        assert!(values("result").all(|value| (1..=64).contains(&value.chars().count())));
-        assert!(values("extension").collect::<HashSet<_>>().len() <= METRICS.max_extensions + 2);
-        assert!(values("result").collect::<HashSet<_>>().len() <= 45 + 64 + 1);
+impl Exposed {
+    /// Asserts that the exposition has all calls, and label values in bounds.
+    fn assert_complete(&self) {
+        let exposition = parse_exposition(&self.text);
+        let listed = exposition.sum("ringcentral_active_calls");
+        assert_eq!(listed, self.listed as f64);
+        for family in [
+            "ringcentral_calls_ended_total",
+            "ringcentral_extension_calls_ended_total",
+        ] {
+            assert_eq!(exposition.sum(family), self.ended as f64, "{family}");
+        }
+        let extensions = exposition.label_values("extension");
+        for value in &extensions {
+            assert!(is_extension(value), "{value:?}");
+        }
+        assert!(extensions.len() <= METRICS.max_extensions + 2);
+        for value in exposition.label_values("direction") {
+            assert!(["Inbound", "Outbound", "Unknown"].contains(&value));
+        }
+        let results = exposition.label_values("result");
+        for value in &results {
+            assert!((1..=64).contains(&value.chars().count()), "{value:?}");
+        }
+        assert!(results.len() <= MAX_RESULTS);
     }
 }
 
 fn is_extension(value: &str) -> bool {
-    let digits = (1..=20).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    digits || ["none", "other"].contains(&value)
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && (1..=20).contains(&value.len())) || ["none", "other"].contains(&value)
 }

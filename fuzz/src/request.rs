@@ -1,4 +1,5 @@
-//! A request to the exporter over loopback. The first line of an input is method and target, the others are headers.
+//! A request to the exporter over loopback. The first line of an input is method and target, the
+//! others are headers.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -7,19 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use ringcentral_exporter::config::{Common, Config, Log, LogFormat, Metrics, Patience, Web};
-use ringcentral_exporter::http::deadline::time_for_scrape;
+use ringcentral_exporter::config::{Config, Log, LogFormat, Metrics, Settings, Timeouts, Web};
+use ringcentral_exporter::http::scrape::scrape_timeout;
 use ringcentral_exporter::reload::Reloader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::exporter::{METRICS, SCRAPE, account, readable};
-use crate::headers;
+use crate::fixtures::{METRICS, SCRAPE, account, parse_exposition};
+use crate::headers::header_map;
 
 const ACCOUNTS: [&str; 3] = ["default", "a.b", "c-d_e"];
-const FIXED: [&str; 8] = [
+/// The paths that are served with GET and HEAD.
+const GET_PATHS: [&str; 8] = [
     "/",
     "/sd",
     "/metrics",
@@ -29,58 +31,62 @@ const FIXED: [&str; 8] = [
     "/-/ready",
     "/readyz",
 ];
-const PATIENCE: Duration = Duration::from_secs(15);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 thread_local! {
-    static STAGE: Stage = Stage::new();
+    static EXPORTER: LocalExporter = LocalExporter::start();
 }
 
-/// Every request has one well-formed answer, and it is that of its path, method and accounts.
+/// Checks that each request gets one well-formed response, which matches its path, method and
+/// accounts.
 pub fn check(data: &[u8]) {
-    let lines: Vec<_> = data
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .collect();
-    let time = time_for_scrape(&headers::map(&lines), SCRAPE.timeout_offset);
+    let mut lines = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        lines.push(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    let timeout = scrape_timeout(&header_map(&lines), SCRAPE.timeout_offset);
     assert!(
-        !time.is_zero() && time <= Duration::from_secs(60),
-        "no time for a scrape"
+        !timeout.is_zero() && timeout <= Duration::from_secs(60),
+        "a scrape timeout of {timeout:?}"
     );
-    let Some(bytes) = STAGE.with(|stage| stage.ask(&lines)) else {
+    let Some(bytes) = EXPORTER.with(|exporter| exporter.send(&lines)) else {
         return;
     };
-    // An empty line ends a request, and what follows is another one.
+    // An empty line ends the request, and the lines after it are another request.
     if lines.iter().any(|line| line.is_empty()) {
         return;
     }
-    let asked = Asked::read(lines[0]);
-    let answer = Answer::read(&bytes, lines[0].starts_with(b"HEAD "));
-    assert!(answer.status < 500, "{} {:?}", answer.status, answer.text);
-    if let Some(asked) = asked.filter(|_| ![400, 414, 431].contains(&answer.status)) {
-        asked.assert(&answer);
+    let response = Response::parse(&bytes, lines[0].starts_with(b"HEAD "));
+    assert!(response.status < 500, "{}", response.status);
+    if [400, 414, 431].contains(&response.status) {
+        return;
+    }
+    if let Some(request) = RequestLine::parse(lines[0]) {
+        request.assert_answered_by(&response);
     }
 }
 
-/// An exporter in this thread, which works while it is asked.
-struct Stage {
+/// An exporter on the runtime of this thread. It runs while a request is sent.
+struct LocalExporter {
     runtime: Runtime,
     address: SocketAddr,
 }
 
-impl Stage {
-    fn new() -> Self {
+impl LocalExporter {
+    /// Starts an exporter with the accounts of [`ACCOUNTS`].
+    fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("a runtime");
+            .expect("runtime");
         let address = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-            let address = listener.local_addr().expect("an address");
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("socket");
+            let address = listener.local_addr().expect("local address");
             let config = config();
-            let reloader = Arc::new(Reloader::new(&config.common, None).expect("an open door"));
+            let reloader = Reloader::new(&config.settings, None).expect("no web configuration");
             tokio::spawn(ringcentral_exporter::run(
                 config,
-                reloader,
+                Arc::new(reloader),
                 vec![listener],
                 std::future::pending(),
             ));
@@ -89,207 +95,225 @@ impl Stage {
         Self { runtime, address }
     }
 
-    /// The bytes of the answer; none if the connection was torn down, as it is when more was sent than is read.
-    fn ask(&self, lines: &[&[u8]]) -> Option<Vec<u8>> {
+    /// Sends a request and returns the bytes of the response. Returns `None` if the connection was
+    /// reset, as happens if the exporter has not read the whole request.
+    fn send(&self, lines: &[&[u8]]) -> Option<Vec<u8>> {
         let mut request = [lines[0], b" HTTP/1.1\r\n"].concat();
-        lines[1..]
-            .iter()
-            .for_each(|line| request.extend([line, &b"\r\n"[..]].concat()));
-        request.extend(b"Connection: close\r\n\r\n");
-        let answer = async {
-            timeout(PATIENCE, exchange(self.address, &request))
+        for line in &lines[1..] {
+            request.extend_from_slice(line);
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"Connection: close\r\n\r\n");
+        self.runtime.block_on(async {
+            timeout(RESPONSE_TIMEOUT, exchange(self.address, &request))
                 .await
-                .expect("an answer in time")
-        };
-        self.runtime.block_on(answer)
+                .expect("response in time")
+        })
     }
 }
 
 async fn exchange(address: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
-    // Thousands of connections in a second would leave no port.
-    stream.set_zero_linger().expect("a socket");
-    let mut answer = Vec::new();
+    let mut stream = TcpStream::connect(address).await.expect("connection");
+    // Thousands of connections per second would otherwise use all ports.
+    stream.set_zero_linger().expect("socket option");
     stream.write_all(request).await.ok()?;
-    stream.read_to_end(&mut answer).await.ok().map(|_| answer)
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.ok()?;
+    Some(response)
 }
 
 fn config() -> Config {
-    let web = Web {
-        listen: Vec::new(),
-        telemetry_path: "/metrics".to_owned(),
-        config_file: None,
-        enable_lifecycle: true,
-    };
-    let log = Log {
-        level: tracing::Level::ERROR,
-        format: LogFormat::Logfmt,
-    };
-    let metrics = Metrics {
-        extension_info: false,
-        ..METRICS
-    };
-    let common = Common {
-        web,
+    let settings = Settings {
+        web: Web {
+            listen_addresses: Vec::new(),
+            telemetry_path: "/metrics".to_owned(),
+            config_file: None,
+            enable_lifecycle: true,
+        },
+        metrics: Metrics {
+            extension_info: false,
+            ..METRICS
+        },
         scrape: SCRAPE,
-        metrics,
-        log,
-        patience: Patience::default(),
+        log: Log {
+            level: tracing::Level::ERROR,
+            format: LogFormat::Logfmt,
+        },
+        timeouts: Timeouts::default(),
     };
     Config {
         accounts: ACCOUNTS.map(account).into(),
         accounts_file: None,
-        common,
+        settings,
     }
 }
 
-/// A request line of the common form, taken apart.
-struct Asked<'a> {
+/// A request line whose target is a path.
+struct RequestLine<'a> {
     method: &'a str,
     path: &'a str,
     query: &'a str,
 }
 
-impl<'a> Asked<'a> {
-    fn read(line: &'a [u8]) -> Option<Self> {
-        let (method, target) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+impl<'a> RequestLine<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let (method, target) = str::from_utf8(line).ok()?.split_once(' ')?;
+        if !target.starts_with('/') {
+            return None;
+        }
         let target = target.split('#').next()?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        path.starts_with('/').then_some(Self {
+        Some(Self {
             method,
             path,
             query,
         })
     }
 
-    fn assert(&self, answer: &Answer) {
+    /// Asserts that a response has the status and body of this request.
+    fn assert_answered_by(&self, response: &Response) {
         match (self.path, self.method) {
-            ("/-/reload", "POST") => assert!([200, 429].contains(&answer.status)),
-            ("/-/reload", _) => assert_eq!(answer.status, 405),
-            (path, _) if !FIXED.contains(&path) => assert_eq!(answer.status, 404),
-            (_, "GET") => self.assert_got(answer),
-            (_, "HEAD") => assert!(answer.text.is_empty()),
-            _ => assert_eq!(answer.status, 405),
+            ("/-/reload", "POST") => assert!([200, 429].contains(&response.status)),
+            ("/-/reload", _) => assert_eq!(response.status, 405),
+            (path, _) if !GET_PATHS.contains(&path) => assert_eq!(response.status, 404),
+            ("/metrics", "GET") => self.assert_metrics(response),
+            (_, "GET") => self.assert_page(response),
+            (_, "HEAD") => assert!(response.body.is_empty()),
+            _ => assert_eq!(response.status, 405),
         }
     }
 
-    fn assert_got(&self, answer: &Answer) {
+    fn assert_page(&self, response: &Response) {
+        assert_eq!(response.status, 200);
         match self.path {
-            "/metrics" => self.assert_metrics(answer),
-            "/-/metrics" => drop(readable(&answer.text)),
-            "/sd" => assert_targets(&answer.text),
-            "/" => assert!(answer.text.starts_with("<!doctype html>")),
-            _ => crate::assert_one_line(answer.text.trim_end()),
+            "/-/metrics" => drop(parse_exposition(&response.body)),
+            "/sd" => assert_discovery(&response.body),
+            "/" => assert!(response.body.starts_with("<!DOCTYPE html>")),
+            _ => crate::assert_one_line(response.body.trim_end()),
         }
-        assert!(self.path == "/metrics" || answer.status == 200);
     }
 
-    /// The accounts that were asked for and no others; 404 if there is one that nobody knows.
-    fn assert_metrics(&self, answer: &Answer) {
-        let asked: BTreeSet<_> = pairs(self.query)
-            .filter(|(key, _)| key == "account")
-            .map(|(_, name)| name)
-            .collect();
-        if asked.iter().any(|name| !ACCOUNTS.contains(&name.as_str())) {
-            crate::assert_one_line(answer.text.trim_end_matches('\n'));
-            return assert_eq!(answer.status, 404);
+    /// Asserts that the response has the series of the requested accounts and of no others, or is a
+    /// 404 if one of them is unknown.
+    fn assert_metrics(&self, response: &Response) {
+        let mut requested = BTreeSet::new();
+        for (key, value) in query_pairs(self.query) {
+            if key == "account" {
+                requested.insert(value);
+            }
         }
-        assert_eq!(answer.status, 200);
-        let exposition = readable(&answer.text);
-        let told: BTreeSet<_> = exposition
-            .samples
+        if requested
             .iter()
-            .filter_map(|it| it.labels.get("account").cloned())
-            .collect();
-        let all = || ACCOUNTS.map(str::to_owned).into();
-        assert_eq!(told, if asked.is_empty() { all() } else { asked });
+            .any(|name| !ACCOUNTS.contains(&name.as_str()))
+        {
+            crate::assert_one_line(response.body.trim_end_matches('\n'));
+            return assert_eq!(response.status, 404);
+        }
+        assert_eq!(response.status, 200);
+        if requested.is_empty() {
+            requested.extend(ACCOUNTS.map(str::to_owned));
+        }
+        let exposition = parse_exposition(&response.body);
+        let exposed = exposition.label_values("account");
+        assert_eq!(exposed, requested.iter().map(String::as_str).collect());
     }
 }
 
-/// A query's keys and values, as a form writes them.
-fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
-    query.split('&').map(|pair| {
+/// Returns the keys and values of a query, decoded as form fields.
+fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for pair in query.split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(key), decoded(value))
-    })
-}
-
-fn decoded(text: &str) -> String {
-    let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while let Some(byte) = bytes.get(at) {
-        let digits = bytes
-            .get(at + 1..at + 3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let coded = digits
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .filter(|_| *byte == b'%');
-        plain.push(coded.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
-        at += if coded.is_some() { 3 } else { 1 };
+        pairs.push((decode(key), decode(value)));
     }
-    String::from_utf8_lossy(&plain).into_owned()
+    pairs
 }
 
-/// One group for each account, and an address that is one.
-fn assert_targets(text: &str) {
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'+' => decoded.push(b' '),
+            b'%' => match leading_hex_byte(after) {
+                Some(byte) => {
+                    decoded.push(byte);
+                    rest = &after[2..];
+                }
+                None => decoded.push(b'%'),
+            },
+            byte => decoded.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Returns the byte whose two hexadecimal digits a text begins with.
+fn leading_hex_byte(text: &[u8]) -> Option<u8> {
+    let digits = str::from_utf8(text.get(..2)?).ok()?;
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        u8::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
+}
+
+/// Asserts that there is one target group per account, with a plausible address.
+fn assert_discovery(text: &str) {
     let groups: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let groups = groups.as_array().expect("groups");
+    let groups = groups.as_array().expect("array of groups");
     assert_eq!(groups.len(), ACCOUNTS.len());
     for (group, account) in groups.iter().zip(ACCOUNTS) {
-        let target = group["targets"][0].as_str().expect("a target");
-        assert!(
-            !target.is_empty()
-                && !target.contains(['/', '@', '?', '#', '"'])
-                && !target.contains(char::is_whitespace)
-        );
+        let target = group["targets"][0].as_str().expect("target");
+        assert!(!target.is_empty());
+        assert!(!target.contains(['/', '@', '?', '#', '"']), "{target:?}");
+        assert!(!target.contains(char::is_whitespace), "{target:?}");
         assert_eq!(group["labels"]["instance"], format!("{target}/{account}"));
         assert_eq!(group["labels"]["__param_account"], account);
     }
 }
 
-/// An answer, taken apart.
-struct Answer {
+/// A response with its body decompressed.
+struct Response {
     status: u16,
-    text: String,
+    body: String,
 }
 
-impl Answer {
-    /// Asserts that there is one answer, and nothing more.
-    fn read(bytes: &[u8], is_head: bool) -> Self {
+impl Response {
+    /// Parses the only response of a connection; any byte after it is an error.
+    fn parse(bytes: &[u8], is_head: bool) -> Self {
         let end = bytes
             .windows(4)
             .position(|window| window == b"\r\n\r\n")
-            .expect("the end of a head");
-        let head = std::str::from_utf8(&bytes[..end]).expect("a head in UTF-8");
+            .expect("end of the headers");
+        let head = str::from_utf8(&bytes[..end]).expect("headers in UTF-8");
         let body = &bytes[end + 4..];
-        let mut lines = head.split("\r\n");
-        let status = lines
-            .next()
-            .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-        let headers = headers::map(&lines.map(str::as_bytes).collect::<Vec<_>>());
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let length = header("content-length")
-            .and_then(|length| length.parse::<usize>().ok())
-            .expect("a length");
-        assert_eq!(
-            body.len(),
-            if is_head { 0 } else { length },
-            "the length of an answer"
-        );
+        let lines: Vec<_> = head.split("\r\n").map(str::as_bytes).collect();
+        let headers = header_map(&lines[1..]);
+        let length = headers.get("content-length").expect("content-length");
+        let length: usize = length.to_str().unwrap().parse().expect("length");
+        assert_eq!(body.len(), if is_head { 0 } else { length }, "body length");
+        let is_gzip = headers
+            .get("content-encoding")
+            .is_some_and(|value| value == "gzip");
+        let body = if is_gzip && !body.is_empty() {
+            let mut text = String::new();
+            GzDecoder::new(body)
+                .read_to_string(&mut text)
+                .expect("gzip");
+            text
+        } else {
+            String::from_utf8(body.to_vec()).expect("body in UTF-8")
+        };
         Self {
-            status: status.expect("a status"),
-            text: text(body, header("content-encoding") == Some("gzip")),
+            status: parse_status(head).expect("status line"),
+            body,
         }
     }
 }
 
-fn text(body: &[u8], is_zipped: bool) -> String {
-    let mut text = String::new();
-    match is_zipped && !body.is_empty() {
-        true => GzDecoder::new(body)
-            .read_to_string(&mut text)
-            .map(|_| text)
-            .expect("gzip"),
-        false => String::from_utf8(body.to_vec()).expect("UTF-8"),
-    }
+fn parse_status(head: &str) -> Option<u16> {
+    let rest = head.strip_prefix("HTTP/1.1 ")?;
+    rest.get(..3)?.parse().ok()
 }

@@ -1,15 +1,16 @@
-//! `--web.config.file`: the exporter-toolkit's YAML, as far as the door that it makes.
+//! `--web.config.file`: its YAML and the access control that it configures.
 
 use std::path::Path;
 
 use ringcentral_exporter::config::ConfigError;
 use ringcentral_exporter::config::web::WebConfig;
-use ringcentral_exporter::web::access::Door;
+use ringcentral_exporter::web::access::AccessControl;
 
-/// Seeds and dictionaries have it where secrets stand. As a key it is no name, so it is not shown there either.
+/// The text that corpora and dictionaries use as a secret. As a key it has an unusual character, so
+/// it is redacted there.
 const SECRET: &str = "hunter2!sesame";
 const FILE: &str = "/nowhere/web.yml";
-/// Keys whose values a complaint may show; those of files show a path.
+/// Keys whose values an error may show; keys of files show a path.
 const SHOWN: [&str; 18] = [
     "cert_file",
     "key_file",
@@ -31,45 +32,44 @@ const SHOWN: [&str; 18] = [
     "client_allowed_sans",
 ];
 
-/// What is accepted is accepted again; a complaint is one line without a secret.
+/// Checks that parsing is deterministic, and that an error is one line without a secret.
 pub fn check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
+    let Ok(text) = str::from_utf8(data) else {
         return;
     };
-    let place = format!("--web.config.file: {FILE}");
-    let parse = || WebConfig::parse(Path::new(FILE), text);
-    let made = parse().and_then(|web| {
-        assert_eq!(
-            format!("{web:?}"),
-            format!("{:?}", parse().expect("accepted once")),
-            "read twice"
-        );
-        Door::new(Path::new(FILE), web, &Door::default()).map(drop)
-    });
-    if let Err(complaint) = made {
-        assert_complaint(&complaint, &place, &SHOWN);
+    if let Err(error) = load(text) {
+        assert_safe_error(&error, &format!("--web.config.file: {FILE}"), &SHOWN);
     }
 }
 
-/// One line that begins with this place and shows no secret, unless it is the value of a key that is shown.
+fn load(text: &str) -> Result<AccessControl, ConfigError> {
+    let file = Path::new(FILE);
+    let config = WebConfig::parse(file, text)?;
+    let again = WebConfig::parse(file, text).expect("valid when parsed before");
+    assert_eq!(format!("{config:?}"), format!("{again:?}"), "parsed twice");
+    AccessControl::reload(file, config, &AccessControl::default())
+}
+
+/// Asserts that an error is one line, begins with `prefix`, and shows no secret except as the value
+/// of a key in `shown`.
 #[track_caller]
-pub fn assert_complaint(complaint: &ConfigError, place: &str, shown: &[&str]) {
-    crate::assert_one_line(&complaint.0);
-    let rest = complaint
+pub fn assert_safe_error(error: &ConfigError, prefix: &str, shown: &[&str]) {
+    crate::assert_one_line(&error.0);
+    let rest = error
         .0
-        .strip_prefix(place)
-        .unwrap_or_else(|| panic!("another place: {complaint}"));
+        .strip_prefix(prefix)
+        .unwrap_or_else(|| panic!("another prefix: {error}"));
     if rest.contains(SECRET) {
         assert!(
-            key(rest).is_some_and(|key| shown.contains(&key)),
-            "a secret is shown: {complaint}"
+            last_key(rest).is_some_and(|key| shown.contains(&key)),
+            "a secret is shown: {error}"
         );
     }
 }
 
-/// The last key of a place: `accounts[0].name` in ` line 3: accounts[0].name: ...`.
-fn key(rest: &str) -> Option<&str> {
+/// Returns the last key of a path: `name` in ` line 3: accounts[0].name: ...`.
+fn last_key(rest: &str) -> Option<&str> {
     let path = rest.split(": ").nth(1)?;
-    let key = path.rsplit('.').next()?;
-    Some(key.split_once('[').map_or(key, |(key, _)| key))
+    let item = path.rsplit('.').next()?;
+    item.split('[').next()
 }

@@ -1,28 +1,28 @@
-//! What the targets need of an exporter: an account and its exposition.
+//! Accounts, settings and expositions for the targets.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ringcentral_exporter::account::metrics::Instruments;
-use ringcentral_exporter::account::state::Observation;
+use ringcentral_exporter::account::metrics::AccountMetrics;
+use ringcentral_exporter::account::state::AccountState;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
-use ringcentral_exporter::exposition::{AccountView, Kept, render};
+use ringcentral_exporter::exposition::{AccountView, render};
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
 
 use crate::exposition::Exposition;
 
-/// The defaults.
+/// The default scrape settings.
 pub const SCRAPE: Scrape = Scrape {
     min_interval: Duration::ZERO,
     timeout_offset: Duration::from_millis(500),
     max_age: Duration::from_secs(120),
 };
 
-/// Few extensions, so that folding is met.
+/// Metrics settings with a limit that is low enough for small inputs to exceed it.
 pub const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
     extension_info: true,
@@ -30,12 +30,12 @@ pub const METRICS: Metrics = Metrics {
     max_extensions: 5,
 };
 
-/// An account of this name, whose server nobody runs.
+/// Returns an account whose server refuses connections.
 pub fn account(name: &str) -> Account {
     let secret = |text: &str| SecretSource::Value(SecretString::from(text));
     Account {
         name: name.to_owned(),
-        server: "http://127.0.0.1:1".parse().expect("a URL"),
+        server: "http://127.0.0.1:1".parse().expect("valid URL"),
         client_id: name.to_owned(),
         client_secret: secret("sesame"),
         jwt: secret(name),
@@ -46,33 +46,37 @@ pub fn account(name: &str) -> Account {
     }
 }
 
-/// A moment that is the same in every run, as far as anything shows it.
-pub fn noon() -> Moment {
+/// Returns counters for [`render_account`].
+pub fn counters() -> AccountMetrics {
+    AccountMetrics::new("fuzz", true).expect("valid label value")
+}
+
+/// Returns a moment with the same wall time in each run.
+pub fn fixed_moment() -> Moment {
     Moment {
         wall: Timestamp::UNIX_EPOCH + Duration::from_secs(1_795_521_600),
         ..Moment::now()
     }
 }
 
-/// The exposition of an account, as text.
-pub fn exposed(
-    observation: Observation,
-    instruments: &Instruments,
+/// Renders the exposition of one account.
+pub fn render_account(
+    state: AccountState,
+    counters: &AccountMetrics,
     metrics: &Metrics,
     now: Moment,
 ) -> String {
     let account = account("fuzz");
     let view = AccountView {
         account: &account,
-        observation: Arc::new(observation),
-        instruments,
-        kept: &Kept::default(),
+        state: Arc::new(state),
+        counters,
     };
-    render([view], None, &SCRAPE, metrics, now).expect("an exposition that can be encoded")
+    render([view], None, &SCRAPE, metrics, now).expect("valid families")
 }
 
-/// The same as read, since it must be readable.
+/// Parses an exposition, which must be valid.
 #[track_caller]
-pub fn readable(text: &str) -> Exposition {
-    Exposition::read(text).unwrap_or_else(|why| panic!("{why}"))
+pub fn parse_exposition(text: &str) -> Exposition {
+    Exposition::parse(text).unwrap_or_else(|error| panic!("{error}"))
 }
