@@ -1,8 +1,9 @@
 //! A Prometheus exporter for the active calls of RingCentral accounts.
 //!
 //! A scrape arrives in [`http::routes`], refreshes each account's [`account::collector`], which fetches with
-//! [`ringcentral::Client`] within its budget and publishes an [`AccountState`]; [`exposition`] renders it. Requests that
-//! arrive during a fetch wait for that fetch. To read the program, follow that path.
+//! [`ringcentral::Client`] within its budget and publishes an [`AccountState`]; [`exposition`] renders it. Scrapes that
+//! arrive during a fetch wait for that fetch. To read the program, follow that path; [`http::server`] has the
+//! connections, [`web::access`] decides which requests are allowed.
 //!
 //! | module | contents |
 //! |---|---|
@@ -22,9 +23,10 @@
 //!
 //! | value | place |
 //! |---|---|
-//! | computed from one call list | a field of [`calls::Snapshot`], a family in `exposition::account` |
-//! | known after a fetch, or changing with time | a field of [`AccountState`], a family in `exposition::account` |
-//! | counted per call | [`account::call_metrics`] |
+//! | computed from one call list | a field of [`calls::Snapshot`], `add_snapshot` in `exposition::account` |
+//! | fixed until the next published state | a field of [`AccountState`], `account_text` in `exposition::account` |
+//! | depends on the time or the configuration | `add_current` in `exposition::account`, which runs for each scrape |
+//! | counted per call | [`account::call_metrics`]; a new kind of event also in [`calls::CallTracker`] |
 //! | counted per API request | [`ringcentral::metrics`] |
 //! | about the process or its configuration | `exposition::process` |
 //!
@@ -60,7 +62,7 @@ use crate::config::Config;
 use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
-/// Time allowed at shutdown in addition to the timeout of the token revocation.
+/// Time allowed at shutdown in addition to the timeout of one token revocation.
 const SHUTDOWN_MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs the exporter on bound sockets until `stop` completes. Then it answers the scrapes in flight and revokes the

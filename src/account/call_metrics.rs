@@ -135,7 +135,7 @@ impl CallMetrics {
 
     fn record_ended(&self, call: &EndedCall, labels: &mut LabelLimiter) {
         let direction = call.direction.as_str();
-        let result = labels.result(&call.result).value;
+        let result = labels.admit_result(&call.result).value;
         self.ended
             .with_label_values(&[direction, result.as_str()])
             .inc();
@@ -146,7 +146,7 @@ impl CallMetrics {
                 .observe(duration);
         }
         if let Some(counters) = &self.ended_by_extension
-            && let Some(extension) = labels.extension(call.extension.as_ref())
+            && let Some(extension) = labels.admit_extension(call.extension.as_ref())
         {
             counters
                 .with_label_values(&[extension.value.as_str(), result.as_str()])

@@ -16,13 +16,13 @@ use tokio::task::JoinHandle;
 use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
-use crate::account::state::{AccountState, FetchReport, TimedSnapshot};
+use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
 use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::ringcentral::{Client, ClientConfig, ClientState, Error, FetchResult};
 
-/// Requests that the channel holds, more than the server accepts connections.
+/// Requests that the channel holds. A request that finds it full gets the latest state.
 const REQUEST_CAPACITY: usize = 1024;
 /// Number of waiters above which those of disconnected scrapers are removed.
 const PRUNE_WAITERS_ABOVE: usize = 512;
@@ -48,7 +48,7 @@ pub(crate) struct CollectorTask {
 struct Stopped;
 
 struct Collector {
-    account: String,
+    account_name: String,
     client: Client,
     labels: LabelLimiter,
     tracker: CallTracker,
@@ -79,7 +79,7 @@ pub(crate) fn spawn(
     let account = config.account.clone();
     let (config_sender, config) = watch::channel(config);
     let collector = Collector {
-        account: account.name.clone(),
+        account_name: account.name.clone(),
         client,
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
         tracker: CallTracker::default(),
@@ -147,6 +147,8 @@ impl CollectorTask {
     /// Stops the collector and returns its task, which ends once the token is revoked.
     #[must_use]
     pub(crate) fn shutdown(self) -> JoinHandle<ClientState> {
+        // Without a sender the collector receives no request and stops.
+        drop(self._requests);
         self.task
     }
 }
@@ -198,10 +200,15 @@ impl Collector {
     /// The first successful fetch also reads the directory, so that extensions do not start with series labelled by id.
     /// The snapshot is published before that read, for scrapes whose deadline comes first.
     async fn fetch(&mut self, waiters: &mut Vec<Waiter>) -> Result<(), Stopped> {
-        let fetch = run_while_queueing(&mut self.requests, waiters, self.client.fetch()).await?;
+        let fetch = run_while_queueing(
+            &mut self.requests,
+            waiters,
+            self.client.fetch_active_calls(),
+        )
+        .await?;
         self.reset_if_account_changed();
         let now = Moment::now();
-        if fetch.outcome.is_ok()
+        if fetch.calls.is_ok()
             && self.directory.needs_initial_load(now)
             && self.client.can_fetch_extensions(now)
         {
@@ -243,7 +250,7 @@ impl Collector {
 
     fn update_directory(&mut self, read: Result<Directory, Error>) {
         let now = Moment::now();
-        if let Some(directory) = self.directory.record_result(&self.account, read, now) {
+        if let Some(directory) = self.directory.record_result(&self.account_name, read, now) {
             self.labels.set_directory(directory);
         }
     }
@@ -260,7 +267,7 @@ impl Collector {
         let previous = self.account_identity.replace(identity.to_owned());
         if let Some(previous) = previous {
             tracing::warn!(
-                account = self.account,
+                account = self.account_name,
                 previous_account_id = previous,
                 account_id = self.account_identity,
                 "account of the JWT changed, restarting call counting"
@@ -274,8 +281,8 @@ impl Collector {
 
     fn record_fetch(&mut self, fetch: &FetchResult) {
         self.fetch_log
-            .log(&self.account, fetch, &self.client.status());
-        if let Ok(calls) = &fetch.outcome {
+            .log(&self.account_name, fetch, &self.client.status());
+        if let Ok(calls) = &fetch.calls {
             let events = self.tracker.update(calls, fetch.fetched_at);
             self.counters.calls.record(&events, &mut self.labels);
         }
@@ -294,14 +301,15 @@ impl Collector {
             None => self.latest.borrow().snapshot.clone(),
         };
         let report = FetchReport {
-            failure: fetch.outcome.as_ref().err().map(Into::into),
+            failure: fetch.calls.as_ref().err().map(Into::into),
             duration: fetch.duration,
             pages: fetch.pages,
         };
         self.publish(snapshot, Some(report));
     }
 
-    /// Publishes the current API status, directory and counters with the last snapshot.
+    /// Publishes the current API status and directory with the last snapshot. The new state is rendered again, with the
+    /// current counters.
     fn publish_status(&self) {
         let latest = self.latest.borrow().clone();
         self.publish(latest.snapshot.clone(), latest.last_fetch.clone());
@@ -314,13 +322,13 @@ impl Collector {
             api: self.client.status(),
             directory: self.directory.directory(),
             directory_failure: self.directory.failure(),
-            ..AccountState::default()
+            text: RenderedText::default(),
         }));
     }
 }
 
 fn build_snapshot(fetch: &FetchResult, labels: &mut LabelLimiter) -> Option<TimedSnapshot> {
-    let calls = fetch.outcome.as_ref().ok()?;
+    let calls = fetch.calls.as_ref().ok()?;
     Some(TimedSnapshot {
         snapshot: Arc::new(Snapshot::from_calls(calls, labels)),
         fetched_at: fetch.fetched_at,

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Error, FetchResult};
 
-/// What was logged before, so that a lasting condition is logged once.
+/// What was logged before, so that a recovery is logged once and skipped records are logged once until there are none.
 #[derive(Default)]
 pub(crate) struct FetchLog {
     has_succeeded: bool,
@@ -16,7 +16,7 @@ pub(crate) struct FetchLog {
 impl FetchLog {
     /// Logs a finished fetch.
     pub(crate) fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
-        match &fetch.outcome {
+        match &fetch.calls {
             Err(error) => self.log_failure(account, error, api),
             Ok(calls) => self.log_success(account, fetch, calls, api),
         }

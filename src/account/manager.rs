@@ -27,7 +27,7 @@ const STOPPED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone)]
 pub struct AccountHandle {
     /// The account's configuration.
-    pub account: Arc<Account>,
+    pub config: Arc<Account>,
     /// The handle to its collector.
     pub collector: CollectorHandle,
     /// The account's counters.
@@ -113,7 +113,7 @@ impl AccountManager {
         for account in accounts {
             prepared.push(self.prepare(account, &mut clients, &list.clients)?);
         }
-        let (mut continuing, leaving) = list.partition(&prepared);
+        let (mut continuing, leaving) = list.take_partitioned(&prepared);
         let summary = ReloadSummary {
             running: prepared.len(),
             added: prepared.len() - continuing.len(),
@@ -207,7 +207,7 @@ impl AccountManager {
         );
         RunningAccount {
             handle: AccountHandle {
-                account,
+                config: account,
                 collector,
                 counters,
             },
@@ -225,7 +225,7 @@ impl AccountManager {
 
 impl Accounts {
     /// Removes all running accounts and returns those that continue and those that have to stop.
-    fn partition(
+    fn take_partitioned(
         &mut self,
         prepared: &[PreparedAccount],
     ) -> (Vec<RunningAccount>, Vec<RunningAccount>) {
@@ -260,25 +260,25 @@ impl RunningAccount {
         }
         let jwt_was_used_by_another = all
             .iter()
-            .any(|other| other.handle.account.same_app(account) && other.jwt == prepared.jwt);
+            .any(|other| other.handle.config.same_app(account) && other.jwt == prepared.jwt);
         self.jwt == prepared.jwt || !jwt_was_used_by_another
     }
 
     fn matches(&self, account: &Account) -> bool {
-        let own = &self.handle.account;
+        let own = &self.handle.config;
         own.name == account.name && own.same_call_source(account)
     }
 
     /// Passes the new configuration to the collector, which keeps its counters.
     fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
-        self.handle.account = prepared.config.account.clone();
+        self.handle.config = prepared.config.account.clone();
         self.jwt = prepared.jwt;
         self.task.reconfigure(prepared.config);
         self
     }
 
     fn stop(self, now: Moment) -> StoppedAccount {
-        let account = self.handle.account;
+        let account = self.handle.config;
         tracing::info!(account = account.name, "account removed");
         StoppedAccount {
             account,

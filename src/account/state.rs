@@ -34,7 +34,7 @@ pub struct RenderedText {
     /// Families of the snapshot, which scrapes leave out once it is too old.
     pub(crate) snapshot: OnceLock<FamilyTexts>,
     /// Families of the counters, the last fetch, the API status and the directory. The counters are read when the text
-    /// is rendered, so they are never older than the state.
+    /// is rendered: they are never older than the state, and stay the same until the next one.
     pub(crate) account: OnceLock<FamilyTexts>,
 }
 

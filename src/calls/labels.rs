@@ -89,8 +89,9 @@ impl LabelLimiter {
         self.has_unknown_extension
     }
 
-    /// Returns the value of the label `result`.
-    pub fn result(&mut self, result: &CallResult) -> Folded<CallResult> {
+    /// Returns the value of the label `result`. An undocumented one is reserved if there is room, else
+    /// folded into `other`.
+    pub fn admit_result(&mut self, result: &CallResult) -> Folded<CallResult> {
         if result.is_documented() || self.undocumented_results.contains(result) {
             return Folded::as_is(result.clone());
         }
@@ -101,8 +102,9 @@ impl LabelLimiter {
         Folded::as_is(result.clone())
     }
 
-    /// Returns the value of the label `extension`, `None` if the label is off.
-    pub fn extension(&mut self, extension: Option<&Extension>) -> Option<Folded<SmolStr>> {
+    /// Returns the value of the label `extension`, `None` if the label is off. A new value is reserved
+    /// if there is room, else folded into `other`.
+    pub fn admit_extension(&mut self, extension: Option<&Extension>) -> Option<Folded<SmolStr>> {
         // Looked up in every mode, so that an id that is not in the directory is noticed.
         let number = extension.and_then(|extension| self.number(extension));
         let id = || self.id(extension?);
@@ -171,7 +173,7 @@ mod tests {
 
     fn label(labels: &mut LabelLimiter, id: &str, number: &str) -> String {
         labels
-            .extension(extension(id, number).as_ref())
+            .admit_extension(extension(id, number).as_ref())
             .map_or("off".to_owned(), |label| label.value.into())
     }
 
@@ -233,15 +235,15 @@ mod tests {
         assert_eq!(label(&mut labels, "", "101"), "101");
         assert_eq!(label(&mut labels, "", "102"), "102");
         assert_eq!(
-            labels.extension(extension("", "103").as_ref()),
+            labels.admit_extension(extension("", "103").as_ref()),
             Some(Folded::into_other("other".into()))
         );
         assert_eq!(
-            labels.extension(extension("", "101").as_ref()),
+            labels.admit_extension(extension("", "101").as_ref()),
             Some(Folded::as_is("101".into()))
         );
         assert_eq!(
-            labels.extension(None),
+            labels.admit_extension(None),
             Some(Folded::as_is("none".into())),
             "none does not count as an extension"
         );
@@ -252,14 +254,17 @@ mod tests {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
         for n in 0..64 {
             let result = CallResult::parse(&format!("Undocumented {n}")).unwrap();
-            assert_eq!(labels.result(&result), Folded::as_is(result));
+            assert_eq!(labels.admit_result(&result), Folded::as_is(result));
         }
         let late = CallResult::parse("Undocumented 64").unwrap();
-        assert_eq!(labels.result(&late), Folded::into_other(CallResult::OTHER));
-        let early = CallResult::parse("Undocumented 3").unwrap();
-        assert_eq!(labels.result(&early), Folded::as_is(early));
         assert_eq!(
-            labels.result(&CallResult::IN_PROGRESS),
+            labels.admit_result(&late),
+            Folded::into_other(CallResult::OTHER)
+        );
+        let early = CallResult::parse("Undocumented 3").unwrap();
+        assert_eq!(labels.admit_result(&early), Folded::as_is(early));
+        assert_eq!(
+            labels.admit_result(&CallResult::IN_PROGRESS),
             Folded::as_is(CallResult::IN_PROGRESS)
         );
     }

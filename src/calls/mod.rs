@@ -1,5 +1,8 @@
 //! Calls, their states and what is counted of them. Pure: no JSON, HTTP or Prometheus, and the time is an argument.
 //!
+//! A [`Call`] is one record of RingCentral's list: the view of one party. The records of one telephone call share a
+//! session. Metric names with `calls` count records, those with `sessions` count telephone calls.
+//!
 //! | module | content |
 //! |---|---|
 //! | [`call`], [`result`], [`outcome`] | one record of the active-calls list |

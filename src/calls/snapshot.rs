@@ -79,8 +79,8 @@ impl Snapshot {
     }
 
     fn count_record(&mut self, call: &Call, labels: &mut LabelLimiter) {
-        let result = labels.result(&call.result);
-        let extension = labels.extension(call.extension.as_ref());
+        let result = labels.admit_result(&call.result);
+        let extension = labels.admit_extension(call.extension.as_ref());
         self.folded_results += u64::from(result.folded);
         if extension.as_ref().is_some_and(|extension| extension.folded) {
             self.folded_extensions += 1;

@@ -110,7 +110,7 @@ impl Check {
         let mut summary = CheckSummary::default();
         let mut accounts = accounts.iter();
         for handle in &mut accounts {
-            let name = handle.account.name.clone();
+            let name = handle.config.name.clone();
             match self.check_one(handle, signals).await {
                 CheckOutcome::Ok => summary.ok.push(name),
                 CheckOutcome::Failed => summary.failed.push(name),
@@ -121,7 +121,7 @@ impl Check {
             }
         }
         for handle in accounts {
-            summary.skipped.push(handle.account.name.clone());
+            summary.skipped.push(handle.config.name.clone());
         }
         self.print(&check_report::summary(&summary));
         summary
@@ -132,7 +132,7 @@ impl Check {
         handle: &AccountHandle,
         signals: &mut ShutdownSignals,
     ) -> CheckOutcome {
-        let account = &handle.account;
+        let account = &handle.config;
         self.print(&check_report::header(account));
         let state = tokio::select! {
             state = handle.collector.refresh() => state,

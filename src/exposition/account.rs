@@ -109,7 +109,7 @@ pub(crate) fn snapshot_text<'a>(view: &'a AccountView<'_>, snapshot: &Snapshot) 
 }
 
 /// Returns the text of all that stays the same until the next state is published, rendered if this is the first scrape
-/// that needs it.
+/// that needs it. Counters are read at that time.
 ///
 /// # Errors
 /// Returns an error if a counter family has no name or no sample.

@@ -36,7 +36,7 @@ impl<'a> AccountView<'a> {
     #[must_use]
     pub fn new(handle: &'a AccountHandle) -> Self {
         Self {
-            account: &handle.account,
+            account: &handle.config,
             state: handle.collector.state(),
             counters: &handle.counters,
         }

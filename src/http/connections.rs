@@ -31,7 +31,7 @@ const EVICTION_DIVISOR: usize = 32;
 const RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Raises the soft limit of open files if necessary, and returns how many connections it allows.
-pub(crate) fn max_connections() -> usize {
+pub(crate) fn raise_fd_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let target = limit.maximum.unwrap_or(u64::MAX).min(TARGET_FD_LIMIT);
     if limit.current.is_some_and(|current| current < target) {

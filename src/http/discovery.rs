@@ -44,7 +44,7 @@ pub(crate) fn handle<B>(
     };
     let mut groups = Vec::new();
     for account in accounts {
-        let account = &account.account.name;
+        let account = &account.config.name;
         groups.push(TargetGroup {
             targets: [host.as_str()],
             labels: TargetLabels {

@@ -184,8 +184,8 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
         exporter = Some(ExporterInfo::collect(app.reloader.status()));
     }
     let timeout = scrape::scrape_timeout(request.headers(), app.scrape.timeout_offset);
-    let deadline = app.wait_for_deadline(Moment::now().after(timeout).instant);
-    scrape::refresh_all(&requested, timeout, deadline).await;
+    let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
+    scrape::refresh_all(&requested, timeout, deadline_reached).await;
     let text = exposition::render(
         requested.iter().copied().map(AccountView::new),
         exporter.as_ref(),
@@ -232,10 +232,10 @@ fn requested_accounts<'a>(
 ) -> Result<Vec<&'a AccountHandle>, String> {
     let mut requested: Vec<&AccountHandle> = Vec::new();
     for (key, name) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if key != "account" || requested.iter().any(|present| present.account.name == name) {
+        if key != "account" || requested.iter().any(|present| present.config.name == name) {
             continue;
         }
-        match accounts.iter().find(|account| account.account.name == name) {
+        match accounts.iter().find(|account| account.config.name == name) {
             Some(account) => requested.push(account),
             None => return Err(name.into_owned()),
         }

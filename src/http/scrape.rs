@@ -17,9 +17,10 @@ const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 /// Prometheus' own default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT_SECONDS: f64 = 60.0;
-/// Maximum number of permits, at which 100 accounts are refreshed within Prometheus' default
-/// timeout and the pages that are read concurrently fit into the memory of a small machine.
-const MAX_CONCURRENT_FETCHES: usize = 16;
+/// Accounts of one scrape that may be within their first `MAX_PERMIT_HOLD` of a refresh; slower
+/// ones continue without a permit. With 16, 100 accounts are refreshed within Prometheus' default
+/// timeout, and the pages that are read concurrently fit into the memory of a small machine.
+const MAX_CONCURRENT_STARTS: usize = 16;
 /// Maximum time for which an account holds its permit, so that slow accounts do not delay the
 /// others. The scrape waits for the account after that, too.
 const MAX_PERMIT_HOLD: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ pub(crate) async fn refresh_all(
     timeout: Duration,
     deadline: impl Future<Output = ()>,
 ) {
-    let permits = Semaphore::new(MAX_CONCURRENT_FETCHES);
+    let permits = Semaphore::new(MAX_CONCURRENT_STARTS);
     let max_hold = MAX_PERMIT_HOLD.min(timeout / PERMIT_HOLD_DIVISOR);
     let mut accounts = accounts.to_vec();
     fastrand::shuffle(&mut accounts);

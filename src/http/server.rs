@@ -1,8 +1,8 @@
 //! Accepts, serves and drains connections.
 //!
 //! Stalling clients are bounded: 5 s for a TLS handshake, 5 s for the head of a request and for the
-//! idle time between two requests, 10 s for a client that reads nothing. With half of the maximum
-//! number of connections, connections are closed after their response.
+//! idle time between two requests, 10 s for a client that reads nothing. A connection that is
+//! accepted while half of the maximum is in use is closed after its response.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::clock::Moment;
-use crate::http::connections::{ConnectionManager, ConnectionState, max_connections};
+use crate::http::connections::{ConnectionManager, ConnectionState, raise_fd_limit};
 use crate::http::routes::{self, AppState};
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (shutdown_sender, shutdown_receiver) = watch::channel(false);
-    let mut connections = ConnectionManager::new(max_connections());
+    let mut connections = ConnectionManager::new(raise_fd_limit());
     let mut shutdown = pin!(shutdown);
     loop {
         let has_capacity = connections.has_capacity();

@@ -203,8 +203,8 @@ impl Reloader {
             accounts = read_accounts(file)?;
         } else {
             for handle in self.accounts.accounts().iter() {
-                check_secrets(&handle.account)?;
-                accounts.push(Account::clone(&handle.account));
+                check_secrets(&handle.config)?;
+                accounts.push(Account::clone(&handle.config));
             }
         }
         self.accounts
@@ -227,7 +227,7 @@ impl Loaded {
         self.watcher = FileWatcher::new(watched, now);
         let config = parse(file, &mut self.watcher)?;
         let files = files(file, &config);
-        let access = AccessControl::reload(file, config, &self.access)?;
+        let access = AccessControl::from_config(file, config, &self.access)?;
         self.watcher.retain(&files);
         Ok(Arc::new(access))
     }

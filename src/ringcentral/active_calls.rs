@@ -21,7 +21,7 @@ const OPERATION: Operation = Operation::ActiveCalls;
 #[derive(Debug)]
 pub struct FetchResult {
     /// The calls, distinct by id, or why the fetch failed.
-    pub outcome: Result<Vec<Call>, Error>,
+    pub calls: Result<Vec<Call>, Error>,
     /// When the first page was requested, after a login.
     pub fetched_at: Moment,
     /// The time that the fetch took, including a login.
@@ -44,7 +44,7 @@ struct FetchProgress {
 
 impl Client {
     /// Fetches the list of active calls, after a login if there is no token.
-    pub(crate) async fn fetch(&mut self) -> FetchResult {
+    pub(crate) async fn fetch_active_calls(&mut self) -> FetchResult {
         let started = Moment::now();
         self.transport.budget.record_fetch_start(started);
         let mut progress = FetchProgress {
@@ -64,7 +64,7 @@ impl Client {
             duration: Moment::now().saturating_duration_since(started),
             pages: progress.pages,
             skipped_records: progress.skipped_records,
-            outcome: result.map(|()| dedup_by_id(progress.calls)),
+            calls: result.map(|()| dedup_by_id(progress.calls)),
         }
     }
 
@@ -91,7 +91,7 @@ impl Client {
                 pagination.set_next(self.transport.resolve_url(OPERATION, Some(&url), next)?);
             }
             if page.account_id.is_some() {
-                self.account_id.clone_from(&page.account_id);
+                self.reported_account_id.clone_from(&page.account_id);
             }
             progress.add_page(page);
         }

@@ -36,7 +36,7 @@ pub struct Client {
     pub(super) logins: Arc<LoginRegistry>,
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
-    pub(super) account_id: Option<String>,
+    pub(super) reported_account_id: Option<String>,
 }
 
 /// What a configuration reload may change of a running client.
@@ -92,7 +92,7 @@ impl Client {
             replaced_token: None,
             logins,
             login: None,
-            account_id: None,
+            reported_account_id: None,
         }
     }
 
@@ -146,7 +146,7 @@ impl Client {
     #[must_use]
     pub(crate) fn account_identity(&self) -> Option<&str> {
         match self.account.level {
-            Level::Account => self.account_id.as_deref(),
+            Level::Account => self.reported_account_id.as_deref(),
             Level::Extension => self.user_id(),
         }
     }
@@ -169,7 +169,7 @@ impl Client {
             blocked_until.push((operation, self.blocked_until(operation, now)));
         }
         ApiStatus {
-            account_id: self.account_id.clone(),
+            account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(),
             blocked_until,

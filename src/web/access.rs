@@ -55,7 +55,11 @@ impl AccessControl {
     /// Returns an error if a certificate, key or CA is invalid, or if TLS, basic auth or client
     /// authentication would be disabled or weakened. That requires a restart, so that a truncated
     /// file does not remove protection.
-    pub fn reload(file: &Path, config: WebConfig, previous: &Self) -> Result<Self, ConfigError> {
+    pub fn from_config(
+        file: &Path,
+        config: WebConfig,
+        previous: &Self,
+    ) -> Result<Self, ConfigError> {
         let error = |what: &str| ConfigError(format!("{}: {what}", error_prefix(file)));
         previous.check_not_weakened(&config).map_err(error)?;
         let tls = match &config.tls {

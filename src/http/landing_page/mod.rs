@@ -59,7 +59,7 @@ pub(crate) fn render(
 ) -> String {
     let mut summaries = Vec::new();
     for handle in accounts {
-        let (account, state) = (handle.account.clone(), handle.collector.state());
+        let (account, state) = (handle.config.clone(), handle.collector.state());
         summaries.push(AccountSummary::new(account, state, max_age, now));
     }
     summaries.sort_by(|a, b| (a.health, &a.account.name).cmp(&(b.health, &b.account.name)));

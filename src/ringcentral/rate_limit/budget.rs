@@ -1,4 +1,4 @@
-//! The rate limit budget of one RingCentral user and app. Pure: the time is an argument.
+//! The rate limit budget of one account, for the user and app of its login. Pure: the time is an argument.
 //!
 //! Decides when a request may be sent and when a fetch over all pages may start. If each request and response is
 //! recorded here, and requests are sent only when allowed, the exporter causes no 429 as long as other tools use

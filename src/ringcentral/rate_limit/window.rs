@@ -61,8 +61,8 @@ impl RateLimitWindow {
         }
     }
 
-    /// Returns the number of requests that the exporter may send in one window: one fifth of the limit is left to
-    /// other tools.
+    /// Returns the number of requests that the exporter may send in one window: one fifth of the limit, rounded
+    /// down, is left to other tools.
     #[must_use]
     pub(crate) fn usable(&self) -> u32 {
         self.limit - self.limit / 5
