@@ -1,7 +1,7 @@
 //! The account's directory of extensions and its refresh schedule.
 //!
 //! The directory is read at the start and then every hour; after a failure, or if a call names an unknown extension,
-//! already after five minutes. A failed read keeps the previous directory.
+//! after only five minutes. A failed read keeps the previous directory.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,8 @@
 
 use std::io::{self, Write};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::account::facts::last_failure;
 use crate::account::manager::AccountHandle;
 use crate::cli::CheckArgs;
@@ -68,6 +70,8 @@ impl Check {
             logging::init(settings.log);
         }
         let mut signals = ShutdownSignals::register()?;
+        // A closed terminal must not end the check before the token is revoked.
+        let _hangup = signal(SignalKind::hangup())?;
         let manager = self.reloader.accounts();
         if let Err(error) = manager.apply(self.config.accounts.clone()) {
             return Ok(self.fail_all(&error));

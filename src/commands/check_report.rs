@@ -68,6 +68,9 @@ pub(super) fn account_report(
     for warning in &warnings {
         text += &warning_block(*warning, state);
     }
+    if state.last_fetch.is_none() {
+        return text + interrupted();
+    }
     match last_failure(state) {
         Some(failure) => text + &failure_block(failure, state, now),
         None => text + &success_line(&account.name, warnings.len()),

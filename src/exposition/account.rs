@@ -93,7 +93,7 @@ const TOKEN_EXPIRY: FamilyDesc = FamilyDesc::gauge(
 );
 const JWT_EXPIRY: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_auth_jwt_expiry_timestamp_seconds",
-    "Expiry of the JWT, from its exp; absent if it has none. Create a new JWT before it expires: logins are refused then.",
+    "Expiry of the JWT, from its exp claim; absent if it has none. Logins fail after this time: create a new JWT before.",
 );
 
 /// The label `account` of every series.

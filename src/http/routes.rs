@@ -178,14 +178,19 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
             );
         }
     };
-    let mut exporter = None;
-    if requested.is_empty() {
+    let is_whole_exposition = requested.is_empty();
+    if is_whole_exposition {
         requested.extend(accounts.iter());
-        exporter = Some(ExporterInfo::collect(app.reloader.status()));
     }
     let timeout = scrape::scrape_timeout(request.headers(), app.scrape.timeout_offset);
     let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
     scrape::refresh_all(&requested, timeout, deadline_reached).await;
+    // Collected after the wait, so that the process stats are current.
+    let exporter = if is_whole_exposition {
+        Some(ExporterInfo::collect(app.reloader.status()))
+    } else {
+        None
+    };
     let text = exposition::render(
         requested.iter().copied().map(AccountView::new),
         exporter.as_ref(),

@@ -113,7 +113,7 @@ impl Client {
             )
         } else {
             format!(
-                "rate limit reached after {pages} pages: waiting until it has room for the whole list"
+                "rate limit reached after {pages} pages: waiting until one window has room for the whole list"
             )
         };
         error

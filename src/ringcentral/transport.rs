@@ -150,8 +150,8 @@ impl Transport {
     ) -> Result<Url, Error> {
         let problem = match base.unwrap_or(&self.server).join(uri) {
             Ok(url) if url.origin() == self.server.origin() => return Ok(url),
-            Ok(_) => "the response refers to another origin than configured",
-            Err(_) => "the response refers to an invalid URL",
+            Ok(_) => "the URL has another origin than the configured server",
+            Err(_) => "the URL is invalid",
         };
         Err(self.record_invalid_response(operation, problem))
     }
@@ -224,7 +224,7 @@ impl Transport {
             return Err(self.record_failure(
                 operation,
                 Reason::Budget,
-                "the rate limit leaves no room for this request",
+                "not sent: the rate limit is reached",
             ));
         }
         self.budget.record_request(operation, sent);

@@ -182,6 +182,20 @@ async fn sigterm_during_check_revokes_token() {
 }
 
 #[tokio::test]
+async fn sighup_does_not_end_check() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let delay = FaultKind::Delay(Duration::from_secs(1));
+    simulator.inject(Fault::once(Operation::ActiveCalls, delay));
+    let mut program = ExporterProcess::start(check_command(&simulator, &[]));
+    while simulator.journal().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    program.signal("HUP").await;
+    assert_eq!(program.wait_for_exit().await.code(), Some(0));
+    assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200)]);
+}
+
+#[tokio::test]
 async fn trace_log_of_check_has_no_secret() {
     let simulator = start_simulator(frozen_scenario()).await;
     let (code, _, log) = output(check_command(&simulator, &["--log.level=trace"])).await;
