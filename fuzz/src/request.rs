@@ -206,8 +206,8 @@ impl<'a> RequestLine<'a> {
             .iter()
             .any(|name| !ACCOUNTS.contains(&name.as_str()))
         {
-            crate::assert_one_line(response.body.trim_end_matches('\n'));
-            return assert_eq!(response.status, 404);
+            assert_eq!(response.status, 404);
+            return crate::assert_one_line(response.body.trim_end_matches('\n'));
         }
         assert_eq!(response.status, 200);
         if requested.is_empty() {
