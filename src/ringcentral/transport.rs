@@ -151,7 +151,7 @@ impl Transport {
         let problem = match base.unwrap_or(&self.server).join(uri) {
             Ok(url) if url.origin() == self.server.origin() => return Ok(url),
             Ok(_) => "the URL has another origin than the configured server",
-            Err(_) => "the URL is invalid",
+            Err(_) => "invalid URL",
         };
         Err(self.record_invalid_response(operation, problem))
     }
