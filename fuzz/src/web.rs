@@ -47,7 +47,7 @@ fn load(text: &str) -> Result<AccessControl, ConfigError> {
     let config = WebConfig::parse(file, text)?;
     let again = WebConfig::parse(file, text).expect("valid when parsed before");
     assert_eq!(format!("{config:?}"), format!("{again:?}"), "parsed twice");
-    AccessControl::reload(file, config, &AccessControl::default())
+    AccessControl::from_config(file, config, &AccessControl::default())
 }
 
 /// Asserts that an error is one line, begins with `prefix`, and shows no secret except as the value

@@ -15,8 +15,9 @@ use crate::secret::SecretSource;
 
 /// The flags of one account, each with a variable of the same meaning.
 ///
-/// [`account`] reads them by id from the parsed [`ArgMatches`], which say whether a flag or a
+/// `config::account` reads them by id from the parsed [`ArgMatches`], which say whether a flag or a
 /// variable gave a value.
+#[allow(rustdoc::bare_urls, reason = "clap prints the text as it is")]
 #[derive(Args, Clone, Debug)]
 #[command(mut_args(|arg| arg.hide_env_values(true)))]
 pub struct AccountArgs {
