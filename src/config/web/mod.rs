@@ -142,10 +142,8 @@ impl RateLimit {
     ) -> Result<Option<Self>, ConfigError> {
         let section = root.child("rate_limit", raw.line);
         let raw = raw.value.unwrap_or_default();
-        let interval = match section.text("interval", raw.interval) {
-            Some(interval) => interval.parse(parse_interval)?,
-            None => Duration::ZERO,
-        };
+        let interval =
+            section.parse_or("interval", raw.interval, parse_interval, Duration::ZERO)?;
         if interval.is_zero() {
             return Ok(None);
         }
