@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::config::web::{BasicAuthUsers, PasswordHash};
 use crate::web::auth_cache::{AuthCache, CacheKey};
+use crate::web::single_header;
 use crate::web::verify_limiter::VerifyLimiter;
 
 /// Result of an authentication.
@@ -57,7 +58,7 @@ impl BasicAuth {
     /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay
     /// valid, so that a reload during a flood does not lock them out.
     pub(crate) fn with_users(&self, users: BasicAuthUsers) -> Self {
-        let cache = self.cache().retain_users(|name| {
+        let cache = lock(&self.cache).retain_users(|name| {
             let hash = users.get(name);
             hash.is_some() && hash == self.users.get(name)
         });
@@ -89,7 +90,7 @@ impl BasicAuth {
             return AuthResult::Denied;
         };
         let password = credentials.password.expose_secret();
-        let key = self.cache().key(&credentials.user, password);
+        let key = lock(&self.cache).key(&credentials.user, password);
         if let Some(result) = self.cached(&credentials.user, &key) {
             return result;
         }
@@ -134,7 +135,7 @@ impl BasicAuth {
     }
 
     fn cached(&self, user: &str, key: &CacheKey) -> Option<AuthResult> {
-        let cache = self.cache();
+        let cache = lock(&self.cache);
         if cache.is_valid(user, key) {
             Some(AuthResult::Allowed)
         } else if cache.is_invalid(key) {
@@ -142,10 +143,6 @@ impl BasicAuth {
         } else {
             None
         }
-    }
-
-    fn cache(&self) -> MutexGuard<'_, AuthCache> {
-        lock(&self.cache)
     }
 }
 
@@ -155,22 +152,15 @@ fn lock(cache: &Mutex<AuthCache>) -> MutexGuard<'_, AuthCache> {
 
 /// Parses the credentials. Returns `None` if the header is missing, repeated or invalid.
 fn credentials(headers: &HeaderMap) -> Option<Credentials> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    let (scheme, encoded) = single_header(headers, AUTHORIZATION)?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = SecretSlice::from(BASE64_STANDARD.decode(encoded.trim()).ok()?);
-    let decoded = decoded.expose_secret();
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
-    let (user, password) = decoded.split_at_checked(colon)?;
+    let mut parts = decoded.expose_secret().splitn(2, |byte| *byte == b':');
     Some(Credentials {
-        user: String::from_utf8(user.to_vec()).ok()?,
-        password: SecretSlice::from(password.get(1..)?.to_vec()),
+        user: String::from_utf8(parts.next()?.to_vec()).ok()?,
+        password: SecretSlice::from(parts.next()?.to_vec()),
     })
 }
 
