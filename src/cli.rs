@@ -81,12 +81,8 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct HealthArgs {
     /// The exporter's address; of several the first is checked
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        default_value = ":10072",
-        value_parser = parse_listen_address
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    #[arg(default_value = ":10072", value_parser = parse_listen_address)]
     pub listen_address: Vec<String>,
     /// The exporter's file; with one, https is tried first, and the certificate is not verified
     #[arg(long = "web.config.file", value_name = "FILE")]
@@ -100,21 +96,13 @@ pub struct DemoArgs {
     #[arg(long = "demo.scenario", value_name = "NAME", default_value = "normal")]
     pub scenario: String,
     /// Seed of the simulation; another seed gives another company
-    #[arg(
-        long = "demo.seed",
-        value_name = "NUMBER",
-        default_value = "1",
-        value_parser = parse_seed
-    )]
+    #[arg(long = "demo.seed", value_name = "NUMBER")]
+    #[arg(default_value = "1", value_parser = parse_seed)]
     pub seed: u64,
     /// Address on which the simulated account listens
-    #[arg(
-        id = "demo_listen_address",
-        long = "demo.listen-address",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:0",
-        value_parser = parse_listen_address
-    )]
+    #[arg(id = "demo_listen_address", long = "demo.listen-address")]
+    #[arg(value_name = "ADDRESS")]
+    #[arg(default_value = "127.0.0.1:0", value_parser = parse_listen_address)]
     pub listen_address: String,
     /// Everything that is not about an account.
     #[command(flatten)]
