@@ -31,7 +31,8 @@ pub(crate) enum AuthResult {
 
 /// The users, and the cached results of their password checks.
 pub(crate) struct BasicAuth {
-    users: BasicAuthUsers,
+    /// The users and their hashes.
+    pub(crate) users: BasicAuthUsers,
     /// Verified in place of the hash of an unknown user, with the highest cost among the users.
     dummy_hash: PasswordHash,
     cache: Arc<Mutex<AuthCache>>,
@@ -77,11 +78,6 @@ impl BasicAuth {
             cache: Arc::new(Mutex::new(cache)),
             verify_limiter,
         }
-    }
-
-    /// Returns the users.
-    pub(crate) fn users(&self) -> &BasicAuthUsers {
-        &self.users
     }
 
     /// Checks the credentials in the headers of a request from `client`.
