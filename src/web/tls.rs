@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedCipherSuite};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
@@ -94,12 +94,11 @@ fn load_certified_key(
 /// keys, and every handshake fails if there is none for this kind.
 fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(), ConfigError> {
     let algorithm = certified_key.key.algorithm();
-    for suite in &tls.suites {
-        if tls.versions.contains(&suite.version())
-            && suite.usable_for_signature_algorithm(algorithm)
-        {
-            return Ok(());
-        }
+    let is_usable = |suite: &SupportedCipherSuite| {
+        tls.versions.contains(&suite.version()) && suite.usable_for_signature_algorithm(algorithm)
+    };
+    if tls.suites.iter().any(is_usable) {
+        return Ok(());
     }
     Err(tls.key.invalid(
         "no suite in cipher_suites can be used with this kind of key",
