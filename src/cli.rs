@@ -8,6 +8,7 @@
     reason = "these docs are help texts, read in a terminal"
 )]
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -121,42 +122,32 @@ pub fn format_clap_error(error: &clap::Error) -> String {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    if matches!(
-        error.kind(),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation
-    ) {
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
         let flag = context(ContextKind::InvalidArg);
         let flag = flag.split(' ').next().unwrap_or_default();
-        let expected = match (
-            std::error::Error::source(error),
-            error.get(ContextKind::ValidValue),
-        ) {
+        let expected = match (error.source(), error.get(ContextKind::ValidValue)) {
             (Some(source), _) => source.to_string(),
             (None, Some(ContextValue::Strings(values))) => values.join(" or "),
             _ => "a value".to_owned(),
         };
-        return Setting::new(flag, context(ContextKind::InvalidValue))
-            .invalid(&expected)
-            .0;
+        let setting = Setting::new(flag, context(ContextKind::InvalidValue));
+        return setting.invalid(&expected).0;
     }
     let argument = match context(ContextKind::InvalidSubcommand) {
         "" => context(ContextKind::InvalidArg),
         argument => argument,
     };
     if may_be_secret(argument) {
-        return format!(
-            "unexpected argument of {} bytes; see --help",
-            argument.len()
-        );
+        let len = argument.len();
+        return format!("unexpected argument of {len} bytes; see --help");
     }
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
-    let message = lines
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    let message = lines.next().unwrap_or_default();
+    let message = message.trim_start_matches("error: ");
     let suggestion = lines.find_map(|line| line.strip_prefix("tip: "));
-    let hint = match (error.kind(), suggestion) {
+    let hint = match (kind, suggestion) {
         (ErrorKind::ArgumentConflict, _) => "flags belong after the command",
         (_, Some(suggestion)) => suggestion,
         (_, None) => "see --help",
