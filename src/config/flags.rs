@@ -100,16 +100,11 @@ pub(crate) fn account(matches: &ArgMatches) -> Result<Account, ConfigError> {
 
 /// Returns an error if a flag or variable describes an account although `file` has all accounts.
 pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<(), ConfigError> {
-    let mut origins: Vec<_> = settings(matches)?
-        .into_values()
-        .map(|setting| setting.origin)
-        .collect();
-    for secret in [CLIENT_SECRET, JWT] {
-        if variable(secret.variable).is_some() {
-            origins.push(secret.variable.to_owned());
-        }
-    }
-    match origins.first() {
+    let settings = settings(matches)?;
+    let origins = settings.values().map(|setting| setting.origin.as_str());
+    let secrets = [CLIENT_SECRET.variable, JWT.variable].into_iter();
+    let secrets = secrets.filter(|name| variable(name).is_some());
+    match origins.chain(secrets).next() {
         None => Ok(()),
         Some(origin) => Err(ConfigError(format!(
             "--config.file: {}: conflicts with {origin}: expected all accounts in the file",
