@@ -101,9 +101,7 @@ fn parse_http_server(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
     let section = root.child("http_server_config", raw.line);
     let raw = raw.value.unwrap_or_default();
-    if let Some(http2) = section.text("http2", raw.http2) {
-        http2.parse(parse_bool)?;
-    }
+    section.parse_or("http2", raw.http2, parse_bool, true)?;
     let mut headers = Vec::new();
     for (name, setting) in section.entries("headers", raw.headers) {
         if !setting.value.is_empty() {
