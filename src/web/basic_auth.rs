@@ -12,6 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretSlice};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::web::{BasicAuthUsers, PasswordHash};
 use crate::web::auth_cache::{AuthCache, CacheKey};
@@ -100,26 +101,25 @@ impl BasicAuth {
         if let Some(result) = self.cached(&credentials.user, &key) {
             return result;
         }
-        let verify = self.verify_task(credentials, key);
-        let verified = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            verify()
-        });
-        verified.await.unwrap_or(AuthResult::Denied)
+        let verify = self.verify_task(credentials, key, permit);
+        let verified = tokio::task::spawn_blocking(verify).await;
+        verified.unwrap_or(AuthResult::Denied)
     }
 
-    /// Returns the verification, to be run on a thread of its own. Its result is cached even if the
-    /// client disconnects.
+    /// Returns the verification, to be run on a thread of its own, which holds the permit. Its
+    /// result is cached even if the client disconnects.
     fn verify_task(
         &self,
         credentials: Credentials,
         key: CacheKey,
+        permit: OwnedSemaphorePermit,
     ) -> impl FnOnce() -> AuthResult + Send + 'static {
         let user_hash = self.users.get(&credentials.user);
         let is_known = user_hash.is_some();
         let hash = user_hash.unwrap_or(&self.dummy_hash).clone();
         let cache = self.cache.clone();
         move || {
+            let _permit = permit;
             let valid = hash.verify(credentials.password.expose_secret()) && is_known;
             lock(&cache).insert(&credentials.user, key, valid);
             if valid {
