@@ -240,10 +240,8 @@ impl Settings {
 }
 
 fn display_duration(duration: Duration) -> String {
-    match SignedDuration::try_from(duration) {
-        Ok(duration) => format!("{duration:#}"),
-        Err(_) => format!("{duration:?}"),
-    }
+    let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    format!("{duration:#}")
 }
 
 fn parse_telemetry_path(text: &str) -> ParseResult<String> {

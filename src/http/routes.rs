@@ -166,10 +166,8 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
     let mut requested = match requested_accounts(&accounts, request.uri().query()) {
         Ok(requested) => requested,
         Err(unknown) => {
-            return response::text(
-                StatusCode::NOT_FOUND,
-                &format!("not found: unknown account {unknown:?}"),
-            );
+            let message = format!("not found: unknown account {unknown:?}");
+            return response::text(StatusCode::NOT_FOUND, &message);
         }
     };
     let is_whole_exposition = requested.is_empty();
