@@ -8,6 +8,7 @@
     reason = "these docs are help texts, read in a terminal"
 )]
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -81,12 +82,8 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct HealthArgs {
     /// The exporter's address; of several the first is checked
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        default_value = ":10072",
-        value_parser = parse_listen_address
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    #[arg(default_value = ":10072", value_parser = parse_listen_address)]
     pub listen_address: Vec<String>,
     /// The exporter's file; with one, https is tried first, and the certificate is not verified
     #[arg(long = "web.config.file", value_name = "FILE")]
@@ -100,21 +97,13 @@ pub struct DemoArgs {
     #[arg(long = "demo.scenario", value_name = "NAME", default_value = "normal")]
     pub scenario: String,
     /// Seed of the simulation; another seed gives another company
-    #[arg(
-        long = "demo.seed",
-        value_name = "NUMBER",
-        default_value = "1",
-        value_parser = parse_seed
-    )]
+    #[arg(long = "demo.seed", value_name = "NUMBER")]
+    #[arg(default_value = "1", value_parser = parse_seed)]
     pub seed: u64,
     /// Address on which the simulated account listens
-    #[arg(
-        id = "demo_listen_address",
-        long = "demo.listen-address",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:0",
-        value_parser = parse_listen_address
-    )]
+    #[arg(id = "demo_listen_address", long = "demo.listen-address")]
+    #[arg(value_name = "ADDRESS")]
+    #[arg(default_value = "127.0.0.1:0", value_parser = parse_listen_address)]
     pub listen_address: String,
     /// Everything that is not about an account.
     #[command(flatten)]
@@ -133,42 +122,32 @@ pub fn format_clap_error(error: &clap::Error) -> String {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    if matches!(
-        error.kind(),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation
-    ) {
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
         let flag = context(ContextKind::InvalidArg);
         let flag = flag.split(' ').next().unwrap_or_default();
-        let expected = match (
-            std::error::Error::source(error),
-            error.get(ContextKind::ValidValue),
-        ) {
+        let expected = match (error.source(), error.get(ContextKind::ValidValue)) {
             (Some(source), _) => source.to_string(),
             (None, Some(ContextValue::Strings(values))) => values.join(" or "),
             _ => "a value".to_owned(),
         };
-        return Setting::new(flag, context(ContextKind::InvalidValue))
-            .invalid(&expected)
-            .0;
+        let setting = Setting::new(flag, context(ContextKind::InvalidValue));
+        return setting.invalid(&expected).0;
     }
     let argument = match context(ContextKind::InvalidSubcommand) {
         "" => context(ContextKind::InvalidArg),
         argument => argument,
     };
     if may_be_secret(argument) {
-        return format!(
-            "unexpected argument of {} bytes; see --help",
-            argument.len()
-        );
+        let len = argument.len();
+        return format!("unexpected argument of {len} bytes; see --help");
     }
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
-    let message = lines
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    let message = lines.next().unwrap_or_default();
+    let message = message.trim_start_matches("error: ");
     let suggestion = lines.find_map(|line| line.strip_prefix("tip: "));
-    let hint = match (error.kind(), suggestion) {
+    let hint = match (kind, suggestion) {
         (ErrorKind::ArgumentConflict, _) => "flags belong after the command",
         (_, Some(suggestion)) => suggestion,
         (_, None) => "see --help",

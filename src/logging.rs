@@ -4,7 +4,7 @@
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, filter::LevelFilter, filter::Targets};
+use tracing_subscriber::{Layer, Registry, filter::LevelFilter, filter::Targets};
 
 use crate::config::{Log, LogFormat};
 
@@ -15,32 +15,24 @@ pub fn init(log: Log) {
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_default(level.min(LevelFilter::WARN));
-    let layer = match log.format {
-        LogFormat::Logfmt => logfmt(),
-        LogFormat::Json => json(),
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .with_target(false)
+            .with_span_name(false)
+            .with_span_path(false)
+            .layer()
+            .with_writer(std::io::stderr)
+            .boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
     };
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
-}
-
-type BoxedLayer = Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>;
-
-fn logfmt() -> BoxedLayer {
-    let lines = tracing_logfmt::builder()
-        .with_target(false)
-        .with_span_name(false)
-        .with_span_path(false);
-    lines.layer().with_writer(std::io::stderr).boxed()
-}
-
-fn json() -> BoxedLayer {
-    tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_target(false)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_writer(std::io::stderr)
-        .boxed()
 }

@@ -23,16 +23,10 @@ const EXIT_USAGE: u8 = 2;
 
 /// A command with its validated configuration.
 enum Mode {
-    Serve(Box<Config>, Arc<Reloader>),
-    Demo(Box<DemoConfig>, Arc<Reloader>),
-    Check(Box<Check>),
+    Serve(Config, Arc<Reloader>),
+    Demo(Settings, Demo, Arc<Reloader>),
+    Check(Check),
     Health(HealthCheck),
-}
-
-/// The configuration of `demo`.
-struct DemoConfig {
-    settings: Settings,
-    demo: Demo,
 }
 
 fn main() -> ExitCode {
@@ -64,18 +58,17 @@ fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
         Command::Serve(args) => {
             let config = config(args)?;
             let reloader = Reloader::new(&config.settings, config.accounts_file.clone())?;
-            Ok(Mode::Serve(Box::new(config), Arc::new(reloader)))
+            Ok(Mode::Serve(config, Arc::new(reloader)))
         }
         Command::Demo(args) => {
             let demo = Demo::new(&args)?;
             let settings = args.settings.validate()?;
             let reloader = Reloader::new(&settings, None)?;
-            let config = DemoConfig { settings, demo };
-            Ok(Mode::Demo(Box::new(config), Arc::new(reloader)))
+            Ok(Mode::Demo(settings, demo, Arc::new(reloader)))
         }
         Command::Check(args) => {
             let config = config(args.serve.clone())?;
-            Ok(Mode::Check(Box::new(Check::new(&args, config)?)))
+            Ok(Mode::Check(Check::new(&args, config)?))
         }
         Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args))),
     }
@@ -111,10 +104,9 @@ async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
         Mode::Serve(config, reloader) => {
             logging::init(config.settings.log);
             let listeners = http::listener::bind_all(&config.settings.web.listen_addresses)?;
-            serve(*config, reloader, listeners).await
+            serve(config, reloader, listeners).await
         }
-        Mode::Demo(config, reloader) => {
-            let DemoConfig { settings, demo } = *config;
+        Mode::Demo(settings, demo, reloader) => {
             logging::init(settings.log);
             let listeners = http::listener::bind_all(&settings.web.listen_addresses)?;
             let demo = demo.start(&listeners, reloader.access().scheme()).await?;

@@ -20,7 +20,7 @@ const MAX_SHOWN_PATH: usize = 255;
 /// The place of a secret.
 #[derive(Clone)]
 pub enum SecretSource {
-    /// The secret itself, from an environment variable.
+    /// The secret itself, from an environment variable or a configuration file.
     Value(SecretString),
     /// A file that is read at each use.
     File(PathBuf),

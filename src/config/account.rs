@@ -84,40 +84,19 @@ pub(crate) struct RawCredentials {
 impl Account {
     /// Validates the settings of an account.
     pub(crate) fn new(raw: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
-        let name = match raw.name {
-            Some(name) => parse_name(name)?,
-            None => "default".to_owned(),
-        };
-        let server = match raw.server {
-            Some(server) => parse_server_url(&server)?,
-            None => parse_server_url(&Setting::new("RC_SERVER_URL", DEFAULT_SERVER))?,
-        };
-        let account_id = match raw.account_id {
-            Some(id) => parse_account_id(id)?,
-            None => "~".to_owned(),
-        };
-        let level = match raw.level {
-            Some(level) => parse_level(&level)?,
-            None => Level::Account,
-        };
-        let concurrent_calls_limit = match raw.concurrent_calls_limit {
-            Some(limit) => Some(parse_concurrent_calls_limit(&limit)?),
-            None => None,
-        };
-        let ca = match raw.ca_file {
-            Some(file) => Some(read_ca_bundle(&file)?),
-            None => None,
+        let or_default = |setting: Option<Setting>, default: &str| {
+            setting.unwrap_or_else(|| Setting::new("default", default))
         };
         Ok(Self {
-            name,
-            server,
+            name: parse_name(or_default(raw.name, "default"))?,
+            server: parse_server_url(&or_default(raw.server, DEFAULT_SERVER))?,
+            account_id: parse_account_id(or_default(raw.account_id, "~"))?,
+            level: parse_level(&or_default(raw.level, "account"))?,
+            concurrent_calls_limit: raw.concurrent_calls_limit.map(parse_limit).transpose()?,
+            ca: raw.ca_file.map(read_ca_bundle).transpose()?,
             client_id: parse_client_id(credentials.client_id)?,
             client_secret: credentials.client_secret,
             jwt: credentials.jwt,
-            account_id,
-            level,
-            concurrent_calls_limit,
-            ca,
         })
     }
 
@@ -203,12 +182,12 @@ fn parse_level(setting: &Setting) -> Result<Level, ConfigError> {
         .map_err(|_| invalid_short(setting, "account or extension"))
 }
 
-fn parse_concurrent_calls_limit(setting: &Setting) -> Result<u64, ConfigError> {
-    parse_count(&setting.value).map_err(|expected| invalid_short(setting, expected))
+fn parse_limit(setting: Setting) -> Result<u64, ConfigError> {
+    parse_count(&setting.value).map_err(|expected| invalid_short(&setting, expected))
 }
 
 /// Reads a file of certificates and checks that all of them can be used as roots.
-fn read_ca_bundle(setting: &Setting) -> Result<Arc<[u8]>, ConfigError> {
+fn read_ca_bundle(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
     let path = Path::new(&setting.value);
     let name = redact_path(path);
     let invalid = |reason: String| setting.invalid_redacted(&reason, "certificates in PEM");

@@ -43,12 +43,6 @@ struct Entry {
     ca_file: Text,
 }
 
-/// A validated account and its place in the file.
-struct LocatedAccount {
-    place: Section,
-    account: Account,
-}
-
 /// Reads the accounts of a file.
 ///
 /// # Errors
@@ -72,7 +66,7 @@ fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigErr
             line: entry.line,
         };
         let account = parse_entry(entry.value, &place, dir)?;
-        accounts.push(LocatedAccount { place, account });
+        accounts.push((place, account));
     }
     if accounts.is_empty() {
         return Err(ConfigError(format!(
@@ -81,10 +75,7 @@ fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigErr
     }
     check_unique(&accounts, "name", |account| Some(account.name.clone()))?;
     check_unique(&accounts, "server, client id and JWT", login_key)?;
-    let mut accounts = accounts
-        .into_iter()
-        .map(|located| located.account)
-        .collect();
+    let mut accounts = accounts.into_iter().map(|(_, account)| account).collect();
     dedup_ca_bundles(&mut accounts);
     Ok(accounts)
 }
@@ -133,12 +124,12 @@ fn secret(setting: &Setting, expected: &str, dir: &Path) -> Result<SecretSource,
 
 /// Returns an error if two accounts have the same key.
 fn check_unique<K: Ord>(
-    accounts: &[LocatedAccount],
+    accounts: &[(Section, Account)],
     description: &str,
     key: impl Fn(&Account) -> Option<K>,
 ) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
-    for LocatedAccount { place, account } in accounts {
+    for (place, account) in accounts {
         let Some(key) = key(account) else {
             continue;
         };

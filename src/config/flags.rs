@@ -22,56 +22,35 @@ use crate::secret::SecretSource;
 #[command(mut_args(|arg| arg.hide_env_values(true)))]
 pub struct AccountArgs {
     /// URL of RingCentral's API server [default: https://platform.ringcentral.com]
-    #[arg(
-        long = "ringcentral.server-url",
-        value_name = "URL",
-        env = "RC_SERVER_URL"
-    )]
+    #[arg(long = "ringcentral.server-url", value_name = "URL")]
+    #[arg(env = "RC_SERVER_URL")]
     server_url: Option<OsString>,
     /// Client id of the app
-    #[arg(
-        long = "ringcentral.client-id",
-        value_name = "ID",
-        env = "RC_CLIENT_ID"
-    )]
+    #[arg(long = "ringcentral.client-id", value_name = "ID")]
+    #[arg(env = "RC_CLIENT_ID")]
     client_id: Option<OsString>,
     /// File with the client secret of the app; or the secret itself in RC_CLIENT_SECRET
-    #[arg(
-        long = "ringcentral.client-secret-file",
-        value_name = "FILE",
-        env = "RC_CLIENT_SECRET_FILE"
-    )]
+    #[arg(long = "ringcentral.client-secret-file", value_name = "FILE")]
+    #[arg(env = "RC_CLIENT_SECRET_FILE")]
     client_secret_file: Option<OsString>,
     /// File with the JWT of the user; or the JWT itself in RC_JWT
-    #[arg(
-        long = "ringcentral.jwt-file",
-        value_name = "FILE",
-        env = "RC_JWT_FILE"
-    )]
+    #[arg(long = "ringcentral.jwt-file", value_name = "FILE")]
+    #[arg(env = "RC_JWT_FILE")]
     jwt_file: Option<OsString>,
     /// Account id; ~ is the account of the JWT [default: ~]
-    #[arg(
-        long = "ringcentral.account-id",
-        value_name = "ID",
-        env = "RC_ACCOUNT_ID"
-    )]
+    #[arg(long = "ringcentral.account-id", value_name = "ID")]
+    #[arg(env = "RC_ACCOUNT_ID")]
     account_id: Option<OsString>,
     /// Value of the label `account` [default: default]
-    #[arg(
-        long = "ringcentral.account-name",
-        value_name = "NAME",
-        env = "RC_ACCOUNT_NAME"
-    )]
+    #[arg(long = "ringcentral.account-name", value_name = "NAME")]
+    #[arg(env = "RC_ACCOUNT_NAME")]
     account_name: Option<OsString>,
     /// `account` for all calls, `extension` for only the calls of the JWT's user [default: account]
     #[arg(long = "ringcentral.level", value_name = "LEVEL", env = "RC_LEVEL")]
     level: Option<OsString>,
     /// Number of concurrent calls that the account allows
-    #[arg(
-        long = "ringcentral.concurrent-calls-limit",
-        value_name = "NUMBER",
-        env = "RC_CONCURRENT_CALLS_LIMIT"
-    )]
+    #[arg(long = "ringcentral.concurrent-calls-limit", value_name = "NUMBER")]
+    #[arg(env = "RC_CONCURRENT_CALLS_LIMIT")]
     concurrent_calls_limit: Option<OsString>,
     /// PEM file with additional root certificates, for a company proxy
     #[arg(long = "ringcentral.ca-file", value_name = "FILE", env = "RC_CA_FILE")]
@@ -122,16 +101,11 @@ pub(crate) fn account(matches: &ArgMatches) -> Result<Account, ConfigError> {
 
 /// Returns an error if a flag or variable describes an account although `file` has all accounts.
 pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<(), ConfigError> {
-    let mut origins: Vec<_> = settings(matches)?
-        .into_values()
-        .map(|setting| setting.origin)
-        .collect();
-    for secret in [CLIENT_SECRET, JWT] {
-        if variable(secret.variable).is_some() {
-            origins.push(secret.variable.to_owned());
-        }
-    }
-    match origins.first() {
+    let settings = settings(matches)?;
+    let origins = settings.values().map(|setting| setting.origin.as_str());
+    let secrets = [CLIENT_SECRET.variable, JWT.variable].into_iter();
+    let secrets = secrets.filter(|name| variable(name).is_some());
+    match origins.chain(secrets).next() {
         None => Ok(()),
         Some(origin) => Err(ConfigError(format!(
             "--config.file: {}: conflicts with {origin}: expected all accounts in the file",

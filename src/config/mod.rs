@@ -61,20 +61,12 @@ pub struct Settings {
 #[derive(Args, Clone, Debug)]
 pub struct Web {
     /// Address to listen on, repeatable; without a host all interfaces
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        default_value = ":10072",
-        value_parser = parse_listen_address
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    #[arg(default_value = ":10072", value_parser = parse_listen_address)]
     pub listen_addresses: Vec<String>,
     /// Path of the metrics
-    #[arg(
-        long = "web.telemetry-path",
-        value_name = "PATH",
-        default_value = "/metrics",
-        value_parser = parse_telemetry_path
-    )]
+    #[arg(long = "web.telemetry-path", value_name = "PATH")]
+    #[arg(default_value = "/metrics", value_parser = parse_telemetry_path)]
     pub telemetry_path: String,
     /// File with TLS, basic auth and headers, as in Prometheus' exporter-toolkit [default: plain
     /// HTTP, no authentication]
@@ -89,12 +81,8 @@ pub struct Web {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Metrics {
     /// Value of the label `extension`: number, id or off
-    #[arg(
-        long = "metrics.extension-label",
-        value_name = "number|id|off",
-        default_value = "number",
-        value_parser = parse_extension_label
-    )]
+    #[arg(long = "metrics.extension-label", value_name = "number|id|off")]
+    #[arg(default_value = "number", value_parser = parse_extension_label)]
     pub extension_label: ExtensionLabel,
     /// Export names, types and states of extensions, which are personal data
     #[arg(long = "metrics.extension-info")]
@@ -103,12 +91,8 @@ pub struct Metrics {
     #[arg(long = "metrics.extension-calls")]
     pub extension_calls: bool,
     /// Maximum number of distinct values of the label `extension`; later ones become `other`
-    #[arg(
-        long = "metrics.max-extensions",
-        value_name = "NUMBER",
-        default_value = "10000",
-        value_parser = parse_count::<usize>
-    )]
+    #[arg(long = "metrics.max-extensions", value_name = "NUMBER")]
+    #[arg(default_value = "10000", value_parser = parse_count::<usize>)]
     pub max_extensions: usize,
 }
 
@@ -116,28 +100,16 @@ pub struct Metrics {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Scrape {
     /// Minimum time between two fetches; auto is as short as the API's rate limit allows
-    #[arg(
-        long = "scrape.min-interval",
-        value_name = "DURATION",
-        default_value = "auto",
-        value_parser = parse_min_interval
-    )]
+    #[arg(long = "scrape.min-interval", value_name = "DURATION")]
+    #[arg(default_value = "auto", value_parser = parse_min_interval)]
     pub min_interval: Duration,
     /// Time by which a scrape is answered before Prometheus' timeout
-    #[arg(
-        long = "scrape.timeout-offset",
-        value_name = "DURATION",
-        default_value = "500ms",
-        value_parser = parse_duration
-    )]
+    #[arg(long = "scrape.timeout-offset", value_name = "DURATION")]
+    #[arg(default_value = "500ms", value_parser = parse_duration)]
     pub timeout_offset: Duration,
     /// Maximum age of the last snapshot that is shown while fetches fail
-    #[arg(
-        long = "scrape.max-age",
-        value_name = "DURATION",
-        default_value = "2m",
-        value_parser = parse_positive_duration
-    )]
+    #[arg(long = "scrape.max-age", value_name = "DURATION")]
+    #[arg(default_value = "2m", value_parser = parse_positive_duration)]
     pub max_age: Duration,
 }
 
@@ -145,21 +117,12 @@ pub struct Scrape {
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     /// Minimum level of log messages: error, warn, info, debug or trace
-    #[arg(
-        id = "log.level",
-        long = "log.level",
-        value_name = "LEVEL",
-        default_value = "info",
-        value_parser = parse_log_level
-    )]
+    #[arg(id = "log.level", long = "log.level", value_name = "LEVEL")]
+    #[arg(default_value = "info", value_parser = parse_log_level)]
     pub level: tracing::Level,
     /// Format of log messages: logfmt or json
-    #[arg(
-        long = "log.format",
-        value_name = "FORMAT",
-        default_value = "logfmt",
-        hide_possible_values = true
-    )]
+    #[arg(long = "log.format", value_name = "FORMAT")]
+    #[arg(default_value = "logfmt", hide_possible_values = true)]
     pub format: LogFormat,
 }
 
@@ -256,23 +219,15 @@ impl Settings {
     /// # Errors
     /// Returns an error for the first mistake.
     pub fn validate(mut self) -> Result<Self, ConfigError> {
-        self.web.config_file = self
-            .web
+        self.web
             .config_file
-            .filter(|file| !file.as_os_str().is_empty());
-        let Scrape {
-            min_interval,
-            max_age,
-            ..
-        } = self.scrape;
+            .take_if(|file| file.as_os_str().is_empty());
+        let (min_interval, max_age) = (self.scrape.min_interval, self.scrape.max_age);
         if min_interval >= max_age {
-            let value = display_duration(min_interval);
+            let setting = Setting::new("--scrape.min-interval", &display_duration(min_interval));
             let max_age = display_duration(max_age);
-            return Err(
-                Setting::new("--scrape.min-interval", &value).invalid(&format!(
-                    "auto, or less than --scrape.max-age, which is {max_age}"
-                )),
-            );
+            let expected = format!("auto, or less than --scrape.max-age, which is {max_age}");
+            return Err(setting.invalid(&expected));
         }
         let label_off = self.metrics.extension_label == ExtensionLabel::Off;
         if label_off && (self.metrics.extension_info || self.metrics.extension_calls) {
@@ -285,10 +240,8 @@ impl Settings {
 }
 
 fn display_duration(duration: Duration) -> String {
-    match SignedDuration::try_from(duration) {
-        Ok(duration) => format!("{duration:#}"),
-        Err(_) => format!("{duration:?}"),
-    }
+    let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    format!("{duration:#}")
 }
 
 fn parse_telemetry_path(text: &str) -> ParseResult<String> {

@@ -12,7 +12,6 @@ const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer values may be secrets in the wrong place, in bytes: every JWT is longer, and few other
 /// values are.
 pub(crate) const MAX_ECHOED_LEN: usize = 64;
-const POSITIVE_DURATION: &str = "a duration above 0 such as 500ms, 10s or 2m";
 const COUNT: &str = "a whole number from 1 to 1000000";
 
 /// The value, or what is expected instead.
@@ -40,12 +39,11 @@ impl Setting {
 
     /// Returns the error for an invalid value, which is repeated unless it is long.
     pub(crate) fn invalid(&self, expected: &str) -> ConfigError {
-        match self.value.len() {
-            ..=MAX_ECHOED_LEN => {
-                self.invalid_redacted(&format!("invalid value {:?}", self.value), expected)
-            }
-            len => self.invalid_redacted(&format!("invalid value of {len} bytes"), expected),
-        }
+        let reason = match self.value.len() {
+            ..=MAX_ECHOED_LEN => format!("invalid value {:?}", self.value),
+            len => format!("invalid value of {len} bytes"),
+        };
+        self.invalid_redacted(&reason, expected)
     }
 
     /// Returns the error for a value that may be a secret and is not repeated.
@@ -58,7 +56,7 @@ impl Setting {
 pub(crate) fn parse_positive_duration(text: &str) -> ParseResult<Duration> {
     match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(POSITIVE_DURATION),
+        _ => Err("a duration above 0 such as 500ms, 10s or 2m"),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_path_to_error::{Path, Segment};
 use serde_saphyr::{Error, Spanned};
 
 use crate::config::ConfigError;
-use crate::config::setting::{MAX_ECHOED_LEN, Setting};
+use crate::config::setting::{MAX_ECHOED_LEN, ParseResult, Setting};
 
 /// A value with its line. The default, with line 0, is a key that is absent.
 #[derive(Default, PartialEq)]
@@ -61,6 +61,20 @@ impl Section {
     pub(crate) fn text(&self, key: &str, text: Text) -> Option<Setting> {
         let value = text.value.filter(|value| !value.is_empty())?;
         Some(self.child(key, text.line).setting(value))
+    }
+
+    /// Parses a scalar, or returns `default` if it is absent.
+    pub(crate) fn parse_or<T>(
+        &self,
+        key: &str,
+        text: Text,
+        parser: fn(&str) -> ParseResult<T>,
+        default: T,
+    ) -> Result<T, ConfigError> {
+        match self.text(key, text) {
+            Some(setting) => setting.parse(parser),
+            None => Ok(default),
+        }
     }
 
     /// Returns the items of a list.

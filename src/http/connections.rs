@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 
@@ -32,15 +32,12 @@ const RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Raises the soft limit of open files if necessary, and returns how many connections it allows.
 pub(crate) fn raise_fd_limit() -> usize {
-    let limit = getrlimit(Resource::Nofile);
+    let mut limit = getrlimit(Resource::Nofile);
     let target = limit.maximum.unwrap_or(u64::MAX).min(TARGET_FD_LIMIT);
     if limit.current.is_some_and(|current| current < target) {
-        let raised = Rlimit {
-            current: Some(target),
-            ..limit
-        };
-        // On failure the current limit applies.
-        let _ = setrlimit(Resource::Nofile, raised);
+        limit.current = Some(target);
+        // On failure the previous limit applies.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
     let current = getrlimit(Resource::Nofile)
         .current

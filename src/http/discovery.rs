@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::account::manager::AccountHandle;
 use crate::http::response::{self, Response};
+use crate::web::single_header;
 
 #[derive(Serialize)]
 struct TargetGroup<'a> {
@@ -63,14 +64,7 @@ pub(crate) fn handle<B>(
 fn host<B>(request: &Request<B>) -> Option<Authority> {
     let host = match request.uri().authority() {
         Some(authority) => authority.clone(),
-        None => {
-            let mut values = request.headers().get_all(HOST).iter();
-            let value = values.next()?;
-            if values.next().is_some() {
-                return None;
-            }
-            value.to_str().ok()?.parse().ok()?
-        }
+        None => single_header(request.headers(), HOST)?.parse().ok()?,
     };
     if is_target(&host) { Some(host) } else { None }
 }

@@ -10,8 +10,6 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::http::server::WRITE_TIMEOUT;
-
 /// Maximum number of connections that wait to be accepted; the system may set a lower one. If the
 /// queue is full, the system drops new connections, and their clients retry after 1 s and after 3
 /// s.
@@ -77,22 +75,13 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    set_user_timeout(&socket)?;
+    // Accepted connections inherit `TCP_USER_TIMEOUT`, so that the kernel drops data that a client
+    // does not read after 10 s instead of minutes, even if the connection is closed. Other systems
+    // have no such option.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(crate::http::server::WRITE_TIMEOUT))?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Sets `TCP_USER_TIMEOUT`, which accepted connections inherit, so that the kernel drops data that
-/// a client does not read after 10 s instead of minutes, even if the connection is closed.
-#[cfg(target_os = "linux")]
-fn set_user_timeout(socket: &Socket) -> io::Result<()> {
-    socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))
-}
-
-/// Leaves the timeout as it is, as other systems have no such option.
-#[cfg(not(target_os = "linux"))]
-fn set_user_timeout(_: &Socket) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

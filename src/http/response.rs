@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -44,19 +45,15 @@ pub(crate) fn json(value: &impl Serialize) -> Response {
 /// Returns 405 with the header `Allow`.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
     let message = format!("method not allowed; use {}", allowed.replace(", ", " or "));
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &message);
-    let allow = HeaderValue::from_static(allowed);
-    response.headers_mut().insert(ALLOW, allow);
-    response
+    let response = text(StatusCode::METHOD_NOT_ALLOWED, &message);
+    with_header(response, ALLOW, HeaderValue::from_static(allowed))
 }
 
 /// Returns an error with the header `Retry-After`, in seconds rounded up.
 pub(crate) fn retry_later(status: StatusCode, message: &str, wait: Duration) -> Response {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let mut response = text(status, message);
     let retry_after = HeaderValue::from(seconds.max(1));
-    response.headers_mut().insert(RETRY_AFTER, retry_after);
-    response
+    with_header(text(status, message), RETRY_AFTER, retry_after)
 }
 
 /// Returns the response to a request that access control has denied.
@@ -71,10 +68,12 @@ pub(crate) fn denied(denied: Denied) -> Response {
             wait,
         ),
         Denied::Unauthorized => {
-            let mut response = text(StatusCode::UNAUTHORIZED, "authentication required");
-            let scheme = HeaderValue::from_static("Basic");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-            response
+            let response = text(StatusCode::UNAUTHORIZED, "authentication required");
+            with_header(
+                response,
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic"),
+            )
         }
     }
 }
@@ -92,18 +91,15 @@ pub(crate) fn html(html: String, policy: HeaderValue) -> Response {
 
 /// Returns metrics in the text format, compressed if the request accepts gzip.
 pub(crate) fn exposition(text: String, request_headers: &HeaderMap) -> Response {
-    let compressed = if accepts_gzip(request_headers) {
-        gzip(text.as_bytes())
-    } else {
-        None
-    };
-    let is_compressed = compressed.is_some();
-    let body = compressed.unwrap_or_else(|| text.into());
-    let mut response = with_content_type(StatusCode::OK, EXPOSITION, body);
-    let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if is_compressed {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let text = Bytes::from(text);
+    let plain = with_content_type(StatusCode::OK, EXPOSITION, text.clone());
+    let mut response = with_header(plain, VARY, HeaderValue::from_static("Accept-Encoding"));
+    if accepts_gzip(request_headers)
+        && let Some(compressed) = gzip(&text)
+    {
+        *response.body_mut() = Full::new(compressed);
+        let gzip = HeaderValue::from_static("gzip");
+        response = with_header(response, CONTENT_ENCODING, gzip);
     }
     response
 }
@@ -111,7 +107,11 @@ pub(crate) fn exposition(text: String, request_headers: &HeaderMap) -> Response 
 fn with_content_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
     let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    with_header(response, CONTENT_TYPE, content_type)
+}
+
+fn with_header(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
     response
 }
 

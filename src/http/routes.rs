@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -42,11 +42,8 @@ impl AppState {
     async fn wait_for_deadline(&self, deadline: Instant) {
         let mut shutdown_deadline = self.shutdown_deadline.subscribe();
         let shutdown = async {
-            let at = match shutdown_deadline.wait_for(Option::is_some).await {
-                Ok(at) => at.unwrap_or(deadline),
-                Err(_) => deadline,
-            };
-            sleep_until(at).await;
+            let at = shutdown_deadline.wait_for(Option::is_some).await;
+            sleep_until(at.map_or(deadline, |at| at.unwrap_or(deadline))).await;
         };
         tokio::select! {
             () = sleep_until(deadline) => {}
@@ -86,14 +83,6 @@ impl Route {
     fn is_public(self) -> bool {
         matches!(self, Self::Healthy | Self::Ready)
     }
-
-    /// Returns the allowed methods, as in the header `Allow`.
-    fn methods(self) -> &'static str {
-        match self {
-            Self::Reload => "POST",
-            _ => "GET, HEAD",
-        }
-    }
 }
 
 /// Handles a request from `client` if access control allows it.
@@ -116,14 +105,20 @@ pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: I
 }
 
 async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> Response {
-    let methods = route.methods();
-    if !methods.split(", ").any(|method| request.method() == method) {
-        return response::method_not_allowed(methods);
-    }
+    let method = request.method();
     match route {
+        Route::Reload if method == Method::POST => reload(app),
+        Route::Reload => response::method_not_allowed("POST"),
+        _ if method != Method::GET && method != Method::HEAD => {
+            response::method_not_allowed("GET, HEAD")
+        }
         Route::LandingPage => landing_page(app),
         Route::Metrics => metrics(app, request).await,
-        Route::ExporterMetrics => exporter_metrics(app, request.headers()),
+        // For setups that scrape each account separately.
+        Route::ExporterMetrics => {
+            let exporter = ExporterInfo::collect(app.reloader.status());
+            render_metrics(app, &[], Some(&exporter), request.headers())
+        }
         Route::Discovery => discovery::handle(
             &app.accounts.accounts(),
             request,
@@ -132,7 +127,6 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
         ),
         Route::Healthy => response::text(StatusCode::OK, "healthy"),
         Route::Ready => response::text(StatusCode::OK, "ready"),
-        Route::Reload => reload(app),
     }
 }
 
@@ -172,10 +166,8 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
     let mut requested = match requested_accounts(&accounts, request.uri().query()) {
         Ok(requested) => requested,
         Err(unknown) => {
-            return response::text(
-                StatusCode::NOT_FOUND,
-                &format!("not found: unknown account {unknown:?}"),
-            );
+            let message = format!("not found: unknown account {unknown:?}");
+            return response::text(StatusCode::NOT_FOUND, &message);
         }
     };
     let is_whole_exposition = requested.is_empty();
@@ -186,35 +178,23 @@ async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
     let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
     scrape::refresh_all(&requested, timeout, deadline_reached).await;
     // Collected after the wait, so that the process stats are current.
-    let exporter = if is_whole_exposition {
-        Some(ExporterInfo::collect(app.reloader.status()))
-    } else {
-        None
-    };
+    let exporter = is_whole_exposition.then(|| ExporterInfo::collect(app.reloader.status()));
+    render_metrics(app, &requested, exporter.as_ref(), request.headers())
+}
+
+fn render_metrics(
+    app: &AppState,
+    accounts: &[&AccountHandle],
+    exporter: Option<&ExporterInfo>,
+    headers: &HeaderMap,
+) -> Response {
     let text = exposition::render(
-        requested.iter().copied().map(AccountView::new),
-        exporter.as_ref(),
+        accounts.iter().copied().map(AccountView::new),
+        exporter,
         &app.scrape,
         &app.metrics,
         Moment::now(),
     );
-    metrics_response(text, request.headers())
-}
-
-/// Returns only the exporter's own metrics, for setups that scrape each account separately.
-fn exporter_metrics(app: &AppState, headers: &HeaderMap) -> Response {
-    let exporter = ExporterInfo::collect(app.reloader.status());
-    let text = exposition::render(
-        [],
-        Some(&exporter),
-        &app.scrape,
-        &app.metrics,
-        Moment::now(),
-    );
-    metrics_response(text, headers)
-}
-
-fn metrics_response(text: prometheus::Result<String>, headers: &HeaderMap) -> Response {
     match text {
         Ok(text) => response::exposition(text, headers),
         Err(error) => {

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::account::collector::CollectorHandle;
 use crate::account::manager::AccountHandle;
+use crate::web::single_header;
 
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 /// Prometheus' own default.
@@ -41,17 +42,12 @@ pub fn scrape_timeout(headers: &HeaderMap, offset: Duration) -> Duration {
 }
 
 fn header_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let mut values = headers.get_all(TIMEOUT_HEADER).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
-    if seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS {
-        Some(Duration::from_secs_f64(seconds))
-    } else {
-        None
-    }
+    let seconds: f64 = single_header(headers, TIMEOUT_HEADER)?
+        .trim()
+        .parse()
+        .ok()?;
+    let valid = seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS;
+    valid.then(|| Duration::from_secs_f64(seconds))
 }
 
 /// Refreshes the accounts concurrently. Returns when all have finished, or when `deadline`

@@ -23,7 +23,6 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::clock::Moment;
 use crate::http::connections::{ConnectionManager, ConnectionState, raise_fd_limit};
@@ -103,8 +102,6 @@ struct Connection {
     shutdown: watch::Receiver<bool>,
 }
 
-type BoundedStream = Pin<Box<TimeoutStream<TcpStream>>>;
-
 impl Connection {
     async fn serve(self, stream: TcpStream) {
         let mut stream = TimeoutStream::new(stream);
@@ -119,30 +116,22 @@ impl Connection {
         }
     }
 
-    async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: BoundedStream) {
-        if let Some(stream) = self.handshake(acceptor, stream).await {
-            self.serve_http(stream).await;
-        }
-    }
-
-    /// Performs the TLS handshake. Returns `None` if it fails, or at shutdown, as no request is in
-    /// flight.
-    async fn handshake(
-        &mut self,
+    async fn serve_tls(
+        mut self,
         acceptor: TlsAcceptor,
-        stream: BoundedStream,
-    ) -> Option<TlsStream<BoundedStream>> {
-        let result = tokio::select! {
+        stream: Pin<Box<TimeoutStream<TcpStream>>>,
+    ) {
+        let handshake = tokio::select! {
             result = timeout(HEADER_READ_TIMEOUT, acceptor.accept(stream)) => result,
-            _ = self.shutdown.wait_for(|shutdown| *shutdown) => return None,
+            // No request is in flight.
+            _ = self.shutdown.wait_for(|shutdown| *shutdown) => return,
         };
         let client = self.peer_addr;
-        match result {
-            Ok(Ok(stream)) => return Some(stream),
+        match handshake {
+            Ok(Ok(stream)) => self.serve_http(stream).await,
             Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%client, "TLS handshake timed out"),
         }
-        None
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {

@@ -98,10 +98,7 @@ fn stamp(file: &Path) -> FileStamp {
 /// Returns whether the last change is more than a second ago. It goes by the change time (`ctime`),
 /// since a copy may keep the modification time of the original.
 fn is_settled(stamp: FileStamp, now: Moment) -> bool {
-    let Some([_, _, changed_at, ..]) = stamp else {
-        return true;
-    };
-    now.wall.as_second() - changed_at > 1
+    stamp.is_none_or(|[_, _, changed_at, ..]| now.wall.as_second() - changed_at > 1)
 }
 
 #[cfg(test)]

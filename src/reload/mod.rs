@@ -54,7 +54,7 @@ pub struct Reloader {
     web_config_file: Option<PathBuf>,
     accounts_file: Option<PathBuf>,
     accounts: Arc<AccountManager>,
-    request_limiter: Mutex<TokenBucket>,
+    request_limiter: TokenBucket,
     // Never held across an await. Valid even if poisoned, as each field is replaced as a whole.
     loaded: Mutex<Loaded>,
 }
@@ -90,7 +90,7 @@ impl Reloader {
             web_config_file,
             accounts_file,
             accounts: Arc::new(AccountManager::new(settings)),
-            request_limiter: Mutex::new(TokenBucket::new(REQUEST_LIMIT)),
+            request_limiter: TokenBucket::new(REQUEST_LIMIT),
             loaded: Mutex::new(loaded),
         })
     }
@@ -133,11 +133,7 @@ impl Reloader {
     /// Reloads the configuration, at most once a second.
     pub(crate) fn reload_rate_limited(&self, trigger: &str) -> ReloadResult {
         let now = Moment::now().instant;
-        let limiter = self.request_limiter.lock();
-        let acquired = limiter
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_acquire(now);
-        if let Err(wait) = acquired {
+        if let Err(wait) = self.request_limiter.try_acquire(now) {
             return ReloadResult::TooSoon(wait);
         }
         match self.reload(trigger) {

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -30,7 +30,7 @@ pub struct AccessControl {
     tls: Option<Arc<ServerConfig>>,
     client_auth: Option<ClientAuth>,
     basic_auth: Option<Arc<BasicAuth>>,
-    rate_limiter: Option<Arc<Mutex<TokenBucket>>>,
+    rate_limiter: Option<Arc<TokenBucket>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     verify_limiter: Arc<VerifyLimiter>,
     warnings: Vec<String>,
@@ -108,21 +108,19 @@ impl AccessControl {
             return Ok(None);
         }
         let basic_auth = match &self.basic_auth {
-            Some(previous) if *previous.users() == users => previous.clone(),
+            Some(previous) if previous.users == users => previous.clone(),
             Some(previous) => Arc::new(previous.with_users(users)),
             None => Arc::new(BasicAuth::new(users, self.verify_limiter.clone())?),
         };
         Ok(Some(basic_auth))
     }
 
-    fn reuse_rate_limiter(&self, limit: Option<RateLimit>) -> Option<Arc<Mutex<TokenBucket>>> {
+    fn reuse_rate_limiter(&self, limit: Option<RateLimit>) -> Option<Arc<TokenBucket>> {
         let limit = limit?;
-        if let Some(bucket) = &self.rate_limiter
-            && lock(bucket).limit() == limit
-        {
-            return Some(bucket.clone());
+        match &self.rate_limiter {
+            Some(previous) if previous.limit == limit => Some(previous.clone()),
+            _ => Some(Arc::new(TokenBucket::new(limit))),
         }
-        Some(Arc::new(Mutex::new(TokenBucket::new(limit))))
     }
 
     /// Returns whether connections use TLS.
@@ -162,7 +160,7 @@ impl AccessControl {
     pub(crate) async fn check(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Denied> {
         if let Some(bucket) = &self.rate_limiter {
             let now = Moment::now().instant;
-            lock(bucket).try_acquire(now).map_err(Denied::RateLimited)?;
+            bucket.try_acquire(now).map_err(Denied::RateLimited)?;
         }
         let Some(basic_auth) = &self.basic_auth else {
             return Ok(());
@@ -180,10 +178,6 @@ impl AccessControl {
             headers.insert(name, value.clone());
         }
     }
-}
-
-fn lock(bucket: &Mutex<TokenBucket>) -> std::sync::MutexGuard<'_, TokenBucket> {
-    bucket.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns whether `config` requires less of clients than `previous`.

@@ -16,6 +16,7 @@ const MAX_FAILURES: usize = 256;
 pub(crate) type CacheKey = [u8; 32];
 
 /// Cached results of password checks.
+#[derive(Clone)]
 pub(crate) struct AuthCache {
     hmac_key: hmac::Key,
     valid: HashMap<String, CacheKey>,
@@ -38,13 +39,10 @@ impl AuthCache {
     /// Returns a copy with the valid entries of the users that `keep` accepts. Invalid entries are
     /// dropped, as they may be valid for another hash.
     pub(crate) fn retain_users(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let mut valid = self.valid.clone();
-        valid.retain(|user, _| keep(user));
-        Self {
-            hmac_key: self.hmac_key.clone(),
-            valid,
-            invalid: VecDeque::new(),
-        }
+        let mut cache = self.clone();
+        cache.valid.retain(|user, _| keep(user));
+        cache.invalid.clear();
+        cache
     }
 
     /// Returns the key of a user and a password. The separator is unambiguous, as user names

@@ -12,9 +12,11 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretSlice};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::web::{BasicAuthUsers, PasswordHash};
 use crate::web::auth_cache::{AuthCache, CacheKey};
+use crate::web::single_header;
 use crate::web::verify_limiter::VerifyLimiter;
 
 /// Result of an authentication.
@@ -30,7 +32,8 @@ pub(crate) enum AuthResult {
 
 /// The users, and the cached results of their password checks.
 pub(crate) struct BasicAuth {
-    users: BasicAuthUsers,
+    /// The users and their hashes.
+    pub(crate) users: BasicAuthUsers,
     /// Verified in place of the hash of an unknown user, with the highest cost among the users.
     dummy_hash: PasswordHash,
     cache: Arc<Mutex<AuthCache>>,
@@ -57,7 +60,7 @@ impl BasicAuth {
     /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay
     /// valid, so that a reload during a flood does not lock them out.
     pub(crate) fn with_users(&self, users: BasicAuthUsers) -> Self {
-        let cache = self.cache().retain_users(|name| {
+        let cache = lock(&self.cache).retain_users(|name| {
             let hash = users.get(name);
             hash.is_some() && hash == self.users.get(name)
         });
@@ -78,18 +81,13 @@ impl BasicAuth {
         }
     }
 
-    /// Returns the users.
-    pub(crate) fn users(&self) -> &BasicAuthUsers {
-        &self.users
-    }
-
     /// Checks the credentials in the headers of a request from `client`.
     pub(crate) async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> AuthResult {
         let Some(credentials) = credentials(headers) else {
             return AuthResult::Denied;
         };
         let password = credentials.password.expose_secret();
-        let key = self.cache().key(&credentials.user, password);
+        let key = lock(&self.cache).key(&credentials.user, password);
         if let Some(result) = self.cached(&credentials.user, &key) {
             return result;
         }
@@ -103,26 +101,25 @@ impl BasicAuth {
         if let Some(result) = self.cached(&credentials.user, &key) {
             return result;
         }
-        let verify = self.verify_task(credentials, key);
-        let verified = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            verify()
-        });
-        verified.await.unwrap_or(AuthResult::Denied)
+        let verify = self.verify_task(credentials, key, permit);
+        let verified = tokio::task::spawn_blocking(verify).await;
+        verified.unwrap_or(AuthResult::Denied)
     }
 
-    /// Returns the verification, to be run on a thread of its own. Its result is cached even if the
-    /// client disconnects.
+    /// Returns the verification, to be run on a thread of its own, which holds the permit. Its
+    /// result is cached even if the client disconnects.
     fn verify_task(
         &self,
         credentials: Credentials,
         key: CacheKey,
+        permit: OwnedSemaphorePermit,
     ) -> impl FnOnce() -> AuthResult + Send + 'static {
         let user_hash = self.users.get(&credentials.user);
         let is_known = user_hash.is_some();
         let hash = user_hash.unwrap_or(&self.dummy_hash).clone();
         let cache = self.cache.clone();
         move || {
+            let _permit = permit;
             let valid = hash.verify(credentials.password.expose_secret()) && is_known;
             lock(&cache).insert(&credentials.user, key, valid);
             if valid {
@@ -134,7 +131,7 @@ impl BasicAuth {
     }
 
     fn cached(&self, user: &str, key: &CacheKey) -> Option<AuthResult> {
-        let cache = self.cache();
+        let cache = lock(&self.cache);
         if cache.is_valid(user, key) {
             Some(AuthResult::Allowed)
         } else if cache.is_invalid(key) {
@@ -142,10 +139,6 @@ impl BasicAuth {
         } else {
             None
         }
-    }
-
-    fn cache(&self) -> MutexGuard<'_, AuthCache> {
-        lock(&self.cache)
     }
 }
 
@@ -155,22 +148,15 @@ fn lock(cache: &Mutex<AuthCache>) -> MutexGuard<'_, AuthCache> {
 
 /// Parses the credentials. Returns `None` if the header is missing, repeated or invalid.
 fn credentials(headers: &HeaderMap) -> Option<Credentials> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    let (scheme, encoded) = single_header(headers, AUTHORIZATION)?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = SecretSlice::from(BASE64_STANDARD.decode(encoded.trim()).ok()?);
-    let decoded = decoded.expose_secret();
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
-    let (user, password) = decoded.split_at_checked(colon)?;
+    let mut parts = decoded.expose_secret().splitn(2, |byte| *byte == b':');
     Some(Credentials {
-        user: String::from_utf8(user.to_vec()).ok()?,
-        password: SecretSlice::from(password.get(1..)?.to_vec()),
+        user: String::from_utf8(parts.next()?.to_vec()).ok()?,
+        password: SecretSlice::from(parts.next()?.to_vec()),
     })
 }
 

@@ -21,29 +21,16 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// names.
 #[derive(Debug)]
 pub(crate) struct SanVerifier {
-    required: bool,
-    inner: Option<Arc<dyn ClientCertVerifier>>,
-    allowed_names: Vec<String>,
-    algorithms: WebPkiSupportedAlgorithms,
+    /// Whether a client without a certificate is rejected.
+    pub(crate) required: bool,
+    /// The verifier of the chain, if there is a CA.
+    pub(crate) inner: Option<Arc<dyn ClientCertVerifier>>,
+    /// Empty if every name is allowed.
+    pub(crate) allowed_names: Vec<String>,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl SanVerifier {
-    /// Creates a verifier. `inner` verifies the chain, if there is a CA; empty `allowed_names`
-    /// allow every name.
-    pub(crate) fn new(
-        required: bool,
-        inner: Option<Arc<dyn ClientCertVerifier>>,
-        allowed_names: Vec<String>,
-        algorithms: WebPkiSupportedAlgorithms,
-    ) -> Self {
-        Self {
-            required,
-            inner,
-            allowed_names,
-            algorithms,
-        }
-    }
-
     fn allows(&self, certificate: &CertificateDer<'_>) -> bool {
         if self.allowed_names.is_empty() {
             return true;

@@ -1,5 +1,6 @@
 //! A token bucket, without I/O.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,8 +11,9 @@ use crate::config::web::RateLimit;
 /// refilled.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
-    limit: RateLimit,
-    full_at: Option<Instant>,
+    /// The parameters.
+    pub(crate) limit: RateLimit,
+    full_at: Mutex<Option<Instant>>,
 }
 
 impl TokenBucket {
@@ -19,26 +21,22 @@ impl TokenBucket {
     pub(crate) fn new(limit: RateLimit) -> Self {
         Self {
             limit,
-            full_at: None,
+            full_at: Mutex::default(),
         }
-    }
-
-    /// Returns the limit of the bucket.
-    pub(crate) fn limit(&self) -> RateLimit {
-        self.limit
     }
 
     /// Takes a token.
     ///
     /// # Errors
     /// Returns the time until the next token if there is none.
-    pub(crate) fn try_acquire(&mut self, now: Instant) -> Result<(), Duration> {
-        let full_at = self.full_at.unwrap_or(now).max(now) + self.limit.interval;
+    pub(crate) fn try_acquire(&self, now: Instant) -> Result<(), Duration> {
+        let mut last = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = last.unwrap_or(now).max(now) + self.limit.interval;
         let latest = now + self.limit.interval.saturating_mul(self.limit.burst);
         if full_at > latest {
             return Err(full_at - latest);
         }
-        self.full_at = Some(full_at);
+        *last = Some(full_at);
         Ok(())
     }
 }
@@ -60,7 +58,7 @@ mod tests {
 
     #[test]
     fn burst_is_followed_by_one_token_per_interval() {
-        let (mut bucket, start) = bucket(3);
+        let (bucket, start) = bucket(3);
         for _ in 0..3 {
             assert_eq!(bucket.try_acquire(start), Ok(()));
         }
@@ -72,7 +70,7 @@ mod tests {
 
     #[test]
     fn idle_bucket_holds_at_most_a_burst() {
-        let (mut bucket, start) = bucket(2);
+        let (bucket, start) = bucket(2);
         let later = start + 1000 * SECOND;
         let results = [(); 3].map(|()| bucket.try_acquire(later));
         assert_eq!(results, [Ok(()), Ok(()), Err(SECOND)]);
@@ -80,7 +78,7 @@ mod tests {
 
     #[test]
     fn rejected_request_takes_no_token() {
-        let (mut bucket, start) = bucket(1);
+        let (bucket, start) = bucket(1);
         bucket.try_acquire(start).unwrap();
         for _ in 0..1000 {
             bucket.try_acquire(start).unwrap_err();

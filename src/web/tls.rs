@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedCipherSuite};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
@@ -94,12 +94,11 @@ fn load_certified_key(
 /// keys, and every handshake fails if there is none for this kind.
 fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(), ConfigError> {
     let algorithm = certified_key.key.algorithm();
-    for suite in &tls.suites {
-        if tls.versions.contains(&suite.version())
-            && suite.usable_for_signature_algorithm(algorithm)
-        {
-            return Ok(());
-        }
+    let is_usable = |suite: &SupportedCipherSuite| {
+        tls.versions.contains(&suite.version()) && suite.usable_for_signature_algorithm(algorithm)
+    };
+    if tls.suites.iter().any(is_usable) {
+        return Ok(());
     }
     Err(tls.key.invalid(
         "no suite in cipher_suites can be used with this kind of key",
@@ -109,13 +108,8 @@ fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(),
 
 fn parse_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let bytes = pem.read(CERTIFICATES)?;
-    let mut certificates = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        match certificate {
-            Ok(certificate) => certificates.push(certificate),
-            Err(_) => return Err(pem.invalid("invalid PEM", CERTIFICATES)),
-        }
-    }
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let certificates = certificates.map_err(|_| pem.invalid("invalid PEM", CERTIFICATES))?;
     if certificates.is_empty() {
         return Err(pem.invalid("contains no certificate", CERTIFICATES));
     }
@@ -142,7 +136,7 @@ fn client_verifier(
     clients: &ClientAuth,
     provider: &Arc<CryptoProvider>,
 ) -> Result<SanVerifier, ConfigError> {
-    let mut chain_verifier = None;
+    let mut inner = None;
     if let Some(ca) = &clients.ca {
         let roots = Arc::new(root_store(ca)?);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
@@ -151,14 +145,14 @@ fn client_verifier(
                 let what = format!("cannot verify client certificates: {error}");
                 ca.invalid(&what, CERTIFICATES)
             })?;
-        chain_verifier = Some(verifier);
+        inner = Some(verifier);
     }
-    Ok(SanVerifier::new(
-        clients.required,
-        chain_verifier,
-        clients.allowed_sans.clone(),
-        provider.signature_verification_algorithms,
-    ))
+    Ok(SanVerifier {
+        required: clients.required,
+        inner,
+        allowed_names: clients.allowed_sans.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    })
 }
 
 fn root_store(ca: &Pem) -> Result<RootCertStore, ConfigError> {

@@ -101,9 +101,7 @@ fn parse_http_server(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
     let section = root.child("http_server_config", raw.line);
     let raw = raw.value.unwrap_or_default();
-    if let Some(http2) = section.text("http2", raw.http2) {
-        http2.parse(parse_bool)?;
-    }
+    section.parse_or("http2", raw.http2, parse_bool, true)?;
     let mut headers = Vec::new();
     for (name, setting) in section.entries("headers", raw.headers) {
         if !setting.value.is_empty() {
@@ -142,10 +140,8 @@ impl RateLimit {
     ) -> Result<Option<Self>, ConfigError> {
         let section = root.child("rate_limit", raw.line);
         let raw = raw.value.unwrap_or_default();
-        let interval = match section.text("interval", raw.interval) {
-            Some(interval) => interval.parse(parse_interval)?,
-            None => Duration::ZERO,
-        };
+        let interval =
+            section.parse_or("interval", raw.interval, parse_interval, Duration::ZERO)?;
         if interval.is_zero() {
             return Ok(None);
         }

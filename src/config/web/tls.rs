@@ -3,7 +3,7 @@
 //! The files that it names are not read here, but by [`Pem::read`].
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 use rustls::crypto::SupportedKxGroup;
@@ -17,6 +17,7 @@ use crate::config::setting::{ParseResult, Setting, parse_bool};
 use crate::config::web::tls_names::{self, TlsVersion};
 use crate::config::yaml::{List, Located, Section, Text};
 use crate::file;
+use crate::secret::SecretSource;
 
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
@@ -52,22 +53,7 @@ pub struct ClientAuth {
 #[derive(Clone, Debug)]
 pub struct Pem {
     origin: String,
-    source: PemSource,
-}
-
-#[derive(Clone)]
-enum PemSource {
-    Inline(SecretString),
-    File(PathBuf),
-}
-
-impl fmt::Debug for PemSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inline(_) => f.write_str("Inline([redacted])"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
-    }
+    source: SecretSource,
 }
 
 /// The section before validation.
@@ -136,25 +122,23 @@ impl Tls {
         if raw == RawTls::default() {
             return Ok(None);
         }
-        let certificate = pem(
-            &section,
-            ("cert", raw.cert),
-            ("cert_file", raw.cert_file),
-            dir,
-        )?;
-        let key = pem(&section, ("key", raw.key), ("key_file", raw.key_file), dir)?;
+        let certificate = pem(&section, "cert", raw.cert, raw.cert_file, dir)?;
+        let key = pem(&section, "key", raw.key, raw.key_file, dir)?;
         let ca = pem(
             &section,
-            ("client_ca", raw.client_ca),
-            ("client_ca_file", raw.client_ca_file),
+            "client_ca",
+            raw.client_ca,
+            raw.client_ca_file,
             dir,
         )?;
-        let clients = client_auth(
-            &section,
-            section.text("client_auth_type", raw.client_auth_type),
-            ca,
-            allowed_sans(&section, raw.client_allowed_sans)?,
+        let allowed_sans = allowed_sans(&section, raw.client_allowed_sans)?;
+        let auth_type = section.parse_or(
+            "client_auth_type",
+            raw.client_auth_type,
+            ClientAuthType::parse,
+            ClientAuthType::NoClientCert,
         )?;
+        let clients = client_auth(&section, auth_type, ca, allowed_sans)?;
         let versions = versions(
             section.text("min_version", raw.min_version),
             section.text("max_version", raw.max_version),
@@ -162,12 +146,12 @@ impl Tls {
         let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
         let kx_groups =
             tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
-        let preference = "prefer_server_cipher_suites";
-        let prefer_server_cipher_suites =
-            match section.text(preference, raw.prefer_server_cipher_suites) {
-                Some(setting) => setting.parse(parse_bool)?,
-                None => true,
-            };
+        let prefer_server_cipher_suites = section.parse_or(
+            "prefer_server_cipher_suites",
+            raw.prefer_server_cipher_suites,
+            parse_bool,
+            true,
+        )?;
         Ok(Some(Self {
             certificate: certificate
                 .ok_or_else(|| section.invalid("cert_file or cert is missing"))?,
@@ -182,14 +166,9 @@ impl Tls {
 
     /// Returns the paths of all files that it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let ca = self
-            .clients
-            .as_ref()
-            .and_then(|clients| clients.ca.as_ref());
-        [Some(&self.certificate), Some(&self.key), ca]
-            .into_iter()
-            .flatten()
-            .filter_map(Pem::file)
+        let mut pems = vec![&self.certificate, &self.key];
+        pems.extend(self.clients.iter().flat_map(|clients| &clients.ca));
+        pems.into_iter().filter_map(Pem::file)
     }
 }
 
@@ -200,8 +179,8 @@ impl Pem {
     /// Returns an error if its file cannot be read, is empty, or is larger than 4 MiB.
     pub fn read(&self, expected: &str) -> Result<Vec<u8>, ConfigError> {
         let bytes = match &self.source {
-            PemSource::Inline(text) => text.expose_secret().as_bytes().to_vec(),
-            PemSource::File(path) => file::read(path, MAX_CERT_BYTES)
+            SecretSource::Value(text) => text.expose_secret().as_bytes().to_vec(),
+            SecretSource::File(path) => file::read(path, MAX_CERT_BYTES)
                 .map_err(|error| self.invalid(&error.to_string(), expected))?,
         };
         if bytes.trim_ascii().is_empty() {
@@ -218,8 +197,8 @@ impl Pem {
 
     fn file(&self) -> Option<&Path> {
         match &self.source {
-            PemSource::Inline(_) => None,
-            PemSource::File(path) => Some(path),
+            SecretSource::Value(_) => None,
+            SecretSource::File(path) => Some(path),
         }
     }
 }
@@ -227,24 +206,24 @@ impl Pem {
 impl fmt::Display for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            PemSource::Inline(_) => f.write_str(&self.origin),
-            PemSource::File(path) => write!(f, "{}: {}", self.origin, path.display()),
+            SecretSource::Value(_) => f.write_str(&self.origin),
+            SecretSource::File(path) => write!(f, "{}: {}", self.origin, path.display()),
         }
     }
 }
 
-/// Returns the PEM text of one of two keys: the one with the text, or the one with the path of its
-/// file.
+/// Returns the PEM text of one of two keys: `inline_key` has the text itself, the other one, with
+/// the suffix `_file`, the path of its file.
 fn pem(
     section: &Section,
-    (inline_key, inline): (&str, Text),
-    (file_key, file): (&str, Text),
+    inline_key: &str,
+    inline: Text,
+    file: Text,
     dir: &Path,
 ) -> Result<Option<Pem>, ConfigError> {
-    let (origin, source) = match (
-        section.text(inline_key, inline),
-        section.text(file_key, file),
-    ) {
+    let inline = section.text(inline_key, inline);
+    let file = section.text(&format!("{inline_key}_file"), file);
+    let (origin, source) = match (inline, file) {
         (None, None) => return Ok(None),
         (Some(_), Some(file)) => {
             return Err(
@@ -252,7 +231,7 @@ fn pem(
             );
         }
         (Some(text), None) => {
-            let source = PemSource::Inline(SecretString::from(text.value));
+            let source = SecretSource::Value(SecretString::from(text.value));
             (text.origin, source)
         }
         (None, Some(file)) if looks_like_pem(&file.value) => {
@@ -261,7 +240,7 @@ fn pem(
                 &format!("a path; PEM text belongs in {inline_key}"),
             ));
         }
-        (None, Some(file)) => (file.origin, PemSource::File(dir.join(file.value))),
+        (None, Some(file)) => (file.origin, SecretSource::File(dir.join(file.value))),
     };
     Ok(Some(Pem { origin, source }))
 }
@@ -293,26 +272,19 @@ fn versions(
 /// Returns the allowed names. An empty list is an error, since it would allow every name.
 fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigError> {
     let key = "client_allowed_sans";
-    let line = list.line;
-    let is_given = list.value.is_some();
-    let names = section.list(key, list);
-    if is_given && names.is_empty() {
-        let place = section.child(key, line);
+    if list.value.as_ref().is_some_and(Vec::is_empty) {
+        let place = section.child(key, list.line);
         return Err(place.invalid("the list is empty: expected at least one name"));
     }
-    Ok(names)
+    Ok(section.list(key, list))
 }
 
 fn client_auth(
     section: &Section,
-    auth_type: Option<Setting>,
+    auth_type: ClientAuthType,
     ca: Option<Pem>,
     allowed_sans: Vec<Setting>,
 ) -> Result<Option<ClientAuth>, ConfigError> {
-    let auth_type = match auth_type {
-        Some(setting) => setting.parse(ClientAuthType::parse)?,
-        None => ClientAuthType::NoClientCert,
-    };
     let has_names = !allowed_sans.is_empty();
     if !auth_type.verifies() && (ca.is_some() || has_names) {
         // Ignoring the key would look like protection. A name in an unsigned certificate proves

@@ -4,52 +4,12 @@
 //! valid in other exporters.
 
 use rustls::crypto::SupportedKxGroup;
-use rustls::crypto::ring::{ALL_CIPHER_SUITES, ALL_KX_GROUPS, cipher_suite, kx_group};
+use rustls::crypto::ring::{ALL_CIPHER_SUITES, ALL_KX_GROUPS, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
 use crate::config::ConfigError;
 use crate::config::setting::Setting;
-
-/// The supported cipher suites by Go's names.
-const CIPHER_SUITES: [(&str, SupportedCipherSuite); 9] = [
-    (
-        "TLS_AES_128_GCM_SHA256",
-        cipher_suite::TLS13_AES_128_GCM_SHA256,
-    ),
-    (
-        "TLS_AES_256_GCM_SHA384",
-        cipher_suite::TLS13_AES_256_GCM_SHA384,
-    ),
-    (
-        "TLS_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-        cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-        cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-];
 
 /// Cipher suites that Go supports and rustls does not: without forward secrecy or authenticated
 /// encryption.
@@ -111,19 +71,31 @@ pub(super) fn cipher_suites(given: &[Setting]) -> Result<Vec<SupportedCipherSuit
     if given.is_empty() {
         return Ok(ALL_CIPHER_SUITES.to_vec());
     }
+    let known = suites_by_go_name();
     let mut suites = Vec::new();
-    for (_, suite) in CIPHER_SUITES {
+    for (_, suite) in &known {
         if suite.tls13().is_some() {
-            suites.push(suite);
+            suites.push(*suite);
         }
     }
     for setting in given {
-        let suite = find(setting, &CIPHER_SUITES, &UNSUPPORTED_GO_SUITES)?;
+        let suite = find(setting, &known, &UNSUPPORTED_GO_SUITES)?;
         if suite.tls13().is_none() {
             suites.push(suite);
         }
     }
     Ok(suites)
+}
+
+/// Returns the supported cipher suites with Go's names, in the order of the names.
+fn suites_by_go_name() -> Vec<(String, SupportedCipherSuite)> {
+    let mut suites = Vec::new();
+    for suite in ALL_CIPHER_SUITES {
+        let name = suite.suite().as_str().unwrap_or_default();
+        suites.push((name.replace("TLS13_", "TLS_"), *suite));
+    }
+    suites.sort_by(|(a, _), (b, _)| a.cmp(b));
+    suites
 }
 
 /// Returns the given curves in their order; rustls' default if none is given.
@@ -138,18 +110,16 @@ pub(super) fn curves(given: &[Setting]) -> Result<Vec<&'static dyn SupportedKxGr
     Ok(curves)
 }
 
-fn find<T: Copy>(
+fn find<N: AsRef<str>, T: Copy>(
     setting: &Setting,
-    known: &[(&str, T)],
+    known: &[(N, T)],
     unsupported_names: &[&str],
 ) -> Result<T, ConfigError> {
     let name = setting.value.as_str();
-    for (known_name, value) in known {
-        if *known_name == name {
-            return Ok(*value);
-        }
+    if let Some((_, value)) = known.iter().find(|(known, _)| known.as_ref() == name) {
+        return Ok(*value);
     }
-    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = known.iter().map(|(name, _)| name.as_ref()).collect();
     let expected = format!("one of {}", names.join(", "));
     if unsupported_names.contains(&name) {
         Err(unsupported(setting, &expected))

@@ -97,10 +97,8 @@ impl BasicAuthUsers {
 
     /// Returns the users whose verification takes seconds.
     pub fn users_with_high_cost(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(|(_, hash)| hash.cost >= HIGH_COST)
-            .map(|(name, _)| name.as_str())
+        let costly = self.0.iter().filter(|(_, hash)| hash.cost >= HIGH_COST);
+        costly.map(|(name, _)| name.as_str())
     }
 }
 

@@ -22,15 +22,6 @@ pub(super) enum Health {
 }
 
 impl Health {
-    /// All states, the worst first.
-    pub(super) const ALL: [Self; 5] = [
-        Self::Failing,
-        Self::Blocked,
-        Self::Stale,
-        Self::Pending,
-        Self::Ok,
-    ];
-
     /// Returns the state at `now`.
     pub(super) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
         match last_failure(state) {

@@ -108,16 +108,18 @@ fn title(summaries: &[AccountSummary]) -> String {
     }
 }
 
-/// Returns how many accounts are in which state, and their calls.
+/// Returns how many accounts are in which state, and their calls. The accounts are sorted by state.
 fn overall_summary(summaries: &[AccountSummary]) -> String {
     let mut states = Vec::new();
-    for health in Health::ALL {
-        let accounts = summaries.iter().filter(|it| it.health == health).count();
-        let label = health.label().to_lowercase();
-        if accounts > 0 && summaries.len() == 1 {
+    for group in summaries.chunk_by(|a, b| a.health == b.health) {
+        let [first, ..] = group else {
+            continue;
+        };
+        let label = first.health.label().to_lowercase();
+        if summaries.len() == 1 {
             states.push(label);
-        } else if accounts > 0 {
-            states.push(format!("{accounts} {label}"));
+        } else {
+            states.push(format!("{} {label}", group.len()));
         }
     }
     let known: Vec<u64> = summaries.iter().filter_map(|it| it.calls).collect();
