@@ -191,10 +191,7 @@ impl Client {
         if !needs_login {
             return penalty;
         }
-        match (penalty, self.token_state.login_blocked_until()) {
-            (Some(penalty), Some(backoff)) => Some(penalty.max(backoff)),
-            (penalty, backoff) => penalty.or(backoff),
-        }
+        penalty.max(self.token_state.login_blocked_until())
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {

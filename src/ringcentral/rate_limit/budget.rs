@@ -145,10 +145,7 @@ impl Budget {
     #[must_use]
     pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
         let group = self.group(operation.group()).window.blocked_until();
-        match (self.blocked_until, group) {
-            (Some(account), Some(group)) => Some(account.max(group)),
-            (account, group) => account.or(group),
-        }
+        self.blocked_until.max(group)
     }
 
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
@@ -178,8 +175,7 @@ impl Budget {
         if headers.status == 503 || headers.group.is_some() {
             window.block_until(until);
         } else {
-            let present = self.blocked_until.unwrap_or(until);
-            self.blocked_until = Some(present.max(until));
+            self.blocked_until = self.blocked_until.max(Some(until));
         }
     }
 
