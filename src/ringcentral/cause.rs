@@ -149,12 +149,9 @@ impl Cause {
             (_, 407) => Self::ProxyRefused,
             (_, 429) => Self::RateLimited,
             (Operation::Extensions, 403) => Self::ExtensionsForbidden,
-            _ => {
-                if let Some(cause) = code.and_then(Self::from_code) {
-                    return cause;
-                }
-                Self::from_status(operation, status, code.is_some())
-            }
+            _ => code
+                .and_then(Self::from_code)
+                .unwrap_or_else(|| Self::from_status(operation, status, code.is_some())),
         }
     }
 
