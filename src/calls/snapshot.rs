@@ -61,10 +61,8 @@ impl Snapshot {
             if let Some(extension) = &call.extension {
                 extensions.extend(ids.identity(extension, labels));
             }
-            snapshot.oldest_start = match (snapshot.oldest_start, call.start) {
-                (Some(oldest), Some(start)) => Some(oldest.min(start)),
-                (oldest, start) => oldest.or(start),
-            };
+            let starts = snapshot.oldest_start.into_iter().chain(call.start);
+            snapshot.oldest_start = starts.min();
         }
         snapshot.sessions_in_progress = sessions.len() as u64;
         snapshot.extensions_in_call = extensions.len() as u64;
