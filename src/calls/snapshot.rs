@@ -50,7 +50,10 @@ impl Snapshot {
         };
         let mut sessions = HashSet::new();
         let mut extensions = HashSet::new();
-        let mut ids = ExtensionIds::new(calls);
+        let mut ids = ExtensionIds {
+            calls,
+            by_number: None,
+        };
         for call in calls {
             snapshot.count_record(call, labels);
             if call.state != CallState::Live {
@@ -99,14 +102,7 @@ struct ExtensionIds<'a> {
     by_number: Option<HashMap<SmolStr, SmolStr>>,
 }
 
-impl<'a> ExtensionIds<'a> {
-    fn new(calls: &'a [Call]) -> Self {
-        Self {
-            calls,
-            by_number: None,
-        }
-    }
-
+impl ExtensionIds<'_> {
     /// Returns what is the same in all records of one extension: the id, or the number if no id is known.
     fn identity(&mut self, extension: &Extension, labels: &mut LabelLimiter) -> Option<SmolStr> {
         let identity = labels.identity(extension)?;
