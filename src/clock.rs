@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// A reading of the monotonic and the wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A reading of the monotonic and the wall clock, ordered by the monotonic time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The monotonic time, for waits and ages.
     pub instant: Instant,
@@ -38,16 +38,6 @@ impl Moment {
         Self {
             instant: self.instant + wait,
             wall: self.wall.saturating_add(wait).unwrap_or(Timestamp::MAX),
-        }
-    }
-
-    /// Returns the later of the two by the monotonic clock.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        if other.instant > self.instant {
-            other
-        } else {
-            self
         }
     }
 

@@ -121,12 +121,7 @@ impl CollectorHandle {
             let _ = requests.try_send(waiter);
         }
         let latest = self.latest.clone();
-        async move {
-            match reply.await {
-                Ok(state) => state,
-                Err(_) => latest.borrow().clone(),
-            }
-        }
+        async move { reply.await.unwrap_or_else(|_| latest.borrow().clone()) }
     }
 
     /// Returns the latest state without requesting a refresh.
@@ -157,19 +152,15 @@ impl CollectorTask {
 
 impl Collector {
     async fn run(mut self, predecessor: Option<JoinHandle<ClientState>>) -> ClientState {
-        self.resume_from(predecessor).await;
-        let Err(Stopped) = self.handle_requests().await;
-        self.client.revoke().await;
-        self.client.into_state()
-    }
-
-    async fn resume_from(&mut self, predecessor: Option<JoinHandle<ClientState>>) {
         if let Some(predecessor) = predecessor
             && let Ok(state) = predecessor.await
         {
             self.client.resume_from(state);
             self.publish_status();
         }
+        let Err(Stopped) = self.handle_requests().await;
+        self.client.revoke().await;
+        self.client.into_state()
     }
 
     /// Replies to each request with the latest state, after a fetch if the budget allows one.
@@ -261,15 +252,13 @@ impl Collector {
         let Some(identity) = self.client.account_identity() else {
             return;
         };
-        if self.account_identity.as_deref() == Some(identity) {
-            return;
-        }
-        let previous = self.account_identity.replace(identity.to_owned());
-        if let Some(previous) = previous {
+        if let Some(previous) = self.account_identity.replace(identity.to_owned())
+            && previous != identity
+        {
             tracing::warn!(
                 account = self.account_name,
                 previous_account_id = previous,
-                account_id = self.account_identity,
+                account_id = identity,
                 "account of the JWT changed, restarting call counting"
             );
             self.labels =
@@ -296,10 +285,7 @@ impl Collector {
 
     /// Publishes the result of a fetch. A failed fetch keeps the last snapshot, whose age decides whether it is shown.
     fn publish_fetch(&self, fetch: &FetchResult, snapshot: Option<TimedSnapshot>) {
-        let snapshot = match snapshot {
-            Some(snapshot) => Some(snapshot),
-            None => self.latest.borrow().snapshot.clone(),
-        };
+        let snapshot = snapshot.or_else(|| self.latest.borrow().snapshot.clone());
         let report = FetchReport {
             failure: fetch.calls.as_ref().err().map(Into::into),
             duration: fetch.duration,

@@ -28,16 +28,9 @@ pub(crate) fn config_facts(account: &Account) -> Vec<Fact> {
         Level::Account => "account: calls of all extensions",
         Level::Extension => "extension: only the calls of the JWT's user",
     };
-    vec![
-        Fact {
-            name: "server",
-            text: account.server.origin().ascii_serialization(),
-        },
-        Fact {
-            name: "level",
-            text: level.to_owned(),
-        },
-    ]
+    let server = account.server.origin().ascii_serialization();
+    let facts = [("server", server), ("level", level.to_owned())];
+    facts.map(|(name, text)| Fact { name, text }).into()
 }
 
 /// Returns what is known of an account at `now`; a snapshot older than `max_age` is left out.

@@ -66,14 +66,7 @@ impl FetchLog {
 /// Returns the time until the last of the present penalties and back-offs ends, rounded up.
 fn retry_in_seconds(api: &ApiStatus) -> Option<u64> {
     let now = Moment::now();
-    let mut longest = None;
-    for (_, until) in &api.blocked_until {
-        if let Some(until) = until
-            && !until.is_past(now)
-        {
-            let wait = until.saturating_duration_since(now);
-            longest = longest.max(Some(wait.as_secs_f64().ceil() as u64));
-        }
-    }
-    longest
+    let (_, last) = api.blocked_until.iter().max_by_key(|(_, until)| *until)?;
+    let wait = (*last)?.saturating_duration_since(now);
+    (!wait.is_zero()).then(|| wait.as_secs_f64().ceil() as u64)
 }

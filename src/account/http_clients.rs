@@ -30,7 +30,11 @@ impl HttpClientPool {
         account: &Account,
         previous: &Self,
     ) -> anyhow::Result<reqwest::Client> {
-        let key = ClientKey::new(account);
+        let key = ClientKey {
+            scheme: account.server.scheme().to_owned(),
+            loopback: is_loopback(&account.server),
+            ca: account.ca.clone(),
+        };
         if let Some(client) = self.get(&key) {
             return Ok(client);
         }
@@ -45,15 +49,5 @@ impl HttpClientPool {
     fn get(&self, wanted: &ClientKey) -> Option<reqwest::Client> {
         let (_, client) = self.0.iter().find(|(key, _)| key == wanted)?;
         Some(client.clone())
-    }
-}
-
-impl ClientKey {
-    fn new(account: &Account) -> Self {
-        Self {
-            scheme: account.server.scheme().to_owned(),
-            loopback: is_loopback(&account.server),
-            ca: account.ca.clone(),
-        }
     }
 }

@@ -184,35 +184,30 @@ impl AccountManager {
         stopped: &mut Vec<StoppedAccount>,
     ) -> RunningAccount {
         let predecessor = remove_predecessor(stopped, &prepared);
-        let PreparedAccount {
-            config,
-            jwt,
-            counters,
-        } = prepared;
-        let account = config.account.clone();
+        let account = prepared.config.account.clone();
         log_account_added(&account);
         let client = Client::new(
-            config.clone(),
+            prepared.config.clone(),
             self.settings.timeouts,
             Budget::new(self.settings.scrape.min_interval),
-            counters.api.clone(),
+            prepared.counters.api.clone(),
             self.logins.clone(),
         );
         let (collector, task) = collector::spawn(
-            config,
+            prepared.config,
             self.settings.metrics,
             client,
-            counters.clone(),
+            prepared.counters.clone(),
             predecessor,
         );
         RunningAccount {
             handle: AccountHandle {
                 config: account,
                 collector,
-                counters,
+                counters: prepared.counters,
             },
             task,
-            jwt,
+            jwt: prepared.jwt,
         }
     }
 
@@ -235,16 +230,10 @@ impl Accounts {
             let can_continue = |prepared| account.can_continue_as(prepared, &running);
             continues.push(prepared.iter().any(can_continue));
         }
-        let mut continuing = Vec::new();
-        let mut leaving = Vec::new();
-        for (account, continues) in running.into_iter().zip(continues) {
-            if continues {
-                continuing.push(account);
-            } else {
-                leaving.push(account);
-            }
-        }
-        (continuing, leaving)
+        let mut continues = continues.into_iter();
+        running
+            .into_iter()
+            .partition(|_| continues.next() == Some(true))
     }
 }
 
@@ -299,12 +288,11 @@ fn remove_predecessor(
     let by_user = remove_last(stopped, |stopped| {
         stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == prepared.jwt
     });
-    let predecessor = match by_user {
-        Some(stopped) => Some(stopped),
-        None => remove_last(stopped, |stopped| {
+    let predecessor = by_user.or_else(|| {
+        remove_last(stopped, |stopped| {
             stopped.account.same_app(account) && stopped.account.name == account.name
-        }),
-    };
+        })
+    });
     Some(predecessor?.task)
 }
 

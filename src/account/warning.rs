@@ -7,71 +7,31 @@ use std::time::Duration;
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
+use crate::ringcentral::cause::described_enum;
 use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::transport::is_loopback;
 
 /// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// Generates the enum and its texts from one table, so that no variant can lack a text.
-macro_rules! warnings {
-    ($($variant:ident { label: $label:literal, summary: $summary:literal, hint: $hint:literal })*) => {
-        /// A condition to fix before it becomes a failure.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Warning {
-            $(#[doc = $summary] $variant,)*
-        }
-
-        impl Warning {
-            /// All warnings, in the order in which they are shown.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// Returns the name that `check` and `docs/CHECK.md` use.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $label,)* }
-            }
-
-            /// Returns what the warning means.
-            #[must_use]
-            pub fn summary(self) -> &'static str {
-                match self { $(Self::$variant => $summary,)* }
-            }
-
-            /// Returns how to fix the condition.
-            #[must_use]
-            pub fn hint(self) -> &'static str {
-                match self { $(Self::$variant => $hint,)* }
-            }
-        }
-    };
-}
-
-warnings! {
-    PlainHttp {
-        label: "plain_http",
-        summary: "the server URL is plain HTTP: anyone on the network path can read secrets and calls",
-        hint: "set --ringcentral.server-url to https://..."
-    }
-    MalformedJwt {
-        label: "odd_jwt",
-        summary: "the JWT is malformed: expected three parts joined by dots, without quotes",
-        hint: "copy the whole JWT, without quotes and line breaks"
-    }
-    JwtExpiresSoon {
-        label: "jwt_ends_soon",
-        summary: "the JWT expires within 14 days; after that no login is possible",
-        hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one; its file is read again at the next login"
-    }
-    ExtensionsNotRead {
-        label: "extensions_unread",
-        summary: "the list of extensions could not be read: an extension without a number in its records is shown by its id",
-        hint: "see the fix for the cause that is shown with this warning"
-    }
-    SameUser {
-        label: "same_user",
-        summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
-        hint: "remove one of the two accounts, or give each the JWT of its own company"
+described_enum! {
+    /// A condition to fix before it becomes a failure.
+    Warning {
+        PlainHttp = "plain_http",
+            summary: "the server URL is plain HTTP: anyone on the network path can read secrets and calls",
+            hint: "set --ringcentral.server-url to https://...";
+        MalformedJwt = "odd_jwt",
+            summary: "the JWT is malformed: expected three parts joined by dots, without quotes",
+            hint: "copy the whole JWT, without quotes and line breaks";
+        JwtExpiresSoon = "jwt_ends_soon",
+            summary: "the JWT expires within 14 days; after that no login is possible",
+            hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one; its file is read again at the next login";
+        ExtensionsNotRead = "extensions_unread",
+            summary: "the list of extensions could not be read: an extension without a number in its records is shown by its id",
+            hint: "see the fix for the cause that is shown with this warning";
+        SameUser = "same_user",
+            summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
+            hint: "remove one of the two accounts, or give each the JWT of its own company";
     }
 }
 

@@ -50,7 +50,10 @@ impl Snapshot {
         };
         let mut sessions = HashSet::new();
         let mut extensions = HashSet::new();
-        let mut ids = ExtensionIds::new(calls);
+        let mut ids = ExtensionIds {
+            calls,
+            by_number: None,
+        };
         for call in calls {
             snapshot.count_record(call, labels);
             if call.state != CallState::Live {
@@ -61,10 +64,8 @@ impl Snapshot {
             if let Some(extension) = &call.extension {
                 extensions.extend(ids.identity(extension, labels));
             }
-            snapshot.oldest_start = match (snapshot.oldest_start, call.start) {
-                (Some(oldest), Some(start)) => Some(oldest.min(start)),
-                (oldest, start) => oldest.or(start),
-            };
+            let starts = snapshot.oldest_start.into_iter().chain(call.start);
+            snapshot.oldest_start = starts.min();
         }
         snapshot.sessions_in_progress = sessions.len() as u64;
         snapshot.extensions_in_call = extensions.len() as u64;
@@ -101,14 +102,7 @@ struct ExtensionIds<'a> {
     by_number: Option<HashMap<SmolStr, SmolStr>>,
 }
 
-impl<'a> ExtensionIds<'a> {
-    fn new(calls: &'a [Call]) -> Self {
-        Self {
-            calls,
-            by_number: None,
-        }
-    }
-
+impl ExtensionIds<'_> {
     /// Returns what is the same in all records of one extension: the id, or the number if no id is known.
     fn identity(&mut self, extension: &Extension, labels: &mut LabelLimiter) -> Option<SmolStr> {
         let identity = labels.identity(extension)?;

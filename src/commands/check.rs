@@ -78,11 +78,7 @@ impl Check {
         }
         let accounts = manager.accounts();
         let summary = self.check_all(&accounts, &mut signals).await;
-        let metrics = if self.print_metrics {
-            Some(self.render_metrics(&accounts))
-        } else {
-            None
-        };
+        let metrics = self.print_metrics.then(|| self.render_metrics(&accounts));
         let deadline = Moment::now().after(settings.timeouts.revoke + crate::SHUTDOWN_MARGIN);
         manager.shutdown(deadline.instant).await;
         if let Some(metrics) = metrics {
@@ -158,14 +154,13 @@ impl Check {
     fn render_metrics(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {
         let exporter = ExporterInfo::collect(self.reloader.status());
         let settings = &self.config.settings;
-        let metrics = exposition::render(
+        Ok(exposition::render(
             accounts.iter().map(AccountView::new),
             Some(&exporter),
             &settings.scrape,
             &settings.metrics,
             Moment::now(),
-        )?;
-        Ok(metrics)
+        )?)
     }
 
     fn print(&self, text: &str) {

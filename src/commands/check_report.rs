@@ -129,13 +129,10 @@ fn warning_block(warning: Warning, state: &AccountState) -> String {
 }
 
 fn failure_block(failure: &Failure, state: &AccountState, now: Moment) -> String {
-    let mut text = format!(
-        "FAILED: {}: {}\n",
-        failure.cause.as_str(),
-        failure.cause.summary()
-    );
+    let cause = failure.cause;
+    let mut text = format!("FAILED: {}: {}\n", cause.as_str(), cause.summary());
     // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
-    if failure.cause.is_transient()
+    if cause.is_transient()
         && let Some(penalty) = blocked_for(state, now)
     {
         let seconds = penalty.as_secs_f64().ceil();

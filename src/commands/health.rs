@@ -91,11 +91,8 @@ fn describe_error(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    explain_client_cert(TransportError::from_reqwest(error, false).message)
-}
-
-/// Replaces the TLS alert that no flag of `health` can fix.
-fn explain_client_cert(message: String) -> String {
+    let message = TransportError::from_reqwest(error, false).message;
+    // The TLS alert that no flag of `health` can fix.
     if message.ends_with("CertificateRequired") {
         return "client certificate required, which `health` does not have: use a TCP probe"
             .to_owned();

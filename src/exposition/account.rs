@@ -1,12 +1,11 @@
 //! The metric families of one account.
 
-use crate::account::state::TimedDirectory;
 use crate::calls::directory::DirectoryEntry;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
-use crate::config::{Account, Metrics, Scrape};
+use crate::config::{Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::ringcentral::status::{ApiStatus, ReportedLimit};
+use crate::ringcentral::status::ApiStatus;
 use crate::text_format::{FamilyDesc, FamilyTexts};
 
 const ACTIVE_CALLS: FamilyDesc = FamilyDesc::gauge(
@@ -126,7 +125,12 @@ pub(crate) fn account_text<'a>(
     add_fetch(&mut families, view);
     add_api_status(&mut families, account_label(view), &view.state.api);
     if let Some(directory) = &view.state.directory {
-        add_directory(&mut families, account_label(view), directory, metrics);
+        let account = account_label(view);
+        let fetched_at = unix_seconds(directory.fetched_at.wall);
+        families.add_sample(&DIRECTORY_TIMESTAMP, &[account], fetched_at);
+        if metrics.extension_info {
+            add_extension_info(&mut families, account, &directory.directory, metrics);
+        }
     }
     Ok(text.get_or_init(|| families))
 }
@@ -147,13 +151,20 @@ pub(crate) fn add_current(
             Some(until) if !until.is_past(now) => unix_seconds(until.wall),
             _ => 0.0,
         };
-        families.add_sample(
-            &BLOCKED_UNTIL,
-            &[account, ("operation", operation.as_str())],
-            end,
-        );
+        let labels = [account, ("operation", operation.as_str())];
+        families.add_sample(&BLOCKED_UNTIL, &labels, end);
     }
-    add_configuration(families, account, view.account, api.account_id.as_deref());
+    if let Some(limit) = view.account.concurrent_calls_limit {
+        families.add_sample(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
+    }
+    let server = view.account.server.origin().ascii_serialization();
+    let labels = [
+        account,
+        ("account_id", api.account_id.as_deref().unwrap_or_default()),
+        ("level", view.account.level.as_str()),
+        ("server", &server),
+    ];
+    families.add_sample(&ACCOUNT_INFO, &labels, 1.0);
 }
 
 fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
@@ -209,37 +220,19 @@ fn add_fetch(families: &mut FamilyTexts, view: &AccountView<'_>) {
 
 fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &ApiStatus) {
     for limit in &api.rate_limits {
-        add_rate_limit(families, account, limit);
+        let labels = [account, ("group", limit.group.as_str())];
+        families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
+        families.add_sample(&RATE_LIMIT_WINDOW, &labels, limit.window.as_secs_f64());
+        if let Some(remaining) = limit.remaining {
+            families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
+        }
     }
-    let token_expiry = match api.token_expiry {
-        Some(expiry) => unix_seconds(expiry.wall),
-        None => 0.0,
-    };
+    let token_expiry = api
+        .token_expiry
+        .map_or(0.0, |expiry| unix_seconds(expiry.wall));
     families.add_sample(&TOKEN_EXPIRY, &[account], token_expiry);
     if let Some(expiry) = api.jwt_expiry {
         families.add_sample(&JWT_EXPIRY, &[account], expiry);
-    }
-}
-
-fn add_rate_limit(families: &mut FamilyTexts, account: AccountLabel<'_>, limit: &ReportedLimit) {
-    let labels = [account, ("group", limit.group.as_str())];
-    families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
-    families.add_sample(&RATE_LIMIT_WINDOW, &labels, limit.window.as_secs_f64());
-    if let Some(remaining) = limit.remaining {
-        families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
-    }
-}
-
-fn add_directory(
-    families: &mut FamilyTexts,
-    account: AccountLabel<'_>,
-    directory: &TimedDirectory,
-    metrics: &Metrics,
-) {
-    let fetched_at = unix_seconds(directory.fetched_at.wall);
-    families.add_sample(&DIRECTORY_TIMESTAMP, &[account], fetched_at);
-    if metrics.extension_info {
-        add_extension_info(families, account, &directory.directory, metrics);
     }
 }
 
@@ -274,29 +267,9 @@ fn add_extension_info(
 /// Returns whether an entry is the one that the directory has for its number, or for its id if it has no number.
 fn is_preferred(entry: &DirectoryEntry, directory: &Directory) -> bool {
     match entry.number.as_deref() {
-        Some(number) => match directory.by_number(number) {
-            Some(preferred) => preferred.id == entry.id,
-            None => false,
-        },
+        Some(number) => directory
+            .by_number(number)
+            .is_some_and(|preferred| preferred.id == entry.id),
         None => directory.by_number(&entry.id.to_string()).is_none(),
     }
-}
-
-fn add_configuration(
-    families: &mut FamilyTexts,
-    account: AccountLabel<'_>,
-    config: &Account,
-    account_id: Option<&str>,
-) {
-    if let Some(limit) = config.concurrent_calls_limit {
-        families.add_sample(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
-    }
-    let server = config.server.origin().ascii_serialization();
-    let labels = [
-        account,
-        ("account_id", account_id.unwrap_or_default()),
-        ("level", config.level.as_str()),
-        ("server", &server),
-    ];
-    families.add_sample(&ACCOUNT_INFO, &labels, 1.0);
 }

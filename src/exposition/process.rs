@@ -115,20 +115,19 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
     let reload = &exporter.configuration;
     let successful = f64::from(reload.last_reload_successful);
     families.add_sample(&RELOAD_SUCCESSFUL, &[], successful);
-    let last_success = unix_seconds(reload.last_success);
-    families.add_sample(&RELOAD_TIMESTAMP, &[], last_success);
-    if let Some(process) = &exporter.process {
-        add_process(families, process);
+    families.add_sample(&RELOAD_TIMESTAMP, &[], unix_seconds(reload.last_success));
+    let Some(process) = &exporter.process else {
+        return;
+    };
+    for (desc, value) in [
+        (&CPU_SECONDS, process.cpu_seconds),
+        (&RESIDENT_MEMORY, process.resident_bytes as f64),
+        (&VIRTUAL_MEMORY, process.virtual_bytes as f64),
+        (&OPEN_FDS, process.open_fds as f64),
+        (&MAX_FDS, process.max_fds as f64),
+        (&THREADS, process.threads as f64),
+        (&START_TIME, process.start),
+    ] {
+        families.add_sample(desc, &[], value);
     }
-}
-
-fn add_process(families: &mut FamilyTexts, process: &ProcessStats) {
-    families.add_sample(&CPU_SECONDS, &[], process.cpu_seconds);
-    let resident = process.resident_bytes as f64;
-    families.add_sample(&RESIDENT_MEMORY, &[], resident);
-    families.add_sample(&VIRTUAL_MEMORY, &[], process.virtual_bytes as f64);
-    families.add_sample(&OPEN_FDS, &[], process.open_fds as f64);
-    families.add_sample(&MAX_FDS, &[], process.max_fds as f64);
-    families.add_sample(&THREADS, &[], process.threads as f64);
-    families.add_sample(&START_TIME, &[], process.start);
 }

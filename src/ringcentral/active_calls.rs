@@ -1,6 +1,6 @@
 //! Fetches the list of active calls, all pages of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::calls::Call;
@@ -157,19 +157,12 @@ fn active_calls_path(account: &Account) -> String {
 
 /// Keeps the last record of each id: the list may shift between two pages, and the later record is
 /// newer.
-fn dedup_by_id(calls: Vec<Call>) -> Vec<Call> {
-    let mut last_index = HashMap::with_capacity(calls.len());
-    for (index, call) in calls.iter().enumerate() {
-        last_index.insert(call.id.as_str(), index);
-    }
-    let last: HashSet<usize> = last_index.into_values().collect();
-    let mut distinct = Vec::with_capacity(last.len());
-    for (index, call) in calls.into_iter().enumerate() {
-        if last.contains(&index) {
-            distinct.push(call);
-        }
-    }
-    distinct
+fn dedup_by_id(mut calls: Vec<Call>) -> Vec<Call> {
+    let mut seen = HashSet::with_capacity(calls.len());
+    calls.reverse();
+    calls.retain(|call| seen.insert(call.id.clone()));
+    calls.reverse();
+    calls
 }
 
 #[cfg(test)]

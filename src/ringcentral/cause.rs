@@ -5,134 +5,134 @@
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::reason::Reason;
 
-/// Generates [`Cause`] and its texts from one table.
-macro_rules! causes {
-    ($($variant:ident = $label:literal, summary: $summary:literal, hint: $hint:literal;)*) => {
-        /// The cause of a failure.
+/// Defines an enum and its texts from one table, so that no variant can lack a text.
+macro_rules! described_enum {
+    ($(#[$meta:meta])* $name:ident {
+        $($variant:ident = $label:literal, summary: $summary:literal, hint: $hint:literal;)*
+    }) => {
+        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Cause {
+        pub enum $name {
             $(#[doc = $summary] $variant,)*
         }
 
-        impl Cause {
-            /// All causes, in the order in which they can occur during a fetch.
+        impl $name {
+            /// All variants, in the order in which they can occur or are shown.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Returns the name of the cause in the log, on the page and in `docs/CHECK.md`.
+            /// Returns the name in the output of `check` and in `docs/CHECK.md`.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $label,)*
-                }
+                match self { $(Self::$variant => $label,)* }
             }
 
-            /// Returns what went wrong, in a few words.
+            /// Returns what is wrong, in a few words.
             #[must_use]
             pub fn summary(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $summary,)*
-                }
+                match self { $(Self::$variant => $summary,)* }
             }
 
             /// Returns what a person should check or change.
             #[must_use]
             pub fn hint(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $hint,)*
-                }
+                match self { $(Self::$variant => $hint,)* }
             }
         }
     };
 }
+pub(crate) use described_enum;
 
-causes! {
-    NameNotFound = "name_not_found",
-        summary: "the server's host name cannot be resolved",
-        hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY";
-    Unreachable = "unreachable",
-        summary: "connection refused, or no route to the server",
-        hint: "check server name and port, and the firewall; if a proxy is required, set HTTPS_PROXY";
-    Timeout = "no_answer",
-        summary: "no complete response in time",
-        hint: "check whether RingCentral is up, then server name and port, DNS, firewall and proxy (HTTPS_PROXY, NO_PROXY)";
-    BrokenConnection = "broken_connection",
-        summary: "the connection closed before the response was complete",
-        hint: "if this repeats, look for a firewall or proxy that closes connections, and check server name and port";
-    ProxyUnreachable = "proxy_unreachable",
-        summary: "the proxy cannot be reached",
-        hint: "check HTTPS_PROXY: it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY";
-    ProxyRefused = "proxy_refused",
-        summary: "the proxy refused the connection",
-        hint: "check user and password in HTTPS_PROXY, and have the proxy's administrator allow CONNECT to the server's name and port";
-    UntrustedCertificate = "untrusted_certificate",
-        summary: "the server's certificate is not trusted",
-        hint: "check server name and port, and the clock and root certificates of this system; behind a company proxy that intercepts TLS, set --ringcentral.ca-file (RC_CA_FILE)";
-    NoTls = "no_tls",
-        summary: "the server does not use TLS on this port",
-        hint: "check server name and port (https usually uses port 443), and whether a proxy or another program responds";
-    TlsRefused = "tls_refused",
-        summary: "no common TLS version or cipher suite",
-        hint: "check server name and port; the server must support TLS 1.2 or 1.3 and must not require a client certificate";
-    NoRootCertificates = "no_root_certificates",
-        summary: "this system has no root certificates",
-        hint: "install the package ca-certificates, or set SSL_CERT_FILE to a file with root certificates";
-    NotRingCentral = "not_ringcentral",
-        summary: "the response is not from RingCentral, or was damaged in transit",
-        hint: "check that --ringcentral.server-url is RingCentral's, and that no proxy or captive portal responds in its place";
-    SecretUnreadable = "secret_unreadable",
-        summary: "a secret file cannot be read",
-        hint: "check --ringcentral.client-secret-file and --ringcentral.jwt-file: the files must exist, not be empty, and be readable by the exporter's user";
-    BadClient = "bad_client",
-        summary: "invalid client id or client secret",
-        hint: "check client id and client secret, and that the app belongs to this server: copy both again from the developer console (Apps, the app, Credentials)";
-    JwtNotAllowed = "jwt_not_allowed",
-        summary: "the app is not allowed to log in by JWT",
-        hint: "enable the JWT auth flow for the app in the developer console (Apps, the app, Settings, Auth)";
-    JwtExpired = "jwt_expired",
-        summary: "the JWT has expired",
-        hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one";
-    JwtRefused = "jwt_refused",
-        summary: "the JWT is incomplete, revoked, for another app or server, or its user is disabled",
-        hint: "check the JWT in the developer console (your name, Credentials): it must exist and be allowed for this app; otherwise create a new one and copy all of it";
-    UserLocked = "user_locked",
-        summary: "the JWT's user is locked after failed logins",
-        hint: "stop the exporter, have an admin unlock the user, correct the credentials, then start the exporter";
-    LoginRefused = "login_refused",
-        summary: "RingCentral rejected the login without a specific reason",
-        hint: "check client id, client secret and JWT, and that the app is active in the developer console";
-    SessionEnded = "session_ended",
-        summary: "RingCentral revoked the access token",
-        hint: "check client id, client secret and JWT; if another program uses the same user and app, give the exporter an app of its own";
-    AppLacksCallLog = "app_lacks_call_log",
-        summary: "the app is not allowed to read the call log",
-        hint: "add the permission Read Call Log to the app in the developer console (Apps, the app, Settings, Security)";
-    NotAdmin = "not_admin",
-        summary: "the user is not allowed to read the calls of the whole account",
-        hint: "use an admin's JWT (permission ReadCompanyCallLog; in the Admin Portal Users, Roles, Company Call Log), or set --ringcentral.level=extension";
-    ExtensionsForbidden = "extensions_forbidden",
-        summary: "no permission to read the extension list",
-        hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role";
-    Forbidden = "forbidden",
-        summary: "permission denied",
-        hint: "check the app's permissions (developer console) and the user's role (Admin Portal, Users, Roles)";
-    WrongAccount = "wrong_account",
-        summary: "the account id is not that of the JWT's account",
-        hint: "set --ringcentral.account-id to ~ or to the id of the JWT's account";
-    Refused = "refused",
-        summary: "RingCentral rejected the request",
-        hint: "check --ringcentral.server-url and --ringcentral.account-id";
-    RateLimited = "rate_limited",
-        summary: "RingCentral's rate limit is exceeded",
-        hint: "wait, since any request during the penalty restarts it; if another program uses the same limit, give the exporter an app of its own; avoid frequent restarts";
-    NoBudget = "no_budget",
-        summary: "the rate limit does not allow the request now",
-        hint: "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit";
-    ListTooLong = "list_too_long",
-        summary: "the list has more pages than the rate limit allows",
-        hint: "ask RingCentral for a higher Heavy limit for the app; an app of its own gives the exporter the whole limit";
-    ServerError = "server_error",
-        summary: "RingCentral is unavailable or has an internal error",
-        hint: "wait and try again; RingCentral's support needs the request id";
+described_enum! {
+    /// The cause of a failure, also a field of log messages.
+    Cause {
+        NameNotFound = "name_not_found",
+            summary: "the server's host name cannot be resolved",
+            hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY";
+        Unreachable = "unreachable",
+            summary: "connection refused, or no route to the server",
+            hint: "check server name and port, and the firewall; if a proxy is required, set HTTPS_PROXY";
+        Timeout = "no_answer",
+            summary: "no complete response in time",
+            hint: "check whether RingCentral is up, then server name and port, DNS, firewall and proxy (HTTPS_PROXY, NO_PROXY)";
+        BrokenConnection = "broken_connection",
+            summary: "the connection closed before the response was complete",
+            hint: "if this repeats, look for a firewall or proxy that closes connections, and check server name and port";
+        ProxyUnreachable = "proxy_unreachable",
+            summary: "the proxy cannot be reached",
+            hint: "check HTTPS_PROXY: it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY";
+        ProxyRefused = "proxy_refused",
+            summary: "the proxy refused the connection",
+            hint: "check user and password in HTTPS_PROXY, and have the proxy's administrator allow CONNECT to the server's name and port";
+        UntrustedCertificate = "untrusted_certificate",
+            summary: "the server's certificate is not trusted",
+            hint: "check server name and port, and the clock and root certificates of this system; behind a company proxy that intercepts TLS, set --ringcentral.ca-file (RC_CA_FILE)";
+        NoTls = "no_tls",
+            summary: "the server does not use TLS on this port",
+            hint: "check server name and port (https usually uses port 443), and whether a proxy or another program responds";
+        TlsRefused = "tls_refused",
+            summary: "no common TLS version or cipher suite",
+            hint: "check server name and port; the server must support TLS 1.2 or 1.3 and must not require a client certificate";
+        NoRootCertificates = "no_root_certificates",
+            summary: "this system has no root certificates",
+            hint: "install the package ca-certificates, or set SSL_CERT_FILE to a file with root certificates";
+        NotRingCentral = "not_ringcentral",
+            summary: "the response is not from RingCentral, or was damaged in transit",
+            hint: "check that --ringcentral.server-url is RingCentral's, and that no proxy or captive portal responds in its place";
+        SecretUnreadable = "secret_unreadable",
+            summary: "a secret file cannot be read",
+            hint: "check --ringcentral.client-secret-file and --ringcentral.jwt-file: the files must exist, not be empty, and be readable by the exporter's user";
+        BadClient = "bad_client",
+            summary: "invalid client id or client secret",
+            hint: "check client id and client secret, and that the app belongs to this server: copy both again from the developer console (Apps, the app, Credentials)";
+        JwtNotAllowed = "jwt_not_allowed",
+            summary: "the app is not allowed to log in by JWT",
+            hint: "enable the JWT auth flow for the app in the developer console (Apps, the app, Settings, Auth)";
+        JwtExpired = "jwt_expired",
+            summary: "the JWT has expired",
+            hint: "sign in to the developer console as the JWT's user, create a new JWT (your name, Credentials, Create JWT) and replace the old one";
+        JwtRefused = "jwt_refused",
+            summary: "the JWT is incomplete, revoked, for another app or server, or its user is disabled",
+            hint: "check the JWT in the developer console (your name, Credentials): it must exist and be allowed for this app; otherwise create a new one and copy all of it";
+        UserLocked = "user_locked",
+            summary: "the JWT's user is locked after failed logins",
+            hint: "stop the exporter, have an admin unlock the user, correct the credentials, then start the exporter";
+        LoginRefused = "login_refused",
+            summary: "RingCentral rejected the login without a specific reason",
+            hint: "check client id, client secret and JWT, and that the app is active in the developer console";
+        SessionEnded = "session_ended",
+            summary: "RingCentral revoked the access token",
+            hint: "check client id, client secret and JWT; if another program uses the same user and app, give the exporter an app of its own";
+        AppLacksCallLog = "app_lacks_call_log",
+            summary: "the app is not allowed to read the call log",
+            hint: "add the permission Read Call Log to the app in the developer console (Apps, the app, Settings, Security)";
+        NotAdmin = "not_admin",
+            summary: "the user is not allowed to read the calls of the whole account",
+            hint: "use an admin's JWT (permission ReadCompanyCallLog; in the Admin Portal Users, Roles, Company Call Log), or set --ringcentral.level=extension";
+        ExtensionsForbidden = "extensions_forbidden",
+            summary: "no permission to read the extension list",
+            hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role";
+        Forbidden = "forbidden",
+            summary: "permission denied",
+            hint: "check the app's permissions (developer console) and the user's role (Admin Portal, Users, Roles)";
+        WrongAccount = "wrong_account",
+            summary: "the account id is not that of the JWT's account",
+            hint: "set --ringcentral.account-id to ~ or to the id of the JWT's account";
+        Refused = "refused",
+            summary: "RingCentral rejected the request",
+            hint: "check --ringcentral.server-url and --ringcentral.account-id";
+        RateLimited = "rate_limited",
+            summary: "RingCentral's rate limit is exceeded",
+            hint: "wait, since any request during the penalty restarts it; if another program uses the same limit, give the exporter an app of its own; avoid frequent restarts";
+        NoBudget = "no_budget",
+            summary: "the rate limit does not allow the request now",
+            hint: "if this repeats, give the exporter an app of its own or ask RingCentral for a higher Heavy limit";
+        ListTooLong = "list_too_long",
+            summary: "the list has more pages than the rate limit allows",
+            hint: "ask RingCentral for a higher Heavy limit for the app; an app of its own gives the exporter the whole limit";
+        ServerError = "server_error",
+            summary: "RingCentral is unavailable or has an internal error",
+            hint: "wait and try again; RingCentral's support needs the request id";
+    }
 }
 
 impl Cause {
@@ -149,12 +149,9 @@ impl Cause {
             (_, 407) => Self::ProxyRefused,
             (_, 429) => Self::RateLimited,
             (Operation::Extensions, 403) => Self::ExtensionsForbidden,
-            _ => {
-                if let Some(cause) = code.and_then(Self::from_code) {
-                    return cause;
-                }
-                Self::from_status(operation, status, code.is_some())
-            }
+            _ => code
+                .and_then(Self::from_code)
+                .unwrap_or_else(|| Self::from_status(operation, status, code.is_some())),
         }
     }
 

@@ -164,15 +164,13 @@ impl Client {
     pub(crate) fn status(&self) -> ApiStatus {
         let now = Moment::now();
         let budget = &self.transport.budget;
-        let mut blocked_until = Vec::with_capacity(Operation::ALL.len());
-        for operation in Operation::ALL {
-            blocked_until.push((operation, self.blocked_until(operation, now)));
-        }
+        let blocked_until =
+            Operation::ALL.map(|operation| (operation, self.blocked_until(operation, now)));
         ApiStatus {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(),
-            blocked_until,
+            blocked_until: blocked_until.to_vec(),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt_expiry,
             same_user_account: self.same_user_account(),
@@ -191,10 +189,7 @@ impl Client {
         if !needs_login {
             return penalty;
         }
-        match (penalty, self.token_state.login_blocked_until()) {
-            (Some(penalty), Some(backoff)) => Some(penalty.max(backoff)),
-            (penalty, backoff) => penalty.or(backoff),
-        }
+        penalty.max(self.token_state.login_blocked_until())
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {

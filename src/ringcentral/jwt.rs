@@ -13,14 +13,9 @@ struct Claims {
 /// Returns whether the text has the form of a JWT: three parts of base64url, separated by dots.
 #[must_use]
 pub(crate) fn is_well_formed_jwt(jwt: &SecretString) -> bool {
-    let mut parts = 0;
-    for part in jwt.expose_secret().split('.') {
-        parts += 1;
-        if part.is_empty() || !part.bytes().all(is_base64url) {
-            return false;
-        }
-    }
-    parts == 3
+    let parts: Vec<&str> = jwt.expose_secret().split('.').collect();
+    let is_valid = |part: &&str| !part.is_empty() && part.bytes().all(is_base64url);
+    parts.len() == 3 && parts.iter().all(is_valid)
 }
 
 fn is_base64url(byte: u8) -> bool {

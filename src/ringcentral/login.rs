@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Moment, unix_seconds};
 use crate::ringcentral::cause::Cause;
-use crate::ringcentral::client::{Client, ReplacedToken};
+use crate::ringcentral::client::Client;
 use crate::ringcentral::error::Error;
 use crate::ringcentral::jwt::jwt_expiry;
 use crate::ringcentral::login_registry::ActiveLogin;
@@ -103,20 +103,16 @@ impl Client {
 
     /// Revokes the token that [`Client::reconfigure`] replaced, if there is one. Ignores errors.
     pub(crate) async fn revoke_replaced(&mut self) {
-        let Some(ReplacedToken {
-            token,
-            client_secret,
-        }) = self.replaced_token.take()
-        else {
+        let Some(replaced) = self.replaced_token.take() else {
             return;
         };
         let deadline = Moment::now().after(self.timeouts.revoke).instant;
-        let form = [("token", token.expose_secret())];
+        let form = [("token", replaced.token.expose_secret())];
         let result = self
             .post_form(
                 Operation::Revoke,
                 REVOKE_PATH,
-                &client_secret,
+                &replaced.client_secret,
                 &form,
                 deadline,
             )

@@ -57,15 +57,10 @@ impl ApiStatus {
     /// blocked.
     #[must_use]
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
-        for (blocked, until) in &self.blocked_until {
-            if *blocked == operation
-                && let Some(until) = until
-                && !until.is_past(now)
-            {
-                return Some(until.saturating_duration_since(now));
-            }
-        }
-        None
+        let mut entries = self.blocked_until.iter();
+        let (_, until) = entries.find(|(blocked, _)| *blocked == operation)?;
+        let wait = (*until)?.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
     }
 }
 

@@ -84,10 +84,7 @@ impl TokenState {
     /// Returns when the backoff allows the next login, `now` at the earliest.
     #[must_use]
     pub(crate) fn next_login_at(&self, now: Moment) -> Moment {
-        match self.login_blocked_until {
-            Some(until) => now.max(until),
-            None => now,
-        }
+        now.max(self.login_blocked_until.unwrap_or(now))
     }
 
     /// Returns the end of the last backoff, which may be in the past.
@@ -137,10 +134,7 @@ impl TokenState {
     /// Returns whether RingCentral has accepted the present token in a request.
     #[must_use]
     pub(crate) fn was_accepted(&self) -> bool {
-        match &self.token {
-            Some(token) => token.accepted,
-            None => false,
-        }
+        self.token.as_ref().is_some_and(|token| token.accepted)
     }
 
     /// Removes a token that RingCentral rejected. If it was never accepted, this counts as a

@@ -164,20 +164,18 @@ impl Transport {
     pub(crate) async fn send(
         &mut self,
         operation: Operation,
-        url: Url,
+        mut url: Url,
         deadline: Instant,
         build_request: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
     ) -> Result<Bytes, Error> {
-        let mut url = url;
         for _ in 0..=MAX_REDIRECTS {
             let request = build_request(&self.http, url.clone());
             let response = self.send_once(operation, request, deadline).await?;
             match response.status {
                 200..=299 => {
-                    return match response.body {
-                        Ok(body) => Ok(body),
-                        Err(error) => Err(self.record_transport_error(operation, error)),
-                    };
+                    return response
+                        .body
+                        .map_err(|error| self.record_transport_error(operation, error));
                 }
                 301 | 302 | 307 | 308 => {
                     url = self.redirect_target(operation, &url, &response.headers)?;

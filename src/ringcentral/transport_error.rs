@@ -80,20 +80,15 @@ fn classify_proxy(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportErro
     let text = texts
         .iter()
         .find_map(|text| text.strip_prefix("tunnel error: "))?;
-    let (cause, message) = match text {
-        "failed to create underlying connection" => (Cause::ProxyUnreachable, message),
-        "proxy authorization required" => (
-            Cause::ProxyRefused,
-            "the proxy requires a user and a password",
-        ),
-        "unsuccessful" => (
-            Cause::ProxyRefused,
-            "the proxy did not open a tunnel to the server",
-        ),
-        _ => (
-            Cause::ProxyRefused,
-            "the proxy closed the connection before its response was complete",
-        ),
+    let mut cause = Cause::ProxyRefused;
+    let message = match text {
+        "failed to create underlying connection" => {
+            cause = Cause::ProxyUnreachable;
+            message
+        }
+        "proxy authorization required" => "the proxy requires a user and a password",
+        "unsuccessful" => "the proxy did not open a tunnel to the server",
+        _ => "the proxy closed the connection before its response was complete",
     };
     Some(TransportError::new(Reason::Connect, cause, message))
 }
@@ -102,10 +97,8 @@ fn classify_parse(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportErro
     let mut http_errors = chain
         .iter()
         .filter_map(|error| error.downcast_ref::<hyper::Error>());
-    if !http_errors.any(hyper::Error::is_parse) {
-        return None;
-    }
-    Some(TransportError::invalid_response(message))
+    let is_parse_error = http_errors.any(hyper::Error::is_parse);
+    is_parse_error.then(|| TransportError::invalid_response(message))
 }
 
 fn classify_connect(

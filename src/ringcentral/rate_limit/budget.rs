@@ -68,9 +68,7 @@ impl Budget {
     /// holds all expected pages.
     #[must_use]
     pub fn next_fetch_at(&self, now: Moment) -> Moment {
-        let window = &self.heavy.window;
-        let pages = self.expected_pages();
-        let mut next = self.unblocked_at(now).max(window.available_at(pages, now));
+        let mut next = self.available_at(UsageGroup::Heavy, self.expected_pages(), now);
         if let Some(last_fetch) = self.last_fetch {
             next = next.max(last_fetch.after(self.min_fetch_interval()));
         }
@@ -89,8 +87,7 @@ impl Budget {
     /// Returns when one request of this operation may be sent.
     #[must_use]
     pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
-        let window = &self.group(operation.group()).window;
-        self.unblocked_at(now).max(window.available_at(1, now))
+        self.available_at(operation.group(), 1, now)
     }
 
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
@@ -145,10 +142,7 @@ impl Budget {
     #[must_use]
     pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
         let group = self.group(operation.group()).window.blocked_until();
-        match (self.blocked_until, group) {
-            (Some(account), Some(group)) => Some(account.max(group)),
-            (account, group) => account.or(group),
-        }
+        self.blocked_until.max(group)
     }
 
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
@@ -178,8 +172,7 @@ impl Budget {
         if headers.status == 503 || headers.group.is_some() {
             window.block_until(until);
         } else {
-            let present = self.blocked_until.unwrap_or(until);
-            self.blocked_until = Some(present.max(until));
+            self.blocked_until = self.blocked_until.max(Some(until));
         }
     }
 
@@ -190,8 +183,9 @@ impl Budget {
         self.page_estimate.min(self.max_pages())
     }
 
-    fn unblocked_at(&self, now: Moment) -> Moment {
-        now.max(self.blocked_until.unwrap_or(now))
+    fn available_at(&self, group: UsageGroup, requests: u32, now: Moment) -> Moment {
+        let available_at = self.group(group).window.available_at(requests, now);
+        available_at.max(self.blocked_until.unwrap_or(now))
     }
 
     fn group(&self, group: UsageGroup) -> &GroupBudget {

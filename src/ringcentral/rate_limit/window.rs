@@ -99,8 +99,7 @@ impl RateLimitWindow {
 
     /// Blocks all requests until `until`; a longer block stays.
     pub(crate) fn block_until(&mut self, until: Moment) {
-        let present = self.blocked_until.unwrap_or(until);
-        self.blocked_until = Some(present.max(until));
+        self.blocked_until = self.blocked_until.max(Some(until));
     }
 
     /// Records that a request is sent.
