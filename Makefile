@@ -163,7 +163,8 @@ web:
 
 # The static binary for containers and archives. It has its own target folder, since its flags would rebuild everything in
 # the shared one. Paths of the build machine are remapped.
-static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
+	--remap-path-prefix=$(shell rustc --print sysroot)=rust
 static:
 	rustup target add $(MUSL)
 	$(LOW_PRIORITY) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
