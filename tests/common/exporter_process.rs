@@ -22,7 +22,7 @@ pub struct ExporterProcess {
 
 /// Returns the path of the binary: the one that was compiled with the tests, or the release build
 /// that the Makefile names in `RINGCENTRAL_EXPORTER_UNDER_TEST`.
-fn binary() -> OsString {
+pub fn binary() -> OsString {
     std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
         .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
 }

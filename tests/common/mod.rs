@@ -13,6 +13,7 @@ pub mod prometheus;
 pub mod promql;
 pub mod promtool;
 pub mod scrape_response;
+pub mod shell_blocks;
 
 /// Returns an HTTP client for loopback. It opens a connection per request: the exporter closes idle
 /// connections, possibly in the moment in which the client would reuse one.

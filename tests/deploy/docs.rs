@@ -280,7 +280,7 @@ fn every_link_in_the_documents_exists() {
         "SECURITY.md",
         "CONTRIBUTING.md",
         "docs/ACCOUNTS.md",
-        "docs/VERSIONING.md",
+        "docs/UPGRADING.md",
         "docs/WEB.md",
     ];
     for document in readmes.chain(other_documents.map(str::to_owned)) {

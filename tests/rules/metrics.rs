@@ -155,6 +155,17 @@ async fn runbook_queries_use_only_existing_names() {
 }
 
 #[tokio::test]
+async fn readme_queries_use_only_existing_names() {
+    let metrics = Metrics::from_exporter().await;
+    let readme = markdown::read("README.md");
+    let rows = markdown::table(&readme, "question").rows;
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        metrics.assert_has_names(&markdown::inline_code(&row[1])[0], "the README");
+    }
+}
+
+#[tokio::test]
 async fn unknown_metric_or_label_is_reported() {
     let metrics = Metrics::from_exporter().await;
     for query in [

@@ -25,6 +25,7 @@ mod connections;
 mod curl;
 mod docs;
 mod file_changes;
+mod guides;
 mod harness;
 mod health;
 mod password_flood;
