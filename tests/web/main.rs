@@ -2,7 +2,7 @@
 //! clients.
 //!
 //! `harness` starts the exporter process for a simulated account, `pki` issues certificates, `curl`
-//! sends requests.
+//! sends requests. `docs` and `guides` run the commands of the documents.
 
 #![allow(
     unreachable_pub,
