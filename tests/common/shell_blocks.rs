@@ -51,6 +51,7 @@ pub fn shell_blocks(document: &str) -> Vec<ShellBlock> {
 /// Returns whether a line is `<!-- untested: reason -->`.
 fn is_marker(line: &str) -> bool {
     let reason = line
+        .trim()
         .strip_prefix("<!-- untested: ")
         .and_then(|rest| rest.strip_suffix(" -->"));
     reason.is_some_and(|reason| !reason.trim().is_empty())

@@ -9,7 +9,7 @@ use crate::docs_links::documents;
 
 /// Tests that run commands: the document, a text of the block, the file of the test, the test. An
 /// empty text stands for all blocks of the document.
-const RUN_BY: [(&str, &str, &str, &str); 12] = [
+const RUN_BY: [(&str, &str, &str, &str); 11] = [
     (
         "README.md",
         "",
@@ -57,12 +57,6 @@ const RUN_BY: [(&str, &str, &str, &str); 12] = [
         "",
         "tests/web/guides.rs",
         "accounts_guide_commands_work",
-    ),
-    (
-        "docs/CHECK.md",
-        "",
-        "tests/web/guides.rs",
-        "check_guide_commands_work",
     ),
     (
         "docs/CONFIGURATION.md",
