@@ -282,6 +282,11 @@ fn every_link_in_the_documents_exists() {
         "docs/ACCOUNTS.md",
         "docs/VERSIONING.md",
         "docs/WEB.md",
+        "docs/PERFORMANCE.md",
+        "docs/dev/DESIGN.md",
+        "docs/dev/MEASUREMENTS.md",
+        "docs/dev/RELIABILITY.md",
+        "docs/dev/THREAT_MODEL.md",
     ];
     for document in readmes.chain(other_documents.map(str::to_owned)) {
         let text = read(&document);
