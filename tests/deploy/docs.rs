@@ -56,7 +56,7 @@ fn container_commands_are_marked_untested() {
         assert!(commands.len() >= 2, "{document}");
         for command in commands {
             assert!(
-                command.preceding_text.contains("(untested)"),
+                command.preceding_text.starts_with("<!-- untested: "),
                 "{}: {}",
                 command.line,
                 command.preceding_text
