@@ -1,4 +1,4 @@
-# One target per chore. `make test` runs everything and installs what it needs.
+# `make check` runs the fast tests, `make test` runs all of them and installs what they need.
 
 CARGO ?= cargo
 # For targets that only compile or compute: tests with deadlines get the processor first.
@@ -23,13 +23,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-scrape alerting dashboards rules \
 	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool
 
-# Needs no other programs: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
+# Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
 
-# Everything: the above, RingCentral's own clients, many accounts, the release build under a real Prometheus, TLS and basic
-# auth, and what is shipped. First what the other targets need or share a folder with; then what waits for the clock,
-# concurrently with what compiles elsewhere; then tests with deadlines, concurrently with what only computes; last, each by
-# itself, the tests with the tightest deadlines.
+# All tests: the above, RingCentral's SDKs, many accounts, the release build with a real Prometheus, TLS and basic auth, and
+# the files of a release. The order: first the targets that others need or that use the same target folder; then tests that
+# mostly wait, concurrently with builds in other target folders; then tests with deadlines, concurrently with tests that
+# only compute; last, one after the other, the tests with the shortest deadlines.
 test: tools format language lint doc fuzz-replay build
 	$(CARGO) test --locked --no-run
 	$(MAKE) --jobs=7 --output-sync=target alerting prometheus-scrape chaos rules static deny dashboards deploy web sdk-compat landing-page
@@ -47,7 +47,7 @@ format:
 	$(CARGO) fmt --check
 	$(CARGO) fmt $(FUZZ) --check
 
-# Words that only this project would understand, and test names that are too long: CONTRIBUTING.md, "Language".
+# Private words, long lines in documents, long test names: see "Language" in CONTRIBUTING.md.
 language:
 	.ci/check-language
 
@@ -73,16 +73,16 @@ deny: deny-tool
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
 
-# Runs the kept inputs again, without libFuzzer. Shares the target folder, so dependencies are compiled once.
+# Runs the stored inputs again, without libFuzzer. Uses the same target folder, so dependencies are compiled once.
 fuzz-replay:
 	$(CARGO) clippy $(FUZZ) --target-dir target --locked --all-targets -- -D warnings
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
-# RingCentral's own clients against the simulated account.
+# RingCentral's SDKs with the simulated account.
 sdk-compat: $(SDK_COMPAT)/javascript/installed $(SDK_COMPAT)/python/installed comparison-deps
 	$(CARGO) test --locked --test sdk_compat
 
-# The lock file is copied next to what was installed from it: the tests compare the two.
+# Copies the lock file next to the installed packages: the tests compare the two.
 $(SDK_COMPAT)/javascript/installed: $(addprefix tests/sdk_compat/javascript/,package-lock.json package.json .npmrc)
 $(COMPARISON)/javascript/installed: $(addprefix benches/comparison/javascript/,package-lock.json package.json .npmrc)
 $(SDK_COMPAT)/javascript/installed $(COMPARISON)/javascript/installed:
@@ -107,8 +107,8 @@ landing-page:
 accounts:
 	$(CARGO) test --locked --test accounts -- --test-threads=4
 
-# Under a real Prometheus: the release build, its alerts up to Alertmanager's webhook, the dashboards' queries, the rules;
-# under wrk and floods, with network and API faults, and for a simulated day. Targets that mostly wait run concurrently.
+# With a real Prometheus: the release build, its alerts up to Alertmanager's webhook, the queries of the dashboards, the
+# rules. Also load by wrk, floods, network and API faults, and a simulated day. Targets that mostly wait run concurrently.
 # `make tools` installs Debian's Prometheus.
 prometheus: build
 	$(CARGO) test --locked --no-run
@@ -140,8 +140,8 @@ load: build
 connection-limits: build
 	$(CARGO) test --locked --test connection_limits -- --nocapture --test-threads=1
 
-# The whole exporter on a clock that the test sets. Only these builds have the feature; a target folder of their own keeps
-# them from replacing the program that the other tests start. Running one day takes less time than an optimised build.
+# The whole exporter with a clock that the test sets. Only these builds have that feature, so they have their own target
+# folder and do not replace the program of other tests. One day takes less time than an optimised build.
 sim-day sim-month: export CARGO_BUILD_BUILD_DIR = $(CURDIR)/target
 sim-day sim-month: export CARGO_TARGET_DIR = $(CURDIR)/target/test-clock
 
@@ -177,7 +177,7 @@ dist: static
 manifests:
 	deploy/kubernetes/generate
 
-# What is shipped: manifests, units, Dockerfiles, the static program in an empty root (which needs root).
+# The files of `deploy`, and the static program in an empty root. Needs root.
 deploy: static $(DEPLOY)/python/installed
 	$(CARGO) test --locked --test deploy
 
@@ -189,7 +189,7 @@ $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kub
 	$(@D)/bin/python tests/deploy/tools/unpack.py
 	cp $< $@
 
-# The cost of a scrape: its own work, and the whole process.
+# The cost of a scrape: its work without network, and the whole process.
 bench:
 	$(CARGO) bench --locked --bench scrape
 	$(CARGO) bench --locked --bench process
@@ -203,7 +203,7 @@ dependencies:
 	$(CARGO) build --release --locked --config profile.release.strip=false --target-dir target/symbols --bin ringcentral-exporter
 	benches/dependencies target/symbols/release/ringcentral-exporter
 
-# What the exporters in Python and JavaScript need.
+# The packages of the exporters in Python and JavaScript.
 comparison-deps: $(COMPARISON)/javascript/installed $(COMPARISON)/python/installed
 
 # Nine days of a simulated account as Prometheus data, for dashboards: takes a minute and 4 GB, leaves 40 MB. Two days:

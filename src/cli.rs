@@ -100,7 +100,11 @@ pub struct DemoArgs {
     #[arg(long = "demo.seed", value_name = "NUMBER")]
     #[arg(default_value = "1", value_parser = parse_seed)]
     pub seed: u64,
-    /// Address on which the simulated account listens
+    /// Number of simulated accounts, from 1 to 100
+    #[arg(long = "demo.accounts", value_name = "NUMBER")]
+    #[arg(default_value = "1", value_parser = parse_account_count)]
+    pub accounts: u16,
+    /// Address on which the simulated account listens; further accounts use the next ports
     #[arg(id = "demo_listen_address", long = "demo.listen-address")]
     #[arg(value_name = "ADDRESS")]
     #[arg(default_value = "127.0.0.1:0", value_parser = parse_listen_address)]
@@ -113,6 +117,13 @@ pub struct DemoArgs {
 fn parse_seed(text: &str) -> ParseResult<u64> {
     text.parse()
         .map_err(|_| "a whole number from 0 to 18446744073709551615")
+}
+
+fn parse_account_count(text: &str) -> ParseResult<u16> {
+    match text.parse() {
+        Ok(count @ 1..=100) => Ok(count),
+        _ => Err("a whole number from 1 to 100"),
+    }
 }
 
 /// Formats an error of the command line as one line without secrets.

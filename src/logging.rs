@@ -1,11 +1,22 @@
 //! Logging to standard error: format and level.
 //!
-//! No log message contains a secret, a phone number, a name or the id of a call.
+//! A line has the keys `ts`, `level` and `msg`, then the fields of the event. No log message
+//! contains a secret, a phone number, a name or the id of a call.
 
+use std::fmt;
+
+use serde_json::Value;
+use tracing::Event;
+use tracing::field::{Field, Visit};
+use tracing::subscriber::Subscriber;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, filter::LevelFilter, filter::Targets};
+use tracing_subscriber::{Layer, filter::LevelFilter, filter::Targets};
 
+use crate::clock::Moment;
 use crate::config::{Log, LogFormat};
 
 /// Starts logging; a second call has no effect. Libraries log only from `warn` up, since some of
@@ -15,24 +26,141 @@ pub fn init(log: Log) {
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_default(level.min(LevelFilter::WARN));
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
-        LogFormat::Logfmt => tracing_logfmt::builder()
-            .with_target(false)
-            .with_span_name(false)
-            .with_span_path(false)
-            .layer()
-            .with_writer(std::io::stderr)
-            .boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_target(false)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_writer(std::io::stderr)
-            .boxed(),
-    };
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(log.format)
+        .with_writer(std::io::stderr);
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
+}
+
+impl<S, N> FormatEvent<S, N> for LogFormat
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let time = Moment::now().wall;
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let mut line = Line(vec![
+            ("ts", Value::String(format!("{time:.3}"))),
+            ("level", Value::String(level)),
+            ("msg", Value::Null),
+        ]);
+        event.record(&mut line);
+        match self {
+            LogFormat::Logfmt => line.write_logfmt(&mut writer),
+            LogFormat::Json => line.write_json(&mut writer),
+        }
+    }
+}
+
+/// The keys and values of a line, in the order in which they are written.
+struct Line(Vec<(&'static str, Value)>);
+
+impl Line {
+    fn write_logfmt(&self, writer: &mut impl fmt::Write) -> fmt::Result {
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            match value {
+                Value::String(text) if !needs_quotes(text) => {
+                    write!(writer, "{separator}{key}={text}")?;
+                }
+                // The escapes of JSON are those that readers of logfmt understand.
+                value => write!(writer, "{separator}{key}={value}")?,
+            }
+        }
+        writeln!(writer)
+    }
+
+    fn write_json(&self, writer: &mut impl fmt::Write) -> fmt::Result {
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { '{' } else { ',' };
+            write!(writer, "{separator}\"{key}\":{value}")?;
+        }
+        writeln!(writer, "}}")
+    }
+
+    fn insert(&mut self, field: &Field, value: Value) {
+        if field.name() != "message" {
+            self.0.push((field.name(), value));
+        } else if let Some(message) = self.0.get_mut(2) {
+            message.1 = value;
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, format!("{value:?}").into());
+    }
+}
+
+/// Returns whether a logfmt value must be quoted.
+fn needs_quotes(text: &str) -> bool {
+    let is_special = |char: char| char.is_whitespace() || char.is_control() || "\"=".contains(char);
+    text.is_empty() || text.contains(is_special)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(values: &[(&'static str, Value)]) -> Line {
+        Line(values.to_vec())
+    }
+
+    #[test]
+    fn logfmt_value_is_quoted_where_necessary() {
+        let values = [
+            ("plain", "a-b/c:1".into()),
+            ("blank", "two words".into()),
+            ("quote", "say \"no\"".into()),
+            ("equals", "a=b".into()),
+            ("lines", "a\nb\u{1b}".into()),
+            ("empty", "".into()),
+            ("count", 3.into()),
+            ("ok", true.into()),
+        ];
+        let mut text = String::new();
+        line(&values).write_logfmt(&mut text).unwrap();
+        assert_eq!(
+            text,
+            "plain=a-b/c:1 blank=\"two words\" quote=\"say \\\"no\\\"\" equals=\"a=b\" \
+             lines=\"a\\nb\\u001b\" empty=\"\" count=3 ok=true\n"
+        );
+    }
+
+    #[test]
+    fn json_line_keeps_order_and_types() {
+        let values = [("ts", "x".into()), ("count", 3.into()), ("ok", true.into())];
+        let mut text = String::new();
+        line(&values).write_json(&mut text).unwrap();
+        assert_eq!(text, "{\"ts\":\"x\",\"count\":3,\"ok\":true}\n");
+    }
 }

@@ -139,6 +139,7 @@ async fn serve(
             "listening"
         );
     }
+    tracing::info!("waiting for the first scrape");
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let exporter = ringcentral_exporter::run(config, reloader, listeners, stopped);

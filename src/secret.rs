@@ -26,7 +26,7 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// A hash that tells secrets apart without keeping them.
+/// A hash for comparing secrets without keeping them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; ring::digest::SHA256_OUTPUT_LEN]);
 

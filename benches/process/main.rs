@@ -97,7 +97,9 @@ async fn records() {
 }
 
 async fn scrapers() {
-    println!("\n| scrapers at once, 1,000 records | a round | fetches a round |\n|---|---|---|");
+    println!(
+        "\n| concurrent scrapers, 1,000 records | per round | fetches per round |\n|---|---|---|"
+    );
     let pair = Pair::start(&SIZES[2]).await;
     for scrapers in [1, 10, 200] {
         crowd(&pair, scrapers).await;

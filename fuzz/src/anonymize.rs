@@ -15,7 +15,7 @@ const KEPT: [&str; 9] = [
     "finished",
     "extension",
 ];
-/// Fields that tell records and sessions apart. They are replaced by other distinct values.
+/// Fields that identify records and sessions. They are replaced by other distinct values.
 const IDS: [&str; 3] = ["id", "sessionId", "telephonySessionId"];
 
 /// Replaces the private values of a page. Returns `None` if it is not an object with a list of

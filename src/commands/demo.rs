@@ -1,4 +1,4 @@
-//! The command `demo`: the exporter with a simulated account on loopback.
+//! The command `demo`: the exporter with simulated accounts on loopback.
 //!
 //! The exporter runs the same code as with RingCentral: it logs in, follows pages and keeps the rate limit.
 
@@ -19,11 +19,19 @@ use crate::simulator::{Scenario, Simulator};
 pub struct Demo {
     scenario: Scenario,
     seed: u64,
+    accounts: u16,
     listen_address: String,
 }
 
-/// A demo whose simulated account is running. Dropping it stops the simulator.
+/// A demo whose simulated accounts are running. Dropping it stops them.
 pub struct RunningDemo {
+    accounts: Vec<SimulatedAccount>,
+}
+
+struct SimulatedAccount {
+    name: String,
+    /// Four for five extensions: a normal day uses a quarter of them, a surge nearly all.
+    concurrent_calls_limit: u64,
     simulator: Simulator,
 }
 
@@ -40,49 +48,53 @@ impl Demo {
         Ok(Self {
             scenario,
             seed: args.seed,
+            accounts: args.accounts,
             listen_address: args.listen_address.clone(),
         })
     }
 
-    /// Starts the simulated account and prints the addresses; `scheme` of the exporter is `http` or `https`.
+    /// Starts the simulated accounts and prints the addresses; `scheme` of the exporter is `http` or `https`.
     ///
     /// # Errors
-    /// Returns an error if the simulator cannot listen on its address.
+    /// Returns an error if a simulated account cannot listen on its address.
     pub async fn start(
         self,
         exporter: &[TcpListener],
         scheme: &str,
     ) -> anyhow::Result<RunningDemo> {
-        let address = &self.listen_address;
-        let listener = listener::bind(address)
-            .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
-        let simulator = Simulator::start(listener, self.scenario, self.seed)?;
-        let demo = RunningDemo { simulator };
+        let mut accounts = Vec::new();
+        for index in 0..self.accounts {
+            let address = nth_address(&self.listen_address, index);
+            let listener = listener::bind(&address)
+                .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
+            let seed = self.seed.wrapping_add(u64::from(index));
+            accounts.push(SimulatedAccount {
+                name: match self.accounts {
+                    1 => "default".to_owned(),
+                    _ => format!("demo-{}", index + 1),
+                },
+                concurrent_calls_limit: self.scenario.extensions as u64 * 4 / 5,
+                simulator: Simulator::start(listener, self.scenario.clone(), seed)?,
+            });
+        }
+        let demo = RunningDemo { accounts };
         print!("{}", demo.startup_message(exporter, scheme)?);
         Ok(demo)
     }
 }
 
 impl RunningDemo {
-    /// Returns the configuration of the simulated account.
+    /// Returns the configuration of the simulated accounts.
     ///
     /// # Errors
-    /// Returns an error if the simulator's URL cannot be parsed.
+    /// Returns an error if a simulator's URL cannot be parsed.
     pub fn config(&self, settings: Settings) -> anyhow::Result<Config> {
-        let secret = |text: String| SecretSource::Value(SecretString::from(text));
-        let account = Account {
-            name: "default".to_owned(),
-            server: self.simulator.url().parse()?,
-            client_id: self.simulator.client_id(),
-            client_secret: secret(self.simulator.client_secret()),
-            jwt: secret(self.simulator.jwt()),
-            account_id: "~".to_owned(),
-            level: Level::Account,
-            concurrent_calls_limit: None,
-            ca: None,
-        };
+        let mut accounts = Vec::new();
+        for account in &self.accounts {
+            accounts.push(account.config()?);
+        }
         Ok(Config {
-            accounts: vec![account],
+            accounts,
             accounts_file: None,
             settings,
         })
@@ -94,14 +106,47 @@ impl RunningDemo {
             let address = loopback_if_unspecified(&listener.local_addr()?.to_string());
             writeln!(text, "{scheme}://{address}/")?;
         }
-        writeln!(
-            text,
-            "The simulated account, for another exporter or for curl:"
-        )?;
-        writeln!(text, "RC_SERVER_URL={}", self.simulator.url())?;
-        writeln!(text, "RC_CLIENT_ID={}", self.simulator.client_id())?;
-        writeln!(text, "RC_CLIENT_SECRET={}", self.simulator.client_secret())?;
-        writeln!(text, "RC_JWT={}", self.simulator.jwt())?;
+        for SimulatedAccount {
+            name, simulator, ..
+        } in &self.accounts
+        {
+            writeln!(
+                text,
+                "The simulated account {name}, for another exporter or for curl:"
+            )?;
+            writeln!(text, "RC_SERVER_URL={}", simulator.url())?;
+            writeln!(text, "RC_CLIENT_ID={}", simulator.client_id())?;
+            writeln!(text, "RC_CLIENT_SECRET={}", simulator.client_secret())?;
+            writeln!(text, "RC_JWT={}", simulator.jwt())?;
+        }
         Ok(text)
+    }
+}
+
+impl SimulatedAccount {
+    fn config(&self) -> anyhow::Result<Account> {
+        let secret = |text: String| SecretSource::Value(SecretString::from(text));
+        Ok(Account {
+            name: self.name.clone(),
+            server: self.simulator.url().parse()?,
+            client_id: self.simulator.client_id(),
+            client_secret: secret(self.simulator.client_secret()),
+            jwt: secret(self.simulator.jwt()),
+            account_id: "~".to_owned(),
+            level: Level::Account,
+            concurrent_calls_limit: Some(self.concurrent_calls_limit),
+            ca: None,
+        })
+    }
+}
+
+/// Returns `address` with the port of the account at `index`: the next ports, or 0 for any.
+fn nth_address(address: &str, index: u16) -> String {
+    match address.rsplit_once(':') {
+        Some((host, port)) if port != "0" => {
+            let port = port.parse::<u16>().unwrap_or(0).saturating_add(index);
+            format!("{host}:{port}")
+        }
+        _ => address.to_owned(),
     }
 }

@@ -51,10 +51,23 @@ impl HealthCheck {
 
     async fn probe(&self, scheme: &str) -> anyhow::Result<()> {
         let url = format!("{scheme}://{}{PATH}", self.address);
-        match get(&url).await {
-            Ok(body) if body == EXPECTED_BODY => Ok(()),
+        let error = match get(&url).await {
+            Ok(body) if body == EXPECTED_BODY => return Ok(()),
             Ok(_) => anyhow::bail!("{url}: unexpected response: another program uses this address"),
-            Err(error) => anyhow::bail!("{url}: {}", describe_error(&error)),
+            Err(error) => error,
+        };
+        let connected_without_http =
+            !error.is_timeout() && !error.is_connect() && error.status().is_none();
+        if !self.try_https && connected_without_http && self.responds_over_tls().await {
+            anyhow::bail!("{url}: the exporter uses TLS: add --web.config.file");
+        }
+        anyhow::bail!("{url}: {}", describe_error(&error))
+    }
+
+    async fn responds_over_tls(&self) -> bool {
+        match get(&format!("https://{}{PATH}", self.address)).await {
+            Ok(_) => true,
+            Err(error) => requires_client_cert(&TransportError::from_reqwest(&error, false)),
         }
     }
 }
@@ -91,11 +104,15 @@ fn describe_error(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    let message = TransportError::from_reqwest(error, false).message;
-    // The TLS alert that no flag of `health` can fix.
-    if message.ends_with("CertificateRequired") {
+    let error = TransportError::from_reqwest(error, false);
+    if requires_client_cert(&error) {
         return "client certificate required, which `health` does not have: use a TCP probe"
             .to_owned();
     }
-    message
+    error.message
+}
+
+/// Returns whether the TLS alert says that a client certificate is missing.
+fn requires_client_cert(error: &TransportError) -> bool {
+    error.message.ends_with("CertificateRequired")
 }

@@ -16,7 +16,7 @@ pub struct Failure {
     pub cause: Cause,
     /// What happened.
     pub message: String,
-    /// The request id, which RingCentral's support asks for.
+    /// The request id, which RingCentral's support needs.
     pub request_id: Option<String>,
 }
 

@@ -40,7 +40,8 @@ impl Limit {
     }
 }
 
-/// Another client of the same user and app: uses up remaining requests without causing a penalty.
+/// Another client of the same user and app. All its requests count against the limit, even beyond
+/// it, and cause no penalty: the next request of the exporter does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtherClient {
     /// Number of requests in a burst.
@@ -128,7 +129,7 @@ impl Limiter {
             self.next_burst += millis(other.every).max(1);
             if !self.in_penalty(at) {
                 self.remove_expired(at);
-                for _ in 0..other.requests.min(self.remaining()) {
+                for _ in 0..other.requests {
                     self.requests.push_back(at);
                 }
             }
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn other_client_uses_remaining_requests_without_penalty() {
+    fn other_client_uses_up_limit_without_penalty() {
         let seconds = Duration::from_secs;
         let other = OtherClient {
             requests: 10,
@@ -260,6 +261,10 @@ mod tests {
             admitted(9),
             "the burst at 180 s is in the future"
         );
-        assert_eq!(limiter.admit(180_000), REFUSED);
+        assert_eq!(
+            limiter.admit(239_999),
+            REFUSED,
+            "a request that has left the window does not make room for another"
+        );
     }
 }

@@ -79,7 +79,7 @@ impl BackgroundProcess {
 
     /// Waits until the exporter listens and returns its URL.
     pub async fn wait_for_url(&self) -> String {
-        url_from_log(&self.wait_for_log("message=listening").await)
+        url_from_log(&self.wait_for_log("msg=listening").await)
     }
 
     /// Waits until Prometheus or Alertmanager listens and returns its address, `HOST:PORT`.

@@ -100,7 +100,7 @@ impl ExporterProcess {
 
     /// Waits until the exporter listens and returns its URL.
     pub async fn wait_for_url(&mut self) -> String {
-        url_from_log(&self.wait_for_log("message=listening").await)
+        url_from_log(&self.wait_for_log("msg=listening").await)
     }
 
     /// Returns the process id.

@@ -1,7 +1,7 @@
 //! A client that holds thousands of connections open.
 
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
@@ -9,13 +9,19 @@ use std::time::Duration;
 use procfs::process::{LimitValue, Process};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::harness::{TestExporter, connect};
 
-/// Open connections, until this is dropped. A closed connection is replaced by a new one.
-pub struct Flood(JoinSet<()>);
+/// Open connections, until this is dropped. A closed connection is replaced by a new one. They have a
+/// thread of their own, so that they do not delay the requests of the test's other clients.
+pub struct Flood {
+    connections: usize,
+    /// Ends the thread when it is dropped.
+    _stop: oneshot::Sender<()>,
+}
 
 impl Flood {
     /// Opens up to `max` connections from the addresses that `from` returns, and runs `behaviour`
@@ -28,27 +34,42 @@ impl Flood {
     ) -> Self
     where
         F: Fn(TcpStream) -> Behaviour + Copy + Send + 'static,
-        Behaviour: Future<Output = ()> + Send,
+        Behaviour: Future<Output = ()> + Send + 'static,
     {
-        let mut flood = JoinSet::new();
+        let connections = limit_to_descriptors(max);
         let to = exporter.address;
-        for number in 0..limit_to_descriptors(max) {
-            flood.spawn(async move {
-                loop {
-                    if let Ok(stream) = connect(to, from(number)).await {
-                        behaviour(stream).await;
-                    }
-                    sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
+        let (stop, stopped) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            for number in 0..connections {
+                runtime.spawn(hold_connection(to, from(number), behaviour));
+            }
+            let _ = runtime.block_on(stopped);
+        });
         sleep(Duration::from_secs(1)).await;
-        Self(flood)
+        Self {
+            connections,
+            _stop: stop,
+        }
     }
 
     /// Returns the number of connections.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.connections
+    }
+}
+
+/// Connects and runs `behaviour`, repeatedly.
+async fn hold_connection<F, Behaviour>(to: SocketAddr, from: Ipv4Addr, behaviour: F)
+where
+    F: Fn(TcpStream) -> Behaviour,
+    Behaviour: Future<Output = ()>,
+{
+    loop {
+        if let Ok(stream) = connect(to, from).await {
+            behaviour(stream).await;
+        }
+        sleep(Duration::from_millis(20)).await;
     }
 }
 

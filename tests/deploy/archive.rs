@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::docs::dead_links;
 use crate::tools::{read, run_ok};
 
 /// Files that the archive must contain. All other files are below `dashboards`, `deploy` or `docs`.
@@ -86,6 +87,9 @@ fn archive_has_required_files_and_runs() {
         .filter(|file| !files.contains(**file))
         .collect();
     assert!(missing.is_empty(), "{missing:?} of {files:?}");
+    for document in files.iter().filter(|file| file.ends_with(".md")) {
+        assert_eq!(dead_links(&root, document), [""; 0]);
+    }
     let folders = ["dashboards/", "deploy/", "docs/"];
     assert!(
         files

@@ -526,7 +526,7 @@ fn generator_rejects_a_file_with_unknown_content() {
         crate::tools::run(Command::new(copy("kubernetes/generate")).arg(copy("kubernetes/out")));
     assert!(!output.status.success());
     assert!(
-        crate::tools::all_output(&output).contains("not understood"),
+        crate::tools::all_output(&output).contains("unsupported line before the groups"),
         "{}",
         crate::tools::all_output(&output)
     );

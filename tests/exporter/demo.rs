@@ -1,8 +1,17 @@
 //! Tests of the `demo` command.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use crate::common::demo::start;
 use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
+
+async fn scrape(url: &str) -> String {
+    let response = http().get(format!("{url}/metrics")).send().await.unwrap();
+    response.text().await.unwrap()
+}
 
 #[tokio::test]
 async fn every_demo_scenario_has_calls() {
@@ -62,6 +71,38 @@ async fn printed_credentials_work_for_second_exporter() {
 }
 
 #[tokio::test]
+async fn demo_serves_several_accounts() {
+    let (_demo, url, _) = start(&["--demo.accounts", "3"]).await;
+    let text = scrape(&url).await;
+    for account in ["demo-1", "demo-2", "demo-3"] {
+        assert!(text.contains(&format!("ringcentral_up{{account=\"{account}\"}} 1")));
+    }
+    let limit = "ringcentral_concurrent_calls_limit{account=\"demo-3\"} 160";
+    assert!(text.contains(limit), "{text}");
+    let mut sessions: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("ringcentral_oldest_call_in_progress"))
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(_, value)| value)
+        .collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    assert_eq!(sessions.len(), 3, "the accounts must differ: {text}");
+}
+
+#[tokio::test]
+async fn throttled_demo_causes_429_after_30_s() {
+    let (_demo, url, _) = start(&["--demo.scenario", "throttled"]).await;
+    let failures = "ringcentral_api_request_failures_total{account=\"default\",\
+                    operation=\"active_calls\",reason=\"rate_limited\"} ";
+    assert!(scrape(&url).await.contains(&format!("{failures}0\n")));
+    sleep(Duration::from_secs(32)).await;
+    let text = scrape(&url).await;
+    assert!(text.contains(&format!("{failures}1\n")), "{text}");
+    assert!(text.contains("ringcentral_up{account=\"default\"} 0"));
+}
+
+#[tokio::test]
 async fn demo_ignores_account_variables() {
     let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
     command
@@ -95,6 +136,10 @@ async fn invalid_demo_flag_is_named_in_error() {
         (
             ["--demo.listen-address", "x"],
             "--demo.listen-address: invalid value \"x\": expected HOST:PORT or :PORT, with an IPv6 host in brackets",
+        ),
+        (
+            ["--demo.accounts", "0"],
+            "--demo.accounts: invalid value \"0\": expected a whole number from 1 to 100",
         ),
     ];
     for ([flag, value], message) in cases {

@@ -64,7 +64,7 @@ fn readme_metrics_exist() {
 #[test]
 fn tests_named_in_threat_model_exist() {
     let mut tests = 0;
-    for line in include_str!("../../docs/SECURITY.md").lines() {
+    for line in include_str!("../../docs/dev/THREAT_MODEL.md").lines() {
         let mut source = None;
         for word in line.split('`').skip(1).step_by(2) {
             if word.ends_with(".rs") {
@@ -82,7 +82,7 @@ fn tests_named_in_threat_model_exist() {
 }
 
 #[test]
-fn dependencies_are_listed_in_performance_doc() {
+fn dependencies_are_listed_in_measurements() {
     let manifest = include_str!("../../Cargo.toml");
     let (_, sections) = manifest.split_once("[dependencies]").unwrap();
     let (sections, _) = sections.split_once("[dev-dependencies]").unwrap();
@@ -92,7 +92,7 @@ fn dependencies_are_listed_in_performance_doc() {
             dependencies.insert(name);
         }
     }
-    let document = include_str!("../../docs/PERFORMANCE.md");
+    let document = include_str!("../../docs/dev/MEASUREMENTS.md");
     let (_, table) = document.split_once("| dependency |").unwrap();
     let table = table.split("\n\n").next().unwrap();
     let documented: BTreeSet<_> = table

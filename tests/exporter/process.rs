@@ -227,8 +227,8 @@ async fn json_log_lines_are_valid_json() {
     let line = program.wait_for_log("listening").await;
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
-        (line["level"].as_str(), line["message"].as_str()),
-        (Some("INFO"), Some("listening"))
+        (line["level"].as_str(), line["msg"].as_str()),
+        (Some("info"), Some("listening"))
     );
 }
 

@@ -21,8 +21,8 @@ fn tags(dom: &str) -> impl Iterator<Item = (String, &str)> {
     })
 }
 
-/// Asserts that the page is well structured, runs no script, and loads nothing from other origins
-/// than `origin`.
+/// Asserts that the page is structured for screen readers, runs no script, and loads nothing from
+/// other origins than `origin`.
 pub fn assert_valid(page: &RenderedPage, origin: &str) {
     let dom = &page.dom;
     assert!(dom.contains("<html lang=\"en\">"), "{dom}");

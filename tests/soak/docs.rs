@@ -1,4 +1,4 @@
-//! The tests that docs/RELIABILITY.md names exist.
+//! The tests that docs/dev/RELIABILITY.md names exist.
 
 use crate::common::markdown::{inline_code, read};
 
@@ -15,7 +15,7 @@ fn source(path: &str) -> String {
 
 #[test]
 fn tests_named_in_reliability_document_exist() {
-    let text = read("docs/RELIABILITY.md");
+    let text = read("docs/dev/RELIABILITY.md");
     let mut count = 0;
     for row in text.lines().filter(|line| line.starts_with("| ")) {
         for code in inline_code(row) {

@@ -5,15 +5,15 @@ use crate::harness::{TLS, TestExporter, basic_auth_config};
 
 /// Runs `health` and returns its exit code and its error without the program name.
 async fn health(exporter: &TestExporter) -> (Option<i32>, String) {
+    let file = exporter.pki.arg("web.yml");
+    run_health(exporter, &["--web.config.file", &file]).await
+}
+
+async fn run_health(exporter: &TestExporter, arguments: &[&str]) -> (Option<i32>, String) {
     let port = exporter.address.rsplit_once(':').unwrap().1;
-    let (file, address) = (exporter.pki.arg("web.yml"), format!("127.0.0.1:{port}"));
-    let mut command = command(&[
-        "health",
-        "--web.config.file",
-        &file,
-        "--web.listen-address",
-        &address,
-    ]);
+    let address = format!("127.0.0.1:{port}");
+    let arguments = [&["health", "--web.listen-address", &address], arguments].concat();
+    let mut command = command(&arguments);
     command
         .env("SSL_CERT_FILE", "/nonexistent")
         .env("SSL_CERT_DIR", "/nonexistent");
@@ -50,6 +50,19 @@ async fn health_check_suggests_tcp_probe_for_client_certs() {
         code == Some(1) && error.starts_with("https://") && error.ends_with(line),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn health_check_without_web_config_names_tls() {
+    let client_auth = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
+    for config in [TLS.to_owned(), format!("{TLS}{client_auth}")] {
+        let exporter = TestExporter::start(&config, &[]).await;
+        let (code, error) = run_health(&exporter, &[]).await;
+        assert!(
+            code == Some(1) && error.ends_with("the exporter uses TLS: add --web.config.file"),
+            "{error}"
+        );
+    }
 }
 
 /// The exporter keeps the previous configuration. An orchestrator must not restart it, because it

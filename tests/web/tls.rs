@@ -56,7 +56,7 @@ async fn scrape_works_over_tls_1_2_and_1_3() {
     assert_eq!(plain.status, 0, "{plain:?}");
     exporter
         .process
-        .wait_for_log("level=debug message=\"TLS handshake failed\"")
+        .wait_for_log("level=debug msg=\"TLS handshake failed\"")
         .await;
     exporter.process.signal("TERM").await;
     exporter.process.wait_for_exit().await;

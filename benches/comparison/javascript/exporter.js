@@ -2,8 +2,8 @@
 //
 //     RC_SERVER_URL=... RC_CLIENT_ID=... RC_CLIENT_SECRET=... RC_JWT=... PORT=9000 node exporter.js
 //
-// It fetches when it is scraped, as Prometheus' guide for exporters asks: what is shown is as old as the scrape, and nothing is
-// fetched for nobody. With CACHE_SECONDS a list that is younger than that is shown again, for those with two Prometheus.
+// Fetches for each scrape, as Prometheus' guide for exporters recommends: values are as old as the scrape, and nothing is
+// fetched without a scrape. With CACHE_SECONDS a younger list is used again, for setups with two Prometheus servers.
 
 const http = require('node:http');
 const { SDK } = require('@ringcentral/sdk');
@@ -18,7 +18,7 @@ const platform = new SDK({
     clientSecret: process.env.RC_CLIENT_SECRET,
 }).platform();
 
-// Those that outlive a list.
+// Metrics that do not depend on one list.
 const own = new Registry();
 collectDefaultMetrics({ register: own });
 const up = new Gauge({ name: 'ringcentral_up', help: 'Whether the list could be read.', registers: [own] });
@@ -78,7 +78,7 @@ async function current() {
     if (performance.now() < silentUntil) {
         return undefined;
     }
-    // Scrapes that come at once share a fetch.
+    // Concurrent scrapes share a fetch.
     fetching ??= fetchOnce().finally(() => (fetching = undefined));
     return fetching;
 }

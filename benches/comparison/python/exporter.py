@@ -2,9 +2,9 @@
 
     RC_SERVER_URL=... RC_CLIENT_ID=... RC_CLIENT_SECRET=... RC_JWT=... PORT=9000 python exporter.py
 
-It fetches when it is scraped, as Prometheus' guide for exporters asks, and as the library's collectors are made for: what is
-shown is as old as the scrape, and nothing is fetched for nobody. With CACHE_SECONDS a list that is younger than that is shown
-again, for those with two Prometheus.
+Fetches for each scrape, as Prometheus' guide for exporters recommends and the library's collectors are made for: values are as
+old as the scrape, and nothing is fetched without a scrape. With CACHE_SECONDS a younger list is used again, for setups with two
+Prometheus servers.
 """
 
 import logging
@@ -46,7 +46,7 @@ class Account:
 
 
 class ActiveCalls:
-    """A collector: asked by each scrape, and by two at once if two come at once."""
+    """A collector, which each scrape calls; concurrent scrapes call it concurrently."""
 
     def __init__(self, account, cache_seconds):
         self.account = account
