@@ -38,10 +38,28 @@ pub fn metric_families(section: &str) -> BTreeSet<String> {
         .into_iter()
         .find(|(heading, _)| heading == section)
         .unwrap();
-    let headings = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
-    headings.map(str::to_owned).collect()
+    families_in(&text)
+}
+
+/// Returns all metric families of `docs/METRICS.md`.
+pub fn all_metric_families() -> BTreeSet<String> {
+    families_in(&read("docs/METRICS.md"))
+}
+
+/// Returns the families that have a heading of their own, or a row in the table of `process_*`.
+fn families_in(text: &str) -> BTreeSet<String> {
+    let mut families = BTreeSet::new();
+    for line in text.lines() {
+        let heading = line
+            .strip_prefix("### `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        let row = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next())
+            .filter(|name| name.starts_with("process_"));
+        families.extend(heading.or(row).map(str::to_owned));
+    }
+    families
 }
 
 /// Returns the contents of the fenced code blocks in `language`.
@@ -57,9 +75,14 @@ pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
 /// Returns the PromQL queries: the `promql` code blocks, then those of the list items `**Query**`.
 pub fn queries(text: &str) -> Vec<String> {
     let mut queries = code_blocks(text, "promql");
-    for line in text.lines().filter(|line| line.starts_with("- **Query**")) {
+    for item in text.split("\n- **Query**").skip(1) {
+        let mut lines = item.lines();
+        let mut item = lines.next().unwrap_or_default().to_owned();
+        for continuation in lines.take_while(|line| line.starts_with("  ")) {
+            item += continuation;
+        }
         // Such an item can name a label or a metric too; the query is its longest piece of code.
-        queries.extend(inline_code(line).into_iter().max_by_key(String::len));
+        queries.extend(inline_code(&item).into_iter().max_by_key(String::len));
     }
     queries
 }

@@ -68,7 +68,7 @@ pub const RULES: [(&str, Rule); 17] = [
 const RATE_INTERVAL: Duration = Duration::from_secs(7919);
 
 /// Units of Grafana that the dashboards use.
-const UNITS: [&str; 9] = [
+const UNITS: [&str; 8] = [
     "none",
     "string",
     "short",
@@ -77,7 +77,6 @@ const UNITS: [&str; 9] = [
     "s",
     "bytes",
     "bool_yes_no",
-    "cpm",
 ];
 
 /// File of exceptions in the format of the linter, without its warnings.

@@ -54,7 +54,7 @@ const EMPTY_WHEN_QUIET: &[Exception] = &[
         "B",
         "there are no samples of a week ago",
     ),
-    (CALLS, "Of the limit", "A", "no limit is set"),
+    (CALLS, "Limit utilization", "A", "no limit is set"),
     (CALLS, "Accounts", "C", "no limit is set"),
 ];
 
@@ -67,7 +67,7 @@ const STATES: &[Exception] = &[
 /// Queries with data for a failing account, because they look back beyond the failure.
 const WITH_PAST_DATA: &[Exception] = &[(
     "ringcentral-extensions",
-    "Seen in the time range",
+    "Seen in selected range",
     "A",
     "the time range began before the failure",
 )];
@@ -295,7 +295,7 @@ fn failing_account_had_values_before_the_failure() {
 /// unknown.
 const FAILING_VALUES: [(&str, &str, f64); 3] = [
     ("RingCentral", "A", 1.0),
-    ("RingCentral over time", "A", 0.0),
+    ("RingCentral status", "A", 0.0),
     ("Accounts", "A", 6.0),
 ];
 

@@ -6,6 +6,7 @@ use ringcentral_exporter::simulator::{Scenario, Simulator};
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
+use crate::common::markdown::all_metric_families;
 use crate::harness::bind_loopback;
 
 /// Returns the families of an exposition.
@@ -14,15 +15,6 @@ fn exposed_families(text: &str) -> BTreeSet<String> {
     types
         .map(|line| line.split(' ').next().unwrap().to_owned())
         .collect()
-}
-
-/// Returns the families that are headings in `docs/METRICS.md`.
-fn documented_families() -> BTreeSet<String> {
-    let text = include_str!("../../docs/METRICS.md");
-    let headings = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
-    headings.map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -43,12 +35,12 @@ async fn metrics_match_documentation() {
     ));
     let url = program.wait_for_url().await;
     let text = get(&format!("{url}/metrics")).await;
-    assert_eq!(exposed_families(&text), documented_families());
+    assert_eq!(exposed_families(&text), all_metric_families());
 }
 
 #[test]
 fn readme_metrics_exist() {
-    let families = documented_families();
+    let families = all_metric_families();
     let readme = include_str!("../../README.md");
     for name in readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
         if !name.starts_with("ringcentral_") || name == "ringcentral_exporter" {
