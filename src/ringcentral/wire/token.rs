@@ -1,10 +1,12 @@
 //! The response to a login.
 
+use std::borrow::Cow;
+
 use secrecy::SecretString;
 
 use crate::ringcentral::wire::ParseError;
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
-use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
+use crate::ringcentral::wire::lenient::{Field, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
 /// An access token with its lifetime and user.
@@ -20,9 +22,9 @@ pub struct TokenResponse {
 
 json_object! {
     struct TokenBody<'a> {
-        access_token: LenientString<'a> = "access_token",
-        expires_in: LenientString<'a> = "expires_in",
-        owner_id: LenientString<'a> = "owner_id",
+        access_token: Cow<'a, str> = "access_token",
+        expires_in: Cow<'a, str> = "expires_in",
+        owner_id: Cow<'a, str> = "owner_id",
     }
 }
 
