@@ -187,6 +187,7 @@ impl Exporter {
                     expires_in: Some(TOKEN_SECONDS),
                     user: None,
                 },
+                SecretString::from("simulated"),
                 answered,
             );
         }

@@ -119,10 +119,14 @@ fn log_failure(account: &str, error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ringcentral::{Operation, Reason};
+    use crate::ringcentral::{Cause, Operation};
 
     fn failure() -> Result<Directory, Error> {
-        Err(Error::new(Operation::Extensions, Reason::Forbidden, "no"))
+        Err(Error::new(
+            Operation::Extensions,
+            Cause::ExtensionsForbidden,
+            "no",
+        ))
     }
 
     #[test]

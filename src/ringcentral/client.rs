@@ -5,17 +5,15 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
-use crate::ringcentral::jwt::{is_well_formed_jwt, jwt_expiry};
+use crate::ringcentral::Operation;
+use crate::ringcentral::jwt::jwt_expiry;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
-use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::status::ApiStatus;
-use crate::ringcentral::token::{TokenState, TokenStatus};
+use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
 use crate::secret::Fingerprint;
 
@@ -29,10 +27,8 @@ pub struct Client {
     pub(super) jwt_expiry: Option<f64>,
     /// Of the client secret and the JWT of the last login attempt.
     pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
-    /// The client secret of the login that returned the token, which its revocation needs: its file
-    /// may have changed.
-    pub(super) client_secret: Option<SecretString>,
-    pub(super) replaced_token: Option<ReplacedToken>,
+    /// A token to revoke.
+    pub(super) replaced_token: Option<Token>,
     pub(super) logins: Arc<LoginRegistry>,
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
@@ -56,12 +52,6 @@ pub struct ClientState {
     last_login_fingerprints: Option<[Fingerprint; 2]>,
 }
 
-/// A token to revoke, with the client secret that it was issued for.
-pub(super) struct ReplacedToken {
-    pub(super) token: SecretString,
-    pub(super) client_secret: SecretString,
-}
-
 impl Client {
     /// Creates a client that has not logged in yet.
     #[must_use]
@@ -73,14 +63,6 @@ impl Client {
         logins: Arc<LoginRegistry>,
     ) -> Self {
         let ClientConfig { account, http } = config;
-        if let Ok(jwt) = account.jwt.read()
-            && !is_well_formed_jwt(&jwt)
-        {
-            tracing::warn!(
-                account = account.name,
-                "malformed JWT: expected three parts separated by dots, without quotes"
-            );
-        }
         Self {
             transport: Transport::new(http, account.server.clone(), budget, metrics),
             jwt_expiry: read_jwt_expiry(&account),
@@ -88,7 +70,6 @@ impl Client {
             timeouts,
             token_state: TokenState::new(&timeouts),
             last_login_fingerprints: None,
-            client_secret: None,
             replaced_token: None,
             logins,
             login: None,
@@ -108,7 +89,7 @@ impl Client {
         {
             return;
         }
-        self.replaced_token = self.take_token();
+        self.replaced_token = self.token_state.take_token();
         self.token_state = TokenState::new(&self.timeouts);
         self.jwt_expiry = read_jwt_expiry(&self.account);
         self.last_login_fingerprints = None;
@@ -194,14 +175,6 @@ impl Client {
 
     pub(super) fn has_token(&self, now: Moment) -> bool {
         self.token_state.status(now) != TokenStatus::Missing
-    }
-
-    /// Removes the token, to revoke it.
-    pub(super) fn take_token(&mut self) -> Option<ReplacedToken> {
-        Some(ReplacedToken {
-            token: self.token_state.take_token()?,
-            client_secret: self.client_secret.take()?,
-        })
     }
 
     fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {

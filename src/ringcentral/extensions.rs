@@ -2,11 +2,9 @@
 
 use crate::calls::Directory;
 use crate::clock::Moment;
-use crate::ringcentral::client::Client;
-use crate::ringcentral::error::Error;
-use crate::ringcentral::operation::Operation;
 use crate::ringcentral::pagination::Pagination;
 use crate::ringcentral::wire::parse_extensions;
+use crate::ringcentral::{Client, Error, Operation};
 
 const OPERATION: Operation = Operation::Extensions;
 
@@ -31,18 +29,12 @@ impl Client {
         );
         let mut pagination = Pagination::new(self.transport.resolve_url(OPERATION, None, &path)?);
         let mut entries = Vec::new();
-        while let Some(url) = pagination
-            .take_next()
-            .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?
-        {
-            let body = self.get(OPERATION, &url, deadline).await?;
-            let page = parse_extensions(&body)
-                .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?;
-            if let Some(next) = &page.next {
-                pagination.set_next(self.transport.resolve_url(OPERATION, Some(&url), next)?);
-            }
+        self.fetch_pages(OPERATION, &mut pagination, deadline, |body| {
+            let page = parse_extensions(body)?;
             entries.extend(page.entries);
-        }
+            Ok(page.next)
+        })
+        .await?;
         Ok(Directory::new(entries))
     }
 }

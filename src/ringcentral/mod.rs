@@ -4,6 +4,7 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | `label_enum` | defines enums of label values |
 //! | [`operation`] | the operations of the API that are used, and their usage groups |
 //! | [`rate_limit`] | pure: limits that responses report, and the budget of requests |
 //! | [`wire`] | pure: JSON to calls and extensions |
@@ -24,6 +25,7 @@ pub mod client;
 pub mod error;
 pub mod extensions;
 pub mod jwt;
+pub(crate) mod label_enum;
 pub mod login;
 pub mod login_registry;
 pub mod metrics;

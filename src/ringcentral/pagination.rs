@@ -3,6 +3,10 @@
 use std::collections::HashSet;
 
 use reqwest::Url;
+use tokio::time::Instant;
+
+use crate::ringcentral::wire::ParseError;
+use crate::ringcentral::{Client, Error, Operation};
 
 /// The maximum number of pages of a list, for 100,000 records.
 const MAX_PAGES: usize = 100;
@@ -17,6 +21,33 @@ pub(crate) struct Pagination {
 #[derive(Debug, thiserror::Error)]
 #[error("the list repeats a page or has more than {MAX_PAGES} pages")]
 pub(crate) struct EndlessPages;
+
+impl Client {
+    /// Fetches the pages of a list. `read_page` parses a page and returns the address of the next.
+    ///
+    /// # Errors
+    /// Returns an error, counted by its reason, if a page cannot be fetched or is invalid.
+    pub(super) async fn fetch_pages(
+        &mut self,
+        operation: Operation,
+        pagination: &mut Pagination,
+        deadline: Instant,
+        mut read_page: impl FnMut(&[u8]) -> Result<Option<String>, ParseError>,
+    ) -> Result<(), Error> {
+        while let Some(url) = pagination
+            .take_next()
+            .map_err(|error| self.transport.record_invalid_response(operation, error))?
+        {
+            let body = self.get(operation, &url, deadline).await?;
+            let next = read_page(&body)
+                .map_err(|error| self.transport.record_invalid_response(operation, error))?;
+            if let Some(next) = next {
+                pagination.set_next(self.transport.resolve_url(operation, Some(&url), &next)?);
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Pagination {
     /// Creates a pagination whose first page is at `first`.

@@ -28,9 +28,12 @@ pub struct TokenState {
     login_blocked_until: Option<Moment>,
 }
 
+/// An access token with its lifetime.
 #[derive(Debug)]
-struct Token {
-    secret: SecretString,
+pub(crate) struct Token {
+    pub(crate) secret: SecretString,
+    /// The client secret of the login, which the revocation needs: its file may have changed.
+    pub(crate) client_secret: SecretString,
     renew_at: Moment,
     expires_at: Moment,
     /// Whether RingCentral has accepted the token in a request.
@@ -106,13 +109,14 @@ impl TokenState {
     }
 
     /// Replaces the token by that of a successful login.
-    pub fn set_token(&mut self, response: TokenResponse, now: Moment) {
+    pub fn set_token(&mut self, response: TokenResponse, client_secret: SecretString, now: Moment) {
         let lifetime = match response.expires_in {
             Some(seconds) => Duration::from_secs(seconds).min(MAX_LIFETIME),
             None => DEFAULT_LIFETIME,
         };
         self.token = Some(Token {
             secret: response.access_token,
+            client_secret,
             renew_at: now.after(lifetime - RENEWAL_MARGIN.min(lifetime / 2)),
             expires_at: now.after(lifetime),
             accepted: false,
@@ -162,8 +166,8 @@ impl TokenState {
     }
 
     /// Removes the token and returns it.
-    pub(crate) fn take_token(&mut self) -> Option<SecretString> {
-        Some(self.token.take()?.secret)
+    pub(crate) fn take_token(&mut self) -> Option<Token> {
+        self.token.take()
     }
 }
 
@@ -204,7 +208,7 @@ mod tests {
             expires_in,
             user: None,
         };
-        state.set_token(response, now);
+        state.set_token(response, SecretString::from("S"), now);
     }
 
     fn status_after(state: &TokenState, start: Moment, seconds: u64) -> TokenStatus {

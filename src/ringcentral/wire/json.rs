@@ -89,11 +89,14 @@ impl<'a> JsonReader<'a> {
         self.read_container(b'{', b'}', |json| {
             let key = json.read_string()?;
             json.expect(b':')?;
-            if let Some(key) = key {
-                return object.read_field(&key, json);
+            match key {
+                Some(Cow::Borrowed(key)) => object.read_field(key, json),
+                Some(Cow::Owned(key)) => object.read_field(&key, json),
+                None => {
+                    json.is_malformed = true;
+                    json.skip_value()
+                }
             }
-            json.is_malformed = true;
-            json.skip_value()
         })
     }
 

@@ -86,6 +86,7 @@ impl<'a> ReadValue<'a> for bool {
 }
 
 impl<'a, T: JsonObject<'a> + Default> ReadValue<'a> for T {
+    #[inline]
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         if json.peek() != Some(b'{') {
             json.skip_value()?;

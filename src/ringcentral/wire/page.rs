@@ -144,6 +144,7 @@ fn read_page<'a>(
 }
 
 /// Reads a record, `None` if it is malformed or not an object. The page stays valid.
+#[inline]
 fn read_record<'a, T: ReadValue<'a>>(json: &mut JsonReader<'a>) -> JsonResult<Option<T>> {
     let is_page_malformed = mem::replace(&mut json.is_malformed, false);
     let record = T::read_value(json)?;
