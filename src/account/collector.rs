@@ -287,7 +287,7 @@ impl Collector {
     fn publish_fetch(&self, fetch: &FetchResult, snapshot: Option<TimedSnapshot>) {
         let snapshot = snapshot.or_else(|| self.latest.borrow().snapshot.clone());
         let report = FetchReport {
-            failure: fetch.calls.as_ref().err().map(Into::into),
+            failure: fetch.calls.as_ref().err().cloned(),
             duration: fetch.duration,
             pages: fetch.pages,
         };

@@ -170,7 +170,7 @@ impl Client {
         if !needs_login {
             return penalty;
         }
-        penalty.max(self.token_state.login_blocked_until())
+        penalty.max(self.token_state.login_blocked_until)
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {
@@ -180,7 +180,7 @@ impl Client {
     fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {
         let client_secret = self.account.client_secret.read().ok()?;
         let jwt = self.account.jwt.read().ok()?;
-        Some([Fingerprint::new(&client_secret), Fingerprint::new(&jwt)])
+        Some([&client_secret, &jwt].map(Fingerprint::new))
     }
 }
 

@@ -202,9 +202,7 @@ impl Client {
         let client_secret = self.read_secret("client secret", &self.account.client_secret)?;
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
         self.jwt_expiry = jwt_expiry(&jwt);
-        self.last_login_fingerprints =
-            Some([Fingerprint::new(&client_secret), Fingerprint::new(&jwt)]);
-        let deadline = self.request_deadline(deadline);
+        self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
         let form = [
             ("grant_type", JWT_GRANT),
             ("assertion", jwt.expose_secret()),

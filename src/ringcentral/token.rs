@@ -25,7 +25,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct TokenState {
     token: Option<Token>,
     login_backoff: Backoff,
-    login_blocked_until: Option<Moment>,
+    /// The end of the last backoff, which may be in the past.
+    pub(crate) login_blocked_until: Option<Moment>,
 }
 
 /// An access token with its lifetime.
@@ -88,12 +89,6 @@ impl TokenState {
     #[must_use]
     pub(crate) fn next_login_at(&self, now: Moment) -> Moment {
         now.max(self.login_blocked_until.unwrap_or(now))
-    }
-
-    /// Returns the end of the last backoff, which may be in the past.
-    #[must_use]
-    pub(crate) fn login_blocked_until(&self) -> Option<Moment> {
-        self.login_blocked_until
     }
 
     /// Returns the token, even if it has expired.
