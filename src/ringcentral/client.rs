@@ -44,14 +44,6 @@ pub struct ClientConfig {
     pub http: reqwest::Client,
 }
 
-/// What a stopped client hands over to its successor.
-pub struct ClientState {
-    level: Level,
-    budget: Budget,
-    token_state: TokenState,
-    last_login_fingerprints: Option<[Fingerprint; 2]>,
-}
-
 impl Client {
     /// Creates a client that has not logged in yet.
     #[must_use]
@@ -99,26 +91,16 @@ impl Client {
     /// Continues with the budget of a stopped client of the same user and app. Its backoff
     /// continues only for the same secrets and level: a changed level may be what the hint of the
     /// failure asked for.
-    pub(crate) fn resume_from(&mut self, state: ClientState) {
-        self.transport.budget = state.budget;
-        if state.last_login_fingerprints.is_some()
-            && state.last_login_fingerprints == self.secret_fingerprints()
-            && state.level == self.account.level
-        {
-            self.token_state = state.token_state;
-            self.last_login_fingerprints = state.last_login_fingerprints;
-        }
-    }
-
-    /// Converts the client into the state for its successor.
-    #[must_use]
-    pub(crate) fn into_state(mut self) -> ClientState {
+    pub(crate) fn resume_from(&mut self, stopped: Self) {
+        self.transport.budget = stopped.transport.budget;
+        // The stopped client no longer waits for responses.
         self.transport.budget.abandon_in_flight(Moment::now());
-        ClientState {
-            level: self.account.level,
-            budget: self.transport.budget,
-            token_state: self.token_state,
-            last_login_fingerprints: self.last_login_fingerprints,
+        if stopped.last_login_fingerprints.is_some()
+            && stopped.last_login_fingerprints == self.secret_fingerprints()
+            && stopped.account.level == self.account.level
+        {
+            self.token_state = stopped.token_state;
+            self.last_login_fingerprints = stopped.last_login_fingerprints;
         }
     }
 

@@ -42,7 +42,7 @@ pub mod wire;
 
 pub use active_calls::FetchResult;
 pub use cause::Cause;
-pub use client::{Client, ClientConfig, ClientState};
+pub use client::{Client, ClientConfig};
 pub use error::Error;
 pub use operation::Operation;
 pub use reason::Reason;

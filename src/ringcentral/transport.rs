@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
@@ -174,7 +174,12 @@ impl Transport {
                     return response.body.map_err(record);
                 }
                 301 | 302 | 307 | 308 => {
-                    url = self.redirect_target(operation, &url, &response.headers)?;
+                    let location = response.headers.get(LOCATION).map(HeaderValue::to_str);
+                    let Some(Ok(location)) = location else {
+                        let problem = "the redirect has no valid Location header";
+                        return Err(self.record_invalid_response(operation, problem));
+                    };
+                    url = self.resolve_url(operation, Some(&url), location)?;
                 }
                 _ => return Err(self.record_error_response(operation, response)),
             }
@@ -235,21 +240,6 @@ impl Transport {
             .record_response(operation, Some(&limits), received);
         self.request_id = request_id(&response.headers);
         Ok(response)
-    }
-
-    fn redirect_target(
-        &self,
-        operation: Operation,
-        from: &Url,
-        headers: &HeaderMap,
-    ) -> Result<Url, Error> {
-        if let Some(location) = headers.get(LOCATION)
-            && let Ok(location) = location.to_str()
-        {
-            return self.resolve_url(operation, Some(from), location);
-        }
-        let problem = "the redirect has no valid Location header";
-        Err(self.record_invalid_response(operation, problem))
     }
 
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
