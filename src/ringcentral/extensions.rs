@@ -2,7 +2,7 @@
 
 use crate::calls::Directory;
 use crate::clock::Moment;
-use crate::ringcentral::pagination::Pagination;
+use crate::ringcentral::pagination::RequestedPages;
 use crate::ringcentral::wire::parse_extensions;
 use crate::ringcentral::{Client, Error, Operation};
 
@@ -27,9 +27,9 @@ impl Client {
             "/restapi/v1.0/account/{}/extension?perPage=1000",
             self.account.account_id
         );
-        let mut pagination = Pagination::new(self.transport.resolve_url(OPERATION, None, &path)?);
+        let mut requested = RequestedPages::default();
         let mut entries = Vec::new();
-        self.fetch_pages(OPERATION, &mut pagination, deadline, |body| {
+        self.fetch_pages(OPERATION, &path, deadline, &mut requested, |body| {
             let page = parse_extensions(body)?;
             entries.extend(page.entries);
             Ok(page.next)

@@ -54,7 +54,19 @@ impl Client {
         }
         match &result {
             Ok(_) => self.token_state.mark_accepted(),
-            Err(error) => self.handle_rejection(error).await,
+            Err(error) if error.reason == Reason::Unauthorized => {
+                self.token_state.on_token_rejected(Moment::now());
+            }
+            // A permission is missing. Permissions are fixed when a token is issued, so the token is
+            // revoked and a new one requested after the backoff. Without the permission for the
+            // extensions the fetch continues.
+            Err(error)
+                if error.reason == Reason::Forbidden && operation == Operation::ActiveCalls =>
+            {
+                self.revoke().await;
+                self.token_state.on_login_rejected(Moment::now());
+            }
+            Err(_) => {}
         }
         result
     }
@@ -136,35 +148,15 @@ impl Client {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         let Some(token) = self.token_state.token() else {
-            let transport = &self.transport;
-            return Err(transport.record_failure(
-                Operation::Token,
-                Cause::SessionEnded,
-                "no access token",
-            ));
+            let (transport, cause) = (&self.transport, Cause::SessionEnded);
+            return Err(transport.record_failure(Operation::Token, cause, "no access token"));
         };
         let deadline = self.request_deadline(deadline);
-        let build_request =
-            |http: &reqwest::Client, url| http.get(url).bearer_auth(token.expose_secret());
+        let token = token.expose_secret();
+        let build_request = |http: &reqwest::Client, url| http.get(url).bearer_auth(token);
         self.transport
             .send(operation, url.clone(), deadline, build_request)
             .await
-    }
-
-    /// Handles the rejection of a token after the last attempt.
-    ///
-    /// A 403 means that a permission is missing. Permissions are fixed when a token is issued, so
-    /// the token is revoked and a new one requested after the backoff. Without the permission for
-    /// the extensions the fetch continues.
-    async fn handle_rejection(&mut self, error: &Error) {
-        match (error.reason, error.operation) {
-            (Reason::Unauthorized, _) => self.token_state.on_token_rejected(Moment::now()),
-            (Reason::Forbidden, Operation::ActiveCalls) => {
-                self.revoke().await;
-                self.token_state.on_login_rejected(Moment::now());
-            }
-            _ => {}
-        }
     }
 
     async fn log_in(&mut self, deadline: Instant) -> Result<(), Error> {
@@ -203,6 +195,7 @@ impl Client {
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
         self.jwt_expiry = jwt_expiry(&jwt);
         self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
+        let deadline = self.request_deadline(deadline);
         let form = [
             ("grant_type", JWT_GRANT),
             ("assertion", jwt.expose_secret()),
