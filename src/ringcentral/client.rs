@@ -46,7 +46,6 @@ pub struct ClientConfig {
 
 impl Client {
     /// Creates a client that has not logged in yet.
-    #[must_use]
     pub(crate) fn new(
         config: ClientConfig,
         timeouts: Timeouts,
@@ -106,7 +105,6 @@ impl Client {
 
     /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
     /// of another company.
-    #[must_use]
     pub(crate) fn account_identity(&self) -> Option<&str> {
         match self.account.level {
             Level::Account => self.reported_account_id.as_deref(),
@@ -116,14 +114,12 @@ impl Client {
 
     /// Returns whether a fetch may start: the budget allows it, and there is a token or a login is
     /// allowed.
-    #[must_use]
     pub(crate) fn can_fetch(&self, now: Moment) -> bool {
         let can_authenticate = self.has_token(now) || self.can_log_in(now);
         can_authenticate && self.transport.budget.next_fetch_at(now).is_past(now)
     }
 
     /// Returns the present state of the API access.
-    #[must_use]
     pub(crate) fn status(&self) -> ApiStatus {
         let now = Moment::now();
         let budget = &self.transport.budget;

@@ -11,7 +11,6 @@ const OPERATION: Operation = Operation::Extensions;
 impl Client {
     /// Returns whether the list of extensions may be fetched: the budget allows a request, and
     /// there is a token.
-    #[must_use]
     pub(crate) fn can_fetch_extensions(&self, now: Moment) -> bool {
         let budget = &self.transport.budget;
         self.has_token(now) && budget.next_request_at(OPERATION, now).is_past(now)

@@ -72,7 +72,6 @@ impl Client {
     }
 
     /// Returns whether the token is due for renewal and a login is allowed.
-    #[must_use]
     pub(crate) fn should_renew(&self, now: Moment) -> bool {
         self.token_state.status(now) == TokenStatus::RenewalDue && self.can_log_in(now)
     }
@@ -104,7 +103,6 @@ impl Client {
     }
 
     /// Returns whether [`Client::reconfigure`] replaced a token that is not revoked yet.
-    #[must_use]
     pub(crate) fn has_replaced_token(&self) -> bool {
         self.replaced_token.is_some()
     }

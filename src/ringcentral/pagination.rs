@@ -50,7 +50,6 @@ impl Client {
 
 impl RequestedPages {
     /// Returns the number of pages.
-    #[must_use]
     pub(crate) fn count(&self) -> u32 {
         self.0.len() as u32
     }

@@ -40,7 +40,6 @@ pub struct ReportedLimit {
 impl ApiStatus {
     /// Returns how long a penalty or backoff still blocks the operation, or `None` if it is not
     /// blocked.
-    #[must_use]
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
         let mut entries = self.blocked_until.iter();
         let (_, until) = entries.find(|(blocked, _)| *blocked == operation)?;

@@ -86,13 +86,11 @@ impl TokenState {
     }
 
     /// Returns when the backoff allows the next login, `now` at the earliest.
-    #[must_use]
     pub(crate) fn next_login_at(&self, now: Moment) -> Moment {
         now.max(self.login_blocked_until.unwrap_or(now))
     }
 
     /// Returns the token, even if it has expired.
-    #[must_use]
     pub(crate) fn token(&self) -> Option<&SecretString> {
         Some(&self.token.as_ref()?.secret)
     }
@@ -131,7 +129,6 @@ impl TokenState {
     }
 
     /// Returns whether RingCentral has accepted the present token in a request.
-    #[must_use]
     pub(crate) fn was_accepted(&self) -> bool {
         self.token.as_ref().is_some_and(|token| token.accepted)
     }

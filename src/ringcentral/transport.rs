@@ -86,7 +86,6 @@ pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::C
 }
 
 /// Returns whether the server is on this machine, by its name or IP address.
-#[must_use]
 pub(crate) fn is_loopback(server: &Url) -> bool {
     let Some(host) = server.host_str() else {
         return false;
@@ -98,7 +97,6 @@ pub(crate) fn is_loopback(server: &Url) -> bool {
 }
 
 /// Returns the proxy that the environment sets for a server, without its user and password.
-#[must_use]
 pub(crate) fn proxy_for(server: &Url) -> Option<String> {
     if is_loopback(server) {
         return None;
@@ -116,7 +114,6 @@ pub(crate) fn proxy_for(server: &Url) -> Option<String> {
 
 impl Transport {
     /// Creates a transport to `server` that sends requests within `budget`.
-    #[must_use]
     pub(crate) fn new(
         http: reqwest::Client,
         server: Url,

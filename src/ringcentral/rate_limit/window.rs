@@ -54,7 +54,6 @@ struct Remaining {
 
 impl RateLimitWindow {
     /// Creates an empty window with the documented limit and length.
-    #[must_use]
     pub(crate) fn new(group: UsageGroup) -> Self {
         Self {
             group,
@@ -70,13 +69,11 @@ impl RateLimitWindow {
 
     /// Returns the number of requests that the exporter may send in one window: one fifth of the limit, rounded
     /// down, is left to other tools.
-    #[must_use]
     pub(crate) fn usable(&self) -> u32 {
         self.limit - self.limit / 5
     }
 
     /// Returns the interval between fetches of this many pages at which the window never fills up.
-    #[must_use]
     pub(crate) fn min_interval(&self, pages: u32) -> Duration {
         self.length
             .mul_f64(f64::from(pages) / f64::from(self.usable()))
@@ -84,7 +81,6 @@ impl RateLimitWindow {
 
     /// Returns when this many requests can be sent, as far as is known now. More than the usable number count as the
     /// usable number.
-    #[must_use]
     pub(crate) fn available_at(&self, requests: u32, now: Moment) -> Moment {
         let requests = requests.min(self.usable());
         now.max(self.blocked_until.unwrap_or(now))

@@ -36,14 +36,12 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
     let text = String::from_utf8_lossy(body);
     let mut token = TokenBody::default();
     read_document("token", &text, &mut token)?;
-    let Some(access_token) = token
-        .access_token
-        .text()
-        .filter(|token| is_header_safe(token))
-    else {
-        return Err(ParseError(
-            "cannot parse token: missing or invalid access_token".to_owned(),
-        ));
+    let access_token = match token.access_token.text() {
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text,
+        _ => {
+            let problem = "cannot parse token: missing or invalid access_token";
+            return Err(ParseError(problem.to_owned()));
+        }
     };
     let expires_in = token.expires_in.text();
     let user = token.owner_id.text().filter(|id| is_digits(id, 20));
@@ -52,10 +50,6 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
         expires_in: expires_in.and_then(|seconds| seconds.parse().ok()),
         user: user.map(str::to_owned),
     })
-}
-
-fn is_header_safe(token: &str) -> bool {
-    token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
