@@ -184,7 +184,7 @@ impl Client {
     }
 
     /// Requests a token. Returns also the client secret, which its revocation needs: its file may
-    /// have changed by then.
+    /// change.
     async fn request_token(
         &mut self,
         deadline: Instant,
