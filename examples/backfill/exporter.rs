@@ -14,7 +14,7 @@ use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, Level, Metrics, ReloadStatus, Scrape, Timeouts};
 use ringcentral_exporter::exposition::{self, AccountView, render};
 use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
-use ringcentral_exporter::ringcentral::status::{ApiStatus, Failure};
+use ringcentral_exporter::ringcentral::status::ApiStatus;
 use ringcentral_exporter::ringcentral::token::{TokenState, TokenStatus};
 use ringcentral_exporter::ringcentral::wire::{ApiError, TokenResponse};
 use ringcentral_exporter::ringcentral::{Error, Operation};
@@ -139,8 +139,7 @@ impl Exporter {
     }
 
     fn report(&mut self, outcome: &Result<(), Error>, took: Duration) {
-        let failure = outcome.as_ref().err();
-        let failure = failure.map(Failure::from);
+        let failure = outcome.as_ref().err().cloned();
         let pages = u32::from(failure.is_none());
         self.known.last_fetch = Some(FetchReport {
             failure,
@@ -187,6 +186,7 @@ impl Exporter {
                     expires_in: Some(TOKEN_SECONDS),
                     user: None,
                 },
+                SecretString::from("simulated"),
                 answered,
             );
         }

@@ -21,7 +21,11 @@ pub fn check(data: &[u8]) {
     let page = match parse_extensions(data) {
         Ok(page) => page,
         Err(error) => {
-            let other = ["missing records", "invalid UTF-8"];
+            let other = [
+                "missing records",
+                "invalid UTF-8",
+                "missing address of the next page",
+            ];
             return crate::assert_known_error(&error, "page of extensions", &other);
         }
     };

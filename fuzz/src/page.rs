@@ -126,7 +126,11 @@ fn parse_list(body: &[u8]) -> Option<Vec<Call>> {
     let page = match parse_page(body, 1) {
         Ok(page) => page,
         Err(error) => {
-            let other = ["missing records", "invalid UTF-8"];
+            let other = [
+                "missing records",
+                "invalid UTF-8",
+                "missing address of the next page",
+            ];
             crate::assert_known_error(&error, "page of calls", &other);
             return None;
         }

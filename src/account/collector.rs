@@ -20,7 +20,7 @@ use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapsh
 use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
-use crate::ringcentral::{Client, ClientConfig, ClientState, Error, FetchResult};
+use crate::ringcentral::{Client, ClientConfig, Error, FetchResult};
 
 /// Requests that the channel holds. A request that finds it full gets the latest state.
 const REQUEST_CAPACITY: usize = 1024;
@@ -41,7 +41,7 @@ pub struct CollectorHandle {
 pub(crate) struct CollectorTask {
     _requests: mpsc::Sender<Waiter>,
     config: watch::Sender<ClientConfig>,
-    task: JoinHandle<ClientState>,
+    task: JoinHandle<Client>,
 }
 
 /// The error of a collector whose [`CollectorTask`] was dropped.
@@ -69,7 +69,7 @@ pub(crate) fn spawn(
     metrics: Metrics,
     client: Client,
     counters: Arc<AccountMetrics>,
-    predecessor: Option<JoinHandle<ClientState>>,
+    predecessor: Option<JoinHandle<Client>>,
 ) -> (CollectorHandle, CollectorTask) {
     let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
     let (latest, latest_receiver) = watch::channel(Arc::new(AccountState {
@@ -141,7 +141,7 @@ impl CollectorTask {
 
     /// Stops the collector and returns its task, which ends once the token is revoked.
     #[must_use]
-    pub(crate) fn shutdown(self) -> JoinHandle<ClientState> {
+    pub(crate) fn shutdown(self) -> JoinHandle<Client> {
         // Without a sender the collector receives no request and stops.
         drop(self._requests);
         self.task
@@ -151,7 +151,7 @@ impl CollectorTask {
 // === impl Collector ===
 
 impl Collector {
-    async fn run(mut self, predecessor: Option<JoinHandle<ClientState>>) -> ClientState {
+    async fn run(mut self, predecessor: Option<JoinHandle<Client>>) -> Client {
         if let Some(predecessor) = predecessor
             && let Ok(state) = predecessor.await
         {
@@ -160,7 +160,7 @@ impl Collector {
         }
         let Err(Stopped) = self.handle_requests().await;
         self.client.revoke().await;
-        self.client.into_state()
+        self.client
     }
 
     /// Replies to each request with the latest state, after a fetch if the budget allows one.
@@ -287,7 +287,7 @@ impl Collector {
     fn publish_fetch(&self, fetch: &FetchResult, snapshot: Option<TimedSnapshot>) {
         let snapshot = snapshot.or_else(|| self.latest.borrow().snapshot.clone());
         let report = FetchReport {
-            failure: fetch.calls.as_ref().err().map(Into::into),
+            failure: fetch.calls.as_ref().err().cloned(),
             duration: fetch.duration,
             pages: fetch.pages,
         };

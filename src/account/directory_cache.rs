@@ -10,7 +10,6 @@ use crate::account::state::TimedDirectory;
 use crate::calls::Directory;
 use crate::clock::Moment;
 use crate::ringcentral::Error;
-use crate::ringcentral::status::Failure;
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -19,7 +18,7 @@ const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct DirectoryCache {
     enabled: bool,
     last_attempt: Option<Moment>,
-    failure: Option<Failure>,
+    failure: Option<Error>,
     directory: Option<TimedDirectory>,
 }
 
@@ -87,14 +86,14 @@ impl DirectoryCache {
                 } else {
                     log_failure(account, &error);
                 }
-                self.failure = Some(Failure::from(&error));
+                self.failure = Some(error);
                 None
             }
         }
     }
 
     /// Returns the failure of the last attempt.
-    pub(crate) fn failure(&self) -> Option<Failure> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         self.failure.clone()
     }
 
@@ -119,10 +118,14 @@ fn log_failure(account: &str, error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ringcentral::{Operation, Reason};
+    use crate::ringcentral::{Cause, Operation};
 
     fn failure() -> Result<Directory, Error> {
-        Err(Error::new(Operation::Extensions, Reason::Forbidden, "no"))
+        Err(Error::new(
+            Operation::Extensions,
+            Cause::ExtensionsForbidden,
+            "no",
+        ))
     }
 
     #[test]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Level};
-use crate::ringcentral::operation::Operation;
-use crate::ringcentral::status::{Failure, ReportedLimit};
+use crate::ringcentral::status::ReportedLimit;
+use crate::ringcentral::{Error, Operation};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -80,7 +80,7 @@ pub(crate) fn state_facts(
 }
 
 /// Returns why the last fetch failed.
-pub(crate) fn last_failure(state: &AccountState) -> Option<&Failure> {
+pub(crate) fn last_failure(state: &AccountState) -> Option<&Error> {
     state.last_fetch.as_ref()?.failure.as_ref()
 }
 

@@ -17,7 +17,7 @@ use crate::config::{Account, Settings};
 use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::transport::is_loopback;
-use crate::ringcentral::{Client, ClientConfig, ClientState};
+use crate::ringcentral::{Client, ClientConfig};
 use crate::secret::Fingerprint;
 
 /// How long the state of a stopped account is kept: the longest possible penalty.
@@ -72,7 +72,7 @@ struct RunningAccount {
 struct StoppedAccount {
     account: Arc<Account>,
     jwt: Option<Fingerprint>,
-    task: JoinHandle<ClientState>,
+    task: JoinHandle<Client>,
     stopped_at: Moment,
 }
 
@@ -283,7 +283,7 @@ impl RunningAccount {
 fn remove_predecessor(
     stopped: &mut Vec<StoppedAccount>,
     prepared: &PreparedAccount,
-) -> Option<JoinHandle<ClientState>> {
+) -> Option<JoinHandle<Client>> {
     let account = &prepared.config.account;
     let by_user = remove_last(stopped, |stopped| {
         stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == prepared.jwt

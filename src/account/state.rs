@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::calls::{Directory, Snapshot};
 use crate::clock::Moment;
-use crate::ringcentral::status::{ApiStatus, Failure};
+use crate::ringcentral::Error;
+use crate::ringcentral::status::ApiStatus;
 use crate::text_format::FamilyTexts;
 
 /// The state of one account at one moment.
@@ -23,7 +24,7 @@ pub struct AccountState {
     /// The account's extensions, once they have been read.
     pub directory: Option<TimedDirectory>,
     /// The failure of the last attempt to read the directory.
-    pub directory_failure: Option<Failure>,
+    pub directory_failure: Option<Error>,
     /// The text of this state, shared by all scrapes.
     pub text: RenderedText,
 }
@@ -60,7 +61,7 @@ pub struct TimedSnapshot {
 #[derive(Clone, Debug)]
 pub struct FetchReport {
     /// Why the fetch gave no snapshot. `None` if it succeeded.
-    pub failure: Option<Failure>,
+    pub failure: Option<Error>,
     /// Time from start to end, including a login.
     pub duration: Duration,
     /// Number of pages read.

@@ -9,9 +9,8 @@ use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
-use crate::ringcentral::Cause;
-use crate::ringcentral::status::Failure;
 use crate::ringcentral::transport::proxy_for;
+use crate::ringcentral::{Cause, Error};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
@@ -128,7 +127,7 @@ fn warning_block(warning: Warning, state: &AccountState) -> String {
     title + &cause + &field("fix", warning.hint())
 }
 
-fn failure_block(failure: &Failure, state: &AccountState, now: Moment) -> String {
+fn failure_block(failure: &Error, state: &AccountState, now: Moment) -> String {
     let cause = failure.cause;
     let mut text = format!("FAILED: {}: {}\n", cause.as_str(), cause.summary());
     // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
@@ -141,8 +140,8 @@ fn failure_block(failure: &Failure, state: &AccountState, now: Moment) -> String
     text + &failure_details(failure)
 }
 
-fn failure_details(failure: &Failure) -> String {
-    let mut text = field("error", &failure.message);
+fn failure_details(failure: &Error) -> String {
+    let mut text = field("error", &failure.to_string());
     if let Some(id) = &failure.request_id {
         text += &field("request id", id);
     }

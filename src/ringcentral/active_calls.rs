@@ -6,14 +6,10 @@ use std::time::Duration;
 use crate::calls::Call;
 use crate::clock::Moment;
 use crate::config::{Account, Level};
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::client::Client;
-use crate::ringcentral::error::Error;
-use crate::ringcentral::operation::Operation;
-use crate::ringcentral::pagination::Pagination;
+use crate::ringcentral::pagination::RequestedPages;
 use crate::ringcentral::rate_limit::budget::PageCount;
-use crate::ringcentral::reason::Reason;
-use crate::ringcentral::wire::{CallPage, parse_page};
+use crate::ringcentral::wire::parse_page;
+use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
 
 const OPERATION: Operation = Operation::ActiveCalls;
 
@@ -32,115 +28,86 @@ pub struct FetchResult {
     pub skipped_records: usize,
 }
 
-/// What a running fetch has received so far.
-#[derive(Default)]
-struct FetchProgress {
-    calls: Vec<Call>,
-    expected: u32,
-    requested: u32,
-    pages: u32,
-    skipped_records: usize,
-}
-
 impl Client {
     /// Fetches the list of active calls, after a login if there is no token.
     pub(crate) async fn fetch_active_calls(&mut self) -> FetchResult {
         let started = Moment::now();
         self.transport.budget.record_fetch_start(started);
-        let mut progress = FetchProgress {
-            expected: self.transport.budget.expected_pages(),
-            ..FetchProgress::default()
+        let mut fetch = FetchResult {
+            calls: Ok(Vec::new()),
+            fetched_at: started,
+            duration: Duration::ZERO,
+            pages: 0,
+            skipped_records: 0,
         };
-        let mut fetched_at = started;
-        let mut result = self.ensure_token(started).await;
-        if result.is_ok() {
-            fetched_at = Moment::now();
-            result = self.fetch_pages(&mut progress, fetched_at).await;
-            let page_count = progress.page_count(&result);
-            self.transport.budget.record_page_count(page_count);
+        match self.ensure_token(started).await {
+            Ok(()) => {
+                fetch.fetched_at = Moment::now();
+                fetch.calls = self.fetch_calls(&mut fetch).await;
+            }
+            Err(error) => fetch.calls = Err(error),
         }
-        FetchResult {
-            fetched_at,
-            duration: Moment::now().saturating_duration_since(started),
-            pages: progress.pages,
-            skipped_records: progress.skipped_records,
-            calls: result.map(|()| dedup_by_id(progress.calls)),
-        }
+        fetch.duration = Moment::now().saturating_duration_since(started);
+        fetch
     }
 
-    async fn fetch_pages(
-        &mut self,
-        progress: &mut FetchProgress,
-        started: Moment,
-    ) -> Result<(), Error> {
-        let deadline = started.after(self.timeouts.fetch).instant;
+    /// Fetches all pages, and records their number in the budget.
+    async fn fetch_calls(&mut self, fetch: &mut FetchResult) -> Result<Vec<Call>, Error> {
+        let expected = self.transport.budget.expected_pages();
+        let deadline = fetch.fetched_at.after(self.timeouts.fetch).instant;
         let path = active_calls_path(&self.account);
-        let mut pagination = Pagination::new(self.transport.resolve_url(OPERATION, None, &path)?);
-        while let Some(url) = pagination
-            .take_next()
-            .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?
-        {
-            progress.requested = pagination.requested();
-            let body = match self.get(OPERATION, &url, deadline).await {
-                Ok(body) => body,
-                Err(error) => return Err(self.refine_budget_error(error, progress)),
-            };
-            let page = parse_page(&body, progress.requested)
-                .map_err(|error| self.transport.record_invalid_response(OPERATION, error))?;
-            if let Some(next) = &page.next {
-                pagination.set_next(self.transport.resolve_url(OPERATION, Some(&url), next)?);
-            }
-            if page.account_id.is_some() {
-                self.reported_account_id.clone_from(&page.account_id);
-            }
-            progress.add_page(page);
+        let mut requested = RequestedPages::default();
+        let mut calls = Vec::new();
+        let mut account_id = None;
+        let result = self
+            .fetch_pages(OPERATION, &path, deadline, &mut requested, |body| {
+                let page = parse_page(body, fetch.pages + 1)?;
+                fetch.pages += 1;
+                fetch.skipped_records += page.skipped;
+                if page.account_id.is_some() {
+                    account_id = page.account_id;
+                }
+                calls.extend(page.calls);
+                Ok(page.next)
+            })
+            .await;
+        if account_id.is_some() {
+            self.reported_account_id = account_id;
         }
-        Ok(())
+        let requested = requested.count();
+        let budget = &mut self.transport.budget;
+        match result {
+            Ok(()) => {
+                budget.record_page_count(PageCount::Exact(fetch.pages));
+                Ok(dedup_by_id(calls))
+            }
+            // Otherwise a retry or another program used the requests that were reserved for these pages.
+            Err(error) if error.reason == Reason::Budget && requested > expected => {
+                budget.record_page_count(PageCount::Unknown);
+                Err(self.refine_budget_error(error, fetch.pages))
+            }
+            Err(error) => {
+                budget.record_page_count(PageCount::AtLeast(requested));
+                Err(error)
+            }
+        }
     }
 
     /// Explains an error of a list that has more pages than expected: a later fetch waits until one
     /// window has room for all of them, unless the limit is lower than their number.
-    fn refine_budget_error(&self, mut error: Error, progress: &FetchProgress) -> Error {
-        if error.reason != Reason::Budget || !progress.exceeded_expectation() {
-            return error;
-        }
-        let pages = progress.pages;
+    fn refine_budget_error(&self, mut error: Error, pages: u32) -> Error {
         let max_pages = self.transport.budget.max_pages();
-        error.message = if pages >= max_pages {
+        if pages >= max_pages {
             error.cause = Cause::ListTooLong;
-            format!(
+            error.message = format!(
                 "the list has more than {max_pages} pages, the maximum that one rate limit window allows"
-            )
+            );
         } else {
-            format!(
+            error.message = format!(
                 "rate limit reached after {pages} pages: waiting until one window has room for the whole list"
-            )
-        };
-        error
-    }
-}
-
-impl FetchProgress {
-    /// Returns whether more pages were requested than expected. Otherwise a budget error means that
-    /// a retry or another program used the requests that were reserved for these pages.
-    fn exceeded_expectation(&self) -> bool {
-        self.requested > self.expected
-    }
-
-    fn page_count(&self, result: &Result<(), Error>) -> PageCount {
-        match result {
-            Ok(()) => PageCount::Exact(self.pages),
-            Err(error) if error.reason == Reason::Budget && self.exceeded_expectation() => {
-                PageCount::Unknown
-            }
-            Err(_) => PageCount::AtLeast(self.requested),
+            );
         }
-    }
-
-    fn add_page(&mut self, page: CallPage) {
-        self.pages += 1;
-        self.skipped_records += page.skipped;
-        self.calls.extend(page.calls);
+        error
     }
 }
 

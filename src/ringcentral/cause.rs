@@ -2,30 +2,21 @@
 //!
 //! A [`Reason`] is the coarser value that metrics count by.
 
-use crate::ringcentral::operation::Operation;
-use crate::ringcentral::reason::Reason;
+use crate::ringcentral::{Operation, Reason};
 
 /// Defines an enum and its texts from one table, so that no variant can lack a text.
 macro_rules! described_enum {
     ($(#[$meta:meta])* $name:ident {
         $($variant:ident = $label:literal, summary: $summary:literal, hint: $hint:literal;)*
     }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name {
-            $(#[doc = $summary] $variant,)*
+        $crate::ringcentral::label_enum::label_enum! {
+            $(#[$meta])*
+            $name {
+                $(#[doc = $summary] $variant = $label,)*
+            }
         }
 
         impl $name {
-            /// All variants, in the order in which they can occur or are shown.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// Returns the name in the output of `check` and in `docs/CHECK.md`.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $label,)* }
-            }
-
             /// Returns what is wrong, in a few words.
             #[must_use]
             pub fn summary(self) -> &'static str {
@@ -155,20 +146,16 @@ impl Cause {
         }
     }
 
-    /// Returns the most likely cause where only the reason is known.
+    /// Returns the reason of a failure without an error status.
     #[must_use]
-    pub fn from_reason(reason: Reason) -> Self {
-        match reason {
-            Reason::Timeout => Self::Timeout,
-            Reason::Connect => Self::BrokenConnection,
-            Reason::Tls => Self::TlsRefused,
-            Reason::RateLimited => Self::RateLimited,
-            Reason::Budget => Self::NoBudget,
-            Reason::Unauthorized => Self::SessionEnded,
-            Reason::Forbidden => Self::Forbidden,
-            Reason::NotFound | Reason::ClientError => Self::Refused,
-            Reason::ServerError => Self::ServerError,
-            Reason::InvalidResponse => Self::NotRingCentral,
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Timeout => Reason::Timeout,
+            Self::UntrustedCertificate | Self::NoTls | Self::TlsRefused => Reason::Tls,
+            Self::SecretUnreadable | Self::SessionEnded => Reason::Unauthorized,
+            Self::NoBudget | Self::ListTooLong => Reason::Budget,
+            Self::NotRingCentral => Reason::InvalidResponse,
+            _ => Reason::Connect,
         }
     }
 

@@ -5,17 +5,15 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
-use crate::ringcentral::jwt::{is_well_formed_jwt, jwt_expiry};
+use crate::ringcentral::Operation;
+use crate::ringcentral::jwt::jwt_expiry;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
-use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::status::ApiStatus;
-use crate::ringcentral::token::{TokenState, TokenStatus};
+use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
 use crate::secret::Fingerprint;
 
@@ -29,10 +27,8 @@ pub struct Client {
     pub(super) jwt_expiry: Option<f64>,
     /// Of the client secret and the JWT of the last login attempt.
     pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
-    /// The client secret of the login that returned the token, which its revocation needs: its file
-    /// may have changed.
-    pub(super) client_secret: Option<SecretString>,
-    pub(super) replaced_token: Option<ReplacedToken>,
+    /// A token to revoke.
+    pub(super) replaced_token: Option<Token>,
     pub(super) logins: Arc<LoginRegistry>,
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
@@ -48,23 +44,8 @@ pub struct ClientConfig {
     pub http: reqwest::Client,
 }
 
-/// What a stopped client hands over to its successor.
-pub struct ClientState {
-    level: Level,
-    budget: Budget,
-    token_state: TokenState,
-    last_login_fingerprints: Option<[Fingerprint; 2]>,
-}
-
-/// A token to revoke, with the client secret that it was issued for.
-pub(super) struct ReplacedToken {
-    pub(super) token: SecretString,
-    pub(super) client_secret: SecretString,
-}
-
 impl Client {
     /// Creates a client that has not logged in yet.
-    #[must_use]
     pub(crate) fn new(
         config: ClientConfig,
         timeouts: Timeouts,
@@ -73,14 +54,6 @@ impl Client {
         logins: Arc<LoginRegistry>,
     ) -> Self {
         let ClientConfig { account, http } = config;
-        if let Ok(jwt) = account.jwt.read()
-            && !is_well_formed_jwt(&jwt)
-        {
-            tracing::warn!(
-                account = account.name,
-                "malformed JWT: expected three parts separated by dots, without quotes"
-            );
-        }
         Self {
             transport: Transport::new(http, account.server.clone(), budget, metrics),
             jwt_expiry: read_jwt_expiry(&account),
@@ -88,7 +61,6 @@ impl Client {
             timeouts,
             token_state: TokenState::new(&timeouts),
             last_login_fingerprints: None,
-            client_secret: None,
             replaced_token: None,
             logins,
             login: None,
@@ -108,7 +80,7 @@ impl Client {
         {
             return;
         }
-        self.replaced_token = self.take_token();
+        self.replaced_token = self.token_state.take_token();
         self.token_state = TokenState::new(&self.timeouts);
         self.jwt_expiry = read_jwt_expiry(&self.account);
         self.last_login_fingerprints = None;
@@ -118,32 +90,21 @@ impl Client {
     /// Continues with the budget of a stopped client of the same user and app. Its backoff
     /// continues only for the same secrets and level: a changed level may be what the hint of the
     /// failure asked for.
-    pub(crate) fn resume_from(&mut self, state: ClientState) {
-        self.transport.budget = state.budget;
-        if state.last_login_fingerprints.is_some()
-            && state.last_login_fingerprints == self.secret_fingerprints()
-            && state.level == self.account.level
-        {
-            self.token_state = state.token_state;
-            self.last_login_fingerprints = state.last_login_fingerprints;
-        }
-    }
-
-    /// Converts the client into the state for its successor.
-    #[must_use]
-    pub(crate) fn into_state(mut self) -> ClientState {
+    pub(crate) fn resume_from(&mut self, stopped: Self) {
+        self.transport.budget = stopped.transport.budget;
+        // The stopped client no longer waits for responses.
         self.transport.budget.abandon_in_flight(Moment::now());
-        ClientState {
-            level: self.account.level,
-            budget: self.transport.budget,
-            token_state: self.token_state,
-            last_login_fingerprints: self.last_login_fingerprints,
+        if stopped.last_login_fingerprints.is_some()
+            && stopped.last_login_fingerprints == self.secret_fingerprints()
+            && stopped.account.level == self.account.level
+        {
+            self.token_state = stopped.token_state;
+            self.last_login_fingerprints = stopped.last_login_fingerprints;
         }
     }
 
     /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
     /// of another company.
-    #[must_use]
     pub(crate) fn account_identity(&self) -> Option<&str> {
         match self.account.level {
             Level::Account => self.reported_account_id.as_deref(),
@@ -153,14 +114,12 @@ impl Client {
 
     /// Returns whether a fetch may start: the budget allows it, and there is a token or a login is
     /// allowed.
-    #[must_use]
     pub(crate) fn can_fetch(&self, now: Moment) -> bool {
         let can_authenticate = self.has_token(now) || self.can_log_in(now);
         can_authenticate && self.transport.budget.next_fetch_at(now).is_past(now)
     }
 
     /// Returns the present state of the API access.
-    #[must_use]
     pub(crate) fn status(&self) -> ApiStatus {
         let now = Moment::now();
         let budget = &self.transport.budget;
@@ -189,25 +148,17 @@ impl Client {
         if !needs_login {
             return penalty;
         }
-        penalty.max(self.token_state.login_blocked_until())
+        penalty.max(self.token_state.login_blocked_until)
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {
         self.token_state.status(now) != TokenStatus::Missing
     }
 
-    /// Removes the token, to revoke it.
-    pub(super) fn take_token(&mut self) -> Option<ReplacedToken> {
-        Some(ReplacedToken {
-            token: self.token_state.take_token()?,
-            client_secret: self.client_secret.take()?,
-        })
-    }
-
     fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {
         let client_secret = self.account.client_secret.read().ok()?;
         let jwt = self.account.jwt.read().ok()?;
-        Some([Fingerprint::new(&client_secret), Fingerprint::new(&jwt)])
+        Some([&client_secret, &jwt].map(Fingerprint::new))
     }
 }
 

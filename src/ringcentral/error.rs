@@ -5,10 +5,8 @@
 
 use std::fmt;
 
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::operation::Operation;
-use crate::ringcentral::reason::Reason;
 use crate::ringcentral::wire::ApiError;
+use crate::ringcentral::{Cause, Operation, Reason};
 
 /// A failed request.
 #[derive(Clone, Debug)]
@@ -32,13 +30,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// Creates an error without a response.
+    /// Creates an error without an error status.
     #[must_use]
-    pub fn new(operation: Operation, reason: Reason, message: impl Into<String>) -> Self {
-        let cause = Cause::from_reason(reason);
+    pub fn new(operation: Operation, cause: Cause, message: impl Into<String>) -> Self {
         Self {
             operation,
-            reason,
+            reason: cause.reason(),
             cause,
             message: message.into(),
             status: None,
@@ -58,16 +55,14 @@ impl Error {
     ) -> Self {
         let code = body.code.or(body.error);
         Self {
-            status: Some(status),
+            operation,
+            reason: Reason::from_status(status),
             cause: Cause::from_response(operation, status, code.as_deref()),
+            message: format!("HTTP status {status}"),
+            status: Some(status),
             code,
             subject: body.permission.or(body.parameter),
             request_id,
-            ..Self::new(
-                operation,
-                Reason::from_status(status),
-                format!("HTTP status {status}"),
-            )
         }
     }
 
@@ -91,10 +86,10 @@ impl fmt::Display for Error {
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
         }
-        match &self.subject {
-            Some(subject) => write!(f, " ({subject})"),
-            None => Ok(()),
+        if let Some(subject) = &self.subject {
+            write!(f, " ({subject})")?;
         }
+        Ok(())
     }
 }
 

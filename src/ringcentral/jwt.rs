@@ -11,7 +11,6 @@ struct Claims {
 }
 
 /// Returns whether the text has the form of a JWT: three parts of base64url, separated by dots.
-#[must_use]
 pub(crate) fn is_well_formed_jwt(jwt: &SecretString) -> bool {
     let parts: Vec<&str> = jwt.expose_secret().split('.').collect();
     let is_valid = |part: &&str| !part.is_empty() && part.bytes().all(is_base64url);

@@ -7,15 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::clock::{Moment, unix_seconds};
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::client::Client;
-use crate::ringcentral::error::Error;
 use crate::ringcentral::jwt::jwt_expiry;
 use crate::ringcentral::login_registry::ActiveLogin;
-use crate::ringcentral::operation::Operation;
-use crate::ringcentral::reason::Reason;
 use crate::ringcentral::token::TokenStatus;
 use crate::ringcentral::wire::{TokenResponse, parse_token};
+use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
 use crate::secret::{Fingerprint, SecretSource};
 
 const TOKEN_PATH: &str = "/restapi/oauth/token";
@@ -58,13 +54,24 @@ impl Client {
         }
         match &result {
             Ok(_) => self.token_state.mark_accepted(),
-            Err(error) => self.handle_rejection(error).await,
+            Err(error) if error.reason == Reason::Unauthorized => {
+                self.token_state.on_token_rejected(Moment::now());
+            }
+            // A permission is missing. Permissions are fixed when a token is issued, so the token is
+            // revoked and a new one requested after the backoff. Without the permission for the
+            // extensions the fetch continues.
+            Err(error)
+                if error.reason == Reason::Forbidden && operation == Operation::ActiveCalls =>
+            {
+                self.revoke().await;
+                self.token_state.on_login_rejected(Moment::now());
+            }
+            Err(_) => {}
         }
         result
     }
 
     /// Returns whether the token is due for renewal and a login is allowed.
-    #[must_use]
     pub(crate) fn should_renew(&self, now: Moment) -> bool {
         self.token_state.status(now) == TokenStatus::RenewalDue && self.can_log_in(now)
     }
@@ -91,31 +98,24 @@ impl Client {
     pub(crate) async fn revoke(&mut self) {
         self.login = None;
         self.revoke_replaced().await;
-        self.replaced_token = self.take_token();
+        self.replaced_token = self.token_state.take_token();
         self.revoke_replaced().await;
     }
 
     /// Returns whether [`Client::reconfigure`] replaced a token that is not revoked yet.
-    #[must_use]
     pub(crate) fn has_replaced_token(&self) -> bool {
         self.replaced_token.is_some()
     }
 
     /// Revokes the token that [`Client::reconfigure`] replaced, if there is one. Ignores errors.
     pub(crate) async fn revoke_replaced(&mut self) {
-        let Some(replaced) = self.replaced_token.take() else {
+        let Some(token) = self.replaced_token.take() else {
             return;
         };
         let deadline = Moment::now().after(self.timeouts.revoke).instant;
-        let form = [("token", replaced.token.expose_secret())];
+        let form = [("token", token.secret.expose_secret())];
         let result = self
-            .post_form(
-                Operation::Revoke,
-                REVOKE_PATH,
-                &replaced.client_secret,
-                &form,
-                deadline,
-            )
+            .post_form(Operation::Revoke, &token.client_secret, &form, deadline)
             .await;
         if let Err(error) = result {
             tracing::debug!(account = self.account.name, %error, "token revocation failed");
@@ -146,91 +146,81 @@ impl Client {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         let Some(token) = self.token_state.token() else {
-            return Err(self.transport.record_failure(
-                Operation::Token,
-                Reason::Unauthorized,
-                "no access token",
-            ));
+            let (transport, cause) = (&self.transport, Cause::SessionEnded);
+            return Err(transport.record_failure(Operation::Token, cause, "no access token"));
         };
         let deadline = self.request_deadline(deadline);
-        let build_request =
-            |http: &reqwest::Client, url| http.get(url).bearer_auth(token.expose_secret());
+        let token = token.expose_secret();
+        let build_request = |http: &reqwest::Client, url| http.get(url).bearer_auth(token);
         self.transport
             .send(operation, url.clone(), deadline, build_request)
             .await
-    }
-
-    /// Handles the rejection of a token after the last attempt.
-    ///
-    /// A 403 means that a permission is missing. Permissions are fixed when a token is issued, so
-    /// the token is revoked and a new one requested after the backoff. Without the permission for
-    /// the extensions the fetch continues.
-    async fn handle_rejection(&mut self, error: &Error) {
-        match (error.reason, error.operation) {
-            (Reason::Unauthorized, _) => self.token_state.on_token_rejected(Moment::now()),
-            (Reason::Forbidden, Operation::ActiveCalls) => {
-                self.revoke().await;
-                self.token_state.on_login_rejected(Moment::now());
-            }
-            _ => {}
-        }
     }
 
     async fn log_in(&mut self, deadline: Instant) -> Result<(), Error> {
         let result = self.request_token(deadline).await;
         let now = Moment::now();
         match result {
-            Ok(response) => {
+            Ok((response, client_secret)) => {
                 self.register_login(response.user.clone());
-                self.token_state.set_token(response, now);
+                self.token_state.set_token(response, client_secret, now);
                 Ok(())
             }
-            Err(error) => {
+            Err(mut error) => {
                 if error.is_login_rejected() {
                     self.login = None;
                     self.token_state.on_login_rejected(now);
                 }
-                Err(self.refine_cause(error, now))
+                // RingCentral has one code for all that may be wrong with a JWT.
+                if error.cause == Cause::JwtRefused
+                    && let Some(expiry) = self.jwt_expiry
+                    && expiry <= unix_seconds(now.wall)
+                {
+                    error.cause = Cause::JwtExpired;
+                }
+                Err(error)
             }
         }
     }
 
-    async fn request_token(&mut self, deadline: Instant) -> Result<TokenResponse, Error> {
+    /// Requests a token. Returns also the client secret, which its revocation needs: its file may
+    /// change.
+    async fn request_token(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(TokenResponse, SecretString), Error> {
         let client_secret = self.read_secret("client secret", &self.account.client_secret)?;
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
         self.jwt_expiry = jwt_expiry(&jwt);
-        self.last_login_fingerprints =
-            Some([Fingerprint::new(&client_secret), Fingerprint::new(&jwt)]);
+        self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
         let deadline = self.request_deadline(deadline);
         let form = [
             ("grant_type", JWT_GRANT),
             ("assertion", jwt.expose_secret()),
         ];
         let body = self
-            .post_form(
-                Operation::Token,
-                TOKEN_PATH,
-                &client_secret,
-                &form,
-                deadline,
-            )
+            .post_form(Operation::Token, &client_secret, &form, deadline)
             .await?;
-        self.client_secret = Some(client_secret);
-        parse_token(&body).map_err(|error| {
-            self.transport
-                .record_invalid_response(Operation::Token, error)
-        })
+        match parse_token(&body) {
+            Ok(response) => Ok((response, client_secret)),
+            Err(error) => Err(self
+                .transport
+                .record_invalid_response(Operation::Token, error)),
+        }
     }
 
     /// Sends a form that is authenticated by client id and client secret.
     async fn post_form(
         &mut self,
         operation: Operation,
-        path: &str,
         client_secret: &SecretString,
         form: &[(&str, &str)],
         deadline: Instant,
     ) -> Result<Bytes, Error> {
+        let path = match operation {
+            Operation::Revoke => REVOKE_PATH,
+            _ => TOKEN_PATH,
+        };
         let url = self.transport.resolve_url(operation, None, path)?;
         let client_id = &self.account.client_id;
         let body = form_urlencoded::Serializer::new(String::new())
@@ -271,26 +261,11 @@ impl Client {
         }
     }
 
-    /// Sets the cause of a rejected JWT that has expired: RingCentral has one code for all that may
-    /// be wrong with a JWT.
-    fn refine_cause(&self, mut error: Error, now: Moment) -> Error {
-        if error.cause == Cause::JwtRefused
-            && let Some(expiry) = self.jwt_expiry
-            && expiry <= unix_seconds(now.wall)
-        {
-            error.cause = Cause::JwtExpired;
-        }
-        error
-    }
-
     fn read_secret(&self, name: &str, source: &SecretSource) -> Result<SecretString, Error> {
-        source.read().map_err(|error| Error {
-            cause: Cause::SecretUnreadable,
-            ..self.transport.record_failure(
-                Operation::Token,
-                Reason::Unauthorized,
-                format!("the {name}: {error}"),
-            )
+        source.read().map_err(|error| {
+            let message = format!("the {name}: {error}");
+            self.transport
+                .record_failure(Operation::Token, Cause::SecretUnreadable, message)
         })
     }
 

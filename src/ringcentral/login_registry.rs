@@ -33,7 +33,6 @@ impl LoginRegistry {
     }
 
     /// Returns the name of another account that is logged in as the same user.
-    #[must_use]
     pub(crate) fn other_account(&self, login: &ActiveLogin) -> Option<String> {
         let logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for other in logins.iter().filter_map(Weak::upgrade) {

@@ -45,7 +45,15 @@ impl ApiMetrics {
             failures: IntCounterVec::new(failures, &["operation", "reason"])?,
             durations: HistogramVec::new(durations, &["operation"])?,
         };
-        metrics.init_zero();
+        // Creates all series: `rate()` misses the first increment of a series that appears with it.
+        for operation in Operation::ALL {
+            metrics.requests.with_label_values(&[operation.as_str()]);
+            metrics.durations.with_label_values(&[operation.as_str()]);
+            for reason in Reason::ALL {
+                let labels = [operation.as_str(), reason.as_str()];
+                metrics.failures.with_label_values(&labels);
+            }
+        }
         Ok(metrics)
     }
 
@@ -74,17 +82,5 @@ impl ApiMetrics {
         families.extend(self.failures.collect());
         families.extend(self.durations.collect());
         families
-    }
-
-    /// Creates all series: `rate()` misses the first increment of a series that appears with it.
-    fn init_zero(&self) {
-        for operation in Operation::ALL {
-            self.requests.with_label_values(&[operation.as_str()]);
-            self.durations.with_label_values(&[operation.as_str()]);
-            for reason in Reason::ALL {
-                self.failures
-                    .with_label_values(&[operation.as_str(), reason.as_str()]);
-            }
-        }
     }
 }

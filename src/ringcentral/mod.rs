@@ -4,6 +4,7 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | `label_enum` | defines enums of label values |
 //! | [`operation`] | the operations of the API that are used, and their usage groups |
 //! | [`rate_limit`] | pure: limits that responses report, and the budget of requests |
 //! | [`wire`] | pure: JSON to calls and extensions |
@@ -24,6 +25,7 @@ pub mod client;
 pub mod error;
 pub mod extensions;
 pub mod jwt;
+pub(crate) mod label_enum;
 pub mod login;
 pub mod login_registry;
 pub mod metrics;
@@ -40,7 +42,7 @@ pub mod wire;
 
 pub use active_calls::FetchResult;
 pub use cause::Cause;
-pub use client::{Client, ClientConfig, ClientState};
+pub use client::{Client, ClientConfig};
 pub use error::Error;
 pub use operation::Operation;
 pub use reason::Reason;

@@ -1,66 +1,36 @@
 //! The reason of a failure, as metrics count it. Pure.
 
-/// A label value of `reason`; the set is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// No complete response in time.
-    Timeout,
-    /// No connection, or one that closed early: name not found, refused, reset.
-    Connect,
-    /// The TLS certificate or handshake.
-    Tls,
-    /// Status 429.
-    RateLimited,
-    /// The request was not sent, or the fetch was abandoned, because the rate limit does not allow it.
-    Budget,
-    /// Status 401, or credentials that cannot be read.
-    Unauthorized,
-    /// Status 403.
-    Forbidden,
-    /// Status 404.
-    NotFound,
-    /// Any other status 4xx.
-    ClientError,
-    /// Status 5xx.
-    ServerError,
-    /// A response that cannot be parsed or must not be followed.
-    InvalidResponse,
+use crate::ringcentral::label_enum::label_enum;
+
+label_enum! {
+    /// A label value of `reason`; the set is closed.
+    Reason {
+        /// No complete response in time.
+        Timeout = "timeout",
+        /// No connection, or one that closed early: name not found, refused, reset.
+        Connect = "connect",
+        /// The TLS certificate or handshake.
+        Tls = "tls",
+        /// Status 429.
+        RateLimited = "rate_limited",
+        /// The request was not sent, or the fetch was abandoned, because the rate limit does not allow it.
+        Budget = "budget",
+        /// Status 401, or credentials that cannot be read.
+        Unauthorized = "unauthorized",
+        /// Status 403.
+        Forbidden = "forbidden",
+        /// Status 404.
+        NotFound = "not_found",
+        /// Any other status 4xx.
+        ClientError = "client_error",
+        /// Status 5xx.
+        ServerError = "server_error",
+        /// A response that cannot be parsed or must not be followed.
+        InvalidResponse = "invalid_response",
+    }
 }
 
 impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 11] = [
-        Self::Timeout,
-        Self::Connect,
-        Self::Tls,
-        Self::RateLimited,
-        Self::Budget,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::ClientError,
-        Self::ServerError,
-        Self::InvalidResponse,
-    ];
-
-    /// Returns the label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::RateLimited => "rate_limited",
-            Self::Budget => "budget",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::ClientError => "client_error",
-            Self::ServerError => "server_error",
-            Self::InvalidResponse => "invalid_response",
-        }
-    }
-
     /// Returns the reason for a status that is not 2xx or 3xx.
     #[must_use]
     pub fn from_status(status: u16) -> Self {

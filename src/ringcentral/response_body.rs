@@ -8,7 +8,7 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use crate::ringcentral::transport_error::TransportError;
 
@@ -24,17 +24,11 @@ const MAX_COMPRESSED_BODY: usize = 4 * 1024 * 1024;
 /// # Errors
 /// Returns an error if the body is incomplete, too large, or invalid gzip.
 pub(crate) async fn read(response: Response) -> Result<Bytes, TransportError> {
-    if is_gzip(response.headers()) {
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip")) {
         gunzip(&read_bounded(response, MAX_COMPRESSED_BODY).await?)
     } else {
         read_bounded(response, MAX_BODY).await
-    }
-}
-
-fn is_gzip(headers: &HeaderMap) -> bool {
-    match headers.get(CONTENT_ENCODING) {
-        Some(encoding) => encoding.as_bytes().eq_ignore_ascii_case(b"gzip"),
-        None => false,
     }
 }
 

@@ -3,22 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::error::Error;
-use crate::ringcentral::operation::Operation;
-
-/// A failure for display, without secrets.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The operation that failed.
-    pub operation: Operation,
-    /// The cause, which has a summary and a hint.
-    pub cause: Cause,
-    /// What happened.
-    pub message: String,
-    /// The request id, which RingCentral's support needs.
-    pub request_id: Option<String>,
-}
+use crate::ringcentral::Operation;
 
 /// The state of an account's API access.
 #[derive(Clone, Debug, Default)]
@@ -55,22 +40,10 @@ pub struct ReportedLimit {
 impl ApiStatus {
     /// Returns how long a penalty or backoff still blocks the operation, or `None` if it is not
     /// blocked.
-    #[must_use]
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
         let mut entries = self.blocked_until.iter();
         let (_, until) = entries.find(|(blocked, _)| *blocked == operation)?;
         let wait = (*until)?.saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            operation: error.operation,
-            cause: error.cause,
-            message: error.to_string(),
-            request_id: error.request_id.clone(),
-        }
     }
 }

@@ -25,12 +25,16 @@ const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct TokenState {
     token: Option<Token>,
     login_backoff: Backoff,
-    login_blocked_until: Option<Moment>,
+    /// The end of the last backoff, which may be in the past.
+    pub(crate) login_blocked_until: Option<Moment>,
 }
 
+/// An access token with its lifetime.
 #[derive(Debug)]
-struct Token {
-    secret: SecretString,
+pub(crate) struct Token {
+    pub(crate) secret: SecretString,
+    /// The client secret of the login, which the revocation needs: its file may have changed.
+    pub(crate) client_secret: SecretString,
     renew_at: Moment,
     expires_at: Moment,
     /// Whether RingCentral has accepted the token in a request.
@@ -82,19 +86,11 @@ impl TokenState {
     }
 
     /// Returns when the backoff allows the next login, `now` at the earliest.
-    #[must_use]
     pub(crate) fn next_login_at(&self, now: Moment) -> Moment {
         now.max(self.login_blocked_until.unwrap_or(now))
     }
 
-    /// Returns the end of the last backoff, which may be in the past.
-    #[must_use]
-    pub(crate) fn login_blocked_until(&self) -> Option<Moment> {
-        self.login_blocked_until
-    }
-
     /// Returns the token, even if it has expired.
-    #[must_use]
     pub(crate) fn token(&self) -> Option<&SecretString> {
         Some(&self.token.as_ref()?.secret)
     }
@@ -106,13 +102,14 @@ impl TokenState {
     }
 
     /// Replaces the token by that of a successful login.
-    pub fn set_token(&mut self, response: TokenResponse, now: Moment) {
+    pub fn set_token(&mut self, response: TokenResponse, client_secret: SecretString, now: Moment) {
         let lifetime = match response.expires_in {
             Some(seconds) => Duration::from_secs(seconds).min(MAX_LIFETIME),
             None => DEFAULT_LIFETIME,
         };
         self.token = Some(Token {
             secret: response.access_token,
+            client_secret,
             renew_at: now.after(lifetime - RENEWAL_MARGIN.min(lifetime / 2)),
             expires_at: now.after(lifetime),
             accepted: false,
@@ -132,7 +129,6 @@ impl TokenState {
     }
 
     /// Returns whether RingCentral has accepted the present token in a request.
-    #[must_use]
     pub(crate) fn was_accepted(&self) -> bool {
         self.token.as_ref().is_some_and(|token| token.accepted)
     }
@@ -162,8 +158,8 @@ impl TokenState {
     }
 
     /// Removes the token and returns it.
-    pub(crate) fn take_token(&mut self) -> Option<SecretString> {
-        Some(self.token.take()?.secret)
+    pub(crate) fn take_token(&mut self) -> Option<Token> {
+        self.token.take()
     }
 }
 
@@ -204,7 +200,7 @@ mod tests {
             expires_in,
             user: None,
         };
-        state.set_token(response, now);
+        state.set_token(response, SecretString::from("S"), now);
     }
 
     fn status_after(state: &TokenState, start: Moment, seconds: u64) -> TokenStatus {

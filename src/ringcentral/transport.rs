@@ -9,20 +9,17 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Moment;
-use crate::ringcentral::error::Error;
 use crate::ringcentral::metrics::ApiMetrics;
-use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
-use crate::ringcentral::reason::Reason;
-use crate::ringcentral::response_body;
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
+use crate::ringcentral::{Cause, Error, Operation, response_body};
 
 /// The value of `User-Agent`.
 const USER_AGENT: &str = concat!(
@@ -89,7 +86,6 @@ pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::C
 }
 
 /// Returns whether the server is on this machine, by its name or IP address.
-#[must_use]
 pub(crate) fn is_loopback(server: &Url) -> bool {
     let Some(host) = server.host_str() else {
         return false;
@@ -101,7 +97,6 @@ pub(crate) fn is_loopback(server: &Url) -> bool {
 }
 
 /// Returns the proxy that the environment sets for a server, without its user and password.
-#[must_use]
 pub(crate) fn proxy_for(server: &Url) -> Option<String> {
     if is_loopback(server) {
         return None;
@@ -119,7 +114,6 @@ pub(crate) fn proxy_for(server: &Url) -> Option<String> {
 
 impl Transport {
     /// Creates a transport to `server` that sends requests within `budget`.
-    #[must_use]
     pub(crate) fn new(
         http: reqwest::Client,
         server: Url,
@@ -173,12 +167,16 @@ impl Transport {
             let response = self.send_once(operation, request, deadline).await?;
             match response.status {
                 200..=299 => {
-                    return response
-                        .body
-                        .map_err(|error| self.record_transport_error(operation, error));
+                    let record = |error| self.record_transport_error(operation, error);
+                    return response.body.map_err(record);
                 }
                 301 | 302 | 307 | 308 => {
-                    url = self.redirect_target(operation, &url, &response.headers)?;
+                    let location = response.headers.get(LOCATION).map(HeaderValue::to_str);
+                    let Some(Ok(location)) = location else {
+                        let problem = "the redirect has no valid Location header";
+                        return Err(self.record_invalid_response(operation, problem));
+                    };
+                    url = self.resolve_url(operation, Some(&url), location)?;
                 }
                 _ => return Err(self.record_error_response(operation, response)),
             }
@@ -191,14 +189,13 @@ impl Transport {
     pub(crate) fn record_failure(
         &self,
         operation: Operation,
-        reason: Reason,
+        cause: Cause,
         message: impl Into<String>,
     ) -> Error {
-        self.metrics.record_failure(operation, reason);
-        Error {
-            request_id: self.request_id.clone(),
-            ..Error::new(operation, reason, message)
-        }
+        let mut error = Error::new(operation, cause, message);
+        error.request_id = self.request_id.clone();
+        self.metrics.record_failure(operation, error.reason);
+        error
     }
 
     /// Counts an invalid response and returns it as an error.
@@ -207,7 +204,7 @@ impl Transport {
         operation: Operation,
         problem: impl fmt::Display,
     ) -> Error {
-        self.record_failure(operation, Reason::InvalidResponse, problem.to_string())
+        self.record_failure(operation, Cause::NotRingCentral, problem.to_string())
     }
 
     async fn send_once(
@@ -219,11 +216,8 @@ impl Transport {
         self.request_id = None;
         let sent = Moment::now();
         if !self.budget.next_request_at(operation, sent).is_past(sent) {
-            return Err(self.record_failure(
-                operation,
-                Reason::Budget,
-                "not sent: the rate limit is reached",
-            ));
+            let problem = "not sent: the rate limit is reached";
+            return Err(self.record_failure(operation, Cause::NoBudget, problem));
         }
         self.budget.record_request(operation, sent);
         self.metrics.record_request(operation);
@@ -231,53 +225,29 @@ impl Transport {
         let received = Moment::now();
         self.metrics
             .observe_duration(operation, received.saturating_duration_since(sent));
-        match result {
-            Ok(response) => {
-                let limits =
-                    RateLimitHeaders::parse(response.status, &response.headers, received.wall);
-                self.budget
-                    .record_response(operation, Some(&limits), received);
-                self.request_id = request_id(&response.headers);
-                Ok(response)
-            }
+        let response = match result {
+            Ok(response) => response,
             Err(error) => {
                 self.budget.record_response(operation, None, received);
-                Err(self.record_transport_error(operation, error))
+                return Err(self.record_transport_error(operation, error));
             }
-        }
-    }
-
-    fn redirect_target(
-        &self,
-        operation: Operation,
-        from: &Url,
-        headers: &HeaderMap,
-    ) -> Result<Url, Error> {
-        if let Some(location) = headers.get(LOCATION)
-            && let Ok(location) = location.to_str()
-        {
-            return self.resolve_url(operation, Some(from), location);
-        }
-        let problem = "the redirect has no valid Location header";
-        Err(self.record_invalid_response(operation, problem))
+        };
+        let limits = RateLimitHeaders::parse(response.status, &response.headers, received.wall);
+        self.budget
+            .record_response(operation, Some(&limits), received);
+        self.request_id = request_id(&response.headers);
+        Ok(response)
     }
 
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
-        Error {
-            cause: error.cause,
-            ..self.record_failure(operation, error.reason, error.message)
-        }
+        self.record_failure(operation, error.cause, error.message)
     }
 
     /// Counts a response with an error status, which is valid even if its body is incomplete.
     fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
         let api_error = parse_api_error(&response.body.unwrap_or_default());
-        let error = Error::from_response(
-            operation,
-            response.status,
-            api_error,
-            self.request_id.clone(),
-        );
+        let request_id = self.request_id.clone();
+        let error = Error::from_response(operation, response.status, api_error, request_id);
         self.metrics.record_failure(operation, error.reason);
         error
     }

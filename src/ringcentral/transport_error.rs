@@ -7,14 +7,11 @@
 use std::error::Error;
 use std::io;
 
-use crate::ringcentral::cause::Cause;
-use crate::ringcentral::reason::Reason;
+use crate::ringcentral::Cause;
 
 /// The failure of a request below HTTP, or a response that is not valid.
 #[derive(Debug)]
 pub struct TransportError {
-    /// The reason that metrics count.
-    pub reason: Reason,
     /// The cause in detail.
     pub cause: Cause,
     /// What happened.
@@ -27,14 +24,13 @@ impl TransportError {
     /// Creates the error for a request that timed out.
     #[must_use]
     pub fn timeout() -> Self {
-        let message = "no complete response in time";
-        Self::new(Reason::Timeout, Cause::Timeout, message)
+        Self::new(Cause::Timeout, "no complete response in time")
     }
 
     /// Creates the error for a response that is not valid.
     #[must_use]
     pub fn invalid_response(message: &str) -> Self {
-        Self::new(Reason::InvalidResponse, Cause::NotRingCentral, message)
+        Self::new(Cause::NotRingCentral, message)
     }
 
     /// Classifies an error of the HTTP client. `uses_proxy` is whether the request was sent through a proxy.
@@ -47,105 +43,90 @@ impl TransportError {
             innermost = inner;
         }
         let message = innermost.to_string();
-        classify_tls(&chain, &message)
-            .or_else(|| classify_proxy(&chain, &message))
-            .or_else(|| classify_parse(&chain, &message))
-            .unwrap_or_else(|| classify_connect(error, &chain, &message, uses_proxy))
+        for inner in &chain {
+            if let Some(tls_error) = inner.downcast_ref::<rustls::Error>() {
+                return Self::from_tls(tls_error, &message);
+            }
+        }
+        let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
+        for text in &texts {
+            if let Some(tunnel_error) = text.strip_prefix("tunnel error: ") {
+                return Self::from_tunnel(tunnel_error, &message);
+            }
+        }
+        let has_text = |expected: &str| texts.iter().any(|text| text == expected);
+        let cause = if chain.iter().any(is_parse_error) {
+            Cause::NotRingCentral
+        } else if error.is_timeout() {
+            Cause::Timeout
+        } else if error.is_connect() && uses_proxy {
+            Cause::ProxyUnreachable
+        } else if has_text("dns error") {
+            Cause::NameNotFound
+        } else if has_text("tls handshake eof") {
+            return Self::new(Cause::NoTls, "connection closed during the TLS handshake");
+        } else if error.is_connect() && !chain.iter().any(was_established) {
+            Cause::Unreachable
+        } else {
+            Cause::BrokenConnection
+        };
+        Self::new(cause, &message)
     }
 
-    fn new(reason: Reason, cause: Cause, message: &str) -> Self {
+    fn from_tls(error: &rustls::Error, message: &str) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(_) => Self::new(Cause::UntrustedCertificate, message),
+            rustls::Error::InvalidMessage(_) => Self::new(Cause::NoTls, "the response is not TLS"),
+            _ => Self::new(Cause::TlsRefused, message),
+        }
+    }
+
+    /// Classifies an error of the tunnel through which an `https` server is reached; its type is private.
+    fn from_tunnel(text: &str, message: &str) -> Self {
+        let message = match text {
+            "failed to create underlying connection" => {
+                return Self::new(Cause::ProxyUnreachable, message);
+            }
+            "proxy authorization required" => "the proxy requires a user and a password",
+            "unsuccessful" => "the proxy did not open a tunnel to the server",
+            _ => "the proxy closed the connection before its response was complete",
+        };
+        Self::new(Cause::ProxyRefused, message)
+    }
+
+    fn new(cause: Cause, message: &str) -> Self {
         Self {
-            reason,
             cause,
             message: message.to_owned(),
         }
     }
 }
 
-fn classify_tls(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
-    let error = chain
-        .iter()
-        .find_map(|error| error.downcast_ref::<rustls::Error>())?;
-    let (cause, message) = match error {
-        rustls::Error::InvalidCertificate(_) => (Cause::UntrustedCertificate, message),
-        rustls::Error::InvalidMessage(_) => (Cause::NoTls, "the response is not TLS"),
-        _ => (Cause::TlsRefused, message),
-    };
-    Some(TransportError::new(Reason::Tls, cause, message))
-}
-
-/// Classifies errors of the tunnel through which an `https` server is reached; their type is private.
-fn classify_proxy(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
-    let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
-    let text = texts
-        .iter()
-        .find_map(|text| text.strip_prefix("tunnel error: "))?;
-    let mut cause = Cause::ProxyRefused;
-    let message = match text {
-        "failed to create underlying connection" => {
-            cause = Cause::ProxyUnreachable;
-            message
-        }
-        "proxy authorization required" => "the proxy requires a user and a password",
-        "unsuccessful" => "the proxy did not open a tunnel to the server",
-        _ => "the proxy closed the connection before its response was complete",
-    };
-    Some(TransportError::new(Reason::Connect, cause, message))
-}
-
-fn classify_parse(chain: &[ErrorRef<'_>], message: &str) -> Option<TransportError> {
-    let mut http_errors = chain
-        .iter()
-        .filter_map(|error| error.downcast_ref::<hyper::Error>());
-    let is_parse_error = http_errors.any(hyper::Error::is_parse);
-    is_parse_error.then(|| TransportError::invalid_response(message))
-}
-
-fn classify_connect(
-    error: &reqwest::Error,
-    chain: &[ErrorRef<'_>],
-    message: &str,
-    uses_proxy: bool,
-) -> TransportError {
-    let chain_contains = |text: &str| chain.iter().any(|error| error.to_string() == text);
-    let (reason, cause, message) = if error.is_timeout() {
-        (Reason::Timeout, Cause::Timeout, message)
-    } else if error.is_connect() && uses_proxy {
-        (Reason::Connect, Cause::ProxyUnreachable, message)
-    } else if chain_contains("dns error") {
-        (Reason::Connect, Cause::NameNotFound, message)
-    } else if chain_contains("tls handshake eof") {
-        let message = "connection closed during the TLS handshake";
-        (Reason::Connect, Cause::NoTls, message)
-    } else if error.is_connect() && !was_established(chain) {
-        (Reason::Connect, Cause::Unreachable, message)
-    } else {
-        (Reason::Connect, Cause::BrokenConnection, message)
-    };
-    TransportError::new(reason, cause, message)
+fn is_parse_error(error: &ErrorRef<'_>) -> bool {
+    match error.downcast_ref::<hyper::Error>() {
+        Some(error) => error.is_parse(),
+        None => false,
+    }
 }
 
 /// Returns whether the connection was open when it failed: a reset connection was, a refused one was not.
-fn was_established(chain: &[ErrorRef<'_>]) -> bool {
+fn was_established(error: &ErrorRef<'_>) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let mut io_errors = chain
-        .iter()
-        .filter_map(|error| error.downcast_ref::<io::Error>());
-    io_errors.any(|error| {
-        matches!(
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => matches!(
             error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
-        )
-    })
+        ),
+        None => false,
+    }
 }
 
 /// Returns the next error of the chain, also the one that an I/O error wraps.
 fn inner_error<'a>(error: ErrorRef<'a>) -> Option<ErrorRef<'a>> {
-    let wrapped = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match wrapped {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
+    if let Some(io_error) = error.downcast_ref::<io::Error>()
+        && let Some(wrapped) = io_error.get_ref()
+    {
+        return Some(wrapped);
     }
+    error.source()
 }

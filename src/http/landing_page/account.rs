@@ -9,7 +9,7 @@ use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::http::landing_page::AccountSummary;
 use crate::http::landing_page::format::{capitalize, health_badge, sentence};
-use crate::ringcentral::status::Failure;
+use crate::ringcentral::Error;
 
 /// Renders the section of an account.
 pub(super) fn section(summary: &AccountSummary, telemetry_path: &str, now: Moment) -> Markup {
@@ -58,13 +58,13 @@ fn problems(summary: &AccountSummary, now: Moment) -> Markup {
     }
 }
 
-fn problem(title: &str, failure: &Failure, next_attempt: Option<String>) -> Markup {
+fn problem(title: &str, failure: &Error, next_attempt: Option<String>) -> Markup {
     html! {
         div.problem {
             h3 { (title) }
             p { (sentence(failure.cause.summary())) " " code { (failure.cause.as_str()) } }
             p.small {
-                (failure.message)
+                (failure)
                 @if let Some(id) = &failure.request_id { ", request id " (id) }
             }
             @if let Some(wait) = next_attempt { p { "The next attempt is in " (wait) "." } }

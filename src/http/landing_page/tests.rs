@@ -7,8 +7,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::account::state::FetchReport;
 use crate::config::Level;
-use crate::ringcentral::status::Failure;
-use crate::ringcentral::{Cause, Operation};
+use crate::ringcentral::{Cause, Error, Operation};
 use crate::secret::SecretSource;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -108,12 +107,8 @@ fn palettes_define_every_used_colour() {
 #[test]
 fn page_escapes_text_from_the_api() {
     let now = Moment::now();
-    let failure = Failure {
-        operation: Operation::ActiveCalls,
-        cause: Cause::Refused,
-        message: "<a href='x'>\"&".to_owned(),
-        request_id: Some("</p><script>".to_owned()),
-    };
+    let mut failure = Error::new(Operation::ActiveCalls, Cause::Refused, "<a href='x'>\"&");
+    failure.request_id = Some("</p><script>".to_owned());
     let state = AccountState {
         last_fetch: Some(FetchReport {
             failure: Some(failure),

@@ -18,9 +18,9 @@ const MIN_PENALTY: Duration = Duration::from_secs(30);
 /// The windows of all usage groups, the account's penalty, and the time of the last fetch.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    heavy: GroupBudget,
-    medium: GroupBudget,
-    auth: GroupBudget,
+    heavy: RateLimitWindow,
+    medium: RateLimitWindow,
+    auth: RateLimitWindow,
     /// End of the last penalty for the whole account.
     blocked_until: Option<Moment>,
     min_interval: Duration,
@@ -41,22 +41,15 @@ pub enum PageCount {
     Unknown,
 }
 
-/// A group's window, and the limit that RingCentral last reported for it.
-#[derive(Clone, Debug)]
-struct GroupBudget {
-    window: RateLimitWindow,
-    reported: Option<ReportedLimit>,
-}
-
 impl Budget {
     /// Creates a budget with the documented limits. `min_interval` can make fetches rarer than the limit allows,
     /// never more frequent.
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
-            heavy: GroupBudget::new(UsageGroup::Heavy),
-            medium: GroupBudget::new(UsageGroup::Medium),
-            auth: GroupBudget::new(UsageGroup::Auth),
+            heavy: RateLimitWindow::new(UsageGroup::Heavy),
+            medium: RateLimitWindow::new(UsageGroup::Medium),
+            auth: RateLimitWindow::new(UsageGroup::Auth),
             blocked_until: None,
             min_interval,
             page_estimate: 1,
@@ -78,10 +71,8 @@ impl Budget {
     /// Returns the minimum time between the starts of two fetches of the expected number of pages.
     #[must_use]
     pub fn min_fetch_interval(&self) -> Duration {
-        self.heavy
-            .window
-            .min_interval(self.expected_pages())
-            .max(self.min_interval)
+        let interval = self.heavy.min_interval(self.expected_pages());
+        interval.max(self.min_interval)
     }
 
     /// Returns when one request of this operation may be sent.
@@ -93,7 +84,7 @@ impl Budget {
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
     #[must_use]
     pub fn max_pages(&self) -> u32 {
-        self.heavy.window.usable()
+        self.heavy.usable()
     }
 
     /// Records that a fetch starts.
@@ -112,7 +103,7 @@ impl Budget {
 
     /// Records that a request is sent.
     pub fn record_request(&mut self, operation: Operation, now: Moment) {
-        self.group_mut(operation.group()).window.record_request(now);
+        self.group_mut(operation.group()).record_request(now);
     }
 
     /// Records a response, or a request that timed out if `headers` is `None`.
@@ -122,27 +113,26 @@ impl Budget {
         headers: Option<&RateLimitHeaders>,
         now: Moment,
     ) {
-        let group = operation.group();
-        let budget = self.group_mut(group);
-        budget.window.record_response(now);
-        let Some(headers) = headers else { return };
-        budget.window.apply_headers(headers, now);
-        budget.record_report(group, headers);
-        self.apply_penalty(group, headers, now);
+        let window = self.group_mut(operation.group());
+        window.record_response(now);
+        if let Some(headers) = headers {
+            window.apply_headers(headers, now);
+            self.apply_penalty(operation.group(), headers, now);
+        }
     }
 
     /// Counts all requests in flight as completed now, because no task waits for their responses any more.
     pub fn abandon_in_flight(&mut self, now: Moment) {
-        for budget in [&mut self.heavy, &mut self.medium, &mut self.auth] {
-            budget.window.abandon_in_flight(now);
+        for window in [&mut self.heavy, &mut self.medium, &mut self.auth] {
+            window.abandon_in_flight(now);
         }
     }
 
     /// Returns the end of the penalty that blocks this operation, present or past.
     #[must_use]
     pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
-        let group = self.group(operation.group()).window.blocked_until();
-        self.blocked_until.max(group)
+        let window = self.group(operation.group());
+        self.blocked_until.max(window.blocked_until)
     }
 
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
@@ -150,8 +140,8 @@ impl Budget {
     #[must_use]
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
         let mut limits: Vec<ReportedLimit> = Vec::new();
-        for group in UsageGroup::ALL {
-            if let Some(limit) = &self.group(group).reported
+        for window in [&self.heavy, &self.medium, &self.auth] {
+            if let Some(limit) = &window.reported
                 && limits.iter().all(|known| known.group != limit.group)
             {
                 limits.push(limit.clone());
@@ -163,10 +153,10 @@ impl Budget {
     /// Blocks the group after a 429 or 503. A 429 without a group is a limit of the account or the IP address, so it
     /// blocks all groups. Any request during a penalty restarts it.
     fn apply_penalty(&mut self, group: UsageGroup, headers: &RateLimitHeaders, now: Moment) {
-        let window = &mut self.group_mut(group).window;
+        let window = self.group_mut(group);
         let until = match (headers.status, headers.retry_after) {
             (429 | 503, Some(wait)) => now.after(wait),
-            (429, None) => now.after(window.length().max(MIN_PENALTY)),
+            (429, None) => now.after(window.length.max(MIN_PENALTY)),
             _ => return,
         };
         if headers.status == 503 || headers.group.is_some() {
@@ -184,11 +174,11 @@ impl Budget {
     }
 
     fn available_at(&self, group: UsageGroup, requests: u32, now: Moment) -> Moment {
-        let available_at = self.group(group).window.available_at(requests, now);
+        let available_at = self.group(group).available_at(requests, now);
         available_at.max(self.blocked_until.unwrap_or(now))
     }
 
-    fn group(&self, group: UsageGroup) -> &GroupBudget {
+    fn group(&self, group: UsageGroup) -> &RateLimitWindow {
         match group {
             UsageGroup::Heavy => &self.heavy,
             UsageGroup::Medium => &self.medium,
@@ -196,33 +186,12 @@ impl Budget {
         }
     }
 
-    fn group_mut(&mut self, group: UsageGroup) -> &mut GroupBudget {
+    fn group_mut(&mut self, group: UsageGroup) -> &mut RateLimitWindow {
         match group {
             UsageGroup::Heavy => &mut self.heavy,
             UsageGroup::Medium => &mut self.medium,
             UsageGroup::Auth => &mut self.auth,
         }
-    }
-}
-
-impl GroupBudget {
-    fn new(group: UsageGroup) -> Self {
-        Self {
-            window: RateLimitWindow::new(group),
-            reported: None,
-        }
-    }
-
-    /// Records the limit of a response for display; a response without a limit changes nothing.
-    fn record_report(&mut self, group: UsageGroup, headers: &RateLimitHeaders) {
-        let Some(limit) = headers.limit else { return };
-        let name = headers.group.as_deref().unwrap_or(group.as_str());
-        self.reported = Some(ReportedLimit {
-            group: name.to_owned(),
-            limit,
-            remaining: headers.remaining,
-            window: headers.window.unwrap_or(self.window.length()),
-        });
     }
 }
 

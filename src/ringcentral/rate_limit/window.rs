@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::ringcentral::operation::UsageGroup;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::status::ReportedLimit;
 
 /// The documented length of a window, used until a response has another one.
 const DEFAULT_LENGTH: Duration = Duration::from_secs(60);
@@ -23,13 +24,17 @@ const MERGE_FRACTION: u32 = 1000;
 /// The limit of one usage group and the requests that count against it.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimitWindow {
+    group: UsageGroup,
     limit: u32,
-    length: Duration,
+    pub(super) length: Duration,
     in_flight: u32,
     /// Requests whose response has arrived, the oldest first.
     completed: VecDeque<Completed>,
-    reported: Option<ReportedRemaining>,
-    blocked_until: Option<Moment>,
+    remaining: Option<Remaining>,
+    /// The limit that RingCentral last reported, for display.
+    pub(super) reported: Option<ReportedLimit>,
+    /// The end of the present block of the group, or of its last one.
+    pub(super) blocked_until: Option<Moment>,
 }
 
 /// Requests whose responses arrived at about the same time.
@@ -42,20 +47,21 @@ struct Completed {
 
 /// The number of requests that RingCentral last reported as remaining, less those sent since.
 #[derive(Clone, Copy, Debug)]
-struct ReportedRemaining {
-    remaining: u32,
-    received_at: Moment,
+struct Remaining {
+    requests: u32,
+    reported_at: Moment,
 }
 
 impl RateLimitWindow {
     /// Creates an empty window with the documented limit and length.
-    #[must_use]
     pub(crate) fn new(group: UsageGroup) -> Self {
         Self {
+            group,
             limit: group.documented_limit(),
             length: DEFAULT_LENGTH,
             in_flight: 0,
             completed: VecDeque::new(),
+            remaining: None,
             reported: None,
             blocked_until: None,
         }
@@ -63,19 +69,11 @@ impl RateLimitWindow {
 
     /// Returns the number of requests that the exporter may send in one window: one fifth of the limit, rounded
     /// down, is left to other tools.
-    #[must_use]
     pub(crate) fn usable(&self) -> u32 {
         self.limit - self.limit / 5
     }
 
-    /// Returns the window's length.
-    #[must_use]
-    pub(crate) fn length(&self) -> Duration {
-        self.length
-    }
-
     /// Returns the interval between fetches of this many pages at which the window never fills up.
-    #[must_use]
     pub(crate) fn min_interval(&self, pages: u32) -> Duration {
         self.length
             .mul_f64(f64::from(pages) / f64::from(self.usable()))
@@ -83,18 +81,11 @@ impl RateLimitWindow {
 
     /// Returns when this many requests can be sent, as far as is known now. More than the usable number count as the
     /// usable number.
-    #[must_use]
     pub(crate) fn available_at(&self, requests: u32, now: Moment) -> Moment {
         let requests = requests.min(self.usable());
         now.max(self.blocked_until.unwrap_or(now))
             .max(self.available_by_count(requests, now))
             .max(self.available_by_report(requests, now))
-    }
-
-    /// Returns the end of the present block of the group, or of its last one.
-    #[must_use]
-    pub(crate) fn blocked_until(&self) -> Option<Moment> {
-        self.blocked_until
     }
 
     /// Blocks all requests until `until`; a longer block stays.
@@ -110,8 +101,8 @@ impl RateLimitWindow {
             self.completed.pop_front();
         }
         self.in_flight += 1;
-        if let Some(reported) = &mut self.reported {
-            reported.remaining = reported.remaining.saturating_sub(1);
+        if let Some(remaining) = &mut self.remaining {
+            remaining.requests = remaining.requests.saturating_sub(1);
         }
     }
 
@@ -141,47 +132,44 @@ impl RateLimitWindow {
 
     /// Applies the limit, window and remaining requests of a response.
     pub(crate) fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
-        self.limit = headers.limit.unwrap_or(self.limit);
         self.length = headers.window.unwrap_or(self.length);
-        if let Some(remaining) = headers.remaining {
-            self.reported = Some(ReportedRemaining {
-                remaining,
-                received_at: now,
+        if let Some(requests) = headers.remaining {
+            self.remaining = Some(Remaining {
+                requests,
+                reported_at: now,
             });
         }
+        let Some(limit) = headers.limit else { return };
+        self.limit = limit;
+        let group = headers.group.as_deref().unwrap_or(self.group.as_str());
+        self.reported = Some(ReportedLimit {
+            group: group.to_owned(),
+            limit,
+            remaining: headers.remaining,
+            window: self.length,
+        });
     }
 
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
-        let occupying = || {
-            let completed = self.completed.iter();
-            completed.filter(|entry| !self.expires_at(entry).is_past(now))
-        };
-        let mut occupied = self.in_flight;
-        for entry in occupying() {
-            occupied += entry.count;
-        }
-        let mut excess = (occupied + requests).saturating_sub(self.usable());
-        let mut available_at = now;
-        for entry in occupying() {
-            if excess == 0 {
-                return available_at;
-            }
-            available_at = self.expires_at(entry);
-            excess = excess.saturating_sub(entry.count);
-        }
-        if excess == 0 {
-            available_at
-        } else {
+        let mut occupied = self.in_flight + requests;
+        if occupied > self.usable() {
             // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
-            now.after(self.length + SAFETY_MARGIN)
+            return now.after(self.length + SAFETY_MARGIN);
         }
+        for entry in self.completed.iter().rev() {
+            occupied += entry.count;
+            if occupied > self.usable() {
+                return self.expires_at(entry);
+            }
+        }
+        now
     }
 
     /// Returns when the requests are available by RingCentral's report, which holds while its window lasts.
     fn available_by_report(&self, requests: u32, now: Moment) -> Moment {
-        match self.reported {
-            Some(reported) if reported.remaining < requests => {
-                reported.received_at.after(self.length + SAFETY_MARGIN)
+        match self.remaining {
+            Some(remaining) if remaining.requests < requests => {
+                remaining.reported_at.after(self.length + SAFETY_MARGIN)
             }
             _ => now,
         }

@@ -1,9 +1,9 @@
 //! The body of an error response, as far as it is safe to repeat.
 
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
-use crate::ringcentral::wire::lenient::{
-    Field, LenientObject, LenientString, ReadValue, json_object,
-};
+use std::borrow::Cow;
+
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
+use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
 /// The codes and names of an error response, without free text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,40 +21,37 @@ pub struct ApiError {
 json_object! {
     struct ErrorBody<'a> {
         errors: FirstError<'a> = "errors",
-        error: LenientString<'a> = "error",
-        error_code: LenientString<'a> = "errorCode",
-        permission_name: LenientString<'a> = "permissionName",
+        error: Cow<'a, str> = "error",
+        error_code: Cow<'a, str> = "errorCode",
+        permission_name: Cow<'a, str> = "permissionName",
     }
 }
 
 json_object! {
     struct ErrorEntry<'a> {
-        error_code: LenientString<'a> = "errorCode",
-        permission_name: LenientString<'a> = "permissionName",
-        parameter_name: LenientString<'a> = "parameterName",
+        error_code: Cow<'a, str> = "errorCode",
+        permission_name: Cow<'a, str> = "permissionName",
+        parameter_name: Cow<'a, str> = "parameterName",
     }
 }
 
-/// The first element of an array, its default where there is none.
-#[derive(Default)]
-struct FirstError<'a>(LenientObject<ErrorEntry<'a>>);
+/// The first element of an array.
+struct FirstError<'a>(ErrorEntry<'a>);
 
 impl<'a> ReadValue<'a> for FirstError<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         if json.peek() != Some(b'[') {
-            return json.skip_value();
+            json.skip_value()?;
+            return Ok(None);
         }
-        let mut is_first = true;
+        let mut first = Field::default();
         json.read_array(|json| {
-            if is_first {
-                self.0.read_value(json)?;
-            } else {
-                json.skip_value()?;
+            if first.is_present {
+                return json.skip_value();
             }
-            is_first = false;
-            Ok(())
+            first.read(json)
         })?;
-        Ok(Validity::Valid)
+        Ok(first.value.map(Self))
     }
 }
 
@@ -66,7 +63,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     if read_document("error", &text, &mut body).is_err() {
         return ApiError::default();
     }
-    let first = body.errors.value.0.0;
+    let first = body.errors.value.map(|first| first.0).unwrap_or_default();
     ApiError {
         code: identifier(&first.error_code).or_else(|| identifier(&body.error_code)),
         error: identifier(&body.error),
@@ -77,7 +74,7 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
-fn identifier(field: &Field<LenientString<'_>>) -> Option<String> {
+fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
     let text = field.text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (text.len() <= 40 && text.bytes().all(is_allowed)).then(|| text.to_owned())

@@ -1,8 +1,10 @@
 //! One record of the extension list.
 
+use std::borrow::Cow;
+
 use crate::calls::directory::DirectoryEntry;
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity};
-use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult};
+use crate::ringcentral::wire::lenient::{Field, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
 /// The documented length of a name, in characters.
@@ -13,11 +15,11 @@ const MAX_KEYWORD_CHARS: usize = 40;
 json_object! {
     /// The fields of an extension that the directory uses.
     struct ExtensionRecord<'a> {
-        id: LenientString<'a> = "id",
-        extension_number: LenientString<'a> = "extensionNumber",
-        name: LenientString<'a> = "name",
-        kind: LenientString<'a> = "type",
-        status: LenientString<'a> = "status",
+        id: Cow<'a, str> = "id",
+        extension_number: Cow<'a, str> = "extensionNumber",
+        name: Cow<'a, str> = "name",
+        kind: Cow<'a, str> = "type",
+        status: Cow<'a, str> = "status",
     }
 }
 
@@ -37,7 +39,7 @@ impl ExtensionRecord<'_> {
 }
 
 /// Returns the text without control characters, cut to `max_chars`.
-fn printable(field: &Field<LenientString<'_>>, max_chars: usize) -> Box<str> {
+fn printable(field: &Field<Cow<'_, str>>, max_chars: usize) -> Box<str> {
     let text = field.text().unwrap_or_default();
     let printable = text.chars().filter(|c| !c.is_control());
     printable.take(max_chars).collect::<String>().into()

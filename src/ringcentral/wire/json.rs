@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use crate::ringcentral::wire::ParseError;
 
@@ -16,31 +16,21 @@ use crate::ringcentral::wire::ParseError;
 pub(crate) struct JsonReader<'a> {
     text: &'a str,
     position: usize,
+    /// Whether an object that was read has a key twice, or one that is not text.
+    pub(crate) is_malformed: bool,
 }
 
-/// A value as written.
+/// A value. One that is not a string is as written.
 pub(crate) enum JsonValue<'a> {
-    String(RawString<'a>),
+    /// The text of a string without escapes, `None` if it has half of a surrogate pair.
+    String(Option<Cow<'a, str>>),
     Other(&'a str),
-}
-
-/// The text between the quotes of a string, as written.
-pub(crate) struct RawString<'a> {
-    text: &'a str,
-    has_escapes: bool,
-}
-
-/// Whether an object can be used: all its keys are text, and none that is read occurs twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Validity {
-    Valid,
-    Malformed,
 }
 
 /// An object that is filled field by field.
 pub(crate) trait JsonObject<'a> {
     /// Reads or skips the value of `key`.
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult;
 }
 
 /// Why reading stopped. The position is that of the reader.
@@ -56,7 +46,7 @@ pub(crate) enum JsonError {
     Array,
 }
 
-pub(crate) type JsonResult<T> = Result<T, JsonError>;
+pub(crate) type JsonResult<T = ()> = Result<T, JsonError>;
 
 /// Reads a text that consists of one object. `subject` is what the text should be.
 ///
@@ -67,7 +57,11 @@ pub(crate) fn read_document<'a>(
     text: &'a str,
     object: &mut impl JsonObject<'a>,
 ) -> Result<(), ParseError> {
-    let mut json = JsonReader { text, position: 0 };
+    let mut json = JsonReader {
+        text,
+        position: 0,
+        is_malformed: false,
+    };
     let Err(error) = json.read_document(object) else {
         return Ok(());
     };
@@ -91,29 +85,26 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads an object, field by field.
-    pub(crate) fn read_object(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<Validity> {
-        let mut validity = Validity::Valid;
+    pub(crate) fn read_object(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult {
         self.read_container(b'{', b'}', |json| {
             let key = json.read_string()?;
             json.expect(b':')?;
-            let field_validity = match key.decode() {
-                Some(Cow::Borrowed(key)) => object.read_field(key, json)?,
-                Some(Cow::Owned(key)) => object.read_field(&key, json)?,
-                None => json.skip_value().map(|_| Validity::Malformed)?,
-            };
-            if field_validity == Validity::Malformed {
-                validity = Validity::Malformed;
+            match key {
+                Some(Cow::Borrowed(key)) => object.read_field(key, json),
+                Some(Cow::Owned(key)) => object.read_field(&key, json),
+                None => {
+                    json.is_malformed = true;
+                    json.skip_value()
+                }
             }
-            Ok(())
-        })?;
-        Ok(validity)
+        })
     }
 
     /// Reads an array; `read_element` reads one element.
     pub(crate) fn read_array(
         &mut self,
-        read_element: impl FnMut(&mut Self) -> JsonResult<()>,
-    ) -> JsonResult<()> {
+        read_element: impl FnMut(&mut Self) -> JsonResult,
+    ) -> JsonResult {
         self.read_container(b'[', b']', read_element)
     }
 
@@ -126,10 +117,10 @@ impl<'a> JsonReader<'a> {
         Ok(JsonValue::Other(self.read_other()?))
     }
 
-    /// Skips a value of any type. It does not make its object malformed.
-    pub(crate) fn skip_value(&mut self) -> JsonResult<Validity> {
+    /// Skips a value of any type.
+    pub(crate) fn skip_value(&mut self) -> JsonResult {
         self.read_value()?;
-        Ok(Validity::Valid)
+        Ok(())
     }
 
     /// Reads a value that is not a string, with `serde_json`.
@@ -149,27 +140,30 @@ impl<'a> JsonReader<'a> {
         Ok(self.slice(start..self.position))
     }
 
-    fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult<()> {
-        let validity = match self.peek() {
+    fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult {
+        match self.peek() {
             Some(b'{') => self.read_object(object)?,
             Some(b'[') => return Err(JsonError::Array),
-            _ => self.skip_value().map(|_| Validity::Malformed)?,
-        };
+            _ => {
+                self.skip_value()?;
+                self.is_malformed = true;
+            }
+        }
         if self.peek().is_some() {
             return Err(self.invalid());
         }
-        match validity {
-            Validity::Valid => Ok(()),
-            Validity::Malformed => Err(JsonError::UnexpectedStructure),
+        if self.is_malformed {
+            return Err(JsonError::UnexpectedStructure);
         }
+        Ok(())
     }
 
     fn read_container(
         &mut self,
         open: u8,
         close: u8,
-        mut read_element: impl FnMut(&mut Self) -> JsonResult<()>,
-    ) -> JsonResult<()> {
+        mut read_element: impl FnMut(&mut Self) -> JsonResult,
+    ) -> JsonResult {
         if self.peek() != Some(open) {
             return Err(JsonError::UnexpectedStructure);
         }
@@ -184,7 +178,9 @@ impl<'a> JsonReader<'a> {
         self.expect(close)
     }
 
-    fn read_string(&mut self) -> JsonResult<RawString<'a>> {
+    /// Reads a string. Returns its text, or `None` if it has half of a surrogate pair.
+    #[inline]
+    fn read_string(&mut self) -> JsonResult<Option<Cow<'a, str>>> {
         self.expect(b'"')?;
         let start = self.position;
         let mut has_escapes = false;
@@ -200,16 +196,28 @@ impl<'a> JsonReader<'a> {
             }
         }
         let text = self.slice(start..self.position);
-        if has_escapes && decode::<IgnoredAny>(text).is_none() {
+        if has_escapes {
+            return self.decode(text);
+        }
+        self.position += 1;
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    /// Decodes the text before a quote, with `serde_json`. Escapes are rare, so this code stays out of the callers.
+    #[cold]
+    #[inline(never)]
+    fn decode(&mut self, text: &str) -> JsonResult<Option<Cow<'a, str>>> {
+        let quoted = format!("\"{text}\"");
+        if serde_json::from_str::<IgnoredAny>(&quoted).is_err() {
             return Err(self.invalid());
         }
         self.position += 1;
-        Ok(RawString { text, has_escapes })
+        Ok(serde_json::from_str(&quoted).ok().map(Cow::Owned))
     }
 
     /// Skips white space and then this byte.
     #[inline]
-    fn expect(&mut self, expected: u8) -> JsonResult<()> {
+    fn expect(&mut self, expected: u8) -> JsonResult {
         if self.peek() != Some(expected) {
             return Err(self.invalid());
         }
@@ -231,25 +239,6 @@ impl<'a> JsonReader<'a> {
             None => JsonError::Truncated,
         }
     }
-}
-
-impl<'a> RawString<'a> {
-    /// Returns the text without escapes, or `None` if it has half of a surrogate pair.
-    #[inline]
-    pub(crate) fn decode(&self) -> Option<Cow<'a, str>> {
-        if self.has_escapes {
-            decode(self.text).map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(self.text))
-        }
-    }
-}
-
-/// Reads the text between the quotes of a string, with `serde_json`. Escapes are rare, so this code stays out of the callers.
-#[cold]
-#[inline(never)]
-fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// Returns the position of the next quote, backslash or control character, or the end of the text. Compares eight
@@ -285,7 +274,7 @@ mod tests {
     struct AnyObject;
 
     impl<'a> JsonObject<'a> for AnyObject {
-        fn read_field(&mut self, _: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+        fn read_field(&mut self, _: &str, json: &mut JsonReader<'a>) -> JsonResult {
             json.skip_value()
         }
     }

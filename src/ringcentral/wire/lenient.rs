@@ -3,32 +3,20 @@
 use std::borrow::Cow;
 use std::mem;
 
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue, Validity};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue};
 
-/// A field of an object: its value, the default while the key has not been read.
-#[derive(Default)]
+/// A field of an object.
 pub(crate) struct Field<T> {
-    pub(crate) value: T,
+    /// The value, `None` where the key is missing or its value has another type.
+    pub(crate) value: Option<T>,
     pub(crate) is_present: bool,
 }
 
-/// A value that replaces itself by what it reads.
-pub(crate) trait ReadValue<'a> {
-    /// Reads one value from the text.
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity>;
+/// A type of values.
+pub(crate) trait ReadValue<'a>: Sized {
+    /// Reads one value from the text, `None` if it has another type.
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>>;
 }
-
-/// A string, or a whole number written without quotes (ids come as both).
-#[derive(Default)]
-pub(crate) struct LenientString<'a>(Option<Cow<'a, str>>);
-
-/// `true` or `false`.
-#[derive(Default)]
-pub(crate) struct LenientBool(pub(crate) Option<bool>);
-
-/// An object, its default where it is absent.
-#[derive(Default)]
-pub(crate) struct LenientObject<T>(pub(crate) T);
 
 /// Defines an object of which these fields are read and all others are skipped.
 macro_rules! json_object {
@@ -40,11 +28,7 @@ macro_rules! json_object {
         }
 
         impl<$a> JsonObject<$a> for $name<$a> {
-            fn read_field(
-                &mut self,
-                key: &str,
-                json: &mut JsonReader<$a>,
-            ) -> JsonResult<Validity> {
+            fn read_field(&mut self, key: &str, json: &mut JsonReader<$a>) -> JsonResult {
                 match key {
                     $($key => self.$field.read(json),)*
                     _ => json.skip_value(),
@@ -57,53 +41,59 @@ pub(crate) use json_object;
 
 impl<'a, T: ReadValue<'a>> Field<T> {
     /// Reads the field's value. A key that occurs twice makes the object malformed.
-    pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        let is_repeated = mem::replace(&mut self.is_present, true);
-        let validity = self.value.read_value(json)?;
-        Ok(if is_repeated {
-            Validity::Malformed
-        } else {
-            validity
-        })
+    pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
+        json.is_malformed |= mem::replace(&mut self.is_present, true);
+        self.value = T::read_value(json)?;
+        Ok(())
     }
 }
 
-impl Field<LenientString<'_>> {
+impl<T> Default for Field<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            is_present: false,
+        }
+    }
+}
+
+impl Field<Cow<'_, str>> {
     /// Returns the text without white space around it, if any is left.
     pub(crate) fn text(&self) -> Option<&str> {
-        let text = self.value.0.as_deref()?.trim();
+        let text = self.value.as_deref()?.trim();
         (!text.is_empty()).then_some(text)
     }
 }
 
-impl<'a> ReadValue<'a> for LenientString<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        self.0 = match json.read_value()? {
-            JsonValue::String(string) => string.decode(),
-            JsonValue::Other(number) if number.parse::<u64>().is_ok() => {
-                Some(Cow::Borrowed(number))
-            }
-            JsonValue::Other(_) => None,
-        };
-        Ok(Validity::Valid)
-    }
-}
-
-impl<'a> ReadValue<'a> for LenientBool {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        self.0 = match json.read_value()? {
-            JsonValue::Other(value) => value.parse().ok(),
-            JsonValue::String(_) => None,
-        };
-        Ok(Validity::Valid)
-    }
-}
-
-impl<'a, T: JsonObject<'a>> ReadValue<'a> for LenientObject<T> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        match json.peek() {
-            Some(b'{') => json.read_object(&mut self.0),
-            _ => json.skip_value(),
+/// A string, or a whole number written without quotes (ids come as both).
+impl<'a> ReadValue<'a> for Cow<'a, str> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        match json.read_value()? {
+            JsonValue::String(text) => Ok(text),
+            JsonValue::Other(number) if number.parse::<u64>().is_ok() => Ok(Some(number.into())),
+            JsonValue::Other(_) => Ok(None),
         }
+    }
+}
+
+impl<'a> ReadValue<'a> for bool {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        match json.read_value()? {
+            JsonValue::Other(value) => Ok(value.parse().ok()),
+            JsonValue::String(_) => Ok(None),
+        }
+    }
+}
+
+impl<'a, T: JsonObject<'a> + Default> ReadValue<'a> for T {
+    #[inline]
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        if json.peek() != Some(b'{') {
+            json.skip_value()?;
+            return Ok(None);
+        }
+        let mut object = T::default();
+        json.read_object(&mut object)?;
+        Ok(Some(object))
     }
 }

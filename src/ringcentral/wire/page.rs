@@ -1,6 +1,7 @@
 //! A page of the active-calls list or of the extension list.
 
 use std::borrow::Cow;
+use std::mem;
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -9,13 +10,13 @@ use crate::calls::directory::DirectoryEntry;
 use crate::ringcentral::wire::ParseError;
 use crate::ringcentral::wire::extension::ExtensionRecord;
 use crate::ringcentral::wire::json::{
-    JsonError, JsonObject, JsonReader, JsonResult, JsonValue, Validity, read_document,
+    JsonError, JsonObject, JsonReader, JsonResult, JsonValue, read_document,
 };
-use crate::ringcentral::wire::lenient::{Field, LenientString, ReadValue, json_object};
+use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 use crate::ringcentral::wire::record::{CallRecord, id_after};
 
 /// One page of the active-calls list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallPage {
     /// The calls, in the order of the list, without faxes.
     pub calls: Vec<Call>,
@@ -28,7 +29,7 @@ pub struct CallPage {
 }
 
 /// One page of the account's extension list.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct ExtensionPage {
     /// The extensions that have an id.
     pub entries: Vec<DirectoryEntry>,
@@ -36,44 +37,34 @@ pub struct ExtensionPage {
     pub next: Option<String>,
 }
 
-#[derive(Default)]
-struct PageBody<'a, R> {
-    records: Field<R>,
-    navigation: Field<Navigation<'a>>,
-    uri: Field<LenientString<'a>>,
+/// The parts of a page that are not records.
+struct PageLinks {
+    next: Option<String>,
+    account_id: Option<String>,
+}
+
+/// A page of any list.
+struct PageBody<'a, F> {
+    read_record: F,
+    has_records: bool,
+    navigation: Field<Nullable<Navigation<'a>>>,
+    uri: Field<Cow<'a, str>>,
 }
 
 json_object! {
     struct Navigation<'a> {
-        next_page: PageLink<'a> = "nextPage",
+        next_page: Nullable<PageLink<'a>> = "nextPage",
     }
 }
 
 json_object! {
     struct PageLink<'a> {
-        uri: PageUri<'a> = "uri",
+        uri: JsonValue<'a> = "uri",
     }
 }
 
-/// The address of a page; a value that is not a string is an error.
-#[derive(Default)]
-struct PageUri<'a>(Cow<'a, str>);
-
-/// The records of a page of calls.
-#[derive(Default)]
-struct CallRecords {
-    /// Number of the page, from 1.
-    page_number: u32,
-    /// Number of records so far.
-    count: usize,
-    calls: Vec<Call>,
-    skipped: usize,
-    account_id: Option<String>,
-}
-
-/// The records of a page of extensions.
-#[derive(Default)]
-struct ExtensionRecords(Vec<DirectoryEntry>);
+/// An object that may be `null`; a value of another type is an error.
+struct Nullable<T>(T);
 
 /// Parses page `page_number` (from 1) of the active-calls list.
 ///
@@ -81,20 +72,26 @@ struct ExtensionRecords(Vec<DirectoryEntry>);
 /// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its
 /// address.
 pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError> {
-    let mut page = PageBody::<CallRecords>::default();
-    page.records.value.page_number = page_number;
-    page.read("page of calls", body)?;
-    let uri = page.uri.text();
-    let account_id = uri.and_then(|uri| id_after("/account/", uri));
-    let account_id = account_id.map(str::to_owned);
-    let next = page.next();
-    let records = page.records.value;
-    Ok(CallPage {
-        calls: records.calls,
-        skipped: records.skipped,
-        next,
-        account_id: account_id.or(records.account_id),
-    })
+    let mut page = CallPage::default();
+    let links = read_page("page of calls", body, |json| {
+        let Some(record) = read_record::<CallRecord<'_>>(json)? else {
+            page.skipped += 1;
+            return Ok(());
+        };
+        if page.account_id.is_none() {
+            page.account_id = record.account_id().map(str::to_owned);
+        }
+        // Records without an id cannot be distinguished, so the position stands for the id.
+        let id = match record.id() {
+            Some(id) => SmolStr::from(id),
+            None => format_smolstr!("#{page_number}-{}", page.calls.len() + page.skipped),
+        };
+        page.calls.extend(record.to_call(id));
+        Ok(())
+    })?;
+    page.account_id = links.account_id.or(page.account_id);
+    page.next = links.next;
+    Ok(page)
 }
 
 /// Parses a page of the account's extension list. Extensions without a valid id are skipped.
@@ -103,39 +100,71 @@ pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError>
 /// Returns an error if the body is not JSON in UTF-8, has no list of records, or names a next page without its
 /// address.
 pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, ParseError> {
-    let mut page = PageBody::<ExtensionRecords>::default();
-    page.read("page of extensions", body)?;
-    Ok(ExtensionPage {
-        next: page.next(),
-        entries: page.records.value.0,
-    })
-}
-
-impl<'a, R: ReadValue<'a>> PageBody<'a, R> {
-    fn read(&mut self, subject: &str, body: &'a [u8]) -> Result<(), ParseError> {
-        let Ok(text) = str::from_utf8(body) else {
-            return Err(ParseError(format!("cannot parse {subject}: invalid UTF-8")));
-        };
-        read_document(subject, text, self)?;
-        if !self.records.is_present {
-            return Err(ParseError(format!(
-                "cannot parse {subject}: missing records"
-            )));
+    let mut page = ExtensionPage::default();
+    let links = read_page("page of extensions", body, |json| {
+        if let Some(record) = read_record::<ExtensionRecord<'_>>(json)? {
+            page.entries.extend(record.to_entry());
         }
         Ok(())
-    }
-
-    /// Returns the address of the next page.
-    fn next(&self) -> Option<String> {
-        let uri = &self.navigation.value.next_page.value.uri;
-        uri.is_present.then(|| uri.value.0.to_string())
-    }
+    })?;
+    page.next = links.next;
+    Ok(page)
 }
 
-impl<'a, R: ReadValue<'a>> JsonObject<'a> for PageBody<'a, R> {
-    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+/// Reads a page of a list; `read_record` reads one record.
+fn read_page<'a>(
+    subject: &str,
+    body: &'a [u8],
+    read_record: impl FnMut(&mut JsonReader<'a>) -> JsonResult,
+) -> Result<PageLinks, ParseError> {
+    let error = |problem: &str| ParseError(format!("cannot parse {subject}: {problem}"));
+    let text = str::from_utf8(body).map_err(|_| error("invalid UTF-8"))?;
+    let mut page = PageBody {
+        read_record,
+        has_records: false,
+        navigation: Field::default(),
+        uri: Field::default(),
+    };
+    read_document(subject, text, &mut page)?;
+    if !page.has_records {
+        return Err(error("missing records"));
+    }
+    let account_id = page.uri.text().and_then(|uri| id_after("/account/", uri));
+    let account_id = account_id.map(str::to_owned);
+    let mut next = None;
+    if let Some(Nullable(navigation)) = page.navigation.value
+        && let Some(Nullable(link)) = navigation.next_page.value
+    {
+        let Some(JsonValue::String(Some(uri))) = link.uri.value else {
+            return Err(error("missing address of the next page"));
+        };
+        next = Some(uri.into_owned());
+    }
+    Ok(PageLinks { next, account_id })
+}
+
+/// Reads a record, `None` if it is malformed or not an object. The page stays valid.
+#[inline]
+fn read_record<'a, T: ReadValue<'a>>(json: &mut JsonReader<'a>) -> JsonResult<Option<T>> {
+    let is_page_malformed = mem::replace(&mut json.is_malformed, false);
+    let record = T::read_value(json)?;
+    let is_record_malformed = mem::replace(&mut json.is_malformed, is_page_malformed);
+    if is_record_malformed {
+        return Ok(None);
+    }
+    Ok(record)
+}
+
+impl<'a, F> JsonObject<'a> for PageBody<'a, F>
+where
+    F: FnMut(&mut JsonReader<'a>) -> JsonResult,
+{
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult {
         match key {
-            "records" => self.records.read(json),
+            "records" => {
+                json.is_malformed |= mem::replace(&mut self.has_records, true);
+                json.read_array(&mut self.read_record)
+            }
             "navigation" => self.navigation.read(json),
             "uri" => self.uri.read(json),
             _ => json.skip_value(),
@@ -143,93 +172,19 @@ impl<'a, R: ReadValue<'a>> JsonObject<'a> for PageBody<'a, R> {
     }
 }
 
-impl<'a> ReadValue<'a> for Navigation<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
+impl<'a> ReadValue<'a> for JsonValue<'a> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        json.read_value().map(Some)
+    }
+}
+
+impl<'a, T: ReadValue<'a>> ReadValue<'a> for Nullable<T> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         match json.peek() {
-            Some(b'n') => json.skip_value(),
-            _ => json.read_object(self),
+            Some(b'{' | b'n') => Ok(T::read_value(json)?.map(Self)),
+            _ => Err(JsonError::UnexpectedStructure),
         }
     }
-}
-
-impl<'a> ReadValue<'a> for PageLink<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        if json.peek() == Some(b'n') {
-            return json.skip_value();
-        }
-        let validity = json.read_object(self)?;
-        if self.uri.is_present {
-            Ok(validity)
-        } else {
-            Err(JsonError::UnexpectedStructure)
-        }
-    }
-}
-
-impl<'a> ReadValue<'a> for PageUri<'a> {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        if let JsonValue::String(uri) = json.read_value()?
-            && let Some(uri) = uri.decode()
-        {
-            self.0 = uri;
-            return Ok(Validity::Valid);
-        }
-        Err(JsonError::UnexpectedStructure)
-    }
-}
-
-impl<'a> ReadValue<'a> for CallRecords {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        json.read_array(|json| self.read_record(json))?;
-        Ok(Validity::Valid)
-    }
-}
-
-impl CallRecords {
-    fn read_record<'a>(&mut self, json: &mut JsonReader<'a>) -> JsonResult<()> {
-        let index = self.count;
-        self.count += 1;
-        let mut record = CallRecord::default();
-        if read_record(&mut record, json)? == Validity::Malformed {
-            self.skipped += 1;
-            return Ok(());
-        }
-        if self.account_id.is_none() {
-            self.account_id = record.account_id().map(str::to_owned);
-        }
-        // Records without an id cannot be distinguished, so the position stands for the id.
-        let id = match record.id() {
-            Some(id) => SmolStr::from(id),
-            None => format_smolstr!("#{}-{index}", self.page_number),
-        };
-        self.calls.extend(record.to_call(id));
-        Ok(())
-    }
-}
-
-impl<'a> ReadValue<'a> for ExtensionRecords {
-    fn read_value(&mut self, json: &mut JsonReader<'a>) -> JsonResult<Validity> {
-        json.read_array(|json| {
-            let mut record = ExtensionRecord::default();
-            if read_record(&mut record, json)? == Validity::Valid {
-                self.0.extend(record.to_entry());
-            }
-            Ok(())
-        })?;
-        Ok(Validity::Valid)
-    }
-}
-
-/// Reads a record. One that is not an object is malformed.
-fn read_record<'a>(
-    record: &mut impl JsonObject<'a>,
-    json: &mut JsonReader<'a>,
-) -> JsonResult<Validity> {
-    if json.peek() == Some(b'{') {
-        return json.read_object(record);
-    }
-    json.skip_value()?;
-    Ok(Validity::Malformed)
 }
 
 #[cfg(test)]

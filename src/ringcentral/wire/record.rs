@@ -1,43 +1,43 @@
 //! One record of the active-calls list.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension};
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity};
-use crate::ringcentral::wire::lenient::{
-    Field, LenientBool, LenientObject, LenientString, json_object,
-};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult};
+use crate::ringcentral::wire::lenient::{Field, json_object};
 
 json_object! {
     /// The fields of a record that a call is built from. Names and phone numbers are not read.
     struct CallRecord<'a> {
-        id: LenientString<'a> = "id",
-        uri: LenientString<'a> = "uri",
-        session_id: LenientString<'a> = "sessionId",
-        telephony_session_id: LenientString<'a> = "telephonySessionId",
-        start_time: LenientString<'a> = "startTime",
-        kind: LenientString<'a> = "type",
-        direction: LenientString<'a> = "direction",
-        result: LenientString<'a> = "result",
-        duration: LenientString<'a> = "duration",
-        duration_ms: LenientString<'a> = "durationMs",
-        finished: LenientBool = "finished",
-        from: LenientObject<Party<'a>> = "from",
-        to: LenientObject<Party<'a>> = "to",
-        extension: LenientObject<ExtensionRef<'a>> = "extension",
+        id: Cow<'a, str> = "id",
+        uri: Cow<'a, str> = "uri",
+        session_id: Cow<'a, str> = "sessionId",
+        telephony_session_id: Cow<'a, str> = "telephonySessionId",
+        start_time: Cow<'a, str> = "startTime",
+        kind: Cow<'a, str> = "type",
+        direction: Cow<'a, str> = "direction",
+        result: Cow<'a, str> = "result",
+        duration: Cow<'a, str> = "duration",
+        duration_ms: Cow<'a, str> = "durationMs",
+        finished: bool = "finished",
+        from: Party<'a> = "from",
+        to: Party<'a> = "to",
+        extension: ExtensionRef<'a> = "extension",
     }
 }
 
 json_object! {
     struct Party<'a> {
-        extension_id: LenientString<'a> = "extensionId",
-        extension_number: LenientString<'a> = "extensionNumber",
+        extension_id: Cow<'a, str> = "extensionId",
+        extension_number: Cow<'a, str> = "extensionNumber",
     }
 }
 
 json_object! {
     struct ExtensionRef<'a> {
-        id: LenientString<'a> = "id",
+        id: Cow<'a, str> = "id",
     }
 }
 
@@ -60,7 +60,7 @@ impl CallRecord<'_> {
         }
         let direction = self.direction();
         let result = self.result.text().and_then(CallResult::parse);
-        let state = CallState::new(self.finished.value.0, result.as_ref());
+        let state = CallState::new(self.finished.value, result.as_ref());
         Some(Call {
             session: self.session().map_or_else(|| id.clone(), SmolStr::from),
             id,
@@ -97,12 +97,15 @@ impl CallRecord<'_> {
     /// Returns the extension by `extension.id`, else the own side's id, else its number, else the record's address.
     fn extension(&self, direction: Direction) -> Option<Extension> {
         let own_side = match direction {
-            Direction::Inbound => Some(&self.to.value.0),
-            Direction::Outbound => Some(&self.from.value.0),
-            Direction::Unknown => None,
+            Direction::Inbound => &self.to.value,
+            Direction::Outbound => &self.from.value,
+            Direction::Unknown => &None,
         };
-        let mut id = digits(&self.extension.value.0.id, 20);
+        let mut id = None;
         let mut number = None;
+        if let Some(extension) = &self.extension.value {
+            id = digits(&extension.id, 20);
+        }
         if let Some(party) = own_side {
             id = id.or_else(|| digits(&party.extension_id, 20));
             number = digits(&party.extension_number, 8);
@@ -124,12 +127,12 @@ fn label_result(state: CallState, result: Option<CallResult>) -> CallResult {
     }
 }
 
-fn whole_number(field: &Field<LenientString<'_>>) -> Option<f64> {
+fn whole_number(field: &Field<Cow<'_, str>>) -> Option<f64> {
     let number: u32 = field.text()?.parse().ok()?;
     Some(number.into())
 }
 
-fn digits(field: &Field<LenientString<'_>>, max_len: usize) -> Option<SmolStr> {
+fn digits(field: &Field<Cow<'_, str>>, max_len: usize) -> Option<SmolStr> {
     let text = field.text()?;
     is_digits(text, max_len).then(|| text.into())
 }

@@ -1,10 +1,12 @@
 //! The response to a login.
 
+use std::borrow::Cow;
+
 use secrecy::SecretString;
 
 use crate::ringcentral::wire::ParseError;
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, Validity, read_document};
-use crate::ringcentral::wire::lenient::{Field, LenientString, json_object};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
+use crate::ringcentral::wire::lenient::{Field, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
 /// An access token with its lifetime and user.
@@ -20,9 +22,9 @@ pub struct TokenResponse {
 
 json_object! {
     struct TokenBody<'a> {
-        access_token: LenientString<'a> = "access_token",
-        expires_in: LenientString<'a> = "expires_in",
-        owner_id: LenientString<'a> = "owner_id",
+        access_token: Cow<'a, str> = "access_token",
+        expires_in: Cow<'a, str> = "expires_in",
+        owner_id: Cow<'a, str> = "owner_id",
     }
 }
 
@@ -34,14 +36,12 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
     let text = String::from_utf8_lossy(body);
     let mut token = TokenBody::default();
     read_document("token", &text, &mut token)?;
-    let Some(access_token) = token
-        .access_token
-        .text()
-        .filter(|token| is_header_safe(token))
-    else {
-        return Err(ParseError(
-            "cannot parse token: missing or invalid access_token".to_owned(),
-        ));
+    let access_token = match token.access_token.text() {
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text,
+        _ => {
+            let problem = "cannot parse token: missing or invalid access_token";
+            return Err(ParseError(problem.to_owned()));
+        }
     };
     let expires_in = token.expires_in.text();
     let user = token.owner_id.text().filter(|id| is_digits(id, 20));
@@ -50,10 +50,6 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
         expires_in: expires_in.and_then(|seconds| seconds.parse().ok()),
         user: user.map(str::to_owned),
     })
-}
-
-fn is_header_safe(token: &str) -> bool {
-    token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn rows() -> Vec<Row> {
         row("no list", FirstPage, body("{}"), "invalid_response", "missing records"),
         row("null for a list", FirstPage, body("{\"records\":null}"), "invalid_response", "unexpected JSON structure"),
         row("null for everything", FirstPage, body("null"), "invalid_response", "unexpected JSON structure"),
-        row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "unexpected JSON structure"),
+        row("a next page that is a number", FirstPage, body("{\"records\":[],\"navigation\":{\"nextPage\":{\"uri\":2}}}"), "invalid_response", "missing address of the next page"),
         row("too large", FirstPage, too_large, "invalid_response", "larger than 32 MiB"),
         row("a body that does not unzip", FirstPage, SimResponse::html(200, "Log in").with("Content-Encoding", "gzip"), "invalid_response", "not valid gzip"),
         row("packed and too large", FirstPage, SimResponse { status: 200, headers: Vec::new(), body: vec![b' '; 5 * 1024 * 1024].into() }.with("Content-Encoding", "gzip"), "invalid_response", "larger than 4 MiB"),
