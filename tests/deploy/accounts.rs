@@ -86,7 +86,7 @@ fn accounts_guide_documents_every_key() {
     );
     let required: BTreeSet<_> = rows
         .iter()
-        .filter(|row| row[2] == "needed")
+        .filter(|row| row[2] == "required")
         .flat_map(|row| inline_code(&row[0]))
         .collect();
     assert_eq!(required, REQUIRED_KEYS.map(str::to_owned).into());

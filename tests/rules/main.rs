@@ -8,7 +8,7 @@
 //! | [`metrics`] | every metric and label in a query exists |
 //! | [`alert_design`] | alerts avoid unreliable metrics and ratios of few calls |
 //! | [`unit_tests`] | every rule has unit tests |
-//! | [`runbook`] | every alert has its section, and the queries there are valid |
+//! | [`runbook`] | every alert has its section and index entry, and the queries there are valid |
 //! | [`readme_table`] | the table of alerts matches the rules |
 //! | [`time_zones`], [`calendar`] | business hours match a real calendar in every documented time zone |
 //! | [`business_hours_variants`] | the other documented edits of the business hours work |
