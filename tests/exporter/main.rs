@@ -19,10 +19,12 @@
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod configuration_doc;
 mod connections;
 mod demo;
 mod directory;
 mod docs;
+mod documentation;
 mod endpoints;
 mod faults;
 mod fixtures;
