@@ -1,5 +1,6 @@
 //! One account: its server, its credentials, and the values that each setting accepts.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,40 +64,30 @@ impl Level {
     }
 }
 
-/// The settings of an account before validation.
-#[derive(Default)]
-pub(crate) struct RawAccount {
-    pub(crate) name: Option<Setting>,
-    pub(crate) server: Option<Setting>,
-    pub(crate) account_id: Option<Setting>,
-    pub(crate) level: Option<Setting>,
-    pub(crate) concurrent_calls_limit: Option<Setting>,
-    pub(crate) ca_file: Option<Setting>,
-}
-
-/// The settings without a default.
-pub(crate) struct RawCredentials {
-    pub(crate) client_id: Setting,
-    pub(crate) client_secret: SecretSource,
-    pub(crate) jwt: SecretSource,
-}
-
 impl Account {
-    /// Validates the settings of an account.
-    pub(crate) fn new(raw: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
-        let or_default = |setting: Option<Setting>, default: &str| {
-            setting.unwrap_or_else(|| Setting::new("default", default))
+    /// Validates the values of an account, by their keys in the accounts file. The client id has no
+    /// default.
+    pub(crate) fn new(
+        mut values: BTreeMap<String, Setting>,
+        client_secret: SecretSource,
+        jwt: SecretSource,
+    ) -> Result<Self, ConfigError> {
+        let concurrent_calls_limit = values.remove("concurrent_calls_limit");
+        let ca_file = values.remove("ca_file");
+        let mut value_or = |key: &str, default: &str| match values.remove(key) {
+            Some(setting) => setting,
+            None => Setting::new("default", default),
         };
         Ok(Self {
-            name: parse_name(or_default(raw.name, "default"))?,
-            server: parse_server_url(&or_default(raw.server, DEFAULT_SERVER))?,
-            account_id: parse_account_id(or_default(raw.account_id, "~"))?,
-            level: parse_level(&or_default(raw.level, "account"))?,
-            concurrent_calls_limit: raw.concurrent_calls_limit.map(parse_limit).transpose()?,
-            ca: raw.ca_file.map(read_ca_bundle).transpose()?,
-            client_id: parse_client_id(credentials.client_id)?,
-            client_secret: credentials.client_secret,
-            jwt: credentials.jwt,
+            name: parse_name(value_or("name", "default"))?,
+            server: parse_server_url(&value_or("server_url", DEFAULT_SERVER))?,
+            client_id: parse_client_id(value_or("client_id", ""))?,
+            client_secret,
+            jwt,
+            account_id: parse_account_id(value_or("account_id", "~"))?,
+            level: parse_level(&value_or("level", "account"))?,
+            concurrent_calls_limit: concurrent_calls_limit.map(parse_limit).transpose()?,
+            ca: ca_file.map(read_ca_bundle).transpose()?,
         })
     }
 
@@ -111,6 +102,18 @@ impl Account {
     #[must_use]
     pub fn same_app(&self, other: &Self) -> bool {
         self.server == other.server && self.client_id == other.client_id
+    }
+}
+
+/// Returns the source of a secret. It is read once, so that a wrong path is an error at the start.
+pub(crate) fn readable_secret(
+    source: SecretSource,
+    setting: &Setting,
+    expected: &str,
+) -> Result<SecretSource, ConfigError> {
+    match source.read() {
+        Ok(_) => Ok(source),
+        Err(error) => Err(setting.invalid_redacted(&error.to_string(), expected)),
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use secrecy::SecretString;
 
 use crate::config::ConfigError;
-use crate::config::account::{Account, RawAccount, RawCredentials};
+use crate::config::account::{Account, readable_secret};
 use crate::config::setting::Setting;
 use crate::secret::SecretSource;
 
@@ -21,6 +21,10 @@ use crate::secret::SecretSource;
 #[derive(Args, Clone, Debug)]
 #[command(mut_args(|arg| arg.hide_env_values(true)))]
 pub struct AccountArgs {
+    /// Value of the label `account` [default: default]
+    #[arg(long = "ringcentral.account-name", value_name = "NAME")]
+    #[arg(env = "RC_ACCOUNT_NAME")]
+    name: Option<OsString>,
     /// URL of RingCentral's API server [default: https://platform.ringcentral.com]
     #[arg(long = "ringcentral.server-url", value_name = "URL")]
     #[arg(env = "RC_SERVER_URL")]
@@ -41,10 +45,6 @@ pub struct AccountArgs {
     #[arg(long = "ringcentral.account-id", value_name = "ID")]
     #[arg(env = "RC_ACCOUNT_ID")]
     account_id: Option<OsString>,
-    /// Value of the label `account` [default: default]
-    #[arg(long = "ringcentral.account-name", value_name = "NAME")]
-    #[arg(env = "RC_ACCOUNT_NAME")]
-    account_name: Option<OsString>,
     /// `account` for all calls, `extension` for only the calls of the JWT's user [default: account]
     #[arg(long = "ringcentral.level", value_name = "LEVEL", env = "RC_LEVEL")]
     level: Option<OsString>,
@@ -57,55 +57,56 @@ pub struct AccountArgs {
     ca_file: Option<OsString>,
 }
 
-/// A secret and the variable that may hold it.
-struct SecretOption {
-    description: &'static str,
-    variable: &'static str,
-    missing: &'static str,
+impl AccountArgs {
+    fn args() -> Vec<Arg> {
+        let command = Self::augment_args(Command::new(""));
+        command.get_arguments().cloned().collect()
+    }
+
+    /// Returns the ids of the flags, which are the keys of an account in the accounts file.
+    pub(crate) fn ids() -> Vec<String> {
+        let args = Self::args();
+        args.iter().map(|arg| arg.get_id().to_string()).collect()
+    }
 }
 
-const CLIENT_SECRET: SecretOption = SecretOption {
-    description: "the app's client secret",
-    variable: "RC_CLIENT_SECRET",
-    missing: "the app's client secret is required: RC_CLIENT_SECRET, RC_CLIENT_SECRET_FILE or --ringcentral.client-secret-file",
-};
-const JWT: SecretOption = SecretOption {
-    description: "the user's JWT",
-    variable: "RC_JWT",
-    missing: "the user's JWT is required: RC_JWT, RC_JWT_FILE or --ringcentral.jwt-file",
-};
+/// The variables that hold a secret itself.
+const CLIENT_SECRET: &str = "RC_CLIENT_SECRET";
+const JWT: &str = "RC_JWT";
 
 /// Builds the account that flags and variables describe.
 pub(crate) fn account(matches: &ArgMatches) -> Result<Account, ConfigError> {
-    let mut settings = settings(matches)?;
-    let Some(client_id) = settings.remove("client_id") else {
+    let mut values = values(matches)?;
+    if !values.contains_key("client_id") {
         return Err(ConfigError(
             "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id".to_owned(),
         ));
-    };
-    let credentials = RawCredentials {
-        client_id,
-        client_secret: secret(&CLIENT_SECRET, settings.remove("client_secret_file"))?,
-        jwt: secret(&JWT, settings.remove("jwt_file"))?,
-    };
-    let raw = RawAccount {
-        name: settings.remove("account_name"),
-        server: settings.remove("server_url"),
-        account_id: settings.remove("account_id"),
-        level: settings.remove("level"),
-        concurrent_calls_limit: settings.remove("concurrent_calls_limit"),
-        ca_file: settings.remove("ca_file"),
-    };
-    Account::new(raw, credentials)
+    }
+    let client_secret = secret(
+        "the app's client secret",
+        CLIENT_SECRET,
+        "--ringcentral.client-secret-file",
+        values.remove("client_secret_file"),
+    )?;
+    let jwt = secret(
+        "the user's JWT",
+        JWT,
+        "--ringcentral.jwt-file",
+        values.remove("jwt_file"),
+    )?;
+    Account::new(values, client_secret, jwt)
 }
 
 /// Returns an error if a flag or variable describes an account although `file` has all accounts.
 pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<(), ConfigError> {
-    let settings = settings(matches)?;
-    let origins = settings.values().map(|setting| setting.origin.as_str());
-    let secrets = [CLIENT_SECRET.variable, JWT.variable].into_iter();
-    let secrets = secrets.filter(|name| variable(name).is_some());
-    match origins.chain(secrets).next() {
+    let values = values(matches)?;
+    let mut origins: Vec<_> = values.values().map(|value| value.origin.as_str()).collect();
+    for name in [CLIENT_SECRET, JWT] {
+        if variable(name).is_some() {
+            origins.push(name);
+        }
+    }
+    match origins.first() {
         None => Ok(()),
         Some(origin) => Err(ConfigError(format!(
             "--config.file: {}: conflicts with {origin}: expected all accounts in the file",
@@ -116,26 +117,23 @@ pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<
 
 /// Returns the values that were given, by the id of their argument. An empty variable counts as
 /// unset.
-fn settings(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError> {
-    let mut settings = BTreeMap::new();
-    for arg in AccountArgs::augment_args(Command::new("")).get_arguments() {
+fn values(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError> {
+    let mut values = BTreeMap::new();
+    for arg in AccountArgs::args() {
         let id = arg.get_id().as_str();
         let Some(value) = matches.get_one::<OsString>(id) else {
             continue;
         };
-        let from_env = matches.value_source(id) == Some(ValueSource::EnvVariable);
-        if !(from_env && value.is_empty()) {
-            settings.insert(id.to_owned(), setting(&origin(arg, from_env), value)?);
+        let mut origin = format!("--{}", arg.get_long().unwrap_or_default());
+        if matches.value_source(id) == Some(ValueSource::EnvVariable) {
+            if value.is_empty() {
+                continue;
+            }
+            origin = arg.get_env().unwrap_or_default().display().to_string();
         }
+        values.insert(id.to_owned(), setting(&origin, value)?);
     }
-    Ok(settings)
-}
-
-fn origin(arg: &Arg, from_env: bool) -> String {
-    match (arg.get_env(), arg.get_long()) {
-        (Some(variable), _) if from_env => variable.display().to_string(),
-        (_, flag) => format!("--{}", flag.unwrap_or_default()),
-    }
+    Ok(values)
 }
 
 fn setting(origin: &str, value: &OsStr) -> Result<Setting, ConfigError> {
@@ -150,30 +148,33 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns the source of a secret: its variable or its file. A file is read once, so that a wrong
-/// path is an error at the start.
-fn secret(secret: &SecretOption, file: Option<Setting>) -> Result<SecretSource, ConfigError> {
-    let (setting, source, expected) = match (variable(secret.variable), file) {
-        (Some(_), Some(file)) => {
-            return Err(ConfigError(format!(
-                "{} conflicts with {}: expected only one of them",
-                secret.variable, file.origin
-            )));
-        }
-        (None, None) => return Err(ConfigError(secret.missing.to_owned())),
+/// Returns the source of a secret: its variable or its file.
+fn secret(
+    description: &str,
+    name: &str,
+    flag: &str,
+    file: Option<Setting>,
+) -> Result<SecretSource, ConfigError> {
+    match (variable(name), file) {
+        (None, None) => Err(ConfigError(format!(
+            "{description} is required: {name}, {name}_FILE or {flag}"
+        ))),
+        (Some(_), Some(file)) => Err(ConfigError(format!(
+            "{name} conflicts with {}: expected only one of them",
+            file.origin
+        ))),
         (Some(value), None) => {
-            let setting = setting(secret.variable, &value)?;
+            let setting = setting(name, &value)?;
             let source = SecretSource::Value(SecretString::from(setting.value.as_str()));
-            (setting, source, secret.description.to_owned())
+            readable_secret(source, &setting, description)
         }
         (None, Some(file)) => {
             let source = SecretSource::File(PathBuf::from(&file.value));
-            let expected = format!("the path of a file with {}", secret.description);
-            (file, source, expected)
+            readable_secret(
+                source,
+                &file,
+                &format!("the path of a file with {description}"),
+            )
         }
-    };
-    match source.read() {
-        Ok(_) => Ok(source),
-        Err(error) => Err(setting.invalid_redacted(&error.to_string(), &expected)),
     }
 }

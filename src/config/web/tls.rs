@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::config::ConfigError;
 use crate::config::account::MAX_CERT_BYTES;
 use crate::config::setting::{ParseResult, Setting, parse_bool};
-use crate::config::web::tls_names::{self, TlsVersion};
+use crate::config::web::tls_names;
 use crate::config::yaml::{List, Located, Section, Text};
 use crate::file;
 use crate::secret::SecretSource;
@@ -94,20 +94,6 @@ impl ClientAuthType {
             "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
         })
     }
-
-    fn requires_certificate(self) -> bool {
-        matches!(
-            self,
-            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
-        )
-    }
-
-    fn verifies(self) -> bool {
-        matches!(
-            self,
-            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
-        )
-    }
 }
 
 impl Tls {
@@ -131,27 +117,22 @@ impl Tls {
             raw.client_ca_file,
             dir,
         )?;
+        let auth_type = section.text_or("client_auth_type", raw.client_auth_type, "NoClientCert");
+        let auth_type = auth_type.parse(ClientAuthType::parse)?;
         let allowed_sans = allowed_sans(&section, raw.client_allowed_sans)?;
-        let auth_type = section.parse_or(
-            "client_auth_type",
-            raw.client_auth_type,
-            ClientAuthType::parse,
-            ClientAuthType::NoClientCert,
-        )?;
         let clients = client_auth(&section, auth_type, ca, allowed_sans)?;
-        let versions = versions(
-            section.text("min_version", raw.min_version),
-            section.text("max_version", raw.max_version),
+        let versions = tls_names::versions(
+            &section.text_or("min_version", raw.min_version, "TLS12"),
+            &section.text_or("max_version", raw.max_version, "TLS13"),
         )?;
         let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
         let kx_groups =
             tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
-        let prefer_server_cipher_suites = section.parse_or(
+        let prefer_server = section.text_or(
             "prefer_server_cipher_suites",
             raw.prefer_server_cipher_suites,
-            parse_bool,
-            true,
-        )?;
+            "true",
+        );
         Ok(Some(Self {
             certificate: certificate
                 .ok_or_else(|| section.invalid("cert_file or cert is missing"))?,
@@ -160,7 +141,7 @@ impl Tls {
             versions,
             suites,
             kx_groups,
-            prefer_server_cipher_suites,
+            prefer_server_cipher_suites: prefer_server.parse(parse_bool)?,
         }))
     }
 
@@ -251,24 +232,6 @@ fn looks_like_pem(path: &str) -> bool {
     path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
 }
 
-fn versions(
-    min: Option<Setting>,
-    max: Option<Setting>,
-) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let min_version = match &min {
-        Some(min) => TlsVersion::parse(min)?,
-        None => TlsVersion::Tls12,
-    };
-    let Some(max) = max else {
-        return Ok(TlsVersion::range(min_version, TlsVersion::Tls13));
-    };
-    let max_version = TlsVersion::parse(&max)?;
-    if max_version < min_version {
-        return Err(max.invalid("a version that is not below min_version"));
-    }
-    Ok(TlsVersion::range(min_version, max_version))
-}
-
 /// Returns the allowed names. An empty list is an error, since it would allow every name.
 fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigError> {
     let key = "client_allowed_sans";
@@ -285,15 +248,23 @@ fn client_auth(
     ca: Option<Pem>,
     allowed_sans: Vec<Setting>,
 ) -> Result<Option<ClientAuth>, ConfigError> {
-    let has_names = !allowed_sans.is_empty();
-    if !auth_type.verifies() && (ca.is_some() || has_names) {
-        // Ignoring the key would look like protection. A name in an unsigned certificate proves
-        // nothing.
-        let key = if ca.is_some() {
-            "client_ca_file or client_ca"
-        } else {
-            "client_allowed_sans"
-        };
+    let required = matches!(
+        auth_type,
+        ClientAuthType::RequireAnyClientCert | ClientAuthType::RequireAndVerifyClientCert
+    );
+    let verified = matches!(
+        auth_type,
+        ClientAuthType::VerifyClientCertIfGiven | ClientAuthType::RequireAndVerifyClientCert
+    );
+    let ineffective_key = match &ca {
+        _ if verified => None,
+        Some(_) => Some("client_ca_file or client_ca"),
+        None if allowed_sans.is_empty() => None,
+        None => Some("client_allowed_sans"),
+    };
+    // Ignoring the key would look like protection. A name in an unsigned certificate proves
+    // nothing.
+    if let Some(key) = ineffective_key {
         return Err(section.invalid(&format!(
             "{key} has no effect with this client_auth_type: expected RequireAndVerifyClientCert"
         )));
@@ -301,13 +272,13 @@ fn client_auth(
     if auth_type == ClientAuthType::NoClientCert {
         return Ok(None);
     }
-    if auth_type.verifies() && ca.is_none() {
+    if verified && ca.is_none() {
         return Err(section
             .invalid("client_ca_file or client_ca is missing: expected the CA of the clients"));
     }
     Ok(Some(ClientAuth {
         // A client without a certificate has no allowed name.
-        required: auth_type.requires_certificate() || has_names,
+        required: required || !allowed_sans.is_empty(),
         ca,
         allowed_sans: allowed_sans.into_iter().map(|name| name.value).collect(),
     }))
