@@ -22,14 +22,7 @@ use crate::config::{AccountArgs, Settings};
 #[derive(Debug, Parser)]
 #[command(
     name = "ringcentral-exporter",
-    version = concat!(
-        env!("CARGO_PKG_VERSION"),
-        " (revision ",
-        env!("BUILD_REVISION"),
-        ", rustc ",
-        env!("BUILD_RUSTC"),
-        ")"
-    ),
+    version = env!("BUILD_VERSION"),
     about,
     args_conflicts_with_subcommands = true
 )]

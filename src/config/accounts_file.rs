@@ -10,21 +10,23 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::config::ConfigError;
-use crate::config::account::{Account, readable_secret};
+use crate::config::account::Account;
 use crate::config::flags::AccountArgs;
 use crate::config::yaml::{self, Located, Section, Text};
 use crate::file;
-use crate::secret::{Fingerprint, SecretSource};
+use crate::secret::Fingerprint;
 
 /// Enough for some thousand accounts with comments, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
-const CLIENT_SECRET: &str = "the path of a file with the app's client secret";
-const JWT: &str = "the path of a file with the user's JWT";
+/// The keys without a default, and what each expects.
 const REQUIRED: [(&str, &str); 4] = [
     ("name", "a unique name"),
     ("client_id", "the client id of an app"),
-    ("client_secret_file", CLIENT_SECRET),
-    ("jwt_file", JWT),
+    (
+        "client_secret_file",
+        "the path of a file with the app's client secret",
+    ),
+    ("jwt_file", "the path of a file with the user's JWT"),
 ];
 
 /// The whole file.
@@ -52,13 +54,10 @@ pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
 
 fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigError> {
     let document: Document = yaml::parse(prefix, text)?;
+    let root = Section::root(prefix);
     let mut accounts = Vec::new();
     for (n, entry) in document.accounts.into_iter().flatten().enumerate() {
-        let place = Section {
-            file: prefix.to_owned(),
-            path: format!("accounts[{n}]"),
-            line: entry.line,
-        };
+        let place = root.child(&format!("accounts[{n}]"), entry.line);
         let account = parse_entry(entry.value, &place, dir)?;
         accounts.push((place, account));
     }
@@ -90,17 +89,7 @@ fn parse_entry(entry: Entry, place: &Section, dir: &Path) -> Result<Account, Con
             return Err(place.invalid(&format!("{key} is missing: expected {expected}")));
         }
     }
-    if let Some(file) = values.get_mut("ca_file") {
-        file.value = dir.join(&file.value).to_string_lossy().into_owned();
-    }
-    let mut secret = |key: &str, expected: &str| {
-        let setting = values.remove(key).unwrap_or_default();
-        let source = SecretSource::File(dir.join(&setting.value));
-        readable_secret(source, &setting, expected)
-    };
-    let client_secret = secret("client_secret_file", CLIENT_SECRET)?;
-    let jwt = secret("jwt_file", JWT)?;
-    Account::new(values, client_secret, jwt)
+    Account::new(values, dir)
 }
 
 /// Returns an error if two accounts have the same key.

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
-use secrecy::SecretString;
 
 use crate::config::ConfigError;
-use crate::config::account::{Account, readable_secret};
+use crate::config::account::Account;
 use crate::config::setting::Setting;
-use crate::secret::SecretSource;
 
 /// The flags of one account, each with a variable of the same meaning.
 ///
@@ -70,55 +68,59 @@ impl AccountArgs {
     }
 }
 
-/// The variables that hold a secret itself.
-const CLIENT_SECRET: &str = "RC_CLIENT_SECRET";
-const JWT: &str = "RC_JWT";
+/// The keys of the secrets, and the variables that hold a secret itself.
+const SECRETS: [(&str, &str); 2] = [("client_secret", "RC_CLIENT_SECRET"), ("jwt", "RC_JWT")];
+
+/// The keys without a default, and the error if neither they nor their file are given.
+const REQUIRED: [(&str, &str); 3] = [
+    (
+        "client_id",
+        "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id",
+    ),
+    (
+        "client_secret",
+        "the app's client secret is required: RC_CLIENT_SECRET, RC_CLIENT_SECRET_FILE or --ringcentral.client-secret-file",
+    ),
+    (
+        "jwt",
+        "the user's JWT is required: RC_JWT, RC_JWT_FILE or --ringcentral.jwt-file",
+    ),
+];
 
 /// Builds the account that flags and variables describe.
 pub(crate) fn account(matches: &ArgMatches) -> Result<Account, ConfigError> {
-    let mut values = values(matches)?;
-    if !values.contains_key("client_id") {
-        return Err(ConfigError(
-            "the app's client id is required: RC_CLIENT_ID or --ringcentral.client-id".to_owned(),
-        ));
+    let values = values(matches)?;
+    for (key, missing) in REQUIRED {
+        if !values.contains_key(key) && !values.contains_key(&format!("{key}_file")) {
+            return Err(ConfigError(missing.to_owned()));
+        }
     }
-    let client_secret = secret(
-        "the app's client secret",
-        CLIENT_SECRET,
-        "--ringcentral.client-secret-file",
-        values.remove("client_secret_file"),
-    )?;
-    let jwt = secret(
-        "the user's JWT",
-        JWT,
-        "--ringcentral.jwt-file",
-        values.remove("jwt_file"),
-    )?;
-    Account::new(values, client_secret, jwt)
+    Account::new(values, Path::new(""))
 }
 
 /// Returns an error if a flag or variable describes an account although `file` has all accounts.
 pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<(), ConfigError> {
     let values = values(matches)?;
-    let mut origins: Vec<_> = values.values().map(|value| value.origin.as_str()).collect();
-    for name in [CLIENT_SECRET, JWT] {
-        if variable(name).is_some() {
-            origins.push(name);
-        }
-    }
-    match origins.first() {
-        None => Ok(()),
-        Some(origin) => Err(ConfigError(format!(
-            "--config.file: {}: conflicts with {origin}: expected all accounts in the file",
-            file.display()
-        ))),
-    }
+    let Some(value) = values.values().next() else {
+        return Ok(());
+    };
+    Err(ConfigError(format!(
+        "--config.file: {}: conflicts with {}: expected all accounts in the file",
+        file.display(),
+        value.origin
+    )))
 }
 
-/// Returns the values that were given, by the id of their argument. An empty variable counts as
-/// unset.
+/// Returns the values that were given, by their keys in the accounts file. An empty variable counts
+/// as unset.
 fn values(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError> {
     let mut values = BTreeMap::new();
+    for (key, variable) in SECRETS {
+        let value = std::env::var_os(variable).unwrap_or_default();
+        if !value.is_empty() {
+            values.insert(key.to_owned(), setting(variable, &value)?);
+        }
+    }
     for arg in AccountArgs::args() {
         let id = arg.get_id().as_str();
         let Some(value) = matches.get_one::<OsString>(id) else {
@@ -140,41 +142,5 @@ fn setting(origin: &str, value: &OsStr) -> Result<Setting, ConfigError> {
     match value.to_str() {
         Some(value) => Ok(Setting::new(origin, value)),
         None => Err(Setting::new(origin, "").invalid_redacted("invalid value", "UTF-8 text")),
-    }
-}
-
-/// Returns a variable; an empty one counts as unset.
-fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// Returns the source of a secret: its variable or its file.
-fn secret(
-    description: &str,
-    name: &str,
-    flag: &str,
-    file: Option<Setting>,
-) -> Result<SecretSource, ConfigError> {
-    match (variable(name), file) {
-        (None, None) => Err(ConfigError(format!(
-            "{description} is required: {name}, {name}_FILE or {flag}"
-        ))),
-        (Some(_), Some(file)) => Err(ConfigError(format!(
-            "{name} conflicts with {}: expected only one of them",
-            file.origin
-        ))),
-        (Some(value), None) => {
-            let setting = setting(name, &value)?;
-            let source = SecretSource::Value(SecretString::from(setting.value.as_str()));
-            readable_secret(source, &setting, description)
-        }
-        (None, Some(file)) => {
-            let source = SecretSource::File(PathBuf::from(&file.value));
-            readable_secret(
-                source,
-                &file,
-                &format!("the path of a file with {description}"),
-            )
-        }
     }
 }

@@ -48,6 +48,15 @@ pub(crate) struct Section {
 }
 
 impl Section {
+    /// Returns the place of the whole file.
+    pub(crate) fn root(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            path: String::new(),
+            line: 0,
+        }
+    }
+
     /// Returns the place of a value under a key of this mapping.
     pub(crate) fn child(&self, key: &str, line: u64) -> Self {
         Self {
@@ -231,11 +240,7 @@ mod tests {
     }
 
     fn root() -> Section {
-        Section {
-            file: "web.yml".to_owned(),
-            path: String::new(),
-            line: 0,
-        }
+        Section::root("web.yml")
     }
 
     fn text_of(text: &str) -> Option<String> {

@@ -25,34 +25,18 @@ pub(super) struct FileWatcher {
 }
 
 impl FileWatcher {
-    /// Creates a watcher of these files.
-    pub(super) fn new(files: Vec<PathBuf>, now: Moment) -> Self {
-        let mut watcher = Self {
+    /// Creates a watcher without files.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
             files: Vec::new(),
             last_check: now,
             pending: None,
-        };
-        watcher.watch(&files);
-        watcher
-    }
-
-    /// Adds files.
-    pub(super) fn watch(&mut self, files: &[PathBuf]) {
-        for file in files {
-            if !self.files.iter().any(|(watched, _)| watched == file) {
-                self.files.push((file.clone(), stamp(file)));
-            }
         }
     }
 
-    /// Removes all files except these.
-    pub(super) fn retain(&mut self, files: &[PathBuf]) {
-        self.files.retain(|(file, _)| files.contains(file));
-    }
-
-    /// Returns the paths of the files.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|(file, _)| file.clone()).collect()
+    /// Adds a file.
+    pub(super) fn watch(&mut self, file: &Path) {
+        self.files.push((file.to_owned(), stamp(file)));
     }
 
     /// Returns whether a file has changed since it was last read. Returns `false` if the last check
@@ -107,6 +91,14 @@ mod tests {
 
     struct Folder(tempfile::TempDir);
 
+    /// Watches a file from now on.
+    fn watch(file: &Path) -> (FileWatcher, Moment) {
+        let now = Moment::now();
+        let mut watcher = FileWatcher::new(now);
+        watcher.watch(file);
+        (watcher, now)
+    }
+
     impl Folder {
         fn new() -> Self {
             let folder = Self(tempfile::tempdir().unwrap());
@@ -123,8 +115,7 @@ mod tests {
         }
 
         fn watch(&self) -> (FileWatcher, Moment) {
-            let now = Moment::now();
-            (FileWatcher::new(vec![self.file()], now), now)
+            watch(&self.file())
         }
     }
 
@@ -164,8 +155,7 @@ mod tests {
         let (link, other) = (folder.0.path().join("link"), folder.0.path().join("other"));
         std::fs::write(&other, "one").unwrap();
         std::os::unix::fs::symlink(folder.file(), &link).unwrap();
-        let start = Moment::now();
-        let mut watcher = FileWatcher::new(vec![link.clone()], start);
+        let (mut watcher, start) = watch(&link);
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
         assert!(watcher.poll_changes(start.after(10 * CHECK_INTERVAL)));

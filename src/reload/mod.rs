@@ -75,7 +75,7 @@ impl Reloader {
             access: Arc::default(),
             status: ReloadStatus::loaded_at(now),
             accounts_ok: true,
-            watcher: FileWatcher::new(Vec::new(), now),
+            watcher: FileWatcher::new(now),
         };
         if let Some(file) = &web_config_file {
             loaded.access = loaded.load_access(file, now)?;
@@ -186,14 +186,10 @@ impl Loaded {
     /// Reads the web configuration and its files. They are watched from now on, even if they are
     /// invalid.
     fn load_access(&mut self, file: &Path, now: Moment) -> Result<Arc<AccessControl>, ConfigError> {
-        let mut watched = self.watcher.files();
-        watched.push(file.to_owned());
-        // Before the files are read, so that a change while they are read is noticed.
-        self.watcher = FileWatcher::new(watched, now);
+        self.watcher = FileWatcher::new(now);
+        self.watcher.watch(file);
         let config = parse(file, &mut self.watcher)?;
-        let files = files(file, &config);
         let access = AccessControl::from_config(file, config, &self.access)?;
-        self.watcher.retain(&files);
         Ok(Arc::new(access))
     }
 
@@ -231,19 +227,16 @@ impl Loaded {
     }
 }
 
-/// Parses the web configuration. The files that it names are watched before they are read.
+/// Parses the web configuration. The files that it names are watched before they are read, so that
+/// a change while they are read is noticed.
 fn parse(file: &Path, watcher: &mut FileWatcher) -> Result<WebConfig, ConfigError> {
     let config = WebConfig::parse(file, &read(file)?)?;
-    watcher.watch(&files(file, &config));
-    Ok(config)
-}
-
-fn files(file: &Path, config: &WebConfig) -> Vec<PathBuf> {
-    let mut files = vec![file.to_owned()];
     if let Some(tls) = &config.tls {
-        files.extend(tls.files().map(Path::to_owned));
+        for file in tls.files() {
+            watcher.watch(file);
+        }
     }
-    files
+    Ok(config)
 }
 
 /// Checks that the secrets can be read. They are used at the next login.
@@ -284,7 +277,8 @@ mod tests {
         )
         .unwrap();
         let now = Moment::now();
-        let mut watcher = FileWatcher::new(vec![file.clone()], now);
+        let mut watcher = FileWatcher::new(now);
+        watcher.watch(&file);
         parse(&file, &mut watcher).unwrap();
         std::fs::write(folder.path().join("a.crt"), "another").unwrap();
         assert!(watcher.poll_changes(now.after(Duration::from_secs(10))));

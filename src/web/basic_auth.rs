@@ -91,8 +91,8 @@ impl BasicAuth {
         };
         let password = credentials.password.expose_secret();
         let key = lock(&self.cache).key(&credentials.user, password);
-        if let Some(result) = self.cached(&credentials.user, &key) {
-            return result;
+        if let Some(valid) = lock(&self.cache).get(&credentials.user, &key) {
+            return allowed(valid);
         }
         let Some(slot) = self.verify_limiter.reserve(client) else {
             return Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER));
@@ -101,8 +101,8 @@ impl BasicAuth {
             return Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER));
         };
         // The same credentials may have been verified while this request was waiting.
-        if let Some(result) = self.cached(&credentials.user, &key) {
-            return result;
+        if let Some(valid) = lock(&self.cache).get(&credentials.user, &key) {
+            return allowed(valid);
         }
         let verify = self.verify_task(credentials, key, permit);
         let verified = tokio::task::spawn_blocking(verify).await;
@@ -125,23 +125,16 @@ impl BasicAuth {
             let _permit = permit;
             let valid = hash.verify(credentials.password.expose_secret()) && is_known;
             lock(&cache).insert(&credentials.user, key, valid);
-            if valid {
-                Ok(())
-            } else {
-                Err(Denied::Unauthorized)
-            }
+            allowed(valid)
         }
     }
+}
 
-    fn cached(&self, user: &str, key: &CacheKey) -> Option<Result<(), Denied>> {
-        let cache = lock(&self.cache);
-        if cache.is_valid(user, key) {
-            Some(Ok(()))
-        } else if cache.is_invalid(key) {
-            Some(Err(Denied::Unauthorized))
-        } else {
-            None
-        }
+fn allowed(valid: bool) -> Result<(), Denied> {
+    if valid {
+        Ok(())
+    } else {
+        Err(Denied::Unauthorized)
     }
 }
 

@@ -73,11 +73,7 @@ impl WebConfig {
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let prefix = error_prefix(file);
         let raw: Document = yaml::parse(&prefix, text)?;
-        let root = Section {
-            file: prefix,
-            path: String::new(),
-            line: 0,
-        };
+        let root = Section::root(&prefix);
         let dir = file.parent().unwrap_or(Path::new(""));
         Ok(Self {
             tls: Tls::new(&root, raw.tls_server_config, dir)?,

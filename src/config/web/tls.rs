@@ -2,10 +2,8 @@
 //!
 //! The files that it names are not read here, but by [`Pem::read`].
 
-use std::fmt;
 use std::path::Path;
 
-use clap::ValueEnum;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,11 +11,14 @@ use serde::Deserialize;
 
 use crate::config::ConfigError;
 use crate::config::account::MAX_CERT_BYTES;
-use crate::config::setting::{ParseResult, Setting, parse_bool};
+use crate::config::setting::{Setting, parse_bool};
 use crate::config::web::tls_names;
 use crate::config::yaml::{List, Located, Section, Text};
 use crate::file;
 use crate::secret::SecretSource;
+
+/// The values of `client_auth_type`, by Go's names.
+const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
 
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
@@ -52,7 +53,8 @@ pub struct ClientAuth {
 /// PEM text or the file that has it, with the key that gave it.
 #[derive(Clone, Debug)]
 pub struct Pem {
-    origin: String,
+    /// The start of an error: the key that gave it, and the path of the file.
+    pub origin: String,
     source: SecretSource,
 }
 
@@ -73,27 +75,6 @@ pub(super) struct RawTls {
     cipher_suites: List,
     prefer_server_cipher_suites: Text,
     curve_preferences: List,
-}
-
-/// `client_auth_type`, by Go's names.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-#[value(rename_all = "PascalCase")]
-enum ClientAuthType {
-    NoClientCert,
-    RequestClientCert,
-    /// The alias is the toolkit's older name.
-    #[value(alias = "RequireClientCert")]
-    RequireAnyClientCert,
-    VerifyClientCertIfGiven,
-    RequireAndVerifyClientCert,
-}
-
-impl ClientAuthType {
-    fn parse(text: &str) -> ParseResult<Self> {
-        Self::from_str(text, false).map_err(|_| {
-            "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
-        })
-    }
 }
 
 impl Tls {
@@ -118,9 +99,8 @@ impl Tls {
             dir,
         )?;
         let auth_type = section.text_or("client_auth_type", raw.client_auth_type, "NoClientCert");
-        let auth_type = auth_type.parse(ClientAuthType::parse)?;
         let allowed_sans = allowed_sans(&section, raw.client_allowed_sans)?;
-        let clients = client_auth(&section, auth_type, ca, allowed_sans)?;
+        let clients = client_auth(&section, &auth_type, ca, allowed_sans)?;
         let versions = tls_names::versions(
             &section.text_or("min_version", raw.min_version, "TLS12"),
             &section.text_or("max_version", raw.max_version, "TLS13"),
@@ -173,22 +153,13 @@ impl Pem {
     /// Returns an error about the content, which is not repeated.
     #[must_use]
     pub fn invalid(&self, reason: &str, expected: &str) -> ConfigError {
-        ConfigError(format!("{self}: {reason}: expected {expected}"))
+        ConfigError(format!("{}: {reason}: expected {expected}", self.origin))
     }
 
     fn file(&self) -> Option<&Path> {
         match &self.source {
             SecretSource::Value(_) => None,
             SecretSource::File(path) => Some(path),
-        }
-    }
-}
-
-impl fmt::Display for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            SecretSource::Value(_) => f.write_str(&self.origin),
-            SecretSource::File(path) => write!(f, "{}: {}", self.origin, path.display()),
         }
     }
 }
@@ -221,7 +192,11 @@ fn pem(
                 &format!("a path; PEM text belongs in {inline_key}"),
             ));
         }
-        (None, Some(file)) => (file.origin, SecretSource::File(dir.join(file.value))),
+        (None, Some(file)) => {
+            let path = dir.join(file.value);
+            let origin = format!("{}: {}", file.origin, path.display());
+            (origin, SecretSource::File(path))
+        }
     };
     Ok(Some(Pem { origin, source }))
 }
@@ -244,18 +219,18 @@ fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigErr
 
 fn client_auth(
     section: &Section,
-    auth_type: ClientAuthType,
+    auth_type: &Setting,
     ca: Option<Pem>,
     allowed_sans: Vec<Setting>,
 ) -> Result<Option<ClientAuth>, ConfigError> {
-    let required = matches!(
-        auth_type,
-        ClientAuthType::RequireAnyClientCert | ClientAuthType::RequireAndVerifyClientCert
-    );
-    let verified = matches!(
-        auth_type,
-        ClientAuthType::VerifyClientCertIfGiven | ClientAuthType::RequireAndVerifyClientCert
-    );
+    let (required, verified) = match auth_type.value.as_str() {
+        "NoClientCert" | "RequestClientCert" => (false, false),
+        // The first one is the toolkit's older name.
+        "RequireClientCert" | "RequireAnyClientCert" => (true, false),
+        "VerifyClientCertIfGiven" => (false, true),
+        "RequireAndVerifyClientCert" => (true, true),
+        _ => return Err(auth_type.invalid(CLIENT_AUTH_TYPES)),
+    };
     let ineffective_key = match &ca {
         _ if verified => None,
         Some(_) => Some("client_ca_file or client_ca"),
@@ -269,7 +244,7 @@ fn client_auth(
             "{key} has no effect with this client_auth_type: expected RequireAndVerifyClientCert"
         )));
     }
-    if auth_type == ClientAuthType::NoClientCert {
+    if auth_type.value == "NoClientCert" {
         return Ok(None);
     }
     if verified && ca.is_none() {
