@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 const MAX_SHOWN_PATH: usize = 255;
 
 /// The place of a secret.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum SecretSource {
     /// The secret itself, from an environment variable or a configuration file.
     Value(SecretString),
@@ -61,15 +61,6 @@ impl SecretSource {
         match self {
             Self::Value(secret) => trim(secret.expose_secret()),
             Self::File(path) => trim(&read_file(path)?),
-        }
-    }
-}
-
-impl fmt::Debug for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("Value([redacted])"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
         }
     }
 }
@@ -126,7 +117,7 @@ mod tests {
     #[test]
     fn debug_never_shows_a_secret() {
         let value = SecretSource::Value(SecretString::from("hunter2"));
-        assert_eq!(format!("{value:?}"), "Value([redacted])");
+        assert_eq!(format!("{value:?}"), "Value(SecretBox<str>([REDACTED]))");
     }
 
     #[test]

@@ -15,13 +15,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Times, size and identity of a file; `None` if it does not exist.
 type FileStamp = Option<[i64; 7]>;
 
-/// Files, each with its state when it was last read.
+/// Files with their state when they were last read and at the last check.
 #[derive(Clone)]
 pub(super) struct FileWatcher {
-    files: Vec<(PathBuf, FileStamp)>,
+    files: Vec<PathBuf>,
+    last_read: Vec<FileStamp>,
+    last_seen: Vec<FileStamp>,
     last_check: Moment,
-    /// The changed state that the last check found, if it may not be final.
-    pending: Option<Vec<FileStamp>>,
 }
 
 impl FileWatcher {
@@ -29,14 +29,16 @@ impl FileWatcher {
     pub(super) fn new(now: Moment) -> Self {
         Self {
             files: Vec::new(),
+            last_read: Vec::new(),
+            last_seen: Vec::new(),
             last_check: now,
-            pending: None,
         }
     }
 
     /// Adds a file.
     pub(super) fn watch(&mut self, file: &Path) {
-        self.files.push((file.to_owned(), stamp(file)));
+        self.files.push(file.to_owned());
+        self.last_read.push(stamp(file));
     }
 
     /// Returns whether a file has changed since it was last read. Returns `false` if the last check
@@ -46,23 +48,11 @@ impl FileWatcher {
             return false;
         }
         self.last_check = now;
-        let mut stamps = Vec::new();
-        let mut changed = false;
-        let mut settled = true;
-        for (file, last_read) in &self.files {
-            let current = stamp(file);
-            changed |= current != *last_read;
-            settled &= is_settled(current, now);
-            stamps.push(current);
-        }
-        if !changed {
-            self.pending = None;
-            return false;
-        }
-        let stamps = Some(stamps);
-        let unchanged_since_last_check = self.pending == stamps;
-        self.pending = stamps;
-        settled || unchanged_since_last_check
+        let stamps: Vec<_> = self.files.iter().map(|file| stamp(file)).collect();
+        let is_final = stamps == self.last_seen || stamps.iter().all(|it| is_settled(*it, now));
+        let has_changed = stamps != self.last_read;
+        self.last_seen = stamps;
+        has_changed && is_final
     }
 }
 
