@@ -27,15 +27,15 @@ pub struct AccountArgs {
     #[arg(long = "ringcentral.server-url", value_name = "URL")]
     #[arg(env = "RC_SERVER_URL")]
     server_url: Option<OsString>,
-    /// Client id of the app [required]
+    /// Client id of the app (required)
     #[arg(long = "ringcentral.client-id", value_name = "ID")]
     #[arg(env = "RC_CLIENT_ID")]
     client_id: Option<OsString>,
-    /// File with the client secret of the app; or the secret itself in RC_CLIENT_SECRET [required]
+    /// File with the client secret of the app; or the secret itself in RC_CLIENT_SECRET (required)
     #[arg(long = "ringcentral.client-secret-file", value_name = "FILE")]
     #[arg(env = "RC_CLIENT_SECRET_FILE")]
     client_secret_file: Option<OsString>,
-    /// File with the JWT of the user; or the JWT itself in RC_JWT [required]
+    /// File with the JWT of the user; or the JWT itself in RC_JWT (required)
     #[arg(long = "ringcentral.jwt-file", value_name = "FILE")]
     #[arg(env = "RC_JWT_FILE")]
     jwt_file: Option<OsString>,

@@ -46,8 +46,8 @@ fn flags(command: &Command) -> Vec<Arg> {
         .collect()
 }
 
-/// Returns the row of a flag. A default that clap does not know is at the end of the help text, in
-/// brackets.
+/// Returns the row of a flag. What clap does not know is at the end of the help text: a default in
+/// brackets, or that the flag is required.
 fn row(flag: &Arg) -> String {
     let mut name = format!("--{}", flag.get_long().unwrap());
     let takes_value = flag.get_action().takes_values();
@@ -60,18 +60,23 @@ fn row(flag: &Arg) -> String {
         None => String::new(),
     };
     let help = flag.get_help().unwrap().to_string().replace('\n', " ");
-    let (meaning, noted_default) = match help.strip_suffix(']') {
-        Some(text) => text.rsplit_once(" [").unwrap(),
-        None => (help.as_str(), ""),
-    };
-    let noted_default = noted_default.trim_start_matches("default: ");
-    let default = match flag.get_default_values() {
-        _ if !takes_value => "off".to_owned(),
-        [default] => format!("`{}`", default.to_str().unwrap()),
-        _ if noted_default.is_empty() => "none".to_owned(),
-        _ if noted_default == "required" || noted_default.contains(' ') => noted_default.to_owned(),
-        _ => format!("`{noted_default}`"),
-    };
+    let mut meaning = help.as_str();
+    let mut default = "none".to_owned();
+    if let [value] = flag.get_default_values() {
+        default = format!("`{}`", value.to_str().unwrap());
+    }
+    if !takes_value {
+        default = "off".to_owned();
+    } else if let Some(text) = help.strip_suffix(" (required)") {
+        meaning = text;
+        default = "required".to_owned();
+    } else if let Some((text, noted)) = help.split_once(" [default: ") {
+        meaning = text;
+        default = noted.trim_end_matches(']').to_owned();
+        if !default.contains(' ') {
+            default = format!("`{default}`");
+        }
+    }
     format!("| `{name}` | {variable} | {default} | {meaning} |\n")
 }
 
