@@ -19,7 +19,6 @@ use crate::web::basic_auth::BasicAuth;
 pub(crate) use crate::web::basic_auth::Denied;
 use crate::web::rate_limiter::TokenBucket;
 use crate::web::tls;
-use crate::web::verify_limiter::VerifyLimiter;
 
 /// From this cost on, one verification takes seconds.
 const HIGH_COST: u32 = 15;
@@ -32,7 +31,6 @@ pub struct AccessControl {
     basic_auth: Option<Arc<BasicAuth>>,
     rate_limiter: Option<Arc<TokenBucket>>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    verify_limiter: Arc<VerifyLimiter>,
     warnings: Vec<String>,
 }
 
@@ -60,8 +58,7 @@ impl AccessControl {
             _ if config.users.is_empty() => None,
             Some(same) if same.users == config.users => Some(same.clone()),
             other => {
-                let limiter = previous.verify_limiter.clone();
-                let basic_auth = BasicAuth::new(config.users, limiter, other.as_deref())
+                let basic_auth = BasicAuth::new(config.users, other.as_deref())
                     .map_err(|_| error("cannot generate random numbers"))?;
                 Some(Arc::new(basic_auth))
             }
@@ -76,7 +73,6 @@ impl AccessControl {
             basic_auth,
             rate_limiter,
             headers: config.headers,
-            verify_limiter: previous.verify_limiter.clone(),
             warnings,
         })
     }

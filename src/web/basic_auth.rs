@@ -57,16 +57,17 @@ impl BasicAuth {
     /// Returns an error if the system cannot generate random numbers.
     pub(crate) fn new(
         users: BasicAuthUsers,
-        verify_limiter: Arc<VerifyLimiter>,
         previous: Option<&Self>,
     ) -> Result<Self, ring::error::Unspecified> {
-        let cache = match previous {
-            Some(previous) => lock(&previous.cache).retain_users(|name| {
+        let mut cache = AuthCache::new()?;
+        let mut verify_limiter = Arc::default();
+        if let Some(previous) = previous {
+            cache = lock(&previous.cache).retain_users(|name| {
                 let hash = users.get(name);
                 hash.is_some() && hash == previous.users.get(name)
-            }),
-            None => AuthCache::new()?,
-        };
+            });
+            verify_limiter = previous.verify_limiter.clone();
+        }
         let costs = users.values().map(|hash| hash.cost);
         let dummy_hash = PasswordHash::dummy(costs.max().unwrap_or(bcrypt::DEFAULT_COST));
         Ok(Self {
@@ -170,7 +171,7 @@ mod tests {
         let hash = bcrypt::hash("sesame", 4).unwrap();
         let text = format!("basic_auth_users: {{alice: '{hash}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
-        BasicAuth::new(users, Arc::default(), None).unwrap()
+        BasicAuth::new(users, None).unwrap()
     }
 
     fn headers(credentials: &[&str]) -> HeaderMap {
@@ -244,7 +245,7 @@ mod tests {
             let text = format!("basic_auth_users: {{alice: '{alice}', bob: '{bob}'}}");
             WebConfig::parse("web.yml".as_ref(), &text).unwrap().users
         };
-        let before = BasicAuth::new(users(&bob), Arc::default(), None).unwrap();
+        let before = BasicAuth::new(users(&bob), None).unwrap();
         for valid in ["alice:sesame", "bob:open"] {
             assert_eq!(
                 before.authenticate(&headers(&[valid]), CLIENT).await,
@@ -256,8 +257,7 @@ mod tests {
             Err(Denied::Unauthorized)
         );
 
-        let after =
-            BasicAuth::new(users(&new), before.verify_limiter.clone(), Some(&before)).unwrap();
+        let after = BasicAuth::new(users(&new), Some(&before)).unwrap();
         let slots: Vec<_> = (0..5)
             .filter_map(|_| after.verify_limiter.reserve(CLIENT))
             .collect();
@@ -307,7 +307,7 @@ mod tests {
         let [low, high] = [4, 5].map(|cost| bcrypt::hash("sesame", cost).unwrap());
         let text = format!("basic_auth_users: {{alice: '{high}', bob: '{low}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
-        let auth = BasicAuth::new(users, Arc::default(), None).unwrap();
+        let auth = BasicAuth::new(users, None).unwrap();
         assert_eq!(auth.dummy_hash.cost, 5);
     }
 }
