@@ -21,7 +21,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-scrape alerting dashboards rules \
-	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool
+	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
@@ -160,6 +160,10 @@ soak: build
 # TLS, basic auth and reloads, tested with curl, openssl and a real Prometheus.
 web:
 	$(CARGO) test --locked --test web
+
+# Generates the tables of flags in docs/CONFIGURATION.md.
+configuration-doc:
+	UPDATE_GOLDEN=1 $(CARGO) test --locked --test exporter tables_of_flags_match_the_program
 
 # The static binary for containers and archives. It has its own target folder, since its flags would rebuild everything in
 # the shared one. Paths of the build machine are remapped.

@@ -1,5 +1,5 @@
 //! Passes the git revision and the compiler version to the program, for
-//! `ringcentral_exporter_build_info`.
+//! `ringcentral_exporter_build_info` and `--version`.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,6 +20,8 @@ fn main() {
     println!("cargo::rustc-env=BUILD_REVISION={revision}");
     let rustc = rustc_version().unwrap_or("unknown".to_owned());
     println!("cargo::rustc-env=BUILD_RUSTC={rustc}");
+    let version = env!("CARGO_PKG_VERSION");
+    println!("cargo::rustc-env=BUILD_VERSION={version} (revision {revision}, rustc {rustc})");
 }
 
 /// Returns `BUILD_REVISION`, or the commit of this checkout. A source archive may lie in the

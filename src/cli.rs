@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
 use crate::config::{AccountArgs, Settings};
@@ -21,7 +22,7 @@ use crate::config::{AccountArgs, Settings};
 #[derive(Debug, Parser)]
 #[command(
     name = "ringcentral-exporter",
-    version,
+    version = env!("BUILD_VERSION"),
     about,
     args_conflicts_with_subcommands = true
 )]
@@ -48,6 +49,14 @@ pub enum Command {
     Check(CheckArgs),
     /// Check that the exporter is running, for the health check of a container
     Health(HealthArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell: bash, elvish, fish, powershell or zsh
+        #[arg(value_name = "SHELL", hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// The flags of `serve`.
@@ -156,7 +165,10 @@ pub fn format_clap_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
     let message = lines.next().unwrap_or_default();
-    let message = message.trim_start_matches("error: ");
+    let mut message = message.trim_start_matches("error: ").to_owned();
+    if kind == ErrorKind::MissingRequiredArgument {
+        message = format!("{message} {}", lines.next().unwrap_or_default());
+    }
     let suggestion = lines.find_map(|line| line.strip_prefix("tip: "));
     let hint = match (kind, suggestion) {
         (ErrorKind::ArgumentConflict, _) => "flags belong after the command",

@@ -16,7 +16,7 @@
 //! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
 //! | [`reload`] | configuration reload and file watcher |
 //! | [`http`] | listeners, connections, paths, landing page, service discovery |
-//! | [`commands`] | the commands `check`, `health` and `demo` |
+//! | [`commands`] | the commands other than `serve` |
 //! | [`simulator`] | a simulated RingCentral for `demo`, tests and benches |
 //!
 //! Where a new metric goes:

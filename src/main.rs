@@ -1,5 +1,6 @@
 //! The program: parses the command line, runs the command, and returns its exit code.
 
+use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use ringcentral_exporter::cli::{Cli, Command, ServeArgs, format_clap_error};
 use ringcentral_exporter::commands::check::Check;
 use ringcentral_exporter::commands::demo::Demo;
+use ringcentral_exporter::commands::documentation;
 use ringcentral_exporter::commands::health::HealthCheck;
 use ringcentral_exporter::config::{Config, ConfigError, Settings};
 use ringcentral_exporter::reload::Reloader;
@@ -21,31 +23,46 @@ const EXIT_FAILURE: u8 = 1;
 /// The flags or the configuration are invalid.
 const EXIT_USAGE: u8 = 2;
 
-/// A command with its validated configuration.
-enum Mode {
-    Serve(Config, Arc<Reloader>),
-    Demo(Settings, Demo, Arc<Reloader>),
-    Check(Check),
-    Health(HealthCheck),
-}
-
 fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() => return usage_error(&format_clap_error(&error)),
+        Err(error) if error.use_stderr() => {
+            return print_error(&format_clap_error(&error), EXIT_USAGE);
+        }
         Err(help) => help.exit(),
     };
-    let mode = match parse_mode(&matches) {
-        Ok(mode) => mode,
-        Err(error) => return usage_error(&error.to_string()),
+    let error = match run_to_end(&matches) {
+        Ok(code) => return code,
+        Err(error) => error,
     };
-    run_to_exit_code(mode).unwrap_or_else(|error| {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return print_error(error, EXIT_USAGE);
+    }
+    if matches!(matches.subcommand_name(), None | Some("serve" | "demo")) {
         tracing::error!("{error:#}");
-        ExitCode::from(EXIT_FAILURE)
-    })
+        return ExitCode::from(EXIT_FAILURE);
+    }
+    print_error(&format!("{error:#}"), EXIT_FAILURE)
 }
 
-fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
+/// Prints the error of a command that has no log.
+fn print_error(message: &dyn Display, code: u8) -> ExitCode {
+    eprintln!("ringcentral-exporter: {message}");
+    ExitCode::from(code)
+}
+
+/// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running
+/// on a thread of its own does not delay the exit.
+fn run_to_end(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(run(matches));
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let cli =
         Cli::from_arg_matches(matches).map_err(|error| ConfigError(format_clap_error(&error)))?;
     // Without a command the flags are those of `serve`.
@@ -58,74 +75,43 @@ fn parse_mode(matches: &ArgMatches) -> Result<Mode, ConfigError> {
         Command::Serve(args) => {
             let config = config(args)?;
             let reloader = Reloader::new(&config.settings, config.accounts_file.clone())?;
-            Ok(Mode::Serve(config, Arc::new(reloader)))
+            let listeners = listen(&config.settings)?;
+            serve(config, reloader, listeners).await?;
         }
         Command::Demo(args) => {
             let demo = Demo::new(&args)?;
             let settings = args.settings.validate()?;
             let reloader = Reloader::new(&settings, None)?;
-            Ok(Mode::Demo(settings, demo, Arc::new(reloader)))
+            let listeners = listen(&settings)?;
+            let demo = demo.start(&listeners, reloader.access().scheme()).await?;
+            serve(demo.config(settings)?, reloader, listeners).await?;
         }
         Command::Check(args) => {
             let config = config(args.serve.clone())?;
-            Ok(Mode::Check(Check::new(&args, config)?))
+            let summary = Check::new(&args, config)?.run().await?;
+            if !summary.is_ok() {
+                return Ok(ExitCode::from(EXIT_FAILURE));
+            }
         }
-        Command::Health(args) => Ok(Mode::Health(HealthCheck::new(&args))),
+        Command::Health(args) => HealthCheck::new(&args).run().await?,
+        Command::Completions { shell } => documentation::print_completions(shell)?,
+        Command::Man => documentation::print_man_page()?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn usage_error(message: &str) -> ExitCode {
-    eprintln!("ringcentral-exporter: {message}");
-    ExitCode::from(EXIT_USAGE)
-}
-
-/// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running
-/// on a thread of its own does not delay the exit.
-fn run_to_exit_code(mode: Mode) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let result = runtime.block_on(run(mode));
-    runtime.shutdown_background();
-    result
-}
-
-async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
-    match mode {
-        Mode::Check(check) => Ok(match check.run().await {
-            Ok(summary) if summary.is_ok() => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::from(EXIT_FAILURE),
-            Err(error) => print_error(&error),
-        }),
-        Mode::Health(health) => Ok(match health.run().await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => print_error(&error),
-        }),
-        Mode::Serve(config, reloader) => {
-            logging::init(config.settings.log);
-            let listeners = http::listener::bind_all(&config.settings.web.listen_addresses)?;
-            serve(config, reloader, listeners).await
-        }
-        Mode::Demo(settings, demo, reloader) => {
-            logging::init(settings.log);
-            let listeners = http::listener::bind_all(&settings.web.listen_addresses)?;
-            let demo = demo.start(&listeners, reloader.access().scheme()).await?;
-            serve(demo.config(settings)?, reloader, listeners).await
-        }
-    }
-}
-
-/// Prints the error of a command that has no log.
-fn print_error(error: &anyhow::Error) -> ExitCode {
-    eprintln!("ringcentral-exporter: {error:#}");
-    ExitCode::from(EXIT_FAILURE)
+/// Starts the log and binds the addresses.
+fn listen(settings: &Settings) -> anyhow::Result<Vec<TcpListener>> {
+    logging::init(settings.log);
+    http::listener::bind_all(&settings.web.listen_addresses)
 }
 
 async fn serve(
     config: Config,
-    reloader: Arc<Reloader>,
+    reloader: Reloader,
     listeners: Vec<TcpListener>,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<()> {
+    let reloader = Arc::new(reloader);
     let signals = ShutdownSignals::register()?;
     reload_on_sighup(reloader.clone())?;
     let access = reloader.access();
@@ -143,8 +129,7 @@ async fn serve(
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let exporter = ringcentral_exporter::run(config, reloader, listeners, stopped);
-    signals.run_until_shutdown(stop, exporter).await??;
-    Ok(ExitCode::SUCCESS)
+    signals.run_until_shutdown(stop, exporter).await?
 }
 
 /// Spawns the task that reloads the configuration at each SIGHUP.

@@ -4,7 +4,6 @@
 //! secret comes from, never its content.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -18,7 +17,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 const MAX_SHOWN_PATH: usize = 255;
 
 /// The place of a secret.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum SecretSource {
     /// The secret itself, from an environment variable or a configuration file.
     Value(SecretString),
@@ -47,30 +46,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The reason why a secret could not be read.
+/// The reason why a secret could not be read. It names the path, unless the path may be a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// An I/O error on opening or reading the file.
-    #[error("cannot read {path}: {error}")]
-    Unreadable {
-        /// The path, or "the file" if the path itself may be a secret.
-        path: String,
-        /// The cause.
-        error: io::Error,
-    },
-    /// A pipe, a device or a directory.
-    #[error("not a regular file")]
-    NotRegularFile,
-    /// A file that is not text.
-    #[error("the file is not UTF-8")]
-    NotUtf8,
-    /// Nothing but white space.
-    #[error("the secret is empty")]
-    Empty,
-    /// A file that is too large for a secret.
-    #[error("the file is larger than 64 KiB, too large for a secret")]
-    TooLarge,
-}
+#[error("{0}")]
+pub struct SecretError(String);
 
 impl SecretSource {
     /// Reads the secret and trims white space.
@@ -86,25 +65,16 @@ impl SecretSource {
     }
 }
 
-impl fmt::Debug for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("Value([redacted])"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
-    }
-}
-
 fn read_file(path: &Path) -> Result<String, SecretError> {
-    let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
-        FileError::Unreadable(error) => SecretError::Unreadable {
-            path: redact_path(path),
-            error,
-        },
-        FileError::NotRegularFile => SecretError::NotRegularFile,
-        FileError::TooLarge(_) => SecretError::TooLarge,
-    })?;
-    String::from_utf8(bytes).map_err(|_| SecretError::NotUtf8)
+    let error = |error: FileError| match error {
+        FileError::Unreadable(error) => format!("cannot read {}: {error}", redact_path(path)),
+        FileError::TooLarge(_) => {
+            "the file is larger than 64 KiB, too large for a secret".to_owned()
+        }
+        error => error.to_string(),
+    };
+    let bytes = file::read(path, MAX_BYTES).map_err(|cause| SecretError(error(cause)))?;
+    String::from_utf8(bytes).map_err(|_| SecretError("the file is not UTF-8".to_owned()))
 }
 
 /// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value
@@ -120,7 +90,7 @@ pub(crate) fn redact_path(path: &Path) -> String {
 
 fn trim(text: &str) -> Result<SecretString, SecretError> {
     match text.trim() {
-        "" => Err(SecretError::Empty),
+        "" => Err(SecretError("the secret is empty".to_owned())),
         secret => Ok(SecretString::from(secret)),
     }
 }
@@ -147,7 +117,7 @@ mod tests {
     #[test]
     fn debug_never_shows_a_secret() {
         let value = SecretSource::Value(SecretString::from("hunter2"));
-        assert_eq!(format!("{value:?}"), "Value([redacted])");
+        assert_eq!(format!("{value:?}"), "Value(SecretBox<str>([REDACTED]))");
     }
 
     #[test]

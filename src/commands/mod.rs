@@ -3,4 +3,5 @@
 pub mod check;
 mod check_report;
 pub mod demo;
+pub mod documentation;
 pub mod health;

@@ -1,5 +1,6 @@
 //! One account: its server, its credentials, and the values that each setting accepts.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use reqwest::Url;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use secrecy::SecretString;
 
 use crate::config::ConfigError;
-use crate::config::setting::{Setting, parse_count};
+use crate::config::setting::{ParseResult, Setting, parse_count};
 use crate::file::{self, FileError};
 use crate::secret::{SecretSource, redact_path};
 
@@ -63,40 +65,34 @@ impl Level {
     }
 }
 
-/// The settings of an account before validation.
-#[derive(Default)]
-pub(crate) struct RawAccount {
-    pub(crate) name: Option<Setting>,
-    pub(crate) server: Option<Setting>,
-    pub(crate) account_id: Option<Setting>,
-    pub(crate) level: Option<Setting>,
-    pub(crate) concurrent_calls_limit: Option<Setting>,
-    pub(crate) ca_file: Option<Setting>,
-}
-
-/// The settings without a default.
-pub(crate) struct RawCredentials {
-    pub(crate) client_id: Setting,
-    pub(crate) client_secret: SecretSource,
-    pub(crate) jwt: SecretSource,
-}
-
 impl Account {
-    /// Validates the settings of an account.
-    pub(crate) fn new(raw: RawAccount, credentials: RawCredentials) -> Result<Self, ConfigError> {
-        let or_default = |setting: Option<Setting>, default: &str| {
-            setting.unwrap_or_else(|| Setting::new("default", default))
+    /// Validates the values of an account, by their keys in the accounts file; `client_secret` and
+    /// `jwt` are the secrets themselves. What has no default is given. Paths are relative to `dir`.
+    pub(crate) fn new(
+        mut values: BTreeMap<String, Setting>,
+        dir: &Path,
+    ) -> Result<Self, ConfigError> {
+        let client_secret = secret(&mut values, "client_secret", "the app's client secret", dir)?;
+        let jwt = secret(&mut values, "jwt", "the user's JWT", dir)?;
+        let limit = match values.remove("concurrent_calls_limit") {
+            Some(limit) => Some(parse(&limit, parse_count)?),
+            None => None,
+        };
+        let ca_file = values.remove("ca_file");
+        let mut value_or = |key: &str, default: &str| match values.remove(key) {
+            Some(setting) => setting,
+            None => Setting::new("default", default),
         };
         Ok(Self {
-            name: parse_name(or_default(raw.name, "default"))?,
-            server: parse_server_url(&or_default(raw.server, DEFAULT_SERVER))?,
-            account_id: parse_account_id(or_default(raw.account_id, "~"))?,
-            level: parse_level(&or_default(raw.level, "account"))?,
-            concurrent_calls_limit: raw.concurrent_calls_limit.map(parse_limit).transpose()?,
-            ca: raw.ca_file.map(read_ca_bundle).transpose()?,
-            client_id: parse_client_id(credentials.client_id)?,
-            client_secret: credentials.client_secret,
-            jwt: credentials.jwt,
+            name: parse(&value_or("name", "default"), parse_name)?,
+            server: parse_server_url(&value_or("server_url", DEFAULT_SERVER))?,
+            client_id: parse_client_id(value_or("client_id", ""))?,
+            client_secret,
+            jwt,
+            account_id: parse_account_id(value_or("account_id", "~"))?,
+            level: parse(&value_or("level", "account"), parse_level)?,
+            concurrent_calls_limit: limit,
+            ca: ca_file.map(|file| read_ca_bundle(&file, dir)).transpose()?,
         })
     }
 
@@ -114,13 +110,62 @@ impl Account {
     }
 }
 
-/// Returns the error for an invalid value, which is repeated only if it is too short for a secret.
-fn invalid_short(setting: &Setting, expected: &str) -> ConfigError {
-    if setting.value.len() <= MAX_ECHOED_LEN {
-        setting.invalid(expected)
-    } else {
-        setting.invalid_redacted("invalid value", expected)
+/// Returns the source of a secret: its value, or its file under a key with the suffix `_file`. The
+/// file is read once, so that a wrong path is an error at the start.
+fn secret(
+    values: &mut BTreeMap<String, Setting>,
+    key: &str,
+    description: &str,
+    dir: &Path,
+) -> Result<SecretSource, ConfigError> {
+    let file = values.remove(&format!("{key}_file"));
+    let (setting, source, expected) = match (values.remove(key), file) {
+        (Some(value), Some(file)) => {
+            return Err(ConfigError(format!(
+                "{} conflicts with {}: expected only one of them",
+                value.origin, file.origin
+            )));
+        }
+        (None, Some(file)) => {
+            let source = SecretSource::File(dir.join(&file.value));
+            (
+                file,
+                source,
+                format!("the path of a file with {description}"),
+            )
+        }
+        (value, None) => {
+            let value = value.unwrap_or_default();
+            let source = SecretSource::Value(SecretString::from(value.value.as_str()));
+            (value, source, description.to_owned())
+        }
+    };
+    match source.read() {
+        Ok(_) => Ok(source),
+        Err(error) => Err(setting.invalid_redacted(&error.to_string(), &expected)),
     }
+}
+
+/// Parses a value, which the error repeats only if it is too short for a secret.
+fn parse<T>(setting: &Setting, parser: fn(&str) -> ParseResult<T>) -> Result<T, ConfigError> {
+    match parser(&setting.value) {
+        Err(expected) if setting.value.len() > MAX_ECHOED_LEN => {
+            Err(setting.invalid_redacted("invalid value", expected))
+        }
+        result => result.map_err(|expected| setting.invalid(expected)),
+    }
+}
+
+fn parse_name(text: &str) -> ParseResult<String> {
+    let valid_char = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    if (1..=64).contains(&text.len()) && text.bytes().all(valid_char) {
+        return Ok(text.to_owned());
+    }
+    Err("1 to 64 letters, digits and _.-")
+}
+
+fn parse_level(text: &str) -> ParseResult<Level> {
+    <Level as ValueEnum>::from_str(text, false).map_err(|_| "account or extension")
 }
 
 fn parse_client_id(setting: Setting) -> Result<String, ConfigError> {
@@ -132,14 +177,6 @@ fn parse_client_id(setting: Setting) -> Result<String, ConfigError> {
         "invalid client id",
         "the client id of an app: letters, digits and -_.",
     ))
-}
-
-fn parse_name(setting: Setting) -> Result<String, ConfigError> {
-    let valid_char = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    if (1..=64).contains(&setting.value.len()) && setting.value.bytes().all(valid_char) {
-        return Ok(setting.value);
-    }
-    Err(invalid_short(&setting, "1 to 64 letters, digits and _.-"))
 }
 
 /// Parses a URL; it may contain a password, so no error repeats it.
@@ -177,21 +214,12 @@ fn parse_account_id(setting: Setting) -> Result<String, ConfigError> {
     ))
 }
 
-fn parse_level(setting: &Setting) -> Result<Level, ConfigError> {
-    <Level as ValueEnum>::from_str(&setting.value, false)
-        .map_err(|_| invalid_short(setting, "account or extension"))
-}
-
-fn parse_limit(setting: Setting) -> Result<u64, ConfigError> {
-    parse_count(&setting.value).map_err(|expected| invalid_short(&setting, expected))
-}
-
 /// Reads a file of certificates and checks that all of them can be used as roots.
-fn read_ca_bundle(setting: Setting) -> Result<Arc<[u8]>, ConfigError> {
-    let path = Path::new(&setting.value);
-    let name = redact_path(path);
+fn read_ca_bundle(setting: &Setting, dir: &Path) -> Result<Arc<[u8]>, ConfigError> {
+    let path = dir.join(&setting.value);
+    let name = redact_path(&path);
     let invalid = |reason: String| setting.invalid_redacted(&reason, "certificates in PEM");
-    let pem = file::read(path, MAX_CERT_BYTES).map_err(|error| match error {
+    let pem = file::read(&path, MAX_CERT_BYTES).map_err(|error| match error {
         FileError::Unreadable(error) => invalid(format!("cannot read {name}: {error}")),
         error => invalid(format!("{name}: {error}")),
     })?;

@@ -10,16 +10,24 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::config::ConfigError;
-use crate::config::account::{Account, RawAccount, RawCredentials};
-use crate::config::setting::Setting;
+use crate::config::account::Account;
+use crate::config::flags::AccountArgs;
 use crate::config::yaml::{self, Located, Section, Text};
 use crate::file;
-use crate::secret::{Fingerprint, SecretSource};
+use crate::secret::Fingerprint;
 
 /// Enough for some thousand accounts with comments, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
-const CLIENT_SECRET: &str = "the path of a file with the app's client secret";
-const JWT: &str = "the path of a file with the user's JWT";
+/// The keys without a default, and what each expects.
+const REQUIRED: [(&str, &str); 4] = [
+    ("name", "a unique name"),
+    ("client_id", "the client id of an app"),
+    (
+        "client_secret_file",
+        "the path of a file with the app's client secret",
+    ),
+    ("jwt_file", "the path of a file with the user's JWT"),
+];
 
 /// The whole file.
 #[derive(Default, Deserialize)]
@@ -28,20 +36,8 @@ struct Document {
     accounts: Option<Vec<Located<Entry>>>,
 }
 
-/// An account in the file.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Entry {
-    name: Text,
-    server_url: Text,
-    client_id: Text,
-    client_secret_file: Text,
-    jwt_file: Text,
-    account_id: Text,
-    level: Text,
-    concurrent_calls_limit: Text,
-    ca_file: Text,
-}
+/// An account in the file. Its keys are the ids of the flags in [`AccountArgs`].
+type Entry = BTreeMap<String, Text>;
 
 /// Reads the accounts of a file.
 ///
@@ -58,13 +54,10 @@ pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
 
 fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigError> {
     let document: Document = yaml::parse(prefix, text)?;
+    let root = Section::root(prefix);
     let mut accounts = Vec::new();
     for (n, entry) in document.accounts.into_iter().flatten().enumerate() {
-        let place = Section {
-            file: prefix.to_owned(),
-            path: format!("accounts[{n}]"),
-            line: entry.line,
-        };
+        let place = root.child(&format!("accounts[{n}]"), entry.line);
         let account = parse_entry(entry.value, &place, dir)?;
         accounts.push((place, account));
     }
@@ -81,45 +74,22 @@ fn parse(prefix: &str, text: &str, dir: &Path) -> Result<Vec<Account>, ConfigErr
 }
 
 fn parse_entry(entry: Entry, place: &Section, dir: &Path) -> Result<Account, ConfigError> {
-    let require = |key: &str, text: Text, expected: &str| {
-        place
-            .text(key, text)
-            .ok_or_else(|| place.invalid(&format!("{key} is missing: expected {expected}")))
-    };
-    let name = require("name", entry.name, "a unique name")?;
-    let client_id = require("client_id", entry.client_id, "the client id of an app")?;
-    let client_secret = require(
-        "client_secret_file",
-        entry.client_secret_file,
-        CLIENT_SECRET,
-    )?;
-    let jwt = require("jwt_file", entry.jwt_file, JWT)?;
-    let mut ca_file = place.text("ca_file", entry.ca_file);
-    if let Some(file) = &mut ca_file {
-        file.value = dir.join(&file.value).to_string_lossy().into_owned();
+    let known_keys = AccountArgs::ids();
+    let mut values = BTreeMap::new();
+    for (key, text) in entry {
+        if !known_keys.contains(&key) {
+            return Err(place.unknown_key(&key, text.line, &known_keys));
+        }
+        if let Some(setting) = place.text(&key, text) {
+            values.insert(key, setting);
+        }
     }
-    let raw = RawAccount {
-        name: Some(name),
-        server: place.text("server_url", entry.server_url),
-        account_id: place.text("account_id", entry.account_id),
-        level: place.text("level", entry.level),
-        concurrent_calls_limit: place.text("concurrent_calls_limit", entry.concurrent_calls_limit),
-        ca_file,
-    };
-    let credentials = RawCredentials {
-        client_id,
-        client_secret: secret(&client_secret, CLIENT_SECRET, dir)?,
-        jwt: secret(&jwt, JWT, dir)?,
-    };
-    Account::new(raw, credentials)
-}
-
-fn secret(setting: &Setting, expected: &str, dir: &Path) -> Result<SecretSource, ConfigError> {
-    let source = SecretSource::File(dir.join(&setting.value));
-    match source.read() {
-        Ok(_) => Ok(source),
-        Err(error) => Err(setting.invalid_redacted(&error.to_string(), expected)),
+    for (key, expected) in REQUIRED {
+        if !values.contains_key(key) {
+            return Err(place.invalid(&format!("{key} is missing: expected {expected}")));
+        }
     }
+    Account::new(values, dir)
 }
 
 /// Returns an error if two accounts have the same key.

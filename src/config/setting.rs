@@ -18,7 +18,7 @@ const COUNT: &str = "a whole number from 1 to 1000000";
 pub(crate) type ParseResult<T> = Result<T, &'static str>;
 
 /// A value with its origin: a flag, a variable, or a key with its file and line.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Setting {
     pub(crate) origin: String,
     pub(crate) value: String,

@@ -11,7 +11,7 @@ use serde_path_to_error::{Path, Segment};
 use serde_saphyr::{Error, Spanned};
 
 use crate::config::ConfigError;
-use crate::config::setting::{MAX_ECHOED_LEN, ParseResult, Setting};
+use crate::config::setting::{MAX_ECHOED_LEN, Setting};
 
 /// A value with its line. The default, with line 0, is a key that is absent.
 #[derive(Default, PartialEq)]
@@ -48,6 +48,15 @@ pub(crate) struct Section {
 }
 
 impl Section {
+    /// Returns the place of the whole file.
+    pub(crate) fn root(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            path: String::new(),
+            line: 0,
+        }
+    }
+
     /// Returns the place of a value under a key of this mapping.
     pub(crate) fn child(&self, key: &str, line: u64) -> Self {
         Self {
@@ -63,17 +72,12 @@ impl Section {
         Some(self.child(key, text.line).setting(value))
     }
 
-    /// Parses a scalar, or returns `default` if it is absent.
-    pub(crate) fn parse_or<T>(
-        &self,
-        key: &str,
-        text: Text,
-        parser: fn(&str) -> ParseResult<T>,
-        default: T,
-    ) -> Result<T, ConfigError> {
+    /// Returns a scalar, or `default` if it is absent.
+    pub(crate) fn text_or(&self, key: &str, text: Text, default: &str) -> Setting {
+        let line = text.line;
         match self.text(key, text) {
-            Some(setting) => setting.parse(parser),
-            None => Ok(default),
+            Some(setting) => setting,
+            None => self.child(key, line).setting(default.to_owned()),
         }
     }
 
@@ -97,6 +101,14 @@ impl Section {
             entries.push((key, place.setting(text.value.unwrap_or_default())));
         }
         entries
+    }
+
+    /// Returns the error about a key that the mapping does not have.
+    pub(crate) fn unknown_key(&self, key: &str, line: u64, known: &[String]) -> ConfigError {
+        let path = join(&self.path, key);
+        let known = known.join(", ");
+        let reason = format!("unknown key `{path}`: expected one of {known}");
+        ConfigError(format!("{} line {line}: {reason}", self.file))
     }
 
     /// Returns an error about the mapping as a whole.
@@ -228,11 +240,7 @@ mod tests {
     }
 
     fn root() -> Section {
-        Section {
-            file: "web.yml".to_owned(),
-            path: String::new(),
-            line: 0,
-        }
+        Section::root("web.yml")
     }
 
     fn text_of(text: &str) -> Option<String> {

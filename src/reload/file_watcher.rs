@@ -15,44 +15,30 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Times, size and identity of a file; `None` if it does not exist.
 type FileStamp = Option<[i64; 7]>;
 
-/// Files, each with its state when it was last read.
+/// Files with their state when they were last read and at the last check.
 #[derive(Clone)]
 pub(super) struct FileWatcher {
-    files: Vec<(PathBuf, FileStamp)>,
+    files: Vec<PathBuf>,
+    last_read: Vec<FileStamp>,
+    last_seen: Vec<FileStamp>,
     last_check: Moment,
-    /// The changed state that the last check found, if it may not be final.
-    pending: Option<Vec<FileStamp>>,
 }
 
 impl FileWatcher {
-    /// Creates a watcher of these files.
-    pub(super) fn new(files: Vec<PathBuf>, now: Moment) -> Self {
-        let mut watcher = Self {
+    /// Creates a watcher without files.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
             files: Vec::new(),
+            last_read: Vec::new(),
+            last_seen: Vec::new(),
             last_check: now,
-            pending: None,
-        };
-        watcher.watch(&files);
-        watcher
-    }
-
-    /// Adds files.
-    pub(super) fn watch(&mut self, files: &[PathBuf]) {
-        for file in files {
-            if !self.files.iter().any(|(watched, _)| watched == file) {
-                self.files.push((file.clone(), stamp(file)));
-            }
         }
     }
 
-    /// Removes all files except these.
-    pub(super) fn retain(&mut self, files: &[PathBuf]) {
-        self.files.retain(|(file, _)| files.contains(file));
-    }
-
-    /// Returns the paths of the files.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|(file, _)| file.clone()).collect()
+    /// Adds a file.
+    pub(super) fn watch(&mut self, file: &Path) {
+        self.files.push(file.to_owned());
+        self.last_read.push(stamp(file));
     }
 
     /// Returns whether a file has changed since it was last read. Returns `false` if the last check
@@ -62,23 +48,11 @@ impl FileWatcher {
             return false;
         }
         self.last_check = now;
-        let mut stamps = Vec::new();
-        let mut changed = false;
-        let mut settled = true;
-        for (file, last_read) in &self.files {
-            let current = stamp(file);
-            changed |= current != *last_read;
-            settled &= is_settled(current, now);
-            stamps.push(current);
-        }
-        if !changed {
-            self.pending = None;
-            return false;
-        }
-        let stamps = Some(stamps);
-        let unchanged_since_last_check = self.pending == stamps;
-        self.pending = stamps;
-        settled || unchanged_since_last_check
+        let stamps: Vec<_> = self.files.iter().map(|file| stamp(file)).collect();
+        let is_final = stamps == self.last_seen || stamps.iter().all(|it| is_settled(*it, now));
+        let has_changed = stamps != self.last_read;
+        self.last_seen = stamps;
+        has_changed && is_final
     }
 }
 
@@ -107,6 +81,14 @@ mod tests {
 
     struct Folder(tempfile::TempDir);
 
+    /// Watches a file from now on.
+    fn watch(file: &Path) -> (FileWatcher, Moment) {
+        let now = Moment::now();
+        let mut watcher = FileWatcher::new(now);
+        watcher.watch(file);
+        (watcher, now)
+    }
+
     impl Folder {
         fn new() -> Self {
             let folder = Self(tempfile::tempdir().unwrap());
@@ -123,8 +105,7 @@ mod tests {
         }
 
         fn watch(&self) -> (FileWatcher, Moment) {
-            let now = Moment::now();
-            (FileWatcher::new(vec![self.file()], now), now)
+            watch(&self.file())
         }
     }
 
@@ -164,8 +145,7 @@ mod tests {
         let (link, other) = (folder.0.path().join("link"), folder.0.path().join("other"));
         std::fs::write(&other, "one").unwrap();
         std::os::unix::fs::symlink(folder.file(), &link).unwrap();
-        let start = Moment::now();
-        let mut watcher = FileWatcher::new(vec![link.clone()], start);
+        let (mut watcher, start) = watch(&link);
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
         assert!(watcher.poll_changes(start.after(10 * CHECK_INTERVAL)));

@@ -29,15 +29,6 @@ const REQUEST_LIMIT: RateLimit = RateLimit {
 /// Maximum size of `--web.config.file`.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What a reload reads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// The web configuration.
-    WebOnly,
-    /// The web configuration, the accounts and their secrets.
-    All,
-}
-
 /// Result of a rate-limited reload.
 #[derive(Debug)]
 pub(crate) enum ReloadResult {
@@ -58,6 +49,9 @@ pub struct Reloader {
     // Never held across an await. Valid even if poisoned, as each field is replaced as a whole.
     loaded: Mutex<Loaded>,
 }
+
+/// What a reload has read: the web configuration, and the accounts unless only a file changed.
+type LoadedFiles = (Arc<AccessControl>, Option<ReloadSummary>);
 
 struct Loaded {
     access: Arc<AccessControl>,
@@ -81,7 +75,7 @@ impl Reloader {
             access: Arc::default(),
             status: ReloadStatus::loaded_at(now),
             accounts_ok: true,
-            watcher: FileWatcher::new(Vec::new(), now),
+            watcher: FileWatcher::new(now),
         };
         if let Some(file) = &web_config_file {
             loaded.access = loaded.load_access(file, now)?;
@@ -113,11 +107,15 @@ impl Reloader {
     /// Reloads the web configuration if one of its files has changed. Checks them at most once a
     /// second.
     pub(crate) fn reload_if_changed(&self) {
+        let Some(file) = &self.web_config_file else {
+            return;
+        };
         let now = Moment::now();
         let mut loaded = self.lock();
-        if self.web_config_file.is_some() && loaded.watcher.poll_changes(now) {
-            // An error has been logged.
-            let _ = self.reload_locked(&mut loaded, "file change", Scope::WebOnly, now);
+        if loaded.watcher.poll_changes(now) {
+            let result = loaded.load_access(file, now);
+            // An error is logged.
+            let _ = loaded.finish(result.map(|access| (access, None)), "file change", now);
         }
     }
 
@@ -127,7 +125,10 @@ impl Reloader {
     /// Returns an error if anything is invalid; it has been logged, and the previous configuration
     /// is kept.
     pub fn reload(&self, trigger: &str) -> Result<(), ConfigError> {
-        self.reload_locked(&mut self.lock(), trigger, Scope::All, Moment::now())
+        let now = Moment::now();
+        let mut loaded = self.lock();
+        let result = self.load(&mut loaded, now);
+        loaded.finish(result, trigger, now)
     }
 
     /// Reloads the configuration, at most once a second.
@@ -142,53 +143,21 @@ impl Reloader {
         }
     }
 
-    fn reload_locked(
-        &self,
-        loaded: &mut Loaded,
-        trigger: &str,
-        scope: Scope,
-        now: Moment,
-    ) -> Result<(), ConfigError> {
-        match self.load(loaded, scope, now) {
-            Ok((access, summary)) => {
-                loaded.commit(access, summary, trigger, now);
-                Ok(())
-            }
-            Err(error) => {
-                loaded.status.last_reload_successful = false;
-                tracing::error!(trigger, %error, "configuration reload failed, keeping the previous one");
-                Err(error)
-            }
-        }
-    }
-
-    /// Reads the files of `scope`. The accounts come last, as their changes take effect
-    /// immediately.
-    fn load(
-        &self,
-        loaded: &mut Loaded,
-        scope: Scope,
-        now: Moment,
-    ) -> Result<(Arc<AccessControl>, Option<ReloadSummary>), ConfigError> {
+    /// Reads all files. The accounts come last, as their changes take effect immediately.
+    fn load(&self, loaded: &mut Loaded, now: Moment) -> Result<LoadedFiles, ConfigError> {
         let watcher = loaded.watcher.clone();
         let access = match &self.web_config_file {
             Some(file) => loaded.load_access(file, now)?,
             None => loaded.access.clone(),
         };
-        if scope == Scope::WebOnly {
-            return Ok((access, None));
-        }
         let result = self.reload_accounts();
         loaded.accounts_ok = result.is_ok();
-        match result {
-            Ok(summary) => Ok((access, Some(summary))),
-            Err(error) => {
-                // The files of the web configuration count as not read, so that the next check
-                // reloads them.
-                loaded.watcher = watcher;
-                Err(error)
-            }
+        if result.is_err() {
+            // The files of the web configuration count as not read, so that the next check reloads
+            // them.
+            loaded.watcher = watcher;
         }
+        Ok((access, Some(result?)))
     }
 
     /// Reloads the accounts of `--config.file`. Without this file the accounts stay, and only their
@@ -217,24 +186,28 @@ impl Loaded {
     /// Reads the web configuration and its files. They are watched from now on, even if they are
     /// invalid.
     fn load_access(&mut self, file: &Path, now: Moment) -> Result<Arc<AccessControl>, ConfigError> {
-        let mut watched = self.watcher.files();
-        watched.push(file.to_owned());
-        // Before the files are read, so that a change while they are read is noticed.
-        self.watcher = FileWatcher::new(watched, now);
+        self.watcher = FileWatcher::new(now);
+        self.watcher.watch(file);
         let config = parse(file, &mut self.watcher)?;
-        let files = files(file, &config);
         let access = AccessControl::from_config(file, config, &self.access)?;
-        self.watcher.retain(&files);
         Ok(Arc::new(access))
     }
 
-    fn commit(
+    /// Applies and logs the result of a reload.
+    fn finish(
         &mut self,
-        access: Arc<AccessControl>,
-        summary: Option<ReloadSummary>,
+        result: Result<LoadedFiles, ConfigError>,
         trigger: &str,
         now: Moment,
-    ) {
+    ) -> Result<(), ConfigError> {
+        let (access, summary) = match result {
+            Ok(files) => files,
+            Err(error) => {
+                self.status.last_reload_successful = false;
+                tracing::error!(trigger, %error, "configuration reload failed, keeping the previous one");
+                return Err(error);
+            }
+        };
         self.access = access;
         self.status.last_reload_successful = self.accounts_ok;
         if self.accounts_ok {
@@ -250,22 +223,20 @@ impl Loaded {
             "configuration reloaded"
         );
         self.access.log_warnings();
+        Ok(())
     }
 }
 
-/// Parses the web configuration. The files that it names are watched before they are read.
+/// Parses the web configuration. The files that it names are watched before they are read, so that
+/// a change while they are read is noticed.
 fn parse(file: &Path, watcher: &mut FileWatcher) -> Result<WebConfig, ConfigError> {
     let config = WebConfig::parse(file, &read(file)?)?;
-    watcher.watch(&files(file, &config));
-    Ok(config)
-}
-
-fn files(file: &Path, config: &WebConfig) -> Vec<PathBuf> {
-    let mut files = vec![file.to_owned()];
     if let Some(tls) = &config.tls {
-        files.extend(tls.files().map(Path::to_owned));
+        for file in tls.files() {
+            watcher.watch(file);
+        }
     }
-    files
+    Ok(config)
 }
 
 /// Checks that the secrets can be read. They are used at the next login.
@@ -306,7 +277,8 @@ mod tests {
         )
         .unwrap();
         let now = Moment::now();
-        let mut watcher = FileWatcher::new(vec![file.clone()], now);
+        let mut watcher = FileWatcher::new(now);
+        watcher.watch(&file);
         parse(&file, &mut watcher).unwrap();
         std::fs::write(folder.path().join("a.crt"), "another").unwrap();
         assert!(watcher.poll_changes(now.after(Duration::from_secs(10))));

@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
@@ -15,14 +14,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Moment;
 use crate::config::ConfigError;
-use crate::config::web::{BasicAuthUsers, ClientAuth, RateLimit, WebConfig, error_prefix};
-use crate::web::basic_auth::{AuthResult, BasicAuth};
+use crate::config::web::{ClientAuth, WebConfig, error_prefix};
+use crate::web::basic_auth::BasicAuth;
+pub(crate) use crate::web::basic_auth::Denied;
 use crate::web::rate_limiter::TokenBucket;
 use crate::web::tls;
-use crate::web::verify_limiter::VerifyLimiter;
 
-/// `Retry-After` when all password checks are busy; some finish within this time.
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// From this cost on, one verification takes seconds.
+const HIGH_COST: u32 = 15;
 
 /// Access control of one configuration. The default allows everything.
 #[derive(Clone, Default)]
@@ -32,19 +31,7 @@ pub struct AccessControl {
     basic_auth: Option<Arc<BasicAuth>>,
     rate_limiter: Option<Arc<TokenBucket>>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    verify_limiter: Arc<VerifyLimiter>,
     warnings: Vec<String>,
-}
-
-/// Reason for which a request is denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
-    /// `rate_limit` is exceeded until this time has passed.
-    RateLimited(Duration),
-    /// The credentials are missing or invalid.
-    Unauthorized,
-    /// Too many passwords are waiting for verification; retry after this time.
-    Overloaded(Duration),
 }
 
 impl AccessControl {
@@ -67,60 +54,53 @@ impl AccessControl {
             None => None,
         };
         let warnings = warnings(&config, tls.as_ref());
-        let basic_auth = previous
-            .reuse_basic_auth(config.users)
-            .map_err(|_| error("cannot generate random numbers"))?;
+        let basic_auth = match &previous.basic_auth {
+            _ if config.users.is_empty() => None,
+            Some(same) if same.users == config.users => Some(same.clone()),
+            other => {
+                let basic_auth = BasicAuth::new(config.users, other.as_deref())
+                    .map_err(|_| error("cannot generate random numbers"))?;
+                Some(Arc::new(basic_auth))
+            }
+        };
+        let rate_limiter = match (config.rate_limit, &previous.rate_limiter) {
+            (Some(limit), Some(same)) if same.limit == limit => Some(same.clone()),
+            (limit, _) => limit.map(|limit| Arc::new(TokenBucket::new(limit))),
+        };
         Ok(Self {
             tls: tls.map(|tls| tls.config),
             client_auth: config.tls.and_then(|tls| tls.clients),
             basic_auth,
-            rate_limiter: previous.reuse_rate_limiter(config.rate_limit),
+            rate_limiter,
             headers: config.headers,
-            verify_limiter: previous.verify_limiter.clone(),
             warnings,
         })
     }
 
     fn check_not_weakened(&self, config: &WebConfig) -> Result<(), &'static str> {
-        let client_auth = match &config.tls {
-            Some(tls) => tls.clients.as_ref(),
-            None if self.has_tls() => {
-                return Err("missing tls_server_config: disabling TLS requires a restart");
-            }
-            None => None,
-        };
+        if config.tls.is_none() && self.has_tls() {
+            return Err("missing tls_server_config: disabling TLS requires a restart");
+        }
         if config.users.is_empty() && self.has_basic_auth() {
             return Err("missing basic_auth_users: disabling basic auth requires a restart");
         }
-        if is_weaker(client_auth, self.client_auth.as_ref()) {
+        let Some(previous) = &self.client_auth else {
+            return Ok(());
+        };
+        let is_weaker = match config.tls.as_ref().and_then(|tls| tls.clients.as_ref()) {
+            None => previous.required || previous.ca.is_some(),
+            Some(clients) => {
+                (previous.required && !clients.required)
+                    || (previous.ca.is_some() && clients.ca.is_none())
+                    || (!previous.allowed_sans.is_empty() && clients.allowed_sans.is_empty())
+            }
+        };
+        if is_weaker {
             return Err(
                 "weaker client_auth_type or client_allowed_sans: requiring less of clients requires a restart",
             );
         }
         Ok(())
-    }
-
-    fn reuse_basic_auth(
-        &self,
-        users: BasicAuthUsers,
-    ) -> Result<Option<Arc<BasicAuth>>, ring::error::Unspecified> {
-        if users.is_empty() {
-            return Ok(None);
-        }
-        let basic_auth = match &self.basic_auth {
-            Some(previous) if previous.users == users => previous.clone(),
-            Some(previous) => Arc::new(previous.with_users(users)),
-            None => Arc::new(BasicAuth::new(users, self.verify_limiter.clone())?),
-        };
-        Ok(Some(basic_auth))
-    }
-
-    fn reuse_rate_limiter(&self, limit: Option<RateLimit>) -> Option<Arc<TokenBucket>> {
-        let limit = limit?;
-        match &self.rate_limiter {
-            Some(previous) if previous.limit == limit => Some(previous.clone()),
-            _ => Some(Arc::new(TokenBucket::new(limit))),
-        }
     }
 
     /// Returns whether connections use TLS.
@@ -165,11 +145,7 @@ impl AccessControl {
         let Some(basic_auth) = &self.basic_auth else {
             return Ok(());
         };
-        match basic_auth.authenticate(headers, client).await {
-            AuthResult::Allowed => Ok(()),
-            AuthResult::Denied => Err(Denied::Unauthorized),
-            AuthResult::Overloaded => Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER)),
-        }
+        basic_auth.authenticate(headers, client).await
     }
 
     /// Adds the configured headers to those of a response, and replaces headers of the same names.
@@ -180,25 +156,14 @@ impl AccessControl {
     }
 }
 
-/// Returns whether `config` requires less of clients than `previous`.
-fn is_weaker(config: Option<&ClientAuth>, previous: Option<&ClientAuth>) -> bool {
-    let Some(previous) = previous else {
-        return false;
-    };
-    let required = config.is_some_and(|config| config.required);
-    let has_ca = config.is_some_and(|config| config.ca.is_some());
-    let has_sans = config.is_some_and(|config| !config.allowed_sans.is_empty());
-    (previous.required && !required)
-        || (previous.ca.is_some() && !has_ca)
-        || (!previous.allowed_sans.is_empty() && !has_sans)
-}
-
 fn warnings(config: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
     let mut warnings = Vec::new();
-    for user in config.users.users_with_high_cost() {
-        warnings.push(format!(
-            "the first login of user {user:?} takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual"
-        ));
+    for (user, hash) in &config.users {
+        if hash.cost >= HIGH_COST {
+            warnings.push(format!(
+                "the first login of user {user:?} takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual"
+            ));
+        }
     }
     match (tls, config.users.is_empty()) {
         (None, true) => warnings.push(

@@ -57,21 +57,19 @@ impl AuthCache {
         key
     }
 
-    /// Returns whether the password of the key has been checked and is valid.
-    pub(crate) fn is_valid(&self, user: &str, key: &CacheKey) -> bool {
-        self.valid.get(user) == Some(key)
-    }
-
-    /// Returns whether the password of the key has been checked and is invalid.
-    pub(crate) fn is_invalid(&self, key: &CacheKey) -> bool {
-        self.invalid.contains(key)
+    /// Returns whether the password of the key is valid, if it has been checked.
+    pub(crate) fn get(&self, user: &str, key: &CacheKey) -> Option<bool> {
+        if self.valid.get(user) == Some(key) {
+            return Some(true);
+        }
+        self.invalid.contains(key).then_some(false)
     }
 
     /// Inserts the result of a check.
     pub(crate) fn insert(&mut self, user: &str, key: CacheKey, valid: bool) {
         if valid {
             self.valid.insert(user.to_owned(), key);
-        } else if !self.is_invalid(&key) {
+        } else if !self.invalid.contains(&key) {
             self.invalid.truncate(MAX_FAILURES - 1);
             self.invalid.push_front(key);
         }
@@ -91,10 +89,10 @@ mod tests {
             let key = cache.key("alice", &n.to_le_bytes());
             cache.insert("alice", key, false);
         }
-        assert!(cache.is_valid("alice", &valid));
+        assert_eq!(cache.get("alice", &valid), Some(true));
         assert_eq!((cache.valid.len(), cache.invalid.len()), (1, MAX_FAILURES));
         let last = cache.key("alice", &9_999_u32.to_le_bytes());
-        assert!(cache.is_invalid(&last) && !cache.is_valid("alice", &last));
+        assert_eq!(cache.get("alice", &last), Some(false));
     }
 
     #[test]
@@ -103,7 +101,7 @@ mod tests {
         let key = cache.key("alice", b"sesame");
         cache.insert("alice", key, true);
         let other = cache.key("bob", b"sesame");
-        assert!(!cache.is_valid("bob", &other) && !cache.is_invalid(&other));
+        assert_eq!(cache.get("bob", &other), None);
     }
 
     #[test]

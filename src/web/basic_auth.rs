@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -19,15 +20,18 @@ use crate::web::auth_cache::{AuthCache, CacheKey};
 use crate::web::single_header;
 use crate::web::verify_limiter::VerifyLimiter;
 
-/// Result of an authentication.
+/// `Retry-After` when all password checks are busy; some finish within this time.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Reason for which a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthResult {
-    /// The credentials are valid.
-    Allowed,
+pub(crate) enum Denied {
+    /// `rate_limit` is exceeded until this time has passed.
+    RateLimited(Duration),
     /// The credentials are missing or invalid.
-    Denied,
-    /// Too many passwords are waiting for verification.
-    Overloaded,
+    Unauthorized,
+    /// Too many passwords are waiting for verification; retry after this time.
+    Overloaded(Duration),
 }
 
 /// The users, and the cached results of their password checks.
@@ -46,64 +50,64 @@ struct Credentials {
 }
 
 impl BasicAuth {
-    /// Creates basic auth for these users, with an empty cache.
+    /// Creates basic auth for these users. Cached passwords of users whose hash is the same in
+    /// `previous` stay valid, so that a reload during a flood does not lock them out.
     ///
     /// # Errors
     /// Returns an error if the system cannot generate random numbers.
     pub(crate) fn new(
         users: BasicAuthUsers,
-        verify_limiter: Arc<VerifyLimiter>,
+        previous: Option<&Self>,
     ) -> Result<Self, ring::error::Unspecified> {
-        Ok(Self::with_cache(users, AuthCache::new()?, verify_limiter))
-    }
-
-    /// Returns basic auth for other users. Cached passwords of users with an unchanged hash stay
-    /// valid, so that a reload during a flood does not lock them out.
-    pub(crate) fn with_users(&self, users: BasicAuthUsers) -> Self {
-        let cache = lock(&self.cache).retain_users(|name| {
-            let hash = users.get(name);
-            hash.is_some() && hash == self.users.get(name)
-        });
-        Self::with_cache(users, cache, self.verify_limiter.clone())
-    }
-
-    fn with_cache(
-        users: BasicAuthUsers,
-        cache: AuthCache,
-        verify_limiter: Arc<VerifyLimiter>,
-    ) -> Self {
-        let cost = users.costs().max().unwrap_or(bcrypt::DEFAULT_COST);
-        Self {
+        let mut cache = AuthCache::new()?;
+        let mut verify_limiter = Arc::default();
+        if let Some(previous) = previous {
+            cache = lock(&previous.cache).retain_users(|name| {
+                let hash = users.get(name);
+                hash.is_some() && hash == previous.users.get(name)
+            });
+            verify_limiter = previous.verify_limiter.clone();
+        }
+        let costs = users.values().map(|hash| hash.cost);
+        let dummy_hash = PasswordHash::dummy(costs.max().unwrap_or(bcrypt::DEFAULT_COST));
+        Ok(Self {
             users,
-            dummy_hash: PasswordHash::dummy(cost),
+            dummy_hash,
             cache: Arc::new(Mutex::new(cache)),
             verify_limiter,
-        }
+        })
     }
 
     /// Checks the credentials in the headers of a request from `client`.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> AuthResult {
+    ///
+    /// # Errors
+    /// Returns an error if they are missing or invalid, or if too many passwords are pending.
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> Result<(), Denied> {
         let Some(credentials) = credentials(headers) else {
-            return AuthResult::Denied;
+            return Err(Denied::Unauthorized);
         };
         let password = credentials.password.expose_secret();
         let key = lock(&self.cache).key(&credentials.user, password);
-        if let Some(result) = self.cached(&credentials.user, &key) {
-            return result;
+        if let Some(valid) = lock(&self.cache).get(&credentials.user, &key) {
+            return allowed(valid);
         }
         let Some(slot) = self.verify_limiter.reserve(client) else {
-            return AuthResult::Overloaded;
+            return Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER));
         };
         let Some(permit) = slot.acquire().await else {
-            return AuthResult::Overloaded;
+            return Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER));
         };
         // The same credentials may have been verified while this request was waiting.
-        if let Some(result) = self.cached(&credentials.user, &key) {
-            return result;
+        if let Some(valid) = lock(&self.cache).get(&credentials.user, &key) {
+            return allowed(valid);
         }
         let verify = self.verify_task(credentials, key, permit);
         let verified = tokio::task::spawn_blocking(verify).await;
-        verified.unwrap_or(AuthResult::Denied)
+        verified.unwrap_or(Err(Denied::Unauthorized))
     }
 
     /// Returns the verification, to be run on a thread of its own, which holds the permit. Its
@@ -113,7 +117,7 @@ impl BasicAuth {
         credentials: Credentials,
         key: CacheKey,
         permit: OwnedSemaphorePermit,
-    ) -> impl FnOnce() -> AuthResult + Send + 'static {
+    ) -> impl FnOnce() -> Result<(), Denied> + Send + 'static {
         let user_hash = self.users.get(&credentials.user);
         let is_known = user_hash.is_some();
         let hash = user_hash.unwrap_or(&self.dummy_hash).clone();
@@ -122,23 +126,16 @@ impl BasicAuth {
             let _permit = permit;
             let valid = hash.verify(credentials.password.expose_secret()) && is_known;
             lock(&cache).insert(&credentials.user, key, valid);
-            if valid {
-                AuthResult::Allowed
-            } else {
-                AuthResult::Denied
-            }
+            allowed(valid)
         }
     }
+}
 
-    fn cached(&self, user: &str, key: &CacheKey) -> Option<AuthResult> {
-        let cache = lock(&self.cache);
-        if cache.is_valid(user, key) {
-            Some(AuthResult::Allowed)
-        } else if cache.is_invalid(key) {
-            Some(AuthResult::Denied)
-        } else {
-            None
-        }
+fn allowed(valid: bool) -> Result<(), Denied> {
+    if valid {
+        Ok(())
+    } else {
+        Err(Denied::Unauthorized)
     }
 }
 
@@ -174,7 +171,7 @@ mod tests {
         let hash = bcrypt::hash("sesame", 4).unwrap();
         let text = format!("basic_auth_users: {{alice: '{hash}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
-        BasicAuth::new(users, Arc::default()).unwrap()
+        BasicAuth::new(users, None).unwrap()
     }
 
     fn headers(credentials: &[&str]) -> HeaderMap {
@@ -191,7 +188,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(
                 auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
-                AuthResult::Allowed
+                Ok(())
             );
             for invalid in [
                 "alice:sesam",
@@ -204,19 +201,19 @@ mod tests {
             ] {
                 assert_eq!(
                     auth.authenticate(&headers(&[invalid]), CLIENT).await,
-                    AuthResult::Denied,
+                    Err(Denied::Unauthorized),
                     "{invalid}"
                 );
             }
         }
         assert_eq!(
             auth.authenticate(&HeaderMap::new(), CLIENT).await,
-            AuthResult::Denied
+            Err(Denied::Unauthorized)
         );
         assert_eq!(
             auth.authenticate(&headers(&["alice:sesame", "alice:sesame"]), CLIENT)
                 .await,
-            AuthResult::Denied
+            Err(Denied::Unauthorized)
         );
     }
 
@@ -248,19 +245,19 @@ mod tests {
             let text = format!("basic_auth_users: {{alice: '{alice}', bob: '{bob}'}}");
             WebConfig::parse("web.yml".as_ref(), &text).unwrap().users
         };
-        let before = BasicAuth::new(users(&bob), Arc::default()).unwrap();
+        let before = BasicAuth::new(users(&bob), None).unwrap();
         for valid in ["alice:sesame", "bob:open"] {
             assert_eq!(
                 before.authenticate(&headers(&[valid]), CLIENT).await,
-                AuthResult::Allowed
+                Ok(())
             );
         }
         assert_eq!(
             before.authenticate(&headers(&["bob:new"]), CLIENT).await,
-            AuthResult::Denied
+            Err(Denied::Unauthorized)
         );
 
-        let after = before.with_users(users(&new));
+        let after = BasicAuth::new(users(&new), Some(&before)).unwrap();
         let slots: Vec<_> = (0..5)
             .filter_map(|_| after.verify_limiter.reserve(CLIENT))
             .collect();
@@ -268,20 +265,20 @@ mod tests {
             after
                 .authenticate(&headers(&["alice:sesame"]), CLIENT)
                 .await,
-            AuthResult::Allowed
+            Ok(())
         );
         assert_eq!(
             after.authenticate(&headers(&["bob:open"]), CLIENT).await,
-            AuthResult::Overloaded
+            Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER))
         );
         drop(slots);
         assert_eq!(
             after.authenticate(&headers(&["bob:open"]), CLIENT).await,
-            AuthResult::Denied
+            Err(Denied::Unauthorized)
         );
         assert_eq!(
             after.authenticate(&headers(&["bob:new"]), CLIENT).await,
-            AuthResult::Allowed
+            Ok(())
         );
     }
 
@@ -290,18 +287,18 @@ mod tests {
         let auth = basic_auth();
         assert_eq!(
             auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
-            AuthResult::Allowed
+            Ok(())
         );
         let _slots: Vec<_> = (0..5)
             .filter_map(|_| auth.verify_limiter.reserve(CLIENT))
             .collect();
         assert_eq!(
             auth.authenticate(&headers(&["alice:sesam"]), CLIENT).await,
-            AuthResult::Overloaded
+            Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER))
         );
         assert_eq!(
             auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
-            AuthResult::Allowed
+            Ok(())
         );
     }
 
@@ -310,7 +307,7 @@ mod tests {
         let [low, high] = [4, 5].map(|cost| bcrypt::hash("sesame", cost).unwrap());
         let text = format!("basic_auth_users: {{alice: '{high}', bob: '{low}'}}");
         let users = WebConfig::parse("web.yml".as_ref(), &text).unwrap().users;
-        let auth = BasicAuth::new(users, Arc::default()).unwrap();
+        let auth = BasicAuth::new(users, None).unwrap();
         assert_eq!(auth.dummy_hash.cost, 5);
     }
 }

@@ -30,16 +30,6 @@ pub(crate) struct SanVerifier {
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl SanVerifier {
-    fn allows(&self, certificate: &CertificateDer<'_>) -> bool {
-        if self.allowed_names.is_empty() {
-            return true;
-        }
-        let names = subject_alt_names(certificate);
-        names.iter().any(|name| self.allowed_names.contains(name))
-    }
-}
-
 impl ClientCertVerifier for SanVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.required
@@ -61,7 +51,9 @@ impl ClientCertVerifier for SanVerifier {
         if let Some(inner) = &self.inner {
             inner.verify_client_cert(certificate, intermediates, now)?;
         }
-        if !self.allows(certificate) {
+        let names = subject_alt_names(certificate);
+        let is_allowed = names.iter().any(|name| self.allowed_names.contains(name));
+        if !self.allowed_names.is_empty() && !is_allowed {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
         Ok(ClientCertVerified::assertion())

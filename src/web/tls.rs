@@ -65,7 +65,7 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
     config.send_tls13_tickets = 0;
     Ok(TlsSetup {
         config: Arc::new(config),
-        warning: warning.map(|warning| format!("{}: {warning}", tls.certificate)),
+        warning: warning.map(|warning| format!("{}: {warning}", tls.certificate.origin)),
     })
 }
 
@@ -81,7 +81,7 @@ fn load_certified_key(
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.invalid(
             "does not match the certificate",
-            &format!("the key of {}", tls.certificate),
+            &format!("the key of {}", tls.certificate.origin),
         ),
         Error::InvalidCertificate(_) => tls
             .certificate

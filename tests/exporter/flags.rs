@@ -283,11 +283,14 @@ async fn help_and_version_exit_0() {
         "a secret must not have a flag"
     );
     let (code, version, _) = output(command(&["--version"])).await;
+    assert_eq!(code, Some(0));
     assert_eq!(
-        (code, version),
-        (
-            Some(0),
-            format!("ringcentral-exporter {}\n", env!("CARGO_PKG_VERSION"))
+        version,
+        format!(
+            "ringcentral-exporter {} (revision {}, rustc {})\n",
+            env!("CARGO_PKG_VERSION"),
+            env!("BUILD_REVISION"),
+            env!("BUILD_RUSTC")
         )
     );
 }

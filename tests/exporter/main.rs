@@ -19,6 +19,7 @@
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod configuration_doc;
 mod connections;
 mod demo;
 mod directory;
@@ -26,6 +27,7 @@ mod docs;
 mod docs_commands;
 mod docs_links;
 mod docs_readme;
+mod documentation;
 mod endpoints;
 mod faults;
 mod fixtures;

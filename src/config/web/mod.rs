@@ -73,16 +73,12 @@ impl WebConfig {
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let prefix = error_prefix(file);
         let raw: Document = yaml::parse(&prefix, text)?;
-        let root = Section {
-            file: prefix,
-            path: String::new(),
-            line: 0,
-        };
+        let root = Section::root(&prefix);
         let dir = file.parent().unwrap_or(Path::new(""));
         Ok(Self {
             tls: Tls::new(&root, raw.tls_server_config, dir)?,
             headers: parse_http_server(&root, raw.http_server_config)?,
-            users: BasicAuthUsers::new(root.entries("basic_auth_users", raw.basic_auth_users))?,
+            users: users::parse_users(root.entries("basic_auth_users", raw.basic_auth_users))?,
             rate_limit: RateLimit::new(&root, raw.rate_limit)?,
         })
     }
@@ -101,7 +97,8 @@ fn parse_http_server(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
     let section = root.child("http_server_config", raw.line);
     let raw = raw.value.unwrap_or_default();
-    section.parse_or("http2", raw.http2, parse_bool, true)?;
+    let http2 = section.text_or("http2", raw.http2, "true");
+    http2.parse(parse_bool)?;
     let mut headers = Vec::new();
     for (name, setting) in section.entries("headers", raw.headers) {
         if !setting.value.is_empty() {
@@ -140,8 +137,8 @@ impl RateLimit {
     ) -> Result<Option<Self>, ConfigError> {
         let section = root.child("rate_limit", raw.line);
         let raw = raw.value.unwrap_or_default();
-        let interval =
-            section.parse_or("interval", raw.interval, parse_interval, Duration::ZERO)?;
+        let interval = section.text_or("interval", raw.interval, "0");
+        let interval = interval.parse(parse_interval)?;
         if interval.is_zero() {
             return Ok(None);
         }

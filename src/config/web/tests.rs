@@ -31,9 +31,7 @@ fn tls_error(line: &str) -> String {
 #[test]
 fn toolkit_examples_are_valid() {
     let web = parse(include_str!("../../../tests/web/files/toolkit-sample.yml")).unwrap();
-    assert!(
-        web.tls.is_some() && web.users.get("alice").is_some() && web.users.get("bob").is_some()
-    );
+    assert!(web.tls.is_some() && web.users.contains_key("alice") && web.users.contains_key("bob"));
     assert_eq!(
         web.rate_limit,
         Some(RateLimit {

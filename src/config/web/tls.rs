@@ -2,10 +2,8 @@
 //!
 //! The files that it names are not read here, but by [`Pem::read`].
 
-use std::fmt;
 use std::path::Path;
 
-use clap::ValueEnum;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,11 +11,14 @@ use serde::Deserialize;
 
 use crate::config::ConfigError;
 use crate::config::account::MAX_CERT_BYTES;
-use crate::config::setting::{ParseResult, Setting, parse_bool};
-use crate::config::web::tls_names::{self, TlsVersion};
+use crate::config::setting::{Setting, parse_bool};
+use crate::config::web::tls_names;
 use crate::config::yaml::{List, Located, Section, Text};
 use crate::file;
 use crate::secret::SecretSource;
+
+/// The values of `client_auth_type`, by Go's names.
+const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
 
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
@@ -52,7 +53,8 @@ pub struct ClientAuth {
 /// PEM text or the file that has it, with the key that gave it.
 #[derive(Clone, Debug)]
 pub struct Pem {
-    origin: String,
+    /// The start of an error: the key that gave it, and the path of the file.
+    pub origin: String,
     source: SecretSource,
 }
 
@@ -73,41 +75,6 @@ pub(super) struct RawTls {
     cipher_suites: List,
     prefer_server_cipher_suites: Text,
     curve_preferences: List,
-}
-
-/// `client_auth_type`, by Go's names.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-#[value(rename_all = "PascalCase")]
-enum ClientAuthType {
-    NoClientCert,
-    RequestClientCert,
-    /// The alias is the toolkit's older name.
-    #[value(alias = "RequireClientCert")]
-    RequireAnyClientCert,
-    VerifyClientCertIfGiven,
-    RequireAndVerifyClientCert,
-}
-
-impl ClientAuthType {
-    fn parse(text: &str) -> ParseResult<Self> {
-        Self::from_str(text, false).map_err(|_| {
-            "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
-        })
-    }
-
-    fn requires_certificate(self) -> bool {
-        matches!(
-            self,
-            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
-        )
-    }
-
-    fn verifies(self) -> bool {
-        matches!(
-            self,
-            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
-        )
-    }
 }
 
 impl Tls {
@@ -131,27 +98,21 @@ impl Tls {
             raw.client_ca_file,
             dir,
         )?;
+        let auth_type = section.text_or("client_auth_type", raw.client_auth_type, "NoClientCert");
         let allowed_sans = allowed_sans(&section, raw.client_allowed_sans)?;
-        let auth_type = section.parse_or(
-            "client_auth_type",
-            raw.client_auth_type,
-            ClientAuthType::parse,
-            ClientAuthType::NoClientCert,
-        )?;
-        let clients = client_auth(&section, auth_type, ca, allowed_sans)?;
-        let versions = versions(
-            section.text("min_version", raw.min_version),
-            section.text("max_version", raw.max_version),
+        let clients = client_auth(&section, &auth_type, ca, allowed_sans)?;
+        let versions = tls_names::versions(
+            &section.text_or("min_version", raw.min_version, "TLS12"),
+            &section.text_or("max_version", raw.max_version, "TLS13"),
         )?;
         let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
         let kx_groups =
             tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
-        let prefer_server_cipher_suites = section.parse_or(
+        let prefer_server = section.text_or(
             "prefer_server_cipher_suites",
             raw.prefer_server_cipher_suites,
-            parse_bool,
-            true,
-        )?;
+            "true",
+        );
         Ok(Some(Self {
             certificate: certificate
                 .ok_or_else(|| section.invalid("cert_file or cert is missing"))?,
@@ -160,7 +121,7 @@ impl Tls {
             versions,
             suites,
             kx_groups,
-            prefer_server_cipher_suites,
+            prefer_server_cipher_suites: prefer_server.parse(parse_bool)?,
         }))
     }
 
@@ -192,22 +153,13 @@ impl Pem {
     /// Returns an error about the content, which is not repeated.
     #[must_use]
     pub fn invalid(&self, reason: &str, expected: &str) -> ConfigError {
-        ConfigError(format!("{self}: {reason}: expected {expected}"))
+        ConfigError(format!("{}: {reason}: expected {expected}", self.origin))
     }
 
     fn file(&self) -> Option<&Path> {
         match &self.source {
             SecretSource::Value(_) => None,
             SecretSource::File(path) => Some(path),
-        }
-    }
-}
-
-impl fmt::Display for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            SecretSource::Value(_) => f.write_str(&self.origin),
-            SecretSource::File(path) => write!(f, "{}: {}", self.origin, path.display()),
         }
     }
 }
@@ -240,7 +192,11 @@ fn pem(
                 &format!("a path; PEM text belongs in {inline_key}"),
             ));
         }
-        (None, Some(file)) => (file.origin, SecretSource::File(dir.join(file.value))),
+        (None, Some(file)) => {
+            let path = dir.join(file.value);
+            let origin = format!("{}: {}", file.origin, path.display());
+            (origin, SecretSource::File(path))
+        }
     };
     Ok(Some(Pem { origin, source }))
 }
@@ -249,24 +205,6 @@ fn pem(
 /// since paths are shown.
 fn looks_like_pem(path: &str) -> bool {
     path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
-}
-
-fn versions(
-    min: Option<Setting>,
-    max: Option<Setting>,
-) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let min_version = match &min {
-        Some(min) => TlsVersion::parse(min)?,
-        None => TlsVersion::Tls12,
-    };
-    let Some(max) = max else {
-        return Ok(TlsVersion::range(min_version, TlsVersion::Tls13));
-    };
-    let max_version = TlsVersion::parse(&max)?;
-    if max_version < min_version {
-        return Err(max.invalid("a version that is not below min_version"));
-    }
-    Ok(TlsVersion::range(min_version, max_version))
 }
 
 /// Returns the allowed names. An empty list is an error, since it would allow every name.
@@ -281,33 +219,41 @@ fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigErr
 
 fn client_auth(
     section: &Section,
-    auth_type: ClientAuthType,
+    auth_type: &Setting,
     ca: Option<Pem>,
     allowed_sans: Vec<Setting>,
 ) -> Result<Option<ClientAuth>, ConfigError> {
-    let has_names = !allowed_sans.is_empty();
-    if !auth_type.verifies() && (ca.is_some() || has_names) {
-        // Ignoring the key would look like protection. A name in an unsigned certificate proves
-        // nothing.
-        let key = if ca.is_some() {
-            "client_ca_file or client_ca"
-        } else {
-            "client_allowed_sans"
-        };
+    let (required, verified) = match auth_type.value.as_str() {
+        "NoClientCert" | "RequestClientCert" => (false, false),
+        // The first one is the toolkit's older name.
+        "RequireClientCert" | "RequireAnyClientCert" => (true, false),
+        "VerifyClientCertIfGiven" => (false, true),
+        "RequireAndVerifyClientCert" => (true, true),
+        _ => return Err(auth_type.invalid(CLIENT_AUTH_TYPES)),
+    };
+    let ineffective_key = match &ca {
+        _ if verified => None,
+        Some(_) => Some("client_ca_file or client_ca"),
+        None if allowed_sans.is_empty() => None,
+        None => Some("client_allowed_sans"),
+    };
+    // Ignoring the key would look like protection. A name in an unsigned certificate proves
+    // nothing.
+    if let Some(key) = ineffective_key {
         return Err(section.invalid(&format!(
             "{key} has no effect with this client_auth_type: expected RequireAndVerifyClientCert"
         )));
     }
-    if auth_type == ClientAuthType::NoClientCert {
+    if auth_type.value == "NoClientCert" {
         return Ok(None);
     }
-    if auth_type.verifies() && ca.is_none() {
+    if verified && ca.is_none() {
         return Err(section
             .invalid("client_ca_file or client_ca is missing: expected the CA of the clients"));
     }
     Ok(Some(ClientAuth {
         // A client without a certificate has no allowed name.
-        required: auth_type.requires_certificate() || has_names,
+        required: required || !allowed_sans.is_empty(),
         ca,
         allowed_sans: allowed_sans.into_iter().map(|name| name.value).collect(),
     }))

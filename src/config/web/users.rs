@@ -11,12 +11,9 @@ use crate::config::ConfigError;
 use crate::config::setting::Setting;
 
 const EXPECTED_HASH: &str = "a bcrypt hash: $2a$, $2b$ or $2y$, a cost from 04 to 31, and 53 characters, as `htpasswd -nBC 10 NAME` prints it";
-/// From this cost on, one verification takes seconds.
-const HIGH_COST: u32 = 15;
 
 /// User names and the hashes of their passwords.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BasicAuthUsers(BTreeMap<String, PasswordHash>);
+pub type BasicAuthUsers = BTreeMap<String, PasswordHash>;
 
 /// A bcrypt hash.
 #[derive(Clone, Debug)]
@@ -62,44 +59,19 @@ impl PasswordHash {
     }
 }
 
-impl BasicAuthUsers {
-    /// Validates names and hashes.
-    pub(super) fn new(entries: Vec<(String, Setting)>) -> Result<Self, ConfigError> {
-        let mut users = BTreeMap::new();
-        for (name, setting) in entries {
-            if name.contains(':') {
-                return Err(setting.invalid_redacted(
-                    "a user name with a colon cannot log in",
-                    "a user name without a colon",
-                ));
-            }
-            users.insert(name, PasswordHash::new(&setting)?);
+/// Validates names and hashes.
+pub(super) fn parse_users(entries: Vec<(String, Setting)>) -> Result<BasicAuthUsers, ConfigError> {
+    let mut users = BTreeMap::new();
+    for (name, setting) in entries {
+        if name.contains(':') {
+            return Err(setting.invalid_redacted(
+                "a user name with a colon cannot log in",
+                "a user name without a colon",
+            ));
         }
-        Ok(Self(users))
+        users.insert(name, PasswordHash::new(&setting)?);
     }
-
-    /// Returns whether there are no users, so that no authentication is required.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the hash of a user.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&PasswordHash> {
-        self.0.get(name)
-    }
-
-    /// Returns the costs of all hashes.
-    pub fn costs(&self) -> impl ExactSizeIterator<Item = u32> {
-        self.0.values().map(|hash| hash.cost)
-    }
-
-    /// Returns the users whose verification takes seconds.
-    pub fn users_with_high_cost(&self) -> impl Iterator<Item = &str> {
-        let costly = self.0.iter().filter(|(_, hash)| hash.cost >= HIGH_COST);
-        costly.map(|(name, _)| name.as_str())
-    }
+    Ok(users)
 }
 
 #[cfg(test)]
