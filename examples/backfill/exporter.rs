@@ -90,7 +90,7 @@ impl Exporter {
         } else {
             now
         };
-        self.renew_standing();
+        self.renew_standing(now);
         let text = self.render(answered)?;
         self.tend(account, answered);
         Ok((text, answered))
@@ -232,11 +232,12 @@ impl Exporter {
         (answered, Err(error))
     }
 
-    fn renew_standing(&mut self) {
+    fn renew_standing(&mut self, now: Moment) {
         let blocked = |operation: Operation| (operation, self.budget.blocked_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
         api.rate_limits = self.budget.reported_limits();
+        api.next_fetch_at = Some(self.budget.next_fetch_at(now));
         api.token_expiry = self.auth.expiry();
     }
 

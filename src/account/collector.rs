@@ -168,7 +168,8 @@ impl Collector {
         loop {
             let mut waiters = vec![self.requests.recv().await.ok_or(Stopped)?];
             self.apply_config_change()?;
-            if self.client.can_fetch(Moment::now()) {
+            let now = Moment::now();
+            if self.client.next_fetch_at(now).is_past(now) {
                 self.fetch(&mut waiters).await?;
             }
             reply_all(&self.latest, waiters);

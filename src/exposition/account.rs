@@ -62,6 +62,11 @@ const FETCH_PAGES: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_fetch_pages",
     "Pages read by the latest finished fetch; 0 before the first.",
 );
+const NEXT_FETCH: FamilyDesc = FamilyDesc::gauge(
+    "ringcentral_next_fetch_timestamp_seconds",
+    "Earliest time at which the budget allows the next fetch, penalties and back-offs included; in the past if it allows \
+     one now.",
+);
 const CONCURRENT_CALLS_LIMIT: FamilyDesc = FamilyDesc::gauge(
     "ringcentral_concurrent_calls_limit",
     "Concurrent calls that the account allows, as configured. Utilization is sessions in progress divided by this.",
@@ -226,6 +231,10 @@ fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &A
         if let Some(remaining) = limit.remaining {
             families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
         }
+    }
+    if let Some(next_fetch_at) = api.next_fetch_at {
+        let next_fetch_at = unix_seconds(next_fetch_at.wall);
+        families.add_sample(&NEXT_FETCH, &[account], next_fetch_at);
     }
     let token_expiry = api
         .token_expiry
