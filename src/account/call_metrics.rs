@@ -7,10 +7,10 @@
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
-use crate::calls::tracker::EndedCall;
-use crate::calls::{CallEvents, CallResult, Direction, LabelLimiter, Outcome};
+use crate::calls::{Call, CallEvents, Direction, LabelLimiter, Outcome};
+use crate::text_format::families;
 
 /// Bucket bounds in seconds, from a few words to a long conference.
 const BUCKETS: [f64; 10] = [
@@ -52,6 +52,23 @@ const EXTENSION_RESULTS: [&str; 5] = [
     "No Answer",
 ];
 
+families! {
+    counter ENDED = "ringcentral_calls_ended_total":
+        "Call-log records that ended, each id counted once, with direction and result as first listed ended.";
+    histogram DURATIONS = "ringcentral_call_duration_seconds":
+        "Durations of the records that ended, in seconds, as reported by RingCentral.";
+    counter SESSIONS_STARTED = "ringcentral_call_sessions_started_total":
+        "Calls that started: telephony sessions first seen.";
+    counter SESSIONS_ENDED = "ringcentral_call_sessions_ended_total":
+        "Calls that ended: telephony sessions, each counted once, by the best outcome of its records.";
+    counter LOST = "ringcentral_calls_lost_total":
+        "Live records that left the list and were not seen ended, counted ten minutes after they left.";
+    counter GAPS = "ringcentral_coverage_gaps_total":
+        "Times that two successful snapshots were more than 100 s apart, so that calls may have been missed.";
+    counter ENDED_BY_EXTENSION = "ringcentral_extension_calls_ended_total":
+        "Call-log records that ended, each id counted once, by extension.";
+}
+
 /// Counters of calls, records and coverage gaps.
 pub struct CallMetrics {
     ended: IntCounterVec,
@@ -60,7 +77,9 @@ pub struct CallMetrics {
     sessions_ended: IntCounterVec,
     lost: IntCounter,
     gaps: IntCounter,
-    ended_by_extension: Option<IntCounterVec>,
+    /// Stays without a series unless `by_extension` is set.
+    ended_by_extension: IntCounterVec,
+    by_extension: bool,
 }
 
 impl CallMetrics {
@@ -69,51 +88,18 @@ impl CallMetrics {
     /// # Errors
     /// Returns an error if `account` is not a valid label value.
     pub(crate) fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
-        let opts = |name: &str, help: &str| Opts::new(name, help).const_label("account", account);
-        let durations = HistogramOpts::new(
-            "ringcentral_call_duration_seconds",
-            "Durations of the records that ended, in seconds, as reported by RingCentral.",
-        )
-        .const_label("account", account)
-        .buckets(BUCKETS.to_vec());
-        let mut metrics = Self {
-            ended: IntCounterVec::new(
-                opts(
-                    "ringcentral_calls_ended_total",
-                    "Call-log records that ended, each id counted once, with direction and result as first listed ended.",
-                ),
-                &["direction", "result"],
-            )?,
+        let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
+        let by_extension_opts = ENDED_BY_EXTENSION.opts(account);
+        let metrics = Self {
+            ended: IntCounterVec::new(ENDED.opts(account), &["direction", "result"])?,
             durations: HistogramVec::new(durations, &["direction", "outcome"])?,
-            sessions_started: IntCounter::with_opts(opts(
-                "ringcentral_call_sessions_started_total",
-                "Calls that started: telephony sessions first seen.",
-            ))?,
-            sessions_ended: IntCounterVec::new(
-                opts(
-                    "ringcentral_call_sessions_ended_total",
-                    "Calls that ended: telephony sessions, each counted once, by the best outcome of its records.",
-                ),
-                &["outcome"],
-            )?,
-            lost: IntCounter::with_opts(opts(
-                "ringcentral_calls_lost_total",
-                "Live records that left the list and were not seen ended, counted ten minutes after they left.",
-            ))?,
-            gaps: IntCounter::with_opts(opts(
-                "ringcentral_coverage_gaps_total",
-                "Times that two successful snapshots were more than 100 s apart, so that calls may have been missed.",
-            ))?,
-            ended_by_extension: None,
+            sessions_started: IntCounter::with_opts(SESSIONS_STARTED.opts(account))?,
+            sessions_ended: IntCounterVec::new(SESSIONS_ENDED.opts(account), &["outcome"])?,
+            lost: IntCounter::with_opts(LOST.opts(account))?,
+            gaps: IntCounter::with_opts(GAPS.opts(account))?,
+            ended_by_extension: IntCounterVec::new(by_extension_opts, &["extension", "result"])?,
+            by_extension,
         };
-        if by_extension {
-            let opts = opts(
-                "ringcentral_extension_calls_ended_total",
-                "Call-log records that ended, each id counted once, by extension.",
-            );
-            let counters = IntCounterVec::new(opts, &["extension", "result"])?;
-            metrics.ended_by_extension = Some(counters);
-        }
         metrics.init_zero();
         Ok(metrics)
     }
@@ -133,9 +119,9 @@ impl CallMetrics {
         self.gaps.inc_by(u64::from(events.gap));
     }
 
-    fn record_ended(&self, call: &EndedCall, labels: &mut LabelLimiter) {
+    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter) {
         let direction = call.direction.as_str();
-        let result = labels.admit_result(&call.result).value;
+        let result = labels.admit_result(&call.result);
         self.ended
             .with_label_values(&[direction, result.as_str()])
             .inc();
@@ -145,62 +131,53 @@ impl CallMetrics {
                 .with_label_values(&[direction, outcome])
                 .observe(duration);
         }
-        if let Some(counters) = &self.ended_by_extension
+        if self.by_extension
             && let Some(extension) = labels.admit_extension(call.extension.as_ref())
         {
-            counters
-                .with_label_values(&[extension.value.as_str(), result.as_str()])
+            self.ended_by_extension
+                .with_label_values(&[extension.as_str(), result.as_str()])
                 .inc();
         }
     }
 
     /// Creates the series of extensions that have no ended call yet.
     pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
-        let Some(counters) = &self.ended_by_extension else {
+        if !self.by_extension {
             return;
-        };
+        }
         for extension in extensions {
             for result in EXTENSION_RESULTS {
-                counters.with_label_values(&[extension, result]);
+                self.ended_by_extension
+                    .with_label_values(&[extension, result]);
             }
         }
     }
 
     /// Returns the families with their current values, leaving out those without a series.
     pub(crate) fn collect(&self) -> Vec<MetricFamily> {
-        let mut collectors: Vec<&dyn Collector> = vec![
-            &self.ended,
-            &self.durations,
-            &self.sessions_started,
-            &self.sessions_ended,
-            &self.lost,
-            &self.gaps,
-        ];
-        if let Some(counters) = &self.ended_by_extension {
-            collectors.push(counters);
-        }
-        let mut families = Vec::new();
-        for collector in collectors {
-            families.extend(collector.collect());
-        }
+        let mut families = self.ended.collect();
+        families.extend(self.durations.collect());
+        families.extend(self.sessions_started.collect());
+        families.extend(self.sessions_ended.collect());
+        families.extend(self.lost.collect());
+        families.extend(self.gaps.collect());
+        families.extend(self.ended_by_extension.collect());
         families.retain(|family| !family.get_metric().is_empty());
         families
     }
 
     fn init_zero(&self) {
-        self.init_direction(Direction::Inbound, &INBOUND_RESULTS);
-        self.init_direction(Direction::Outbound, &OUTBOUND_RESULTS);
         for outcome in Outcome::ALL {
             self.sessions_ended.with_label_values(&[outcome.as_str()]);
         }
+        self.init_direction(Direction::Inbound, &INBOUND_RESULTS);
+        self.init_direction(Direction::Outbound, &OUTBOUND_RESULTS);
     }
 
     fn init_direction(&self, direction: Direction, results: &[&str]) {
         let direction = direction.as_str();
         for result in results {
-            if let Some(result) = CallResult::parse(result) {
-                self.ended.with_label_values(&[direction, result.as_str()]);
-            }
+            self.ended.with_label_values(&[direction, result]);
         }
         for outcome in Outcome::ALL {
             self.durations

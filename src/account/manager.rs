@@ -10,13 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::account::collector::{self, CollectorHandle, CollectorTask};
-use crate::account::http_clients::HttpClientPool;
 use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
 use crate::config::{Account, Settings};
 use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::budget::Budget;
-use crate::ringcentral::transport::is_loopback;
+use crate::ringcentral::transport::{http_client, is_loopback};
 use crate::ringcentral::{Client, ClientConfig, ClientState};
 use crate::secret::Fingerprint;
 
@@ -56,15 +55,14 @@ pub struct AccountManager {
 #[derive(Default)]
 struct Accounts {
     running: Vec<RunningAccount>,
-    handles: Arc<[AccountHandle]>,
-    clients: HttpClientPool,
     stopped: Vec<StoppedAccount>,
 }
 
 struct RunningAccount {
+    config: ClientConfig,
+    jwt: Option<Fingerprint>,
     handle: AccountHandle,
     task: CollectorTask,
-    jwt: Option<Fingerprint>,
 }
 
 /// A stopped account, whose task may still be revoking its token. It is kept because RingCentral's penalty continues: if
@@ -81,6 +79,9 @@ struct PreparedAccount {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
+    /// Whether an account runs that is the same, possibly with other secrets. It is not if its JWT was used by another
+    /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
+    continues: bool,
 }
 
 // === impl AccountManager ===
@@ -98,7 +99,9 @@ impl AccountManager {
 
     /// Returns the running accounts in the order of the configuration.
     pub fn accounts(&self) -> Arc<[AccountHandle]> {
-        self.lock().handles.clone()
+        let list = self.lock();
+        let handles = list.running.iter().map(|running| running.handle.clone());
+        handles.collect()
     }
 
     /// Replaces the running accounts by this list. Must be called inside a Tokio runtime.
@@ -108,24 +111,33 @@ impl AccountManager {
     /// running accounts stay unchanged.
     pub fn apply(&self, accounts: Vec<Account>) -> anyhow::Result<ReloadSummary> {
         let mut list = self.lock();
-        let mut clients = HttpClientPool::default();
         let mut prepared = Vec::new();
         for account in accounts {
-            prepared.push(self.prepare(account, &mut clients, &list.clients)?);
+            let account = self.prepare(account, &list.running, &prepared)?;
+            prepared.push(account);
         }
-        let (mut continuing, leaving) = list.take_partitioned(&prepared);
-        let summary = ReloadSummary {
-            running: prepared.len(),
-            added: prepared.len() - continuing.len(),
-            removed: leaving.len(),
-        };
         let now = Moment::now();
         list.stopped.retain(|account| {
             now.saturating_duration_since(account.stopped_at) < STOPPED_RETENTION
         });
-        for account in leaving {
-            list.stopped.push(account.stop(now));
+        let mut continuing = Vec::new();
+        let mut removed = 0;
+        for running in std::mem::take(&mut list.running) {
+            let continues = prepared
+                .iter()
+                .any(|prepared| prepared.continues && running.matches(&prepared.config.account));
+            if continues {
+                continuing.push(running);
+            } else {
+                list.stopped.push(running.stop(now));
+                removed += 1;
+            }
         }
+        let summary = ReloadSummary {
+            running: prepared.len(),
+            added: prepared.len() - continuing.len(),
+            removed,
+        };
         for account in prepared {
             let running = remove_last(&mut continuing, |running| {
                 running.matches(&account.config.account)
@@ -136,9 +148,6 @@ impl AccountManager {
             };
             list.running.push(running);
         }
-        let handles = list.running.iter().map(|running| running.handle.clone());
-        list.handles = handles.collect();
-        list.clients = clients;
         Ok(summary)
     }
 
@@ -161,20 +170,32 @@ impl AccountManager {
     fn prepare(
         &self,
         account: Account,
-        clients: &mut HttpClientPool,
-        previous: &HttpClientPool,
+        running: &[RunningAccount],
+        prepared: &[PreparedAccount],
     ) -> anyhow::Result<PreparedAccount> {
         let by_extension = self.settings.metrics.extension_calls;
         let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
-        let http = clients.get_or_build(&account, previous)?;
-        let jwt = account.jwt.read().ok();
+        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
+        let is_jwt_in_use = running
+            .iter()
+            .any(|running| running.config.account.same_app(&account) && running.jwt == jwt);
+        let mut continues = false;
+        let mut configs: Vec<_> = prepared.iter().map(|prepared| &prepared.config).collect();
+        for running in running {
+            configs.push(&running.config);
+            if running.matches(&account) {
+                continues = running.jwt == jwt || !is_jwt_in_use;
+            }
+        }
+        let http = shared_http_client(&account, &configs)?;
         Ok(PreparedAccount {
-            jwt: jwt.as_ref().map(Fingerprint::new),
-            counters,
             config: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
+            jwt,
+            counters,
+            continues,
         })
     }
 
@@ -194,20 +215,21 @@ impl AccountManager {
             self.logins.clone(),
         );
         let (collector, task) = collector::spawn(
-            prepared.config,
+            prepared.config.clone(),
             self.settings.metrics,
             client,
             prepared.counters.clone(),
             predecessor,
         );
         RunningAccount {
+            config: prepared.config,
+            jwt: prepared.jwt,
             handle: AccountHandle {
                 config: account,
                 collector,
                 counters: prepared.counters,
             },
             task,
-            jwt: prepared.jwt,
         }
     }
 
@@ -216,45 +238,11 @@ impl AccountManager {
     }
 }
 
-// === impl Accounts ===
-
-impl Accounts {
-    /// Removes all running accounts and returns those that continue and those that have to stop.
-    fn take_partitioned(
-        &mut self,
-        prepared: &[PreparedAccount],
-    ) -> (Vec<RunningAccount>, Vec<RunningAccount>) {
-        let running = std::mem::take(&mut self.running);
-        let mut continues = Vec::new();
-        for account in &running {
-            let can_continue = |prepared| account.can_continue_as(prepared, &running);
-            continues.push(prepared.iter().any(can_continue));
-        }
-        let mut continues = continues.into_iter();
-        running
-            .into_iter()
-            .partition(|_| continues.next() == Some(true))
-    }
-}
-
 // === impl RunningAccount ===
 
 impl RunningAccount {
-    /// Returns whether this is the same account, possibly with other secrets. It is not if its JWT was used by another
-    /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
-    fn can_continue_as(&self, prepared: &PreparedAccount, all: &[Self]) -> bool {
-        let account = &prepared.config.account;
-        if !self.matches(account) {
-            return false;
-        }
-        let jwt_was_used_by_another = all
-            .iter()
-            .any(|other| other.handle.config.same_app(account) && other.jwt == prepared.jwt);
-        self.jwt == prepared.jwt || !jwt_was_used_by_another
-    }
-
     fn matches(&self, account: &Account) -> bool {
-        let own = &self.handle.config;
+        let own = &self.config.account;
         own.name == account.name && own.same_call_source(account)
     }
 
@@ -262,12 +250,13 @@ impl RunningAccount {
     fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
         self.handle.config = prepared.config.account.clone();
         self.jwt = prepared.jwt;
-        self.task.reconfigure(prepared.config);
+        self.task.reconfigure(prepared.config.clone());
+        self.config = prepared.config;
         self
     }
 
     fn stop(self, now: Moment) -> StoppedAccount {
-        let account = self.handle.config;
+        let account = self.config.account;
         tracing::info!(account = account.name, "account removed");
         StoppedAccount {
             account,
@@ -294,6 +283,28 @@ fn remove_predecessor(
         })
     });
     Some(predecessor?.task)
+}
+
+/// Returns the HTTP client of an account with the same TLS configuration, else a new client. Building a client reads the
+/// system's root certificates, which takes about 20 ms.
+fn shared_http_client(
+    account: &Account,
+    configs: &[&ClientConfig],
+) -> anyhow::Result<reqwest::Client> {
+    let server = &account.server;
+    for ClientConfig {
+        account: other,
+        http,
+    } in configs
+    {
+        if other.server.scheme() == server.scheme()
+            && is_loopback(&other.server) == is_loopback(server)
+            && other.ca == account.ca
+        {
+            return Ok(http.clone());
+        }
+    }
+    http_client(server, account.ca.as_deref())
 }
 
 fn log_account_added(account: &Account) {

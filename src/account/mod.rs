@@ -5,7 +5,6 @@ pub mod collector;
 pub mod directory_cache;
 pub(crate) mod facts;
 pub mod fetch_log;
-pub mod http_clients;
 pub mod manager;
 pub mod metrics;
 pub mod state;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::calls::{Directory, Snapshot};
+use crate::calls::{Call, Directory, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::status::{ApiStatus, Failure};
 use crate::text_format::FamilyTexts;
@@ -57,7 +57,7 @@ pub struct TimedSnapshot {
 }
 
 /// The result of a finished fetch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FetchReport {
     /// Why the fetch gave no snapshot. `None` if it succeeded.
     pub failure: Option<Failure>,
@@ -65,6 +65,15 @@ pub struct FetchReport {
     pub duration: Duration,
     /// Number of pages read.
     pub pages: u32,
+}
+
+impl TimedSnapshot {
+    pub(crate) fn new(calls: &[Call], fetched_at: Moment, labels: &mut LabelLimiter) -> Self {
+        Self {
+            snapshot: Arc::new(Snapshot::from_calls(calls, labels)),
+            fetched_at,
+        }
+    }
 }
 
 impl AccountState {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::calls::labels::OTHER;
+
 /// The documented values, in RingCentral's spelling (public OpenAPI, revision of 2026-08-13).
 const DOCUMENTED: [&str; 45] = [
     "911",
@@ -69,7 +71,7 @@ impl CallResult {
     /// The result of a record without one, and of an ended one that is still listed as in progress.
     pub const UNKNOWN: Self = Self(Cow::Borrowed(UNKNOWN));
     /// The label value of undocumented results beyond the limit.
-    pub const OTHER: Self = Self(Cow::Borrowed("other"));
+    pub const OTHER: Self = Self(Cow::Borrowed(OTHER));
 
     /// Parses a result, ignoring case. Returns the documented spelling, or an undocumented result without control
     /// characters and cut to 64 characters, or `None` if nothing is left.

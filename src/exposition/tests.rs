@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use super::*;
 use crate::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
 use crate::calls::directory::DirectoryEntry;
-use crate::calls::tracker::{CallEvents, EndedCall};
 use crate::calls::{
-    CallResult, Direction, Directory, Extension, ExtensionLabel, LabelLimiter, Outcome, Snapshot,
+    Call, CallEvents, CallResult, CallState, Direction, Directory, Extension, ExtensionLabel,
+    LabelLimiter, Outcome, Snapshot,
 };
 use crate::config::Level;
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
@@ -126,11 +126,15 @@ fn directory() -> Directory {
 
 /// Returns the events of one call that ended.
 fn events() -> CallEvents {
-    let ended = EndedCall {
+    let ended = Call {
+        id: "a".into(),
+        session: "s".into(),
         direction: Direction::Inbound,
+        state: CallState::Ended,
         result: CallResult::parse("Voicemail").unwrap(),
-        duration: Some(25.5),
         extension: Extension::new(Some("234567".into()), None),
+        start: None,
+        duration: Some(25.5),
     };
     CallEvents {
         ended: vec![ended],

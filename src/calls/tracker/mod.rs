@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::calls::{Call, CallResult, CallState, Direction, Extension, Outcome};
+use crate::calls::{Call, CallState, Outcome};
 use crate::clock::Moment;
 
 /// How long ids are kept after they left the list, so that a record that returns is recognised.
@@ -48,8 +48,8 @@ struct TrackedSession {
 /// The changes that a list shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallEvents {
-    /// Records that have ended.
-    pub ended: Vec<EndedCall>,
+    /// Records that have ended, as listed after the end.
+    pub ended: Vec<Call>,
     /// Number of sessions that have started.
     pub sessions_started: u64,
     /// Outcomes of the sessions that have ended.
@@ -58,19 +58,6 @@ pub struct CallEvents {
     pub lost: u64,
     /// Whether calls may have gone unseen since the previous list.
     pub gap: bool,
-}
-
-/// A record that has ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndedCall {
-    /// Direction as listed after the end.
-    pub direction: Direction,
-    /// Result as listed after the end.
-    pub result: CallResult,
-    /// Duration in seconds, if the record has one.
-    pub duration: Option<f64>,
-    /// Extension of the account's own side, if the record has one.
-    pub extension: Option<Extension>,
 }
 
 impl CallTracker {
@@ -111,12 +98,7 @@ impl CallTracker {
         record.was_live |= call.state == CallState::Live;
         if call.state == CallState::Ended && !record.has_ended {
             record.has_ended = true;
-            events.ended.push(EndedCall {
-                direction: call.direction,
-                result: call.result.clone(),
-                duration: call.duration,
-                extension: call.extension.clone(),
-            });
+            events.ended.push(call.clone());
         }
     }
 
