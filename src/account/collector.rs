@@ -70,13 +70,10 @@ pub(crate) fn spawn(
     predecessor: Option<JoinHandle<ClientState>>,
 ) -> (CollectorHandle, CollectorTask) {
     let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
-    let (latest, latest_receiver) = watch::channel(Arc::new(AccountState {
-        api: client.status(),
-        ..AccountState::default()
-    }));
+    let (latest, latest_receiver) = watch::channel(Arc::default());
     let account = config.account.clone();
     let (config_sender, config) = watch::channel(config);
-    // At level `extension` the user is not an admin, who only may read the directory.
+    // At level `extension` the user is not an admin, and only an admin may read the directory.
     let needs_directory =
         account.level == Level::Account && metrics.extension_label != ExtensionLabel::Off;
     let collector = Collector {
@@ -95,6 +92,7 @@ pub(crate) fn spawn(
         snapshot: None,
         last_fetch: None,
     };
+    collector.publish();
     let handle = CollectorHandle {
         requests: request_sender,
         latest: latest_receiver,

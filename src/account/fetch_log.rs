@@ -53,11 +53,9 @@ impl FetchLog {
                 "skipped records that are not JSON objects"
             );
         }
-        *self = Self {
-            has_succeeded: true,
-            failures: 0,
-            had_skipped_records: skipped_records > 0,
-        };
+        self.has_succeeded = true;
+        self.failures = 0;
+        self.had_skipped_records = skipped_records > 0;
         let seconds = fetch.duration.as_secs_f64();
         tracing::debug!(account, records, pages, seconds, "fetch succeeded");
     }

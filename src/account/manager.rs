@@ -61,7 +61,8 @@ struct Accounts {
 struct RunningAccount {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
-    handle: AccountHandle,
+    counters: Arc<AccountMetrics>,
+    collector: CollectorHandle,
     task: CollectorTask,
 }
 
@@ -79,9 +80,8 @@ struct PreparedAccount {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
-    /// Whether an account runs that is the same, possibly with other secrets. It is not if its JWT was used by another
-    /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
-    continues: bool,
+    /// Whether the running account of this name continues as this one.
+    continues_running: bool,
 }
 
 // === impl AccountManager ===
@@ -100,8 +100,7 @@ impl AccountManager {
     /// Returns the running accounts in the order of the configuration.
     pub fn accounts(&self) -> Arc<[AccountHandle]> {
         let list = self.lock();
-        let handles = list.running.iter().map(|running| running.handle.clone());
-        handles.collect()
+        list.running.iter().map(RunningAccount::handle).collect()
     }
 
     /// Replaces the running accounts by this list. Must be called inside a Tokio runtime.
@@ -111,6 +110,7 @@ impl AccountManager {
     /// running accounts stay unchanged.
     pub fn apply(&self, accounts: Vec<Account>) -> anyhow::Result<ReloadSummary> {
         let mut list = self.lock();
+        let list = &mut *list;
         let mut prepared = Vec::new();
         for account in accounts {
             let account = self.prepare(account, &list.running, &prepared)?;
@@ -123,10 +123,7 @@ impl AccountManager {
         let mut continuing = Vec::new();
         let mut removed = 0;
         for running in std::mem::take(&mut list.running) {
-            let continues = prepared
-                .iter()
-                .any(|prepared| prepared.continues && running.matches(&prepared.config.account));
-            if continues {
+            if prepared.iter().any(|prepared| prepared.continues(&running)) {
                 continuing.push(running);
             } else {
                 list.stopped.push(running.stop(now));
@@ -139,14 +136,11 @@ impl AccountManager {
             removed,
         };
         for account in prepared {
-            let running = remove_last(&mut continuing, |running| {
-                running.matches(&account.config.account)
-            });
-            let running = match running {
+            let running = remove_last(&mut continuing, |running| account.continues(running));
+            list.running.push(match running {
                 Some(running) => running.reconfigured(account),
                 None => self.start(account, &mut list.stopped),
-            };
-            list.running.push(running);
+            });
         }
         Ok(summary)
     }
@@ -176,18 +170,12 @@ impl AccountManager {
         let by_extension = self.settings.metrics.extension_calls;
         let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
-        let is_jwt_in_use = running
-            .iter()
-            .any(|running| running.config.account.same_app(&account) && running.jwt == jwt);
-        let mut continues = false;
-        let mut configs: Vec<_> = prepared.iter().map(|prepared| &prepared.config).collect();
-        for running in running {
-            configs.push(&running.config);
-            if running.matches(&account) {
-                continues = running.jwt == jwt || !is_jwt_in_use;
-            }
-        }
+        let mut configs: Vec<_> = running.iter().map(|running| &running.config).collect();
+        configs.extend(prepared.iter().map(|prepared| &prepared.config));
         let http = shared_http_client(&account, &configs)?;
+        let continues_running = running
+            .iter()
+            .any(|one| one.can_continue_as(&account, jwt.as_ref(), running));
         Ok(PreparedAccount {
             config: ClientConfig {
                 account: Arc::new(account),
@@ -195,7 +183,7 @@ impl AccountManager {
             },
             jwt,
             counters,
-            continues,
+            continues_running,
         })
     }
 
@@ -205,30 +193,32 @@ impl AccountManager {
         stopped: &mut Vec<StoppedAccount>,
     ) -> RunningAccount {
         let predecessor = remove_predecessor(stopped, &prepared);
-        let account = prepared.config.account.clone();
-        log_account_added(&account);
+        let PreparedAccount {
+            config,
+            jwt,
+            counters,
+            ..
+        } = prepared;
+        log_account_added(&config.account);
         let client = Client::new(
-            prepared.config.clone(),
+            config.clone(),
             self.settings.timeouts,
             Budget::new(self.settings.scrape.min_interval),
-            prepared.counters.api.clone(),
+            counters.api.clone(),
             self.logins.clone(),
         );
         let (collector, task) = collector::spawn(
-            prepared.config.clone(),
+            config.clone(),
             self.settings.metrics,
             client,
-            prepared.counters.clone(),
+            counters.clone(),
             predecessor,
         );
         RunningAccount {
-            config: prepared.config,
-            jwt: prepared.jwt,
-            handle: AccountHandle {
-                config: account,
-                collector,
-                counters: prepared.counters,
-            },
+            config,
+            jwt,
+            counters,
+            collector,
             task,
         }
     }
@@ -241,17 +231,31 @@ impl AccountManager {
 // === impl RunningAccount ===
 
 impl RunningAccount {
-    fn matches(&self, account: &Account) -> bool {
+    fn handle(&self) -> AccountHandle {
+        AccountHandle {
+            config: self.config.account.clone(),
+            collector: self.collector.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// Returns whether this is the same account, possibly with other secrets. It is not if its JWT was used by another
+    /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
+    fn can_continue_as(&self, account: &Account, jwt: Option<&Fingerprint>, all: &[Self]) -> bool {
         let own = &self.config.account;
-        own.name == account.name && own.same_call_source(account)
+        if own.name != account.name || !own.same_call_source(account) {
+            return false;
+        }
+        let uses_jwt =
+            |other: &Self| other.config.account.same_app(account) && other.jwt.as_ref() == jwt;
+        self.jwt.as_ref() == jwt || !all.iter().any(uses_jwt)
     }
 
     /// Passes the new configuration to the collector, which keeps its counters.
     fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
-        self.handle.config = prepared.config.account.clone();
-        self.jwt = prepared.jwt;
         self.task.reconfigure(prepared.config.clone());
         self.config = prepared.config;
+        self.jwt = prepared.jwt;
         self
     }
 
@@ -264,6 +268,12 @@ impl RunningAccount {
             task: self.task.shutdown(),
             stopped_at: now,
         }
+    }
+}
+
+impl PreparedAccount {
+    fn continues(&self, running: &RunningAccount) -> bool {
+        self.continues_running && running.config.account.name == self.config.account.name
     }
 }
 
@@ -292,16 +302,13 @@ fn shared_http_client(
     configs: &[&ClientConfig],
 ) -> anyhow::Result<reqwest::Client> {
     let server = &account.server;
-    for ClientConfig {
-        account: other,
-        http,
-    } in configs
-    {
+    for config in configs {
+        let other = &config.account;
         if other.server.scheme() == server.scheme()
             && is_loopback(&other.server) == is_loopback(server)
             && other.ca == account.ca
         {
-            return Ok(http.clone());
+            return Ok(config.http.clone());
         }
     }
     http_client(server, account.ca.as_deref())

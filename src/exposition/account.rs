@@ -5,7 +5,6 @@ use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::ringcentral::status::ApiStatus;
 use crate::text_format::{FamilyTexts, families};
 
 families! {
@@ -83,18 +82,7 @@ pub(crate) fn account_text<'a>(
     if let Some(families) = text.get() {
         return Ok(families);
     }
-    let mut families = FamilyTexts::default();
-    families.encode(view.counters.collect())?;
-    add_fetch(&mut families, view);
-    add_api_status(&mut families, account_label(view), &view.state.api);
-    if let Some(directory) = &view.state.directory {
-        let account = account_label(view);
-        let fetched_at = unix_seconds(directory.fetched_at.wall);
-        families.add_sample(&DIRECTORY_TIMESTAMP, &[account], fetched_at);
-        if metrics.extension_info {
-            add_extension_info(&mut families, account, &directory.directory, metrics);
-        }
-    }
+    let families = account_families(view, metrics)?;
     Ok(text.get_or_init(|| families))
 }
 
@@ -167,19 +155,12 @@ fn snapshot_families(account: AccountLabel<'_>, snapshot: &Snapshot) -> FamilyTe
     families
 }
 
-fn add_fetch(families: &mut FamilyTexts, view: &AccountView<'_>) {
+fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Result<FamilyTexts> {
     let account = account_label(view);
-    if let Some(snapshot) = &view.state.snapshot {
-        let fetched_at = unix_seconds(snapshot.fetched_at.wall);
-        families.add_sample(&SNAPSHOT_TIMESTAMP, &[account], fetched_at);
-    }
-    let no_fetch = FetchReport::default();
-    let fetch = view.state.last_fetch.as_ref().unwrap_or(&no_fetch);
-    families.add_sample(&FETCH_DURATION, &[account], fetch.duration.as_secs_f64());
-    families.add_sample(&FETCH_PAGES, &[account], f64::from(fetch.pages));
-}
-
-fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &ApiStatus) {
+    let state = &view.state;
+    let api = &state.api;
+    let mut families = FamilyTexts::default();
+    families.encode(view.counters.collect())?;
     for limit in &api.rate_limits {
         let labels = [account, ("group", limit.group.as_str())];
         families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
@@ -188,17 +169,30 @@ fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &A
             families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
         }
     }
-    if let Some(next_fetch_at) = api.next_fetch_at {
-        let next_fetch_at = unix_seconds(next_fetch_at.wall);
-        families.add_sample(&NEXT_FETCH, &[account], next_fetch_at);
+    if let Some(directory) = &state.directory
+        && metrics.extension_info
+    {
+        add_extension_info(&mut families, account, &directory.directory, metrics);
     }
-    let token_expiry = api
-        .token_expiry
-        .map_or(0.0, |expiry| unix_seconds(expiry.wall));
-    families.add_sample(&TOKEN_EXPIRY, &[account], token_expiry);
-    if let Some(expiry) = api.jwt_expiry {
-        families.add_sample(&JWT_EXPIRY, &[account], expiry);
+    let seconds = |time: Moment| unix_seconds(time.wall);
+    let snapshot = state.snapshot.as_ref().map(|timed| timed.fetched_at);
+    let directory = state.directory.as_ref().map(|timed| timed.fetched_at);
+    let no_fetch = FetchReport::default();
+    let fetch = state.last_fetch.as_ref().unwrap_or(&no_fetch);
+    for (desc, value) in [
+        (&SNAPSHOT_TIMESTAMP, snapshot.map(seconds)),
+        (&FETCH_DURATION, Some(fetch.duration.as_secs_f64())),
+        (&FETCH_PAGES, Some(f64::from(fetch.pages))),
+        (&NEXT_FETCH, api.next_fetch_at.map(seconds)),
+        (&DIRECTORY_TIMESTAMP, directory.map(seconds)),
+        (&TOKEN_EXPIRY, api.token_expiry.map(seconds).or(Some(0.0))),
+        (&JWT_EXPIRY, api.jwt_expiry),
+    ] {
+        if let Some(value) = value {
+            families.add_sample(desc, &[account], value);
+        }
     }
+    Ok(families)
 }
 
 /// Adds exactly one series for each value of `extension`, so that a join on it is never many-to-many.
