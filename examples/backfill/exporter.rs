@@ -151,7 +151,7 @@ impl Exporter {
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
         let news = self.tracker.update(calls, taken);
-        self.instruments.calls.record(&news, &mut self.labels);
+        self.instruments.record_events(&news, &mut self.labels);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
         self.instruments
             .calls

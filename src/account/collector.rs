@@ -268,8 +268,8 @@ impl Collector {
             .log(&self.account_name, fetch, &self.client.status());
         if let Ok(calls) = &fetch.calls {
             let events = self.tracker.update(calls, fetch.fetched_at);
-            let counters = &self.counters.calls;
-            counters.record(&events, &mut self.labels);
+            let counters = &self.counters;
+            counters.record_events(&events, &mut self.labels);
             let snapshot = TimedSnapshot::new(calls, fetch.fetched_at, &mut self.labels);
             counters.init_extensions(snapshot.snapshot.extensions());
             self.snapshot = Some(snapshot);

@@ -59,9 +59,7 @@ struct Accounts {
 }
 
 struct RunningAccount {
-    config: ClientConfig,
-    jwt: Option<Fingerprint>,
-    counters: Arc<AccountMetrics>,
+    setup: AccountSetup,
     collector: CollectorHandle,
     task: CollectorTask,
 }
@@ -75,13 +73,11 @@ struct StoppedAccount {
     stopped_at: Moment,
 }
 
-/// A configured account, ready to be started or to reconfigure a running one.
-struct PreparedAccount {
+/// What an account is started or reconfigured with.
+struct AccountSetup {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
-    /// Whether the running account of this name continues as this one.
-    continues_running: bool,
 }
 
 // === impl AccountManager ===
@@ -120,23 +116,31 @@ impl AccountManager {
         list.stopped.retain(|account| {
             now.saturating_duration_since(account.stopped_at) < STOPPED_RETENTION
         });
+        let running = std::mem::take(&mut list.running);
+        let mut continues = Vec::new();
+        for account in &running {
+            let can_continue = |new| account.can_continue_as(new, &running);
+            continues.push(prepared.iter().any(can_continue));
+        }
+        let mut summary = ReloadSummary {
+            running: prepared.len(),
+            added: prepared.len(),
+            removed: 0,
+        };
         let mut continuing = Vec::new();
-        let mut removed = 0;
-        for running in std::mem::take(&mut list.running) {
-            if prepared.iter().any(|prepared| prepared.continues(&running)) {
-                continuing.push(running);
+        for (account, continues) in running.into_iter().zip(continues) {
+            if continues {
+                summary.added -= 1;
+                continuing.push(account);
             } else {
-                list.stopped.push(running.stop(now));
-                removed += 1;
+                summary.removed += 1;
+                list.stopped.push(account.stop(now));
             }
         }
-        let summary = ReloadSummary {
-            running: prepared.len(),
-            added: prepared.len() - continuing.len(),
-            removed,
-        };
         for account in prepared {
-            let running = remove_last(&mut continuing, |running| account.continues(running));
+            let running = remove_last(&mut continuing, |running| {
+                running.matches(&account.config.account)
+            });
             list.running.push(match running {
                 Some(running) => running.reconfigured(account),
                 None => self.start(account, &mut list.stopped),
@@ -165,59 +169,43 @@ impl AccountManager {
         &self,
         account: Account,
         running: &[RunningAccount],
-        prepared: &[PreparedAccount],
-    ) -> anyhow::Result<PreparedAccount> {
+        prepared: &[AccountSetup],
+    ) -> anyhow::Result<AccountSetup> {
         let by_extension = self.settings.metrics.extension_calls;
         let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
-        let mut configs: Vec<_> = running.iter().map(|running| &running.config).collect();
-        configs.extend(prepared.iter().map(|prepared| &prepared.config));
-        let http = shared_http_client(&account, &configs)?;
-        let continues_running = running
-            .iter()
-            .any(|one| one.can_continue_as(&account, jwt.as_ref(), running));
-        Ok(PreparedAccount {
+        let mut known: Vec<_> = running.iter().map(|running| &running.setup).collect();
+        known.extend(prepared);
+        let http = shared_http_client(&account, &known)?;
+        Ok(AccountSetup {
             config: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
             jwt,
             counters,
-            continues_running,
         })
     }
 
-    fn start(
-        &self,
-        prepared: PreparedAccount,
-        stopped: &mut Vec<StoppedAccount>,
-    ) -> RunningAccount {
-        let predecessor = remove_predecessor(stopped, &prepared);
-        let PreparedAccount {
-            config,
-            jwt,
-            counters,
-            ..
-        } = prepared;
-        log_account_added(&config.account);
+    fn start(&self, setup: AccountSetup, stopped: &mut Vec<StoppedAccount>) -> RunningAccount {
+        let predecessor = remove_predecessor(stopped, &setup);
+        log_account_added(&setup.config.account);
         let client = Client::new(
-            config.clone(),
+            setup.config.clone(),
             self.settings.timeouts,
             Budget::new(self.settings.scrape.min_interval),
-            counters.api.clone(),
+            setup.counters.api.clone(),
             self.logins.clone(),
         );
         let (collector, task) = collector::spawn(
-            config.clone(),
+            setup.config.clone(),
             self.settings.metrics,
             client,
-            counters.clone(),
+            setup.counters.clone(),
             predecessor,
         );
         RunningAccount {
-            config,
-            jwt,
-            counters,
+            setup,
             collector,
             task,
         }
@@ -233,47 +221,44 @@ impl AccountManager {
 impl RunningAccount {
     fn handle(&self) -> AccountHandle {
         AccountHandle {
-            config: self.config.account.clone(),
+            config: self.setup.config.account.clone(),
             collector: self.collector.clone(),
-            counters: self.counters.clone(),
+            counters: self.setup.counters.clone(),
         }
     }
 
     /// Returns whether this is the same account, possibly with other secrets. It is not if its JWT was used by another
     /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
-    fn can_continue_as(&self, account: &Account, jwt: Option<&Fingerprint>, all: &[Self]) -> bool {
-        let own = &self.config.account;
-        if own.name != account.name || !own.same_call_source(account) {
-            return false;
-        }
-        let uses_jwt =
-            |other: &Self| other.config.account.same_app(account) && other.jwt.as_ref() == jwt;
-        self.jwt.as_ref() == jwt || !all.iter().any(uses_jwt)
+    fn can_continue_as(&self, new: &AccountSetup, all: &[Self]) -> bool {
+        let account = &new.config.account;
+        let uses_jwt = |other: &Self| {
+            other.setup.config.account.same_app(account) && other.setup.jwt == new.jwt
+        };
+        self.matches(account) && (self.setup.jwt == new.jwt || !all.iter().any(uses_jwt))
+    }
+
+    fn matches(&self, account: &Account) -> bool {
+        let own = &self.setup.config.account;
+        own.name == account.name && own.same_call_source(account)
     }
 
     /// Passes the new configuration to the collector, which keeps its counters.
-    fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
-        self.task.reconfigure(prepared.config.clone());
-        self.config = prepared.config;
-        self.jwt = prepared.jwt;
+    fn reconfigured(mut self, new: AccountSetup) -> Self {
+        self.task.reconfigure(new.config.clone());
+        self.setup.config = new.config;
+        self.setup.jwt = new.jwt;
         self
     }
 
     fn stop(self, now: Moment) -> StoppedAccount {
-        let account = self.config.account;
+        let account = self.setup.config.account;
         tracing::info!(account = account.name, "account removed");
         StoppedAccount {
             account,
-            jwt: self.jwt,
+            jwt: self.setup.jwt,
             task: self.task.shutdown(),
             stopped_at: now,
         }
-    }
-}
-
-impl PreparedAccount {
-    fn continues(&self, running: &RunningAccount) -> bool {
-        self.continues_running && running.config.account.name == self.config.account.name
     }
 }
 
@@ -281,11 +266,11 @@ impl PreparedAccount {
 /// and app, so the one with the same JWT comes first; where the JWT has changed too, the name decides.
 fn remove_predecessor(
     stopped: &mut Vec<StoppedAccount>,
-    prepared: &PreparedAccount,
+    setup: &AccountSetup,
 ) -> Option<JoinHandle<ClientState>> {
-    let account = &prepared.config.account;
+    let account = &setup.config.account;
     let by_user = remove_last(stopped, |stopped| {
-        stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == prepared.jwt
+        stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == setup.jwt
     });
     let predecessor = by_user.or_else(|| {
         remove_last(stopped, |stopped| {
@@ -299,10 +284,10 @@ fn remove_predecessor(
 /// system's root certificates, which takes about 20 ms.
 fn shared_http_client(
     account: &Account,
-    configs: &[&ClientConfig],
+    known: &[&AccountSetup],
 ) -> anyhow::Result<reqwest::Client> {
     let server = &account.server;
-    for config in configs {
+    for AccountSetup { config, .. } in known {
         let other = &config.account;
         if other.server.scheme() == server.scheme()
             && is_loopback(&other.server) == is_loopback(server)

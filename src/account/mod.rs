@@ -1,6 +1,5 @@
 //! One account at run time: its collector task, published state and counters.
 
-pub mod call_metrics;
 pub mod collector;
 pub mod directory_cache;
 pub(crate) mod facts;

@@ -88,9 +88,9 @@ impl AccountState {
     /// Returns whether the latest finished fetch succeeded and its snapshot is younger than `max_age`.
     #[must_use]
     pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
-        match &self.last_fetch {
-            Some(fetch) => fetch.failure.is_none() && self.fresh(now, max_age).is_some(),
-            None => false,
-        }
+        let Some(fetch) = &self.last_fetch else {
+            return false;
+        };
+        fetch.failure.is_none() && self.fresh(now, max_age).is_some()
     }
 }

@@ -31,7 +31,7 @@ const DOCUMENTED: [&str; 45] = [
     "Fax on Demand",
     "Hang Up",
     "IP Phone Offline",
-    IN_PROGRESS,
+    "In Progress",
     "Internal Error",
     "International Disabled",
     "International Restricted",
@@ -51,12 +51,10 @@ const DOCUMENTED: [&str; 45] = [
     "Sent to Voicemail",
     "Stopped",
     "Suspended account",
-    UNKNOWN,
+    "Unknown",
     "Voicemail",
     "Wrong Number",
 ];
-const IN_PROGRESS: &str = "In Progress";
-const UNKNOWN: &str = "Unknown";
 
 /// The maximum length of an undocumented result, in characters; longer ones are cut.
 const MAX_CHARS: usize = 64;
@@ -67,9 +65,9 @@ pub struct CallResult(Cow<'static, str>);
 
 impl CallResult {
     /// The result of every live record.
-    pub const IN_PROGRESS: Self = Self(Cow::Borrowed(IN_PROGRESS));
+    pub const IN_PROGRESS: Self = Self(Cow::Borrowed("In Progress"));
     /// The result of a record without one, and of an ended one that is still listed as in progress.
-    pub const UNKNOWN: Self = Self(Cow::Borrowed(UNKNOWN));
+    pub const UNKNOWN: Self = Self(Cow::Borrowed("Unknown"));
     /// The label value of undocumented results beyond the limit.
     pub const OTHER: Self = Self(Cow::Borrowed(OTHER));
 
@@ -90,7 +88,7 @@ impl CallResult {
     /// Returns whether this is `In Progress`.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
-        self.0 == IN_PROGRESS
+        *self == Self::IN_PROGRESS
     }
 
     /// Returns whether RingCentral documents the result.

@@ -152,7 +152,7 @@ fn counted_account(name: &str) -> (Account, AccountMetrics) {
     api.record_request(operation);
     api.observe_duration(operation, Duration::from_millis(240));
     api.record_failure(Operation::Token, Reason::Timeout);
-    counters.calls.record(&events(), &mut labels());
+    counters.record_events(&events(), &mut labels());
     (account(name), counters)
 }
 
@@ -280,15 +280,15 @@ fn text_shared_by_scrapes_equals_new_text() {
     let start = moment("2026-11-24T10:00:00Z");
     let account = counted_account("default");
     let counters = &account.1;
-    let (api, calls) = (&counters.api, &counters.calls);
+    let api = &counters.api;
     let operation = Operation::ActiveCalls;
     let steps: [&dyn Fn(); 6] = [
         &|| {},
         &|| api.record_request(operation),
         &|| api.observe_duration(operation, Duration::from_secs(1)),
         &|| api.record_failure(Operation::Token, Reason::Timeout),
-        &|| calls.record(&events(), &mut labels()),
-        &|| calls.init_extensions(["777"].into_iter()),
+        &|| counters.record_events(&events(), &mut labels()),
+        &|| counters.init_extensions(["777"].into_iter()),
     ];
     let without_calls = || AccountState {
         snapshot: Some(TimedSnapshot {
