@@ -11,6 +11,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{Opts, TextEncoder};
 
 /// The name, help and type of a family. The help contains neither line breaks nor backslashes.
+#[derive(Debug)]
 pub(crate) struct FamilyDesc {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,

@@ -132,7 +132,8 @@ impl CollectorTask {
         self.config.send_replace(config);
     }
 
-    /// Stops the collector and returns its task, which ends once the token is revoked.
+    /// Stops the collector by dropping the sender of its configuration. Returns its task, which ends once the token is
+    /// revoked.
     #[must_use]
     pub(crate) fn shutdown(self) -> JoinHandle<ClientState> {
         self.task

@@ -1,6 +1,5 @@
 //! The log lines about fetches: one for each failure, one for each recovery, one for the first skipped record.
 
-use crate::calls::Call;
 use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Error, FetchResult};
@@ -18,7 +17,7 @@ impl FetchLog {
     pub(crate) fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
         match &fetch.calls {
             Err(error) => self.log_failure(account, error, api),
-            Ok(calls) => self.log_success(account, fetch, calls, api),
+            Ok(calls) => self.log_success(account, fetch, calls.len(), api),
         }
     }
 
@@ -37,8 +36,8 @@ impl FetchLog {
         );
     }
 
-    fn log_success(&mut self, account: &str, fetch: &FetchResult, calls: &[Call], api: &ApiStatus) {
-        let (records, pages) = (calls.len(), fetch.pages);
+    fn log_success(&mut self, account: &str, fetch: &FetchResult, records: usize, api: &ApiStatus) {
+        let pages = fetch.pages;
         if !self.has_succeeded {
             let account_id = api.account_id.as_deref();
             tracing::info!(account, account_id, records, pages, "first fetch succeeded");

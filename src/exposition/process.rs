@@ -25,7 +25,7 @@ families! {
 }
 
 /// The state of the exporter itself.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ExporterInfo {
     /// Result of the last configuration load.
     pub configuration: ReloadStatus,
@@ -45,7 +45,7 @@ impl ExporterInfo {
 }
 
 /// Resource usage of the process, as Prometheus' client libraries report it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ProcessStats {
     samples: [(&'static FamilyDesc, f64); 6],
     /// Start time in seconds since 1970.
