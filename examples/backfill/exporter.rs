@@ -153,9 +153,7 @@ impl Exporter {
         let news = self.tracker.update(calls, taken);
         self.instruments.record_events(&news, &mut self.labels);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
-        self.instruments
-            .calls
-            .init_extensions(snapshot.extensions());
+        self.instruments.init_extensions(snapshot.extensions());
         self.known.snapshot = Some(TimedSnapshot {
             snapshot: Arc::new(snapshot),
             fetched_at: taken,
