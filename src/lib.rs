@@ -26,7 +26,7 @@
 //! | computed from one call list | a field of [`calls::Snapshot`], `add_snapshot` in `exposition::account` |
 //! | fixed until the next published state | a field of [`AccountState`], `account_text` in `exposition::account` |
 //! | depends on the time or the configuration | `add_current` in `exposition::account`, which runs for each scrape |
-//! | counted per call | [`account::call_metrics`]; a new kind of event also in [`calls::CallTracker`] |
+//! | counted per call | [`account::metrics`]; a new kind of event also in [`calls::CallTracker`] |
 //! | counted per API request | [`ringcentral::metrics`] |
 //! | about the process or its configuration | `exposition::process` |
 //!

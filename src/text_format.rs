@@ -7,60 +7,49 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use prometheus::TextEncoder;
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
+use prometheus::{Opts, TextEncoder};
 
 /// The name, help and type of a family. The help contains neither line breaks nor backslashes.
+#[derive(Debug)]
 pub(crate) struct FamilyDesc {
-    name: &'static str,
-    help: &'static str,
-    kind: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) kind: &'static str,
 }
 
-/// The text of metric families by name.
-#[derive(Debug, Default)]
-pub(crate) struct FamilyTexts(BTreeMap<Cow<'static, str>, FamilyText>);
-
-/// The text of one family. Several accounts share one header.
-#[derive(Debug, Default)]
-struct FamilyText {
-    /// The lines HELP and TYPE.
-    header: String,
-    samples: String,
+/// Defines constants of the type [`FamilyDesc`] from a table of types, names and helps.
+macro_rules! families {
+    ($($kind:ident $constant:ident = $name:literal: $help:literal;)*) => {
+        $(const $constant: $crate::text_format::FamilyDesc = $crate::text_format::FamilyDesc {
+            name: $name,
+            help: $help,
+            kind: stringify!($kind),
+        };)*
+    };
 }
+pub(crate) use families;
+
+/// The text of metric families by name, each with its lines HELP and TYPE.
+#[derive(Debug, Default)]
+pub(crate) struct FamilyTexts(BTreeMap<Cow<'static, str>, String>);
 
 impl FamilyDesc {
-    pub(crate) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind: "gauge",
-        }
-    }
-
-    pub(crate) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind: "counter",
-        }
-    }
-
-    fn header(&self) -> String {
-        let Self { name, help, kind } = self;
-        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+    /// Returns the options of a collector for one account.
+    pub(crate) fn opts(&self, account: &str) -> Opts {
+        Opts::new(self.name, self.help).const_label("account", account)
     }
 }
 
 impl FamilyTexts {
     /// Adds one sample to its family.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        let family = self.0.entry(Cow::Borrowed(desc.name)).or_default();
-        if family.header.is_empty() {
-            family.header = desc.header();
+        let FamilyDesc { name, help, kind } = *desc;
+        let text = self.0.entry(Cow::Borrowed(name)).or_default();
+        if text.is_empty() {
+            *text = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
         }
-        let text = &mut family.samples;
-        text.push_str(desc.name);
+        text.push_str(name);
         let mut separator = '{';
         for (name, value) in labels {
             text.push(separator);
@@ -82,11 +71,8 @@ impl FamilyTexts {
                 .mut_metric()
                 .sort_by(|one, other| label_values(one).cmp(label_values(other)));
             let name = family.name().to_owned();
-            let mut text = TextEncoder::new().encode_to_string(&[family])?;
-            let header: String = text.split_inclusive('\n').take(2).collect();
-            let samples = text.split_off(header.len());
-            self.0
-                .insert(Cow::Owned(name), FamilyText { header, samples });
+            let text = TextEncoder::new().encode_to_string(&[family])?;
+            self.0.insert(Cow::Owned(name), text);
         }
         Ok(())
     }
@@ -94,24 +80,22 @@ impl FamilyTexts {
 
 /// Returns the families of all parts, ordered by name. Families of one name become one, since no name may appear twice.
 pub(crate) fn merge(parts: &[&FamilyTexts]) -> String {
-    let mut families: BTreeMap<&str, Vec<&FamilyText>> = BTreeMap::new();
+    let mut families: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut len = 0;
     for part in parts {
-        for (name, family) in &part.0 {
-            len += family.header.len() + family.samples.len();
-            families.entry(name).or_default().push(family);
+        for (name, text) in &part.0 {
+            len += text.len();
+            families.entry(name).or_default().push(text);
         }
     }
-    let mut text = String::with_capacity(len);
-    for family in families.values() {
-        if let Some(first) = family.first() {
-            text.push_str(&first.header);
-        }
-        for part in family {
-            text.push_str(&part.samples);
+    let mut merged = String::with_capacity(len);
+    for texts in families.values() {
+        for (index, text) in texts.iter().enumerate() {
+            let samples = text.splitn(3, '\n').nth(2).unwrap_or_default();
+            merged.push_str(if index == 0 { text } else { samples });
         }
     }
-    text
+    merged
 }
 
 fn label_values(metric: &Metric) -> impl Iterator<Item = &str> {
@@ -136,7 +120,9 @@ mod tests {
 
     use super::*;
 
-    const DESC: FamilyDesc = FamilyDesc::gauge("a_family", "Of \"this\" and that.");
+    families! {
+        gauge DESC = "a_family": "Of \"this\" and that.";
+    }
 
     /// Encodes the same sample with the library.
     fn encoded_by_library(labels: &[(&str, &str)], value: f64) -> String {

@@ -110,7 +110,9 @@ proptest! {
         let result = call.result.as_str();
         prop_assert!(result.chars().count() <= 64 && !result.contains(char::is_control));
         if let Some(extension) = &call.extension {
-            prop_assert!(extension.number_or_id().bytes().all(|byte| byte.is_ascii_digit()));
+            for text in extension.number.iter().chain(&extension.id) {
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit()));
+            }
         }
     }
 

@@ -90,7 +90,7 @@ impl Exporter {
         } else {
             now
         };
-        self.renew_standing();
+        self.renew_standing(now);
         let text = self.render(answered)?;
         self.tend(account, answered);
         Ok((text, answered))
@@ -150,11 +150,9 @@ impl Exporter {
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
         let news = self.tracker.update(calls, taken);
-        self.instruments.calls.record(&news, &mut self.labels);
+        self.instruments.record_events(&news, &mut self.labels);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
-        self.instruments
-            .calls
-            .init_extensions(snapshot.extensions());
+        self.instruments.init_extensions(snapshot.extensions());
         self.known.snapshot = Some(TimedSnapshot {
             snapshot: Arc::new(snapshot),
             fetched_at: taken,
@@ -232,11 +230,12 @@ impl Exporter {
         (answered, Err(error))
     }
 
-    fn renew_standing(&mut self) {
+    fn renew_standing(&mut self, now: Moment) {
         let blocked = |operation: Operation| (operation, self.budget.blocked_until(operation));
         let api = &mut self.known.api;
         api.blocked_until = Operation::ALL.into_iter().map(blocked).collect();
         api.rate_limits = self.budget.reported_limits();
+        api.next_fetch_at = Some(self.budget.next_fetch_at(now));
         api.token_expiry = self.auth.expiry();
     }
 

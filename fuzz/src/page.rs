@@ -104,10 +104,10 @@ fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
         oracle.check(&calls, &events);
         let repeated = tracker.update(&calls, now);
         assert_eq!(repeated, CallEvents::default(), "events of a repeated list");
-        counters.calls.record(&events, &mut labels);
+        counters.record_events(&events, &mut labels);
         let snapshot = Snapshot::from_calls(&calls, &mut labels);
         assert_adds_up(&snapshot, &calls);
-        counters.calls.init_extensions(snapshot.extensions());
+        counters.init_extensions(snapshot.extensions());
         state = fetched(snapshot, now);
         listed = calls.len();
         ended += events.ended.len();

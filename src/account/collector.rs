@@ -5,7 +5,6 @@
 //! without requests nothing is fetched. Deadlines belong to the scrape, see `http::scrape`. The task runs until its
 //! `CollectorTask` is dropped.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
-use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter, Snapshot};
+use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::ringcentral::{Client, ClientConfig, Error, FetchResult};
@@ -33,19 +32,16 @@ type Waiter = oneshot::Sender<Arc<AccountState>>;
 /// A handle for requests to a collector. It does not keep the collector running.
 #[derive(Clone)]
 pub struct CollectorHandle {
-    requests: mpsc::WeakSender<Waiter>,
+    requests: mpsc::Sender<Waiter>,
     latest: watch::Receiver<Arc<AccountState>>,
 }
 
 /// The owner of a collector, which stops, revokes its token and ends when this value is dropped.
 pub(crate) struct CollectorTask {
-    _requests: mpsc::Sender<Waiter>,
+    /// The collector stops when this sender is dropped.
     config: watch::Sender<ClientConfig>,
     task: JoinHandle<Client>,
 }
-
-/// The error of a collector whose [`CollectorTask`] was dropped.
-struct Stopped;
 
 struct Collector {
     account_name: String,
@@ -60,6 +56,8 @@ struct Collector {
     fetch_log: FetchLog,
     metrics: Metrics,
     account_identity: Option<String>,
+    snapshot: Option<TimedSnapshot>,
+    last_fetch: Option<FetchReport>,
 }
 
 /// Spawns a collector. It first waits for the end of its predecessor, if there is one with the same user and app, and
@@ -72,18 +70,18 @@ pub(crate) fn spawn(
     predecessor: Option<JoinHandle<Client>>,
 ) -> (CollectorHandle, CollectorTask) {
     let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
-    let (latest, latest_receiver) = watch::channel(Arc::new(AccountState {
-        api: client.status(),
-        ..AccountState::default()
-    }));
+    let (latest, latest_receiver) = watch::channel(Arc::default());
     let account = config.account.clone();
     let (config_sender, config) = watch::channel(config);
+    // At level `extension` the user is not an admin, and only an admin may read the directory.
+    let needs_directory =
+        account.level == Level::Account && metrics.extension_label != ExtensionLabel::Off;
     let collector = Collector {
         account_name: account.name.clone(),
         client,
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
         tracker: CallTracker::default(),
-        directory: DirectoryCache::new(needs_directory(account.level, &metrics)),
+        directory: DirectoryCache::new(needs_directory),
         counters,
         requests,
         config,
@@ -91,22 +89,19 @@ pub(crate) fn spawn(
         fetch_log: FetchLog::default(),
         metrics,
         account_identity: None,
+        snapshot: None,
+        last_fetch: None,
     };
+    collector.publish();
     let handle = CollectorHandle {
-        requests: request_sender.downgrade(),
+        requests: request_sender,
         latest: latest_receiver,
     };
     let task = CollectorTask {
-        _requests: request_sender,
         config: config_sender,
         task: tokio::spawn(collector.run(predecessor)),
     };
     (handle, task)
-}
-
-/// Returns whether the directory is needed for labels and may be read: at level `extension` the user is not an admin.
-fn needs_directory(level: Level, metrics: &Metrics) -> bool {
-    level == Level::Account && metrics.extension_label != ExtensionLabel::Off
 }
 
 // === impl CollectorHandle ===
@@ -116,10 +111,8 @@ impl CollectorHandle {
     /// the latest [`state`](Self::state).
     pub fn refresh(&self) -> impl Future<Output = Arc<AccountState>> + use<> {
         let (waiter, reply) = oneshot::channel();
-        if let Some(requests) = self.requests.upgrade() {
-            // A full channel drops the waiter, which ends the wait for the reply.
-            let _ = requests.try_send(waiter);
-        }
+        // A full or closed channel drops the waiter, which ends the wait for the reply.
+        let _ = self.requests.try_send(waiter);
         let latest = self.latest.clone();
         async move { reply.await.unwrap_or_else(|_| latest.borrow().clone()) }
     }
@@ -139,11 +132,10 @@ impl CollectorTask {
         self.config.send_replace(config);
     }
 
-    /// Stops the collector and returns its task, which ends once the token is revoked.
+    /// Stops the collector by dropping the sender of its configuration. Returns its task, which ends once the token is
+    /// revoked.
     #[must_use]
     pub(crate) fn shutdown(self) -> JoinHandle<Client> {
-        // Without a sender the collector receives no request and stops.
-        drop(self._requests);
         self.task
     }
 }
@@ -156,87 +148,90 @@ impl Collector {
             && let Ok(state) = predecessor.await
         {
             self.client.resume_from(state);
-            self.publish_status();
+            self.publish();
         }
-        let Err(Stopped) = self.handle_requests().await;
+        let config = self.config.clone();
+        tokio::select! {
+            biased;
+            () = sender_dropped(config) => {}
+            () = self.handle_requests() => {}
+        }
+        // The waiters in the channel get the latest state without waiting for the revocation.
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
         self.client.revoke().await;
         self.client
     }
 
     /// Replies to each request with the latest state, after a fetch if the budget allows one.
-    async fn handle_requests(&mut self) -> Result<Infallible, Stopped> {
-        loop {
-            let mut waiters = vec![self.requests.recv().await.ok_or(Stopped)?];
-            self.apply_config_change()?;
-            if self.client.can_fetch(Moment::now()) {
-                self.fetch(&mut waiters).await?;
+    async fn handle_requests(&mut self) {
+        while let Some(waiter) = self.requests.recv().await {
+            let mut waiters = vec![waiter];
+            if self.config.has_changed().unwrap_or(false) {
+                let config = self.config.borrow_and_update().clone();
+                self.client.reconfigure(config);
+                self.publish();
+            }
+            let now = Moment::now();
+            if self.client.next_fetch_at(now).is_past(now) {
+                self.fetch(&mut waiters).await;
             }
             reply_all(&self.latest, waiters);
-            self.run_maintenance().await?;
+            self.run_maintenance().await;
         }
-    }
-
-    fn apply_config_change(&mut self) -> Result<(), Stopped> {
-        let has_changed = self.config.has_changed().map_err(|_| Stopped)?;
-        if has_changed {
-            let config = self.config.borrow_and_update().clone();
-            self.client.reconfigure(config);
-            self.publish_status();
-        }
-        Ok(())
     }
 
     /// Fetches the call list and publishes the result. Requests that arrive meanwhile are added to `waiters`.
     ///
     /// The first successful fetch also reads the directory, so that extensions do not start with series labelled by id.
     /// The snapshot is published before that read, for scrapes whose deadline comes first.
-    async fn fetch(&mut self, waiters: &mut Vec<Waiter>) -> Result<(), Stopped> {
-        let fetch = run_while_queueing(
-            &mut self.requests,
-            waiters,
-            self.client.fetch_active_calls(),
-        )
-        .await?;
+    async fn fetch(&mut self, waiters: &mut Vec<Waiter>) {
+        let fetch = self.client.fetch_active_calls();
+        let fetch = run_while_queueing(&mut self.requests, waiters, fetch).await;
         self.reset_if_account_changed();
-        let now = Moment::now();
-        if fetch.calls.is_ok()
-            && self.directory.needs_initial_load(now)
-            && self.client.can_fetch_extensions(now)
+        self.last_fetch = Some(FetchReport {
+            failure: fetch.calls.as_ref().err().cloned(),
+            duration: fetch.duration,
+            pages: fetch.pages,
+        });
+        if let Ok(calls) = &fetch.calls
+            && self.directory.needs_initial_load()
+            && self.client.can_fetch_extensions(Moment::now())
         {
             // A copy of the labels, so that this snapshot does not reserve label values.
-            let snapshot = build_snapshot(&fetch, &mut self.labels.clone());
-            self.publish_fetch(&fetch, snapshot);
+            let mut labels = self.labels.clone();
+            self.snapshot = Some(TimedSnapshot::new(calls, fetch.fetched_at, &mut labels));
+            self.publish();
             let read = self.client.fetch_extensions();
-            let read = run_while_queueing(&mut self.requests, waiters, read).await?;
+            let read = run_while_queueing(&mut self.requests, waiters, read).await;
             self.update_directory(read);
         }
         self.record_fetch(&fetch);
-        Ok(())
+        self.publish();
     }
 
     /// Revokes, renews and refreshes what is due. Requests that arrive meanwhile get the latest state immediately.
-    async fn run_maintenance(&mut self) -> Result<(), Stopped> {
+    async fn run_maintenance(&mut self) {
         if self.client.has_replaced_token() {
             let revocation = self.client.revoke_replaced();
-            run_while_answering(&mut self.requests, &self.latest, revocation).await?;
-            self.publish_status();
+            run_while_answering(&mut self.requests, &self.latest, revocation).await;
+            self.publish();
         }
         if self.client.should_renew(Moment::now()) {
             let renewal = self.client.renew();
-            run_while_answering(&mut self.requests, &self.latest, renewal).await?;
-            self.publish_status();
+            run_while_answering(&mut self.requests, &self.latest, renewal).await;
+            self.publish();
         }
         let now = Moment::now();
-        let has_unknown_extension = self.labels.has_unknown_extension();
+        let has_unknown_extension = self.labels.has_unknown_extension;
         if self.directory.is_due(now, has_unknown_extension)
             && self.client.can_fetch_extensions(now)
         {
             let read = self.client.fetch_extensions();
-            let read = run_while_answering(&mut self.requests, &self.latest, read).await?;
+            let read = run_while_answering(&mut self.requests, &self.latest, read).await;
             self.update_directory(read);
-            self.publish_status();
+            self.publish();
         }
-        Ok(())
     }
 
     fn update_directory(&mut self, read: Result<Directory, Error>) {
@@ -268,57 +263,35 @@ impl Collector {
         }
     }
 
+    /// Logs a fetch and counts its calls. A failed fetch keeps the last snapshot, whose age decides whether it is shown.
     fn record_fetch(&mut self, fetch: &FetchResult) {
         self.fetch_log
             .log(&self.account_name, fetch, &self.client.status());
         if let Ok(calls) = &fetch.calls {
             let events = self.tracker.update(calls, fetch.fetched_at);
-            self.counters.calls.record(&events, &mut self.labels);
+            let counters = &self.counters;
+            counters.record_events(&events, &mut self.labels);
+            let snapshot = TimedSnapshot::new(calls, fetch.fetched_at, &mut self.labels);
+            counters.init_extensions(snapshot.snapshot.extensions());
+            self.snapshot = Some(snapshot);
         }
-        let snapshot = build_snapshot(fetch, &mut self.labels);
-        if let Some(snapshot) = &snapshot {
-            let extensions = snapshot.snapshot.extensions();
-            self.counters.calls.init_extensions(extensions);
-        }
-        self.publish_fetch(fetch, snapshot);
     }
 
-    /// Publishes the result of a fetch. A failed fetch keeps the last snapshot, whose age decides whether it is shown.
-    fn publish_fetch(&self, fetch: &FetchResult, snapshot: Option<TimedSnapshot>) {
-        let snapshot = snapshot.or_else(|| self.latest.borrow().snapshot.clone());
-        let report = FetchReport {
-            failure: fetch.calls.as_ref().err().cloned(),
-            duration: fetch.duration,
-            pages: fetch.pages,
-        };
-        self.publish(snapshot, Some(report));
-    }
-
-    /// Publishes the current API status and directory with the last snapshot. The new state is rendered again, with the
-    /// current counters.
-    fn publish_status(&self) {
-        let latest = self.latest.borrow().clone();
-        self.publish(latest.snapshot.clone(), latest.last_fetch.clone());
-    }
-
-    fn publish(&self, snapshot: Option<TimedSnapshot>, last_fetch: Option<FetchReport>) {
+    /// Publishes the current state, which is rendered with the current counters.
+    fn publish(&self) {
         self.latest.send_replace(Arc::new(AccountState {
-            snapshot,
-            last_fetch,
+            snapshot: self.snapshot.clone(),
+            last_fetch: self.last_fetch.clone(),
             api: self.client.status(),
-            directory: self.directory.directory(),
-            directory_failure: self.directory.failure(),
+            directory: self.directory.directory.clone(),
+            directory_failure: self.directory.failure.clone(),
             text: RenderedText::default(),
         }));
     }
 }
 
-fn build_snapshot(fetch: &FetchResult, labels: &mut LabelLimiter) -> Option<TimedSnapshot> {
-    let calls = fetch.calls.as_ref().ok()?;
-    Some(TimedSnapshot {
-        snapshot: Arc::new(Snapshot::from_calls(calls, labels)),
-        fetched_at: fetch.fetched_at,
-    })
+async fn sender_dropped(mut config: watch::Receiver<ClientConfig>) {
+    while config.changed().await.is_ok() {}
 }
 
 fn reply_all(latest: &watch::Sender<Arc<AccountState>>, waiters: Vec<Waiter>) {
@@ -334,12 +307,12 @@ async fn run_while_answering<T>(
     requests: &mut mpsc::Receiver<Waiter>,
     latest: &watch::Sender<Arc<AccountState>>,
     future: impl Future<Output = T>,
-) -> Result<T, Stopped> {
+) -> T {
     let mut future = pin!(future);
     loop {
         tokio::select! {
-            output = &mut future => return Ok(output),
-            waiter = requests.recv() => reply_all(latest, vec![waiter.ok_or(Stopped)?]),
+            output = &mut future => return output,
+            Some(waiter) = requests.recv() => reply_all(latest, vec![waiter]),
         }
     }
 }
@@ -349,12 +322,12 @@ async fn run_while_queueing<T>(
     requests: &mut mpsc::Receiver<Waiter>,
     waiters: &mut Vec<Waiter>,
     future: impl Future<Output = T>,
-) -> Result<T, Stopped> {
+) -> T {
     let mut future = pin!(future);
     loop {
         tokio::select! {
-            output = &mut future => return Ok(output),
-            waiter = requests.recv() => waiters.push(waiter.ok_or(Stopped)?),
+            output = &mut future => return output,
+            Some(waiter) = requests.recv() => waiters.push(waiter),
         }
         if waiters.len() > PRUNE_WAITERS_ABOVE {
             waiters.retain(|waiter| !waiter.is_closed());

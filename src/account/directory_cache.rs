@@ -15,11 +15,14 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// The directory of one account and the result of the last attempt to read it.
+#[derive(Default)]
 pub(crate) struct DirectoryCache {
     enabled: bool,
     last_attempt: Option<Moment>,
-    failure: Option<Error>,
-    directory: Option<TimedDirectory>,
+    /// The failure of the last attempt.
+    pub(crate) failure: Option<Error>,
+    /// The directory that was last read.
+    pub(crate) directory: Option<TimedDirectory>,
 }
 
 impl DirectoryCache {
@@ -27,9 +30,7 @@ impl DirectoryCache {
     pub(crate) fn new(enabled: bool) -> Self {
         Self {
             enabled,
-            last_attempt: None,
-            failure: None,
-            directory: None,
+            ..Self::default()
         }
     }
 
@@ -38,9 +39,9 @@ impl DirectoryCache {
         *self = Self::new(self.enabled);
     }
 
-    /// Returns whether the directory is due and has never been requested.
-    pub(crate) fn needs_initial_load(&self, now: Moment) -> bool {
-        self.last_attempt.is_none() && self.is_due(now, false)
+    /// Returns whether the directory has never been requested.
+    pub(crate) fn needs_initial_load(&self) -> bool {
+        self.enabled && self.last_attempt.is_none()
     }
 
     /// Returns whether the directory should be read now.
@@ -84,35 +85,21 @@ impl DirectoryCache {
                 if self.failure.is_some() {
                     tracing::debug!(account, %error, "extension list fetch failed again");
                 } else {
-                    log_failure(account, &error);
+                    tracing::warn!(
+                        account,
+                        reason = error.reason.as_str(),
+                        cause = error.cause.as_str(),
+                        request_id = error.request_id.as_deref(),
+                        hint = error.hint(),
+                        %error,
+                        "extension list fetch failed, labelling extensions without a number by id"
+                    );
                 }
                 self.failure = Some(error);
                 None
             }
         }
     }
-
-    /// Returns the failure of the last attempt.
-    pub(crate) fn failure(&self) -> Option<Error> {
-        self.failure.clone()
-    }
-
-    /// Returns the directory that was last read.
-    pub(crate) fn directory(&self) -> Option<TimedDirectory> {
-        self.directory.clone()
-    }
-}
-
-fn log_failure(account: &str, error: &Error) {
-    tracing::warn!(
-        account,
-        reason = error.reason.as_str(),
-        cause = error.cause.as_str(),
-        request_id = error.request_id.as_deref(),
-        hint = error.hint(),
-        %error,
-        "extension list fetch failed, labelling extensions without a number by id"
-    );
 }
 
 #[cfg(test)]
@@ -147,7 +134,7 @@ mod tests {
         let (mut cache, start) = (DirectoryCache::new(true), Moment::now());
         cache.record_result("a", Ok(Directory::default()), start);
         assert!(cache.record_result("a", failure(), start).is_none());
-        assert!(cache.directory().is_some());
+        assert!(cache.directory.is_some());
         assert!(cache.is_due(start.after(MIN_REFRESH_INTERVAL), false));
     }
 

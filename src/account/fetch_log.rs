@@ -1,6 +1,5 @@
 //! The log lines about fetches: one for each failure, one for each recovery, one for the first skipped record.
 
-use crate::calls::Call;
 use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Error, FetchResult};
@@ -18,7 +17,7 @@ impl FetchLog {
     pub(crate) fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
         match &fetch.calls {
             Err(error) => self.log_failure(account, error, api),
-            Ok(calls) => self.log_success(account, fetch, calls, api),
+            Ok(calls) => self.log_success(account, fetch, calls.len(), api),
         }
     }
 
@@ -37,8 +36,8 @@ impl FetchLog {
         );
     }
 
-    fn log_success(&mut self, account: &str, fetch: &FetchResult, calls: &[Call], api: &ApiStatus) {
-        let (records, pages) = (calls.len(), fetch.pages);
+    fn log_success(&mut self, account: &str, fetch: &FetchResult, records: usize, api: &ApiStatus) {
+        let pages = fetch.pages;
         if !self.has_succeeded {
             let account_id = api.account_id.as_deref();
             tracing::info!(account, account_id, records, pages, "first fetch succeeded");
@@ -53,11 +52,9 @@ impl FetchLog {
                 "skipped records that are not JSON objects"
             );
         }
-        *self = Self {
-            has_succeeded: true,
-            failures: 0,
-            had_skipped_records: skipped_records > 0,
-        };
+        self.has_succeeded = true;
+        self.failures = 0;
+        self.had_skipped_records = skipped_records > 0;
         let seconds = fetch.duration.as_secs_f64();
         tracing::debug!(account, records, pages, seconds, "fetch succeeded");
     }

@@ -10,13 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::account::collector::{self, CollectorHandle, CollectorTask};
-use crate::account::http_clients::HttpClientPool;
 use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
 use crate::config::{Account, Settings};
 use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::budget::Budget;
-use crate::ringcentral::transport::is_loopback;
+use crate::ringcentral::transport::{http_client, is_loopback};
 use crate::ringcentral::{Client, ClientConfig};
 use crate::secret::Fingerprint;
 
@@ -56,15 +55,13 @@ pub struct AccountManager {
 #[derive(Default)]
 struct Accounts {
     running: Vec<RunningAccount>,
-    handles: Arc<[AccountHandle]>,
-    clients: HttpClientPool,
     stopped: Vec<StoppedAccount>,
 }
 
 struct RunningAccount {
-    handle: AccountHandle,
+    setup: AccountSetup,
+    collector: CollectorHandle,
     task: CollectorTask,
-    jwt: Option<Fingerprint>,
 }
 
 /// A stopped account, whose task may still be revoking its token. It is kept because RingCentral's penalty continues: if
@@ -76,8 +73,8 @@ struct StoppedAccount {
     stopped_at: Moment,
 }
 
-/// A configured account, ready to be started or to reconfigure a running one.
-struct PreparedAccount {
+/// What an account is started or reconfigured with.
+struct AccountSetup {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
@@ -98,7 +95,8 @@ impl AccountManager {
 
     /// Returns the running accounts in the order of the configuration.
     pub fn accounts(&self) -> Arc<[AccountHandle]> {
-        self.lock().handles.clone()
+        let list = self.lock();
+        list.running.iter().map(RunningAccount::handle).collect()
     }
 
     /// Replaces the running accounts by this list. Must be called inside a Tokio runtime.
@@ -108,37 +106,46 @@ impl AccountManager {
     /// running accounts stay unchanged.
     pub fn apply(&self, accounts: Vec<Account>) -> anyhow::Result<ReloadSummary> {
         let mut list = self.lock();
-        let mut clients = HttpClientPool::default();
+        let list = &mut *list;
         let mut prepared = Vec::new();
         for account in accounts {
-            prepared.push(self.prepare(account, &mut clients, &list.clients)?);
+            let account = self.prepare(account, &list.running, &prepared)?;
+            prepared.push(account);
         }
-        let (mut continuing, leaving) = list.take_partitioned(&prepared);
-        let summary = ReloadSummary {
-            running: prepared.len(),
-            added: prepared.len() - continuing.len(),
-            removed: leaving.len(),
-        };
         let now = Moment::now();
         list.stopped.retain(|account| {
             now.saturating_duration_since(account.stopped_at) < STOPPED_RETENTION
         });
-        for account in leaving {
-            list.stopped.push(account.stop(now));
+        let running = std::mem::take(&mut list.running);
+        let mut continues = Vec::new();
+        for account in &running {
+            let can_continue = |new| account.can_continue_as(new, &running);
+            continues.push(prepared.iter().any(can_continue));
+        }
+        let mut summary = ReloadSummary {
+            running: prepared.len(),
+            added: prepared.len(),
+            removed: 0,
+        };
+        let mut continuing = Vec::new();
+        for (account, continues) in running.into_iter().zip(continues) {
+            if continues {
+                summary.added -= 1;
+                continuing.push(account);
+            } else {
+                summary.removed += 1;
+                list.stopped.push(account.stop(now));
+            }
         }
         for account in prepared {
             let running = remove_last(&mut continuing, |running| {
                 running.matches(&account.config.account)
             });
-            let running = match running {
+            list.running.push(match running {
                 Some(running) => running.reconfigured(account),
                 None => self.start(account, &mut list.stopped),
-            };
-            list.running.push(running);
+            });
         }
-        let handles = list.running.iter().map(|running| running.handle.clone());
-        list.handles = handles.collect();
-        list.clients = clients;
         Ok(summary)
     }
 
@@ -161,53 +168,46 @@ impl AccountManager {
     fn prepare(
         &self,
         account: Account,
-        clients: &mut HttpClientPool,
-        previous: &HttpClientPool,
-    ) -> anyhow::Result<PreparedAccount> {
+        running: &[RunningAccount],
+        prepared: &[AccountSetup],
+    ) -> anyhow::Result<AccountSetup> {
         let by_extension = self.settings.metrics.extension_calls;
         let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
-        let http = clients.get_or_build(&account, previous)?;
-        let jwt = account.jwt.read().ok();
-        Ok(PreparedAccount {
-            jwt: jwt.as_ref().map(Fingerprint::new),
-            counters,
+        let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
+        let mut known: Vec<_> = running.iter().map(|running| &running.setup).collect();
+        known.extend(prepared);
+        let http = shared_http_client(&account, &known)?;
+        Ok(AccountSetup {
             config: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
+            jwt,
+            counters,
         })
     }
 
-    fn start(
-        &self,
-        prepared: PreparedAccount,
-        stopped: &mut Vec<StoppedAccount>,
-    ) -> RunningAccount {
-        let predecessor = remove_predecessor(stopped, &prepared);
-        let account = prepared.config.account.clone();
-        log_account_added(&account);
+    fn start(&self, setup: AccountSetup, stopped: &mut Vec<StoppedAccount>) -> RunningAccount {
+        let predecessor = remove_predecessor(stopped, &setup);
+        log_account_added(&setup.config.account);
         let client = Client::new(
-            prepared.config.clone(),
+            setup.config.clone(),
             self.settings.timeouts,
             Budget::new(self.settings.scrape.min_interval),
-            prepared.counters.api.clone(),
+            setup.counters.api.clone(),
             self.logins.clone(),
         );
         let (collector, task) = collector::spawn(
-            prepared.config,
+            setup.config.clone(),
             self.settings.metrics,
             client,
-            prepared.counters.clone(),
+            setup.counters.clone(),
             predecessor,
         );
         RunningAccount {
-            handle: AccountHandle {
-                config: account,
-                collector,
-                counters: prepared.counters,
-            },
+            setup,
+            collector,
             task,
-            jwt: prepared.jwt,
         }
     }
 
@@ -216,62 +216,46 @@ impl AccountManager {
     }
 }
 
-// === impl Accounts ===
-
-impl Accounts {
-    /// Removes all running accounts and returns those that continue and those that have to stop.
-    fn take_partitioned(
-        &mut self,
-        prepared: &[PreparedAccount],
-    ) -> (Vec<RunningAccount>, Vec<RunningAccount>) {
-        let running = std::mem::take(&mut self.running);
-        let mut continues = Vec::new();
-        for account in &running {
-            let can_continue = |prepared| account.can_continue_as(prepared, &running);
-            continues.push(prepared.iter().any(can_continue));
-        }
-        let mut continues = continues.into_iter();
-        running
-            .into_iter()
-            .partition(|_| continues.next() == Some(true))
-    }
-}
-
 // === impl RunningAccount ===
 
 impl RunningAccount {
+    fn handle(&self) -> AccountHandle {
+        AccountHandle {
+            config: self.setup.config.account.clone(),
+            collector: self.collector.clone(),
+            counters: self.setup.counters.clone(),
+        }
+    }
+
     /// Returns whether this is the same account, possibly with other secrets. It is not if its JWT was used by another
     /// account until now: the two may have been swapped, and a budget belongs to the user, not to the name.
-    fn can_continue_as(&self, prepared: &PreparedAccount, all: &[Self]) -> bool {
-        let account = &prepared.config.account;
-        if !self.matches(account) {
-            return false;
-        }
-        let jwt_was_used_by_another = all
-            .iter()
-            .any(|other| other.handle.config.same_app(account) && other.jwt == prepared.jwt);
-        self.jwt == prepared.jwt || !jwt_was_used_by_another
+    fn can_continue_as(&self, new: &AccountSetup, all: &[Self]) -> bool {
+        let account = &new.config.account;
+        let uses_jwt = |other: &Self| {
+            other.setup.config.account.same_app(account) && other.setup.jwt == new.jwt
+        };
+        self.matches(account) && (self.setup.jwt == new.jwt || !all.iter().any(uses_jwt))
     }
 
     fn matches(&self, account: &Account) -> bool {
-        let own = &self.handle.config;
+        let own = &self.setup.config.account;
         own.name == account.name && own.same_call_source(account)
     }
 
     /// Passes the new configuration to the collector, which keeps its counters.
-    fn reconfigured(mut self, prepared: PreparedAccount) -> Self {
-        self.handle.config = prepared.config.account.clone();
-        self.jwt = prepared.jwt;
-        self.task.reconfigure(prepared.config);
+    fn reconfigured(mut self, new: AccountSetup) -> Self {
+        self.task.reconfigure(new.config.clone());
+        self.setup.config = new.config;
+        self.setup.jwt = new.jwt;
         self
     }
 
     fn stop(self, now: Moment) -> StoppedAccount {
-        let account = self.handle.config;
+        let account = self.setup.config.account;
         tracing::info!(account = account.name, "account removed");
         StoppedAccount {
             account,
-            jwt: self.jwt,
+            jwt: self.setup.jwt,
             task: self.task.shutdown(),
             stopped_at: now,
         }
@@ -282,11 +266,11 @@ impl RunningAccount {
 /// and app, so the one with the same JWT comes first; where the JWT has changed too, the name decides.
 fn remove_predecessor(
     stopped: &mut Vec<StoppedAccount>,
-    prepared: &PreparedAccount,
+    setup: &AccountSetup,
 ) -> Option<JoinHandle<Client>> {
-    let account = &prepared.config.account;
+    let account = &setup.config.account;
     let by_user = remove_last(stopped, |stopped| {
-        stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == prepared.jwt
+        stopped.account.same_app(account) && stopped.jwt.is_some() && stopped.jwt == setup.jwt
     });
     let predecessor = by_user.or_else(|| {
         remove_last(stopped, |stopped| {
@@ -294,6 +278,25 @@ fn remove_predecessor(
         })
     });
     Some(predecessor?.task)
+}
+
+/// Returns the HTTP client of an account with the same TLS configuration, else a new client. Building a client reads the
+/// system's root certificates, which takes about 20 ms.
+fn shared_http_client(
+    account: &Account,
+    known: &[&AccountSetup],
+) -> anyhow::Result<reqwest::Client> {
+    let server = &account.server;
+    for AccountSetup { config, .. } in known {
+        let other = &config.account;
+        if other.server.scheme() == server.scheme()
+            && is_loopback(&other.server) == is_loopback(server)
+            && other.ca == account.ca
+        {
+            return Ok(config.http.clone());
+        }
+    }
+    http_client(server, account.ca.as_deref())
 }
 
 fn log_account_added(account: &Account) {

@@ -1,18 +1,90 @@
-//! The counters of one account. They start at zero and disappear with the account.
+//! The counters of one account, of its API requests and its calls. They start at zero and disappear with the account.
+//!
+//! The label values that occur every day are present with zero from the start, because `rate()` and `increase()` miss
+//! the first increment of a series that appears with it. When a call counts is decided by [`CallTracker`].
+//!
+//! [`CallTracker`]: crate::calls::CallTracker
 
 use std::sync::Arc;
 
+use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
-use crate::account::call_metrics::CallMetrics;
+use crate::calls::{Call, CallEvents, Direction, LabelLimiter, Outcome};
 use crate::ringcentral::metrics::ApiMetrics;
+use crate::text_format::families;
+
+/// Bucket bounds in seconds, from a few words to a long conference.
+const BUCKETS: [f64; 10] = [
+    10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
+];
+/// Results of inbound calls that start at zero.
+const INBOUND_RESULTS: [&str; 10] = [
+    "Accepted",
+    "Call connected",
+    "Answered Elsewhere",
+    "Missed",
+    "Voicemail",
+    "Abandoned",
+    "Rejected",
+    "Busy",
+    "Hang Up",
+    "No Answer",
+];
+/// Results of outbound calls that start at zero.
+const OUTBOUND_RESULTS: [&str; 11] = [
+    "Call connected",
+    "Accepted",
+    "Hang Up",
+    "Busy",
+    "No Answer",
+    "Rejected",
+    "Call Failed",
+    "Wrong Number",
+    "International Disabled",
+    "IP Phone Offline",
+    "Internal Error",
+];
+/// Results of each extension that start at zero.
+const EXTENSION_RESULTS: [&str; 5] = [
+    "Accepted",
+    "Call connected",
+    "Missed",
+    "Voicemail",
+    "No Answer",
+];
+
+families! {
+    counter ENDED = "ringcentral_calls_ended_total":
+        "Call-log records that ended, each id counted once, with direction and result as first listed ended.";
+    histogram DURATIONS = "ringcentral_call_duration_seconds":
+        "Durations of the records that ended, in seconds, as reported by RingCentral.";
+    counter SESSIONS_STARTED = "ringcentral_call_sessions_started_total":
+        "Calls that started: telephony sessions first seen.";
+    counter SESSIONS_ENDED = "ringcentral_call_sessions_ended_total":
+        "Calls that ended: telephony sessions, each counted once, by the best outcome of its records.";
+    counter LOST = "ringcentral_calls_lost_total":
+        "Live records that left the list and were not seen ended, counted ten minutes after they left.";
+    counter GAPS = "ringcentral_coverage_gaps_total":
+        "Times that two successful snapshots were more than 100 s apart, so that calls may have been missed.";
+    counter ENDED_BY_EXTENSION = "ringcentral_extension_calls_ended_total":
+        "Call-log records that ended, each id counted once, by extension.";
+}
 
 /// The counters of one account.
 pub struct AccountMetrics {
     /// API requests, counted by the client.
     pub api: Arc<ApiMetrics>,
-    /// Started and ended calls, counted by the collector.
-    pub calls: CallMetrics,
+    ended: IntCounterVec,
+    durations: HistogramVec,
+    sessions_started: IntCounter,
+    sessions_ended: IntCounterVec,
+    lost: IntCounter,
+    gaps: IntCounter,
+    /// Stays without a series unless `by_extension` is set.
+    ended_by_extension: IntCounterVec,
+    by_extension: bool,
 }
 
 impl AccountMetrics {
@@ -21,17 +93,97 @@ impl AccountMetrics {
     /// # Errors
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
     pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
-        Ok(Self {
+        let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
+        let by_extension_opts = ENDED_BY_EXTENSION.opts(account);
+        let metrics = Self {
             api: Arc::new(ApiMetrics::new(account)?),
-            calls: CallMetrics::new(account, by_extension)?,
-        })
+            ended: IntCounterVec::new(ENDED.opts(account), &["direction", "result"])?,
+            durations: HistogramVec::new(durations, &["direction", "outcome"])?,
+            sessions_started: IntCounter::with_opts(SESSIONS_STARTED.opts(account))?,
+            sessions_ended: IntCounterVec::new(SESSIONS_ENDED.opts(account), &["outcome"])?,
+            lost: IntCounter::with_opts(LOST.opts(account))?,
+            gaps: IntCounter::with_opts(GAPS.opts(account))?,
+            ended_by_extension: IntCounterVec::new(by_extension_opts, &["extension", "result"])?,
+            by_extension,
+        };
+        metrics.init_zero();
+        Ok(metrics)
     }
 
-    /// Returns the families with their current values.
+    /// Counts the events of one call list.
+    pub fn record_events(&self, events: &CallEvents, labels: &mut LabelLimiter) {
+        for call in &events.ended {
+            self.record_ended(call, labels);
+        }
+        for outcome in &events.sessions_ended {
+            let ended = self.sessions_ended.with_label_values(&[outcome.as_str()]);
+            ended.inc();
+        }
+        self.sessions_started.inc_by(events.sessions_started);
+        self.lost.inc_by(events.lost);
+        self.gaps.inc_by(u64::from(events.gap));
+    }
+
+    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter) {
+        let direction = call.direction.as_str();
+        let result = labels.admit_result(&call.result);
+        let ended = [direction, result.as_str()];
+        self.ended.with_label_values(&ended).inc();
+        if let Some(duration) = call.duration {
+            let outcome = Outcome::from_result(&call.result);
+            let labels = [direction, outcome.as_str()];
+            self.durations.with_label_values(&labels).observe(duration);
+        }
+        if self.by_extension
+            && let Some(extension) = labels.admit_extension(call.extension.as_ref())
+        {
+            let ended = [extension.as_str(), result.as_str()];
+            self.ended_by_extension.with_label_values(&ended).inc();
+        }
+    }
+
+    /// Creates the series of extensions that have no ended call yet.
+    pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
+        if !self.by_extension {
+            return;
+        }
+        for extension in extensions {
+            for result in EXTENSION_RESULTS {
+                self.ended_by_extension
+                    .with_label_values(&[extension, result]);
+            }
+        }
+    }
+
+    /// Returns the families with their current values, leaving out those without a series.
     #[must_use]
     pub fn collect(&self) -> Vec<MetricFamily> {
         let mut families = self.api.collect();
-        families.extend(self.calls.collect());
+        families.extend(self.ended.collect());
+        families.extend(self.durations.collect());
+        families.extend(self.sessions_started.collect());
+        families.extend(self.sessions_ended.collect());
+        families.extend(self.lost.collect());
+        families.extend(self.gaps.collect());
+        families.extend(self.ended_by_extension.collect());
+        families.retain(|family| !family.get_metric().is_empty());
         families
+    }
+
+    fn init_zero(&self) {
+        let inbound = Direction::Inbound.as_str();
+        let outbound = Direction::Outbound.as_str();
+        for result in INBOUND_RESULTS {
+            self.ended.with_label_values(&[inbound, result]);
+        }
+        for result in OUTBOUND_RESULTS {
+            self.ended.with_label_values(&[outbound, result]);
+        }
+        for outcome in Outcome::ALL {
+            let outcome = outcome.as_str();
+            self.sessions_ended.with_label_values(&[outcome]);
+            self.durations.with_label_values(&[inbound, outcome]);
+            self.durations.with_label_values(&[outbound, outcome]);
+        }
     }
 }

@@ -1,11 +1,9 @@
 //! One account at run time: its collector task, published state and counters.
 
-pub mod call_metrics;
 pub mod collector;
 pub mod directory_cache;
 pub(crate) mod facts;
 pub mod fetch_log;
-pub mod http_clients;
 pub mod manager;
 pub mod metrics;
 pub mod state;

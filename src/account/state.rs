@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::calls::{Directory, Snapshot};
+use crate::calls::{Call, Directory, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::Error;
 use crate::ringcentral::status::ApiStatus;
@@ -58,7 +58,7 @@ pub struct TimedSnapshot {
 }
 
 /// The result of a finished fetch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FetchReport {
     /// Why the fetch gave no snapshot. `None` if it succeeded.
     pub failure: Option<Error>,
@@ -66,6 +66,15 @@ pub struct FetchReport {
     pub duration: Duration,
     /// Number of pages read.
     pub pages: u32,
+}
+
+impl TimedSnapshot {
+    pub(crate) fn new(calls: &[Call], fetched_at: Moment, labels: &mut LabelLimiter) -> Self {
+        Self {
+            snapshot: Arc::new(Snapshot::from_calls(calls, labels)),
+            fetched_at,
+        }
+    }
 }
 
 impl AccountState {
@@ -80,9 +89,9 @@ impl AccountState {
     /// Returns whether the latest finished fetch succeeded and its snapshot is younger than `max_age`.
     #[must_use]
     pub fn is_up(&self, now: Moment, max_age: Duration) -> bool {
-        match &self.last_fetch {
-            Some(fetch) => fetch.failure.is_none() && self.fresh(now, max_age).is_some(),
-            None => false,
-        }
+        let Some(fetch) = &self.last_fetch else {
+            return false;
+        };
+        fetch.failure.is_none() && self.fresh(now, max_age).is_some()
     }
 }

@@ -93,16 +93,6 @@ impl Extension {
         }
         Some(Self { id, number })
     }
-
-    /// Returns the number, or the id if there is no number.
-    #[must_use]
-    pub fn number_or_id(&self) -> &str {
-        match (&self.number, &self.id) {
-            (Some(number), _) => number,
-            (None, Some(id)) => id,
-            (None, None) => "none",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::calls::{CallResult, Directory, Extension};
 /// The maximum number of distinct undocumented results.
 const MAX_UNDOCUMENTED_RESULTS: usize = 64;
 /// The value of everything beyond the limits.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 /// The value of a record without an extension.
 const NONE: &str = "none";
 
@@ -35,32 +35,8 @@ pub struct LabelLimiter {
     extensions: HashSet<SmolStr>,
     undocumented_results: HashSet<CallResult>,
     directory: Option<Arc<Directory>>,
-    has_unknown_extension: bool,
-}
-
-/// A label value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folded<T> {
-    /// The value, `other` if it was folded.
-    pub value: T,
-    /// Whether the value was replaced because there are too many distinct ones.
-    pub folded: bool,
-}
-
-impl<T> Folded<T> {
-    fn as_is(value: T) -> Self {
-        Self {
-            value,
-            folded: false,
-        }
-    }
-
-    fn into_other(other: T) -> Self {
-        Self {
-            value: other,
-            folded: true,
-        }
-    }
+    /// Whether a record has named an extension that is not in the directory.
+    pub(crate) has_unknown_extension: bool,
 }
 
 impl LabelLimiter {
@@ -83,28 +59,21 @@ impl LabelLimiter {
         self.has_unknown_extension = false;
     }
 
-    /// Returns whether a record has named an extension that is not in the directory.
-    #[must_use]
-    pub fn has_unknown_extension(&self) -> bool {
-        self.has_unknown_extension
-    }
-
     /// Returns the value of the label `result`. An undocumented one is reserved if there is room, else
     /// folded into `other`.
-    pub fn admit_result(&mut self, result: &CallResult) -> Folded<CallResult> {
-        if result.is_documented() || self.undocumented_results.contains(result) {
-            return Folded::as_is(result.clone());
+    pub fn admit_result(&mut self, result: &CallResult) -> CallResult {
+        if !result.is_documented() && !self.undocumented_results.contains(result) {
+            if self.undocumented_results.len() == MAX_UNDOCUMENTED_RESULTS {
+                return CallResult::OTHER;
+            }
+            self.undocumented_results.insert(result.clone());
         }
-        if self.undocumented_results.len() == MAX_UNDOCUMENTED_RESULTS {
-            return Folded::into_other(CallResult::OTHER);
-        }
-        self.undocumented_results.insert(result.clone());
-        Folded::as_is(result.clone())
+        result.clone()
     }
 
     /// Returns the value of the label `extension`, `None` if the label is off. A new value is reserved
     /// if there is room, else folded into `other`.
-    pub fn admit_extension(&mut self, extension: Option<&Extension>) -> Option<Folded<SmolStr>> {
+    pub fn admit_extension(&mut self, extension: Option<&Extension>) -> Option<SmolStr> {
         // Looked up in every mode, so that an id that is not in the directory is noticed.
         let number = extension.and_then(|extension| self.number(extension));
         let id = || self.id(extension?);
@@ -115,24 +84,18 @@ impl LabelLimiter {
         };
         match value {
             Some(value) => Some(self.limit(value)),
-            None => Some(Folded::as_is(SmolStr::new_static(NONE))),
+            None => Some(SmolStr::new_static(NONE)),
         }
     }
 
-    /// Returns what identifies the extension in every mode: the id, else the number.
-    pub fn identity(&mut self, extension: &Extension) -> Option<SmolStr> {
-        self.id(extension).or_else(|| self.number(extension))
-    }
-
-    fn limit(&mut self, value: SmolStr) -> Folded<SmolStr> {
-        if self.extensions.contains(&value) {
-            return Folded::as_is(value);
+    fn limit(&mut self, value: SmolStr) -> SmolStr {
+        if !self.extensions.contains(&value) {
+            if self.extensions.len() >= self.max_extensions {
+                return SmolStr::new_static(OTHER);
+            }
+            self.extensions.insert(value.clone());
         }
-        if self.extensions.len() >= self.max_extensions {
-            return Folded::into_other(SmolStr::new_static(OTHER));
-        }
-        self.extensions.insert(value.clone());
-        Folded::as_is(value)
+        value
     }
 
     /// Returns the number by the directory, else by the record.
@@ -151,7 +114,7 @@ impl LabelLimiter {
     }
 
     /// Returns the id by the record, else by the directory.
-    fn id(&self, extension: &Extension) -> Option<SmolStr> {
+    pub(crate) fn id(&self, extension: &Extension) -> Option<SmolStr> {
         if let Some(id) = &extension.id {
             return Some(id.clone());
         }
@@ -174,7 +137,7 @@ mod tests {
     fn label(labels: &mut LabelLimiter, id: &str, number: &str) -> String {
         labels
             .admit_extension(extension(id, number).as_ref())
-            .map_or("off".to_owned(), |label| label.value.into())
+            .map_or("off".to_owned(), Into::into)
     }
 
     fn directory() -> Arc<Directory> {
@@ -221,12 +184,12 @@ mod tests {
     fn extension_missing_from_directory_is_noticed() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
         label(&mut labels, "9", "");
-        assert!(!labels.has_unknown_extension(), "there is no directory");
+        assert!(!labels.has_unknown_extension, "there is no directory");
         labels.set_directory(directory());
         label(&mut labels, "5", "");
-        assert!(!labels.has_unknown_extension());
+        assert!(!labels.has_unknown_extension);
         label(&mut labels, "9", "");
-        assert!(labels.has_unknown_extension());
+        assert!(labels.has_unknown_extension);
     }
 
     #[test]
@@ -236,15 +199,15 @@ mod tests {
         assert_eq!(label(&mut labels, "", "102"), "102");
         assert_eq!(
             labels.admit_extension(extension("", "103").as_ref()),
-            Some(Folded::into_other("other".into()))
+            Some("other".into())
         );
         assert_eq!(
             labels.admit_extension(extension("", "101").as_ref()),
-            Some(Folded::as_is("101".into()))
+            Some("101".into())
         );
         assert_eq!(
             labels.admit_extension(None),
-            Some(Folded::as_is("none".into())),
+            Some("none".into()),
             "none does not count as an extension"
         );
     }
@@ -254,18 +217,15 @@ mod tests {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 2);
         for n in 0..64 {
             let result = CallResult::parse(&format!("Undocumented {n}")).unwrap();
-            assert_eq!(labels.admit_result(&result), Folded::as_is(result));
+            assert_eq!(labels.admit_result(&result), result);
         }
         let late = CallResult::parse("Undocumented 64").unwrap();
-        assert_eq!(
-            labels.admit_result(&late),
-            Folded::into_other(CallResult::OTHER)
-        );
+        assert_eq!(labels.admit_result(&late), CallResult::OTHER);
         let early = CallResult::parse("Undocumented 3").unwrap();
-        assert_eq!(labels.admit_result(&early), Folded::as_is(early));
+        assert_eq!(labels.admit_result(&early), early);
         assert_eq!(
             labels.admit_result(&CallResult::IN_PROGRESS),
-            Folded::as_is(CallResult::IN_PROGRESS)
+            CallResult::IN_PROGRESS
         );
     }
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::calls::labels::OTHER;
+
 /// The documented values, in RingCentral's spelling (public OpenAPI, revision of 2026-08-13).
 const DOCUMENTED: [&str; 45] = [
     "911",
@@ -29,7 +31,7 @@ const DOCUMENTED: [&str; 45] = [
     "Fax on Demand",
     "Hang Up",
     "IP Phone Offline",
-    IN_PROGRESS,
+    "In Progress",
     "Internal Error",
     "International Disabled",
     "International Restricted",
@@ -49,12 +51,10 @@ const DOCUMENTED: [&str; 45] = [
     "Sent to Voicemail",
     "Stopped",
     "Suspended account",
-    UNKNOWN,
+    "Unknown",
     "Voicemail",
     "Wrong Number",
 ];
-const IN_PROGRESS: &str = "In Progress";
-const UNKNOWN: &str = "Unknown";
 
 /// The maximum length of an undocumented result, in characters; longer ones are cut.
 const MAX_CHARS: usize = 64;
@@ -65,11 +65,11 @@ pub struct CallResult(Cow<'static, str>);
 
 impl CallResult {
     /// The result of every live record.
-    pub const IN_PROGRESS: Self = Self(Cow::Borrowed(IN_PROGRESS));
+    pub const IN_PROGRESS: Self = Self(Cow::Borrowed("In Progress"));
     /// The result of a record without one, and of an ended one that is still listed as in progress.
-    pub const UNKNOWN: Self = Self(Cow::Borrowed(UNKNOWN));
+    pub const UNKNOWN: Self = Self(Cow::Borrowed("Unknown"));
     /// The label value of undocumented results beyond the limit.
-    pub const OTHER: Self = Self(Cow::Borrowed("other"));
+    pub const OTHER: Self = Self(Cow::Borrowed(OTHER));
 
     /// Parses a result, ignoring case. Returns the documented spelling, or an undocumented result without control
     /// characters and cut to 64 characters, or `None` if nothing is left.
@@ -88,7 +88,7 @@ impl CallResult {
     /// Returns whether this is `In Progress`.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
-        self.0 == IN_PROGRESS
+        *self == Self::IN_PROGRESS
     }
 
     /// Returns whether RingCentral documents the result.

@@ -3,12 +3,13 @@
 //! A snapshot is built once per fetch and shared by all scrapes until the next fetch, so it contains nothing of an
 //! earlier list.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use crate::calls::{Call, CallResult, CallState, Direction, Extension, LabelLimiter};
+use crate::calls::labels::OTHER;
+use crate::calls::{Call, CallResult, CallState, Direction, LabelLimiter};
 
 /// The labels of a series of `ringcentral_active_calls`, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +50,8 @@ impl Snapshot {
             ..Self::default()
         };
         let mut sessions = HashSet::new();
-        let mut extensions = HashSet::new();
-        let mut ids = ExtensionIds {
-            calls,
-            by_number: None,
-        };
+        let mut extension_ids = HashSet::new();
+        let mut extension_numbers = HashSet::new();
         for call in calls {
             snapshot.count_record(call, labels);
             if call.state != CallState::Live {
@@ -62,13 +60,24 @@ impl Snapshot {
             *snapshot.in_progress.entry(call.direction).or_default() += 1;
             sessions.insert(call.session.as_str());
             if let Some(extension) = &call.extension {
-                extensions.extend(ids.identity(extension, labels));
+                match labels.id(extension) {
+                    Some(id) => extension_ids.insert(id),
+                    None => extension_numbers.insert(&extension.number),
+                };
             }
             let starts = snapshot.oldest_start.into_iter().chain(call.start);
             snapshot.oldest_start = starts.min();
         }
+        // An extension can have a record with only its number and one with both.
+        for extension in calls.iter().flat_map(|call| &call.extension) {
+            if let Some(id) = &extension.id
+                && extension_numbers.remove(&extension.number)
+            {
+                extension_ids.insert(id.clone());
+            }
+        }
         snapshot.sessions_in_progress = sessions.len() as u64;
-        snapshot.extensions_in_call = extensions.len() as u64;
+        snapshot.extensions_in_call = (extension_ids.len() + extension_numbers.len()) as u64;
         snapshot
     }
 
@@ -80,51 +89,15 @@ impl Snapshot {
     }
 
     fn count_record(&mut self, call: &Call, labels: &mut LabelLimiter) {
-        let result = labels.admit_result(&call.result);
-        let extension = labels.admit_extension(call.extension.as_ref());
-        self.folded_results += u64::from(result.folded);
-        if extension.as_ref().is_some_and(|extension| extension.folded) {
-            self.folded_extensions += 1;
-        }
         let series = RecordLabels {
             direction: call.direction,
-            result: result.value,
-            extension: extension.map(|extension| extension.value),
+            result: labels.admit_result(&call.result),
+            extension: labels.admit_extension(call.extension.as_ref()),
         };
+        self.folded_results += u64::from(series.result == CallResult::OTHER);
+        self.folded_extensions += u64::from(series.extension.as_deref() == Some(OTHER));
         *self.records.entry(series).or_default() += 1;
     }
-}
-
-/// The ids of extensions by number, from the records that have both: some records have only an id, some only a
-/// number. Built on first use, since nearly all records have an id.
-struct ExtensionIds<'a> {
-    calls: &'a [Call],
-    by_number: Option<HashMap<SmolStr, SmolStr>>,
-}
-
-impl ExtensionIds<'_> {
-    /// Returns what is the same in all records of one extension: the id, or the number if no id is known.
-    fn identity(&mut self, extension: &Extension, labels: &mut LabelLimiter) -> Option<SmolStr> {
-        let identity = labels.identity(extension)?;
-        if extension.id.is_some() {
-            return Some(identity);
-        }
-        let calls = self.calls;
-        let ids = self.by_number.get_or_insert_with(|| ids_by_number(calls));
-        Some(ids.get(&identity).unwrap_or(&identity).clone())
-    }
-}
-
-fn ids_by_number(calls: &[Call]) -> HashMap<SmolStr, SmolStr> {
-    let mut ids = HashMap::new();
-    for call in calls {
-        if let Some(extension) = &call.extension
-            && let (Some(number), Some(id)) = (&extension.number, &extension.id)
-        {
-            ids.insert(number.clone(), id.clone());
-        }
-    }
-    ids
 }
 
 #[cfg(test)]

@@ -1,110 +1,72 @@
 //! The metric families of one account.
 
-use crate::calls::directory::DirectoryEntry;
+use crate::account::state::FetchReport;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::ringcentral::status::ApiStatus;
-use crate::text_format::{FamilyDesc, FamilyTexts};
+use crate::text_format::{FamilyTexts, families};
 
-const ACTIVE_CALLS: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_active_calls",
-    "Records in RingCentral's active-calls list, which shows changes 3 to 10 s late. A call stays listed about 2 minutes \
-     after it ended; live records have result \"In Progress\". A live queue call is Outbound and turns Inbound when it \
-     ends.",
-);
-const CALLS_IN_PROGRESS: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_calls_in_progress",
-    "Live records, ringing or connected. A call between two extensions has two records. A live queue call is Outbound in \
-     RingCentral's list and turns Inbound when it ends.",
-);
-const SESSIONS_IN_PROGRESS: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_call_sessions_in_progress",
-    "Calls in progress: distinct live telephony sessions, regardless of the number of their records.",
-);
-const EXTENSIONS_IN_CALL: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_extensions_in_call",
-    "Distinct extensions with a live record.",
-);
-const OLDEST_START: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_oldest_call_in_progress_start_timestamp_seconds",
-    "Start of the longest-running live call; absent if there is none.",
-);
-const FOLDED: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_folded_records",
-    "Records of the snapshot whose extension or result was aggregated under \"other\" (--metrics.max-extensions; 64 \
-     results outside RingCentral's documented list).",
-);
-const EXTENSION_INFO: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_extension_info",
-    "An extension of the account; its label extension joins with that of other families. Names are personal data.",
-);
-const DIRECTORY_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_extension_directory_timestamp_seconds",
-    "Time at which the list of extensions was last read; absent until then. It is read hourly, and sooner if a call \
-     names an unknown extension.",
-);
-const UP: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_up",
-    "Whether the latest finished fetch from RingCentral succeeded and its snapshot is younger than --scrape.max-age (1) \
-     or not (0).",
-);
-const SNAPSHOT_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_snapshot_timestamp_seconds",
-    "Time of the last successful fetch. Scrapes more frequent than the API's limit allows share one fetch.",
-);
-const FETCH_DURATION: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_fetch_duration_seconds",
-    "Duration of the latest finished fetch, including a login; 0 before the first.",
-);
-const FETCH_PAGES: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_fetch_pages",
-    "Pages read by the latest finished fetch; 0 before the first.",
-);
-const CONCURRENT_CALLS_LIMIT: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_concurrent_calls_limit",
-    "Concurrent calls that the account allows, as configured. Utilization is sessions in progress divided by this.",
-);
-const ACCOUNT_INFO: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_account_info",
-    "The account: its id from an API response (empty until known), the level of its call list, and its server.",
-);
-const RATE_LIMIT: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_api_rate_limit_requests",
-    "Requests that the API allows in a window, from the group's last response.",
-);
-const RATE_LIMIT_REMAINING: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_api_rate_limit_remaining",
-    "Requests remaining in the window, from the group's last response; may be outdated.",
-);
-const RATE_LIMIT_WINDOW: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_api_rate_limit_window_seconds",
-    "Length of the rate-limit window, from the group's last response.",
-);
-const BLOCKED_UNTIL: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_api_blocked_until_timestamp_seconds",
-    "End of the API's current penalty or of the current back-off after refused logins; 0 if there is none.",
-);
-const TOKEN_EXPIRY: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_auth_token_expiry_timestamp_seconds",
-    "Expiry of the current access token; 0 if there is none. The token is renewed before it expires.",
-);
-const JWT_EXPIRY: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_auth_jwt_expiry_timestamp_seconds",
-    "Expiry of the JWT, from its exp claim; absent if it has none. Logins fail after this time: create a new JWT before.",
-);
+families! {
+    gauge ACTIVE_CALLS = "ringcentral_active_calls":
+        "Records in RingCentral's active-calls list, which shows changes 3 to 10 s late. A call stays listed about 2 \
+         minutes after it ended; live records have result \"In Progress\". A live queue call is Outbound and turns \
+         Inbound when it ends.";
+    gauge CALLS_IN_PROGRESS = "ringcentral_calls_in_progress":
+        "Live records, ringing or connected. A call between two extensions has two records. A live queue call is \
+         Outbound in RingCentral's list and turns Inbound when it ends.";
+    gauge SESSIONS_IN_PROGRESS = "ringcentral_call_sessions_in_progress":
+        "Calls in progress: distinct live telephony sessions, regardless of the number of their records.";
+    gauge EXTENSIONS_IN_CALL = "ringcentral_extensions_in_call":
+        "Distinct extensions with a live record.";
+    gauge OLDEST_START = "ringcentral_oldest_call_in_progress_start_timestamp_seconds":
+        "Start of the longest-running live call; absent if there is none.";
+    gauge FOLDED = "ringcentral_folded_records":
+        "Records of the snapshot whose extension or result was aggregated under \"other\" (--metrics.max-extensions; \
+         64 results outside RingCentral's documented list).";
+    gauge EXTENSION_INFO = "ringcentral_extension_info":
+        "An extension of the account; its label extension joins with that of other families. Names are personal data.";
+    gauge DIRECTORY_TIMESTAMP = "ringcentral_extension_directory_timestamp_seconds":
+        "Time at which the list of extensions was last read; absent until then. It is read hourly, and sooner if a \
+         call names an unknown extension.";
+    gauge UP = "ringcentral_up":
+        "Whether the latest finished fetch from RingCentral succeeded and its snapshot is younger than \
+         --scrape.max-age (1) or not (0).";
+    gauge SNAPSHOT_TIMESTAMP = "ringcentral_snapshot_timestamp_seconds":
+        "Time of the last successful fetch. Scrapes more frequent than the API's limit allows share one fetch.";
+    gauge FETCH_DURATION = "ringcentral_fetch_duration_seconds":
+        "Duration of the latest finished fetch, including a login; 0 before the first.";
+    gauge FETCH_PAGES = "ringcentral_fetch_pages":
+        "Pages read by the latest finished fetch; 0 before the first.";
+    gauge NEXT_FETCH = "ringcentral_next_fetch_timestamp_seconds":
+        "Earliest time at which the budget allows the next fetch, penalties and back-offs included; in the past if it \
+         allows one now.";
+    gauge CONCURRENT_CALLS_LIMIT = "ringcentral_concurrent_calls_limit":
+        "Concurrent calls that the account allows, as configured. Utilization is sessions in progress divided by this.";
+    gauge ACCOUNT_INFO = "ringcentral_account_info":
+        "The account: its id from an API response (empty until known), the level of its call list, and its server.";
+    gauge RATE_LIMIT = "ringcentral_api_rate_limit_requests":
+        "Requests that the API allows in a window, from the group's last response.";
+    gauge RATE_LIMIT_REMAINING = "ringcentral_api_rate_limit_remaining":
+        "Requests remaining in the window, from the group's last response; may be outdated.";
+    gauge RATE_LIMIT_WINDOW = "ringcentral_api_rate_limit_window_seconds":
+        "Length of the rate-limit window, from the group's last response.";
+    gauge BLOCKED_UNTIL = "ringcentral_api_blocked_until_timestamp_seconds":
+        "End of the API's current penalty or of the current back-off after refused logins; 0 if there is none.";
+    gauge TOKEN_EXPIRY = "ringcentral_auth_token_expiry_timestamp_seconds":
+        "Expiry of the current access token; 0 if there is none. The token is renewed before it expires.";
+    gauge JWT_EXPIRY = "ringcentral_auth_jwt_expiry_timestamp_seconds":
+        "Expiry of the JWT, from its exp claim; absent if it has none. Logins fail after this time: create a new JWT \
+         before.";
+}
 
 /// The label `account` of every series.
 type AccountLabel<'a> = (&'static str, &'a str);
 
 /// Returns the text of the snapshot, rendered if this is the first scrape that needs it.
 pub(crate) fn snapshot_text<'a>(view: &'a AccountView<'_>, snapshot: &Snapshot) -> &'a FamilyTexts {
-    view.state.text.snapshot.get_or_init(|| {
-        let mut families = FamilyTexts::default();
-        add_snapshot(&mut families, account_label(view), snapshot);
-        families
-    })
+    let text = &view.state.text.snapshot;
+    text.get_or_init(|| snapshot_families(account_label(view), snapshot))
 }
 
 /// Returns the text of all that stays the same until the next state is published, rendered if this is the first scrape
@@ -120,18 +82,7 @@ pub(crate) fn account_text<'a>(
     if let Some(families) = text.get() {
         return Ok(families);
     }
-    let mut families = FamilyTexts::default();
-    families.encode(view.counters.collect())?;
-    add_fetch(&mut families, view);
-    add_api_status(&mut families, account_label(view), &view.state.api);
-    if let Some(directory) = &view.state.directory {
-        let account = account_label(view);
-        let fetched_at = unix_seconds(directory.fetched_at.wall);
-        families.add_sample(&DIRECTORY_TIMESTAMP, &[account], fetched_at);
-        if metrics.extension_info {
-            add_extension_info(&mut families, account, &directory.directory, metrics);
-        }
-    }
+    let families = account_families(view, metrics)?;
     Ok(text.get_or_init(|| families))
 }
 
@@ -171,18 +122,18 @@ fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
     ("account", &view.account.name)
 }
 
-fn add_snapshot(families: &mut FamilyTexts, account: AccountLabel<'_>, snapshot: &Snapshot) {
-    for (labels, count) in &snapshot.records {
-        let direction = ("direction", labels.direction.as_str());
-        let result = ("result", labels.result.as_str());
-        let count = *count as f64;
-        match &labels.extension {
-            Some(extension) => {
-                let labels = [account, direction, result, ("extension", extension)];
-                families.add_sample(&ACTIVE_CALLS, &labels, count);
-            }
-            None => families.add_sample(&ACTIVE_CALLS, &[account, direction, result], count),
+fn snapshot_families(account: AccountLabel<'_>, snapshot: &Snapshot) -> FamilyTexts {
+    let mut families = FamilyTexts::default();
+    for (series, count) in &snapshot.records {
+        let mut labels = vec![
+            account,
+            ("direction", series.direction.as_str()),
+            ("result", series.result.as_str()),
+        ];
+        if let Some(extension) = &series.extension {
+            labels.push(("extension", extension));
         }
+        families.add_sample(&ACTIVE_CALLS, &labels, *count as f64);
     }
     for (direction, count) in &snapshot.in_progress {
         let labels = [account, ("direction", direction.as_str())];
@@ -195,30 +146,21 @@ fn add_snapshot(families: &mut FamilyTexts, account: AccountLabel<'_>, snapshot:
     if let Some(start) = snapshot.oldest_start {
         families.add_sample(&OLDEST_START, &[account], unix_seconds(start));
     }
-    let folded = [
+    for (label, count) in [
         ("extension", snapshot.folded_extensions),
         ("result", snapshot.folded_results),
-    ];
-    for (label, count) in folded {
+    ] {
         families.add_sample(&FOLDED, &[account, ("label", label)], count as f64);
     }
+    families
 }
 
-fn add_fetch(families: &mut FamilyTexts, view: &AccountView<'_>) {
+fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Result<FamilyTexts> {
     let account = account_label(view);
-    if let Some(snapshot) = &view.state.snapshot {
-        let fetched_at = unix_seconds(snapshot.fetched_at.wall);
-        families.add_sample(&SNAPSHOT_TIMESTAMP, &[account], fetched_at);
-    }
-    let (duration, pages) = match &view.state.last_fetch {
-        Some(fetch) => (fetch.duration.as_secs_f64(), fetch.pages),
-        None => (0.0, 0),
-    };
-    families.add_sample(&FETCH_DURATION, &[account], duration);
-    families.add_sample(&FETCH_PAGES, &[account], f64::from(pages));
-}
-
-fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &ApiStatus) {
+    let state = &view.state;
+    let api = &state.api;
+    let mut families = FamilyTexts::default();
+    families.encode(view.counters.collect())?;
     for limit in &api.rate_limits {
         let labels = [account, ("group", limit.group.as_str())];
         families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
@@ -227,13 +169,30 @@ fn add_api_status(families: &mut FamilyTexts, account: AccountLabel<'_>, api: &A
             families.add_sample(&RATE_LIMIT_REMAINING, &labels, f64::from(remaining));
         }
     }
-    let token_expiry = api
-        .token_expiry
-        .map_or(0.0, |expiry| unix_seconds(expiry.wall));
-    families.add_sample(&TOKEN_EXPIRY, &[account], token_expiry);
-    if let Some(expiry) = api.jwt_expiry {
-        families.add_sample(&JWT_EXPIRY, &[account], expiry);
+    if let Some(directory) = &state.directory
+        && metrics.extension_info
+    {
+        add_extension_info(&mut families, account, &directory.directory, metrics);
     }
+    let seconds = |time: Moment| unix_seconds(time.wall);
+    let snapshot = state.snapshot.as_ref().map(|timed| timed.fetched_at);
+    let directory = state.directory.as_ref().map(|timed| timed.fetched_at);
+    let no_fetch = FetchReport::default();
+    let fetch = state.last_fetch.as_ref().unwrap_or(&no_fetch);
+    for (desc, value) in [
+        (&SNAPSHOT_TIMESTAMP, snapshot.map(seconds)),
+        (&FETCH_DURATION, Some(fetch.duration.as_secs_f64())),
+        (&FETCH_PAGES, Some(f64::from(fetch.pages))),
+        (&NEXT_FETCH, api.next_fetch_at.map(seconds)),
+        (&DIRECTORY_TIMESTAMP, directory.map(seconds)),
+        (&TOKEN_EXPIRY, api.token_expiry.map(seconds).or(Some(0.0))),
+        (&JWT_EXPIRY, api.jwt_expiry),
+    ] {
+        if let Some(value) = value {
+            families.add_sample(desc, &[account], value);
+        }
+    }
+    Ok(families)
 }
 
 /// Adds exactly one series for each value of `extension`, so that a join on it is never many-to-many.
@@ -244,14 +203,22 @@ fn add_extension_info(
     metrics: &Metrics,
 ) {
     let by_number = metrics.extension_label == ExtensionLabel::Number;
-    let entries = directory.entries().iter();
-    let preferred = entries.filter(|entry| !by_number || is_preferred(entry, directory));
-    for entry in preferred.take(metrics.max_extensions) {
+    let mut remaining = metrics.max_extensions;
+    for entry in directory.entries() {
         let id = entry.id.to_string();
-        let extension = match &entry.number {
-            Some(number) if by_number => number,
-            _ => id.as_str(),
-        };
+        let mut extension = id.as_str();
+        if by_number {
+            extension = entry.number.as_deref().unwrap_or(&id);
+            if let Some(preferred) = directory.by_number(extension)
+                && preferred.id != entry.id
+            {
+                continue;
+            }
+        }
+        if remaining == 0 {
+            return;
+        }
+        remaining -= 1;
         let labels = [
             account,
             ("extension", extension),
@@ -261,15 +228,5 @@ fn add_extension_info(
             ("extension_status", &entry.status),
         ];
         families.add_sample(&EXTENSION_INFO, &labels, 1.0);
-    }
-}
-
-/// Returns whether an entry is the one that the directory has for its number, or for its id if it has no number.
-fn is_preferred(entry: &DirectoryEntry, directory: &Directory) -> bool {
-    match entry.number.as_deref() {
-        Some(number) => directory
-            .by_number(number)
-            .is_some_and(|preferred| preferred.id == entry.id),
-        None => directory.by_number(&entry.id.to_string()).is_none(),
     }
 }

@@ -4,45 +4,25 @@
 
 use crate::clock::unix_seconds;
 use crate::config::ReloadStatus;
-use crate::text_format::{FamilyDesc, FamilyTexts};
+use crate::text_format::{FamilyDesc, FamilyTexts, families};
 
-const BUILD_INFO: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_exporter_build_info",
-    "Version, source revision and compiler of the build.",
-);
-const RELOAD_SUCCESSFUL: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_exporter_config_last_reload_successful",
-    "Whether the last configuration reload succeeded (1) or failed (0).",
-);
-const RELOAD_TIMESTAMP: FamilyDesc = FamilyDesc::gauge(
-    "ringcentral_exporter_config_last_reload_success_timestamp_seconds",
-    "Time of the last successful configuration load.",
-);
-
-const CPU_SECONDS: FamilyDesc = FamilyDesc::counter(
-    "process_cpu_seconds_total",
-    "Total user and system CPU time spent in seconds.",
-);
-const RESIDENT_MEMORY: FamilyDesc = FamilyDesc::gauge(
-    "process_resident_memory_bytes",
-    "Resident memory size in bytes.",
-);
-const VIRTUAL_MEMORY: FamilyDesc = FamilyDesc::gauge(
-    "process_virtual_memory_bytes",
-    "Virtual memory size in bytes.",
-);
-const OPEN_FDS: FamilyDesc =
-    FamilyDesc::gauge("process_open_fds", "Number of open file descriptors.");
-const MAX_FDS: FamilyDesc = FamilyDesc::gauge(
-    "process_max_fds",
-    "Maximum number of open file descriptors.",
-);
-const THREADS: FamilyDesc =
-    FamilyDesc::gauge("process_threads", "Number of OS threads in the process.");
-const START_TIME: FamilyDesc = FamilyDesc::gauge(
-    "process_start_time_seconds",
-    "Start time of the process since unix epoch in seconds.",
-);
+families! {
+    gauge BUILD_INFO = "ringcentral_exporter_build_info":
+        "Version, source revision and compiler of the build.";
+    gauge RELOAD_SUCCESSFUL = "ringcentral_exporter_config_last_reload_successful":
+        "Whether the last configuration reload succeeded (1) or failed (0).";
+    gauge RELOAD_TIMESTAMP = "ringcentral_exporter_config_last_reload_success_timestamp_seconds":
+        "Time of the last successful configuration load.";
+    counter CPU_SECONDS = "process_cpu_seconds_total":
+        "Total user and system CPU time spent in seconds.";
+    gauge RESIDENT_MEMORY = "process_resident_memory_bytes": "Resident memory size in bytes.";
+    gauge VIRTUAL_MEMORY = "process_virtual_memory_bytes": "Virtual memory size in bytes.";
+    gauge OPEN_FDS = "process_open_fds": "Number of open file descriptors.";
+    gauge MAX_FDS = "process_max_fds": "Maximum number of open file descriptors.";
+    gauge THREADS = "process_threads": "Number of OS threads in the process.";
+    gauge START_TIME = "process_start_time_seconds":
+        "Start time of the process since unix epoch in seconds.";
+}
 
 /// The state of the exporter itself.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +47,7 @@ impl ExporterInfo {
 /// Resource usage of the process, as Prometheus' client libraries report it.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessStats {
-    cpu_seconds: f64,
-    resident_bytes: u64,
-    virtual_bytes: u64,
-    open_fds: u64,
-    max_fds: u64,
-    threads: u64,
+    samples: [(&'static FamilyDesc, f64); 6],
     /// Start time in seconds since 1970.
     pub start: f64,
 }
@@ -86,13 +61,16 @@ impl ProcessStats {
         let process = procfs::process::Process::myself().ok()?;
         let stat = process.stat().ok()?;
         let ticks = procfs::ticks_per_second() as f64;
+        let max_fds = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Some(Self {
-            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
-            resident_bytes: stat.rss * procfs::page_size(),
-            virtual_bytes: stat.vsize,
-            open_fds: process.fd_count().ok()? as u64,
-            max_fds: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-            threads: stat.num_threads.unsigned_abs(),
+            samples: [
+                (&CPU_SECONDS, (stat.utime + stat.stime) as f64 / ticks),
+                (&RESIDENT_MEMORY, (stat.rss * procfs::page_size()) as f64),
+                (&VIRTUAL_MEMORY, stat.vsize as f64),
+                (&OPEN_FDS, process.fd_count().ok()? as f64),
+                (&MAX_FDS, max_fds as f64),
+                (&THREADS, stat.num_threads as f64),
+            ],
             start: procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks,
         })
     }
@@ -116,18 +94,10 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
     let successful = f64::from(reload.last_reload_successful);
     families.add_sample(&RELOAD_SUCCESSFUL, &[], successful);
     families.add_sample(&RELOAD_TIMESTAMP, &[], unix_seconds(reload.last_success));
-    let Some(process) = &exporter.process else {
-        return;
-    };
-    for (desc, value) in [
-        (&CPU_SECONDS, process.cpu_seconds),
-        (&RESIDENT_MEMORY, process.resident_bytes as f64),
-        (&VIRTUAL_MEMORY, process.virtual_bytes as f64),
-        (&OPEN_FDS, process.open_fds as f64),
-        (&MAX_FDS, process.max_fds as f64),
-        (&THREADS, process.threads as f64),
-        (&START_TIME, process.start),
-    ] {
-        families.add_sample(desc, &[], value);
+    if let Some(process) = &exporter.process {
+        for (desc, value) in process.samples {
+            families.add_sample(desc, &[], value);
+        }
+        families.add_sample(&START_TIME, &[], process.start);
     }
 }

@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use super::*;
 use crate::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
 use crate::calls::directory::DirectoryEntry;
-use crate::calls::tracker::{CallEvents, EndedCall};
 use crate::calls::{
-    CallResult, Direction, Directory, Extension, ExtensionLabel, LabelLimiter, Outcome, Snapshot,
+    Call, CallEvents, CallResult, CallState, Direction, Directory, Extension, ExtensionLabel,
+    LabelLimiter, Outcome, Snapshot,
 };
 use crate::config::Level;
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
@@ -84,6 +84,7 @@ fn state(now: Moment) -> AccountState {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
+            next_fetch_at: Some(now.after(Duration::from_secs(30))),
             blocked_until: vec![
                 (Operation::Token, None),
                 (
@@ -125,11 +126,15 @@ fn directory() -> Directory {
 
 /// Returns the events of one call that ended.
 fn events() -> CallEvents {
-    let ended = EndedCall {
+    let ended = Call {
+        id: "a".into(),
+        session: "s".into(),
         direction: Direction::Inbound,
+        state: CallState::Ended,
         result: CallResult::parse("Voicemail").unwrap(),
-        duration: Some(25.5),
         extension: Extension::new(Some("234567".into()), None),
+        start: None,
+        duration: Some(25.5),
     };
     CallEvents {
         ended: vec![ended],
@@ -147,7 +152,7 @@ fn counted_account(name: &str) -> (Account, AccountMetrics) {
     api.record_request(operation);
     api.observe_duration(operation, Duration::from_millis(240));
     api.record_failure(Operation::Token, Reason::Timeout);
-    counters.calls.record(&events(), &mut labels());
+    counters.record_events(&events(), &mut labels());
     (account(name), counters)
 }
 
@@ -275,15 +280,15 @@ fn text_shared_by_scrapes_equals_new_text() {
     let start = moment("2026-11-24T10:00:00Z");
     let account = counted_account("default");
     let counters = &account.1;
-    let (api, calls) = (&counters.api, &counters.calls);
+    let api = &counters.api;
     let operation = Operation::ActiveCalls;
     let steps: [&dyn Fn(); 6] = [
         &|| {},
         &|| api.record_request(operation),
         &|| api.observe_duration(operation, Duration::from_secs(1)),
         &|| api.record_failure(Operation::Token, Reason::Timeout),
-        &|| calls.record(&events(), &mut labels()),
-        &|| calls.init_extensions(["777"].into_iter()),
+        &|| counters.record_events(&events(), &mut labels()),
+        &|| counters.init_extensions(["777"].into_iter()),
     ];
     let without_calls = || AccountState {
         snapshot: Some(TimedSnapshot {

@@ -46,7 +46,7 @@ impl Client {
         {
             let now = Moment::now();
             self.token_state.on_token_rejected(now);
-            if !self.can_log_in(now) {
+            if !self.next_login_at(now).is_past(now) {
                 return result;
             }
             self.log_in(deadline).await?;
@@ -73,7 +73,8 @@ impl Client {
 
     /// Returns whether the token is due for renewal and a login is allowed.
     pub(crate) fn should_renew(&self, now: Moment) -> bool {
-        self.token_state.status(now) == TokenStatus::RenewalDue && self.can_log_in(now)
+        self.token_state.status(now) == TokenStatus::RenewalDue
+            && self.next_login_at(now).is_past(now)
     }
 
     /// Renews the token by a login; if that fails, the present token stays in use until it expires.
@@ -122,11 +123,10 @@ impl Client {
         }
     }
 
-    /// Returns whether the login backoff and the budget allow a login.
-    pub(super) fn can_log_in(&self, now: Moment) -> bool {
-        let budget = &self.transport.budget;
-        self.token_state.next_login_at(now).is_past(now)
-            && budget.next_request_at(Operation::Token, now).is_past(now)
+    /// Returns when the login backoff and the budget allow a login, as far as is known now.
+    pub(super) fn next_login_at(&self, now: Moment) -> Moment {
+        let allowed_at = self.token_state.next_login_at(now);
+        allowed_at.max(self.transport.budget.next_request_at(Operation::Token, now))
     }
 
     /// Returns the name of another account that is logged in as the same user.

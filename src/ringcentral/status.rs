@@ -14,6 +14,8 @@ pub struct ApiStatus {
     pub rate_limits: Vec<ReportedLimit>,
     /// The minimum time between two fetches under the present rate limit.
     pub min_fetch_interval: Duration,
+    /// When the next fetch may start, as far as was known at the time of this status.
+    pub next_fetch_at: Option<Moment>,
     /// For each operation the end of its last penalty or backoff, which may be in the past.
     pub blocked_until: Vec<(Operation, Option<Moment>)>,
     /// When the access token expires.

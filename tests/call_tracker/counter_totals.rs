@@ -65,10 +65,9 @@ impl CounterTotals {
     pub fn record_events(&mut self, events: &CallEvents) {
         for ended in &events.ended {
             let (direction, result) = (ended.direction.as_str(), ended.result.as_str());
-            let extension = match &ended.extension {
-                Some(extension) => extension.number_or_id(),
-                None => "none",
-            };
+            let extension = ended.extension.as_ref();
+            let extension = extension.and_then(|given| given.number.as_ref().or(given.id.as_ref()));
+            let extension = extension.map_or("none", |label| label.as_str());
             self.add(format_args!("calls_ended {direction} {result}"), 1);
             self.add(
                 format_args!("extension_calls_ended {extension} {result}"),

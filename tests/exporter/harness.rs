@@ -226,6 +226,12 @@ impl ScrapeResponse {
         self.value(&format!("ringcentral_api_request_failures_total{labels}"))
     }
 
+    /// Returns the Unix time in seconds from which the account `default` may be fetched again.
+    #[track_caller]
+    pub fn next_fetch(&self) -> f64 {
+        self.value("ringcentral_next_fetch_timestamp_seconds{account=\"default\"}")
+    }
+
     /// Returns the Unix time in seconds until which an operation of the account `default` is
     /// blocked, or 0.
     #[track_caller]

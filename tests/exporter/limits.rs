@@ -155,6 +155,27 @@ async fn min_interval_limits_fetch_rate() {
 }
 
 #[tokio::test]
+async fn fetch_starts_at_exposed_next_fetch_time() {
+    let scenario = Scenario {
+        limits: limits(1000, 1, Window::Sliding),
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start_with(scenario, |config| {
+        config.settings.scrape.min_interval = Duration::from_secs(2)
+    })
+    .await;
+    let next_fetch = exporter.scrape().await.next_fetch();
+    let mut fetches = Vec::new();
+    while fetches.len() < 2 {
+        exporter.scrape().await;
+        fetches = exporter.requests(Operation::ActiveCalls);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let delay = fetches[1].arrived_ms as f64 / 1000.0 - next_fetch;
+    assert!((0.0..0.5).contains(&delay), "{delay} s after {next_fetch}");
+}
+
+#[tokio::test]
 async fn token_is_renewed_before_expiry() {
     let scenario = Scenario {
         token_lifetime: Duration::from_secs(6),

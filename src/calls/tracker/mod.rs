@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::calls::{Call, CallResult, CallState, Direction, Extension, Outcome};
+use crate::calls::{Call, CallState, Outcome};
 use crate::clock::Moment;
 
 /// How long ids are kept after they left the list, so that a record that returns is recognised.
@@ -30,26 +30,28 @@ pub struct CallTracker {
     last_list: Option<Moment>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct TrackedRecord {
     was_live: bool,
     has_ended: bool,
-    last_seen: Instant,
+    /// When the record was last listed. `None` only until its first list is counted.
+    last_seen: Option<Instant>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct TrackedSession {
     is_live: bool,
     outcome: Option<Outcome>,
     has_ended: bool,
-    last_seen: Instant,
+    /// When a record of the session was last listed. `None` only until its first list is counted.
+    last_seen: Option<Instant>,
 }
 
 /// The changes that a list shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallEvents {
-    /// Records that have ended.
-    pub ended: Vec<EndedCall>,
+    /// Records that have ended, as listed after the end.
+    pub ended: Vec<Call>,
     /// Number of sessions that have started.
     pub sessions_started: u64,
     /// Outcomes of the sessions that have ended.
@@ -58,19 +60,6 @@ pub struct CallEvents {
     pub lost: u64,
     /// Whether calls may have gone unseen since the previous list.
     pub gap: bool,
-}
-
-/// A record that has ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndedCall {
-    /// Direction as listed after the end.
-    pub direction: Direction,
-    /// Result as listed after the end.
-    pub result: CallResult,
-    /// Duration in seconds, if the record has one.
-    pub duration: Option<f64>,
-    /// Extension of the account's own side, if the record has one.
-    pub extension: Option<Extension>,
 }
 
 impl CallTracker {
@@ -98,25 +87,13 @@ impl CallTracker {
     }
 
     fn update_record(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
-        let new_record = TrackedRecord {
-            was_live: false,
-            has_ended: false,
-            last_seen: now.instant,
-        };
-        let record = self
-            .records
-            .entry(self.hasher.hash_one(&call.id))
-            .or_insert(new_record);
-        record.last_seen = now.instant;
+        let id = self.hasher.hash_one(&call.id);
+        let record = self.records.entry(id).or_default();
+        record.last_seen = Some(now.instant);
         record.was_live |= call.state == CallState::Live;
         if call.state == CallState::Ended && !record.has_ended {
             record.has_ended = true;
-            events.ended.push(EndedCall {
-                direction: call.direction,
-                result: call.result.clone(),
-                duration: call.duration,
-                extension: call.extension.clone(),
-            });
+            events.ended.push(call.clone());
         }
     }
 
@@ -126,27 +103,19 @@ impl CallTracker {
         if call.state == CallState::Unknown {
             return;
         }
-        let session = self
-            .sessions
-            .entry(self.hasher.hash_one(&call.session))
-            .or_insert_with(|| {
-                events.sessions_started += 1;
-                TrackedSession {
-                    is_live: false,
-                    outcome: None,
-                    has_ended: false,
-                    last_seen: now.instant,
-                }
-            });
-        session.last_seen = now.instant;
-        match call.state {
-            CallState::Ended => {
-                let outcome = Outcome::from_result(&call.result);
-                let best = session.outcome.unwrap_or(outcome);
-                session.outcome = Some(best.min(outcome));
-            }
-            _ => session.is_live = true,
+        let id = self.hasher.hash_one(&call.session);
+        let session = self.sessions.entry(id).or_default();
+        if session.last_seen.is_none() {
+            events.sessions_started += 1;
         }
+        session.last_seen = Some(now.instant);
+        if call.state == CallState::Live {
+            session.is_live = true;
+            return;
+        }
+        let outcome = Outcome::from_result(&call.result);
+        let best = session.outcome.unwrap_or(outcome);
+        session.outcome = Some(best.min(outcome));
     }
 
     /// Ends the sessions of which no record is live and at least one has ended. A session ends only once, even if
@@ -166,7 +135,8 @@ impl CallTracker {
     /// Forgets records and sessions that left the list long ago, and returns how many of the records were live and
     /// never seen ended.
     fn expire(&mut self, now: Moment) -> u64 {
-        let is_kept = |seen: Instant| now.instant.saturating_duration_since(seen) < RETENTION;
+        let oldest_kept = now.instant.checked_sub(RETENTION);
+        let is_kept = |last_seen: Option<Instant>| last_seen > oldest_kept;
         let mut lost = 0;
         self.records.retain(|_, record| {
             let kept = is_kept(record.last_seen);

@@ -1,6 +1,7 @@
 //! Each rule of the call tracker.
 
 use super::*;
+use crate::calls::{CallResult, Direction};
 
 /// Parses a record from `id:session:state`, where the state is a result, `live` or `unknown`.
 fn call(text: &str) -> Call {

@@ -256,6 +256,7 @@ async fn penalty_without_retry_after_lasts_30_s() {
     let failed = exporter.scrape().await;
     let penalty = failed.blocked_until("active_calls") - exporter.simulator.now() as f64 / 1000.0;
     assert!((28.0..=30.0).contains(&penalty), "{penalty}");
+    assert_eq!(failed.next_fetch(), failed.blocked_until("active_calls"));
     assert_eq!(
         failed.blocked_until("token"),
         0.0,
@@ -406,6 +407,7 @@ async fn failed_login_after_eviction_counts_once() {
         backoff <= 0.5,
         "expected the first back-off of 0.5 s, not {backoff} s"
     );
+    assert_eq!(failed.next_fetch(), failed.blocked_until("token"));
 }
 
 #[tokio::test]
