@@ -8,5 +8,6 @@ pub mod fetch_log;
 pub mod http_clients;
 pub mod manager;
 pub mod metrics;
+pub(crate) mod problem;
 pub mod state;
 pub mod warning;

@@ -45,7 +45,7 @@ const START_TIME: FamilyDesc = FamilyDesc::gauge(
 );
 
 /// The state of the exporter itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ExporterInfo {
     /// Result of the last configuration load.
     pub configuration: ReloadStatus,
@@ -113,7 +113,7 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
     ];
     families.add_sample(&BUILD_INFO, &build, 1.0);
     let reload = &exporter.configuration;
-    let successful = f64::from(reload.last_reload_successful);
+    let successful = f64::from(reload.error.is_none());
     families.add_sample(&RELOAD_SUCCESSFUL, &[], successful);
     families.add_sample(&RELOAD_TIMESTAMP, &[], unix_seconds(reload.last_success));
     let Some(process) = &exporter.process else {

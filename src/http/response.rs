@@ -13,7 +13,7 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::web::access::Denied;
 
@@ -32,14 +32,8 @@ pub(crate) fn text(status: StatusCode, text: &str) -> Response {
 }
 
 /// Returns `value` as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => with_content_type(StatusCode::OK, JSON, body.into()),
-        Err(_) => text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal error: cannot encode the response",
-        ),
-    }
+pub(crate) fn json(value: &Value) -> Response {
+    with_content_type(StatusCode::OK, JSON, value.to_string().into())
 }
 
 /// Returns 405 with the header `Allow`.
@@ -78,15 +72,24 @@ pub(crate) fn denied(denied: Denied) -> Response {
     }
 }
 
-/// Returns an HTML page that is not cached and is limited by `policy`.
+/// Returns an HTML page that is limited by `policy`.
 pub(crate) fn html(html: String, policy: HeaderValue) -> Response {
     let mut response = with_content_type(StatusCode::OK, HTML, html.into());
     let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_SECURITY_POLICY, policy);
-    response
+    uncached(response)
+}
+
+/// Adds headers to a response that is out of date immediately.
+pub(crate) fn uncached(response: Response) -> Response {
+    let nosniff = HeaderValue::from_static("nosniff");
+    let response = with_header(response, X_CONTENT_TYPE_OPTIONS, nosniff);
+    with_header(
+        response,
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    )
 }
 
 /// Returns metrics in the text format, compressed if the request accepts gzip.
@@ -124,26 +127,25 @@ fn gzip(text: &[u8]) -> Option<Bytes> {
 
 /// Returns whether `gzip`, or else `*`, is listed with a quality above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut accepts_any = false;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for coding in value.to_str().unwrap_or_default().split(',') {
-            let (name, quality) = parse_coding(coding);
-            if name.eq_ignore_ascii_case("gzip") {
-                return quality > 0.0;
-            }
-            if name == "*" {
-                accepts_any = quality > 0.0;
-            }
-        }
+    match quality(headers, ACCEPT_ENCODING, "gzip") {
+        Some(quality) => quality > 0.0,
+        None => quality(headers, ACCEPT_ENCODING, "*") > Some(0.0),
     }
-    accepts_any
 }
 
-fn parse_coding(text: &str) -> (&str, f32) {
-    let mut parts = text.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-    (name, quality.unwrap_or(1.0))
+/// Returns the quality with which a header lists `value`, 1 if it does not state one.
+pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> Option<f32> {
+    for line in headers.get_all(header) {
+        for item in line.to_str().unwrap_or_default().split(',') {
+            let mut parts = item.split(';').map(str::trim);
+            if !parts.next().unwrap_or_default().eq_ignore_ascii_case(value) {
+                continue;
+            }
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+            return Some(quality.unwrap_or(1.0));
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -11,33 +11,32 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::account::manager::{AccountHandle, AccountManager};
+use crate::account::manager::AccountHandle;
 use crate::clock::Moment;
-use crate::config::{Metrics, Scrape};
+use crate::config::Settings;
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::http::response::{self, Response};
+use crate::http::status::{self, Status};
 use crate::http::{discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
 
 /// The state that all handlers share.
 pub struct AppState {
-    /// The accounts.
-    pub accounts: Arc<AccountManager>,
-    /// When to fetch and how long to show a snapshot.
-    pub scrape: Scrape,
-    /// Which metrics to show.
-    pub metrics: Metrics,
-    /// `--web.telemetry-path`.
-    pub telemetry_path: String,
-    /// The current configuration, and its reload.
+    /// The settings that apply to all accounts.
+    pub settings: Settings,
+    /// The accounts, the access control, and their reload.
     pub reloader: Arc<Reloader>,
-    /// `--web.enable-lifecycle`: whether `POST /-/reload` is allowed.
-    pub enable_lifecycle: bool,
+    /// The start of the exporter.
+    pub started_at: Moment,
     /// The latest time for the responses to scrapes in flight, set at shutdown.
     pub shutdown_deadline: watch::Sender<Option<Instant>>,
 }
 
 impl AppState {
+    fn accounts(&self) -> Arc<[AccountHandle]> {
+        self.reloader.accounts().accounts()
+    }
+
     /// Waits until `deadline`, or until the shutdown deadline if that is earlier.
     async fn wait_for_deadline(&self, deadline: Instant) {
         let mut shutdown_deadline = self.shutdown_deadline.subscribe();
@@ -56,6 +55,7 @@ impl AppState {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     LandingPage,
+    Status,
     Metrics,
     ExporterMetrics,
     Discovery,
@@ -69,6 +69,7 @@ impl Route {
     fn find(path: &str, telemetry_path: &str) -> Option<Self> {
         match path {
             "/" => Some(Self::LandingPage),
+            "/status" => Some(Self::Status),
             "/sd" => Some(Self::Discovery),
             "/-/metrics" => Some(Self::ExporterMetrics),
             "/-/healthy" | "/healthz" => Some(Self::Healthy),
@@ -89,7 +90,7 @@ impl Route {
 pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: IpAddr) -> Response {
     app.reloader.reload_if_changed();
     let access = app.reloader.access();
-    let route = Route::find(request.uri().path(), &app.telemetry_path);
+    let route = Route::find(request.uri().path(), &app.settings.web.telemetry_path);
     let allowed = if route.is_some_and(Route::is_public) {
         Ok(())
     } else {
@@ -113,6 +114,7 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
             response::method_not_allowed("GET, HEAD")
         }
         Route::LandingPage => landing_page(app),
+        Route::Status => status(app, request),
         Route::Metrics => metrics(app, request).await,
         // For setups that scrape each account separately.
         Route::ExporterMetrics => {
@@ -120,10 +122,10 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
             render_metrics(app, &[], Some(&exporter), request.headers())
         }
         Route::Discovery => discovery::handle(
-            &app.accounts.accounts(),
+            &app.accounts(),
             request,
             app.reloader.access().scheme(),
-            &app.telemetry_path,
+            &app.settings.web.telemetry_path,
         ),
         Route::Healthy => response::text(StatusCode::OK, "healthy"),
         Route::Ready => response::text(StatusCode::OK, "ready"),
@@ -131,18 +133,41 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
 }
 
 fn landing_page(app: &AppState) -> Response {
-    let html = landing_page::render(
-        &app.accounts.accounts(),
-        &app.reloader.status(),
-        &app.telemetry_path,
-        app.scrape.max_age,
-        Moment::now(),
-    );
+    let now = Moment::now();
+    let accounts = app.accounts();
+    let status = collect_status(app, accounts.iter(), now);
+    let html = landing_page::render(&status, &app.settings.web.telemetry_path, now.wall);
     response::html(html, landing_page::CONTENT_SECURITY_POLICY.clone())
 }
 
+fn status(app: &AppState, request: &Request<Incoming>) -> Response {
+    let accounts = app.accounts();
+    let query = request.uri().query().unwrap_or_default();
+    let requested = match requested_accounts(&accounts, query) {
+        Ok(requested) => requested,
+        Err(unknown) => return unknown_account(&unknown),
+    };
+    let now = Moment::now();
+    let status = if requested.is_empty() {
+        collect_status(app, accounts.iter(), now)
+    } else {
+        collect_status(app, requested, now)
+    };
+    status::respond(&status, query, request.headers())
+}
+
+fn collect_status<'a>(
+    app: &AppState,
+    accounts: impl IntoIterator<Item = &'a AccountHandle>,
+    now: Moment,
+) -> Status {
+    let uptime = now.saturating_duration_since(app.started_at);
+    let max_age = app.settings.scrape.max_age;
+    Status::new(accounts, &app.reloader.status(), uptime, max_age, now)
+}
+
 fn reload(app: &AppState) -> Response {
-    if !app.enable_lifecycle {
+    if !app.settings.web.enable_lifecycle {
         return response::text(
             StatusCode::FORBIDDEN,
             "forbidden: requires --web.enable-lifecycle; SIGHUP reloads without it",
@@ -162,19 +187,17 @@ fn reload(app: &AppState) -> Response {
 }
 
 async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
-    let accounts = app.accounts.accounts();
-    let mut requested = match requested_accounts(&accounts, request.uri().query()) {
+    let accounts = app.accounts();
+    let query = request.uri().query().unwrap_or_default();
+    let mut requested = match requested_accounts(&accounts, query) {
         Ok(requested) => requested,
-        Err(unknown) => {
-            let message = format!("not found: unknown account {unknown:?}");
-            return response::text(StatusCode::NOT_FOUND, &message);
-        }
+        Err(unknown) => return unknown_account(&unknown),
     };
     let is_whole_exposition = requested.is_empty();
     if is_whole_exposition {
         requested.extend(accounts.iter());
     }
-    let timeout = scrape::scrape_timeout(request.headers(), app.scrape.timeout_offset);
+    let timeout = scrape::scrape_timeout(request.headers(), app.settings.scrape.timeout_offset);
     let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
     scrape::refresh_all(&requested, timeout, deadline_reached).await;
     // Collected after the wait, so that the process stats are current.
@@ -191,8 +214,8 @@ fn render_metrics(
     let text = exposition::render(
         accounts.iter().copied().map(AccountView::new),
         exporter,
-        &app.scrape,
-        &app.metrics,
+        &app.settings.scrape,
+        &app.settings.metrics,
         Moment::now(),
     );
     match text {
@@ -213,10 +236,10 @@ fn render_metrics(
 /// Returns the first name that no account has.
 fn requested_accounts<'a>(
     accounts: &'a [AccountHandle],
-    query: Option<&str>,
+    query: &str,
 ) -> Result<Vec<&'a AccountHandle>, String> {
     let mut requested: Vec<&AccountHandle> = Vec::new();
-    for (key, name) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, name) in form_urlencoded::parse(query.as_bytes()) {
         if key != "account" || requested.iter().any(|present| present.config.name == name) {
             continue;
         }
@@ -226,4 +249,9 @@ fn requested_accounts<'a>(
         }
     }
     Ok(requested)
+}
+
+fn unknown_account(name: &str) -> Response {
+    let message = format!("not found: unknown account {name:?}");
+    response::text(StatusCode::NOT_FOUND, &message)
 }

@@ -62,9 +62,9 @@ pub struct Reloader {
 struct Loaded {
     access: Arc<AccessControl>,
     status: ReloadStatus,
-    /// Whether the last reload of the accounts succeeded. A reload of only the web configuration
-    /// does not change it.
-    accounts_ok: bool,
+    /// The error of the last reload of the accounts. A reload of only the web configuration does
+    /// not change it.
+    accounts_error: Option<ConfigError>,
     watcher: FileWatcher,
 }
 
@@ -80,7 +80,7 @@ impl Reloader {
         let mut loaded = Loaded {
             access: Arc::default(),
             status: ReloadStatus::loaded_at(now),
-            accounts_ok: true,
+            accounts_error: None,
             watcher: FileWatcher::new(Vec::new(), now),
         };
         if let Some(file) = &web_config_file {
@@ -107,7 +107,7 @@ impl Reloader {
 
     /// Returns the status of the last reload.
     pub fn status(&self) -> ReloadStatus {
-        self.lock().status
+        self.lock().status.clone()
     }
 
     /// Reloads the web configuration if one of its files has changed. Checks them at most once a
@@ -155,7 +155,7 @@ impl Reloader {
                 Ok(())
             }
             Err(error) => {
-                loaded.status.last_reload_successful = false;
+                loaded.status.error = Some(error.clone());
                 tracing::error!(trigger, %error, "configuration reload failed, keeping the previous one");
                 Err(error)
             }
@@ -178,11 +178,13 @@ impl Reloader {
         if scope == Scope::WebOnly {
             return Ok((access, None));
         }
-        let result = self.reload_accounts();
-        loaded.accounts_ok = result.is_ok();
-        match result {
-            Ok(summary) => Ok((access, Some(summary))),
+        match self.reload_accounts() {
+            Ok(summary) => {
+                loaded.accounts_error = None;
+                Ok((access, Some(summary)))
+            }
             Err(error) => {
+                loaded.accounts_error = Some(error.clone());
                 // The files of the web configuration count as not read, so that the next check
                 // reloads them.
                 loaded.watcher = watcher;
@@ -236,8 +238,8 @@ impl Loaded {
         now: Moment,
     ) {
         self.access = access;
-        self.status.last_reload_successful = self.accounts_ok;
-        if self.accounts_ok {
+        self.status.error = self.accounts_error.clone();
+        if self.status.error.is_none() {
             self.status.last_success = now.wall;
         }
         tracing::info!(

@@ -155,8 +155,16 @@ impl Client {
     /// allowed.
     #[must_use]
     pub(crate) fn can_fetch(&self, now: Moment) -> bool {
-        let can_authenticate = self.has_token(now) || self.can_log_in(now);
-        can_authenticate && self.transport.budget.next_fetch_at(now).is_past(now)
+        self.next_fetch_at(now).is_past(now)
+    }
+
+    /// Returns when a fetch may start, as far as is known now.
+    fn next_fetch_at(&self, now: Moment) -> Moment {
+        let next_fetch = self.transport.budget.next_fetch_at(now);
+        if self.has_token(now) {
+            return next_fetch;
+        }
+        next_fetch.max(self.next_login_at(now))
     }
 
     /// Returns the present state of the API access.
@@ -170,6 +178,7 @@ impl Client {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(),
+            next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt_expiry,

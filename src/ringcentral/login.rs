@@ -124,9 +124,15 @@ impl Client {
 
     /// Returns whether the login backoff and the budget allow a login.
     pub(super) fn can_log_in(&self, now: Moment) -> bool {
+        self.next_login_at(now).is_past(now)
+    }
+
+    /// Returns when the login backoff and the budget allow a login, as far as is known now.
+    pub(super) fn next_login_at(&self, now: Moment) -> Moment {
         let budget = &self.transport.budget;
-        self.token_state.next_login_at(now).is_past(now)
-            && budget.next_request_at(Operation::Token, now).is_past(now)
+        budget
+            .next_request_at(Operation::Token, now)
+            .max(self.token_state.next_login_at(now))
     }
 
     /// Returns the name of another account that is logged in as the same user.

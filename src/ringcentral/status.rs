@@ -29,6 +29,8 @@ pub struct ApiStatus {
     pub rate_limits: Vec<ReportedLimit>,
     /// The minimum time between two fetches under the present rate limit.
     pub min_fetch_interval: Duration,
+    /// When the next fetch may start, which may be in the past.
+    pub next_fetch_at: Option<Moment>,
     /// For each operation the end of its last penalty or backoff, which may be in the past.
     pub blocked_until: Vec<(Operation, Option<Moment>)>,
     /// When the access token expires.
@@ -50,6 +52,8 @@ pub struct ReportedLimit {
     pub remaining: Option<u32>,
     /// The length of the window.
     pub window: Duration,
+    /// The end of the group's last penalty, which may be in the past.
+    pub blocked_until: Option<Moment>,
 }
 
 impl ApiStatus {

@@ -151,10 +151,13 @@ impl Budget {
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
         let mut limits: Vec<ReportedLimit> = Vec::new();
         for group in UsageGroup::ALL {
-            if let Some(limit) = &self.group(group).reported
+            let budget = self.group(group);
+            if let Some(limit) = &budget.reported
                 && limits.iter().all(|known| known.group != limit.group)
             {
-                limits.push(limit.clone());
+                let mut limit = limit.clone();
+                limit.blocked_until = self.blocked_until.max(budget.window.blocked_until());
+                limits.push(limit);
             }
         }
         limits
@@ -222,6 +225,7 @@ impl GroupBudget {
             limit,
             remaining: headers.remaining,
             window: headers.window.unwrap_or(self.window.length()),
+            blocked_until: None,
         });
     }
 }

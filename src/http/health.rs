@@ -8,7 +8,7 @@ use crate::clock::Moment;
 
 /// State of an account, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Health {
+pub(crate) enum Health {
     /// The last fetch failed, and the configuration or the account may have to change.
     Failing,
     /// The last fetch failed, and no request is sent until a penalty or back-off ends.
@@ -23,7 +23,7 @@ pub(super) enum Health {
 
 impl Health {
     /// Returns the state at `now`.
-    pub(super) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
+    pub(crate) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
         match last_failure(state) {
             Some(failure) if failure.cause.is_transient() && blocked_for(state, now).is_some() => {
                 Self::Blocked
@@ -35,8 +35,8 @@ impl Health {
         }
     }
 
-    /// Returns the word that the page shows.
-    pub(super) fn label(self) -> &'static str {
+    /// Returns the word for people.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Failing => "Failing",
             Self::Blocked => "Blocked",
@@ -46,13 +46,19 @@ impl Health {
         }
     }
 
-    /// Returns the class in the style sheet.
-    pub(super) fn css_class(self) -> String {
-        self.label().to_lowercase()
+    /// Returns the word for scripts, which is also the class in the style sheet.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Blocked => "blocked",
+            Self::Stale => "stale",
+            Self::Pending => "pending",
+            Self::Ok => "ok",
+        }
     }
 
-    /// Returns what the state means, unless the page explains it elsewhere.
-    pub(super) fn explanation(self) -> Option<&'static str> {
+    /// Returns what the state means, unless a failure explains it.
+    pub(crate) fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Failing | Self::Ok => None,
             Self::Blocked => Some(
