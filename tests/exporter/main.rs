@@ -33,3 +33,4 @@ mod limits;
 mod network;
 mod process;
 mod scrapes;
+mod status;
