@@ -142,7 +142,7 @@ pub(crate) fn fetch_facts(state: &AccountState, max_age: Duration, now: Moment) 
 
 /// Returns how long a penalty, a back-off or the rate limit holds the next fetch back.
 pub(crate) fn next_fetch_wait(state: &AccountState, now: Moment) -> Option<Duration> {
-    remaining(state.api.next_fetch_at, now)
+    time_until(state.api.next_fetch_at, now)
 }
 
 /// Returns why the last fetch failed.
@@ -181,7 +181,7 @@ pub(crate) fn to_seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
 }
 
-fn remaining(end: Option<Moment>, now: Moment) -> Option<Duration> {
+fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
     let wait = end?.saturating_duration_since(now);
     (!wait.is_zero()).then_some(wait)
 }
@@ -217,55 +217,52 @@ fn last_fetch_fact(state: &AccountState) -> Fact {
         return Fact::new("last fetch", "none yet", json!({}));
     };
     let duration = fetch.duration.as_millis();
-    let mut json = json!({
+    let mut text = format!("failed after {duration} ms");
+    let mut records: Option<u64> = None;
+    if fetch.failure.is_none()
+        && let Some(fetched) = &state.snapshot
+    {
+        let count = fetched.snapshot.records.values().sum();
+        let pages = plural(fetch.pages.into(), "page");
+        text = format!("{} on {pages} in {duration} ms", plural(count, "record"));
+        records = Some(count);
+    }
+    let json = json!({
         "fetch_successful": fetch.failure.is_none(),
         "fetch_duration_seconds": to_seconds(fetch.duration),
         "fetch_pages": fetch.pages,
+        "fetch_records": records,
     });
-    let text = match &state.snapshot {
-        Some(fetched) if fetch.failure.is_none() => {
-            let records = fetched.snapshot.records.values().sum();
-            json["fetch_records"] = json!(records);
-            let pages = plural(fetch.pages.into(), "page");
-            format!("{} on {pages} in {duration} ms", plural(records, "record"))
-        }
-        _ => format!("failed after {duration} ms"),
-    };
     Fact::new("last fetch", text, json)
 }
 
-/// Returns the limits that RingCentral last reported. During a penalty no request is possible, so that the reported
-/// number of remaining requests is left out.
+/// Returns the limits that RingCentral last reported. During a penalty no request is possible, whatever number of
+/// remaining requests the last response had.
 fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
     let mut texts = Vec::new();
     let mut values = Vec::new();
     for reported in limits {
         let ReportedLimit { group, limit, .. } = reported;
         let window = reported.window.as_secs();
-        let mut json = json!({
+        let penalty = time_until(reported.blocked_until, now);
+        let mut remaining = reported.remaining;
+        if penalty.is_some() {
+            remaining = None;
+            texts.push(format!("{group}: {limit} in {window} s, none during the penalty"));
+        } else if let Some(remaining) = remaining {
+            texts.push(format!("{group}: {remaining} of {limit} left in {window} s"));
+        } else {
+            texts.push(format!("{group}: {limit} in {window} s"));
+        }
+        values.push(json!({
             "group": group,
             "limit": limit,
             "window_seconds": to_seconds(reported.window),
-        });
-        let text = match (remaining(reported.blocked_until, now), reported.remaining) {
-            (Some(penalty), _) => {
-                json["blocked_for_seconds"] = json!(to_seconds(penalty));
-                format!("{group}: {limit} in {window} s, none during the penalty")
-            }
-            (None, Some(remaining)) => {
-                json["remaining"] = json!(remaining);
-                format!("{group}: {remaining} of {limit} left in {window} s")
-            }
-            (None, None) => format!("{group}: {limit} in {window} s"),
-        };
-        texts.push(text);
-        values.push(json);
+            "remaining": remaining,
+            "blocked_for_seconds": to_seconds(penalty.unwrap_or_default()),
+        }));
     }
-    Fact::new(
-        "rate limit",
-        texts.join("; "),
-        json!({"rate_limits": values}),
-    )
+    Fact::new("rate limit", texts.join("; "), json!({"rate_limits": values}))
 }
 
 fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact {

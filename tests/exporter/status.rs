@@ -265,8 +265,8 @@ async fn penalty_shows_wait_and_no_remaining_requests() {
     let account = &status_json(&exporter).await["accounts"][0];
     let heavy = &account["rate_limits"][0];
     assert_eq!(
-        (&heavy["group"], heavy.get("remaining")),
-        (&"heavy".into(), None)
+        (&heavy["group"], &heavy["remaining"]),
+        (&"heavy".into(), &Value::Null)
     );
     let waits = [
         &account["next_fetch_in_seconds"],

@@ -184,7 +184,7 @@ async fn unread_extension_list_is_shown() {
     rig.scrape().await;
     let words = [
         ">OK<",
-        "The list of extensions was not read",
+        "The list of extensions could not be read",
         "extensions_forbidden",
         "Read Accounts",
     ];

@@ -52,7 +52,10 @@ pub(crate) fn render(status: &Status, telemetry_path: &str, now: Timestamp) -> S
                 main {
                     p.summary { (status.summary()) }
                     @if let Some(failure) = &status.reload_failure {
-                        (problem("The last reload failed", failure))
+                        section.account.failing aria-labelledby="reload" {
+                            h2 id="reload" { "The last reload failed" }
+                            (problem("What failed", failure))
+                        }
                     }
                     @if accounts.len() > 1 { (overview(accounts)) }
                     @for account in accounts { (account::section(account, telemetry_path)) }
