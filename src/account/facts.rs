@@ -248,9 +248,13 @@ fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
         let mut remaining = reported.remaining;
         if penalty.is_some() {
             remaining = None;
-            texts.push(format!("{group}: {limit} in {window} s, none during the penalty"));
+            texts.push(format!(
+                "{group}: {limit} in {window} s, none during the penalty"
+            ));
         } else if let Some(remaining) = remaining {
-            texts.push(format!("{group}: {remaining} of {limit} left in {window} s"));
+            texts.push(format!(
+                "{group}: {remaining} of {limit} left in {window} s"
+            ));
         } else {
             texts.push(format!("{group}: {limit} in {window} s"));
         }
@@ -262,7 +266,11 @@ fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
             "blocked_for_seconds": to_seconds(penalty.unwrap_or_default()),
         }));
     }
-    Fact::new("rate limit", texts.join("; "), json!({"rate_limits": values}))
+    Fact::new(
+        "rate limit",
+        texts.join("; "),
+        json!({"rate_limits": values}),
+    )
 }
 
 fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact {

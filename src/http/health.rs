@@ -47,14 +47,8 @@ impl Health {
     }
 
     /// Returns the word for scripts, which is also the class in the style sheet.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Blocked => "blocked",
-            Self::Stale => "stale",
-            Self::Pending => "pending",
-            Self::Ok => "ok",
-        }
+    pub(crate) fn name(self) -> String {
+        self.label().to_lowercase()
     }
 
     /// Returns what the state means, unless a failure explains it.

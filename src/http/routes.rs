@@ -3,6 +3,7 @@
 //! A scrape is answered with 200 even if RingCentral fails: a failure is a sample (`ringcentral_up
 //! 0`), not a status.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -113,8 +114,7 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
         _ if method != Method::GET && method != Method::HEAD => {
             response::method_not_allowed("GET, HEAD")
         }
-        Route::LandingPage => landing_page(app),
-        Route::Status => status(app, request),
+        Route::LandingPage | Route::Status => status(app, route, request),
         Route::Metrics => metrics(app, request).await,
         // For setups that scrape each account separately.
         Route::ExporterMetrics => {
@@ -132,38 +132,28 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
     }
 }
 
-fn landing_page(app: &AppState) -> Response {
-    let now = Moment::now();
-    let accounts = app.accounts();
-    let status = collect_status(app, accounts.iter(), now);
-    let html = landing_page::render(&status, &app.settings.web.telemetry_path, now.wall);
-    response::html(html, landing_page::CONTENT_SECURITY_POLICY.clone())
-}
-
-fn status(app: &AppState, request: &Request<Incoming>) -> Response {
+/// Returns the state of the accounts, as a page, as text or as JSON.
+fn status(app: &AppState, route: Route, request: &Request<Incoming>) -> Response {
     let accounts = app.accounts();
     let query = request.uri().query().unwrap_or_default();
-    let requested = match requested_accounts(&accounts, query) {
+    let requested = match select_accounts(&accounts, &account_names(query)) {
         Ok(requested) => requested,
-        Err(unknown) => return unknown_account(&unknown),
+        Err(message) => return response::text(StatusCode::NOT_FOUND, &message),
     };
+    let web = &app.settings.web;
     let now = Moment::now();
-    let status = if requested.is_empty() {
-        collect_status(app, accounts.iter(), now)
-    } else {
-        collect_status(app, requested, now)
-    };
-    status::respond(&status, query, request.headers())
-}
-
-fn collect_status<'a>(
-    app: &AppState,
-    accounts: impl IntoIterator<Item = &'a AccountHandle>,
-    now: Moment,
-) -> Status {
-    let uptime = now.saturating_duration_since(app.started_at);
-    let max_age = app.settings.scrape.max_age;
-    Status::new(accounts, &app.reloader.status(), uptime, max_age, now)
+    let status = Status::new(
+        &requested,
+        &app.reloader.status(),
+        now.saturating_duration_since(app.started_at),
+        app.settings.scrape.max_age,
+        now,
+    );
+    if route == Route::Status {
+        return status::respond(&status, query, request.headers());
+    }
+    let html = landing_page::render(&status, &web.telemetry_path, now.wall);
+    response::html(html, landing_page::CONTENT_SECURITY_POLICY.clone())
 }
 
 fn reload(app: &AppState) -> Response {
@@ -188,20 +178,18 @@ fn reload(app: &AppState) -> Response {
 
 async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
     let accounts = app.accounts();
-    let query = request.uri().query().unwrap_or_default();
-    let mut requested = match requested_accounts(&accounts, query) {
+    let names = account_names(request.uri().query().unwrap_or_default());
+    let requested = match select_accounts(&accounts, &names) {
         Ok(requested) => requested,
-        Err(unknown) => return unknown_account(&unknown),
+        Err(message) => return response::text(StatusCode::NOT_FOUND, &message),
     };
-    let is_whole_exposition = requested.is_empty();
-    if is_whole_exposition {
-        requested.extend(accounts.iter());
-    }
     let timeout = scrape::scrape_timeout(request.headers(), app.settings.scrape.timeout_offset);
     let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
     scrape::refresh_all(&requested, timeout, deadline_reached).await;
     // Collected after the wait, so that the process stats are current.
-    let exporter = is_whole_exposition.then(|| ExporterInfo::collect(app.reloader.status()));
+    let exporter = names
+        .is_empty()
+        .then(|| ExporterInfo::collect(app.reloader.status()));
     render_metrics(app, &requested, exporter.as_ref(), request.headers())
 }
 
@@ -230,28 +218,35 @@ fn render_metrics(
     }
 }
 
-/// Returns the accounts that `?account=` names, each once; an empty list means all.
-///
-/// # Errors
-/// Returns the first name that no account has.
-fn requested_accounts<'a>(
-    accounts: &'a [AccountHandle],
-    query: &str,
-) -> Result<Vec<&'a AccountHandle>, String> {
-    let mut requested: Vec<&AccountHandle> = Vec::new();
-    for (key, name) in form_urlencoded::parse(query.as_bytes()) {
-        if key != "account" || requested.iter().any(|present| present.config.name == name) {
-            continue;
-        }
-        match accounts.iter().find(|account| account.config.name == name) {
-            Some(account) => requested.push(account),
-            None => return Err(name.into_owned()),
+/// Returns the values of `?account=`.
+fn account_names(query: &str) -> Vec<Cow<'_, str>> {
+    let mut names = Vec::new();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if key == "account" {
+            names.push(value);
         }
     }
-    Ok(requested)
+    names
 }
 
-fn unknown_account(name: &str) -> Response {
-    let message = format!("not found: unknown account {name:?}");
-    response::text(StatusCode::NOT_FOUND, &message)
+/// Returns the accounts with these names, or all accounts if there are no names.
+///
+/// # Errors
+/// Returns a message about the first name that no account has.
+fn select_accounts<'a>(
+    accounts: &'a [AccountHandle],
+    names: &[Cow<'_, str>],
+) -> Result<Vec<&'a AccountHandle>, String> {
+    for name in names {
+        if accounts.iter().all(|account| account.config.name != *name) {
+            return Err(format!("not found: unknown account {name:?}"));
+        }
+    }
+    let mut selected = Vec::new();
+    for account in accounts {
+        if names.is_empty() || names.iter().any(|name| account.config.name == *name) {
+            selected.push(account);
+        }
+    }
+    Ok(selected)
 }

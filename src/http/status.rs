@@ -69,8 +69,8 @@ fn wants_json(query: &str, headers: &HeaderMap) -> bool {
 
 impl Status {
     /// Creates the status of these accounts at `now`.
-    pub(crate) fn new<'a>(
-        accounts: impl IntoIterator<Item = &'a AccountHandle>,
+    pub(crate) fn new(
+        accounts: &[&AccountHandle],
         reload: &ReloadStatus,
         uptime: Duration,
         max_age: Duration,
@@ -97,9 +97,9 @@ impl Status {
             let [first, ..] = group else {
                 continue;
             };
-            let state = first.health.as_str();
+            let state = first.health.name();
             if total == 1 {
-                states.push(state.to_owned());
+                states.push(state);
             } else {
                 states.push(format!("{} {state}", group.len()));
             }
@@ -246,7 +246,7 @@ impl AccountStatus {
         let warnings: Vec<_> = self.warnings.iter().map(Problem::to_json).collect();
         let mut json = json!({
             "name": self.name,
-            "state": self.health.as_str(),
+            "state": self.health.name(),
             "failure": self.failure.as_ref().map(Problem::to_json),
             "warnings": warnings,
         });

@@ -11,7 +11,7 @@ pub(super) fn section(account: &AccountStatus, telemetry_path: &str) -> Markup {
     let name = &account.name;
     let metrics = format!("{telemetry_path}?account={name}");
     html! {
-        section.account.(account.health.as_str()) id={ "account-" (name) } aria-labelledby={ "name-" (name) } {
+        section.account.(account.health.name()) id={ "account-" (name) } aria-labelledby={ "name-" (name) } {
             h2 id={ "name-" (name) } { "Account " (name) ": " (health_badge(account.health)) }
             (headline(account))
             @if let Some(explanation) = account.health.explanation() { p { (explanation) } }

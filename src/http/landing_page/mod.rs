@@ -90,7 +90,7 @@ fn title(accounts: &[AccountStatus]) -> String {
 
 /// Renders the state of an account as a coloured label.
 fn health_badge(health: Health) -> Markup {
-    html! { span.state.(health.as_str()) { (health.label()) } }
+    html! { span.state.(health.name()) { (health.label()) } }
 }
 
 fn fact_rows(facts: &[Fact]) -> Markup {
@@ -157,8 +157,8 @@ fn problem(title: &str, problem: &Problem) -> Markup {
         div.problem {
             h3 { (title) }
             p { (sentence(problem.summary)) " " code { (problem.name) } }
-            @for detail in &problem.details {
-                p.small { (capitalize(detail.name)) ": " (detail.text) }
+            p.small {
+                @for detail in &problem.details { (capitalize(detail.name)) ": " (detail.text) br; }
             }
             h3 { "What to do" }
             p { (sentence(problem.hint)) }

@@ -127,8 +127,8 @@ fn page_escapes_text_from_the_api() {
     let status = AccountStatus::new(&account(), &state, MINUTE, now);
     let html = account::section(&status, "/metrics").into_string();
     assert!(
-        html.contains("Error: &lt;a href='x'&gt;&quot;&amp;</p>")
-            && html.contains("Request id: &lt;/p&gt;&lt;script&gt;</p>"),
+        html.contains("Error: &lt;a href='x'&gt;&quot;&amp;<br>")
+            && html.contains("Request id: &lt;/p&gt;&lt;script&gt;<br>"),
         "{html}"
     );
     assert!(
