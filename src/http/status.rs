@@ -146,8 +146,11 @@ fn exporter_facts(reload: &ReloadStatus, uptime: Duration) -> Vec<Fact> {
         None => format!("successful, {loaded_at}"),
     };
     vec![
-        Fact::new("version", version, json!({"version": version})),
-        Fact::new("revision", revision, json!({"revision": revision})),
+        Fact::new(
+            "version",
+            format!("{version} ({revision})"),
+            json!({"version": version, "revision": revision}),
+        ),
         Fact::new(
             "uptime",
             format_duration(uptime),
