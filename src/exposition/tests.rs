@@ -85,6 +85,7 @@ fn state(now: Moment) -> AccountState {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
+            next_fetch_at: None,
             blocked_until: vec![
                 (Operation::Token, None),
                 (

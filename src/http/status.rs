@@ -170,7 +170,7 @@ fn exporter_facts(reload: &ReloadStatus, uptime: Duration) -> Vec<Fact> {
 fn reload_failure(error: &ConfigError) -> Problem {
     let mut problem = Problem {
         name: "reload_failed",
-        summary: "the last configuration reload failed, and the previous configuration is kept",
+        summary: "the last reload failed, and the previous configuration is kept",
         details: Vec::new(),
         hint: "correct the error, then reload; a restart would fail",
     };

@@ -53,7 +53,7 @@ pub(crate) fn render(status: &Status, telemetry_path: &str, now: Timestamp) -> S
                     p.summary { (status.summary()) }
                     @if let Some(failure) = &status.reload_failure {
                         section.account.failing aria-labelledby="reload" {
-                            h2 id="reload" { "The last reload failed" }
+                            h2 id="reload" { "Configuration" }
                             (problem("What failed", failure))
                         }
                     }
