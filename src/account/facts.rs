@@ -188,10 +188,9 @@ fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
 
 /// Returns whether the last fetch got past the login.
 fn is_login_accepted(state: &AccountState) -> bool {
-    match (&state.last_fetch, last_failure(state)) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(_), Some(failure)) => failure.operation != Operation::Token,
+    match last_failure(state) {
+        Some(failure) => failure.operation != Operation::Token,
+        None => state.last_fetch.is_some(),
     }
 }
 
