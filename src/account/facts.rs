@@ -150,9 +150,14 @@ pub(crate) fn last_failure(state: &AccountState) -> Option<&Failure> {
     state.last_fetch.as_ref()?.failure.as_ref()
 }
 
-/// Returns how long the operation that failed last is still blocked by a penalty or back-off.
-pub(crate) fn blocked_for(state: &AccountState, now: Moment) -> Option<Duration> {
-    state.api.blocked_for(last_failure(state)?.operation, now)
+/// Returns how long a penalty still blocks the operation that failed last. `None` after a refused login, as its
+/// back-off does not end the failure.
+pub(crate) fn penalty(state: &AccountState, now: Moment) -> Option<Duration> {
+    let failure = last_failure(state)?;
+    if !failure.cause.is_transient() {
+        return None;
+    }
+    state.api.blocked_for(failure.operation, now)
 }
 
 /// Returns `1 call`, `2 calls`.

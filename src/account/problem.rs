@@ -1,11 +1,9 @@
-//! What is wrong with an account, and what to do about it, pure: the failure and the warnings that `check`, the landing
+//! What is wrong with an account, and what to do about it: the failure and the warnings that `check`, the landing
 //! page and `/status` show.
 
 use serde_json::{Value, json};
 
-use crate::account::facts::{
-    Fact, add_values, blocked_for, format_line, format_wait, last_failure, to_seconds,
-};
+use crate::account::facts::{Fact, add_values, format_line, last_failure};
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
@@ -26,17 +24,9 @@ pub(crate) struct Problem {
 }
 
 /// Returns why the last fetch failed.
-pub(crate) fn failure(state: &AccountState, now: Moment) -> Option<Problem> {
+pub(crate) fn failure(state: &AccountState) -> Option<Problem> {
     let failure = last_failure(state)?;
     let mut problem = Problem::from_cause(failure.cause);
-    // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
-    if failure.cause.is_transient()
-        && let Some(penalty) = blocked_for(state, now)
-    {
-        let json = json!({"wait_seconds": to_seconds(penalty)});
-        let wait = Fact::new("wait", format_wait(penalty), json);
-        problem.details.push(wait);
-    }
     problem.add_failure(failure);
     Some(problem)
 }

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::account::facts::{config_facts, format_line, state_facts};
+use serde_json::json;
+
+use crate::account::facts::{Fact, config_facts, format_line, format_wait, penalty, state_facts};
 use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::clock::Moment;
@@ -71,10 +73,15 @@ pub(super) fn account_report(
     if state.last_fetch.is_none() {
         return text + interrupted();
     }
-    match problem::failure(state, now) {
-        Some(failure) => text + &failure.to_text("FAILED"),
-        None => text + &success_line(&account.name, warnings.len()),
+    let Some(mut failure) = problem::failure(state) else {
+        return text + &success_line(&account.name, warnings.len());
+    };
+    // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
+    if let Some(penalty) = penalty(state, now) {
+        let wait = Fact::new("wait", format_wait(penalty), json!({}));
+        failure.details.insert(0, wait);
     }
+    text + &failure.to_text("FAILED")
 }
 
 /// Returns the result of an account whose check ended early.

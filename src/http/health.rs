@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::account::facts::{blocked_for, last_failure};
+use crate::account::facts::{last_failure, penalty};
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 
@@ -24,14 +24,16 @@ pub(crate) enum Health {
 impl Health {
     /// Returns the state at `now`.
     pub(crate) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
-        match last_failure(state) {
-            Some(failure) if failure.cause.is_transient() && blocked_for(state, now).is_some() => {
-                Self::Blocked
-            }
-            Some(_) => Self::Failing,
-            None if state.last_fetch.is_none() => Self::Pending,
-            None if state.is_up(now, max_age) => Self::Ok,
-            None => Self::Stale,
+        if penalty(state, now).is_some() {
+            Self::Blocked
+        } else if last_failure(state).is_some() {
+            Self::Failing
+        } else if state.last_fetch.is_none() {
+            Self::Pending
+        } else if state.is_up(now, max_age) {
+            Self::Ok
+        } else {
+            Self::Stale
         }
     }
 

@@ -223,7 +223,7 @@ impl AccountStatus {
             age: fetched_at.map(|fetched_at| now.saturating_duration_since(fetched_at)),
             next_fetch_wait: next_fetch_wait(state, now),
             facts,
-            failure: problem::failure(state, now),
+            failure: problem::failure(state),
             warnings: problem::warnings(account, state, now),
         }
     }
