@@ -15,7 +15,7 @@
 //! | [`exposition`], `text_format` | account state to metric families; the text format |
 //! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
 //! | [`reload`] | configuration reload and file watcher |
-//! | [`http`] | listeners, connections, paths, landing page, service discovery |
+//! | [`http`] | listeners, connections, paths, landing page, status, service discovery |
 //! | [`commands`] | the commands other than `serve` |
 //! | [`simulator`] | a simulated RingCentral for `demo`, tests and benches |
 //!
@@ -81,17 +81,15 @@ pub async fn run(
     } = config;
     let manager = reloader.accounts().clone();
     manager.apply(accounts)?;
+    let max_revoke_time = settings.timeouts.revoke + SHUTDOWN_MARGIN;
     let app = AppState {
-        accounts: manager.clone(),
-        scrape: settings.scrape,
-        metrics: settings.metrics,
-        telemetry_path: settings.web.telemetry_path,
+        settings,
         reloader,
-        enable_lifecycle: settings.web.enable_lifecycle,
+        started_at: Moment::now(),
         shutdown_deadline: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    let deadline = Moment::now().after(settings.timeouts.revoke + SHUTDOWN_MARGIN);
+    let deadline = Moment::now().after(max_revoke_time);
     manager.shutdown(deadline.instant).await;
     Ok(())
 }

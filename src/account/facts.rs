@@ -1,8 +1,9 @@
-//! Facts about an account as names and texts, pure: the rows that `check` prints and the landing page shows.
+//! Facts about an account, pure: the list that `check`, the landing page and `/status` show, in words and as JSON.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
@@ -14,12 +15,45 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// One property of an account.
+/// One property, free of secrets.
 pub(crate) struct Fact {
-    /// Name, lower case except for abbreviations.
+    /// Name of at most 12 characters, lower case except for abbreviations.
     pub(crate) name: &'static str,
-    /// Value in words, free of secrets.
+    /// Value in words.
     pub(crate) text: String,
+    /// Value for scripts: an object with keys of `/status`, which `docs/STATUS.md` explains.
+    pub(crate) json: Value,
+}
+
+impl Fact {
+    pub(crate) fn new(name: &'static str, text: impl Into<String>, json: Value) -> Self {
+        Self {
+            name,
+            text: text.into(),
+            json,
+        }
+    }
+
+    /// Returns the fact as a line of plain text.
+    pub(crate) fn to_line(&self) -> String {
+        format_line(self.name, &self.text)
+    }
+}
+
+/// Returns a line of plain text.
+pub(crate) fn format_line(name: &str, text: &str) -> String {
+    format!("  {name:<12}  {text}\n")
+}
+
+/// Adds the values of facts to a JSON object.
+pub(crate) fn add_values(object: &mut Value, facts: &[Fact]) {
+    for fact in facts {
+        if let Some(values) = fact.json.as_object() {
+            for (key, value) in values {
+                object[key] = value.clone();
+            }
+        }
+    }
 }
 
 /// Returns what the configuration says about an account.
@@ -29,8 +63,10 @@ pub(crate) fn config_facts(account: &Account) -> Vec<Fact> {
         Level::Extension => "extension: only the calls of the JWT's user",
     };
     let server = account.server.origin().ascii_serialization();
-    let facts = [("server", server), ("level", level.to_owned())];
-    facts.map(|(name, text)| Fact { name, text }).into()
+    vec![
+        Fact::new("server", server.clone(), json!({"server": server})),
+        Fact::new("level", level, json!({"level": account.level.as_str()})),
+    ]
 }
 
 /// Returns what is known of an account at `now`; a snapshot older than `max_age` is left out.
@@ -43,40 +79,70 @@ pub(crate) fn state_facts(
     let api = &state.api;
     let login_accepted = is_login_accepted(state);
     let mut facts = Vec::new();
-    let mut add = |name, text| facts.push(Fact { name, text });
     if login_accepted {
-        add("login", "accepted".to_owned());
+        let json = json!({"login_accepted": true});
+        facts.push(Fact::new("login", "accepted", json));
     }
-    if let Some(expiry) = api.jwt_expiry {
-        add("JWT", format_jwt_expiry(expiry, now));
-    } else if login_accepted {
-        add("JWT", "no expiry".to_owned());
+    if api.jwt_expiry.is_some() || login_accepted {
+        facts.push(jwt_fact(api.jwt_expiry, now));
     }
     if let Some(id) = &api.account_id {
-        add("account id", id.clone());
+        facts.push(Fact::new("account id", id, json!({"account_id": id})));
     }
     if let Some(fetched) = state.fresh(now, max_age) {
         let calls = fetched.snapshot.sessions_in_progress;
-        add("calls", format!("{calls} in progress"));
+        let text = format!("{calls} in progress");
+        facts.push(Fact::new(
+            "calls",
+            text,
+            json!({"calls_in_progress": calls}),
+        ));
     }
-    add("last fetch", format_last_fetch(state));
+    facts.push(last_fetch_fact(state));
     if !api.rate_limits.is_empty() {
-        let limits: Vec<_> = api.rate_limits.iter().map(format_rate_limit).collect();
-        add("rate limit", limits.join("; "));
+        facts.push(rate_limit_fact(&api.rate_limits, now));
     }
     let interval = api.min_fetch_interval.as_secs_f64();
-    add(
-        "min interval",
-        format!("at most one fetch every {interval} s"),
-    );
-    add("extensions", format_extensions(account, state, now));
+    let text = format!("at most one fetch every {interval} s");
+    let json = json!({"min_fetch_interval_seconds": interval});
+    facts.push(Fact::new("min interval", text, json));
+    facts.push(extensions_fact(account, state, now));
     if let Some(expiry) = api.token_expiry
         && !expiry.is_past(now)
     {
-        let remaining = format_duration(expiry.saturating_duration_since(now));
-        add("access token", format!("expires in {remaining}"));
+        let remaining = expiry.saturating_duration_since(now);
+        let text = format!("expires in {}", format_duration(remaining));
+        let json = json!({"token_expires_in_seconds": to_seconds(remaining)});
+        facts.push(Fact::new("access token", text, json));
     }
     facts
+}
+
+/// Returns the age of the snapshot and the wait for the next fetch, which change while the exporter runs.
+pub(crate) fn fetch_facts(state: &AccountState, max_age: Duration, now: Moment) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(fetched) = &state.snapshot {
+        let age = now.saturating_duration_since(fetched.fetched_at);
+        let mut text = format!("{} ago", format_duration(age));
+        if age >= max_age {
+            text += ", too old to be shown";
+        }
+        let json = json!({"snapshot_age_seconds": to_seconds(age)});
+        facts.push(Fact::new("snapshot", text, json));
+    }
+    let wait = next_fetch_wait(state, now);
+    let text = match wait {
+        Some(wait) => format!("possible in {}", format_wait(wait)),
+        None => "possible at the next scrape".to_owned(),
+    };
+    let json = json!({"next_fetch_in_seconds": to_seconds(wait.unwrap_or_default())});
+    facts.push(Fact::new("next fetch", text, json));
+    facts
+}
+
+/// Returns how long a penalty, a back-off or the rate limit holds the next fetch back.
+pub(crate) fn next_fetch_wait(state: &AccountState, now: Moment) -> Option<Duration> {
+    time_until(state.api.next_fetch_at, now)
 }
 
 /// Returns why the last fetch failed.
@@ -84,9 +150,14 @@ pub(crate) fn last_failure(state: &AccountState) -> Option<&Error> {
     state.last_fetch.as_ref()?.failure.as_ref()
 }
 
-/// Returns how long the operation that failed last is still blocked by a penalty or back-off.
-pub(crate) fn blocked_for(state: &AccountState, now: Moment) -> Option<Duration> {
-    state.api.blocked_for(last_failure(state)?.operation, now)
+/// Returns how long a penalty still blocks the operation that failed last. `None` after a refused login, as its
+/// back-off does not end the failure.
+pub(crate) fn penalty(state: &AccountState, now: Moment) -> Option<Duration> {
+    let failure = last_failure(state)?;
+    if !failure.cause.is_transient() {
+        return None;
+    }
+    state.api.blocked_for(failure.operation, now)
 }
 
 /// Returns `1 call`, `2 calls`.
@@ -105,13 +176,35 @@ pub(crate) fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Returns a wait like [`format_duration`], with seconds rounded up so that it is never 0.
+pub(crate) fn format_wait(wait: Duration) -> String {
+    format_duration(Duration::from_secs_f64(wait.as_secs_f64().ceil()))
+}
+
+/// Returns seconds with milliseconds.
+pub(crate) fn to_seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1000.0
+}
+
+fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
+    let wait = end?.saturating_duration_since(now);
+    (!wait.is_zero()).then_some(wait)
+}
+
 /// Returns whether the last fetch got past the login.
 fn is_login_accepted(state: &AccountState) -> bool {
-    match (&state.last_fetch, last_failure(state)) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(_), Some(failure)) => failure.operation != Operation::Token,
+    match last_failure(state) {
+        Some(failure) => failure.operation != Operation::Token,
+        None => state.last_fetch.is_some(),
     }
+}
+
+fn jwt_fact(expiry: Option<f64>, now: Moment) -> Fact {
+    let text = match expiry {
+        Some(expiry) => format_jwt_expiry(expiry, now),
+        None => "no expiry".to_owned(),
+    };
+    Fact::new("JWT", text, json!({"jwt_expiry_timestamp_seconds": expiry}))
 }
 
 fn format_jwt_expiry(expiry: f64, now: Moment) -> String {
@@ -123,42 +216,82 @@ fn format_jwt_expiry(expiry: f64, now: Moment) -> String {
     }
 }
 
-fn format_last_fetch(state: &AccountState) -> String {
+fn last_fetch_fact(state: &AccountState) -> Fact {
     let Some(fetch) = &state.last_fetch else {
-        return "none yet".to_owned();
+        return Fact::new("last fetch", "none yet", json!({}));
     };
     let duration = fetch.duration.as_millis();
-    match &state.snapshot {
-        Some(fetched) if fetch.failure.is_none() => {
-            let records = plural(fetched.snapshot.records.values().sum(), "record");
-            let pages = plural(fetch.pages.into(), "page");
-            format!("{records} on {pages} in {duration} ms")
+    let mut text = format!("failed after {duration} ms");
+    let mut records: Option<u64> = None;
+    if fetch.failure.is_none()
+        && let Some(fetched) = &state.snapshot
+    {
+        let count = fetched.snapshot.records.values().sum();
+        let pages = plural(fetch.pages.into(), "page");
+        text = format!("{} on {pages} in {duration} ms", plural(count, "record"));
+        records = Some(count);
+    }
+    let json = json!({
+        "fetch_successful": fetch.failure.is_none(),
+        "fetch_duration_seconds": to_seconds(fetch.duration),
+        "fetch_pages": fetch.pages,
+        "fetch_records": records,
+    });
+    Fact::new("last fetch", text, json)
+}
+
+/// Returns the limits that RingCentral last reported. During a penalty no request is possible, whatever number of
+/// remaining requests the last response had.
+fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
+    let mut texts = Vec::new();
+    let mut values = Vec::new();
+    for reported in limits {
+        let ReportedLimit { group, limit, .. } = reported;
+        let window = reported.window.as_secs();
+        let penalty = time_until(reported.blocked_until, now);
+        let mut remaining = reported.remaining;
+        if penalty.is_some() {
+            remaining = None;
+            texts.push(format!(
+                "{group}: {limit} in {window} s, none during the penalty"
+            ));
+        } else if let Some(remaining) = remaining {
+            texts.push(format!(
+                "{group}: {remaining} of {limit} left in {window} s"
+            ));
+        } else {
+            texts.push(format!("{group}: {limit} in {window} s"));
         }
-        _ => format!("failed after {duration} ms"),
+        values.push(json!({
+            "group": group,
+            "limit": limit,
+            "window_seconds": to_seconds(reported.window),
+            "remaining": remaining,
+            "blocked_for_seconds": to_seconds(penalty.unwrap_or_default()),
+        }));
     }
+    Fact::new(
+        "rate limit",
+        texts.join("; "),
+        json!({"rate_limits": values}),
+    )
 }
 
-fn format_rate_limit(reported: &ReportedLimit) -> String {
-    let ReportedLimit { group, limit, .. } = reported;
-    let window = reported.window.as_secs();
-    match reported.remaining {
-        Some(remaining) => format!("{group}: {remaining} of {limit} left in {window} s"),
-        None => format!("{group}: {limit} in {window} s"),
-    }
-}
-
-fn format_extensions(account: &Account, state: &AccountState, now: Moment) -> String {
+fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact {
     if let Some(fetched) = &state.directory {
-        let extensions = plural(fetched.directory.entries().len() as u64, "extension");
-        let age = format_duration(now.saturating_duration_since(fetched.fetched_at));
-        return format!("{extensions}, fetched {age} ago");
+        let extensions = fetched.directory.entries().len();
+        let age = now.saturating_duration_since(fetched.fetched_at);
+        let count = plural(extensions as u64, "extension");
+        let text = format!("{count}, fetched {} ago", format_duration(age));
+        let json = json!({"extensions": extensions, "extensions_age_seconds": to_seconds(age)});
+        return Fact::new("extensions", text, json);
     }
     let reason = match state.directory_failure {
         Some(_) => "request failed",
         None if account.level == Level::Extension => "not requested at this level",
         None => "not requested",
     };
-    reason.to_owned()
+    Fact::new("extensions", reason, json!({}))
 }
 
 #[cfg(test)]

@@ -6,5 +6,6 @@ pub(crate) mod facts;
 pub mod fetch_log;
 pub mod manager;
 pub mod metrics;
+pub(crate) mod problem;
 pub mod state;
 pub mod warning;

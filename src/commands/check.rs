@@ -27,14 +27,6 @@ pub struct Check {
     print_metrics: bool,
 }
 
-/// Result of the check of one account.
-enum CheckOutcome {
-    Ok,
-    Failed,
-    /// A signal arrived before the fetch had finished.
-    Interrupted,
-}
-
 impl Check {
     /// Validates the flags that `serve` does not have.
     ///
@@ -108,47 +100,35 @@ impl Check {
         signals: &mut ShutdownSignals,
     ) -> CheckSummary {
         let mut summary = CheckSummary::default();
-        let mut accounts = accounts.iter();
-        for handle in &mut accounts {
-            let name = handle.config.name.clone();
-            match self.check_one(handle, signals).await {
-                CheckOutcome::Ok => summary.ok.push(name),
-                CheckOutcome::Failed => summary.failed.push(name),
-                CheckOutcome::Interrupted => {
-                    summary.skipped.push(name);
-                    break;
-                }
-            }
-        }
+        let mut interrupted = false;
         for handle in accounts {
-            summary.skipped.push(handle.config.name.clone());
+            let account = &handle.config;
+            let name = account.name.clone();
+            if interrupted {
+                summary.skipped.push(name);
+                continue;
+            }
+            self.print(&check_report::header(account));
+            let state = tokio::select! {
+                state = handle.collector.refresh() => state,
+                () = signals.recv() => {
+                    self.print(check_report::interrupted());
+                    summary.skipped.push(name);
+                    interrupted = true;
+                    continue;
+                }
+            };
+            let max_age = self.config.settings.scrape.max_age;
+            let report = check_report::account_report(account, &state, max_age, Moment::now());
+            self.print(&report);
+            if state.last_fetch.is_some() && last_failure(&state).is_none() {
+                summary.ok.push(name);
+            } else {
+                summary.failed.push(name);
+            }
         }
         self.print(&check_report::summary(&summary));
         summary
-    }
-
-    async fn check_one(
-        &self,
-        handle: &AccountHandle,
-        signals: &mut ShutdownSignals,
-    ) -> CheckOutcome {
-        let account = &handle.config;
-        self.print(&check_report::header(account));
-        let state = tokio::select! {
-            state = handle.collector.refresh() => state,
-            () = signals.recv() => {
-                self.print(check_report::interrupted());
-                return CheckOutcome::Interrupted;
-            }
-        };
-        let max_age = self.config.settings.scrape.max_age;
-        let report = check_report::account_report(account, &state, max_age, Moment::now());
-        self.print(&report);
-        if state.last_fetch.is_some() && last_failure(&state).is_none() {
-            CheckOutcome::Ok
-        } else {
-            CheckOutcome::Failed
-        }
     }
 
     fn render_metrics(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {

@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use crate::account::facts::{Fact, blocked_for, config_facts, last_failure, state_facts};
+use serde_json::json;
+
+use crate::account::facts::{Fact, config_facts, format_line, format_wait, penalty, state_facts};
+use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
-use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
+use crate::ringcentral::Cause;
 use crate::ringcentral::transport::proxy_for;
-use crate::ringcentral::{Cause, Error};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
@@ -36,23 +38,21 @@ impl CheckSummary {
 /// Returns the lines that precede the first request of an account.
 pub(super) fn header(account: &Account) -> String {
     let mut text = format!("Checking account {}\n", account.name);
-    text += &fields(&config_facts(account));
+    for fact in config_facts(account) {
+        text += &fact.to_line();
+    }
     if let Some(proxy) = proxy_for(&account.server) {
-        text += &field("proxy", &proxy);
+        text += &format_line("proxy", &proxy);
     }
     text
 }
 
 /// Returns the report for an HTTP client that cannot be built.
 pub(super) fn tls_setup_failed(error: &anyhow::Error) -> String {
-    let cause = Cause::NoRootCertificates;
     let message = error.root_cause().to_string();
-    [
-        format!("FAILED: {}: {}\n", cause.as_str(), cause.summary()),
-        field("error", message.trim_start_matches("unexpected error: ")),
-        field("fix", cause.hint()),
-    ]
-    .concat()
+    let mut problem = Problem::from_cause(Cause::NoRootCertificates);
+    problem.add_error(message.trim_start_matches("unexpected error: "));
+    problem.to_text("FAILED")
 }
 
 /// Returns the report of an account whose fetch has finished.
@@ -62,18 +62,26 @@ pub(super) fn account_report(
     max_age: Duration,
     now: Moment,
 ) -> String {
-    let warnings = Warning::active(account, state, now);
-    let mut text = fields(&state_facts(account, state, max_age, now));
+    let mut text = String::new();
+    for fact in state_facts(account, state, max_age, now) {
+        text += &fact.to_line();
+    }
+    let warnings = problem::warnings(account, state, now);
     for warning in &warnings {
-        text += &warning_block(*warning, state);
+        text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
         return text + interrupted();
     }
-    match last_failure(state) {
-        Some(failure) => text + &failure_block(failure, state, now),
-        None => text + &success_line(&account.name, warnings.len()),
+    let Some(mut failure) = problem::failure(state) else {
+        return text + &success_line(&account.name, warnings.len());
+    };
+    // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
+    if let Some(penalty) = penalty(state, now) {
+        let wait = Fact::new("wait", format_wait(penalty), json!({}));
+        failure.details.insert(0, wait);
     }
+    text + &failure.to_text("FAILED")
 }
 
 /// Returns the result of an account whose check ended early.
@@ -108,54 +116,4 @@ fn success_line(account: &str, warnings: usize) -> String {
         _ => format!(", with {warnings} warnings"),
     };
     format!("OK{warnings}: account {account} can be read.\n")
-}
-
-fn warning_block(warning: Warning, state: &AccountState) -> String {
-    let title = format!("WARNING: {}: {}\n", warning.as_str(), warning.summary());
-    if warning == Warning::ExtensionsNotRead
-        && let Some(failure) = &state.directory_failure
-    {
-        let cause = format!("{}: {}", failure.cause.as_str(), failure.cause.summary());
-        return title + &field("cause", &cause) + &failure_details(failure);
-    }
-    let mut cause = String::new();
-    if warning == Warning::SameUser
-        && let Some(other) = &state.api.same_user_account
-    {
-        cause = field("cause", &format!("account {other} has the same user"));
-    }
-    title + &cause + &field("fix", warning.hint())
-}
-
-fn failure_block(failure: &Error, state: &AccountState, now: Moment) -> String {
-    let cause = failure.cause;
-    let mut text = format!("FAILED: {}: {}\n", cause.as_str(), cause.summary());
-    // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
-    if cause.is_transient()
-        && let Some(penalty) = blocked_for(state, now)
-    {
-        let seconds = penalty.as_secs_f64().ceil();
-        text += &field("wait", &format!("{seconds} s"));
-    }
-    text + &failure_details(failure)
-}
-
-fn failure_details(failure: &Error) -> String {
-    let mut text = field("error", &failure.to_string());
-    if let Some(id) = &failure.request_id {
-        text += &field("request id", id);
-    }
-    text + &field("fix", failure.cause.hint())
-}
-
-fn fields(facts: &[Fact]) -> String {
-    let mut text = String::new();
-    for fact in facts {
-        text += &field(fact.name, &fact.text);
-    }
-    text
-}
-
-fn field(name: &str, value: &str) -> String {
-    format!("  {name:<12}  {value}\n")
 }

@@ -163,10 +163,10 @@ impl Default for Timeouts {
 }
 
 /// The result of the last configuration reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadStatus {
-    /// Whether the last reload succeeded.
-    pub last_reload_successful: bool,
+    /// Why the last reload failed. `None` if it succeeded.
+    pub error: Option<ConfigError>,
     /// The time of the last successful reload.
     pub last_success: Timestamp,
 }
@@ -176,14 +176,14 @@ impl ReloadStatus {
     #[must_use]
     pub fn loaded_at(now: Moment) -> Self {
         Self {
-            last_reload_successful: true,
+            error: None,
             last_success: now.wall,
         }
     }
 }
 
 /// A configuration mistake, in one line.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
@@ -246,10 +246,11 @@ fn display_duration(duration: Duration) -> String {
 
 fn parse_telemetry_path(text: &str) -> ParseResult<String> {
     let valid_chars = |b: u8| b.is_ascii_graphic() && !b"?#".contains(&b);
-    let reserved = ["/", "/sd", "/healthz", "/readyz"].contains(&text) || text.starts_with("/-/");
+    let reserved =
+        ["/", "/sd", "/status", "/healthz", "/readyz"].contains(&text) || text.starts_with("/-/");
     if !text.starts_with('/') || !text.bytes().all(valid_chars) || reserved {
         return Err(
-            "a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/...",
+            "a path that begins with /, without ?, # and white space, other than /, /sd, /status, /healthz, /readyz and /-/...",
         );
     }
     Ok(text.to_owned())

@@ -25,7 +25,7 @@ families! {
 }
 
 /// The state of the exporter itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ExporterInfo {
     /// Result of the last configuration load.
     pub configuration: ReloadStatus,
@@ -91,7 +91,7 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
     ];
     families.add_sample(&BUILD_INFO, &build, 1.0);
     let reload = &exporter.configuration;
-    let successful = f64::from(reload.last_reload_successful);
+    let successful = f64::from(reload.error.is_none());
     families.add_sample(&RELOAD_SUCCESSFUL, &[], successful);
     families.add_sample(&RELOAD_TIMESTAMP, &[], unix_seconds(reload.last_success));
     if let Some(process) = &exporter.process {

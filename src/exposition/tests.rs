@@ -69,6 +69,7 @@ fn state(now: Moment) -> AccountState {
         limit: 10,
         remaining: Some(7),
         window: Duration::from_secs(60),
+        blocked_until: None,
     };
     AccountState {
         snapshot: Some(TimedSnapshot {

@@ -6,28 +6,11 @@
 use hyper::header::HOST;
 use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::account::manager::AccountHandle;
 use crate::http::response::{self, Response};
 use crate::web::single_header;
-
-#[derive(Serialize)]
-struct TargetGroup<'a> {
-    targets: [&'a str; 1],
-    labels: TargetLabels<'a>,
-}
-
-#[derive(Serialize)]
-struct TargetLabels<'a> {
-    #[serde(rename = "__param_account")]
-    account: &'a str,
-    #[serde(rename = "__scheme__")]
-    scheme: &'a str,
-    #[serde(rename = "__metrics_path__")]
-    metrics_path: &'a str,
-    instance: String,
-}
 
 /// Returns one target group for each account, in their order. The address is the host of the
 /// request, the only address that is known to reach the exporter.
@@ -43,20 +26,21 @@ pub(crate) fn handle<B>(
             "bad request: missing or invalid Host header",
         );
     };
+    let host = host.as_str();
     let mut groups = Vec::new();
     for account in accounts {
         let account = &account.config.name;
-        groups.push(TargetGroup {
-            targets: [host.as_str()],
-            labels: TargetLabels {
-                account,
-                scheme,
-                metrics_path,
-                instance: format!("{host}/{account}"),
+        groups.push(json!({
+            "targets": [host],
+            "labels": {
+                "__param_account": account,
+                "__scheme__": scheme,
+                "__metrics_path__": metrics_path,
+                "instance": format!("{host}/{account}"),
             },
-        });
+        }));
     }
-    response::json(&groups)
+    response::json(&Value::Array(groups))
 }
 
 /// Returns the host of the URI if it is absolute (RFC 9112, section 3.2.2), else that of the

@@ -10,12 +10,16 @@
 //! | `response` | response bodies, headers and compression |
 //! | `discovery` | targets for Prometheus' HTTP service discovery |
 //! | [`landing_page`] | the HTML page at `/` |
+//! | `status` | the same facts at `/status`, as text or JSON |
+//! | `health` | the state of an account in one word |
 
 mod connections;
 mod discovery;
+mod health;
 pub mod landing_page;
 pub mod listener;
 mod response;
 pub mod routes;
 pub mod scrape;
 pub mod server;
+mod status;

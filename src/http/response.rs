@@ -13,47 +13,41 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::web::access::Denied;
 
 /// A response with a complete body.
 pub(crate) type Response = hyper::Response<Full<Bytes>>;
 
-const EXPOSITION: HeaderValue =
-    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-
-/// Returns one line of plain text.
+/// Returns plain text, to which a line break is added.
 pub(crate) fn text(status: StatusCode, text: &str) -> Response {
-    with_content_type(status, TEXT, format!("{text}\n").into())
+    with_content_type(
+        status,
+        "text/plain; charset=utf-8",
+        format!("{text}\n").into(),
+    )
 }
 
 /// Returns `value` as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => with_content_type(StatusCode::OK, JSON, body.into()),
-        Err(_) => text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal error: cannot encode the response",
-        ),
-    }
+pub(crate) fn json(value: &Value) -> Response {
+    with_content_type(StatusCode::OK, "application/json", value.to_string().into())
 }
 
 /// Returns 405 with the header `Allow`.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
     let message = format!("method not allowed; use {}", allowed.replace(", ", " or "));
     let response = text(StatusCode::METHOD_NOT_ALLOWED, &message);
-    with_header(response, ALLOW, HeaderValue::from_static(allowed))
+    with_header(response, ALLOW, allowed)
 }
 
 /// Returns an error with the header `Retry-After`, in seconds rounded up.
 pub(crate) fn retry_later(status: StatusCode, message: &str, wait: Duration) -> Response {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let retry_after = HeaderValue::from(seconds.max(1));
-    with_header(text(status, message), RETRY_AFTER, retry_after)
+    let mut response = text(status, message);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    response
 }
 
 /// Returns the response to a request that access control has denied.
@@ -69,48 +63,50 @@ pub(crate) fn denied(denied: Denied) -> Response {
         ),
         Denied::Unauthorized => {
             let response = text(StatusCode::UNAUTHORIZED, "authentication required");
-            with_header(
-                response,
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic"),
-            )
+            with_header(response, WWW_AUTHENTICATE, "Basic")
         }
     }
 }
 
-/// Returns an HTML page that is not cached and is limited by `policy`.
+/// Returns an HTML page that is limited by `policy`.
 pub(crate) fn html(html: String, policy: HeaderValue) -> Response {
-    let mut response = with_content_type(StatusCode::OK, HTML, html.into());
+    let content_type = "text/html; charset=utf-8";
+    let response = with_content_type(StatusCode::OK, content_type, html.into());
+    let mut response = with_header(uncached(response), REFERRER_POLICY, "no-referrer");
     let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_SECURITY_POLICY, policy);
     response
+}
+
+/// Adds headers to a response that is out of date immediately.
+pub(crate) fn uncached(response: Response) -> Response {
+    let response = with_header(response, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    with_header(response, CACHE_CONTROL, "no-store")
 }
 
 /// Returns metrics in the text format, compressed if the request accepts gzip.
 pub(crate) fn exposition(text: String, request_headers: &HeaderMap) -> Response {
     let text = Bytes::from(text);
-    let plain = with_content_type(StatusCode::OK, EXPOSITION, text.clone());
-    let mut response = with_header(plain, VARY, HeaderValue::from_static("Accept-Encoding"));
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    let plain = with_content_type(StatusCode::OK, content_type, text.clone());
+    let mut response = with_header(plain, VARY, "Accept-Encoding");
     if accepts_gzip(request_headers)
         && let Some(compressed) = gzip(&text)
     {
         *response.body_mut() = Full::new(compressed);
-        let gzip = HeaderValue::from_static("gzip");
-        response = with_header(response, CONTENT_ENCODING, gzip);
+        response = with_header(response, CONTENT_ENCODING, "gzip");
     }
     response
 }
 
-fn with_content_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+fn with_content_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = status;
     with_header(response, CONTENT_TYPE, content_type)
 }
 
-fn with_header(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    let value = HeaderValue::from_static(value);
     response.headers_mut().insert(name, value);
     response
 }
@@ -124,26 +120,25 @@ fn gzip(text: &[u8]) -> Option<Bytes> {
 
 /// Returns whether `gzip`, or else `*`, is listed with a quality above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut accepts_any = false;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for coding in value.to_str().unwrap_or_default().split(',') {
-            let (name, quality) = parse_coding(coding);
-            if name.eq_ignore_ascii_case("gzip") {
-                return quality > 0.0;
-            }
-            if name == "*" {
-                accepts_any = quality > 0.0;
-            }
-        }
+    match quality(headers, ACCEPT_ENCODING, "gzip") {
+        Some(quality) => quality > 0.0,
+        None => quality(headers, ACCEPT_ENCODING, "*") > Some(0.0),
     }
-    accepts_any
 }
 
-fn parse_coding(text: &str) -> (&str, f32) {
-    let mut parts = text.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-    (name, quality.unwrap_or(1.0))
+/// Returns the quality with which a header lists `value`, 1 if it does not state one.
+pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> Option<f32> {
+    for line in headers.get_all(header) {
+        for item in line.to_str().unwrap_or_default().split(',') {
+            let mut parts = item.split(';').map(str::trim);
+            if !parts.next().unwrap_or_default().eq_ignore_ascii_case(value) {
+                continue;
+            }
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+            return Some(quality.unwrap_or(1.0));
+        }
+    }
+    None
 }
 
 #[cfg(test)]

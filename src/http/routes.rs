@@ -3,6 +3,7 @@
 //! A scrape is answered with 200 even if RingCentral fails: a failure is a sample (`ringcentral_up
 //! 0`), not a status.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,33 +12,32 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::account::manager::{AccountHandle, AccountManager};
+use crate::account::manager::AccountHandle;
 use crate::clock::Moment;
-use crate::config::{Metrics, Scrape};
+use crate::config::Settings;
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::http::response::{self, Response};
+use crate::http::status::{self, Status};
 use crate::http::{discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
 
 /// The state that all handlers share.
 pub struct AppState {
-    /// The accounts.
-    pub accounts: Arc<AccountManager>,
-    /// When to fetch and how long to show a snapshot.
-    pub scrape: Scrape,
-    /// Which metrics to show.
-    pub metrics: Metrics,
-    /// `--web.telemetry-path`.
-    pub telemetry_path: String,
-    /// The current configuration, and its reload.
+    /// The settings that apply to all accounts.
+    pub settings: Settings,
+    /// The accounts, the access control, and their reload.
     pub reloader: Arc<Reloader>,
-    /// `--web.enable-lifecycle`: whether `POST /-/reload` is allowed.
-    pub enable_lifecycle: bool,
+    /// The start of the exporter.
+    pub started_at: Moment,
     /// The latest time for the responses to scrapes in flight, set at shutdown.
     pub shutdown_deadline: watch::Sender<Option<Instant>>,
 }
 
 impl AppState {
+    fn accounts(&self) -> Arc<[AccountHandle]> {
+        self.reloader.accounts().accounts()
+    }
+
     /// Waits until `deadline`, or until the shutdown deadline if that is earlier.
     async fn wait_for_deadline(&self, deadline: Instant) {
         let mut shutdown_deadline = self.shutdown_deadline.subscribe();
@@ -56,6 +56,7 @@ impl AppState {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     LandingPage,
+    Status,
     Metrics,
     ExporterMetrics,
     Discovery,
@@ -69,6 +70,7 @@ impl Route {
     fn find(path: &str, telemetry_path: &str) -> Option<Self> {
         match path {
             "/" => Some(Self::LandingPage),
+            "/status" => Some(Self::Status),
             "/sd" => Some(Self::Discovery),
             "/-/metrics" => Some(Self::ExporterMetrics),
             "/-/healthy" | "/healthz" => Some(Self::Healthy),
@@ -89,7 +91,7 @@ impl Route {
 pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: IpAddr) -> Response {
     app.reloader.reload_if_changed();
     let access = app.reloader.access();
-    let route = Route::find(request.uri().path(), &app.telemetry_path);
+    let route = Route::find(request.uri().path(), &app.settings.web.telemetry_path);
     let allowed = if route.is_some_and(Route::is_public) {
         Ok(())
     } else {
@@ -112,7 +114,7 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
         _ if method != Method::GET && method != Method::HEAD => {
             response::method_not_allowed("GET, HEAD")
         }
-        Route::LandingPage => landing_page(app),
+        Route::LandingPage | Route::Status => status(app, route, request),
         Route::Metrics => metrics(app, request).await,
         // For setups that scrape each account separately.
         Route::ExporterMetrics => {
@@ -120,29 +122,42 @@ async fn respond(app: &AppState, route: Route, request: &Request<Incoming>) -> R
             render_metrics(app, &[], Some(&exporter), request.headers())
         }
         Route::Discovery => discovery::handle(
-            &app.accounts.accounts(),
+            &app.accounts(),
             request,
             app.reloader.access().scheme(),
-            &app.telemetry_path,
+            &app.settings.web.telemetry_path,
         ),
         Route::Healthy => response::text(StatusCode::OK, "healthy"),
         Route::Ready => response::text(StatusCode::OK, "ready"),
     }
 }
 
-fn landing_page(app: &AppState) -> Response {
-    let html = landing_page::render(
-        &app.accounts.accounts(),
+/// Returns the state of the accounts, as a page, as text or as JSON.
+fn status(app: &AppState, route: Route, request: &Request<Incoming>) -> Response {
+    let accounts = app.accounts();
+    let query = request.uri().query().unwrap_or_default();
+    let requested = match select_accounts(&accounts, &account_names(query)) {
+        Ok(requested) => requested,
+        Err(message) => return response::text(StatusCode::NOT_FOUND, &message),
+    };
+    let web = &app.settings.web;
+    let now = Moment::now();
+    let status = Status::new(
+        &requested,
         &app.reloader.status(),
-        &app.telemetry_path,
-        app.scrape.max_age,
-        Moment::now(),
+        now.saturating_duration_since(app.started_at),
+        app.settings.scrape.max_age,
+        now,
     );
+    if route == Route::Status {
+        return status::respond(&status, query, request.headers());
+    }
+    let html = landing_page::render(&status, &web.telemetry_path, now.wall);
     response::html(html, landing_page::CONTENT_SECURITY_POLICY.clone())
 }
 
 fn reload(app: &AppState) -> Response {
-    if !app.enable_lifecycle {
+    if !app.settings.web.enable_lifecycle {
         return response::text(
             StatusCode::FORBIDDEN,
             "forbidden: requires --web.enable-lifecycle; SIGHUP reloads without it",
@@ -162,23 +177,19 @@ fn reload(app: &AppState) -> Response {
 }
 
 async fn metrics(app: &AppState, request: &Request<Incoming>) -> Response {
-    let accounts = app.accounts.accounts();
-    let mut requested = match requested_accounts(&accounts, request.uri().query()) {
+    let accounts = app.accounts();
+    let names = account_names(request.uri().query().unwrap_or_default());
+    let requested = match select_accounts(&accounts, &names) {
         Ok(requested) => requested,
-        Err(unknown) => {
-            let message = format!("not found: unknown account {unknown:?}");
-            return response::text(StatusCode::NOT_FOUND, &message);
-        }
+        Err(message) => return response::text(StatusCode::NOT_FOUND, &message),
     };
-    let is_whole_exposition = requested.is_empty();
-    if is_whole_exposition {
-        requested.extend(accounts.iter());
-    }
-    let timeout = scrape::scrape_timeout(request.headers(), app.scrape.timeout_offset);
+    let timeout = scrape::scrape_timeout(request.headers(), app.settings.scrape.timeout_offset);
     let deadline_reached = app.wait_for_deadline(Moment::now().after(timeout).instant);
     scrape::refresh_all(&requested, timeout, deadline_reached).await;
     // Collected after the wait, so that the process stats are current.
-    let exporter = is_whole_exposition.then(|| ExporterInfo::collect(app.reloader.status()));
+    let exporter = names
+        .is_empty()
+        .then(|| ExporterInfo::collect(app.reloader.status()));
     render_metrics(app, &requested, exporter.as_ref(), request.headers())
 }
 
@@ -191,8 +202,8 @@ fn render_metrics(
     let text = exposition::render(
         accounts.iter().copied().map(AccountView::new),
         exporter,
-        &app.scrape,
-        &app.metrics,
+        &app.settings.scrape,
+        &app.settings.metrics,
         Moment::now(),
     );
     match text {
@@ -207,23 +218,35 @@ fn render_metrics(
     }
 }
 
-/// Returns the accounts that `?account=` names, each once; an empty list means all.
-///
-/// # Errors
-/// Returns the first name that no account has.
-fn requested_accounts<'a>(
-    accounts: &'a [AccountHandle],
-    query: Option<&str>,
-) -> Result<Vec<&'a AccountHandle>, String> {
-    let mut requested: Vec<&AccountHandle> = Vec::new();
-    for (key, name) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if key != "account" || requested.iter().any(|present| present.config.name == name) {
-            continue;
-        }
-        match accounts.iter().find(|account| account.config.name == name) {
-            Some(account) => requested.push(account),
-            None => return Err(name.into_owned()),
+/// Returns the values of `?account=`.
+fn account_names(query: &str) -> Vec<Cow<'_, str>> {
+    let mut names = Vec::new();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if key == "account" {
+            names.push(value);
         }
     }
-    Ok(requested)
+    names
+}
+
+/// Returns the accounts with these names, or all accounts if there are no names.
+///
+/// # Errors
+/// Returns a message about the first name that no account has.
+fn select_accounts<'a>(
+    accounts: &'a [AccountHandle],
+    names: &[Cow<'_, str>],
+) -> Result<Vec<&'a AccountHandle>, String> {
+    for name in names {
+        if accounts.iter().all(|account| account.config.name != *name) {
+            return Err(format!("not found: unknown account {name:?}"));
+        }
+    }
+    let mut selected = Vec::new();
+    for account in accounts {
+        if names.is_empty() || names.iter().any(|name| account.config.name == *name) {
+            selected.push(account);
+        }
+    }
+    Ok(selected)
 }

@@ -56,9 +56,9 @@ type LoadedFiles = (Arc<AccessControl>, Option<ReloadSummary>);
 struct Loaded {
     access: Arc<AccessControl>,
     status: ReloadStatus,
-    /// Whether the last reload of the accounts succeeded. A reload of only the web configuration
-    /// does not change it.
-    accounts_ok: bool,
+    /// The error of the last reload of the accounts. A reload of only the web configuration does
+    /// not change it.
+    accounts_error: Option<ConfigError>,
     watcher: FileWatcher,
 }
 
@@ -74,7 +74,7 @@ impl Reloader {
         let mut loaded = Loaded {
             access: Arc::default(),
             status: ReloadStatus::loaded_at(now),
-            accounts_ok: true,
+            accounts_error: None,
             watcher: FileWatcher::new(now),
         };
         if let Some(file) = &web_config_file {
@@ -101,7 +101,7 @@ impl Reloader {
 
     /// Returns the status of the last reload.
     pub fn status(&self) -> ReloadStatus {
-        self.lock().status
+        self.lock().status.clone()
     }
 
     /// Reloads the web configuration if one of its files has changed. Checks them at most once a
@@ -151,7 +151,7 @@ impl Reloader {
             None => loaded.access.clone(),
         };
         let result = self.reload_accounts();
-        loaded.accounts_ok = result.is_ok();
+        loaded.accounts_error = result.as_ref().err().cloned();
         if result.is_err() {
             // The files of the web configuration count as not read, so that the next check reloads
             // them.
@@ -203,14 +203,14 @@ impl Loaded {
         let (access, summary) = match result {
             Ok(files) => files,
             Err(error) => {
-                self.status.last_reload_successful = false;
+                self.status.error = Some(error.clone());
                 tracing::error!(trigger, %error, "configuration reload failed, keeping the previous one");
                 return Err(error);
             }
         };
         self.access = access;
-        self.status.last_reload_successful = self.accounts_ok;
-        if self.accounts_ok {
+        self.status.error = self.accounts_error.clone();
+        if self.status.error.is_none() {
             self.status.last_success = now.wall;
         }
         tracing::info!(

@@ -37,6 +37,8 @@ pub struct ReportedLimit {
     pub remaining: Option<u32>,
     /// The length of the window.
     pub window: Duration,
+    /// The end of the group's last penalty, which may be in the past.
+    pub blocked_until: Option<Moment>,
 }
 
 impl ApiStatus {

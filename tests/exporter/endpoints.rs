@@ -150,7 +150,7 @@ async fn landing_page_shows_failure_with_advice() {
         "403 CMN-408",
         "--ringcentral.level=extension",
         "not_admin",
-        "The next attempt is in",
+        "Next fetch possible in",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }

@@ -34,11 +34,11 @@ async fn invalid_flag_error_shows_accepted_values() {
         ),
         (
             "--web.telemetry-path=metrics",
-            r#"--web.telemetry-path: invalid value "metrics": expected a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+            r#"--web.telemetry-path: invalid value "metrics": expected a path that begins with /, without ?, # and white space, other than /, /sd, /status, /healthz, /readyz and /-/..."#,
         ),
         (
             "--web.telemetry-path=/healthz",
-            r#"--web.telemetry-path: invalid value "/healthz": expected a path that begins with /, without ?, # and white space, other than /, /sd, /healthz, /readyz and /-/..."#,
+            r#"--web.telemetry-path: invalid value "/healthz": expected a path that begins with /, without ?, # and white space, other than /, /sd, /status, /healthz, /readyz and /-/..."#,
         ),
         (
             "--ringcentral.account-name=a b",

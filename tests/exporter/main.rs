@@ -38,3 +38,4 @@ mod limits;
 mod network;
 mod process;
 mod scrapes;
+mod status;

@@ -88,7 +88,7 @@ async fn failing_state_is_shown() {
         "403 CMN-408",
         "What to do",
         "--ringcentral.level=extension",
-        "The next attempt is in",
+        "Next fetch possible in",
     ];
     assert_page_shows(&rig, "failing", &words).await;
 }
@@ -97,7 +97,7 @@ async fn failing_state_is_shown() {
 async fn blocked_state_is_shown() {
     let rig = TestExporter::start(Scenario::normal()).await;
     rig.scrape().await;
-    let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
+    let refusal = SimResponse::too_many_requests(Some(590)).with("X-Rate-Limit-Group", "heavy");
     rig.simulator
         .inject(Fault::always(Operation::ActiveCalls, refusal));
     tokio::time::sleep(Duration::from_millis(7600)).await;
@@ -106,7 +106,8 @@ async fn blocked_state_is_shown() {
         ">Blocked<",
         "This passes by itself",
         "rate_limited",
-        "The next attempt is in 9 min",
+        "Next fetch possible in 9 min",
+        "heavy: 10 in 60 s, none during the penalty",
         "an app of its own",
     ];
     assert_page_shows(&rig, "blocked", &words).await;
@@ -161,8 +162,13 @@ async fn failed_reload_is_shown() {
         &[
             ">OK<",
             "The last reload failed",
-            "A restart would fail",
-            "Correct the error that the log shows",
+            "a restart would fail",
+            "Correct the error, then reload",
+            &format!(
+                "Error: account default: JWT: cannot read {}: ",
+                jwt.display()
+            ),
+            "failed, keeping the configuration of ",
         ],
     )
     .await;
@@ -178,7 +184,7 @@ async fn unread_extension_list_is_shown() {
     rig.scrape().await;
     let words = [
         ">OK<",
-        "The list of extensions was not read",
+        "The list of extensions could not be read",
         "extensions_forbidden",
         "Read Accounts",
     ];

@@ -32,7 +32,7 @@ async fn only_the_right_password_is_accepted() {
             assert!(!rejected.text.contains("ringcentral_"), "{rejected:?}");
         }
     }
-    for path in ["/", "/nothing", "/-/reload"] {
+    for path in ["/", "/status", "/nothing", "/-/reload"] {
         assert_eq!(exporter.curl(path, &[]).await.status, 401, "{path}");
     }
     exporter.process.signal("TERM").await;

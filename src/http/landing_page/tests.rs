@@ -1,12 +1,14 @@
 //! Tests of the style sheet's contrast and of escaping.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::*;
-use crate::account::state::FetchReport;
-use crate::config::Level;
+use crate::account::state::{AccountState, FetchReport};
+use crate::clock::Moment;
+use crate::config::{Account, Level};
 use crate::ringcentral::{Cause, Error, Operation};
 use crate::secret::SecretSource;
 
@@ -117,10 +119,11 @@ fn page_escapes_text_from_the_api() {
         }),
         ..AccountState::default()
     };
-    let summary = AccountSummary::new(Arc::new(account()), Arc::new(state), MINUTE, now);
-    let html = account::section(&summary, "/metrics", now).into_string();
+    let status = AccountStatus::new(&account(), &state, MINUTE, now);
+    let html = account::section(&status, "/metrics").into_string();
     assert!(
-        html.contains("&lt;a href='x'&gt;&quot;&amp;, request id &lt;/p&gt;&lt;script&gt;"),
+        html.contains("Error: &lt;a href='x'&gt;&quot;&amp;<br>")
+            && html.contains("Request id: &lt;/p&gt;&lt;script&gt;<br>"),
         "{html}"
     );
     assert!(

@@ -144,7 +144,9 @@ impl Budget {
             if let Some(limit) = &window.reported
                 && limits.iter().all(|known| known.group != limit.group)
             {
-                limits.push(limit.clone());
+                let mut limit = limit.clone();
+                limit.blocked_until = self.blocked_until.max(window.blocked_until);
+                limits.push(limit);
             }
         }
         limits

@@ -147,6 +147,7 @@ impl RateLimitWindow {
             limit,
             remaining: headers.remaining,
             window: self.length,
+            blocked_until: None,
         });
     }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::account::facts::{blocked_for, last_failure};
+use crate::account::facts::{last_failure, penalty};
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 
 /// State of an account, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Health {
+pub(crate) enum Health {
     /// The last fetch failed, and the configuration or the account may have to change.
     Failing,
     /// The last fetch failed, and no request is sent until a penalty or back-off ends.
@@ -23,20 +23,22 @@ pub(super) enum Health {
 
 impl Health {
     /// Returns the state at `now`.
-    pub(super) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
-        match last_failure(state) {
-            Some(failure) if failure.cause.is_transient() && blocked_for(state, now).is_some() => {
-                Self::Blocked
-            }
-            Some(_) => Self::Failing,
-            None if state.last_fetch.is_none() => Self::Pending,
-            None if state.is_up(now, max_age) => Self::Ok,
-            None => Self::Stale,
+    pub(crate) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
+        if penalty(state, now).is_some() {
+            Self::Blocked
+        } else if last_failure(state).is_some() {
+            Self::Failing
+        } else if state.last_fetch.is_none() {
+            Self::Pending
+        } else if state.is_up(now, max_age) {
+            Self::Ok
+        } else {
+            Self::Stale
         }
     }
 
-    /// Returns the word that the page shows.
-    pub(super) fn label(self) -> &'static str {
+    /// Returns the word for people.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Failing => "Failing",
             Self::Blocked => "Blocked",
@@ -46,13 +48,13 @@ impl Health {
         }
     }
 
-    /// Returns the class in the style sheet.
-    pub(super) fn css_class(self) -> String {
+    /// Returns the word for scripts, which is also the class in the style sheet.
+    pub(crate) fn name(self) -> String {
         self.label().to_lowercase()
     }
 
-    /// Returns what the state means, unless the page explains it elsewhere.
-    pub(super) fn explanation(self) -> Option<&'static str> {
+    /// Returns what the state means, unless a failure explains it.
+    pub(crate) fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Failing | Self::Ok => None,
             Self::Blocked => Some(
