@@ -48,7 +48,7 @@ pub(crate) struct AccountStatus {
     pub(crate) warnings: Vec<Problem>,
 }
 
-/// Returns the response to a request for `status`, in the format that the request asks for.
+/// Returns the response to a request for `status`, in the requested format.
 pub(crate) fn respond(status: &Status, query: &str, headers: &HeaderMap) -> Response {
     let response = if wants_json(query, headers) {
         response::json(&status.to_json())
