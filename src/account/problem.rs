@@ -74,7 +74,7 @@ impl Problem {
     }
 
     fn add_failure(&mut self, failure: &Error) {
-        self.add_error(&failure.message);
+        self.add_error(&failure.to_string());
         if let Some(id) = &failure.request_id {
             let id = Fact::new("request id", id, json!({"request_id": id}));
             self.details.push(id);

@@ -122,7 +122,7 @@ fn page_escapes_text_from_the_api() {
     let status = AccountStatus::new(&account(), &state, MINUTE, now);
     let html = account::section(&status, "/metrics").into_string();
     assert!(
-        html.contains("Error: &lt;a href='x'&gt;&quot;&amp;<br>")
+        html.contains("Error: active_calls: &lt;a href='x'&gt;&quot;&amp;<br>")
             && html.contains("Request id: &lt;/p&gt;&lt;script&gt;<br>"),
         "{html}"
     );
