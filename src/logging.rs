@@ -72,7 +72,7 @@ impl Line {
                     write!(writer, "{separator}{key}={text}")?;
                 }
                 // The escapes of JSON are those that readers of logfmt understand.
-                value => write!(writer, "{separator}{key}={value}")?,
+                value => write!(writer, "{separator}{key}={}", encode_json(value))?,
             }
         }
         writeln!(writer)
@@ -81,7 +81,7 @@ impl Line {
     fn write_json(&self, writer: &mut impl fmt::Write) -> fmt::Result {
         for (index, (key, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { '{' } else { ',' };
-            write!(writer, "{separator}\"{key}\":{value}")?;
+            write!(writer, "{separator}\"{key}\":{}", encode_json(value))?;
         }
         writeln!(writer, "}}")
     }
@@ -121,10 +121,30 @@ impl Visit for Line {
     }
 }
 
+/// Encodes a value as JSON in printable characters.
+fn encode_json(value: &Value) -> String {
+    let mut encoded = String::new();
+    for char in value.to_string().chars() {
+        if is_unprintable(char) {
+            encoded += &format!("\\u{:04x}", u32::from(char));
+        } else {
+            encoded.push(char);
+        }
+    }
+    encoded
+}
+
 /// Returns whether a logfmt value must be quoted.
 fn needs_quotes(text: &str) -> bool {
-    let is_special = |char: char| char.is_whitespace() || char.is_control() || "\"=".contains(char);
+    let is_special =
+        |char: char| char.is_whitespace() || is_unprintable(char) || "\"=".contains(char);
     text.is_empty() || text.contains(is_special)
+}
+
+/// Returns whether a terminal may act on a character: controls, line separators, changes of the text direction.
+fn is_unprintable(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -143,6 +163,7 @@ mod tests {
             ("quote", "say \"no\"".into()),
             ("equals", "a=b".into()),
             ("lines", "a\nb\u{1b}".into()),
+            ("terminal", "\u{9b}31m\u{202e}".into()),
             ("empty", "".into()),
             ("count", 3.into()),
             ("ok", true.into()),
@@ -152,15 +173,19 @@ mod tests {
         assert_eq!(
             text,
             "plain=a-b/c:1 blank=\"two words\" quote=\"say \\\"no\\\"\" equals=\"a=b\" \
-             lines=\"a\\nb\\u001b\" empty=\"\" count=3 ok=true\n"
+             lines=\"a\\nb\\u001b\" terminal=\"\\u009b31m\\u202e\" empty=\"\" count=3 ok=true\n"
         );
     }
 
     #[test]
     fn json_line_keeps_order_and_types() {
-        let values = [("ts", "x".into()), ("count", 3.into()), ("ok", true.into())];
+        let values = [
+            ("ts", "x\u{9b}".into()),
+            ("count", 3.into()),
+            ("ok", true.into()),
+        ];
         let mut text = String::new();
         line(&values).write_json(&mut text).unwrap();
-        assert_eq!(text, "{\"ts\":\"x\",\"count\":3,\"ok\":true}\n");
+        assert_eq!(text, "{\"ts\":\"x\\u009b\",\"count\":3,\"ok\":true}\n");
     }
 }

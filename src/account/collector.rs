@@ -160,6 +160,7 @@ impl Collector {
         self.requests.close();
         while self.requests.try_recv().is_ok() {}
         self.client.revoke().await;
+        self.client.abandon_requests();
         self.client
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn failure(state: &AccountState) -> Option<Problem> {
     Some(problem)
 }
 
-/// Returns the warnings that apply at `now`. Reads the JWT, which may be a file.
+/// Returns the warnings that apply at `now`.
 pub(crate) fn warnings(account: &Account, state: &AccountState, now: Moment) -> Vec<Problem> {
     let mut problems = Vec::new();
     for warning in Warning::active(account, state, now) {

@@ -8,7 +8,6 @@ use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
 use crate::ringcentral::cause::described_enum;
-use crate::ringcentral::jwt::is_well_formed_jwt;
 use crate::ringcentral::transport::is_loopback;
 
 /// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.
@@ -36,16 +35,14 @@ described_enum! {
 }
 
 impl Warning {
-    /// Returns the warnings that apply to an account at `now`. Reads the JWT, which may be a file.
+    /// Returns the warnings that apply to an account at `now`.
     #[must_use]
     pub(crate) fn active(account: &Account, state: &AccountState, now: Moment) -> Vec<Self> {
         let mut active = Vec::new();
         if account.server.scheme() == "http" && !is_loopback(&account.server) {
             active.push(Self::PlainHttp);
         }
-        if let Ok(jwt) = account.jwt.read()
-            && !is_well_formed_jwt(&jwt)
-        {
+        if state.api.jwt_malformed {
             active.push(Self::MalformedJwt);
         }
         if let Some(expiry) = state.api.jwt_expiry

@@ -94,7 +94,7 @@ impl Snapshot {
             result: labels.admit_result(&call.result),
             extension: labels.admit_extension(call.extension.as_ref()),
         };
-        self.folded_results += u64::from(series.result == CallResult::OTHER);
+        self.folded_results += u64::from(series.result != call.result);
         self.folded_extensions += u64::from(series.extension.as_deref() == Some(OTHER));
         *self.records.entry(series).or_default() += 1;
     }
@@ -181,6 +181,14 @@ mod tests {
             snapshot(&calls, ExtensionLabel::Number).extensions_in_call,
             2
         );
+    }
+
+    #[test]
+    fn result_named_other_by_ringcentral_is_not_folded() {
+        let mut call = call("a", "s-1", CallState::Ended, None);
+        call.result = CallResult::OTHER;
+        let snapshot = snapshot(&[call], ExtensionLabel::Number);
+        assert_eq!(snapshot.folded_results, 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
+use crate::commands::documentation;
 use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
 use crate::secret::SecretSource;
@@ -41,6 +42,13 @@ impl Demo {
     /// # Errors
     /// Returns an error if a flag is invalid.
     pub fn new(args: &DemoArgs) -> Result<Self, ConfigError> {
+        let port = listen_port(&args.listen_address);
+        if port > 0 && port.checked_add(args.accounts - 1).is_none() {
+            return Err(ConfigError(format!(
+                "--demo.listen-address: no ports for {} accounts from {port} on",
+                args.accounts
+            )));
+        }
         let scenario = args
             .scenario
             .parse()
@@ -78,7 +86,7 @@ impl Demo {
             });
         }
         let demo = RunningDemo { accounts };
-        print!("{}", demo.startup_message(exporter, scheme)?);
+        documentation::print(demo.startup_message(exporter, scheme)?.as_bytes())?;
         Ok(demo)
     }
 }
@@ -142,11 +150,13 @@ impl SimulatedAccount {
 
 /// Returns `address` with the port of the account at `index`: the next ports, or 0 for any.
 fn nth_address(address: &str, index: u16) -> String {
-    match address.rsplit_once(':') {
-        Some((host, port)) if port != "0" => {
-            let port = port.parse::<u16>().unwrap_or(0).saturating_add(index);
-            format!("{host}:{port}")
-        }
+    match (address.rsplit_once(':'), listen_port(address)) {
+        (Some((host, _)), port @ 1..) => format!("{host}:{}", port.saturating_add(index)),
         _ => address.to_owned(),
     }
+}
+
+fn listen_port(address: &str) -> u16 {
+    let port = address.rsplit_once(':').map(|(_, port)| port.parse());
+    port.and_then(Result::ok).unwrap_or(0)
 }

@@ -56,7 +56,7 @@ pub fn print_man_page() -> io::Result<()> {
 }
 
 /// Writes to standard output. It is not an error if its reader, such as `head`, has closed it.
-fn print(text: &[u8]) -> io::Result<()> {
+pub(super) fn print(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),

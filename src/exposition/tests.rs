@@ -95,6 +95,7 @@ fn state(now: Moment) -> AccountState {
             ],
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
+            jwt_malformed: false,
             same_user_account: None,
         },
         directory: Some(TimedDirectory {

@@ -155,7 +155,26 @@ impl Cause {
             Self::SecretUnreadable | Self::SessionEnded => Reason::Unauthorized,
             Self::NoBudget | Self::ListTooLong => Reason::Budget,
             Self::NotRingCentral => Reason::InvalidResponse,
-            _ => Reason::Connect,
+            Self::NameNotFound
+            | Self::Unreachable
+            | Self::BrokenConnection
+            | Self::ProxyUnreachable
+            | Self::ProxyRefused
+            | Self::NoRootCertificates => Reason::Connect,
+            Self::RateLimited => Reason::RateLimited,
+            Self::ServerError => Reason::ServerError,
+            Self::AppLacksCallLog
+            | Self::NotAdmin
+            | Self::ExtensionsForbidden
+            | Self::Forbidden => Reason::Forbidden,
+            Self::BadClient
+            | Self::JwtNotAllowed
+            | Self::JwtExpired
+            | Self::JwtRefused
+            | Self::UserLocked
+            | Self::LoginRefused
+            | Self::WrongAccount
+            | Self::Refused => Reason::ClientError,
         }
     }
 

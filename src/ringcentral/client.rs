@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
 use crate::ringcentral::Operation;
-use crate::ringcentral::jwt::jwt_expiry;
+use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::rate_limit::budget::Budget;
@@ -24,7 +24,7 @@ pub struct Client {
     pub(super) transport: Transport,
     pub(super) token_state: TokenState,
     /// The `exp` claim of the JWT that was read last, in seconds since 1970.
-    pub(super) jwt_expiry: Option<f64>,
+    pub(super) jwt: JwtStatus,
     /// Of the client secret and the JWT of the last login attempt.
     pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
     /// A token to revoke.
@@ -56,7 +56,7 @@ impl Client {
         let ClientConfig { account, http } = config;
         Self {
             transport: Transport::new(http, account.server.clone(), budget, metrics),
-            jwt_expiry: read_jwt_expiry(&account),
+            jwt: read_jwt_status(&account),
             account,
             timeouts,
             token_state: TokenState::new(&timeouts),
@@ -82,7 +82,7 @@ impl Client {
         }
         self.replaced_token = self.token_state.take_token();
         self.token_state = TokenState::new(&self.timeouts);
-        self.jwt_expiry = read_jwt_expiry(&self.account);
+        self.jwt = read_jwt_status(&self.account);
         self.last_login_fingerprints = None;
         self.login = None;
     }
@@ -92,8 +92,6 @@ impl Client {
     /// failure asked for.
     pub(crate) fn resume_from(&mut self, stopped: Self) {
         self.transport.budget = stopped.transport.budget;
-        // The stopped client no longer waits for responses.
-        self.transport.budget.abandon_in_flight(Moment::now());
         if stopped.last_login_fingerprints.is_some()
             && stopped.last_login_fingerprints == self.secret_fingerprints()
             && stopped.account.level == self.account.level
@@ -101,6 +99,11 @@ impl Client {
             self.token_state = stopped.token_state;
             self.last_login_fingerprints = stopped.last_login_fingerprints;
         }
+    }
+
+    /// Stops waiting for responses: their requests occupy the budget as if they had timed out now.
+    pub(crate) fn abandon_requests(&mut self) {
+        self.transport.budget.abandon_in_flight(Moment::now());
     }
 
     /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
@@ -136,7 +139,8 @@ impl Client {
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
             token_expiry: self.token_state.expiry(),
-            jwt_expiry: self.jwt_expiry,
+            jwt_expiry: self.jwt.expiry,
+            jwt_malformed: self.jwt.is_malformed,
             same_user_account: self.same_user_account(),
         }
     }
@@ -167,6 +171,17 @@ impl Client {
     }
 }
 
-fn read_jwt_expiry(account: &Account) -> Option<f64> {
-    jwt_expiry(&account.jwt.read().ok()?)
+/// Reads the JWT and logs a warning if it is malformed. A JWT that cannot be read is reported by the login.
+fn read_jwt_status(account: &Account) -> JwtStatus {
+    let Ok(jwt) = account.jwt.read() else {
+        return JwtStatus::default();
+    };
+    let status = JwtStatus::new(&jwt);
+    if status.is_malformed {
+        tracing::warn!(
+            account = account.name,
+            "malformed JWT: expected three parts separated by dots, without quotes"
+        );
+    }
+    status
 }

@@ -5,13 +5,32 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+/// What a JWT says about itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JwtStatus {
+    /// The `exp` claim in seconds since 1970.
+    pub(crate) expiry: Option<f64>,
+    /// Whether the text does not have the form of a JWT.
+    pub(crate) is_malformed: bool,
+}
+
+impl JwtStatus {
+    /// Parses a JWT.
+    pub(crate) fn new(jwt: &SecretString) -> Self {
+        Self {
+            expiry: jwt_expiry(jwt),
+            is_malformed: !is_well_formed_jwt(jwt),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Claims {
     exp: Option<f64>,
 }
 
 /// Returns whether the text has the form of a JWT: three parts of base64url, separated by dots.
-pub(crate) fn is_well_formed_jwt(jwt: &SecretString) -> bool {
+fn is_well_formed_jwt(jwt: &SecretString) -> bool {
     let parts: Vec<&str> = jwt.expose_secret().split('.').collect();
     let is_valid = |part: &&str| !part.is_empty() && part.bytes().all(is_base64url);
     parts.len() == 3 && parts.iter().all(is_valid)

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::clock::{Moment, unix_seconds};
-use crate::ringcentral::jwt::jwt_expiry;
+use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::ActiveLogin;
 use crate::ringcentral::token::TokenStatus;
 use crate::ringcentral::wire::{TokenResponse, parse_token};
@@ -173,7 +173,7 @@ impl Client {
                 }
                 // RingCentral has one code for all that may be wrong with a JWT.
                 if error.cause == Cause::JwtRefused
-                    && let Some(expiry) = self.jwt_expiry
+                    && let Some(expiry) = self.jwt.expiry
                     && expiry <= unix_seconds(now.wall)
                 {
                     error.cause = Cause::JwtExpired;
@@ -191,7 +191,7 @@ impl Client {
     ) -> Result<(TokenResponse, SecretString), Error> {
         let client_secret = self.read_secret("client secret", &self.account.client_secret)?;
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
-        self.jwt_expiry = jwt_expiry(&jwt);
+        self.jwt = JwtStatus::new(&jwt);
         self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
         let deadline = self.request_deadline(deadline);
         let form = [

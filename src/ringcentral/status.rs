@@ -22,6 +22,8 @@ pub struct ApiStatus {
     pub token_expiry: Option<Moment>,
     /// The `exp` claim of the JWT that the last login used, in seconds since 1970.
     pub jwt_expiry: Option<f64>,
+    /// Whether that JWT does not have the form of a JWT.
+    pub jwt_malformed: bool,
     /// The name of another account that is logged in as the same user.
     pub same_user_account: Option<String>,
 }

@@ -150,3 +150,14 @@ async fn invalid_demo_flag_is_named_in_error() {
         );
     }
 }
+
+#[tokio::test]
+async fn ports_beyond_65535_are_an_error() {
+    let flags = ["demo", "--demo.listen-address=:65535", "--demo.accounts=2"];
+    let (code, _, error) = output(command(&flags)).await;
+    let line = "--demo.listen-address: no ports for 2 accounts from 65535 on\n";
+    assert_eq!(
+        (code, error),
+        (Some(2), format!("ringcentral-exporter: {line}"))
+    );
+}

@@ -49,7 +49,11 @@ impl<'a> ReadValue<'a> for FirstError<'a> {
             if first.is_present {
                 return json.skip_value();
             }
-            first.read(json)
+            // A malformed field of the entry does not make the whole error malformed.
+            let is_body_malformed = json.is_malformed;
+            first.read(json)?;
+            json.is_malformed = is_body_malformed;
+            Ok(())
         })?;
         Ok(first.value.map(Self))
     }
@@ -104,6 +108,13 @@ mod tests {
             parse_api_error(br#"{"error":"a sentence with Bearer x"}"#),
             ApiError::default()
         );
+    }
+
+    #[test]
+    fn malformed_entry_does_not_hide_the_top_level_code() {
+        let entry = r#"{"errorCode":"CMN-1","errorCode":"CMN-2"}"#;
+        let body = format!(r#"{{"errorCode":"CMN-408","errors":[{entry}]}}"#);
+        assert!(parse_api_error(body.as_bytes()).code.is_some());
     }
 
     #[test]
