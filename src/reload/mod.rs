@@ -59,6 +59,8 @@ struct Loaded {
     /// The error of the last reload of the accounts. A reload of only the web configuration does
     /// not change it.
     accounts_error: Option<ConfigError>,
+    /// Whether a reload of all files ended at the web configuration, before the accounts.
+    are_accounts_pending: bool,
     watcher: FileWatcher,
 }
 
@@ -75,6 +77,7 @@ impl Reloader {
             access: Arc::default(),
             status: ReloadStatus::loaded_at(now),
             accounts_error: None,
+            are_accounts_pending: false,
             watcher: FileWatcher::new(now),
         };
         if let Some(file) = &web_config_file {
@@ -104,8 +107,8 @@ impl Reloader {
         self.lock().status.clone()
     }
 
-    /// Reloads the web configuration if one of its files has changed. Checks them at most once a
-    /// second.
+    /// Reloads the web configuration if one of its files has changed, and then the accounts if they
+    /// are pending. Checks the files at most once a second.
     pub(crate) fn reload_if_changed(&self) {
         let Some(file) = &self.web_config_file else {
             return;
@@ -113,9 +116,13 @@ impl Reloader {
         let now = Moment::now();
         let mut loaded = self.lock();
         if loaded.watcher.poll_changes(now) {
-            let result = loaded.load_access(file, now);
+            let result = if loaded.are_accounts_pending {
+                self.load(&mut loaded, now)
+            } else {
+                loaded.load_access(file, now).map(|access| (access, None))
+            };
             // An error is logged.
-            let _ = loaded.finish(result.map(|access| (access, None)), "file change", now);
+            let _ = loaded.finish(result, "file change", now);
         }
     }
 
@@ -146,11 +153,13 @@ impl Reloader {
     /// Reads all files. The accounts come last, as their changes take effect immediately.
     fn load(&self, loaded: &mut Loaded, now: Moment) -> Result<LoadedFiles, ConfigError> {
         let watcher = loaded.watcher.clone();
+        loaded.are_accounts_pending = true;
         let access = match &self.web_config_file {
             Some(file) => loaded.load_access(file, now)?,
             None => loaded.access.clone(),
         };
         let result = self.reload_accounts();
+        loaded.are_accounts_pending = false;
         loaded.accounts_error = result.as_ref().err().cloned();
         if result.is_err() {
             // The files of the web configuration count as not read, so that the next check reloads

@@ -243,3 +243,41 @@ async fn missing_secret_blocks_reload_but_not_file_watch() {
     }
     panic!("the new users were not applied");
 }
+
+/// The reload ends at the web configuration. When that is correct again, the accounts follow.
+#[tokio::test]
+async fn corrected_web_config_completes_failed_reload() {
+    let pki = Pki::new();
+    pki.write("jwt", "not-asked-for");
+    pki.write("web.yml", &basic_auth_config("alice", "sesame", 4));
+    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), start_simulator().await);
+    let flags = [
+        "--web.listen-address",
+        "127.0.0.1:0",
+        "--web.config.file",
+        &web,
+    ];
+    let mut command = command_for_simulator(&simulator, &flags);
+    command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
+    let mut exporter = ExporterProcess::start(command);
+    let metrics = format!("{}/metrics", exporter.wait_for_url().await);
+
+    std::fs::remove_file(&jwt).unwrap();
+    pki.write("web.yml", "no: such key\n");
+    exporter.signal("HUP").await;
+    exporter.wait_for_log("trigger=SIGHUP").await;
+    pki.write("web.yml", &basic_auth_config("alice", "open", 4));
+    for _ in 0..25 {
+        let new = crate::curl::curl(&["--user", "alice:open", &metrics]).await;
+        if new.status == 200 {
+            assert_eq!(
+                new.value(RELOAD_SUCCESSFUL),
+                0.0,
+                "the JWT file is missing, which only a reload of the accounts notices"
+            );
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the new users were not applied");
+}
