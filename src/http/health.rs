@@ -58,7 +58,7 @@ impl Health {
         match self {
             Self::Failing | Self::Ok => None,
             Self::Blocked => Some(
-                "No request is sent until a penalty or back-off of RingCentral ends. This passes by itself.",
+                "No request is sent until RingCentral's penalty or the exporter's back-off ends. This passes by itself.",
             ),
             Self::Stale => Some(
                 "The last snapshot is too old to be shown. Does Prometheus scrape this exporter?",
