@@ -31,7 +31,7 @@ pub struct RunningDemo {
 
 struct SimulatedAccount {
     name: String,
-    /// Four for five extensions: a normal day uses a quarter of them, a surge nearly all.
+    /// Seven for ten extensions: a normal day uses a quarter of them, a surge nearly all.
     concurrent_calls_limit: u64,
     simulator: Simulator,
 }
@@ -81,7 +81,7 @@ impl Demo {
                     1 => "default".to_owned(),
                     _ => format!("demo-{}", index + 1),
                 },
-                concurrent_calls_limit: self.scenario.extensions as u64 * 4 / 5,
+                concurrent_calls_limit: self.scenario.extensions as u64 * 7 / 10,
                 simulator: Simulator::start(listener, self.scenario.clone(), seed)?,
             });
         }

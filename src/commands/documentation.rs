@@ -8,6 +8,19 @@ use clap_mangen::Man;
 
 use crate::cli::Cli;
 
+/// Section of the man page.
+const EXIT_STATUS: &str = ".SH EXIT STATUS
+.TP
+0
+The exporter was stopped by SIGTERM or SIGINT, or the command succeeded.
+.TP
+1
+The exporter cannot run, for example because its address is in use, or `check` or `health` failed.
+.TP
+2
+A flag or the configuration is invalid.
+";
+
 /// Prints the completions of a shell.
 ///
 /// # Errors
@@ -20,7 +33,13 @@ pub fn print_completions(shell: Shell) -> io::Result<()> {
         "ringcentral-exporter",
         &mut script,
     );
-    print(&script)
+    print(correct_names(&String::from_utf8_lossy(&script)).as_bytes())
+}
+
+/// Corrects the names of subcommands in the script for bash: `clap_complete` 4.6 writes a hyphen in the name of the program
+/// as `__`, which it then takes for the end of the name.
+fn correct_names(script: &str) -> String {
+    script.replace("ringcentral__subcmd__exporter", "ringcentral__exporter")
 }
 
 /// Prints the manual page, one page for all commands.
@@ -28,7 +47,7 @@ pub fn print_completions(shell: Shell) -> io::Result<()> {
 /// # Errors
 /// Returns an error if standard output cannot be written.
 pub fn print_man_page() -> io::Result<()> {
-    let mut command = Cli::command();
+    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION"));
     command.build();
     let mut page = Vec::new();
     let man = Man::new(command.clone());
@@ -50,7 +69,11 @@ pub fn print_man_page() -> io::Result<()> {
         let options = String::from_utf8_lossy(&options);
         page.write_all(options.replace(".SH OPTIONS", ".SS Options").as_bytes())?;
     }
-    man.render_extra_section(&mut page)?;
+    page.write_all(EXIT_STATUS.as_bytes())?;
+    let mut secrets = Vec::new();
+    man.render_extra_section(&mut secrets)?;
+    let secrets = String::from_utf8_lossy(&secrets);
+    page.write_all(secrets.replace(".SH EXTRA", ".SH SECRETS").as_bytes())?;
     man.render_version_section(&mut page)?;
     print(&page)
 }

@@ -270,7 +270,7 @@ fn parse_min_interval(text: &str) -> ParseResult<Duration> {
         return Ok(Duration::ZERO);
     }
     parse_positive_duration(text)
-        .map_err(|_| "auto, or a duration above 0 such as 500ms, 10s or 2m")
+        .map_err(|_| "auto, or a duration above 0 and at most 24h, such as 500ms, 10s or 2m")
 }
 
 fn parse_log_level(text: &str) -> ParseResult<tracing::Level> {

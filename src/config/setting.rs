@@ -56,13 +56,13 @@ impl Setting {
 pub(crate) fn parse_positive_duration(text: &str) -> ParseResult<Duration> {
     match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration above 0 such as 500ms, 10s or 2m"),
+        _ => Err("a duration above 0 and at most 24h, such as 500ms, 10s or 2m"),
     }
 }
 
 /// Parses a duration with its unit, such as `500ms`; zero is valid.
 pub(crate) fn parse_duration(text: &str) -> ParseResult<Duration> {
-    const EXPECTED: &str = "a duration such as 500ms or 1s";
+    const EXPECTED: &str = "a duration of at most 24h, such as 500ms or 1s";
     let has_unit = text.ends_with(|c: char| c.is_ascii_lowercase());
     let signed: SignedDuration = text.parse().map_err(|_| EXPECTED)?;
     match Duration::try_from(signed) {

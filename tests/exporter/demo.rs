@@ -77,7 +77,7 @@ async fn demo_serves_several_accounts() {
     for account in ["demo-1", "demo-2", "demo-3"] {
         assert!(text.contains(&format!("ringcentral_up{{account=\"{account}\"}} 1")));
     }
-    let limit = "ringcentral_concurrent_calls_limit{account=\"demo-3\"} 160";
+    let limit = "ringcentral_concurrent_calls_limit{account=\"demo-3\"} 140";
     assert!(text.contains(limit), "{text}");
     let mut sessions: Vec<_> = text
         .lines()

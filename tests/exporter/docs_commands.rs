@@ -62,7 +62,7 @@ const RUN_BY: [(&str, &str, &str, &str); 11] = [
         "docs/CONFIGURATION.md",
         "ringcentral-exporter completions bash",
         "tests/exporter/documentation.rs",
-        "bash_accepts_its_completions",
+        "bash_completes_commands_flags_and_shells",
     ),
     (
         "docs/RUNBOOK.md",

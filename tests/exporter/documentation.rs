@@ -41,13 +41,34 @@ async fn completions_contain_every_flag() {
     }
 }
 
+/// Completes the last word of a command line in bash.
+async fn complete_in_bash(line: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let (last, previous) = (words.len() - 1, words[words.len() - 2]);
+    let script = format!(
+        "{}\nCOMP_WORDS=({line}) COMP_CWORD={last}\n\
+         _ringcentral__exporter ringcentral-exporter '{}' '{previous}'\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        print(&["completions", "bash"]).await,
+        words[last]
+    );
+    let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let completions = String::from_utf8(output.stdout).unwrap();
+    completions.lines().map(str::to_owned).collect()
+}
+
 #[tokio::test]
-async fn bash_accepts_its_completions() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("completions");
-    std::fs::write(&file, print(&["completions", "bash"]).await).unwrap();
-    let status = Command::new("bash").arg("-n").arg(file).status().unwrap();
-    assert!(status.success());
+async fn bash_completes_commands_flags_and_shells() {
+    for (line, expected) in [
+        ("ringcentral-exporter de", "demo"),
+        ("ringcentral-exporter --scrape.ma", "--scrape.max-age"),
+        ("ringcentral-exporter demo --demo.sc", "--demo.scenario"),
+        ("ringcentral-exporter completions zs", "zsh"),
+    ] {
+        let completions = complete_in_bash(line).await;
+        assert_eq!(completions, BTreeSet::from([expected.to_owned()]), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -74,7 +95,15 @@ async fn unknown_or_missing_shell_is_an_error() {
 async fn man_page_contains_every_command_and_flag() {
     let page = print(&["man"]).await;
     assert!(page.contains("\n.TH ringcentral-exporter 1 "));
-    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "VERSION"] {
+    for section in [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "EXIT STATUS",
+        "SECRETS",
+        "VERSION",
+    ] {
         let heading = format!("\n.SH {section}\n");
         assert_eq!(page.matches(&heading).count(), 1, "{section}");
     }

@@ -94,7 +94,7 @@ async fn invalid_flag_error_shows_accepted_values() {
         ),
         (
             "--scrape.min-interval=10",
-            r#"--scrape.min-interval: invalid value "10": expected auto, or a duration above 0 such as 500ms, 10s or 2m"#,
+            r#"--scrape.min-interval: invalid value "10": expected auto, or a duration above 0 and at most 24h, such as 500ms, 10s or 2m"#,
         ),
         (
             "--scrape.min-interval=2m",
@@ -102,11 +102,11 @@ async fn invalid_flag_error_shows_accepted_values() {
         ),
         (
             "--scrape.timeout-offset=-1s",
-            r#"--scrape.timeout-offset: invalid value "-1s": expected a duration such as 500ms or 1s"#,
+            r#"--scrape.timeout-offset: invalid value "-1s": expected a duration of at most 24h, such as 500ms or 1s"#,
         ),
         (
             "--scrape.max-age=0s",
-            r#"--scrape.max-age: invalid value "0s": expected a duration above 0 such as 500ms, 10s or 2m"#,
+            r#"--scrape.max-age: invalid value "0s": expected a duration above 0 and at most 24h, such as 500ms, 10s or 2m"#,
         ),
         (
             "--log.level=loud",
