@@ -239,6 +239,8 @@ tools:
 	[ -z "$$missing" ] || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
 
+# Not optimised: it runs for two seconds, and compiling takes a fraction of the time.
 deny-tool:
 	[ -x "$(TOOLS)/bin/cargo-deny" ] || \
-		$(LOW_PRIORITY) install --quiet --locked --root "$(TOOLS)" cargo-deny@$(DENY_VERSION)
+		$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" \
+		cargo-deny@$(DENY_VERSION)
