@@ -8,8 +8,7 @@ use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
-use crate::ringcentral::Cause;
-use crate::ringcentral::Error;
+use crate::ringcentral::{Cause, Error};
 
 /// A failure or a warning.
 pub(crate) struct Problem {

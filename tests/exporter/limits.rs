@@ -130,16 +130,21 @@ async fn scrape_without_budget_is_answered_immediately() {
     assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
 }
 
-#[tokio::test]
-async fn min_interval_limits_fetch_rate() {
+/// Starts an exporter whose fetches only `--scrape.min-interval` limits, to one in 2 s.
+async fn start_with_two_second_interval() -> TestExporter {
     let scenario = Scenario {
         limits: limits(1000, 1, Window::Sliding),
         ..Scenario::normal()
     };
-    let exporter = TestExporter::start_with(scenario, |config| {
+    TestExporter::start_with(scenario, |config| {
         config.settings.scrape.min_interval = Duration::from_secs(2)
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn min_interval_limits_fetch_rate() {
+    let exporter = start_with_two_second_interval().await;
     for _ in 0..30 {
         exporter.scrape().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -156,14 +161,7 @@ async fn min_interval_limits_fetch_rate() {
 
 #[tokio::test]
 async fn fetch_starts_at_exposed_next_fetch_time() {
-    let scenario = Scenario {
-        limits: limits(1000, 1, Window::Sliding),
-        ..Scenario::normal()
-    };
-    let exporter = TestExporter::start_with(scenario, |config| {
-        config.settings.scrape.min_interval = Duration::from_secs(2)
-    })
-    .await;
+    let exporter = start_with_two_second_interval().await;
     let next_fetch = exporter.scrape().await.next_fetch();
     let mut fetches = Vec::new();
     while fetches.len() < 2 {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ringcentral_exporter::simulator::Simulator;
 use tokio::time::sleep;
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter, basic_auth_config, start_simulator};
 use crate::pki::Pki;
 
@@ -196,29 +198,50 @@ async fn reload_without_web_config_checks_secrets() {
     assert_eq!(scraped.value(RELOAD_SUCCESSFUL), 1.0);
 }
 
-#[tokio::test]
-async fn missing_secret_blocks_reload_but_not_file_watch() {
-    let pki = Pki::new();
+/// Starts an exporter with basic auth and a JWT file in `pki`, and returns it and the URL of its metrics.
+async fn start_with_jwt_file(pki: &Pki, simulator: &Simulator) -> (ExporterProcess, String) {
     pki.write("jwt", "not-asked-for");
     pki.write("web.yml", &basic_auth_config("alice", "sesame", 4));
-    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), start_simulator().await);
+    let web = pki.arg("web.yml");
     let flags = [
         "--web.listen-address",
         "127.0.0.1:0",
         "--web.config.file",
         &web,
     ];
-    let mut command = command_for_simulator(&simulator, &flags);
-    command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
+    let mut command = command_for_simulator(simulator, &flags);
+    command
+        .env_remove("RC_JWT")
+        .env("RC_JWT_FILE", pki.arg("jwt"));
     let mut exporter = ExporterProcess::start(command);
-    let url = exporter.wait_for_url().await;
+    let metrics = format!("{}/metrics", exporter.wait_for_url().await);
+    (exporter, metrics)
+}
+
+/// Waits until the file watch has applied a user, for at most 5 s, and returns the response.
+async fn wait_until_accepted(user: &str, url: &str) -> CurlResponse {
+    for _ in 0..25 {
+        let response = crate::curl::curl(&["--user", user, url]).await;
+        if response.status == 200 {
+            return response;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the new users were not applied");
+}
+
+#[tokio::test]
+async fn missing_secret_blocks_reload_but_not_file_watch() {
+    let pki = Pki::new();
+    let simulator = start_simulator().await;
+    let (mut exporter, metrics) = start_with_jwt_file(&pki, &simulator).await;
+    let jwt = pki.arg("jwt");
 
     std::fs::remove_file(&jwt).unwrap();
     pki.write("web.yml", &basic_auth_config("alice", "open", 4));
     exporter.signal("HUP").await;
     let line = exporter.wait_for_log("configuration reload failed").await;
     assert!(line.contains(&format!("JWT: cannot read {jwt}")), "{line}");
-    let metrics = format!("{url}/metrics");
     let old = crate::curl::curl(&["--user", "alice:sesame", &metrics]).await;
     assert_eq!((old.status, old.value(RELOAD_SUCCESSFUL)), (200, 0.0));
     assert_eq!(
@@ -229,55 +252,31 @@ async fn missing_secret_blocks_reload_but_not_file_watch() {
     );
 
     pki.write("web.yml", &basic_auth_config("alice", "third time", 4));
-    for _ in 0..25 {
-        let new = crate::curl::curl(&["--user", "alice:third time", &metrics]).await;
-        if new.status == 200 {
-            assert_eq!(
-                new.value(RELOAD_SUCCESSFUL),
-                0.0,
-                "the JWT file is still missing"
-            );
-            return;
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-    panic!("the new users were not applied");
+    let new = wait_until_accepted("alice:third time", &metrics).await;
+    assert_eq!(
+        new.value(RELOAD_SUCCESSFUL),
+        0.0,
+        "the JWT file is still missing"
+    );
 }
 
 /// The reload ends at the web configuration. When that is correct again, the accounts follow.
 #[tokio::test]
 async fn corrected_web_config_completes_failed_reload() {
     let pki = Pki::new();
-    pki.write("jwt", "not-asked-for");
-    pki.write("web.yml", &basic_auth_config("alice", "sesame", 4));
-    let (web, jwt, simulator) = (pki.arg("web.yml"), pki.arg("jwt"), start_simulator().await);
-    let flags = [
-        "--web.listen-address",
-        "127.0.0.1:0",
-        "--web.config.file",
-        &web,
-    ];
-    let mut command = command_for_simulator(&simulator, &flags);
-    command.env_remove("RC_JWT").env("RC_JWT_FILE", &jwt);
-    let mut exporter = ExporterProcess::start(command);
-    let metrics = format!("{}/metrics", exporter.wait_for_url().await);
+    let simulator = start_simulator().await;
+    let (mut exporter, metrics) = start_with_jwt_file(&pki, &simulator).await;
+    let jwt = pki.arg("jwt");
 
     std::fs::remove_file(&jwt).unwrap();
     pki.write("web.yml", "no: such key\n");
     exporter.signal("HUP").await;
     exporter.wait_for_log("trigger=SIGHUP").await;
     pki.write("web.yml", &basic_auth_config("alice", "open", 4));
-    for _ in 0..25 {
-        let new = crate::curl::curl(&["--user", "alice:open", &metrics]).await;
-        if new.status == 200 {
-            assert_eq!(
-                new.value(RELOAD_SUCCESSFUL),
-                0.0,
-                "the JWT file is missing, which only a reload of the accounts notices"
-            );
-            return;
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-    panic!("the new users were not applied");
+    let new = wait_until_accepted("alice:open", &metrics).await;
+    assert_eq!(
+        new.value(RELOAD_SUCCESSFUL),
+        0.0,
+        "the JWT file is missing, which only a reload of the accounts notices"
+    );
 }
