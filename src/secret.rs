@@ -46,6 +46,18 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// Returns the hash of several texts as 32 hexadecimal digits, which is a name that shows none of them.
+pub(crate) fn hash_parts(parts: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let digest = context.finish();
+    let bytes = digest.as_ref().iter().take(16);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The reason why a secret could not be read. It names the path, unless the path may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -145,9 +145,9 @@ impl CollectorTask {
 impl Collector {
     async fn run(mut self, predecessor: Option<JoinHandle<Client>>) -> Client {
         if let Some(predecessor) = predecessor
-            && let Ok(state) = predecessor.await
+            && let Ok(stopped) = predecessor.await
         {
-            self.client.resume_from(state);
+            self.client.resume_from(&stopped);
             self.publish();
         }
         let config = self.config.clone();
@@ -174,7 +174,7 @@ impl Collector {
                 self.publish();
             }
             let now = Moment::now();
-            if self.client.next_fetch_at(now).is_past(now) {
+            if self.client.try_start_fetch(now) {
                 self.fetch(&mut waiters).await;
             }
             reply_all(&self.latest, waiters);

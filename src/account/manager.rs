@@ -13,11 +13,13 @@ use crate::account::collector::{self, CollectorHandle, CollectorTask};
 use crate::account::metrics::AccountMetrics;
 use crate::clock::Moment;
 use crate::config::{Account, Settings};
+use crate::ringcentral::client::Users;
 use crate::ringcentral::login_registry::LoginRegistry;
-use crate::ringcentral::rate_limit::budget::Budget;
+use crate::ringcentral::rate_limit::registry::UsageRegistry;
 use crate::ringcentral::transport::{http_client, is_loopback};
 use crate::ringcentral::{Client, ClientConfig};
 use crate::secret::Fingerprint;
+use crate::state_directory::StateDirectory;
 
 /// How long the state of a stopped account is kept: the longest possible penalty.
 const STOPPED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,7 +49,7 @@ pub struct ReloadSummary {
 /// The running accounts.
 pub struct AccountManager {
     settings: Settings,
-    logins: Arc<LoginRegistry>,
+    users: Users,
     // Never held across an await. Poisoning is ignored, since the list is replaced only after all fallible steps.
     accounts: Mutex<Accounts>,
 }
@@ -85,10 +87,13 @@ struct AccountSetup {
 impl AccountManager {
     /// Creates a manager without accounts.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, state: Option<Arc<StateDirectory>>) -> Self {
         Self {
             settings: settings.clone(),
-            logins: Arc::default(),
+            users: Users {
+                logins: Arc::new(LoginRegistry::default()),
+                usages: Arc::new(UsageRegistry::new(state)),
+            },
             accounts: Mutex::default(),
         }
     }
@@ -193,9 +198,9 @@ impl AccountManager {
         let client = Client::new(
             setup.config.clone(),
             self.settings.timeouts,
-            Budget::new(self.settings.scrape.min_interval),
+            self.settings.scrape.min_interval,
             setup.counters.api.clone(),
-            self.logins.clone(),
+            self.users.clone(),
         );
         let (collector, task) = collector::spawn(
             setup.config.clone(),

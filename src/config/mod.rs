@@ -49,6 +49,9 @@ pub struct Settings {
     /// The fetches.
     #[command(flatten)]
     pub scrape: Scrape,
+    /// The state that outlives a restart.
+    #[command(flatten)]
+    pub state: State,
     /// The log.
     #[command(flatten)]
     pub log: Log,
@@ -111,6 +114,19 @@ pub struct Scrape {
     #[arg(long = "scrape.max-age", value_name = "DURATION")]
     #[arg(default_value = "2m", value_parser = parse_positive_duration)]
     pub max_age: Duration,
+}
+
+/// The flags of the state that outlives a restart.
+#[derive(Args, Clone, Debug, Default)]
+pub struct State {
+    /// Directory that keeps used rate limits, penalties and counted calls over a restart
+    #[arg(
+        long = "state.directory",
+        value_name = "DIRECTORY",
+        env = "STATE_DIRECTORY"
+    )]
+    #[arg(hide_env_values = true, value_parser = parse_path)]
+    pub directory: Option<PathBuf>,
 }
 
 /// The flags of the log.
@@ -219,9 +235,9 @@ impl Settings {
     /// # Errors
     /// Returns an error for the first mistake.
     pub fn validate(mut self) -> Result<Self, ConfigError> {
-        self.web
-            .config_file
-            .take_if(|file| file.as_os_str().is_empty());
+        for path in [&mut self.web.config_file, &mut self.state.directory] {
+            path.take_if(|path| path.as_os_str().is_empty());
+        }
         let (min_interval, max_age) = (self.scrape.min_interval, self.scrape.max_age);
         if min_interval >= max_age {
             let setting = Setting::new("--scrape.min-interval", &display_duration(min_interval));

@@ -18,6 +18,7 @@ use crate::clock::Moment;
 use crate::config::web::{RateLimit, WebConfig, error_prefix};
 use crate::config::{Account, ConfigError, ReloadStatus, Settings, read_accounts};
 use crate::file;
+use crate::state_directory::StateDirectory;
 use crate::web::access::AccessControl;
 use crate::web::rate_limiter::TokenBucket;
 
@@ -72,6 +73,11 @@ impl Reloader {
     /// Returns an error if the web configuration or a file that it names is invalid.
     pub fn new(settings: &Settings, accounts_file: Option<PathBuf>) -> Result<Self, ConfigError> {
         let now = Moment::now();
+        let directory = settings.state.directory.as_deref();
+        let state = directory
+            .map(StateDirectory::open)
+            .transpose()?
+            .map(Arc::new);
         let web_config_file = settings.web.config_file.clone();
         let mut loaded = Loaded {
             access: Arc::default(),
@@ -86,7 +92,7 @@ impl Reloader {
         Ok(Self {
             web_config_file,
             accounts_file,
-            accounts: Arc::new(AccountManager::new(settings)),
+            accounts: Arc::new(AccountManager::new(settings, state)),
             request_limiter: TokenBucket::new(REQUEST_LIMIT),
             loaded: Mutex::new(loaded),
         })

@@ -29,10 +29,16 @@ pub struct FetchResult {
 }
 
 impl Client {
-    /// Fetches the list of active calls, after a login if there is no token.
+    /// Returns whether a fetch may start now, and reserves its pages in the budget if so.
+    pub(crate) fn try_start_fetch(&mut self, now: Moment) -> bool {
+        let login_allowed = self.has_token(now) || self.next_login_at(now).is_past(now);
+        login_allowed && self.transport.budget.try_start_fetch(now)
+    }
+
+    /// Fetches the list of active calls, after a login if there is no token, once
+    /// [`Client::try_start_fetch`] has allowed it.
     pub(crate) async fn fetch_active_calls(&mut self) -> FetchResult {
         let started = Moment::now();
-        self.transport.budget.record_fetch_start(started);
         let mut fetch = FetchResult {
             calls: Ok(Vec::new()),
             fetched_at: started,
@@ -45,7 +51,10 @@ impl Client {
                 fetch.fetched_at = Moment::now();
                 fetch.calls = self.fetch_calls(&mut fetch).await;
             }
-            Err(error) => fetch.calls = Err(error),
+            Err(error) => {
+                fetch.calls = Err(error);
+                self.transport.budget.finish_fetch(None, Moment::now());
+            }
         }
         fetch.duration = Moment::now().saturating_duration_since(started);
         fetch
@@ -76,18 +85,19 @@ impl Client {
         }
         let requested = requested.count();
         let budget = &mut self.transport.budget;
+        let now = Moment::now();
         match result {
             Ok(()) => {
-                budget.record_page_count(PageCount::Exact(fetch.pages));
+                budget.finish_fetch(Some(PageCount::Exact(fetch.pages)), now);
                 Ok(dedup_by_id(calls))
             }
             // Otherwise a retry or another program used the requests that were reserved for these pages.
             Err(error) if error.reason == Reason::Budget && requested > expected => {
-                budget.record_page_count(PageCount::Unknown);
+                budget.finish_fetch(Some(PageCount::Unknown), now);
                 Err(self.refine_budget_error(error, fetch.pages))
             }
             Err(error) => {
-                budget.record_page_count(PageCount::AtLeast(requested));
+                budget.finish_fetch(Some(PageCount::AtLeast(requested)), now);
                 Err(error)
             }
         }

@@ -4,6 +4,7 @@
 //! requests are in `active_calls`, `extensions` and `login`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
@@ -12,6 +13,8 @@ use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::rate_limit::budget::Budget;
+use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
+use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
@@ -27,12 +30,26 @@ pub struct Client {
     pub(super) jwt: JwtStatus,
     /// Of the client secret and the JWT of the last login attempt.
     pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
+    pub(super) usages: Arc<UsageRegistry>,
+    /// The name of the JWT that was read last.
+    pub(super) jwt_hash: Option<JwtHash>,
+    /// The hash of what a person may change to end a backoff, besides the JWT.
+    pub(super) credentials_hash: String,
+    /// Whether the budget is that of the user, and not only that of a JWT.
+    pub(super) is_user_known: bool,
     /// A token to revoke.
     pub(super) replaced_token: Option<Token>,
     pub(super) logins: Arc<LoginRegistry>,
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
+}
+
+/// What the accounts of this process know of the users that they log in as.
+#[derive(Clone)]
+pub(crate) struct Users {
+    pub(crate) logins: Arc<LoginRegistry>,
+    pub(crate) usages: Arc<UsageRegistry>,
 }
 
 /// What a configuration reload may change of a running client.
@@ -49,12 +66,14 @@ impl Client {
     pub(crate) fn new(
         config: ClientConfig,
         timeouts: Timeouts,
-        budget: Budget,
+        min_interval: Duration,
         metrics: Arc<ApiMetrics>,
-        logins: Arc<LoginRegistry>,
+        users: Users,
     ) -> Self {
         let ClientConfig { account, http } = config;
-        Self {
+        let Users { logins, usages } = users;
+        let budget = Budget::new(min_interval, SharedUsage::unshared());
+        let mut client = Self {
             transport: Transport::new(http, account.server.clone(), budget, metrics),
             jwt: read_jwt_status(&account),
             account,
@@ -62,10 +81,16 @@ impl Client {
             token_state: TokenState::new(&timeouts),
             last_login_fingerprints: None,
             replaced_token: None,
+            usages,
+            jwt_hash: None,
+            credentials_hash: String::new(),
+            is_user_known: false,
             logins,
             login: None,
             reported_account_id: None,
-        }
+        };
+        client.join_usage_of_secrets();
+        client
     }
 
     /// Applies a changed configuration. Other secrets than those of the last login end its backoff,
@@ -85,25 +110,21 @@ impl Client {
         self.jwt = read_jwt_status(&self.account);
         self.last_login_fingerprints = None;
         self.login = None;
+        self.join_usage_of_secrets();
     }
 
-    /// Continues with the budget of a stopped client of the same user and app. Its backoff
-    /// continues only for the same secrets and level: a changed level may be what the hint of the
-    /// failure asked for.
-    pub(crate) fn resume_from(&mut self, stopped: Self) {
-        self.transport.budget = stopped.transport.budget;
-        if stopped.last_login_fingerprints.is_some()
-            && stopped.last_login_fingerprints == self.secret_fingerprints()
-            && stopped.account.level == self.account.level
-        {
-            self.token_state = stopped.token_state;
-            self.last_login_fingerprints = stopped.last_login_fingerprints;
+    /// Continues with the budget of a stopped client of the same name. If the user of its JWT is
+    /// not known, it is probably the same one.
+    pub(crate) fn resume_from(&mut self, stopped: &Self) {
+        if !self.is_user_known {
+            let budget = &stopped.transport.budget;
+            self.transport.budget.resume_from(budget, Moment::now());
         }
     }
 
     /// Stops waiting for responses: their requests occupy the budget as if they had timed out now.
     pub(crate) fn abandon_requests(&mut self) {
-        self.transport.budget.abandon_in_flight(Moment::now());
+        self.transport.budget.abandon(Moment::now());
     }
 
     /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
@@ -162,6 +183,21 @@ impl Client {
 
     pub(super) fn has_token(&self, now: Moment) -> bool {
         self.token_state.status(now) != TokenStatus::Missing
+    }
+
+    /// Uses the limits and the backoff of the present secrets, if they can be read.
+    fn join_usage_of_secrets(&mut self) {
+        let (client_secret, jwt) = (self.account.client_secret.read(), self.account.jwt.read());
+        if let (Ok(client_secret), Ok(jwt)) = (client_secret, jwt) {
+            self.join_usage_of_jwt(&client_secret, &jwt);
+        }
+    }
+
+    pub(super) fn app(&self) -> App<'_> {
+        App {
+            server: &self.account.server,
+            client_id: &self.account.client_id,
+        }
     }
 
     fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use crate::clock::{Moment, unix_seconds};
 use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::ActiveLogin;
+use crate::ringcentral::rate_limit::registry::{JwtHash, SavedBackoff};
 use crate::ringcentral::token::TokenStatus;
 use crate::ringcentral::wire::{TokenResponse, parse_token};
 use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
-use crate::secret::{Fingerprint, SecretSource};
+use crate::secret::{Fingerprint, SecretSource, hash_parts};
 
 const TOKEN_PATH: &str = "/restapi/oauth/token";
 const REVOKE_PATH: &str = "/restapi/oauth/revoke";
@@ -53,9 +54,15 @@ impl Client {
             result = self.get_once(operation, url, deadline).await;
         }
         match &result {
-            Ok(_) => self.token_state.mark_accepted(),
+            Ok(_) => {
+                self.token_state.mark_accepted();
+                if self.token_state.backoff().is_none() {
+                    self.save_backoff();
+                }
+            }
             Err(error) if error.reason == Reason::Unauthorized => {
                 self.token_state.on_token_rejected(Moment::now());
+                self.save_backoff();
             }
             // A permission is missing. Permissions are fixed when a token is issued, so the token is
             // revoked and a new one requested after the backoff. Without the permission for the
@@ -65,6 +72,7 @@ impl Client {
             {
                 self.revoke().await;
                 self.token_state.on_login_rejected(Moment::now());
+                self.save_backoff();
             }
             Err(_) => {}
         }
@@ -163,6 +171,7 @@ impl Client {
         match result {
             Ok((response, client_secret)) => {
                 self.register_login(response.user.clone());
+                self.join_usage_of_user();
                 self.token_state.set_token(response, client_secret, now);
                 Ok(())
             }
@@ -170,6 +179,7 @@ impl Client {
                 if error.is_login_rejected() {
                     self.login = None;
                     self.token_state.on_login_rejected(now);
+                    self.save_backoff();
                 }
                 // RingCentral has one code for all that may be wrong with a JWT.
                 if error.cause == Cause::JwtRefused
@@ -192,6 +202,7 @@ impl Client {
         let client_secret = self.read_secret("client secret", &self.account.client_secret)?;
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
         self.jwt = JwtStatus::new(&jwt);
+        self.join_usage_of_jwt(&client_secret, &jwt);
         self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
         let deadline = self.request_deadline(deadline);
         let form = [
@@ -207,6 +218,51 @@ impl Client {
                 .transport
                 .record_invalid_response(Operation::Token, error)),
         }
+    }
+
+    /// Uses the limits and the backoff that are known for a JWT. While its user is not known, it is
+    /// probably that of the JWT before it, whose limits stay in use.
+    pub(super) fn join_usage_of_jwt(&mut self, client_secret: &SecretString, jwt: &SecretString) {
+        let now = Moment::now();
+        let jwt_hash = JwtHash::new(self.app(), jwt);
+        // A changed level may be what the hint of a failure asked for.
+        let credentials = [client_secret.expose_secret(), self.account.level.as_str()];
+        self.credentials_hash = hash_parts(&credentials);
+        if self.jwt_hash.as_ref() == Some(&jwt_hash) {
+            return;
+        }
+        let (usage, is_user_known) = self.usages.usage_of_jwt(&jwt_hash);
+        if is_user_known || self.jwt_hash.is_none() {
+            self.transport.budget.join(usage, now);
+            self.is_user_known = is_user_known;
+        }
+        let backoff = self.usages.backoff(&jwt_hash, &self.credentials_hash, now);
+        if let Some((failures, until)) = backoff {
+            self.token_state.resume_backoff(failures, until);
+        }
+        self.jwt_hash = Some(jwt_hash);
+    }
+
+    /// Uses the limits of the user of the last login.
+    fn join_usage_of_user(&mut self) {
+        if let (Some(jwt_hash), Some(user_id)) = (&self.jwt_hash, self.user_id()) {
+            let usage = self.usages.usage_of_user(self.app(), jwt_hash, user_id);
+            self.transport.budget.join(usage, Moment::now());
+            self.is_user_known = true;
+        }
+    }
+
+    /// Remembers the backoff of logins over a restart and a removal of the account.
+    pub(super) fn save_backoff(&self) {
+        let Some(jwt_hash) = &self.jwt_hash else {
+            return;
+        };
+        let now = Moment::now();
+        let credentials = self.credentials_hash.clone();
+        let backoff = self.token_state.backoff();
+        let backoff =
+            backoff.map(|(failures, until)| SavedBackoff::new(credentials, failures, until, now));
+        self.usages.set_backoff(jwt_hash, backoff);
     }
 
     /// Sends a form that is authenticated by client id and client secret.

@@ -149,6 +149,20 @@ impl TokenState {
         self.login_blocked_until = Some(now.after(delay));
     }
 
+    /// Returns the number of failures of the present backoff and the end of its last wait.
+    pub(crate) fn backoff(&self) -> Option<(u32, Moment)> {
+        match self.login_backoff.failures {
+            0 => None,
+            failures => Some((failures, self.login_blocked_until?)),
+        }
+    }
+
+    /// Continues a backoff that began before a restart or with another client.
+    pub(crate) fn resume_backoff(&mut self, failures: u32, until: Moment) {
+        self.login_backoff.failures = failures;
+        self.login_blocked_until = Some(until);
+    }
+
     /// Postpones the renewal after a failure and keeps the token: a login that times out delays
     /// other requests.
     pub fn on_renewal_failed(&mut self, now: Moment) {

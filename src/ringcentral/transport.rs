@@ -215,11 +215,10 @@ impl Transport {
     ) -> Result<ApiResponse, Error> {
         self.request_id = None;
         let sent = Moment::now();
-        if !self.budget.next_request_at(operation, sent).is_past(sent) {
+        if !self.budget.try_request(operation, sent) {
             let problem = "not sent: the rate limit is reached";
             return Err(self.record_failure(operation, Cause::NoBudget, problem));
         }
-        self.budget.record_request(operation, sent);
         self.metrics.record_request(operation);
         let result = execute(request, deadline, self.uses_proxy).await;
         let received = Moment::now();

@@ -1,32 +1,30 @@
-//! The rate limit budget of one account, for the user and app of its login. Pure: the time is an argument.
+//! The rate limit budget of one account: when its requests and fetches may start. The time is an argument.
 //!
-//! Decides when a request may be sent and when a fetch over all pages may start. If each request and response is
-//! recorded here, and requests are sent only when allowed, the exporter causes no 429 as long as other tools use
-//! at most one fifth of the limit.
+//! If each request and response is recorded here, and requests are sent only when allowed, the exporter causes no 429
+//! as long as other tools use at most one fifth of the limit. Accounts of one user and app share its limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ringcentral::operation::{Operation, UsageGroup};
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
-use crate::ringcentral::rate_limit::window::RateLimitWindow;
+use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::status::ReportedLimit;
 
-/// The documented minimum wait after a 429 without `Retry-After`.
-const MIN_PENALTY: Duration = Duration::from_secs(30);
-
-/// The windows of all usage groups, the account's penalty, and the time of the last fetch.
-#[derive(Clone, Debug)]
+/// The budget of one account.
+#[derive(Debug)]
 pub struct Budget {
-    heavy: RateLimitWindow,
-    medium: RateLimitWindow,
-    auth: RateLimitWindow,
-    /// End of the last penalty for the whole account.
-    blocked_until: Option<Moment>,
+    usage: Arc<SharedUsage>,
+    /// A random number that no other account has.
+    account: u64,
     min_interval: Duration,
     /// Expected pages of the next fetch, without the bound of the window.
     page_estimate: u32,
     last_fetch: Option<Moment>,
+    /// Pages of the fetch in progress that are reserved and not requested yet.
+    reserved: u32,
+    in_flight: Option<Operation>,
 }
 
 /// What a fetch revealed of the number of pages.
@@ -42,130 +40,80 @@ pub enum PageCount {
 }
 
 impl Budget {
-    /// Creates a budget with the documented limits. `min_interval` can make fetches rarer than the limit allows,
-    /// never more frequent.
+    /// Creates a budget that shares `usage`. `min_interval` can make fetches rarer than the limit allows, never more
+    /// frequent.
     #[must_use]
-    pub fn new(min_interval: Duration) -> Self {
+    pub fn new(min_interval: Duration, usage: Arc<SharedUsage>) -> Self {
         Self {
-            heavy: RateLimitWindow::new(UsageGroup::Heavy),
-            medium: RateLimitWindow::new(UsageGroup::Medium),
-            auth: RateLimitWindow::new(UsageGroup::Auth),
-            blocked_until: None,
+            usage,
+            account: fastrand::u64(..),
             min_interval,
             page_estimate: 1,
             last_fetch: None,
+            reserved: 0,
+            in_flight: None,
         }
+    }
+
+    /// Continues with the usage of another user, or of the same one by another name. Own requests count there too.
+    pub(crate) fn join(&mut self, usage: Arc<SharedUsage>, now: Moment) {
+        if Arc::ptr_eq(&self.usage, &usage) {
+            return;
+        }
+        let reserved = std::mem::take(&mut self.reserved);
+        self.usage.update(now, |former| {
+            former.release(reserved);
+            former.remove_account(self.account);
+        });
+        usage.absorb(&self.usage, now);
+        self.usage = usage;
+        self.reserved = self.reserve(reserved, now);
+    }
+
+    /// Continues with the usage, the pace and the page estimate of a stopped budget.
+    pub(crate) fn resume_from(&mut self, stopped: &Self, now: Moment) {
+        self.join(stopped.usage.clone(), now);
+        self.page_estimate = stopped.page_estimate;
+        self.last_fetch = stopped.last_fetch;
     }
 
     /// Returns when the next fetch may start, as far as is known now: the minimum interval has passed, and the window
     /// holds all expected pages.
     #[must_use]
     pub fn next_fetch_at(&self, now: Moment) -> Moment {
-        let mut next = self.available_at(UsageGroup::Heavy, self.expected_pages(), now);
-        if let Some(last_fetch) = self.last_fetch {
-            next = next.max(last_fetch.after(self.min_fetch_interval()));
+        let pages = self.expected_pages();
+        let next = self
+            .usage
+            .read(|usage| usage.available_at(UsageGroup::Heavy, pages, 0, now));
+        match self.last_fetch {
+            Some(last_fetch) => next.max(last_fetch.after(self.min_fetch_interval())),
+            None => next,
         }
-        next
     }
 
     /// Returns the minimum time between the starts of two fetches of the expected number of pages.
     #[must_use]
     pub fn min_fetch_interval(&self) -> Duration {
-        let interval = self.heavy.min_interval(self.expected_pages());
+        let interval = self.usage.read(|usage| {
+            let own = self.page_estimate.min(usage.max_pages());
+            usage.min_fetch_interval(self.account, own)
+        });
         interval.max(self.min_interval)
     }
 
     /// Returns when one request of this operation may be sent.
     #[must_use]
     pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
-        self.available_at(operation.group(), 1, now)
+        let group = operation.group();
+        let reserved = self.reserved_of(group);
+        self.usage
+            .read(|usage| usage.available_at(group, 1, reserved, now))
     }
 
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
     #[must_use]
     pub fn max_pages(&self) -> u32 {
-        self.heavy.usable()
-    }
-
-    /// Records that a fetch starts.
-    pub fn record_fetch_start(&mut self, now: Moment) {
-        self.last_fetch = Some(now);
-    }
-
-    /// Records the number of pages that a fetch has revealed.
-    pub fn record_page_count(&mut self, page_count: PageCount) {
-        self.page_estimate = match page_count {
-            PageCount::Exact(pages) => pages.max(1),
-            PageCount::AtLeast(pages) => self.page_estimate.max(pages),
-            PageCount::Unknown => u32::MAX,
-        };
-    }
-
-    /// Records that a request is sent.
-    pub fn record_request(&mut self, operation: Operation, now: Moment) {
-        self.group_mut(operation.group()).record_request(now);
-    }
-
-    /// Records a response, or a request that timed out if `headers` is `None`.
-    pub fn record_response(
-        &mut self,
-        operation: Operation,
-        headers: Option<&RateLimitHeaders>,
-        now: Moment,
-    ) {
-        let window = self.group_mut(operation.group());
-        window.record_response(now);
-        if let Some(headers) = headers {
-            window.apply_headers(headers, now);
-            self.apply_penalty(operation.group(), headers, now);
-        }
-    }
-
-    /// Counts all requests in flight as completed now, because no task waits for their responses any more.
-    pub fn abandon_in_flight(&mut self, now: Moment) {
-        for window in [&mut self.heavy, &mut self.medium, &mut self.auth] {
-            window.abandon_in_flight(now);
-        }
-    }
-
-    /// Returns the end of the penalty that blocks this operation, present or past.
-    #[must_use]
-    pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
-        let window = self.group(operation.group());
-        self.blocked_until.max(window.blocked_until)
-    }
-
-    /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
-    /// one name only the first is returned.
-    #[must_use]
-    pub fn reported_limits(&self) -> Vec<ReportedLimit> {
-        let mut limits: Vec<ReportedLimit> = Vec::new();
-        for window in [&self.heavy, &self.medium, &self.auth] {
-            if let Some(limit) = &window.reported
-                && limits.iter().all(|known| known.group != limit.group)
-            {
-                let mut limit = limit.clone();
-                limit.blocked_until = self.blocked_until.max(window.blocked_until);
-                limits.push(limit);
-            }
-        }
-        limits
-    }
-
-    /// Blocks the group after a 429 or 503. A 429 without a group is a limit of the account or the IP address, so it
-    /// blocks all groups. Any request during a penalty restarts it.
-    fn apply_penalty(&mut self, group: UsageGroup, headers: &RateLimitHeaders, now: Moment) {
-        let window = self.group_mut(group);
-        let until = match (headers.status, headers.retry_after) {
-            (429 | 503, Some(wait)) => now.after(wait),
-            (429, None) => now.after(window.length.max(MIN_PENALTY)),
-            _ => return,
-        };
-        if headers.status == 503 || headers.group.is_some() {
-            window.block_until(until);
-        } else {
-            self.blocked_until = self.blocked_until.max(Some(until));
-        }
+        self.usage.read(|usage| usage.max_pages())
     }
 
     /// Returns the expected pages of the next fetch: at most what a window holds, so that a list that has become
@@ -175,25 +123,121 @@ impl Budget {
         self.page_estimate.min(self.max_pages())
     }
 
-    fn available_at(&self, group: UsageGroup, requests: u32, now: Moment) -> Moment {
-        let available_at = self.group(group).available_at(requests, now);
-        available_at.max(self.blocked_until.unwrap_or(now))
+    /// Starts a fetch and reserves its expected pages. Returns whether a fetch may start now.
+    pub fn try_start_fetch(&mut self, now: Moment) -> bool {
+        if !self.next_fetch_at(now).is_past(now) {
+            // Another process may have used less than was known.
+            self.usage.refresh(now);
+            if !self.next_fetch_at(now).is_past(now) {
+                return false;
+            }
+        }
+        self.reserved = self.reserve(self.expected_pages(), now);
+        if self.reserved == 0 {
+            return false;
+        }
+        self.last_fetch = Some(now);
+        true
     }
 
-    fn group(&self, group: UsageGroup) -> &RateLimitWindow {
-        match group {
-            UsageGroup::Heavy => &self.heavy,
-            UsageGroup::Medium => &self.medium,
-            UsageGroup::Auth => &self.auth,
-        }
+    /// Ends a fetch and its reservation, and records the number of pages that it has revealed, if it has.
+    pub fn finish_fetch(&mut self, page_count: Option<PageCount>, now: Moment) {
+        self.page_estimate = match page_count {
+            None => self.page_estimate,
+            Some(PageCount::Exact(pages)) => pages.max(1),
+            Some(PageCount::AtLeast(pages)) => self.page_estimate.max(pages),
+            Some(PageCount::Unknown) => u32::MAX,
+        };
+        let reserved = std::mem::take(&mut self.reserved);
+        let pages = self.expected_pages();
+        self.usage.update(now, |usage| {
+            usage.release(reserved);
+            usage.set_pages(self.account, pages);
+        });
     }
 
-    fn group_mut(&mut self, group: UsageGroup) -> &mut RateLimitWindow {
-        match group {
-            UsageGroup::Heavy => &mut self.heavy,
-            UsageGroup::Medium => &mut self.medium,
-            UsageGroup::Auth => &mut self.auth,
+    /// Records that a request is sent, if one may be sent now. Returns whether it may.
+    pub fn try_request(&mut self, operation: Operation, now: Moment) -> bool {
+        let group = operation.group();
+        let reserved = self.reserved_of(group);
+        let is_allowed = self.usage.update(now, |usage| {
+            if !usage.available_at(group, 1, reserved, now).is_past(now) {
+                return false;
+            }
+            usage.release(reserved.min(1));
+            usage.record_request(group, now);
+            true
+        });
+        if is_allowed {
+            self.reserved -= reserved.min(1);
+            self.in_flight = Some(operation);
         }
+        is_allowed
+    }
+
+    /// Records a response, or a request that timed out if `headers` is `None`.
+    pub fn record_response(
+        &mut self,
+        operation: Operation,
+        headers: Option<&RateLimitHeaders>,
+        now: Moment,
+    ) {
+        self.in_flight = None;
+        self.usage.update(now, |usage| {
+            usage.record_response(operation.group(), headers, now);
+        });
+    }
+
+    /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
+    /// response any more.
+    pub fn abandon(&mut self, now: Moment) {
+        if let Some(operation) = self.in_flight {
+            self.record_response(operation, None, now);
+        }
+        let reserved = std::mem::take(&mut self.reserved);
+        self.usage.update(now, |usage| {
+            usage.release(reserved);
+            usage.remove_account(self.account);
+        });
+    }
+
+    /// Returns the end of the penalty that blocks this operation, present or past.
+    #[must_use]
+    pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
+        self.usage.read(|usage| usage.blocked_until(operation))
+    }
+
+    /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
+    /// one name only the first is returned.
+    #[must_use]
+    pub fn reported_limits(&self) -> Vec<ReportedLimit> {
+        self.usage.read(|usage| usage.reported_limits())
+    }
+
+    /// Reserves pages, if the window holds them now. Returns their number, or 0.
+    fn reserve(&self, pages: u32, now: Moment) -> u32 {
+        self.usage.update(now, |usage| {
+            let available_at = usage.available_at(UsageGroup::Heavy, pages, 0, now);
+            if pages == 0 || !available_at.is_past(now) {
+                return 0;
+            }
+            usage.reserve(pages);
+            usage.set_pages(self.account, pages);
+            pages
+        })
+    }
+
+    fn reserved_of(&self, group: UsageGroup) -> u32 {
+        match group {
+            UsageGroup::Heavy => self.reserved,
+            UsageGroup::Medium | UsageGroup::Auth => 0,
+        }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.usage.remove_account(self.account);
     }
 }
 
@@ -204,7 +248,10 @@ mod tests {
     const HEAVY: Operation = Operation::ActiveCalls;
 
     fn new_budget() -> (Budget, Moment) {
-        (Budget::new(Duration::ZERO), Moment::now())
+        (
+            Budget::new(Duration::ZERO, SharedUsage::unshared()),
+            Moment::now(),
+        )
     }
 
     fn at(start: Moment, seconds: f64) -> Moment {
@@ -212,7 +259,7 @@ mod tests {
     }
 
     fn request(budget: &mut Budget, operation: Operation, headers: &RateLimitHeaders, now: Moment) {
-        budget.record_request(operation, now);
+        budget.try_request(operation, now);
         budget.record_response(operation, Some(headers), now);
     }
 
@@ -226,11 +273,11 @@ mod tests {
     }
 
     fn fetch(budget: &mut Budget, pages: u32, now: Moment) {
-        budget.record_fetch_start(now);
+        assert!(budget.try_start_fetch(now));
         for _ in 0..pages {
             request(budget, HEAVY, &RateLimitHeaders::default(), now);
         }
-        budget.record_page_count(PageCount::Exact(pages));
+        budget.finish_fetch(Some(PageCount::Exact(pages)), now);
     }
 
     fn wait(budget: &Budget, now: Moment) -> f64 {
@@ -252,11 +299,11 @@ mod tests {
 
     #[test]
     fn min_interval_never_makes_fetches_more_frequent() {
-        let mut budget = Budget::new(Duration::from_secs(20));
+        let mut budget = Budget::new(Duration::from_secs(20), SharedUsage::unshared());
         let start = Moment::now();
         fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 20.0);
-        let mut budget = Budget::new(Duration::from_millis(1));
+        let mut budget = Budget::new(Duration::from_millis(1), SharedUsage::unshared());
         fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 7.5);
     }
@@ -331,7 +378,7 @@ mod tests {
         let (mut budget, start) = new_budget();
         fetch(&mut budget, 4, start);
         let now = at(start, 30.0);
-        budget.record_fetch_start(now);
+        assert!(budget.try_start_fetch(now));
         for _ in 0..4 {
             request(&mut budget, HEAVY, &RateLimitHeaders::default(), now);
         }
@@ -342,7 +389,7 @@ mod tests {
                 .as_secs_f64(),
             61.0
         );
-        budget.record_page_count(PageCount::Unknown);
+        budget.finish_fetch(Some(PageCount::Unknown), now);
         assert_eq!(
             budget
                 .next_fetch_at(now)
@@ -365,9 +412,9 @@ mod tests {
     fn failed_fetch_raises_expected_pages() {
         let (mut budget, start) = new_budget();
         fetch(&mut budget, 2, start);
-        budget.record_page_count(PageCount::AtLeast(1));
+        budget.finish_fetch(Some(PageCount::AtLeast(1)), now);
         assert_eq!(wait(&budget, start), 15.0);
-        budget.record_page_count(PageCount::AtLeast(4));
+        budget.finish_fetch(Some(PageCount::AtLeast(4)), now);
         assert_eq!(wait(&budget, start), 30.0);
     }
 

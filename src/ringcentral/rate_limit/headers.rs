@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 /// Limits outside these bounds are ignored.
-const VALID_LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+pub(super) const VALID_LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 /// Windows outside these bounds, in seconds, are ignored.
-const VALID_WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
+pub(super) const VALID_WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
 /// The longest `Retry-After` that is obeyed; longer ones are cut to it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// The maximum length of a group's name; longer ones are cut.

@@ -5,12 +5,18 @@
 //! margin after its response arrived: RingCentral may have counted it at any time in between, and does not
 //! document whether its window is fixed or slides.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ringcentral::operation::UsageGroup;
-use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::rate_limit::headers::{
+    RateLimitHeaders, VALID_LIMITS, VALID_WINDOW_SECONDS,
+};
+use crate::ringcentral::rate_limit::saved::{
+    SavedCount, SavedGroup, SavedTimes, future_ms, saved_block,
+};
 use crate::ringcentral::status::ReportedLimit;
 
 /// The documented length of a window, used until a response has another one.
@@ -21,6 +27,10 @@ const SAFETY_MARGIN: Duration = Duration::from_secs(1);
 /// memory than a limit of a thousand.
 const MERGE_FRACTION: u32 = 1000;
 
+/// How long a request may be in flight, and a fetch may use its reserved requests: longer than both timeouts.
+const MAX_REQUEST_TIME: Duration = Duration::from_secs(11);
+const MAX_FETCH_TIME: Duration = Duration::from_secs(41);
+
 /// The limit of one usage group and the requests that count against it.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimitWindow {
@@ -28,6 +38,10 @@ pub(crate) struct RateLimitWindow {
     limit: u32,
     pub(super) length: Duration,
     in_flight: u32,
+    /// Requests that fetches have reserved and not sent yet.
+    reserved: u32,
+    /// Requests of other processes, and of the time before the user was known.
+    others: Vec<Occupied>,
     /// Requests whose response has arrived, the oldest first.
     completed: VecDeque<Completed>,
     remaining: Option<Remaining>,
@@ -45,11 +59,21 @@ struct Completed {
     count: u32,
 }
 
+/// Requests that occupy the window until a known time.
+#[derive(Clone, Copy, Debug)]
+struct Occupied {
+    until: Moment,
+    count: u32,
+    /// Whether this process has to save them.
+    is_own: bool,
+}
+
 /// The number of requests that RingCentral last reported as remaining, less those sent since.
 #[derive(Clone, Copy, Debug)]
 struct Remaining {
     requests: u32,
-    reported_at: Moment,
+    /// When the window of the report has ended.
+    until: Moment,
 }
 
 impl RateLimitWindow {
@@ -60,11 +84,18 @@ impl RateLimitWindow {
             limit: group.documented_limit(),
             length: DEFAULT_LENGTH,
             in_flight: 0,
+            reserved: 0,
+            others: Vec::new(),
             completed: VecDeque::new(),
             remaining: None,
             reported: None,
             blocked_until: None,
         }
+    }
+
+    /// Returns the documented name of the group.
+    pub(crate) fn name(&self) -> &'static str {
+        self.group.as_str()
     }
 
     /// Returns the number of requests that the exporter may send in one window: one fifth of the limit, rounded
@@ -79,10 +110,13 @@ impl RateLimitWindow {
             .mul_f64(f64::from(pages) / f64::from(self.usable()))
     }
 
-    /// Returns when this many requests can be sent, as far as is known now. More than the usable number count as the
-    /// usable number.
-    pub(crate) fn available_at(&self, requests: u32, now: Moment) -> Moment {
-        let requests = requests.min(self.usable());
+    /// Returns when this many requests can be sent, as far as is known now, of which the caller has reserved
+    /// `reserved`. More than the usable number count as the usable number.
+    pub(crate) fn available_at(&self, requests: u32, reserved: u32, now: Moment) -> Moment {
+        let reserved_by_others = self.reserved.saturating_sub(reserved);
+        let requests = requests
+            .min(self.usable())
+            .saturating_add(reserved_by_others);
         now.max(self.blocked_until.unwrap_or(now))
             .max(self.available_by_count(requests, now))
             .max(self.available_by_report(requests, now))
@@ -93,6 +127,16 @@ impl RateLimitWindow {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 
+    /// Reserves requests for a fetch, so that others leave them.
+    pub(crate) fn reserve(&mut self, requests: u32) {
+        self.reserved = self.reserved.saturating_add(requests);
+    }
+
+    /// Ends a reservation.
+    pub(crate) fn release(&mut self, requests: u32) {
+        self.reserved = self.reserved.saturating_sub(requests);
+    }
+
     /// Records that a request is sent.
     pub(crate) fn record_request(&mut self, now: Moment) {
         while let Some(oldest) = self.completed.front()
@@ -100,6 +144,7 @@ impl RateLimitWindow {
         {
             self.completed.pop_front();
         }
+        self.others.retain(|requests| !requests.until.is_past(now));
         self.in_flight += 1;
         if let Some(remaining) = &mut self.remaining {
             remaining.requests = remaining.requests.saturating_sub(1);
@@ -123,20 +168,13 @@ impl RateLimitWindow {
         }
     }
 
-    /// Counts all requests in flight as completed now.
-    pub(crate) fn abandon_in_flight(&mut self, now: Moment) {
-        while self.in_flight > 0 {
-            self.record_response(now);
-        }
-    }
-
     /// Applies the limit, window and remaining requests of a response.
     pub(crate) fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
         self.length = headers.window.unwrap_or(self.length);
         if let Some(requests) = headers.remaining {
             self.remaining = Some(Remaining {
                 requests,
-                reported_at: now,
+                until: now.after(self.length + SAFETY_MARGIN),
             });
         }
         let Some(limit) = headers.limit else { return };
@@ -151,16 +189,110 @@ impl RateLimitWindow {
         });
     }
 
+    /// Returns whether nothing is known that a later request depends on.
+    pub(crate) fn is_unused(&self, now: Moment) -> bool {
+        let is_blocked = self.blocked_until.is_some_and(|until| !until.is_past(now));
+        !is_blocked && self.in_flight + self.reserved == 0 && self.occupied(now).is_empty()
+    }
+
+    /// Replaces what is known of other processes.
+    pub(crate) fn adopt(&mut self, parts: &[(SavedGroup, SavedTimes)]) {
+        self.others.retain(|requests| requests.is_own);
+        for (part, times) in parts {
+            self.add(part, *times, false);
+        }
+    }
+
+    /// Adds what was recorded before the user was known.
+    pub(crate) fn absorb(&mut self, part: &SavedGroup, times: SavedTimes) {
+        self.add(part, times, true);
+    }
+
+    /// Returns the part of this process for its file.
+    pub(crate) fn saved(&self, now: Moment) -> SavedGroup {
+        let mut requests = Vec::new();
+        for own in self.occupied(now).iter().filter(|requests| requests.is_own) {
+            requests.push(saved_count(own.count, own.until, now));
+        }
+        let unfinished = [
+            (self.in_flight, MAX_REQUEST_TIME),
+            (self.reserved, MAX_FETCH_TIME),
+        ];
+        for (count, max_time) in unfinished {
+            if count > 0 {
+                let until = now.after(max_time + self.length + SAFETY_MARGIN);
+                requests.push(saved_count(count, until, now));
+            }
+        }
+        let length_ms = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
+        SavedGroup {
+            group: self.group.as_str().to_owned(),
+            limit: self.reported.as_ref().map(|_| (self.limit, length_ms)),
+            blocked_until_ms: saved_block(self.blocked_until, now),
+            remaining: self
+                .remaining
+                .filter(|remaining| !remaining.until.is_past(now))
+                .map(|remaining| saved_count(remaining.requests, remaining.until, now)),
+            requests,
+        }
+    }
+
+    /// Adds a part of a file. Of several limits the last one that RingCentral reported to this process applies, else
+    /// the one in the file.
+    fn add(&mut self, part: &SavedGroup, times: SavedTimes, is_own: bool) {
+        if self.reported.is_none()
+            && let Some((limit, length_ms)) = part.limit
+            && is_valid_limit(limit, length_ms)
+        {
+            self.limit = limit;
+            self.length = Duration::from_millis(length_ms);
+        }
+        for SavedCount { count, until_ms } in &part.requests {
+            if let Some(until) = times.future(*until_ms) {
+                self.others.push(Occupied {
+                    until,
+                    count: *count,
+                    is_own,
+                });
+            }
+        }
+        if let Some(until) = part.blocked_until_ms.and_then(|until| times.future(until)) {
+            self.block_until(until);
+        }
+        if let Some(remaining) = part.remaining
+            && let Some(until) = times.future(remaining.until_ms)
+            && self.remaining.is_none_or(|known| known.until < until)
+        {
+            let requests = remaining.count;
+            self.remaining = Some(Remaining { requests, until });
+        }
+    }
+
+    /// Returns the completed requests that still occupy the window, those that do so for longest first.
+    fn occupied(&self, now: Moment) -> Vec<Occupied> {
+        let mut occupied = self.others.clone();
+        for entry in &self.completed {
+            occupied.push(Occupied {
+                until: self.expires_at(entry),
+                count: entry.count,
+                is_own: true,
+            });
+        }
+        occupied.retain(|requests| !requests.until.is_past(now));
+        occupied.sort_by_key(|requests| Reverse(requests.until));
+        occupied
+    }
+
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
-        let mut occupied = self.in_flight + requests;
+        let mut occupied = self.in_flight.saturating_add(requests);
         if occupied > self.usable() {
             // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
             return now.after(self.length + SAFETY_MARGIN);
         }
-        for entry in self.completed.iter().rev() {
-            occupied += entry.count;
+        for entry in self.occupied(now) {
+            occupied = occupied.saturating_add(entry.count);
             if occupied > self.usable() {
-                return self.expires_at(entry);
+                return entry.until;
             }
         }
         now
@@ -169,9 +301,7 @@ impl RateLimitWindow {
     /// Returns when the requests are available by RingCentral's report, which holds while its window lasts.
     fn available_by_report(&self, requests: u32, now: Moment) -> Moment {
         match self.remaining {
-            Some(remaining) if remaining.requests < requests => {
-                remaining.reported_at.after(self.length + SAFETY_MARGIN)
-            }
+            Some(remaining) if remaining.requests < requests => remaining.until,
             _ => now,
         }
     }
@@ -179,6 +309,17 @@ impl RateLimitWindow {
     fn expires_at(&self, entry: &Completed) -> Moment {
         entry.last.after(self.length + SAFETY_MARGIN)
     }
+}
+
+fn saved_count(count: u32, until: Moment, now: Moment) -> SavedCount {
+    let until_ms = future_ms(until, now);
+    SavedCount { count, until_ms }
+}
+
+/// Returns whether a limit of a file is one that a response could have.
+fn is_valid_limit(limit: u32, length_ms: u64) -> bool {
+    let length_s = u32::try_from(length_ms / 1000).unwrap_or(u32::MAX);
+    VALID_LIMITS.contains(&limit) && VALID_WINDOW_SECONDS.contains(&length_s)
 }
 
 #[cfg(test)]
@@ -201,7 +342,7 @@ mod tests {
 
     fn wait(window: &RateLimitWindow, requests: u32, now: Moment) -> f64 {
         window
-            .available_at(requests, now)
+            .available_at(requests, 0, now)
             .saturating_duration_since(now)
             .as_secs_f64()
     }

@@ -1,0 +1,201 @@
+//! The limits of all users and apps that the accounts of this process log in as.
+//!
+//! RingCentral counts requests by user and app, however many JWTs they have, so accounts of one user share one
+//! [`SharedUsage`]. The user of a JWT is known once a login has succeeded. Until then its usage is found under the
+//! JWT; afterwards the registry remembers which user the JWT belongs to, with a state directory over a restart too.
+//! All names are hashes, since an account's user, app and JWT are nothing that a file should show.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+use crate::ringcentral::rate_limit::saved::{SavedTimes, wall_ms};
+use crate::ringcentral::rate_limit::shared::{SharedUsage, UsageFile};
+use crate::secret::hash_parts;
+use crate::state_directory::StateDirectory;
+
+/// The limits of all users and apps, by the hash of a user or of a JWT whose user is not known yet.
+#[derive(Debug)]
+pub struct UsageRegistry {
+    directory: Option<Arc<StateDirectory>>,
+    /// The id of this process in the files of the state directory.
+    process: u64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    usages: HashMap<String, Arc<SharedUsage>>,
+    logins: HashMap<String, SavedLogin>,
+}
+
+/// The app at a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct App<'a> {
+    pub(crate) server: &'a Url,
+    pub(crate) client_id: &'a str,
+}
+
+/// What is remembered of the logins with one JWT.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub(crate) struct SavedLogin {
+    /// The hash of the user, once a login has succeeded.
+    pub(crate) user: Option<String>,
+    /// The backoff after rejected logins, if there is one.
+    pub(crate) backoff: Option<SavedBackoff>,
+}
+
+/// The backoff after rejected logins.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct SavedBackoff {
+    /// The hash of everything that a person may have changed since: then the backoff does not apply.
+    pub(crate) credentials: String,
+    pub(crate) failures: u32,
+    pub(crate) saved_at_ms: i64,
+    pub(crate) until_ms: i64,
+}
+
+// === impl UsageRegistry ===
+
+impl UsageRegistry {
+    /// Creates an empty registry, which keeps its state in `directory` if there is one.
+    #[must_use]
+    pub fn new(directory: Option<Arc<StateDirectory>>) -> Self {
+        Self {
+            directory,
+            process: fastrand::u64(..),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Returns the usage that applies to a JWT, and whether its user is known.
+    pub(crate) fn usage_of_jwt(&self, jwt: &JwtHash) -> (Arc<SharedUsage>, bool) {
+        match self.login(jwt).user {
+            Some(user) => (self.usage(&user), true),
+            None => (self.usage(&jwt.0), false),
+        }
+    }
+
+    /// Returns the usage of a user, after a login with this JWT has succeeded.
+    pub(crate) fn usage_of_user(
+        &self,
+        app: App<'_>,
+        jwt: &JwtHash,
+        user_id: &str,
+    ) -> Arc<SharedUsage> {
+        let user = hash_parts(&["user", app.server.as_str(), app.client_id, user_id]);
+        let mut login = self.login(jwt);
+        if login.user.as_ref() != Some(&user) {
+            login.user = Some(user.clone());
+            self.save_login(jwt, login);
+        }
+        self.usage(&user)
+    }
+
+    /// Returns the backoff of logins with this JWT.
+    pub(crate) fn backoff(
+        &self,
+        jwt: &JwtHash,
+        credentials: &str,
+        now: Moment,
+    ) -> Option<(u32, Moment)> {
+        let backoff = self.login(jwt).backoff?;
+        if backoff.credentials != credentials {
+            return None;
+        }
+        let until = SavedTimes::new(backoff.saved_at_ms, now).future(backoff.until_ms)?;
+        Some((backoff.failures, until))
+    }
+
+    /// Remembers the backoff of logins with this JWT, or that there is none.
+    pub(crate) fn set_backoff(&self, jwt: &JwtHash, backoff: Option<SavedBackoff>) {
+        let mut login = self.login(jwt);
+        if login.backoff != backoff {
+            login.backoff = backoff;
+            self.save_login(jwt, login);
+        }
+    }
+
+    /// Returns the usage with this name. Those that no account uses any more, and that block nothing, are forgotten.
+    fn usage(&self, name: &str) -> Arc<SharedUsage> {
+        let now = Moment::now();
+        let mut known = self.lock();
+        known
+            .usages
+            .retain(|_, usage| Arc::strong_count(usage) > 1 || !usage.is_unused(now));
+        if let Some(usage) = known.usages.get(name) {
+            return usage.clone();
+        }
+        let file = self.directory.clone().map(|directory| UsageFile {
+            directory,
+            name: format!("limits-{name}.json"),
+        });
+        let usage = Arc::new(SharedUsage::new(self.process, file));
+        known.usages.insert(name.to_owned(), usage.clone());
+        usage
+    }
+
+    fn login(&self, jwt: &JwtHash) -> SavedLogin {
+        if let Some(login) = self.lock().logins.get(&jwt.0) {
+            return login.clone();
+        }
+        let directory = self.directory.as_ref();
+        let login = directory.and_then(|directory| directory.read(&login_file(jwt)));
+        let login: SavedLogin = login.unwrap_or_default();
+        self.lock().logins.insert(jwt.0.clone(), login.clone());
+        login
+    }
+
+    fn save_login(&self, jwt: &JwtHash, login: SavedLogin) {
+        if let Some(directory) = &self.directory {
+            directory.write(&login_file(jwt), login.clone());
+        }
+        self.lock().logins.insert(jwt.0.clone(), login);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn login_file(jwt: &JwtHash) -> String {
+    format!("login-{}.json", jwt.0)
+}
+
+// === impl JwtHash ===
+
+/// The name of a JWT of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JwtHash(String);
+
+impl JwtHash {
+    /// Hashes a JWT.
+    pub(crate) fn new(app: App<'_>, jwt: &SecretString) -> Self {
+        let parts = [
+            "jwt",
+            app.server.as_str(),
+            app.client_id,
+            jwt.expose_secret(),
+        ];
+        Self(hash_parts(&parts))
+    }
+}
+
+// === impl SavedBackoff ===
+
+impl SavedBackoff {
+    /// Creates the saved form of a backoff that ends at `until`.
+    pub(crate) fn new(credentials: String, failures: u32, until: Moment, now: Moment) -> Self {
+        Self {
+            credentials,
+            failures,
+            saved_at_ms: wall_ms(now),
+            until_ms: wall_ms(until),
+        }
+    }
+}
