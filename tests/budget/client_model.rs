@@ -76,12 +76,11 @@ impl<'a> ClientModel<'a> {
     /// Starts a fetch if the budget allows one.
     pub fn scrape(&mut self, api: &mut ApiModel, now: i64) {
         let moment = self.moment(now);
-        if !self.budget.next_fetch_at(moment).is_past(moment) {
+        if !self.budget.try_start_fetch(moment) {
             return;
         }
-        self.budget.record_fetch_start(moment);
         let (end, page_count, result) = self.fetch(api, now);
-        self.budget.record_page_count(page_count);
+        self.budget.finish_fetch(Some(page_count), self.moment(end));
         self.fetches += 1;
         self.fetch_end = end;
         self.longest_fetch_ms = self.longest_fetch_ms.max(end - now);
@@ -99,8 +98,7 @@ impl<'a> ClientModel<'a> {
         let mut now = start;
         for page in 1.. {
             let moment = self.moment(now);
-            let next_request = self.budget.next_request_at(Operation::ActiveCalls, moment);
-            if !next_request.is_past(moment) {
+            if !self.budget.try_request(Operation::ActiveCalls, moment) {
                 let page_count = if page > expected {
                     PageCount::Unknown
                 } else {
@@ -108,7 +106,6 @@ impl<'a> ClientModel<'a> {
                 };
                 return (now, page_count, FetchResult::BudgetExhausted);
             }
-            self.budget.record_request(Operation::ActiveCalls, moment);
             let response = api.request(now);
             let headers = response.decision.map(|decision| self.headers(decision));
             let recorded_at = if self.mutation == Mutation::WindowFromStart {

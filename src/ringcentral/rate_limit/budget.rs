@@ -249,7 +249,7 @@ mod tests {
 
     fn new_budget() -> (Budget, Moment) {
         (
-            Budget::new(Duration::ZERO, SharedUsage::unshared()),
+            Budget::new(Duration::ZERO),
             Moment::now(),
         )
     }
@@ -299,11 +299,11 @@ mod tests {
 
     #[test]
     fn min_interval_never_makes_fetches_more_frequent() {
-        let mut budget = Budget::new(Duration::from_secs(20), SharedUsage::unshared());
+        let mut budget = Budget::new(Duration::from_secs(20));
         let start = Moment::now();
         fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 20.0);
-        let mut budget = Budget::new(Duration::from_millis(1), SharedUsage::unshared());
+        let mut budget = Budget::new(Duration::from_millis(1));
         fetch(&mut budget, 1, start);
         assert_eq!(wait(&budget, start), 7.5);
     }
