@@ -47,7 +47,7 @@ impl Client {
             }
             Err(error) => fetch.calls = Err(error),
         }
-        fetch.duration = Moment::now().saturating_duration_since(started);
+        fetch.duration = Moment::now().monotonic_duration_since(started);
         fetch
     }
 

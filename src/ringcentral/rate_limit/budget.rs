@@ -4,6 +4,7 @@
 //! recorded here, and requests are sent only when allowed, the exporter causes no 429 as long as other tools use
 //! at most one fifth of the limit.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -12,8 +13,8 @@ use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::window::RateLimitWindow;
 use crate::ringcentral::status::ReportedLimit;
 
-/// The documented minimum wait after a 429 without `Retry-After`.
-const MIN_PENALTY: Duration = Duration::from_secs(30);
+/// The minimum wait after a 429 without `Retry-After`, or with one that cannot be parsed.
+const MIN_PENALTY: Duration = Duration::from_secs(60);
 
 /// The windows of all usage groups, the account's penalty, and the time of the last fetch.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub struct Budget {
     heavy: RateLimitWindow,
     medium: RateLimitWindow,
     auth: RateLimitWindow,
+    /// The group that the last response to an operation named, where it is not the documented one. Requests count in
+    /// both.
+    named_groups: HashMap<Operation, UsageGroup>,
     /// End of the last penalty for the whole account.
     blocked_until: Option<Moment>,
     min_interval: Duration,
@@ -50,6 +54,7 @@ impl Budget {
             heavy: RateLimitWindow::new(UsageGroup::Heavy),
             medium: RateLimitWindow::new(UsageGroup::Medium),
             auth: RateLimitWindow::new(UsageGroup::Auth),
+            named_groups: HashMap::new(),
             blocked_until: None,
             min_interval,
             page_estimate: 1,
@@ -61,7 +66,7 @@ impl Budget {
     /// holds all expected pages.
     #[must_use]
     pub fn next_fetch_at(&self, now: Moment) -> Moment {
-        let mut next = self.available_at(UsageGroup::Heavy, self.expected_pages(), now);
+        let mut next = self.available_at(Operation::ActiveCalls, self.expected_pages(), now);
         if let Some(last_fetch) = self.last_fetch {
             next = next.max(last_fetch.after(self.min_fetch_interval()));
         }
@@ -71,20 +76,28 @@ impl Budget {
     /// Returns the minimum time between the starts of two fetches of the expected number of pages.
     #[must_use]
     pub fn min_fetch_interval(&self) -> Duration {
-        let interval = self.heavy.min_interval(self.expected_pages());
-        interval.max(self.min_interval)
+        let pages = self.expected_pages();
+        let mut interval = self.min_interval;
+        for group in self.groups(Operation::ActiveCalls) {
+            interval = interval.max(self.group(group).min_interval(pages));
+        }
+        interval
     }
 
     /// Returns when one request of this operation may be sent.
     #[must_use]
     pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
-        self.available_at(operation.group(), 1, now)
+        self.available_at(operation, 1, now)
     }
 
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
     #[must_use]
     pub fn max_pages(&self) -> u32 {
-        self.heavy.usable()
+        let mut max_pages = u32::MAX;
+        for group in self.groups(Operation::ActiveCalls) {
+            max_pages = max_pages.min(self.group(group).usable());
+        }
+        max_pages
     }
 
     /// Records that a fetch starts.
@@ -103,20 +116,41 @@ impl Budget {
 
     /// Records that a request is sent.
     pub fn record_request(&mut self, operation: Operation, now: Moment) {
-        self.group_mut(operation.group()).record_request(now);
+        for group in self.groups(operation) {
+            self.group_mut(group).record_request(operation, now);
+        }
     }
 
-    /// Records a response, or a request that timed out if `headers` is `None`.
+    /// Records a response, or a request that timed out if `headers` is `None`. The headers apply to the group that they
+    /// name, whichever operation they answer.
     pub fn record_response(
         &mut self,
         operation: Operation,
         headers: Option<&RateLimitHeaders>,
         now: Moment,
     ) {
-        let window = self.group_mut(operation.group());
-        window.record_response(now);
-        if let Some(headers) = headers {
-            window.apply_headers(headers, now);
+        let name = headers.and_then(|headers| headers.group.as_deref());
+        let named = name.map(|name| self.group_named(name, operation));
+        for group in UsageGroup::ALL {
+            let window = self.group_mut(group);
+            let is_counted = window.record_response(operation, now);
+            if named == Some(group) && !is_counted {
+                window.record_request(operation, now);
+                window.record_response(operation, now);
+            }
+        }
+        if let (Some(name), Some(group)) = (name, named) {
+            self.group_mut(group).name = name.to_owned();
+            self.set_named_group(operation, group);
+        }
+        let Some(headers) = headers else { return };
+        let group = named.unwrap_or(operation.group());
+        self.group_mut(group).apply_headers(headers, now);
+        self.apply_penalty(group, headers, now);
+        // A name that is not documented may stand for both groups that it was given for.
+        if group != operation.group() && name.and_then(UsageGroup::from_name).is_none() {
+            self.group_mut(operation.group())
+                .apply_headers(headers, now);
             self.apply_penalty(operation.group(), headers, now);
         }
     }
@@ -131,8 +165,11 @@ impl Budget {
     /// Returns the end of the penalty that blocks this operation, present or past.
     #[must_use]
     pub fn blocked_until(&self, operation: Operation) -> Option<Moment> {
-        let window = self.group(operation.group());
-        self.blocked_until.max(window.blocked_until)
+        let mut until = self.blocked_until;
+        for group in self.groups(operation) {
+            until = until.max(self.group(group).blocked_until);
+        }
+        until
     }
 
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
@@ -152,19 +189,24 @@ impl Budget {
         limits
     }
 
-    /// Blocks the group after a 429 or 503. A 429 without a group is a limit of the account or the IP address, so it
-    /// blocks all groups. Any request during a penalty restarts it.
+    /// Blocks the group after a 429, or after a 5xx with `Retry-After`. A 429 without a group is a limit of the account
+    /// or the IP address, so it blocks all groups; a 5xx without one is a failure of the operation and blocks only its
+    /// group. Any request during a penalty restarts it.
     fn apply_penalty(&mut self, group: UsageGroup, headers: &RateLimitHeaders, now: Moment) {
+        let is_refusal = headers.status == 429;
+        if !is_refusal && !(500..=599).contains(&headers.status) {
+            return;
+        }
         let window = self.group_mut(group);
-        let until = match (headers.status, headers.retry_after) {
-            (429 | 503, Some(wait)) => now.after(wait),
-            (429, None) => now.after(window.length.max(MIN_PENALTY)),
-            _ => return,
-        };
-        if headers.status == 503 || headers.group.is_some() {
-            window.block_until(until);
-        } else {
+        let mut wait = headers.retry_after.unwrap_or_default();
+        if headers.unreadable.retry_after || (is_refusal && wait.is_zero()) {
+            wait = wait.max(window.length).max(MIN_PENALTY);
+        }
+        let until = now.after(wait);
+        if is_refusal && headers.group.is_none() {
             self.blocked_until = self.blocked_until.max(Some(until));
+        } else if !wait.is_zero() {
+            window.block_until(until);
         }
     }
 
@@ -175,9 +217,38 @@ impl Budget {
         self.page_estimate.min(self.max_pages())
     }
 
-    fn available_at(&self, group: UsageGroup, requests: u32, now: Moment) -> Moment {
-        let available_at = self.group(group).available_at(requests, now);
-        available_at.max(self.blocked_until.unwrap_or(now))
+    fn available_at(&self, operation: Operation, requests: u32, now: Moment) -> Moment {
+        let mut available_at = now.max(self.blocked_until.unwrap_or(now));
+        for group in self.groups(operation) {
+            available_at = available_at.max(self.group(group).available_at(requests, now));
+        }
+        available_at
+    }
+
+    /// Returns the groups in which the requests of an operation count: the documented one, and another one that the last
+    /// response named.
+    fn groups(&self, operation: Operation) -> impl Iterator<Item = UsageGroup> + use<> {
+        let named = self.named_groups.get(&operation).copied();
+        std::iter::once(operation.group()).chain(named)
+    }
+
+    /// Returns the group with this name: the documented one, one that was last reported by this name, or the
+    /// operation's own.
+    fn group_named(&self, name: &str, operation: Operation) -> UsageGroup {
+        if let Some(group) = UsageGroup::from_name(name) {
+            return group;
+        }
+        let mut groups = UsageGroup::ALL.into_iter();
+        let known = groups.find(|group| self.group(*group).name == name);
+        known.unwrap_or(operation.group())
+    }
+
+    fn set_named_group(&mut self, operation: Operation, group: UsageGroup) {
+        if group == operation.group() {
+            self.named_groups.remove(&operation);
+        } else {
+            self.named_groups.insert(operation, group);
+        }
     }
 
     fn group(&self, group: UsageGroup) -> &RateLimitWindow {
@@ -301,7 +372,13 @@ mod tests {
             ..penalty(Some("heavy"), None)
         };
         request(&mut budget, HEAVY, &short, start);
-        assert_eq!(wait(&budget, start), 30.0);
+        assert_eq!(wait(&budget, start), 60.0);
+        let long = RateLimitHeaders {
+            window: Some(Duration::from_secs(86_400)),
+            ..penalty(None, None)
+        };
+        request(&mut budget, Operation::Token, &long, start);
+        assert_eq!(wait(&budget, start), 86_400.0);
     }
 
     #[test]
@@ -428,5 +505,174 @@ mod tests {
         let limits = budget.reported_limits();
         assert_eq!(limits.len(), 1);
         assert_eq!((limits[0].group.as_str(), limits[0].limit), ("heavy", 1));
+    }
+
+    fn request_wait(budget: &Budget, operation: Operation, now: Moment) -> f64 {
+        let next = budget.next_request_at(operation, now);
+        next.saturating_duration_since(now).as_secs_f64()
+    }
+
+    #[test]
+    fn retry_after_of_any_5xx_blocks_only_its_group() {
+        for status in [500, 502, 504, 529, 599] {
+            let (mut budget, start) = new_budget();
+            let failure = RateLimitHeaders {
+                status,
+                ..penalty(None, Some(90))
+            };
+            request(&mut budget, Operation::Extensions, &failure, start);
+            assert_eq!(
+                request_wait(&budget, Operation::Extensions, start),
+                90.0,
+                "{status}"
+            );
+            assert_eq!(wait(&budget, start), 0.0, "{status}");
+        }
+    }
+
+    #[test]
+    fn unreadable_retry_after_lasts_at_least_a_window() {
+        for (status, retry_after, expected) in [
+            (429, None, 60.0),
+            (429, Some(90), 90.0),
+            (502, None, 60.0),
+            (404, None, 0.0),
+        ] {
+            let (mut budget, start) = new_budget();
+            let mut headers = RateLimitHeaders {
+                status,
+                ..penalty(Some("heavy"), retry_after)
+            };
+            headers.unreadable.retry_after = true;
+            request(&mut budget, HEAVY, &headers, start);
+            assert_eq!(wait(&budget, start), expected, "{status} {retry_after:?}");
+        }
+    }
+
+    #[test]
+    fn group_in_the_header_is_blocked_whatever_was_asked() {
+        let (mut budget, start) = new_budget();
+        request(
+            &mut budget,
+            Operation::Extensions,
+            &penalty(Some("heavy"), Some(90)),
+            start,
+        );
+        for operation in [HEAVY, Operation::Extensions] {
+            assert_eq!(request_wait(&budget, operation, start), 90.0);
+            assert!(budget.blocked_until(operation).is_some());
+        }
+        assert_eq!(request_wait(&budget, Operation::Token, start), 0.0);
+        let (mut budget, start) = new_budget();
+        let used_up = RateLimitHeaders {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            remaining: Some(0),
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, Operation::Token, &used_up, start);
+        assert_eq!(wait(&budget, start), 61.0);
+    }
+
+    #[test]
+    fn request_counts_in_its_own_and_in_the_named_group() {
+        let (mut budget, start) = new_budget();
+        let heavy = RateLimitHeaders {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            ..RateLimitHeaders::default()
+        };
+        for _ in 0..8 {
+            request(&mut budget, Operation::Extensions, &heavy, start);
+        }
+        assert_eq!(wait(&budget, start), 61.0);
+        assert_eq!(request_wait(&budget, Operation::Extensions, start), 61.0);
+        let now = at(start, 61.0);
+        for _ in 0..8 {
+            request(&mut budget, HEAVY, &heavy, now);
+        }
+        assert_eq!(request_wait(&budget, Operation::Extensions, now), 61.0);
+        let own = RateLimitHeaders {
+            group: Some("medium".to_owned()),
+            ..heavy
+        };
+        request(&mut budget, Operation::Extensions, &own, now);
+        assert_eq!(request_wait(&budget, Operation::Extensions, now), 0.0);
+    }
+
+    #[test]
+    fn request_in_flight_is_forgotten_by_all_its_groups() {
+        let (mut budget, start) = new_budget();
+        let named = |group: &str| RateLimitHeaders {
+            group: Some(group.to_owned()),
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, Operation::Extensions, &named("heavy"), start);
+        budget.record_request(Operation::Extensions, start);
+        budget.record_request(Operation::Extensions, start);
+        budget.record_response(Operation::Extensions, Some(&named("medium")), start);
+        budget.record_response(Operation::Extensions, Some(&named("medium")), start);
+        budget.record_page_count(PageCount::Exact(8));
+        assert_eq!(wait(&budget, at(start, 61.0)), 0.0);
+    }
+
+    #[test]
+    fn unknown_group_is_remembered_and_shared_by_its_name() {
+        let (mut budget, start) = new_budget();
+        let light = |remaining: Option<u32>| RateLimitHeaders {
+            status: 200,
+            group: Some("light".to_owned()),
+            limit: Some(1000),
+            remaining,
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, HEAVY, &light(None), start);
+        assert_eq!(budget.max_pages(), 800, "the limit applies to the calls");
+        request(&mut budget, Operation::Token, &light(Some(0)), start);
+        assert_eq!(
+            wait(&budget, start),
+            61.0,
+            "both operations are in the group"
+        );
+        assert_eq!(request_wait(&budget, Operation::Token, start), 61.0);
+        assert_eq!(request_wait(&budget, Operation::Extensions, start), 0.0);
+        request(
+            &mut budget,
+            Operation::Token,
+            &penalty(Some("light"), Some(100)),
+            start,
+        );
+        assert_eq!(wait(&budget, start), 100.0);
+    }
+
+    #[test]
+    fn extreme_page_counts_and_intervals_do_not_overflow() {
+        let (mut budget, start) = new_budget();
+        budget.min_interval = Duration::MAX;
+        fetch(&mut budget, 1, start);
+        budget.record_page_count(PageCount::Exact(u32::MAX));
+        assert!(wait(&budget, start) > 86_400.0);
+        budget.min_interval = Duration::ZERO;
+        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(60));
+        let long = RateLimitHeaders {
+            limit: Some(100),
+            window: Some(Duration::from_secs(86_400)),
+            ..RateLimitHeaders::default()
+        };
+        budget.record_page_count(PageCount::Exact(2));
+        request(&mut budget, HEAVY, &long, start);
+        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(2160));
+    }
+
+    #[test]
+    fn wall_clock_jump_ends_no_penalty_and_no_window() {
+        let (mut budget, start) = new_budget();
+        request(&mut budget, HEAVY, &penalty(Some("heavy"), Some(90)), start);
+        let resumed = Moment {
+            wall: start.after(Duration::from_secs(3600)).wall,
+            ..start
+        };
+        assert!(!budget.next_fetch_at(resumed).is_past(resumed));
+        assert!(!budget.next_request_at(HEAVY, resumed).is_past(resumed));
     }
 }
