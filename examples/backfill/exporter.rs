@@ -96,15 +96,14 @@ impl Exporter {
         Ok((text, answered))
     }
 
-    fn may_fetch(&self, now: Moment) -> bool {
+    fn may_fetch(&mut self, now: Moment) -> bool {
         let may_begin =
             self.auth.status(now) != TokenStatus::Missing || self.may_ask(Operation::Token, now);
-        may_begin && self.budget.next_fetch_at(now).is_past(now)
+        may_begin && self.budget.try_start_fetch(now)
     }
 
     /// Logs in if needed, then fetches the list; the first fetch also reads the list of extensions.
     async fn fetch(&mut self, account: &mut Account, started: Moment) -> anyhow::Result<Moment> {
-        self.budget.record_fetch_start(started);
         let (taken, begun) = match self.auth.status(started) {
             TokenStatus::Missing => self.log_in(account, started),
             TokenStatus::Valid | TokenStatus::RenewalDue => (started, Ok(())),
@@ -130,11 +129,12 @@ impl Exporter {
     /// Fetches the list, which never has a second page for this company.
     fn fetch_pages(&mut self, account: &mut Account, taken: Moment) -> Answered {
         let (answered, outcome) = self.request(account, Operation::ActiveCalls, taken);
-        self.budget.record_page_count(if outcome.is_ok() {
+        let pages = if outcome.is_ok() {
             PageCount::Exact(1)
         } else {
             PageCount::AtLeast(1)
-        });
+        };
+        self.budget.finish_fetch(Some(pages), answered);
         (answered, outcome)
     }
 
@@ -215,7 +215,10 @@ impl Exporter {
 
     /// Records the request as the transport does.
     fn request(&mut self, account: &mut Account, operation: Operation, sent: Moment) -> Answered {
-        self.budget.record_request(operation, sent);
+        assert!(
+            self.budget.try_request(operation, sent),
+            "the budget allows it"
+        );
         self.instruments.api.record_request(operation);
         let (notice, took) = account.answer(operation, sent);
         let answered = sent.after(took);

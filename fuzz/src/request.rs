@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use ringcentral_exporter::config::{Config, Log, LogFormat, Metrics, Settings, Timeouts, Web};
+use ringcentral_exporter::config::{Config, Log, LogFormat, Metrics, Settings, State, Timeouts, Web};
 use ringcentral_exporter::http::scrape::scrape_timeout;
 use ringcentral_exporter::reload::Reloader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -135,6 +135,7 @@ fn config() -> Config {
             ..METRICS
         },
         scrape: SCRAPE,
+        state: State::default(),
         log: Log {
             level: tracing::Level::ERROR,
             format: LogFormat::Logfmt,

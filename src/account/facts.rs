@@ -110,7 +110,7 @@ pub(crate) fn state_facts(
     if let Some(expiry) = api.token_expiry
         && !expiry.is_past(now)
     {
-        let remaining = expiry.saturating_duration_since(now);
+        let remaining = expiry.monotonic_duration_since(now);
         let text = format!("expires in {}", format_duration(remaining));
         let json = json!({"token_expires_in_seconds": to_seconds(remaining)});
         facts.push(Fact::new("access token", text, json));
@@ -187,7 +187,7 @@ pub(crate) fn to_seconds(duration: Duration) -> f64 {
 }
 
 fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
-    let wait = end?.saturating_duration_since(now);
+    let wait = end?.monotonic_duration_since(now);
     (!wait.is_zero()).then_some(wait)
 }
 

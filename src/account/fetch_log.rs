@@ -64,6 +64,6 @@ impl FetchLog {
 fn retry_in_seconds(api: &ApiStatus) -> Option<u64> {
     let now = Moment::now();
     let (_, last) = api.blocked_until.iter().max_by_key(|(_, until)| *until)?;
-    let wait = (*last)?.saturating_duration_since(now);
+    let wait = (*last)?.monotonic_duration_since(now);
     (!wait.is_zero()).then(|| wait.as_secs_f64().ceil() as u64)
 }

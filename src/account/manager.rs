@@ -118,9 +118,8 @@ impl AccountManager {
             prepared.push(account);
         }
         let now = Moment::now();
-        list.stopped.retain(|account| {
-            now.saturating_duration_since(account.stopped_at) < STOPPED_RETENTION
-        });
+        list.stopped
+            .retain(|account| now.monotonic_duration_since(account.stopped_at) < STOPPED_RETENTION);
         let running = std::mem::take(&mut list.running);
         let mut continues = Vec::new();
         for account in &running {

@@ -145,7 +145,7 @@ fn status(app: &AppState, route: Route, request: &Request<Incoming>) -> Response
     let status = Status::new(
         &requested,
         &app.reloader.status(),
-        now.saturating_duration_since(app.started_at),
+        now.monotonic_duration_since(app.started_at),
         app.settings.scrape.max_age,
         now,
     );

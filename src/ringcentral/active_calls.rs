@@ -56,7 +56,7 @@ impl Client {
                 self.transport.budget.finish_fetch(None, Moment::now());
             }
         }
-        fetch.duration = Moment::now().saturating_duration_since(started);
+        fetch.duration = Moment::now().monotonic_duration_since(started);
         fetch
     }
 

@@ -14,7 +14,6 @@ use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
-use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
@@ -72,7 +71,7 @@ impl Client {
     ) -> Self {
         let ClientConfig { account, http } = config;
         let Users { logins, usages } = users;
-        let budget = Budget::new(min_interval, SharedUsage::unshared());
+        let budget = Budget::new(min_interval);
         let mut client = Self {
             transport: Transport::new(http, account.server.clone(), budget, metrics),
             jwt: read_jwt_status(&account),

@@ -42,6 +42,12 @@ label_enum! {
 }
 
 impl UsageGroup {
+    /// Returns the group with this documented name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.as_str() == name)
+    }
+
     /// Returns the documented limit of requests in 60 s, which is used until a response has another one.
     #[must_use]
     pub fn documented_limit(self) -> u32 {

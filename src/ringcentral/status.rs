@@ -49,7 +49,7 @@ impl ApiStatus {
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
         let mut entries = self.blocked_until.iter();
         let (_, until) = entries.find(|(blocked, _)| *blocked == operation)?;
-        let wait = (*until)?.saturating_duration_since(now);
+        let wait = (*until)?.monotonic_duration_since(now);
         (!wait.is_zero()).then_some(wait)
     }
 }

@@ -223,7 +223,7 @@ impl Transport {
         let result = execute(request, deadline, self.uses_proxy).await;
         let received = Moment::now();
         self.metrics
-            .observe_duration(operation, received.saturating_duration_since(sent));
+            .observe_duration(operation, received.monotonic_duration_since(sent));
         let response = match result {
             Ok(response) => response,
             Err(error) => {

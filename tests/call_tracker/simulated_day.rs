@@ -175,27 +175,25 @@ impl Fetches<'_> {
     /// Requests all pages of a list that does not change meanwhile. Returns whether the budget
     /// allowed all of them.
     fn fetch_pages(&mut self, start: i64, pages: usize) -> bool {
-        self.budget.record_fetch_start(self.moment(start));
+        assert!(self.budget.try_start_fetch(self.moment(start)));
         for page in 0..pages as i64 {
             let now = start + page * PAGE_LATENCY_MS;
             let moment = self.moment(now);
             self.fetch_end = now;
-            let next_request = self.budget.next_request_at(Operation::ActiveCalls, moment);
-            if !next_request.is_past(moment) {
-                self.budget.record_page_count(PageCount::Unknown);
+            if !self.budget.try_request(Operation::ActiveCalls, moment) {
+                self.budget.finish_fetch(Some(PageCount::Unknown), moment);
                 return false;
             }
             self.request_page(now);
         }
         self.fetch_end += PAGE_LATENCY_MS;
+        let end = self.moment(self.fetch_end);
         self.budget
-            .record_page_count(PageCount::Exact(pages as u32));
+            .finish_fetch(Some(PageCount::Exact(pages as u32)), end);
         true
     }
 
     fn request_page(&mut self, now: i64) {
-        self.budget
-            .record_request(Operation::ActiveCalls, self.moment(now));
         let Decision::Admitted { remaining } = self.limiter.admit(now) else {
             panic!("the budget caused a 429")
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{
-    Account, Config, Level, Log, LogFormat, Metrics, Scrape, Settings, Timeouts, Web,
+    Account, Config, Level, Log, LogFormat, Metrics, Scrape, Settings, State, Timeouts, Web,
 };
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
@@ -55,6 +55,7 @@ pub fn default_settings() -> Settings {
             extension_calls: false,
             max_extensions: 10_000,
         },
+        state: State::default(),
         log: Log {
             level: tracing::Level::DEBUG,
             format: LogFormat::Logfmt,

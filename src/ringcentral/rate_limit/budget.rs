@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::ringcentral::operation::{Operation, UsageGroup};
+use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::status::ReportedLimit;
@@ -40,12 +40,12 @@ pub enum PageCount {
 }
 
 impl Budget {
-    /// Creates a budget that shares `usage`. `min_interval` can make fetches rarer than the limit allows, never more
+    /// Creates a budget that shares its limits with no other account. `min_interval` can make fetches rarer than the limit allows, never more
     /// frequent.
     #[must_use]
-    pub fn new(min_interval: Duration, usage: Arc<SharedUsage>) -> Self {
+    pub fn new(min_interval: Duration) -> Self {
         Self {
-            usage,
+            usage: Arc::new(SharedUsage::new(0, None)),
             account: fastrand::u64(..),
             min_interval,
             page_estimate: 1,
@@ -84,7 +84,7 @@ impl Budget {
         let pages = self.expected_pages();
         let next = self
             .usage
-            .read(|usage| usage.available_at(UsageGroup::Heavy, pages, 0, now));
+            .read(|usage| usage.available_at(Operation::ActiveCalls, pages, 0, now));
         match self.last_fetch {
             Some(last_fetch) => next.max(last_fetch.after(self.min_fetch_interval())),
             None => next,
@@ -104,10 +104,9 @@ impl Budget {
     /// Returns when one request of this operation may be sent.
     #[must_use]
     pub fn next_request_at(&self, operation: Operation, now: Moment) -> Moment {
-        let group = operation.group();
-        let reserved = self.reserved_of(group);
+        let reserved = self.reserved_for(operation);
         self.usage
-            .read(|usage| usage.available_at(group, 1, reserved, now))
+            .read(|usage| usage.available_at(operation, 1, reserved, now))
     }
 
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
@@ -158,14 +157,13 @@ impl Budget {
 
     /// Records that a request is sent, if one may be sent now. Returns whether it may.
     pub fn try_request(&mut self, operation: Operation, now: Moment) -> bool {
-        let group = operation.group();
-        let reserved = self.reserved_of(group);
+        let reserved = self.reserved_for(operation);
         let is_allowed = self.usage.update(now, |usage| {
-            if !usage.available_at(group, 1, reserved, now).is_past(now) {
+            if !usage.available_at(operation, 1, reserved, now).is_past(now) {
                 return false;
             }
             usage.release(reserved.min(1));
-            usage.record_request(group, now);
+            usage.record_request(operation, now);
             true
         });
         if is_allowed {
@@ -184,7 +182,7 @@ impl Budget {
     ) {
         self.in_flight = None;
         self.usage.update(now, |usage| {
-            usage.record_response(operation.group(), headers, now);
+            usage.record_response(operation, headers, now);
         });
     }
 
@@ -217,7 +215,7 @@ impl Budget {
     /// Reserves pages, if the window holds them now. Returns their number, or 0.
     fn reserve(&self, pages: u32, now: Moment) -> u32 {
         self.usage.update(now, |usage| {
-            let available_at = usage.available_at(UsageGroup::Heavy, pages, 0, now);
+            let available_at = usage.available_at(Operation::ActiveCalls, pages, 0, now);
             if pages == 0 || !available_at.is_past(now) {
                 return 0;
             }
@@ -227,10 +225,10 @@ impl Budget {
         })
     }
 
-    fn reserved_of(&self, group: UsageGroup) -> u32 {
-        match group {
-            UsageGroup::Heavy => self.reserved,
-            UsageGroup::Medium | UsageGroup::Auth => 0,
+    fn reserved_for(&self, operation: Operation) -> u32 {
+        match operation {
+            Operation::ActiveCalls => self.reserved,
+            _ => 0,
         }
     }
 }
@@ -248,10 +246,7 @@ mod tests {
     const HEAVY: Operation = Operation::ActiveCalls;
 
     fn new_budget() -> (Budget, Moment) {
-        (
-            Budget::new(Duration::ZERO),
-            Moment::now(),
-        )
+        (Budget::new(Duration::ZERO), Moment::now())
     }
 
     fn at(start: Moment, seconds: f64) -> Moment {
@@ -348,7 +343,13 @@ mod tests {
             ..penalty(Some("heavy"), None)
         };
         request(&mut budget, HEAVY, &short, start);
-        assert_eq!(wait(&budget, start), 30.0);
+        assert_eq!(wait(&budget, start), 60.0);
+        let long = RateLimitHeaders {
+            window: Some(Duration::from_secs(86_400)),
+            ..penalty(None, None)
+        };
+        request(&mut budget, Operation::Token, &long, start);
+        assert_eq!(wait(&budget, start), 86_400.0);
     }
 
     #[test]
@@ -389,7 +390,7 @@ mod tests {
                 .as_secs_f64(),
             61.0
         );
-        budget.finish_fetch(Some(PageCount::Unknown), now);
+        budget.finish_fetch(Some(PageCount::Unknown), start);
         assert_eq!(
             budget
                 .next_fetch_at(now)
@@ -412,9 +413,9 @@ mod tests {
     fn failed_fetch_raises_expected_pages() {
         let (mut budget, start) = new_budget();
         fetch(&mut budget, 2, start);
-        budget.finish_fetch(Some(PageCount::AtLeast(1)), now);
+        budget.finish_fetch(Some(PageCount::AtLeast(1)), start);
         assert_eq!(wait(&budget, start), 15.0);
-        budget.finish_fetch(Some(PageCount::AtLeast(4)), now);
+        budget.finish_fetch(Some(PageCount::AtLeast(4)), start);
         assert_eq!(wait(&budget, start), 30.0);
     }
 
@@ -475,5 +476,174 @@ mod tests {
         let limits = budget.reported_limits();
         assert_eq!(limits.len(), 1);
         assert_eq!((limits[0].group.as_str(), limits[0].limit), ("heavy", 1));
+    }
+
+    fn request_wait(budget: &Budget, operation: Operation, now: Moment) -> f64 {
+        let next = budget.next_request_at(operation, now);
+        next.saturating_duration_since(now).as_secs_f64()
+    }
+
+    #[test]
+    fn retry_after_of_any_5xx_blocks_only_its_group() {
+        for status in [500, 502, 504, 529, 599] {
+            let (mut budget, start) = new_budget();
+            let failure = RateLimitHeaders {
+                status,
+                ..penalty(None, Some(90))
+            };
+            request(&mut budget, Operation::Extensions, &failure, start);
+            assert_eq!(
+                request_wait(&budget, Operation::Extensions, start),
+                90.0,
+                "{status}"
+            );
+            assert_eq!(wait(&budget, start), 0.0, "{status}");
+        }
+    }
+
+    #[test]
+    fn unreadable_retry_after_lasts_at_least_a_window() {
+        for (status, retry_after, expected) in [
+            (429, None, 60.0),
+            (429, Some(90), 90.0),
+            (502, None, 60.0),
+            (404, None, 0.0),
+        ] {
+            let (mut budget, start) = new_budget();
+            let mut headers = RateLimitHeaders {
+                status,
+                ..penalty(Some("heavy"), retry_after)
+            };
+            headers.unreadable.retry_after = true;
+            request(&mut budget, HEAVY, &headers, start);
+            assert_eq!(wait(&budget, start), expected, "{status} {retry_after:?}");
+        }
+    }
+
+    #[test]
+    fn group_in_the_header_is_blocked_whatever_was_asked() {
+        let (mut budget, start) = new_budget();
+        request(
+            &mut budget,
+            Operation::Extensions,
+            &penalty(Some("heavy"), Some(90)),
+            start,
+        );
+        for operation in [HEAVY, Operation::Extensions] {
+            assert_eq!(request_wait(&budget, operation, start), 90.0);
+            assert!(budget.blocked_until(operation).is_some());
+        }
+        assert_eq!(request_wait(&budget, Operation::Token, start), 0.0);
+        let (mut budget, start) = new_budget();
+        let used_up = RateLimitHeaders {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            remaining: Some(0),
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, Operation::Token, &used_up, start);
+        assert_eq!(wait(&budget, start), 61.0);
+    }
+
+    #[test]
+    fn request_counts_in_its_own_and_in_the_named_group() {
+        let (mut budget, start) = new_budget();
+        let heavy = RateLimitHeaders {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            ..RateLimitHeaders::default()
+        };
+        for _ in 0..8 {
+            request(&mut budget, Operation::Extensions, &heavy, start);
+        }
+        assert_eq!(wait(&budget, start), 61.0);
+        assert_eq!(request_wait(&budget, Operation::Extensions, start), 61.0);
+        let now = at(start, 61.0);
+        for _ in 0..8 {
+            request(&mut budget, HEAVY, &heavy, now);
+        }
+        assert_eq!(request_wait(&budget, Operation::Extensions, now), 61.0);
+        let own = RateLimitHeaders {
+            group: Some("medium".to_owned()),
+            ..heavy
+        };
+        request(&mut budget, Operation::Extensions, &own, now);
+        assert_eq!(request_wait(&budget, Operation::Extensions, now), 0.0);
+    }
+
+    #[test]
+    fn request_in_flight_is_forgotten_by_all_its_groups() {
+        let (mut budget, start) = new_budget();
+        let named = |group: &str| RateLimitHeaders {
+            group: Some(group.to_owned()),
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, Operation::Extensions, &named("heavy"), start);
+        budget.try_request(Operation::Extensions, start);
+        budget.try_request(Operation::Extensions, start);
+        budget.record_response(Operation::Extensions, Some(&named("medium")), start);
+        budget.record_response(Operation::Extensions, Some(&named("medium")), start);
+        budget.finish_fetch(Some(PageCount::Exact(8)), start);
+        assert_eq!(wait(&budget, at(start, 61.0)), 0.0);
+    }
+
+    #[test]
+    fn unknown_group_is_remembered_and_shared_by_its_name() {
+        let (mut budget, start) = new_budget();
+        let light = |remaining: Option<u32>| RateLimitHeaders {
+            status: 200,
+            group: Some("light".to_owned()),
+            limit: Some(1000),
+            remaining,
+            ..RateLimitHeaders::default()
+        };
+        request(&mut budget, HEAVY, &light(None), start);
+        assert_eq!(budget.max_pages(), 800, "the limit applies to the calls");
+        request(&mut budget, Operation::Token, &light(Some(0)), start);
+        assert_eq!(
+            wait(&budget, start),
+            61.0,
+            "both operations are in the group"
+        );
+        assert_eq!(request_wait(&budget, Operation::Token, start), 61.0);
+        assert_eq!(request_wait(&budget, Operation::Extensions, start), 0.0);
+        request(
+            &mut budget,
+            Operation::Token,
+            &penalty(Some("light"), Some(100)),
+            start,
+        );
+        assert_eq!(wait(&budget, start), 100.0);
+    }
+
+    #[test]
+    fn extreme_page_counts_and_intervals_do_not_overflow() {
+        let (mut budget, start) = new_budget();
+        budget.min_interval = Duration::MAX;
+        fetch(&mut budget, 1, start);
+        budget.finish_fetch(Some(PageCount::Exact(u32::MAX)), start);
+        assert!(wait(&budget, start) > 86_400.0);
+        budget.min_interval = Duration::ZERO;
+        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(60));
+        let long = RateLimitHeaders {
+            limit: Some(100),
+            window: Some(Duration::from_secs(86_400)),
+            ..RateLimitHeaders::default()
+        };
+        budget.finish_fetch(Some(PageCount::Exact(2)), start);
+        request(&mut budget, HEAVY, &long, start);
+        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(2160));
+    }
+
+    #[test]
+    fn wall_clock_jump_ends_no_penalty_and_no_window() {
+        let (mut budget, start) = new_budget();
+        request(&mut budget, HEAVY, &penalty(Some("heavy"), Some(90)), start);
+        let resumed = Moment {
+            wall: start.after(Duration::from_secs(3600)).wall,
+            ..start
+        };
+        assert!(!budget.next_fetch_at(resumed).is_past(resumed));
+        assert!(!budget.next_request_at(HEAVY, resumed).is_past(resumed));
     }
 }

@@ -36,12 +36,6 @@ impl SharedUsage {
         shared
     }
 
-    /// Creates a usage without a file, of which no other account knows.
-    #[must_use]
-    pub fn unshared() -> Arc<Self> {
-        Arc::new(Self::new(0, None))
-    }
-
     /// Reads what other processes have written.
     pub(crate) fn refresh(&self, now: Moment) {
         if let Some(file) = &self.file

@@ -1,6 +1,6 @@
 //! The limits, the used requests and the penalties of one user and app. Pure: the time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -12,7 +12,7 @@ use crate::ringcentral::rate_limit::saved::{
 use crate::ringcentral::rate_limit::window::RateLimitWindow;
 use crate::ringcentral::status::ReportedLimit;
 
-/// The documented minimum wait after a 429 without `Retry-After`.
+/// The minimum wait after a 429 without `Retry-After`, or with one that cannot be parsed.
 const MIN_PENALTY: Duration = Duration::from_secs(60);
 
 /// The windows of all usage groups and the penalty of the whole user.
@@ -21,6 +21,9 @@ pub(crate) struct Usage {
     heavy: RateLimitWindow,
     medium: RateLimitWindow,
     auth: RateLimitWindow,
+    /// The group that the last response to an operation named, where it is not the documented one. Requests count in
+    /// both.
+    named_groups: HashMap<Operation, UsageGroup>,
     /// End of the last penalty for all groups.
     blocked_until: Option<Moment>,
     /// Expected pages of the next fetch of each account of this process.
@@ -36,27 +39,42 @@ impl Usage {
             heavy: RateLimitWindow::new(UsageGroup::Heavy),
             medium: RateLimitWindow::new(UsageGroup::Medium),
             auth: RateLimitWindow::new(UsageGroup::Auth),
+            named_groups: HashMap::new(),
             blocked_until: None,
             pages: BTreeMap::new(),
             others: Vec::new(),
         }
     }
 
-    /// Returns when this many requests of a group can be sent, of which the caller has reserved `reserved`.
+    /// Returns when this many requests of an operation can be sent, of which the caller has reserved `reserved`.
     pub(crate) fn available_at(
         &self,
-        group: UsageGroup,
+        operation: Operation,
         requests: u32,
         reserved: u32,
         now: Moment,
     ) -> Moment {
-        let available_at = self.group(group).available_at(requests, reserved, now);
-        available_at.max(self.blocked_until.unwrap_or(now))
+        let mut available_at = now.max(self.blocked_until.unwrap_or(now));
+        for group in self.groups(operation) {
+            // Pages are reserved only in their documented group.
+            let reserved = if group == UsageGroup::Heavy {
+                reserved
+            } else {
+                0
+            };
+            let window = self.group(group);
+            available_at = available_at.max(window.available_at(requests, reserved, now));
+        }
+        available_at
     }
 
     /// Returns the maximum number of pages of a fetch, which is what one window holds.
     pub(crate) fn max_pages(&self) -> u32 {
-        self.heavy.usable()
+        let mut max_pages = u32::MAX;
+        for group in self.groups(Operation::ActiveCalls) {
+            max_pages = max_pages.min(self.group(group).usable());
+        }
+        max_pages
     }
 
     /// Returns the interval at which an account can fetch its pages without ever filling the window, when the other
@@ -71,7 +89,11 @@ impl Usage {
         for process in &self.others {
             pages = pages.saturating_add(process.pages);
         }
-        self.heavy.min_interval(pages)
+        let mut interval = Duration::ZERO;
+        for group in self.groups(Operation::ActiveCalls) {
+            interval = interval.max(self.group(group).min_interval(pages));
+        }
+        interval
     }
 
     /// Sets the expected pages of an account.
@@ -95,36 +117,60 @@ impl Usage {
     }
 
     /// Records that a request is sent.
-    pub(crate) fn record_request(&mut self, group: UsageGroup, now: Moment) {
-        self.group_mut(group).record_request(now);
+    pub(crate) fn record_request(&mut self, operation: Operation, now: Moment) {
+        for group in self.groups(operation) {
+            self.group_mut(group).record_request(operation, now);
+        }
     }
 
-    /// Records a response, or a request that timed out if `headers` is `None`.
+    /// Records a response, or a request that timed out if `headers` is `None`. The headers apply to the group that they
+    /// name, whichever operation they answer.
     pub(crate) fn record_response(
         &mut self,
-        group: UsageGroup,
+        operation: Operation,
         headers: Option<&RateLimitHeaders>,
         now: Moment,
     ) {
-        let window = self.group_mut(group);
-        window.record_response(now);
-        if let Some(headers) = headers {
-            window.apply_headers(headers, now);
-            self.apply_penalty(group, headers, now);
+        let name = headers.and_then(|headers| headers.group.as_deref());
+        let named = name.map(|name| self.group_named(name, operation));
+        for group in UsageGroup::ALL {
+            let window = self.group_mut(group);
+            let is_counted = window.record_response(operation, now);
+            if named == Some(group) && !is_counted {
+                window.record_request(operation, now);
+                window.record_response(operation, now);
+            }
+        }
+        if let (Some(name), Some(group)) = (name, named) {
+            self.group_mut(group).name = name.to_owned();
+            self.set_named_group(operation, group);
+        }
+        let Some(headers) = headers else { return };
+        let group = named.unwrap_or(operation.group());
+        self.group_mut(group).apply_headers(headers, now);
+        self.apply_penalty(group, headers, now);
+        // A name that is not documented may stand for both groups that it was given for.
+        if group != operation.group() && name.and_then(UsageGroup::from_name).is_none() {
+            self.group_mut(operation.group())
+                .apply_headers(headers, now);
+            self.apply_penalty(operation.group(), headers, now);
         }
     }
 
     /// Returns the end of the penalty that blocks this operation, present or past.
     pub(crate) fn blocked_until(&self, operation: Operation) -> Option<Moment> {
-        self.blocked_until
-            .max(self.group(operation.group()).blocked_until)
+        let mut until = self.blocked_until;
+        for group in self.groups(operation) {
+            until = until.max(self.group(group).blocked_until);
+        }
+        until
     }
 
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
     /// one name only the first is returned.
     pub(crate) fn reported_limits(&self) -> Vec<ReportedLimit> {
         let mut limits: Vec<ReportedLimit> = Vec::new();
-        for window in self.groups() {
+        for window in self.windows() {
             if let Some(limit) = &window.reported
                 && limits.iter().all(|known| known.group != limit.group)
             {
@@ -140,7 +186,7 @@ impl Usage {
     pub(crate) fn is_unused(&self, now: Moment) -> bool {
         let is_blocked = self.blocked_until.is_some_and(|until| !until.is_past(now));
         let is_unused = |window: &RateLimitWindow| window.is_unused(now);
-        !is_blocked && self.pages.is_empty() && self.groups().into_iter().all(is_unused)
+        !is_blocked && self.pages.is_empty() && self.windows().into_iter().all(is_unused)
     }
 
     /// Replaces what is known of other processes by their parts of a file. `process` is the id of this one.
@@ -159,7 +205,7 @@ impl Usage {
                 let own_group = other
                     .groups
                     .iter()
-                    .filter(|part| part.group == window.name());
+                    .filter(|part| part.group == window.documented_name());
                 parts.extend(own_group.map(|part| (part.clone(), times)));
             }
             window.adopt(&parts);
@@ -173,7 +219,7 @@ impl Usage {
             let times = SavedTimes::new(process.saved_at_ms, now);
             for part in &process.groups {
                 for window in [&mut self.heavy, &mut self.medium, &mut self.auth] {
-                    if part.group == window.name() {
+                    if part.group == window.documented_name() {
                         window.absorb(part, times);
                     }
                 }
@@ -193,7 +239,7 @@ impl Usage {
                 .values()
                 .fold(0, |sum, pages| sum.saturating_add(*pages)),
             blocked_until_ms: saved_block(self.blocked_until, now),
-            groups: self.groups().map(|window| window.saved(now)).to_vec(),
+            groups: self.windows().map(|window| window.saved(now)).to_vec(),
         });
         SavedUsage { processes }
     }
@@ -204,23 +250,54 @@ impl Usage {
         self.blocked_until = self.blocked_until.max(until);
     }
 
-    /// Blocks the group after a 429 or 503. A 429 without a group is a limit of the account or the IP address, so it
-    /// blocks all groups. Any request during a penalty restarts it.
+    /// Blocks the group after a 429, or after a 5xx with `Retry-After`. A 429 without a group is a limit of the account
+    /// or the IP address, so it blocks all groups; a 5xx without one is a failure of the operation and blocks only its
+    /// group. Any request during a penalty restarts it.
     fn apply_penalty(&mut self, group: UsageGroup, headers: &RateLimitHeaders, now: Moment) {
+        let is_refusal = headers.status == 429;
+        if !is_refusal && !(500..=599).contains(&headers.status) {
+            return;
+        }
         let window = self.group_mut(group);
-        let until = match (headers.status, headers.retry_after) {
-            (429 | 503, Some(wait)) => now.after(wait),
-            (429, None) => now.after(window.length.max(MIN_PENALTY)),
-            _ => return,
-        };
-        if headers.status == 503 || headers.group.is_some() {
-            window.block_until(until);
-        } else {
+        let mut wait = headers.retry_after.unwrap_or_default();
+        if headers.unreadable.retry_after || (is_refusal && wait.is_zero()) {
+            wait = wait.max(window.length).max(MIN_PENALTY);
+        }
+        let until = now.after(wait);
+        if is_refusal && headers.group.is_none() {
             self.blocked_until = self.blocked_until.max(Some(until));
+        } else if !wait.is_zero() {
+            window.block_until(until);
         }
     }
 
-    fn groups(&self) -> [&RateLimitWindow; 3] {
+    /// Returns the groups in which the requests of an operation count: the documented one, and another one that the last
+    /// response named.
+    fn groups(&self, operation: Operation) -> impl Iterator<Item = UsageGroup> + use<> {
+        let named = self.named_groups.get(&operation).copied();
+        std::iter::once(operation.group()).chain(named)
+    }
+
+    /// Returns the group with this name: the documented one, one that was last reported by this name, or the
+    /// operation's own.
+    fn group_named(&self, name: &str, operation: Operation) -> UsageGroup {
+        if let Some(group) = UsageGroup::from_name(name) {
+            return group;
+        }
+        let mut groups = UsageGroup::ALL.into_iter();
+        let known = groups.find(|group| self.group(*group).name == name);
+        known.unwrap_or(operation.group())
+    }
+
+    fn set_named_group(&mut self, operation: Operation, group: UsageGroup) {
+        if group == operation.group() {
+            self.named_groups.remove(&operation);
+        } else {
+            self.named_groups.insert(operation, group);
+        }
+    }
+
+    fn windows(&self) -> [&RateLimitWindow; 3] {
         [&self.heavy, &self.medium, &self.auth]
     }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::ringcentral::operation::UsageGroup;
+use crate::ringcentral::operation::{Operation, UsageGroup};
 use crate::ringcentral::rate_limit::headers::{
     RateLimitHeaders, VALID_LIMITS, VALID_WINDOW_SECONDS,
 };
@@ -19,7 +19,8 @@ use crate::ringcentral::rate_limit::saved::{
 };
 use crate::ringcentral::status::ReportedLimit;
 
-/// The documented length of a window, used until a response has another one.
+/// The documented length of a window, used until a response has another one, and at least while it has an unreadable
+/// one.
 const DEFAULT_LENGTH: Duration = Duration::from_secs(60);
 /// Added to the window's length, for clocks that run at different speeds.
 const SAFETY_MARGIN: Duration = Duration::from_secs(1);
@@ -35,9 +36,12 @@ const MAX_FETCH_TIME: Duration = Duration::from_secs(41);
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimitWindow {
     group: UsageGroup,
+    /// The name of the group in the last response about it, at first the documented one.
+    pub(super) name: String,
     limit: u32,
     pub(super) length: Duration,
-    in_flight: u32,
+    /// The operations of the requests without a response.
+    in_flight: Vec<Operation>,
     /// Requests that fetches have reserved and not sent yet.
     reserved: u32,
     /// Requests of other processes, and of the time before the user was known.
@@ -81,9 +85,10 @@ impl RateLimitWindow {
     pub(crate) fn new(group: UsageGroup) -> Self {
         Self {
             group,
+            name: group.as_str().to_owned(),
             limit: group.documented_limit(),
             length: DEFAULT_LENGTH,
-            in_flight: 0,
+            in_flight: Vec::new(),
             reserved: 0,
             others: Vec::new(),
             completed: VecDeque::new(),
@@ -94,7 +99,7 @@ impl RateLimitWindow {
     }
 
     /// Returns the documented name of the group.
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn documented_name(&self) -> &'static str {
         self.group.as_str()
     }
 
@@ -138,25 +143,69 @@ impl RateLimitWindow {
     }
 
     /// Records that a request is sent.
-    pub(crate) fn record_request(&mut self, now: Moment) {
+    pub(crate) fn record_request(&mut self, operation: Operation, now: Moment) {
         while let Some(oldest) = self.completed.front()
             && self.expires_at(oldest).is_past(now)
         {
             self.completed.pop_front();
         }
         self.others.retain(|requests| !requests.until.is_past(now));
-        self.in_flight += 1;
+        self.in_flight.push(operation);
         if let Some(remaining) = &mut self.remaining {
             remaining.requests = remaining.requests.saturating_sub(1);
         }
     }
 
-    /// Records that a response has arrived or that a request has timed out.
-    pub(crate) fn record_response(&mut self, now: Moment) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    /// Records that a response has arrived or that a request has timed out. Returns whether such a request was in
+    /// flight in this window.
+    pub(crate) fn record_response(&mut self, operation: Operation, now: Moment) -> bool {
+        let mut in_flight = self.in_flight.iter();
+        let Some(position) = in_flight.position(|sent| *sent == operation) else {
+            return false;
+        };
+        self.in_flight.swap_remove(position);
+        self.add_completed(now);
+        true
+    }
+
+    /// Applies the limit, window and remaining requests of a response. An unreadable limit or window changes nothing in
+    /// the risky direction: the smallest limit and the longest window of the response, the present ones and the
+    /// documented ones apply until a response has a readable one.
+    pub(crate) fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
+        let mut length = headers.window.unwrap_or(self.length);
+        if headers.unreadable.window {
+            length = length.max(self.length).max(DEFAULT_LENGTH);
+        }
+        self.length = length;
+        if let Some(requests) = headers.remaining {
+            // RingCentral may not have counted the requests that are still in flight.
+            self.remaining = Some(Remaining {
+                requests: requests.saturating_sub(self.in_flight.len() as u32),
+                until: now.after(self.length + SAFETY_MARGIN),
+            });
+        }
+        let mut limit = headers.limit.unwrap_or(self.limit);
+        if headers.unreadable.limit {
+            limit = limit.min(self.limit).min(self.group.documented_limit());
+        }
+        self.limit = limit;
+        if headers.limit.is_none() {
+            return;
+        }
+        let group = headers.group.as_deref().unwrap_or(self.group.as_str());
+        self.reported = Some(ReportedLimit {
+            group: group.to_owned(),
+            limit,
+            remaining: headers.remaining,
+            window: self.length,
+            blocked_until: None,
+        });
+    }
+
+    fn add_completed(&mut self, now: Moment) {
         let merge_within = self.length / MERGE_FRACTION;
         match self.completed.back_mut() {
-            Some(latest) if now.saturating_duration_since(latest.first) < merge_within => {
+            Some(latest) if now.monotonic_duration_since(latest.first) < merge_within => {
                 latest.last = now;
                 latest.count += 1;
             }
@@ -168,31 +217,13 @@ impl RateLimitWindow {
         }
     }
 
-    /// Applies the limit, window and remaining requests of a response.
-    pub(crate) fn apply_headers(&mut self, headers: &RateLimitHeaders, now: Moment) {
-        self.length = headers.window.unwrap_or(self.length);
-        if let Some(requests) = headers.remaining {
-            self.remaining = Some(Remaining {
-                requests,
-                until: now.after(self.length + SAFETY_MARGIN),
-            });
-        }
-        let Some(limit) = headers.limit else { return };
-        self.limit = limit;
-        let group = headers.group.as_deref().unwrap_or(self.group.as_str());
-        self.reported = Some(ReportedLimit {
-            group: group.to_owned(),
-            limit,
-            remaining: headers.remaining,
-            window: self.length,
-            blocked_until: None,
-        });
-    }
-
     /// Returns whether nothing is known that a later request depends on.
     pub(crate) fn is_unused(&self, now: Moment) -> bool {
         let is_blocked = self.blocked_until.is_some_and(|until| !until.is_past(now));
-        !is_blocked && self.in_flight + self.reserved == 0 && self.occupied(now).is_empty()
+        !is_blocked
+            && self.in_flight.is_empty()
+            && self.reserved == 0
+            && self.occupied(now).is_empty()
     }
 
     /// Replaces what is known of other processes.
@@ -215,7 +246,7 @@ impl RateLimitWindow {
             requests.push(saved_count(own.count, own.until, now));
         }
         let unfinished = [
-            (self.in_flight, MAX_REQUEST_TIME),
+            (self.in_flight.len() as u32, MAX_REQUEST_TIME),
             (self.reserved, MAX_FETCH_TIME),
         ];
         for (count, max_time) in unfinished {
@@ -284,7 +315,7 @@ impl RateLimitWindow {
     }
 
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
-        let mut occupied = self.in_flight.saturating_add(requests);
+        let mut occupied = requests.saturating_add(self.in_flight.len() as u32);
         if occupied > self.usable() {
             // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
             return now.after(self.length + SAFETY_MARGIN);
@@ -325,6 +356,9 @@ fn is_valid_limit(limit: u32, length_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ringcentral::rate_limit::headers::Unreadable;
+
+    const CALLS: Operation = Operation::ActiveCalls;
 
     fn heavy() -> (RateLimitWindow, Moment) {
         (RateLimitWindow::new(UsageGroup::Heavy), Moment::now())
@@ -336,8 +370,8 @@ mod tests {
 
     /// Records a request with half a second of latency.
     fn request(window: &mut RateLimitWindow, sent: Moment) {
-        window.record_request(sent);
-        window.record_response(at(sent, 0.5));
+        window.record_request(CALLS, sent);
+        window.record_response(CALLS, at(sent, 0.5));
     }
 
     fn wait(window: &RateLimitWindow, requests: u32, now: Moment) -> f64 {
@@ -405,7 +439,7 @@ mod tests {
     fn request_in_flight_does_not_expire() {
         let (mut window, start) = heavy();
         for _ in 0..8 {
-            window.record_request(start);
+            window.record_request(CALLS, start);
         }
         assert_eq!(wait(&window, 1, at(start, 300.0)), 61.0);
     }
@@ -452,8 +486,8 @@ mod tests {
         let (mut window, start) = heavy();
         for millisecond in [0, 30] {
             let sent = start.after(Duration::from_millis(millisecond));
-            window.record_request(sent);
-            window.record_response(sent);
+            window.record_request(CALLS, sent);
+            window.record_response(CALLS, sent);
         }
         assert_eq!(
             window.completed.len(),
@@ -483,12 +517,73 @@ mod tests {
         );
         for millisecond in 0..50_000 {
             let sent = start.after(Duration::from_millis(millisecond));
-            window.record_request(sent);
-            window.record_response(sent);
+            window.record_request(CALLS, sent);
+            window.record_response(CALLS, sent);
         }
         assert!(window.completed.len() <= 1000);
         let now = at(start, 50.0);
         assert_eq!(wait(&window, 30_000, now), 0.0);
         assert!(wait(&window, 30_001, now) > 0.0);
+    }
+
+    #[test]
+    fn report_does_not_include_requests_in_flight() {
+        let (mut window, start) = heavy();
+        window.record_request(CALLS, start);
+        window.record_request(CALLS, start);
+        window.record_response(CALLS, start);
+        let report = RateLimitHeaders {
+            remaining: Some(3),
+            ..RateLimitHeaders::default()
+        };
+        window.apply_headers(&report, start);
+        assert_eq!(wait(&window, 2, start), 0.0);
+        assert_eq!(wait(&window, 3, start), 61.0);
+    }
+
+    #[test]
+    fn unreadable_limit_and_window_are_the_safe_ones() {
+        let (mut window, start) = heavy();
+        let mut apply = |limit: Option<u32>, seconds: Option<u64>, unreadable: bool| {
+            let headers = RateLimitHeaders {
+                limit,
+                window: seconds.map(Duration::from_secs),
+                unreadable: Unreadable {
+                    limit: unreadable,
+                    window: unreadable,
+                    retry_after: false,
+                },
+                ..RateLimitHeaders::default()
+            };
+            window.apply_headers(&headers, start);
+            (window.limit, window.length.as_secs())
+        };
+        assert_eq!(apply(Some(1000), Some(5), false), (1000, 5));
+        assert_eq!(apply(None, None, true), (10, 60));
+        assert_eq!(apply(Some(4), Some(900), false), (4, 900));
+        assert_eq!(apply(Some(100), Some(1), true), (4, 900));
+        assert_eq!(apply(Some(100), Some(1), false), (100, 1));
+    }
+
+    #[test]
+    fn window_of_a_day_is_kept_in_little_memory() {
+        let (mut window, start) = heavy();
+        let day = RateLimitHeaders {
+            limit: Some(1_000_000),
+            window: Some(Duration::from_secs(86_400)),
+            ..RateLimitHeaders::default()
+        };
+        window.apply_headers(&day, start);
+        assert_eq!(window.min_interval(1), Duration::from_millis(108));
+        for second in 0..86_400 {
+            for _ in 0..9 {
+                request(&mut window, at(start, f64::from(second)));
+            }
+        }
+        assert!(window.completed.len() <= 1000, "{}", window.completed.len());
+        let now = at(start, 86_400.0);
+        assert_eq!(wait(&window, 22_000, now), 0.0);
+        assert!(wait(&window, 23_000, now) > 0.0);
+        assert!(wait(&window, u32::MAX, now) <= 86_401.0);
     }
 }
