@@ -47,7 +47,7 @@ pub mod ringcentral;
 pub mod secret;
 pub mod shutdown;
 pub mod simulator;
-pub(crate) mod state_directory;
+pub mod state_directory;
 mod text_format;
 pub mod web;
 

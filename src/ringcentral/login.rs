@@ -231,7 +231,7 @@ impl Client {
         if self.jwt_hash.as_ref() == Some(&jwt_hash) {
             return;
         }
-        let (usage, is_user_known) = self.usages.usage_of_jwt(&jwt_hash);
+        let (usage, is_user_known) = self.usages.usage_of_jwt(&jwt_hash, now);
         if is_user_known || self.jwt_hash.is_none() {
             self.transport.budget.join(usage, now);
             self.is_user_known = is_user_known;
@@ -246,8 +246,11 @@ impl Client {
     /// Uses the limits of the user of the last login.
     fn join_usage_of_user(&mut self) {
         if let (Some(jwt_hash), Some(user_id)) = (&self.jwt_hash, self.user_id()) {
-            let usage = self.usages.usage_of_user(self.app(), jwt_hash, user_id);
-            self.transport.budget.join(usage, Moment::now());
+            let now = Moment::now();
+            let usage = self
+                .usages
+                .usage_of_user(self.app(), jwt_hash, user_id, now);
+            self.transport.budget.join(usage, now);
             self.is_user_known = true;
         }
     }

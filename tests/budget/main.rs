@@ -20,11 +20,13 @@
 
 mod api_model;
 mod client_model;
+mod shared_limit;
 
 use api_model::{ApiModel, Scenario};
 use client_model::{ClientModel, Mutation};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use shared_limit::{Conditions, Defect, Simulation};
 
 const RATE_LIMITED: &str = "429 at ";
 const INSIDE_PENALTY: &str = "request inside a penalty";
@@ -101,4 +103,35 @@ fn budget_with_window_from_request_start_is_detected() {
 #[test]
 fn budget_that_ignores_penalties_is_detected() {
     assert_detected(Mutation::IgnoresPenalties, &[INSIDE_PENALTY]);
+}
+
+/// Simulates hours of accounts and processes that share a user.
+fn check_shared_limit(conditions: &Conditions, defect: Defect) -> Result<(), TestCaseError> {
+    let directory = tempfile::tempdir().unwrap();
+    Simulation::new(conditions, defect, directory.path()).run()
+}
+
+#[test]
+fn accounts_and_restarts_of_one_user_keep_the_limit() {
+    runner()
+        .run(&Conditions::any(), |conditions| {
+            check_shared_limit(&conditions, Defect::None)
+        })
+        .unwrap();
+}
+
+#[test]
+fn exporter_that_shares_or_saves_nothing_is_detected() {
+    for defect in [Defect::ForgetsAtRestart, Defect::SharesNothing] {
+        let failure = runner()
+            .run(&Conditions::any(), |conditions| {
+                check_shared_limit(&conditions, defect)
+            })
+            .unwrap_err()
+            .to_string();
+        assert!(
+            failure.contains(RATE_LIMITED) || failure.contains(INSIDE_PENALTY),
+            "{failure}"
+        );
+    }
 }

@@ -45,7 +45,7 @@ impl Budget {
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
-            usage: Arc::new(SharedUsage::new(0, None)),
+            usage: Arc::new(SharedUsage::unshared()),
             account: fastrand::u64(..),
             min_interval,
             page_estimate: 1,
@@ -56,7 +56,7 @@ impl Budget {
     }
 
     /// Continues with the usage of another user, or of the same one by another name. Own requests count there too.
-    pub(crate) fn join(&mut self, usage: Arc<SharedUsage>, now: Moment) {
+    pub fn join(&mut self, usage: Arc<SharedUsage>, now: Moment) {
         if Arc::ptr_eq(&self.usage, &usage) {
             return;
         }

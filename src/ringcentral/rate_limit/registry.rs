@@ -74,10 +74,10 @@ impl UsageRegistry {
     }
 
     /// Returns the usage that applies to a JWT, and whether its user is known.
-    pub(crate) fn usage_of_jwt(&self, jwt: &JwtHash) -> (Arc<SharedUsage>, bool) {
+    pub(crate) fn usage_of_jwt(&self, jwt: &JwtHash, now: Moment) -> (Arc<SharedUsage>, bool) {
         match self.login(jwt).user {
-            Some(user) => (self.usage(&user), true),
-            None => (self.usage(&jwt.0), false),
+            Some(user) => (self.usage(&user, now), true),
+            None => (self.usage(&jwt.0, now), false),
         }
     }
 
@@ -87,6 +87,7 @@ impl UsageRegistry {
         app: App<'_>,
         jwt: &JwtHash,
         user_id: &str,
+        now: Moment,
     ) -> Arc<SharedUsage> {
         let user = hash_parts(&["user", app.server.as_str(), app.client_id, user_id]);
         let mut login = self.login(jwt);
@@ -94,7 +95,7 @@ impl UsageRegistry {
             login.user = Some(user.clone());
             self.save_login(jwt, login);
         }
-        self.usage(&user)
+        self.usage(&user, now)
     }
 
     /// Returns the backoff of logins with this JWT.
@@ -122,8 +123,7 @@ impl UsageRegistry {
     }
 
     /// Returns the usage with this name. Those that no account uses any more, and that block nothing, are forgotten.
-    fn usage(&self, name: &str) -> Arc<SharedUsage> {
-        let now = Moment::now();
+    pub fn usage(&self, name: &str, now: Moment) -> Arc<SharedUsage> {
         let mut known = self.lock();
         known
             .usages
@@ -135,7 +135,7 @@ impl UsageRegistry {
             directory,
             name: format!("limits-{name}.json"),
         });
-        let usage = Arc::new(SharedUsage::new(self.process, file));
+        let usage = Arc::new(SharedUsage::new(self.process, file, now));
         known.usages.insert(name.to_owned(), usage.clone());
         usage
     }

@@ -26,14 +26,23 @@ pub(crate) struct UsageFile {
 
 impl SharedUsage {
     /// Creates a usage and reads its file, if it has one. `process` is the id of this process.
-    pub(crate) fn new(process: u64, file: Option<UsageFile>) -> Self {
+    pub(crate) fn new(process: u64, file: Option<UsageFile>, now: Moment) -> Self {
         let shared = Self {
             process,
             usage: Mutex::new(Usage::new()),
             file,
         };
-        shared.refresh(Moment::now());
+        shared.refresh(now);
         shared
+    }
+
+    /// Creates a usage that nothing else shares.
+    pub(crate) fn unshared() -> Self {
+        Self {
+            process: 0,
+            usage: Mutex::new(Usage::new()),
+            file: None,
+        }
     }
 
     /// Reads what other processes have written.

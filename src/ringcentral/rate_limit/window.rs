@@ -15,7 +15,7 @@ use crate::ringcentral::rate_limit::headers::{
     RateLimitHeaders, VALID_LIMITS, VALID_WINDOW_SECONDS,
 };
 use crate::ringcentral::rate_limit::saved::{
-    SavedCount, SavedGroup, SavedTimes, future_ms, saved_block,
+    SavedCount, SavedGroup, SavedTimes, future_ms, saved_block, wall_ms,
 };
 use crate::ringcentral::status::ReportedLimit;
 
@@ -223,7 +223,7 @@ impl RateLimitWindow {
         !is_blocked
             && self.in_flight.is_empty()
             && self.reserved == 0
-            && self.occupied(now).is_empty()
+            && self.saved(now).requests.is_empty()
     }
 
     /// Replaces what is known of other processes.
@@ -232,19 +232,25 @@ impl RateLimitWindow {
         for (part, times) in parts {
             self.add(part, *times, false);
         }
+        self.others.sort_by_key(|requests| Reverse(requests.until));
     }
 
     /// Adds what was recorded before the user was known.
     pub(crate) fn absorb(&mut self, part: &SavedGroup, times: SavedTimes) {
         self.add(part, times, true);
+        self.others.sort_by_key(|requests| Reverse(requests.until));
     }
 
     /// Returns the part of this process for its file.
     pub(crate) fn saved(&self, now: Moment) -> SavedGroup {
         let mut requests = Vec::new();
-        for own in self.occupied(now).iter().filter(|requests| requests.is_own) {
+        for own in self.others.iter().filter(|requests| requests.is_own) {
             requests.push(saved_count(own.count, own.until, now));
         }
+        for own in &self.completed {
+            requests.push(saved_count(own.count, self.expires_at(own), now));
+        }
+        requests.retain(|requests| requests.until_ms > wall_ms(now) + 1);
         let unfinished = [
             (self.in_flight.len() as u32, MAX_REQUEST_TIME),
             (self.reserved, MAX_FETCH_TIME),
@@ -299,31 +305,32 @@ impl RateLimitWindow {
         }
     }
 
-    /// Returns the completed requests that still occupy the window, those that do so for longest first.
-    fn occupied(&self, now: Moment) -> Vec<Occupied> {
-        let mut occupied = self.others.clone();
-        for entry in &self.completed {
-            occupied.push(Occupied {
-                until: self.expires_at(entry),
-                count: entry.count,
-                is_own: true,
-            });
-        }
-        occupied.retain(|requests| !requests.until.is_past(now));
-        occupied.sort_by_key(|requests| Reverse(requests.until));
-        occupied
-    }
-
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
         let mut occupied = requests.saturating_add(self.in_flight.len() as u32);
         if occupied > self.usable() {
             // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
             return now.after(self.length + SAFETY_MARGIN);
         }
-        for entry in self.occupied(now) {
-            occupied = occupied.saturating_add(entry.count);
-            if occupied > self.usable() {
-                return entry.until;
+        let mut exceeds = |count| {
+            occupied = occupied.saturating_add(count);
+            occupied > self.usable()
+        };
+        // Both are ordered by their end; those that occupy the window for longest come first.
+        let mut others = self.others.iter().peekable();
+        for own in self.completed.iter().rev() {
+            let until = self.expires_at(own);
+            while let Some(other) = others.next_if(|other| other.until > until) {
+                if exceeds(other.count) {
+                    return other.until;
+                }
+            }
+            if exceeds(own.count) {
+                return until;
+            }
+        }
+        for other in others {
+            if exceeds(other.count) {
+                return other.until;
             }
         }
         now
