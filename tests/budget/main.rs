@@ -1,9 +1,9 @@
 //! Property tests of the request budget over simulated days.
 //!
 //! Each day is simulated request by request against the limiter of the simulator: fixed and sliding
-//! windows, responses after up to ten seconds or never, a list that grows and shrinks, and another
-//! client that uses the same limit. The exporter must cause no 429, send nothing inside a penalty,
-//! and keep its snapshot as fresh as the limit allows. Three budgets with a defect must fail: they
+//! windows, responses after up to ten seconds or never, a list that grows and shrinks, another
+//! client that uses the same limit, and headers in all forms that occur. The exporter must cause no 429, send nothing inside a penalty,
+//! and keep its snapshot as fresh as the limit allows. Four budgets with a defect must fail: they
 //! test the test.
 
 #![allow(
@@ -20,6 +20,7 @@
 
 mod api_model;
 mod client_model;
+mod odd_headers;
 
 use api_model::{ApiModel, Scenario};
 use client_model::{ClientModel, Mutation};
@@ -101,4 +102,9 @@ fn budget_with_window_from_request_start_is_detected() {
 #[test]
 fn budget_that_ignores_penalties_is_detected() {
     assert_detected(Mutation::IgnoresPenalties, &[INSIDE_PENALTY]);
+}
+
+#[test]
+fn budget_that_reads_only_plain_waits_is_detected() {
+    assert_detected(Mutation::ReadsOnlyPlainWaits, &[INSIDE_PENALTY]);
 }
