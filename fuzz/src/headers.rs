@@ -13,10 +13,10 @@ use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The documented minimum wait after a 429 without `Retry-After`.
+/// The minimum wait after a 429 without `Retry-After`.
 const MIN_PENALTY: Duration = Duration::from_secs(60);
-/// The longest `Retry-After` and then the longest window, rounded up.
-const MAX_WAIT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+/// The longest `Retry-After` and the longest window, which has a margin of one second.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60 + 1);
 
 /// Checks that values are in bounds, and that the budget obeys a penalty, which ends.
 pub fn check(data: &[u8]) {

@@ -76,7 +76,7 @@ pub(crate) fn spawn(
     // At level `extension` the user is not an admin, and only an admin may read the directory.
     let needs_directory =
         account.level == Level::Account && metrics.extension_label != ExtensionLabel::Off;
-    let collector = Collector {
+    let mut collector = Collector {
         account_name: account.name.clone(),
         client,
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
@@ -93,6 +93,10 @@ pub(crate) fn spawn(
         last_fetch: None,
     };
     collector.publish();
+    let api = collector.client.status();
+    collector
+        .fetch_log
+        .log_rare_fetches(&collector.account_name, &api);
     let handle = CollectorHandle {
         requests: request_sender,
         latest: latest_receiver,

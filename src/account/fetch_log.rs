@@ -1,5 +1,6 @@
 //! The log lines about fetches: one for each failure, one for each recovery, one for the first skipped record.
 
+use crate::account::warning::{Warning, has_rare_fetches};
 use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Error, FetchResult};
@@ -10,15 +11,31 @@ pub(crate) struct FetchLog {
     has_succeeded: bool,
     failures: u32,
     had_skipped_records: bool,
+    had_rare_fetches: bool,
 }
 
 impl FetchLog {
     /// Logs a finished fetch.
     pub(crate) fn log(&mut self, account: &str, fetch: &FetchResult, api: &ApiStatus) {
+        self.log_rare_fetches(account, api);
         match &fetch.calls {
             Err(error) => self.log_failure(account, error, api),
             Ok(calls) => self.log_success(account, fetch, calls.len(), api),
         }
+    }
+
+    /// Logs once that fetches are so rare that calls go uncounted.
+    pub(crate) fn log_rare_fetches(&mut self, account: &str, api: &ApiStatus) {
+        let has_rare_fetches = has_rare_fetches(api);
+        if has_rare_fetches && !self.had_rare_fetches {
+            tracing::warn!(
+                account,
+                min_fetch_interval_seconds = api.min_fetch_interval.as_secs_f64(),
+                hint = Warning::RareFetches.hint(),
+                "calls between two fetches go uncounted"
+            );
+        }
+        self.had_rare_fetches = has_rare_fetches;
     }
 
     fn log_failure(&mut self, account: &str, error: &Error, api: &ApiStatus) {

@@ -8,10 +8,14 @@ use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Account;
 use crate::ringcentral::cause::described_enum;
+use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::transport::is_loopback;
 
 /// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// The interval between fetches from which calls go unseen: a call stays listed about two minutes after it ended, and
+/// the call tracker counts more than 100 s between two lists as a gap.
+const UNSEEN_CALLS_INTERVAL: Duration = Duration::from_secs(100);
 
 described_enum! {
     /// A condition to fix before it becomes a failure.
@@ -31,6 +35,9 @@ described_enum! {
         SameUser = "same_user",
             summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
             hint: "remove one of the two accounts, or give each the JWT of its own company";
+        RareFetches = "rare_fetches",
+            summary: "fetches are 100 s or more apart: calls that start and end between two fetches go uncounted",
+            hint: "set --scrape.min-interval to auto or below 100s; if the rate limit is the reason, use an app that no other tool uses, or ask RingCentral for a higher limit";
     }
 }
 
@@ -57,6 +64,14 @@ impl Warning {
         if state.api.same_user_account.is_some() {
             active.push(Self::SameUser);
         }
+        if has_rare_fetches(&state.api) {
+            active.push(Self::RareFetches);
+        }
         active
     }
+}
+
+/// Returns whether fetches are so rare, by the configuration or by the rate limit, that calls go uncounted.
+pub(crate) fn has_rare_fetches(api: &ApiStatus) -> bool {
+    api.min_fetch_interval >= UNSEEN_CALLS_INTERVAL
 }

@@ -102,7 +102,8 @@ pub struct Metrics {
 /// The flags of the fetches.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Scrape {
-    /// Minimum time between two fetches; auto is as short as the API's rate limit allows
+    /// Minimum time between two fetches; auto is as short as the API's rate limit allows. From 100s on
+    /// calls go uncounted
     #[arg(long = "scrape.min-interval", value_name = "DURATION")]
     #[arg(default_value = "auto", value_parser = parse_min_interval)]
     pub min_interval: Duration,

@@ -99,11 +99,18 @@ pub(crate) fn add_current(
     let api = &view.state.api;
     for (operation, until) in &api.blocked_until {
         let end = match until {
-            Some(until) if !until.is_past(now) => unix_seconds(until.wall),
+            Some(until) if !until.is_past(now) => unix_seconds(until.wall_at(now)),
             _ => 0.0,
         };
         let labels = [account, ("operation", operation.as_str())];
         families.add_sample(&BLOCKED_UNTIL, &labels, end);
+    }
+    // Times that are ahead follow a wall clock that is set, so they are not part of the text of the state.
+    let seconds = |time: Moment| unix_seconds(time.wall_at(now));
+    let token_expiry = api.token_expiry.map(seconds).unwrap_or_default();
+    families.add_sample(&TOKEN_EXPIRY, &[account], token_expiry);
+    if let Some(next_fetch) = api.next_fetch_at {
+        families.add_sample(&NEXT_FETCH, &[account], seconds(next_fetch));
     }
     if let Some(limit) = view.account.concurrent_calls_limit {
         families.add_sample(&CONCURRENT_CALLS_LIMIT, &[account], limit as f64);
@@ -183,9 +190,7 @@ fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Re
         (&SNAPSHOT_TIMESTAMP, snapshot.map(seconds)),
         (&FETCH_DURATION, Some(fetch.duration.as_secs_f64())),
         (&FETCH_PAGES, Some(f64::from(fetch.pages))),
-        (&NEXT_FETCH, api.next_fetch_at.map(seconds)),
         (&DIRECTORY_TIMESTAMP, directory.map(seconds)),
-        (&TOKEN_EXPIRY, api.token_expiry.map(seconds).or(Some(0.0))),
         (&JWT_EXPIRY, api.jwt_expiry),
     ] {
         if let Some(value) = value {

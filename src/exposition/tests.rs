@@ -256,24 +256,48 @@ fn families_of_several_accounts_are_merged() {
     }
 }
 
-#[test]
-fn wall_clock_jump_keeps_age_and_penalty() {
+/// Returns the exposition 29 s after the fetch of [`state`], when the wall clock shows `wall`.
+fn rendered_at_wall(wall: &str) -> String {
     let start = moment("2026-11-24T10:00:00Z");
-    let account = counted_account("default");
-    for wall in ["2026-11-23T10:00:00Z", "2026-11-25T10:00:00Z"] {
-        let now = Moment {
-            wall: wall.parse().unwrap(),
-            ..start.after(Duration::from_secs(29))
-        };
-        let text = render_one(&account, &Arc::new(state(start)), now);
-        assert!(
-            text.contains("ringcentral_up{account=\"default\"} 1")
-                && text.contains("ringcentral_active_calls{")
-        );
-        assert!(
-            text.contains("operation=\"active_calls\"} 1795514430"),
-            "the penalty continues"
-        );
+    let now = Moment {
+        wall: wall.parse().unwrap(),
+        ..start.after(Duration::from_secs(29))
+    };
+    render_one(&counted_account("default"), &Arc::new(state(start)), now)
+}
+
+#[test]
+fn wall_clock_set_back_changes_no_age() {
+    let text = rendered_at_wall("2026-11-23T10:00:00Z");
+    assert!(text.contains("ringcentral_up{account=\"default\"} 1"));
+    assert!(text.contains("ringcentral_active_calls{"));
+}
+
+#[test]
+fn nothing_is_shown_after_a_suspend() {
+    let text = rendered_at_wall("2026-11-24T10:02:00Z");
+    assert!(text.contains("ringcentral_up{account=\"default\"} 0"));
+    assert!(!text.contains("ringcentral_active_calls{"));
+}
+
+#[test]
+fn times_ahead_follow_the_wall_clock() {
+    for (wall, seconds) in [
+        ("2026-11-23T10:00:00Z", 1_795_428_000),
+        ("2026-11-25T10:00:00Z", 1_795_600_800),
+    ] {
+        let text = rendered_at_wall(wall);
+        let end = seconds + 1;
+        for series in [
+            "api_blocked_until_timestamp_seconds{account=\"default\",operation=\"active_calls\"}",
+            "next_fetch_timestamp_seconds{account=\"default\"}",
+        ] {
+            let line = format!("\nringcentral_{series} {end}\n");
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+        let expiry = seconds + 3600 - 29;
+        let series = "ringcentral_auth_token_expiry_timestamp_seconds{account=\"default\"}";
+        assert!(text.contains(&format!("\n{series} {expiry}\n")), "{text}");
     }
 }
 

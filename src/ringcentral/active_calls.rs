@@ -12,6 +12,8 @@ use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
 
 const OPERATION: Operation = Operation::ActiveCalls;
+/// The number of records that are requested for each page, the maximum.
+const PER_PAGE: usize = 1000;
 
 /// A finished fetch.
 #[derive(Debug)]
@@ -68,11 +70,13 @@ impl Client {
         let mut requested = RequestedPages::default();
         let mut calls = Vec::new();
         let mut account_id = None;
+        let mut fill = PageFill::default();
         let result = self
             .fetch_pages(OPERATION, &path, deadline, &mut requested, |body| {
                 let page = parse_page(body, fetch.pages + 1)?;
                 fetch.pages += 1;
                 fetch.skipped_records += page.skipped;
+                fill.record(page.records, page.per_page);
                 if page.account_id.is_some() {
                     account_id = page.account_id;
                 }
@@ -88,7 +92,9 @@ impl Client {
         let now = Moment::now();
         match result {
             Ok(()) => {
-                budget.finish_fetch(Some(PageCount::Exact(fetch.pages)), now);
+                // A list that is about to need another page is read with room for it.
+                let next_pages = fetch.pages + u32::from(fill.is_last_nearly_full(fetch.pages));
+                budget.finish_fetch(Some(PageCount::Exact(next_pages)), now);
                 Ok(dedup_by_id(calls))
             }
             // Otherwise a retry or another program used the requests that were reserved for these pages.
@@ -121,13 +127,42 @@ impl Client {
     }
 }
 
+/// How full the pages of a list are.
+#[derive(Default)]
+struct PageFill {
+    /// Records of the last page.
+    last: usize,
+    /// Records of the fullest page.
+    fullest: usize,
+    /// The maximum that the server gives for its pages, which may be smaller than the requested one.
+    per_page: Option<usize>,
+}
+
+impl PageFill {
+    /// Records a page with its number of records.
+    fn record(&mut self, records: usize, per_page: Option<usize>) {
+        self.last = records;
+        self.fullest = self.fullest.max(records);
+        self.per_page = per_page;
+    }
+
+    /// Returns whether the last of `pages` pages is at least 90 % full.
+    fn is_last_nearly_full(&self, pages: u32) -> bool {
+        let mut capacity = self.per_page.unwrap_or(PER_PAGE).clamp(1, PER_PAGE);
+        if pages > 1 {
+            capacity = capacity.min(self.fullest.max(1));
+        }
+        self.last * 10 >= capacity * 9
+    }
+}
+
 fn active_calls_path(account: &Account) -> String {
     let extension = match account.level {
         Level::Account => "",
         Level::Extension => "/extension/~",
     };
     format!(
-        "/restapi/v1.0/account/{}{extension}/active-calls?perPage=1000",
+        "/restapi/v1.0/account/{}{extension}/active-calls?perPage={PER_PAGE}",
         account.account_id
     )
 }
@@ -145,6 +180,26 @@ fn dedup_by_id(mut calls: Vec<Call>) -> Vec<Call> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn page_is_nearly_full_from_90_percent() {
+        let is_nearly_full = |pages: &[usize], per_page: Option<usize>| {
+            let mut fill = PageFill::default();
+            for records in pages {
+                fill.record(*records, per_page);
+            }
+            fill.is_last_nearly_full(pages.len() as u32)
+        };
+        assert!(!is_nearly_full(&[0], None) && !is_nearly_full(&[899], None));
+        assert!(is_nearly_full(&[900], None) && is_nearly_full(&[1000], None));
+        assert!(is_nearly_full(&[90], Some(100)) && !is_nearly_full(&[89], Some(100)));
+        assert!(!is_nearly_full(&[0], Some(0)) && !is_nearly_full(&[90], Some(5000)));
+        assert!(
+            is_nearly_full(&[20, 18], None),
+            "the server's pages are shorter than requested"
+        );
+        assert!(!is_nearly_full(&[20, 17], None) && !is_nearly_full(&[0, 0], None));
+    }
 
     #[test]
     fn later_of_two_records_with_one_id_is_kept() {

@@ -15,8 +15,11 @@ use crate::ringcentral::wire::TokenResponse;
 const RENEWAL_MARGIN: Duration = Duration::from_secs(5 * 60);
 /// The time between two attempts to renew a token.
 const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// The lifetime if the response has no `expires_in`: the shortest that RingCentral grants.
+/// The lifetime if the response has no `expires_in` or an impossible one: the shortest that RingCentral grants. A token
+/// that expires earlier costs a 401 and one login.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
+/// The shortest lifetime that is used. With a shorter one, as 0, each fetch would need a login.
+const MIN_LIFETIME: Duration = Duration::from_secs(2);
 /// The longest lifetime that is used, more than RingCentral grants.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -35,8 +38,10 @@ pub(crate) struct Token {
     pub(crate) secret: SecretString,
     /// The client secret of the login, which the revocation needs: its file may have changed.
     pub(crate) client_secret: SecretString,
-    renew_at: Moment,
-    expires_at: Moment,
+    granted_at: Moment,
+    lifetime: Duration,
+    /// The age at which the token is renewed.
+    renew_after: Duration,
     /// Whether RingCentral has accepted the token in a request.
     accepted: bool,
 }
@@ -74,14 +79,20 @@ impl TokenState {
         }
     }
 
-    /// Returns what a request needs that is sent at `now`.
+    /// Returns what a request needs that is sent at `now`. After a suspend the token has expired as the wall clock says;
+    /// a wall clock that was set forward costs one login.
     #[must_use]
     pub fn status(&self, now: Moment) -> TokenStatus {
-        match &self.token {
-            Some(token) if token.expires_at.is_past(now) => TokenStatus::Missing,
-            Some(token) if token.renew_at.is_past(now) => TokenStatus::RenewalDue,
-            Some(_) => TokenStatus::Valid,
-            None => TokenStatus::Missing,
+        let Some(token) = &self.token else {
+            return TokenStatus::Missing;
+        };
+        let age = now.saturating_duration_since(token.granted_at);
+        if age >= token.lifetime {
+            TokenStatus::Missing
+        } else if age >= token.renew_after {
+            TokenStatus::RenewalDue
+        } else {
+            TokenStatus::Valid
         }
     }
 
@@ -98,20 +109,22 @@ impl TokenState {
     /// Returns when the token expires.
     #[must_use]
     pub fn expiry(&self) -> Option<Moment> {
-        Some(self.token.as_ref()?.expires_at)
+        let token = self.token.as_ref()?;
+        Some(token.granted_at.after(token.lifetime))
     }
 
     /// Replaces the token by that of a successful login.
     pub fn set_token(&mut self, response: TokenResponse, client_secret: SecretString, now: Moment) {
-        let lifetime = match response.expires_in {
-            Some(seconds) => Duration::from_secs(seconds).min(MAX_LIFETIME),
-            None => DEFAULT_LIFETIME,
+        let lifetime = match response.expires_in.map(Duration::from_secs) {
+            Some(lifetime) if lifetime >= MIN_LIFETIME => lifetime.min(MAX_LIFETIME),
+            _ => DEFAULT_LIFETIME,
         };
         self.token = Some(Token {
             secret: response.access_token,
             client_secret,
-            renew_at: now.after(lifetime - RENEWAL_MARGIN.min(lifetime / 2)),
-            expires_at: now.after(lifetime),
+            granted_at: now,
+            lifetime,
+            renew_after: lifetime - RENEWAL_MARGIN.min(lifetime / 2),
             accepted: false,
         });
     }
@@ -167,7 +180,8 @@ impl TokenState {
     /// other requests.
     pub fn on_renewal_failed(&mut self, now: Moment) {
         if let Some(token) = &mut self.token {
-            token.renew_at = now.after(RENEWAL_RETRY_INTERVAL);
+            let age = now.saturating_duration_since(token.granted_at);
+            token.renew_after = age + RENEWAL_RETRY_INTERVAL;
         }
     }
 
@@ -261,6 +275,42 @@ mod tests {
         assert_eq!(status_after(&state, start, 600), TokenStatus::Missing);
         set_token(&mut state, Some(u64::MAX), start);
         assert_eq!(status_after(&state, start, 86_400), TokenStatus::Missing);
+    }
+
+    #[test]
+    fn impossible_lifetime_needs_no_login_per_fetch() {
+        for seconds in [0, 1] {
+            let (mut state, start) = new_state();
+            set_token(&mut state, Some(seconds), start);
+            assert_eq!(status_after(&state, start, 299), TokenStatus::Valid);
+            assert_eq!(status_after(&state, start, 600), TokenStatus::Missing);
+            let expiry = state.expiry().unwrap();
+            assert_eq!(expiry, start.after(DEFAULT_LIFETIME));
+        }
+    }
+
+    #[test]
+    fn token_expires_during_a_suspend() {
+        let (mut state, start) = new_state();
+        set_token(&mut state, Some(3600), start);
+        let wall = |seconds| Moment {
+            wall: start.after(Duration::from_secs(seconds)).wall,
+            ..start
+        };
+        assert_eq!(state.status(wall(3299)), TokenStatus::Valid);
+        assert_eq!(state.status(wall(3300)), TokenStatus::RenewalDue);
+        assert_eq!(state.status(wall(3600)), TokenStatus::Missing);
+    }
+
+    #[test]
+    fn login_backoff_does_not_end_during_a_suspend() {
+        let (mut state, start) = new_state();
+        state.on_login_rejected(start);
+        let resumed = Moment {
+            wall: start.after(Duration::from_secs(3600)).wall,
+            ..start
+        };
+        assert!(!state.next_login_at(resumed).is_past(resumed));
     }
 
     #[test]

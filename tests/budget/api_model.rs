@@ -5,6 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient, Window};
 
+use crate::odd_headers::HeaderStyle;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// The client's timeout of a request.
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
@@ -29,6 +31,7 @@ pub struct Scenario {
     pub penalty_windows: u32,
     /// Whether responses have the header with the remaining requests.
     pub sends_remaining: bool,
+    pub header_style: HeaderStyle,
     /// Interval and phase of each scraper in milliseconds.
     pub scrapers: Vec<(i64, i64)>,
     pub seed: u64,
@@ -54,13 +57,17 @@ impl Scenario {
                 1_u32..=5,
                 any::<bool>(),
             ),
-            (prop::collection::vec(scraper, 1..=4), any::<u64>()),
+            (
+                prop::collection::vec(scraper, 1..=4),
+                any::<u64>(),
+                HeaderStyle::any(),
+            ),
         )
             .prop_map(
                 |(
                     (limit, window_s, window_kind, max_pages, page_change_interval_s),
                     (max_latency_ms, other, other_is_greedy, penalty_windows, sends_remaining),
-                    (scrapers, seed),
+                    (scrapers, seed, header_style),
                 )| {
                     let other_requests = if other_is_greedy {
                         limit
@@ -78,6 +85,7 @@ impl Scenario {
                         other_is_greedy,
                         penalty_windows,
                         sends_remaining,
+                        header_style,
                         scrapers,
                         seed,
                     }

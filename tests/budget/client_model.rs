@@ -8,10 +8,11 @@ use proptest::test_runner::TestCaseError;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
 use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
-use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
+use ringcentral_exporter::ringcentral::rate_limit::headers::{RateLimitHeaders, Unreadable};
 use ringcentral_exporter::simulator::limiter::Decision;
 
 use crate::api_model::{ApiModel, Scenario};
+use crate::odd_headers::Values;
 
 /// The client's timeout of a fetch.
 const FETCH_TIMEOUT_MS: i64 = 30_000;
@@ -26,6 +27,8 @@ pub enum Mutation {
     WindowFromStart,
     /// The budget receives a 500 in place of a 429.
     IgnoresPenalties,
+    /// The budget receives no wait that is not a plain number.
+    ReadsOnlyPlainWaits,
 }
 
 /// The exporter during a day.
@@ -107,7 +110,9 @@ impl<'a> ClientModel<'a> {
                 return (now, page_count, FetchResult::BudgetExhausted);
             }
             let response = api.request(now);
-            let headers = response.decision.map(|decision| self.headers(decision));
+            let headers = response
+                .decision
+                .map(|decision| self.headers(decision, response.time));
             let recorded_at = if self.mutation == Mutation::WindowFromStart {
                 now
             } else {
@@ -133,43 +138,40 @@ impl<'a> ClientModel<'a> {
         unreachable!("a fetch ends")
     }
 
-    /// Returns the rate limit headers of a response.
-    fn headers(&self, decision: Decision) -> RateLimitHeaders {
-        let limit = match self.mutation {
-            Mutation::NoReserve => self.scenario.limit + self.scenario.limit / 4,
-            _ => self.scenario.limit,
-        };
-        let headers = RateLimitHeaders {
+    /// Returns the rate limit headers of a response that is received at `now`.
+    fn headers(&self, decision: Decision, now: i64) -> RateLimitHeaders {
+        let mut values = Values {
             status: 200,
-            group: Some("heavy".to_owned()),
-            limit: Some(limit),
-            window: Some(Duration::from_secs(self.scenario.window_s)),
-            ..RateLimitHeaders::default()
+            limit: self.scenario.limit,
+            remaining: None,
+            window_s: self.scenario.window_s,
+            retry_after_s: None,
         };
+        if self.mutation == Mutation::NoReserve {
+            values.limit += self.scenario.limit / 4;
+        }
         match decision {
-            Decision::Admitted { .. }
-                if self.mutation == Mutation::NoReserve || !self.scenario.sends_remaining =>
-            {
-                headers
+            Decision::Admitted { remaining } => {
+                let is_sent = self.scenario.sends_remaining && self.mutation != Mutation::NoReserve;
+                values.remaining = is_sent.then_some(remaining);
             }
-            Decision::Admitted { remaining } => RateLimitHeaders {
-                remaining: Some(remaining),
-                ..headers
-            },
             Decision::Refused { .. } if self.mutation == Mutation::IgnoresPenalties => {
-                RateLimitHeaders {
-                    status: 500,
-                    ..headers
-                }
+                values.status = 500;
             }
             Decision::Refused {
                 retry_after_seconds,
-            } => RateLimitHeaders {
-                status: 429,
-                retry_after: Some(Duration::from_secs(retry_after_seconds)),
-                ..headers
-            },
+            } => {
+                values.status = 429;
+                values.retry_after_s = Some(retry_after_seconds);
+            }
         }
+        let style = &self.scenario.header_style;
+        let mut headers = style.parse(&values, self.moment(now));
+        if self.mutation == Mutation::ReadsOnlyPlainWaits && !style.has_plain_retry_after() {
+            headers.retry_after = None;
+            headers.unreadable = Unreadable::default();
+        }
+        headers
     }
 
     /// Checks that the latest fetch is as recent as the limit allows.
@@ -181,6 +183,7 @@ impl<'a> ClientModel<'a> {
         let mut max_age = window + 1000 + self.longest_fetch_ms + self.scenario.max_scrape_gap_ms();
         if self.result == FetchResult::Refused {
             max_age += window * i64::from(self.scenario.penalty_windows);
+            max_age += self.scenario.header_style.max_extra_wait_ms();
         }
         let age = now - self.fetch_end;
         prop_assert!(

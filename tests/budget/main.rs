@@ -1,9 +1,9 @@
 //! Property tests of the request budget over simulated days.
 //!
 //! Each day is simulated request by request against the limiter of the simulator: fixed and sliding
-//! windows, responses after up to ten seconds or never, a list that grows and shrinks, and another
-//! client that uses the same limit. The exporter must cause no 429, send nothing inside a penalty,
-//! and keep its snapshot as fresh as the limit allows. Three budgets with a defect must fail: they
+//! windows, responses after up to ten seconds or never, a list that grows and shrinks, another
+//! client that uses the same limit, and headers in all forms that occur. The exporter must cause no 429, send nothing inside a penalty,
+//! and keep its snapshot as fresh as the limit allows. Four budgets with a defect must fail: they
 //! test the test.
 
 #![allow(
@@ -20,6 +20,7 @@
 
 mod api_model;
 mod client_model;
+mod odd_headers;
 mod shared_limit;
 
 use api_model::{ApiModel, Scenario};
@@ -134,4 +135,9 @@ fn exporter_that_shares_or_saves_nothing_is_detected() {
             "{failure}"
         );
     }
+}
+
+#[test]
+fn budget_that_reads_only_plain_waits_is_detected() {
+    assert_detected(Mutation::ReadsOnlyPlainWaits, &[INSIDE_PENALTY]);
 }

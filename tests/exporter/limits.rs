@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::{Limit, Window};
 use ringcentral_exporter::simulator::scenario::Limits;
-use ringcentral_exporter::simulator::{Operation, Scenario};
+use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
+use crate::common::clock::ManualClock;
 use crate::harness::TestExporter;
+use crate::scrapes::unlimited_requests;
 
 /// Returns limits whose group `heavy` has this window, with a penalty of the same length.
 fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {
@@ -128,6 +130,211 @@ async fn scrape_without_budget_is_answered_immediately() {
     assert!(second.elapsed < latency, "{:?}", second.elapsed);
     assert_eq!(second.call_samples(), first.call_samples());
     assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
+}
+
+/// Returns a scenario whose limits allow any number of fetches.
+fn unlimited_scenario() -> Scenario {
+    Scenario {
+        limits: unlimited_requests(),
+        ..Scenario::normal()
+    }
+}
+
+/// Returns a successful response with an empty list and these rate limit headers.
+fn empty_list(headers: &[(&str, &str)]) -> SimResponse {
+    let mut response = SimResponse::json(200, &serde_json::json!({"records": []}));
+    for (name, value) in headers {
+        response = response.with(name, value);
+    }
+    response
+}
+
+/// Scrapes every 20 ms for a second, and asserts that an operation has sent no further request and
+/// is blocked for `seconds`, less the time that has passed.
+async fn assert_blocked(exporter: &TestExporter, operation: Operation, seconds: f64, name: &str) {
+    let count = exporter.count_requests(operation);
+    for _ in 0..50 {
+        exporter.scrape().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (requests, response) = (exporter.count_requests(operation), exporter.scrape().await);
+    assert_eq!(requests, count, "{name}: a request while it is blocked");
+    let wait = response.next_fetch() - exporter.simulator.now() as f64 / 1000.0;
+    assert!(
+        (seconds - 20.0..=seconds + 1.0).contains(&wait),
+        "{name}: {wait} s"
+    );
+}
+
+#[tokio::test]
+async fn odd_retry_after_allows_no_request_inside() {
+    let mut checks = Vec::new();
+    for (status, values, seconds) in [
+        (429, vec!["90.5"], 91.0),
+        (429, vec!["90, 90"], 90.0),
+        (429, vec!["30", "90"], 90.0),
+        (429, vec!["100000000000000000000000"], 86_400.0),
+        (429, vec!["-1"], 60.0),
+        (429, vec!["soon"], 60.0),
+        (500, vec!["90"], 90.0),
+        (502, vec!["1e2"], 100.0),
+        (504, vec!["soon"], 60.0),
+        (529, vec!["90"], 90.0),
+    ] {
+        checks.push(async move {
+            let mut response = match status {
+                429 => SimResponse::too_many_requests(None).with("X-Rate-Limit-Group", "heavy"),
+                _ => SimResponse::unavailable(status),
+            };
+            for value in &values {
+                response = response.with("Retry-After", value);
+            }
+            let exporter = TestExporter::start(unlimited_scenario()).await;
+            exporter
+                .simulator
+                .inject(Fault::once(Operation::ActiveCalls, response));
+            assert_eq!(exporter.scrape().await.up(), 0.0);
+            let name = format!("{status} {values:?}");
+            assert_blocked(&exporter, Operation::ActiveCalls, seconds, &name).await;
+        });
+    }
+    futures_util::future::join_all(checks).await;
+}
+
+#[tokio::test]
+async fn retry_after_date_with_offset_is_obeyed() {
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(120);
+    let until = until.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
+    let response = SimResponse::unavailable(503).with("Retry-After", until);
+    let exporter = TestExporter::start(unlimited_scenario()).await;
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::ActiveCalls, response));
+    assert_eq!(exporter.scrape().await.up(), 0.0);
+    assert_blocked(&exporter, Operation::ActiveCalls, 120.0, "+0000").await;
+}
+
+#[tokio::test]
+async fn heavy_group_of_extension_list_blocks_calls() {
+    let group = ("X-Rate-Limit-Group", " Heavy");
+    let refused = SimResponse::too_many_requests(Some(60)).with(group.0, group.1);
+    let used_up = empty_list(&[group, ("X-Rate-Limit-Remaining", "0")]);
+    for response in [refused, used_up] {
+        let name = format!("{}", response.status);
+        let exporter = TestExporter::start(unlimited_scenario()).await;
+        exporter
+            .simulator
+            .inject(Fault::once(Operation::Extensions, response));
+        assert_eq!(exporter.scrape().await.up(), 1.0);
+        assert_eq!(exporter.count_requests(Operation::Extensions), 1);
+        assert_blocked(&exporter, Operation::ActiveCalls, 60.0, &name).await;
+        assert_eq!(exporter.count_requests(Operation::ActiveCalls), 1);
+    }
+}
+
+#[tokio::test]
+async fn heavy_group_of_login_blocks_calls() {
+    let exporter = TestExporter::start(unlimited_scenario()).await;
+    let refused = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "heavy");
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::Token, refused));
+    assert_eq!(exporter.scrape().await.up(), 0.0);
+    assert_blocked(&exporter, Operation::ActiveCalls, 60.0, "login").await;
+    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 0);
+}
+
+#[tokio::test]
+async fn odd_remaining_allows_no_request_inside() {
+    let mut checks = Vec::new();
+    for headers in [
+        vec![("X-Rate-Limit-Remaining", "-1")],
+        vec![("X-Rate-Limit-Remaining", "0.0")],
+        vec![("X-Rate-Limit-Remaining", "many")],
+        vec![("X-Rate-Limit-Remaining", "999, 0")],
+        vec![
+            ("X-Rate-Limit-Remaining", "999"),
+            ("X-Rate-Limit-Remaining", "0"),
+        ],
+        vec![("X-RateLimit-Remaining", "0"), ("X-RateLimit-Window", "60")],
+        vec![("RateLimit-Remaining", "0"), ("RateLimit-Limit", "100")],
+        vec![
+            ("X-Rate-Limit-Remaining", "999"),
+            ("RateLimit-Remaining", "0"),
+        ],
+    ] {
+        checks.push(async move {
+            let exporter = TestExporter::start(unlimited_scenario()).await;
+            let list = empty_list(&headers);
+            exporter
+                .simulator
+                .inject(Fault::once(Operation::ActiveCalls, list));
+            assert_eq!(exporter.scrape().await.up(), 1.0);
+            let name = format!("{headers:?}");
+            assert_blocked(&exporter, Operation::ActiveCalls, 60.0, &name).await;
+        });
+    }
+    futures_util::future::join_all(checks).await;
+}
+
+#[tokio::test]
+async fn window_of_a_day_sets_pace_and_gap_warning() {
+    let exporter = TestExporter::start(unlimited_scenario()).await;
+    let limit = [
+        ("X-Rate-Limit-Limit", "100"),
+        ("X-Rate-Limit-Window", "86400"),
+    ];
+    exporter
+        .simulator
+        .inject(Fault::once(Operation::ActiveCalls, empty_list(&limit)));
+    let started = exporter.simulator.now() as f64 / 1000.0;
+    let response = exporter.scrape().await;
+    let interval = response.next_fetch() - started;
+    assert!((1080.0..1082.0).contains(&interval), "{interval}");
+    let status = exporter.get("/status", &[]).await;
+    assert!(
+        status.text.contains("WARNING: rare_fetches"),
+        "{}",
+        status.text
+    );
+}
+
+/// Returns the time between two fetches of a list of 66 records with pages of this length.
+async fn fetch_interval(max_per_page: usize) -> f64 {
+    let scenario = ManualClock::new().attach_to(Scenario {
+        max_per_page,
+        ..Scenario::normal()
+    });
+    let exporter = TestExporter::start(scenario).await;
+    exporter.scrape().await;
+    let status = exporter.get("/status?format=json", &[]).await;
+    let status: serde_json::Value = serde_json::from_str(&status.text).unwrap();
+    let account = &status["accounts"][0];
+    assert_eq!(account["fetch_records"], 66);
+    account["min_fetch_interval_seconds"].as_f64().unwrap()
+}
+
+#[tokio::test]
+async fn page_that_is_90_percent_full_reserves_another() {
+    assert_eq!(fetch_interval(1000).await, 7.5);
+    assert_eq!(fetch_interval(74).await, 7.5);
+    assert_eq!(fetch_interval(73).await, 15.0);
+    assert_eq!(fetch_interval(33).await, 22.5);
+    assert_eq!(fetch_interval(40).await, 15.0);
+}
+
+#[tokio::test]
+async fn token_without_lifetime_needs_one_login() {
+    let scenario = Scenario {
+        advertised_token_lifetime: Some(Duration::ZERO),
+        ..unlimited_scenario()
+    };
+    let exporter = TestExporter::start(scenario).await;
+    while exporter.count_requests(Operation::ActiveCalls) < 10 {
+        assert_eq!(exporter.scrape().await.up(), 1.0);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(exporter.count_requests(Operation::Token), 1);
 }
 
 /// Starts an exporter whose fetches only `--scrape.min-interval` limits, to one in 2 s.

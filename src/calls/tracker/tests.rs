@@ -199,6 +199,13 @@ fn lists_over_100_seconds_apart_are_a_gap() {
 }
 
 #[test]
+fn suspend_between_two_lists_is_a_gap() {
+    let mut fixture = Fixture::new();
+    fixture.now.wall = fixture.now.after(Duration::from_secs(3600)).wall;
+    assert!(fixture.list_after(0, &[]).gap);
+}
+
+#[test]
 fn records_and_sessions_expire_after_retention() {
     let mut fixture = Fixture::new();
     for minute in 0..60 {

@@ -22,6 +22,10 @@ pub struct CallPage {
     pub calls: Vec<Call>,
     /// Number of records that were skipped because they are not objects or have a key twice.
     pub skipped: usize,
+    /// Number of all records, with faxes and skipped ones.
+    pub records: usize,
+    /// Maximum number of records of a page, if the page says it.
+    pub per_page: Option<usize>,
     /// Address of the next page as sent, absolute or relative.
     pub next: Option<String>,
     /// The account's own id, from the page's or a record's address.
@@ -41,6 +45,7 @@ pub struct ExtensionPage {
 struct PageLinks {
     next: Option<String>,
     account_id: Option<String>,
+    per_page: Option<usize>,
 }
 
 /// A page of any list.
@@ -48,12 +53,19 @@ struct PageBody<'a, F> {
     read_record: F,
     has_records: bool,
     navigation: Field<Nullable<Navigation<'a>>>,
+    paging: Field<Paging<'a>>,
     uri: Field<Cow<'a, str>>,
 }
 
 json_object! {
     struct Navigation<'a> {
         next_page: Nullable<PageLink<'a>> = "nextPage",
+    }
+}
+
+json_object! {
+    struct Paging<'a> {
+        per_page: Cow<'a, str> = "perPage",
     }
 }
 
@@ -74,6 +86,7 @@ struct Nullable<T>(T);
 pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError> {
     let mut page = CallPage::default();
     let links = read_page("page of calls", body, |json| {
+        page.records += 1;
         let Some(record) = read_record::<CallRecord<'_>>(json)? else {
             page.skipped += 1;
             return Ok(());
@@ -90,6 +103,7 @@ pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError>
         Ok(())
     })?;
     page.account_id = links.account_id.or(page.account_id);
+    page.per_page = links.per_page;
     page.next = links.next;
     Ok(page)
 }
@@ -123,6 +137,7 @@ fn read_page<'a>(
         read_record,
         has_records: false,
         navigation: Field::default(),
+        paging: Field::default(),
         uri: Field::default(),
     };
     read_document(subject, text, &mut page)?;
@@ -140,7 +155,15 @@ fn read_page<'a>(
         };
         next = Some(uri.into_owned());
     }
-    Ok(PageLinks { next, account_id })
+    let per_page = page
+        .paging
+        .value
+        .and_then(|paging| paging.per_page.text()?.parse().ok());
+    Ok(PageLinks {
+        next,
+        account_id,
+        per_page,
+    })
 }
 
 /// Reads a record, `None` if it is malformed or not an object. The page stays valid.
@@ -166,6 +189,7 @@ where
                 json.read_array(&mut self.read_record)
             }
             "navigation" => self.navigation.read(json),
+            "paging" => self.paging.read(json),
             "uri" => self.uri.read(json),
             _ => json.skip_value(),
         }
@@ -241,6 +265,24 @@ mod tests {
             r#"{"records":[],"navigation":{"firstPage":{"uri":"x"},"nextPage":null}}"#,
         ] {
             assert_eq!(page(body).unwrap().next, None, "{body}");
+        }
+    }
+
+    #[test]
+    fn all_records_count_for_the_fullness_of_a_page() {
+        let list = page(r#"{"records":[{"id":"a"},{"type":"Fax"},7],"paging":{"perPage":100}}"#);
+        let list = list.unwrap();
+        assert_eq!((list.calls.len(), list.records), (1, 3));
+        assert_eq!(list.per_page, Some(100));
+        for paging in [
+            "5",
+            "null",
+            "{}",
+            r#"{"perPage":"many"}"#,
+            r#"{"perPage":-1}"#,
+        ] {
+            let list = page(&format!(r#"{{"records":[],"paging":{paging}}}"#)).unwrap();
+            assert_eq!(list.per_page, None, "{paging}");
         }
     }
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use secrecy::SecretString;
 
 use crate::ringcentral::wire::ParseError;
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
+use crate::ringcentral::wire::json::{
+    JsonObject, JsonReader, JsonResult, JsonValue, read_document,
+};
 use crate::ringcentral::wire::lenient::{Field, json_object};
 use crate::ringcentral::wire::record::is_digits;
 
@@ -14,7 +16,7 @@ use crate::ringcentral::wire::record::is_digits;
 pub struct TokenResponse {
     /// The access token, a secret.
     pub access_token: SecretString,
-    /// Lifetime in seconds, if the response has it.
+    /// Lifetime in whole seconds, if the response has a number; a negative one is 0.
     pub expires_in: Option<u64>,
     /// Extension id of the logged-in user, if the response has it.
     pub user: Option<String>,
@@ -23,7 +25,7 @@ pub struct TokenResponse {
 json_object! {
     struct TokenBody<'a> {
         access_token: Cow<'a, str> = "access_token",
-        expires_in: Cow<'a, str> = "expires_in",
+        expires_in: JsonValue<'a> = "expires_in",
         owner_id: Cow<'a, str> = "owner_id",
     }
 }
@@ -43,13 +45,24 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
             return Err(ParseError(problem.to_owned()));
         }
     };
-    let expires_in = token.expires_in.text();
+    let expires_in = match token.expires_in.value {
+        Some(JsonValue::String(Some(text))) => parse_seconds(text.trim()),
+        Some(JsonValue::Other(number)) => parse_seconds(number),
+        _ => None,
+    };
     let user = token.owner_id.text().filter(|id| is_digits(id, 20));
     Ok(TokenResponse {
         access_token: SecretString::from(access_token),
-        expires_in: expires_in.and_then(|seconds| seconds.parse().ok()),
+        expires_in,
         user: user.map(str::to_owned),
     })
+}
+
+/// Parses a number of seconds, rounded down to a whole number that may be 0.
+fn parse_seconds(text: &str) -> Option<u64> {
+    let seconds: f64 = text.parse().ok()?;
+    // A cast saturates, and turns NaN into 0.
+    Some(seconds as u64)
 }
 
 #[cfg(test)]
@@ -66,12 +79,29 @@ mod tests {
             ("T", None)
         );
         assert!(format!("{token:?}").contains("REDACTED"), "{token:?}");
-        assert_eq!(
-            parse_token(br#"{"access_token":"T","expires_in":"60"}"#)
-                .unwrap()
-                .expires_in,
-            Some(60)
-        );
+        for (value, expires_in) in [
+            ("\"60\"", Some(60)),
+            ("\" 60.0 \"", Some(60)),
+            ("59.9", Some(59)),
+            ("0", Some(0)),
+            ("-3600", Some(0)),
+            ("0.5", Some(0)),
+            ("1e3", Some(1000)),
+            ("1e99", Some(u64::MAX)),
+            ("100000000000000000000000", Some(u64::MAX)),
+            ("\"soon\"", None),
+            ("null", None),
+            ("true", None),
+            ("[3600]", None),
+            ("{}", None),
+        ] {
+            let body = format!(r#"{{"access_token":"T","expires_in":{value}}}"#);
+            assert_eq!(
+                parse_token(body.as_bytes()).unwrap().expires_in,
+                expires_in,
+                "{value}"
+            );
+        }
         let message = parse_token(br#"{"access_token":"a\nb"}"#)
             .unwrap_err()
             .to_string();

@@ -119,6 +119,15 @@ async fn jwt_expiring_soon_is_a_warning() {
 }
 
 #[tokio::test]
+async fn interval_from_100_s_on_is_a_warning() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let interval = ["--scrape.min-interval=100s"];
+    assert_output(check_command(&simulator, &interval), 0, "rare_fetches").await;
+    let (_, words, _) = output(check_command(&simulator, &["--scrape.min-interval=99s"])).await;
+    assert!(!words.contains("WARNING"), "{words}");
+}
+
+#[tokio::test]
 async fn unknown_account_name_is_rejected() {
     let simulator = start_simulator(frozen_scenario()).await;
     let named = ["--ringcentral.account-name=berlin", "--account=berlin"];

@@ -149,7 +149,7 @@ async fn assert_snapshot_expires(
 fn assert_no_request_in_penalty(exporter: &TestExporter, name: &str) {
     let min_gap = if name.contains("date") { 1000 } else { 2000 };
     let journal = exporter.simulator.journal();
-    let starts_penalty = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
+    let starts_penalty = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 500..=599));
     for refused in journal.iter().filter(starts_penalty) {
         let next = journal
             .iter()
