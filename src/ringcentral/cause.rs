@@ -130,7 +130,10 @@ impl Cause {
     /// Returns whether the failure is expected to end without a change by a person.
     #[must_use]
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::RateLimited | Self::NoBudget | Self::ServerError)
+        matches!(
+            self,
+            Self::RateLimited | Self::NoBudget | Self::ServerError | Self::SessionEnded
+        )
     }
 
     /// Returns the cause of a response with status 4xx or 5xx; `code` is RingCentral's or OAuth's error code.

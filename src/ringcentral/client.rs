@@ -138,6 +138,7 @@ impl Client {
             min_fetch_interval: budget.min_fetch_interval(),
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
+            penalty_until: self.penalty_until(Operation::ActiveCalls, now),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt.expiry,
             jwt_malformed: self.jwt.is_malformed,
@@ -145,19 +146,34 @@ impl Client {
         }
     }
 
-    /// Returns the end of the last penalty or login backoff for the operation, which may be in the
-    /// past.
+    /// Returns the end of the last penalty or login backoff that holds the operation, which may be in
+    /// the past. Without a token, what holds the login holds each operation that needs one.
     fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
-        let penalty = self.transport.budget.blocked_until(operation);
-        let needs_login = match operation {
-            Operation::Token => true,
-            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
-            Operation::Revoke => false,
-        };
-        if !needs_login {
+        let penalty = self.penalty_until(operation, now);
+        if !self.needs_login(operation, now) {
             return penalty;
         }
         penalty.max(self.token_state.login_blocked_until)
+    }
+
+    /// Returns the end of the last penalty of RingCentral that holds the operation, see
+    /// [`Client::blocked_until`].
+    fn penalty_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
+        let budget = &self.transport.budget;
+        let mut penalty = budget.blocked_until(operation);
+        if self.needs_login(operation, now) {
+            penalty = penalty.max(budget.blocked_until(Operation::Token));
+        }
+        penalty
+    }
+
+    /// Returns whether the operation is a login or needs one first.
+    fn needs_login(&self, operation: Operation, now: Moment) -> bool {
+        match operation {
+            Operation::Token => true,
+            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
+            Operation::Revoke => false,
+        }
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {
