@@ -127,3 +127,97 @@ impl Client {
 fn extensions_path(account_id: &str) -> String {
     format!("/restapi/v1.0/account/{account_id}/extension?perPage=1000")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Account, Level, Timeouts};
+    use crate::ringcentral::metrics::ApiMetrics;
+    use crate::ringcentral::rate_limit::budget::Budget;
+    use crate::ringcentral::transport::http_client;
+    use crate::ringcentral::{ClientConfig, Reason};
+    use crate::secret::SecretSource;
+    use crate::simulator::{self, Fault, FaultKind, Scenario, SimResponse, Simulator};
+
+    /// Starts an account of 200 extensions on 10 pages, and a client that is logged in.
+    async fn start() -> (Simulator, Client) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scenario = Scenario {
+            max_per_page: 20,
+            ..Scenario::normal()
+        };
+        let simulator = Simulator::start(listener, scenario, 1).unwrap();
+        let account = Account {
+            name: "default".to_owned(),
+            server: simulator.url().parse().unwrap(),
+            client_id: simulator.client_id(),
+            client_secret: SecretSource::Value(simulator.client_secret().into()),
+            jwt: SecretSource::Value(simulator.jwt().into()),
+            account_id: "~".to_owned(),
+            level: Level::Account,
+            concurrent_calls_limit: None,
+            ca: None,
+        };
+        let http = http_client(&account.server, None).unwrap();
+        let config = ClientConfig {
+            account: Arc::new(account),
+            http,
+        };
+        let metrics = Arc::new(ApiMetrics::new("default").unwrap());
+        let budget = Budget::new(Duration::ZERO);
+        let mut client = Client::new(config, Timeouts::default(), budget, metrics, Arc::default());
+        client.ensure_token(Moment::now()).await.unwrap();
+        (simulator, client)
+    }
+
+    fn requests(simulator: &Simulator) -> usize {
+        let journal = simulator.journal().into_iter();
+        let operation = Some(simulator::Operation::Extensions);
+        journal.filter(|entry| entry.operation == operation).count()
+    }
+
+    /// Injects a fault into the third page.
+    async fn fail_third_page(
+        fault: impl Into<FaultKind>,
+    ) -> (Simulator, Client, ExtensionRead, Error) {
+        let (simulator, mut client) = start().await;
+        let operation = simulator::Operation::Extensions;
+        let regular = FaultKind::Delay(Duration::ZERO);
+        simulator.inject(Fault::once(operation, regular.clone()));
+        simulator.inject(Fault::once(operation, regular));
+        simulator.inject(Fault::once(operation, fault));
+        let mut read = ExtensionRead::default();
+        let Err(error) = client.fetch_extensions(&mut read).await else {
+            panic!("the fault has no effect");
+        };
+        (simulator, client, read, error)
+    }
+
+    #[tokio::test]
+    async fn failed_page_keeps_those_before() {
+        let fault = SimResponse::unavailable(503);
+        let (simulator, mut client, mut read, error) = fail_third_page(fault).await;
+        assert_eq!((error.reason, read.page_count()), (Reason::ServerError, 2));
+        let Ok(ReadProgress::Complete(directory)) = client.fetch_extensions(&mut read).await else {
+            panic!("the read is not complete");
+        };
+        assert_eq!(directory.entries().len(), 200);
+        assert_eq!((read.page_count(), requests(&simulator)), (0, 11));
+    }
+
+    #[tokio::test]
+    async fn repeated_page_starts_the_read_again() {
+        let first = "/restapi/v1.0/account/~/extension?perPage=1000".to_owned();
+        let fault = FaultKind::NextPage(first);
+        let (_simulator, _client, read, error) = fail_third_page(fault).await;
+        assert_eq!(
+            (error.reason, read.page_count()),
+            (Reason::InvalidResponse, 0)
+        );
+    }
+}
