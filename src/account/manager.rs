@@ -3,6 +3,7 @@
 //! For each account of a new list, the manager keeps its collector, reconfigures it, or starts one; accounts that are
 //! missing from the list are stopped. A list is applied as a whole or, after an error, not at all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub struct ReloadSummary {
 /// The running accounts.
 pub struct AccountManager {
     settings: Settings,
+    spares_last_requests: AtomicBool,
     logins: Arc<LoginRegistry>,
     // Never held across an await. Poisoning is ignored, since the list is replaced only after all fallible steps.
     accounts: Mutex<Accounts>,
@@ -88,9 +90,16 @@ impl AccountManager {
     pub fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
+            spares_last_requests: AtomicBool::new(false),
             logins: Arc::default(),
             accounts: Mutex::default(),
         }
+    }
+
+    /// Makes accounts that are started from now on revoke their token only if that does not use the last request of its
+    /// group.
+    pub(crate) fn spare_last_requests(&self) {
+        self.spares_last_requests.store(true, Ordering::Relaxed);
     }
 
     /// Returns the running accounts in the order of the configuration.
@@ -190,13 +199,14 @@ impl AccountManager {
     fn start(&self, setup: AccountSetup, stopped: &mut Vec<StoppedAccount>) -> RunningAccount {
         let predecessor = remove_predecessor(stopped, &setup);
         log_account_added(&setup.config.account);
-        let client = Client::new(
+        let mut client = Client::new(
             setup.config.clone(),
             self.settings.timeouts,
             Budget::new(self.settings.scrape.min_interval),
             setup.counters.api.clone(),
             self.logins.clone(),
         );
+        client.spares_last_request = self.spares_last_requests.load(Ordering::Relaxed);
         let (collector, task) = collector::spawn(
             setup.config.clone(),
             self.settings.metrics,

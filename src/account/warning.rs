@@ -31,6 +31,9 @@ described_enum! {
         SameUser = "same_user",
             summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
             hint: "remove one of the two accounts, or give each the JWT of its own company";
+        FewRequestsLeft = "few_requests_left",
+            summary: "fewer than two requests of a rate limit group are left: another check, or a start of the exporter, can exceed the limit and block both",
+            hint: "wait at least a minute before the next check or restart; give other programs an app of their own";
     }
 }
 

@@ -93,6 +93,8 @@ fn state(now: Moment) -> AccountState {
                     Some(now.after(Duration::from_secs(30))),
                 ),
             ],
+            requests_left: Vec::new(),
+            keeps_token: false,
             penalty_until: None,
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),

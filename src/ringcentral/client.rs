@@ -11,6 +11,7 @@ use crate::ringcentral::Operation;
 use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
+use crate::ringcentral::operation::UsageGroup;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
@@ -33,6 +34,8 @@ pub struct Client {
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
+    /// Whether the token is revoked only if another request of the group is left after that.
+    pub(crate) spares_last_request: bool,
 }
 
 /// What a configuration reload may change of a running client.
@@ -65,6 +68,7 @@ impl Client {
             logins,
             login: None,
             reported_account_id: None,
+            spares_last_request: false,
         }
     }
 
@@ -138,6 +142,8 @@ impl Client {
             min_fetch_interval: budget.min_fetch_interval(),
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
+            requests_left: self.requests_left(now),
+            keeps_token: self.keeps_token(now),
             penalty_until: self.penalty_until(Operation::ActiveCalls, now),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt.expiry,
@@ -165,6 +171,31 @@ impl Client {
             penalty = penalty.max(budget.blocked_until(Operation::Token));
         }
         penalty
+    }
+
+    /// Returns the requests that are left in each group, once the token is revoked.
+    fn requests_left(&self, now: Moment) -> Vec<(UsageGroup, u32)> {
+        let mut groups = Vec::new();
+        for operation in [
+            Operation::ActiveCalls,
+            Operation::Extensions,
+            Operation::Revoke,
+        ] {
+            let mut left = self.transport.budget.requests_left(operation, now);
+            let revokes = self.token_state.token().is_some() && !self.keeps_token(now);
+            if operation == Operation::Revoke && revokes {
+                left = left.saturating_sub(1);
+            }
+            groups.push((operation.group(), left));
+        }
+        groups
+    }
+
+    /// Returns whether there is a token that is not revoked because that would use the last request of its group.
+    pub(super) fn keeps_token(&self, now: Moment) -> bool {
+        self.spares_last_request
+            && self.token_state.token().is_some()
+            && self.transport.budget.requests_left(Operation::Revoke, now) < 2
     }
 
     /// Returns whether the operation is a login or needs one first.

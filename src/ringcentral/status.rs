@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ringcentral::Operation;
+use crate::ringcentral::operation::UsageGroup;
 
 /// The state of an account's API access.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,11 @@ pub struct ApiStatus {
     /// For each operation the end of its last penalty or backoff, which may be in the past. Without a
     /// token, those of the login count as well.
     pub blocked_until: Vec<(Operation, Option<Moment>)>,
+    /// The requests that are left in each group, by the exporter's own count and by RingCentral's report,
+    /// once the token is revoked.
+    pub requests_left: Vec<(UsageGroup, u32)>,
+    /// Whether the token is not revoked at the end, because that would use the last request of its group.
+    pub keeps_token: bool,
     /// The end of the last penalty that holds a fetch, which may be in the past. A penalty is set by
     /// RingCentral and holds other programs of the same user and app, too; a backoff is the exporter's.
     pub penalty_until: Option<Moment>,

@@ -135,6 +135,12 @@ impl Budget {
         self.blocked_until.max(window.blocked_until)
     }
 
+    /// Returns how many requests are left in the group of an operation, those reserved for other tools included.
+    #[must_use]
+    pub fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
+        self.group(operation.group()).requests_left(now)
+    }
+
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
     /// one name only the first is returned.
     #[must_use]

@@ -176,6 +176,15 @@ async fn penalty_is_reported_without_further_requests() {
 }
 
 #[tokio::test]
+async fn login_penalty_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let refusal = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "auth");
+    simulator.inject(Fault::always(Operation::Token, refusal));
+    assert_output(check_command(&simulator, &[]), 1, "rate_limited_login").await;
+    assert_eq!(simulator.journal().len(), 1);
+}
+
+#[tokio::test]
 async fn limit_used_by_other_client_is_reported() {
     let other_client = OtherClient {
         requests: 8,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 
 use crate::check::{
@@ -36,6 +37,29 @@ async fn successful_check_revokes_its_token() {
             "{operation:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn repeated_checks_warn_and_keep_the_last_login() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(check_command(&simulator, &[]), 0, "ok").await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left").await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left_none").await;
+    assert_eq!(statuses(&simulator, Operation::Token), [Some(200); 3]);
+    assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200); 2]);
+}
+
+#[tokio::test]
+async fn revocation_spares_the_last_login_request() {
+    let mut limits = Limits::default();
+    limits.auth.requests = 2;
+    let simulator = start_simulator(Scenario {
+        limits,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left_kept").await;
+    assert!(statuses(&simulator, Operation::Revoke).is_empty());
 }
 
 #[tokio::test]
