@@ -103,7 +103,7 @@ pub(super) fn blocked_fact(operation: Operation, until: Moment, now: Moment) -> 
     let end = until.wall.strftime("%Y-%m-%d %H:%M:%S UTC");
     let operation = operation.as_str();
     let text = format!(
-        "{wait}: {operation} is blocked until {end}, for a running exporter of this user and app as well; \
+        "{wait}: {operation} requests are blocked until {end}, for a running exporter of this user and app as well; \
          any request before that restarts the penalty"
     );
     Fact::new("wait", text, json!({}))
