@@ -71,7 +71,10 @@ pub(super) fn account_report(
     }
     let mut warnings = problem::warnings(account, state, now);
     warnings.extend(few_requests_left(state));
-    for warning in &warnings {
+    for warning in &mut warnings {
+        if warning.name == Warning::ExtensionsNotRead.as_str() {
+            warning.details.extend(extensions_penalty_fact(state, now));
+        }
         text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
@@ -95,6 +98,15 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
         return Some(blocked_fact(failure.operation, now.after(penalty), now));
     }
     Some(Fact::new("wait", format_wait(penalty), json!({})))
+}
+
+fn extensions_penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
+    let failure = state.directory_failure.as_ref()?;
+    if failure.cause != Cause::RateLimited {
+        return None;
+    }
+    let wait = state.api.blocked_for(failure.operation, now)?;
+    Some(blocked_fact(failure.operation, now.after(wait), now))
 }
 
 /// Returns until when RingCentral blocks an operation after a 429.

@@ -129,6 +129,17 @@ async fn user_without_admin_role_is_reported() {
 }
 
 #[tokio::test]
+async fn missing_permission_is_found_without_code() {
+    let body = json!({"errorCode": "InsufficientPermissions", "message": "sesame",
+        "parameters": [{"permissionName": "ReadCompanyCallLog"}]});
+    let response = SimResponse::json(403, &body);
+    assert_fault_reported("not_admin_without_code", Operation::ActiveCalls, response).await;
+    let body = json!({"error": "invalid_client", "errors": [{"errorCode": "OAU-999"}]});
+    let response = SimResponse::json(400, &body);
+    assert_fault_reported("bad_client_by_word", Operation::Token, response).await;
+}
+
+#[tokio::test]
 async fn unknown_403_and_400_are_reported() {
     assert_fault_reported(
         "forbidden",

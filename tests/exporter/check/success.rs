@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::scenario::Limits;
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
+use ringcentral_exporter::simulator::{
+    Fault, FaultKind, Operation, Scenario, SimResponse, Simulator,
+};
 
 use crate::check::{
     assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
@@ -120,6 +122,28 @@ async fn forbidden_extension_list_is_a_warning() {
     })
     .await;
     assert_output(check_command(&simulator, &[]), 0, "extensions_unread").await;
+}
+
+#[tokio::test]
+async fn penalty_of_extension_list_is_a_warning() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let refusal = SimResponse::too_many_requests(Some(17)).with("X-Rate-Limit-Group", "medium");
+    simulator.inject(Fault::always(Operation::Extensions, refusal));
+    assert_output(check_command(&simulator, &[]), 0, "extensions_unread_429").await;
+}
+
+#[tokio::test]
+async fn extension_list_over_limit_is_no_warning() {
+    let mut limits = Limits::default();
+    limits.medium.requests = 3;
+    let simulator = start_simulator(Scenario {
+        limits,
+        max_per_page: 100,
+        extensions: 400,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "ok_extensions_in_part").await;
 }
 
 #[tokio::test]
