@@ -248,8 +248,8 @@ impl Collector {
         let now = Moment::now();
         let account = &self.account_name;
         if let Some(directory) = self.directory.record_result(account, result, now) {
-            let asked = self.labels.set_directory(directory);
-            self.directory.record_asked_extensions(asked);
+            let new = self.labels.set_directory(directory);
+            self.directory.record_new_extensions(new);
         }
     }
 

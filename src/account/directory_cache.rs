@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::state::TimedDirectory;
-use crate::calls::{AskedExtensions, Directory};
+use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::ringcentral::extensions::{ExtensionRead, ReadProgress};
 use crate::ringcentral::{Error, Reason};
@@ -105,11 +105,11 @@ impl DirectoryCache {
     }
 
     /// Records what the directory has of the extensions because of which it was read before its time.
-    pub(crate) fn record_asked_extensions(&mut self, asked: AskedExtensions) {
-        self.early_interval = match asked {
-            AskedExtensions::None => return,
-            AskedExtensions::Found => MIN_REFRESH_INTERVAL,
-            AskedExtensions::Missing => REFRESH_INTERVAL.min(self.early_interval * 2),
+    pub(crate) fn record_new_extensions(&mut self, new: NewExtensions) {
+        self.early_interval = match new {
+            NewExtensions::None => return,
+            NewExtensions::Found => MIN_REFRESH_INTERVAL,
+            NewExtensions::Missing => REFRESH_INTERVAL.min(self.early_interval * 2),
         };
     }
 
@@ -317,8 +317,8 @@ mod tests {
             seen();
             if cache.is_due(now, labels.has_new_extension()) {
                 let directory = cache.record_result("a", success(), now).unwrap();
-                let asked = labels.set_directory(directory);
-                cache.record_asked_extensions(asked);
+                let new = labels.set_directory(directory);
+                cache.record_new_extensions(new);
                 reads += 1;
             }
         }
@@ -351,13 +351,13 @@ mod tests {
         let mut cache = DirectoryCache::new(true);
         cache.record_result("a", success(), start);
         for minutes in [10, 20, 40, 60, 60] {
-            cache.record_asked_extensions(AskedExtensions::Missing);
+            cache.record_new_extensions(NewExtensions::Missing);
             let due_at = at(start, minutes);
             assert!(cache.is_due(due_at, true) && !cache.is_due(at(start, minutes - 1), true));
         }
-        cache.record_asked_extensions(AskedExtensions::None);
+        cache.record_new_extensions(NewExtensions::None);
         assert!(!cache.is_due(at(start, 59), true));
-        cache.record_asked_extensions(AskedExtensions::Found);
+        cache.record_new_extensions(NewExtensions::Found);
         assert!(cache.is_due(at(start, 5), true));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
@@ -276,24 +276,26 @@ fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
 fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact {
     let pages = state.directory_pages;
     let mut texts = Vec::new();
-    let mut json = json!({});
+    let mut values = Map::new();
     if let Some(fetched) = &state.directory {
         let extensions = fetched.directory.entries().len();
         let age = now.saturating_duration_since(fetched.fetched_at);
         let count = plural(extensions as u64, "extension");
         texts.push(format!("{count}, fetched {} ago", format_duration(age)));
-        json = json!({"extensions": extensions, "extensions_age_seconds": to_seconds(age)});
+        values.insert("extensions".to_owned(), json!(extensions));
+        let age = json!(to_seconds(age));
+        values.insert("extensions_age_seconds".to_owned(), age);
     } else if pages == 0 {
         texts.push(no_extensions_text(account, state).to_owned());
     }
     if pages > 0 {
-        let pages_text = plural(pages.into(), "page");
+        let fetched = plural(pages.into(), "page");
         texts.push(format!(
-            "{pages_text} of a new list fetched, the rest follows within the rate limit"
+            "{fetched} of a new list fetched, the rest follows within the rate limit"
         ));
-        json["extensions_pages_fetched"] = json!(pages);
+        values.insert("extensions_pages_fetched".to_owned(), json!(pages));
     }
-    Fact::new("extensions", texts.join("; "), json)
+    Fact::new("extensions", texts.join("; "), Value::Object(values))
 }
 
 /// Returns why there is no list of extensions.

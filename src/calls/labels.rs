@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::calls::unknown_extensions::UnknownExtensions;
-use crate::calls::{AskedExtensions, CallResult, Directory, Extension};
+use crate::calls::{CallResult, Directory, Extension, NewExtensions};
 
 /// The maximum number of distinct undocumented results.
 const MAX_UNDOCUMENTED_RESULTS: usize = 64;
@@ -56,10 +56,10 @@ impl LabelLimiter {
 
     /// Sets the directory that maps ids to numbers. Returns what it has of the extensions for which
     /// [`has_new_extension`](Self::has_new_extension) was true.
-    pub fn set_directory(&mut self, directory: Arc<Directory>) -> AskedExtensions {
-        let asked = self.unknown.apply(&directory);
+    pub fn set_directory(&mut self, directory: Arc<Directory>) -> NewExtensions {
+        let new = self.unknown.apply(&directory);
         self.directory = Some(directory);
-        asked
+        new
     }
 
     /// Returns whether a record has named an extension that may be newer than the directory.
@@ -206,7 +206,7 @@ mod tests {
         assert!(!labels.has_new_extension());
         label(&mut labels, "9", "");
         assert!(labels.has_new_extension());
-        assert_eq!(labels.set_directory(directory()), AskedExtensions::Missing);
+        assert_eq!(labels.set_directory(directory()), NewExtensions::Missing);
         label(&mut labels, "9", "");
         assert!(
             !labels.has_new_extension(),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn records_older_than_directory_ask_for_none() {
+    fn records_older_than_directory_cause_no_read() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
         labels.set_directory(directory());
         label(&mut labels, "9", "");

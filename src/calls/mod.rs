@@ -28,4 +28,4 @@ pub use outcome::Outcome;
 pub use result::CallResult;
 pub use snapshot::Snapshot;
 pub use tracker::{CallEvents, CallTracker};
-pub use unknown_extensions::AskedExtensions;
+pub use unknown_extensions::NewExtensions;

@@ -1,8 +1,8 @@
 //! The extensions that call records name and the extension list lacks.
 //!
-//! Such an extension may be newer than the list, so it asks for a read of the list before the next regular one. If the
-//! list then lacks it as well (calls to the main number carry the account's own id), its id is remembered and does not
-//! ask again.
+//! Such an extension may be newer than the list, so it causes a read of the list before the next regular one. If the
+//! list then lacks it as well (calls to the main number carry the account's own id), its id is remembered and causes no
+//! further read.
 
 use std::collections::HashSet;
 
@@ -24,10 +24,10 @@ pub(crate) struct UnknownExtensions {
     missing_before: HashSet<SmolStr>,
 }
 
-/// What a list has of the extensions that asked for it.
+/// What a list has of the extensions that were new when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedExtensions {
-    /// No extension had asked.
+pub enum NewExtensions {
+    /// There was no new extension.
     None,
     /// At least one of them.
     Found,
@@ -44,28 +44,28 @@ impl UnknownExtensions {
         }
     }
 
-    /// Returns whether an extension asks for a read of the list.
+    /// Returns whether an extension should cause a read of the list.
     pub(crate) fn has_new(&self) -> bool {
         !self.new.is_empty()
     }
 
-    /// Compares the extensions that have asked with a list that was read since.
-    pub(crate) fn apply(&mut self, directory: &Directory) -> AskedExtensions {
-        let mut asked = AskedExtensions::None;
+    /// Compares the new extensions with a list that was read since. They are no longer new.
+    pub(crate) fn apply(&mut self, directory: &Directory) -> NewExtensions {
+        let mut result = NewExtensions::None;
         for id in std::mem::take(&mut self.new) {
             if directory.by_id(&id).is_some() {
-                asked = AskedExtensions::Found;
+                result = NewExtensions::Found;
                 continue;
             }
-            if asked == AskedExtensions::None {
-                asked = AskedExtensions::Missing;
+            if result == NewExtensions::None {
+                result = NewExtensions::Missing;
             }
             if self.missing.len() == MAX_IDS {
                 self.missing_before = std::mem::take(&mut self.missing);
             }
             self.missing.insert(id);
         }
-        asked
+        result
     }
 }
 
@@ -86,12 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn missing_extension_asks_only_once() {
+    fn missing_extension_causes_only_one_read() {
         let mut unknown = UnknownExtensions::default();
-        assert_eq!(unknown.apply(&directory(&[])), AskedExtensions::None);
+        assert_eq!(unknown.apply(&directory(&[])), NewExtensions::None);
         unknown.insert(&"7".into());
         assert!(unknown.has_new());
-        assert_eq!(unknown.apply(&directory(&[5])), AskedExtensions::Missing);
+        assert_eq!(unknown.apply(&directory(&[5])), NewExtensions::Missing);
         unknown.insert(&"7".into());
         assert!(!unknown.has_new());
     }
@@ -102,7 +102,7 @@ mod tests {
         for id in ["7", "5", "8"] {
             unknown.insert(&id.into());
         }
-        assert_eq!(unknown.apply(&directory(&[5])), AskedExtensions::Found);
+        assert_eq!(unknown.apply(&directory(&[5])), NewExtensions::Found);
         unknown.insert(&"8".into());
         assert!(!unknown.has_new());
     }
