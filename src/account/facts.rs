@@ -293,8 +293,8 @@ fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact
         texts.push(format!(
             "{fetched} of a new list fetched, the rest follows within the rate limit"
         ));
-        values.insert("extensions_pages_fetched".to_owned(), json!(pages));
     }
+    values.insert("extensions_pages_fetched".to_owned(), json!(pages));
     Fact::new("extensions", texts.join("; "), Value::Object(values))
 }
 
