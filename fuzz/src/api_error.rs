@@ -5,10 +5,12 @@ use ringcentral_exporter::ringcentral::{Error, Operation};
 use serde_json::Value;
 
 /// Keys whose values may be repeated, or that contain such keys.
-const REPEATED: [&str; 5] = [
+const REPEATED: [&str; 7] = [
     "errorCode",
     "permissionName",
     "parameterName",
+    "parameterValue",
+    "parameters",
     "error",
     "errors",
 ];
@@ -50,8 +52,10 @@ fn assert_free_text_ignored(data: &[u8]) {
         return;
     };
     let original = parse_api_error(body.to_string().as_bytes());
-    if let Some(errors) = body.get_mut("errors").and_then(Value::as_array_mut) {
-        errors.iter_mut().for_each(replace_free_text);
+    for list in ["errors", "parameters"] {
+        if let Some(entries) = body.get_mut(list).and_then(Value::as_array_mut) {
+            entries.iter_mut().for_each(replace_free_text);
+        }
     }
     replace_free_text(&mut body);
     let replaced = parse_api_error(body.to_string().as_bytes());

@@ -16,9 +16,10 @@ use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
-use crate::calls::{CallTracker, Directory, ExtensionLabel, LabelLimiter};
+use crate::calls::{CallTracker, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
+use crate::ringcentral::extensions::ReadProgress;
 use crate::ringcentral::{Client, ClientConfig, Error, FetchResult};
 
 /// Requests that the channel holds. A request that finds it full gets the latest state.
@@ -180,6 +181,10 @@ impl Collector {
             let now = Moment::now();
             if self.client.try_start_fetch(now) {
                 self.fetch(&mut waiters).await;
+            } else if Some(self.client.next_fetch_at(now)) > self.latest.borrow().api.next_fetch_at
+            {
+                // The token has expired since, and a penalty or back-off holds the login.
+                self.publish();
             }
             reply_all(&self.latest, waiters);
             self.run_maintenance().await;
@@ -207,11 +212,15 @@ impl Collector {
             let mut labels = self.labels.clone();
             self.snapshot = Some(TimedSnapshot::new(calls, fetch.fetched_at, &mut labels));
             self.publish();
-            let read = self.client.fetch_extensions();
-            let read = run_while_queueing(&mut self.requests, waiters, read).await;
-            self.update_directory(read);
+            let read = self.client.fetch_extensions(&mut self.directory.read);
+            let result = run_while_queueing(&mut self.requests, waiters, read).await;
+            self.update_directory(result);
+            self.record_fetch(&fetch);
+            // The directory is newer than these calls.
+            self.labels.confirm_missing_extensions();
+        } else {
+            self.record_fetch(&fetch);
         }
-        self.record_fetch(&fetch);
         self.publish();
     }
 
@@ -228,21 +237,23 @@ impl Collector {
             self.publish();
         }
         let now = Moment::now();
-        let has_unknown_extension = self.labels.has_unknown_extension;
-        if self.directory.is_due(now, has_unknown_extension)
+        if self.directory.is_due(now, self.labels.has_new_extension())
             && self.client.can_fetch_extensions(now)
         {
-            let read = self.client.fetch_extensions();
-            let read = run_while_answering(&mut self.requests, &self.latest, read).await;
-            self.update_directory(read);
+            let read = self.client.fetch_extensions(&mut self.directory.read);
+            let result = run_while_answering(&mut self.requests, &self.latest, read).await;
+            self.update_directory(result);
             self.publish();
         }
     }
 
-    fn update_directory(&mut self, read: Result<Directory, Error>) {
+    /// Records a part of a read of the extension list, and uses the directory once it is complete.
+    fn update_directory(&mut self, result: Result<ReadProgress, Error>) {
         let now = Moment::now();
-        if let Some(directory) = self.directory.record_result(&self.account_name, read, now) {
-            self.labels.set_directory(directory);
+        let account = &self.account_name;
+        if let Some(directory) = self.directory.record_result(account, result, now) {
+            let new = self.labels.set_directory(directory);
+            self.directory.record_new_extensions(new);
         }
     }
 
@@ -290,6 +301,7 @@ impl Collector {
             api: self.client.status(),
             directory: self.directory.directory.clone(),
             directory_failure: self.directory.failure.clone(),
+            directory_pages: self.directory.read.page_count(),
             text: RenderedText::default(),
         }));
     }

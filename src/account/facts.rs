@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, Level};
-use crate::ringcentral::status::ReportedLimit;
+use crate::ringcentral::status::{ReportedLimit, time_until};
 use crate::ringcentral::{Error, Operation};
 
 const MINUTE: u64 = 60;
@@ -150,14 +150,15 @@ pub(crate) fn last_failure(state: &AccountState) -> Option<&Error> {
     state.last_fetch.as_ref()?.failure.as_ref()
 }
 
-/// Returns how long a penalty still blocks the operation that failed last. `None` after a refused login, as its
-/// back-off does not end the failure.
+/// Returns how long a penalty still holds the next fetch. `None` after a failure that a person has to end, such as a
+/// refused login.
 pub(crate) fn penalty(state: &AccountState, now: Moment) -> Option<Duration> {
-    let failure = last_failure(state)?;
-    if !failure.cause.is_transient() {
+    if let Some(failure) = last_failure(state)
+        && !failure.cause.is_transient()
+    {
         return None;
     }
-    state.api.blocked_for(failure.operation, now)
+    state.api.penalty(now)
 }
 
 /// Returns `1 call`, `2 calls`.
@@ -184,11 +185,6 @@ pub(crate) fn format_wait(wait: Duration) -> String {
 /// Returns seconds with milliseconds.
 pub(crate) fn to_seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
-}
-
-fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
-    let wait = end?.monotonic_duration_since(now);
-    (!wait.is_zero()).then_some(wait)
 }
 
 /// Returns whether the last fetch got past the login.
@@ -278,20 +274,37 @@ fn rate_limit_fact(limits: &[ReportedLimit], now: Moment) -> Fact {
 }
 
 fn extensions_fact(account: &Account, state: &AccountState, now: Moment) -> Fact {
+    let pages = state.directory_pages;
+    let mut texts = Vec::new();
+    let mut values = Map::new();
     if let Some(fetched) = &state.directory {
         let extensions = fetched.directory.entries().len();
         let age = now.saturating_duration_since(fetched.fetched_at);
         let count = plural(extensions as u64, "extension");
-        let text = format!("{count}, fetched {} ago", format_duration(age));
-        let json = json!({"extensions": extensions, "extensions_age_seconds": to_seconds(age)});
-        return Fact::new("extensions", text, json);
+        texts.push(format!("{count}, fetched {} ago", format_duration(age)));
+        values.insert("extensions".to_owned(), json!(extensions));
+        let age = json!(to_seconds(age));
+        values.insert("extensions_age_seconds".to_owned(), age);
+    } else if pages == 0 {
+        texts.push(no_extensions_text(account, state).to_owned());
     }
-    let reason = match state.directory_failure {
+    if pages > 0 {
+        let fetched = plural(pages.into(), "page");
+        texts.push(format!(
+            "{fetched} of a new list fetched, the rest follows within the rate limit"
+        ));
+    }
+    values.insert("extensions_pages_fetched".to_owned(), json!(pages));
+    Fact::new("extensions", texts.join("; "), Value::Object(values))
+}
+
+/// Returns why there is no list of extensions.
+fn no_extensions_text(account: &Account, state: &AccountState) -> &'static str {
+    match state.directory_failure {
         Some(_) => "request failed",
         None if account.level == Level::Extension => "not requested at this level",
         None => "not requested",
-    };
-    Fact::new("extensions", reason, json!({}))
+    }
 }
 
 #[cfg(test)]

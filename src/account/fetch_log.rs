@@ -3,7 +3,7 @@
 use crate::account::warning::{Warning, has_rare_fetches};
 use crate::clock::Moment;
 use crate::ringcentral::status::ApiStatus;
-use crate::ringcentral::{Error, FetchResult};
+use crate::ringcentral::{Error, FetchResult, Operation};
 
 /// What was logged before, so that a recovery is logged once and skipped records are logged once until there are none.
 #[derive(Default)]
@@ -77,10 +77,8 @@ impl FetchLog {
     }
 }
 
-/// Returns the time until the last of the present penalties and back-offs ends, rounded up.
+/// Returns how long a penalty or back-off still holds the next fetch, rounded up.
 fn retry_in_seconds(api: &ApiStatus) -> Option<u64> {
-    let now = Moment::now();
-    let (_, last) = api.blocked_until.iter().max_by_key(|(_, until)| *until)?;
-    let wait = (*last)?.monotonic_duration_since(now);
-    (!wait.is_zero()).then(|| wait.as_secs_f64().ceil() as u64)
+    let wait = api.blocked_for(Operation::ActiveCalls, Moment::now())?;
+    Some(wait.as_secs_f64().ceil() as u64)
 }

@@ -3,6 +3,7 @@
 //! For each account of a new list, the manager keeps its collector, reconfigures it, or starts one; accounts that are
 //! missing from the list are stopped. A list is applied as a whole or, after an error, not at all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub struct ReloadSummary {
 /// The running accounts.
 pub struct AccountManager {
     settings: Settings,
+    spares_last_requests: AtomicBool,
     users: Users,
     // Never held across an await. Poisoning is ignored, since the list is replaced only after all fallible steps.
     accounts: Mutex<Accounts>,
@@ -90,12 +92,19 @@ impl AccountManager {
     pub fn new(settings: &Settings, state: Option<Arc<StateDirectory>>) -> Self {
         Self {
             settings: settings.clone(),
+            spares_last_requests: AtomicBool::new(false),
             users: Users {
                 logins: Arc::new(LoginRegistry::default()),
                 usages: Arc::new(UsageRegistry::new(state)),
             },
             accounts: Mutex::default(),
         }
+    }
+
+    /// Makes accounts that are started from now on revoke their token only if that does not use the last request of its
+    /// group.
+    pub(crate) fn spare_last_requests(&self) {
+        self.spares_last_requests.store(true, Ordering::Relaxed);
     }
 
     /// Returns the running accounts in the order of the configuration.
@@ -194,13 +203,14 @@ impl AccountManager {
     fn start(&self, setup: AccountSetup, stopped: &mut Vec<StoppedAccount>) -> RunningAccount {
         let predecessor = remove_predecessor(stopped, &setup);
         log_account_added(&setup.config.account);
-        let client = Client::new(
+        let mut client = Client::new(
             setup.config.clone(),
             self.settings.timeouts,
             self.settings.scrape.min_interval,
             setup.counters.api.clone(),
             self.users.clone(),
         );
+        client.spares_last_request = self.spares_last_requests.load(Ordering::Relaxed);
         let (collector, task) = collector::spawn(
             setup.config.clone(),
             self.settings.metrics,

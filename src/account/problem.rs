@@ -34,12 +34,7 @@ pub(crate) fn failure(state: &AccountState) -> Option<Problem> {
 pub(crate) fn warnings(account: &Account, state: &AccountState, now: Moment) -> Vec<Problem> {
     let mut problems = Vec::new();
     for warning in Warning::active(account, state, now) {
-        let mut problem = Problem {
-            name: warning.as_str(),
-            summary: warning.summary(),
-            details: Vec::new(),
-            hint: warning.hint(),
-        };
+        let mut problem = Problem::from_warning(warning);
         if warning == Warning::ExtensionsNotRead
             && let Some(failure) = &state.directory_failure
         {
@@ -63,6 +58,15 @@ pub(crate) fn warnings(account: &Account, state: &AccountState, now: Moment) -> 
 }
 
 impl Problem {
+    pub(crate) fn from_warning(warning: Warning) -> Self {
+        Self {
+            name: warning.as_str(),
+            summary: warning.summary(),
+            details: Vec::new(),
+            hint: warning.hint(),
+        }
+    }
+
     pub(crate) fn from_cause(cause: Cause) -> Self {
         Self {
             name: cause.as_str(),

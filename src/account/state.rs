@@ -25,6 +25,8 @@ pub struct AccountState {
     pub directory: Option<TimedDirectory>,
     /// The failure of the last attempt to read the directory.
     pub directory_failure: Option<Error>,
+    /// Number of pages of an unfinished read of the directory; 0 if there is none.
+    pub directory_pages: u32,
     /// The text of this state, shared by all scrapes.
     pub text: RenderedText,
 }

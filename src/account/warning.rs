@@ -38,6 +38,9 @@ described_enum! {
         RareFetches = "rare_fetches",
             summary: "fetches are 100 s or more apart: calls that start and end between two fetches go uncounted",
             hint: "set --scrape.min-interval to auto or below 100s; if the rate limit is the reason, use an app that no other tool uses, or ask RingCentral for a higher limit";
+        FewRequestsLeft = "few_requests_left",
+            summary: "fewer than two requests of a rate limit group are left: another check, or a start of the exporter, can exceed the limit and block both",
+            hint: "wait at least a minute before the next check or restart; give other programs an app of their own";
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use crate::calls::{CallResult, Directory, Extension};
+use crate::calls::unknown_extensions::UnknownExtensions;
+use crate::calls::{CallResult, Directory, Extension, NewExtensions};
 
 /// The maximum number of distinct undocumented results.
 const MAX_UNDOCUMENTED_RESULTS: usize = 64;
@@ -35,8 +36,8 @@ pub struct LabelLimiter {
     extensions: HashSet<SmolStr>,
     undocumented_results: HashSet<CallResult>,
     directory: Option<Arc<Directory>>,
-    /// Whether a record has named an extension that is not in the directory.
-    pub(crate) has_unknown_extension: bool,
+    /// The extensions that records name and the directory lacks.
+    unknown: UnknownExtensions,
 }
 
 impl LabelLimiter {
@@ -49,14 +50,29 @@ impl LabelLimiter {
             extensions: HashSet::new(),
             undocumented_results: HashSet::new(),
             directory: None,
-            has_unknown_extension: false,
+            unknown: UnknownExtensions::default(),
         }
     }
 
-    /// Sets the directory that maps ids to numbers.
-    pub fn set_directory(&mut self, directory: Arc<Directory>) {
+    /// Sets the directory that maps ids to numbers. Returns what it has of the extensions for which
+    /// [`has_new_extension`](Self::has_new_extension) was true.
+    pub fn set_directory(&mut self, directory: Arc<Directory>) -> NewExtensions {
+        let new = self.unknown.apply(&directory);
         self.directory = Some(directory);
-        self.has_unknown_extension = false;
+        new
+    }
+
+    /// Returns whether a record has named an extension that may be newer than the directory.
+    #[must_use]
+    pub fn has_new_extension(&self) -> bool {
+        self.unknown.has_new()
+    }
+
+    /// Records that the directory was read after the records that have named unknown extensions until now.
+    pub(crate) fn confirm_missing_extensions(&mut self) {
+        if let Some(directory) = &self.directory {
+            self.unknown.apply(directory);
+        }
     }
 
     /// Returns the value of the label `result`. An undocumented one is reserved if there is room, else
@@ -107,7 +123,7 @@ impl LabelLimiter {
                         return Some(number.as_ref().into());
                     }
                 }
-                None => self.has_unknown_extension = true,
+                None => self.unknown.insert(id),
             }
         }
         extension.number.clone()
@@ -184,12 +200,28 @@ mod tests {
     fn extension_missing_from_directory_is_noticed() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
         label(&mut labels, "9", "");
-        assert!(!labels.has_unknown_extension, "there is no directory");
+        assert!(!labels.has_new_extension(), "there is no directory");
         labels.set_directory(directory());
         label(&mut labels, "5", "");
-        assert!(!labels.has_unknown_extension);
+        assert!(!labels.has_new_extension());
         label(&mut labels, "9", "");
-        assert!(labels.has_unknown_extension);
+        assert!(labels.has_new_extension());
+        assert_eq!(labels.set_directory(directory()), NewExtensions::Missing);
+        label(&mut labels, "9", "");
+        assert!(
+            !labels.has_new_extension(),
+            "a later directory lacks it too"
+        );
+    }
+
+    #[test]
+    fn records_older_than_directory_cause_no_read() {
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        labels.set_directory(directory());
+        label(&mut labels, "9", "");
+        labels.confirm_missing_extensions();
+        label(&mut labels, "9", "");
+        assert!(!labels.has_new_extension());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`call`], [`result`], [`outcome`] | one record of the active-calls list |
 //! | [`directory`] | the account's extension list |
 //! | [`labels`] | label values and their limits |
+//! | [`unknown_extensions`] | extensions that the list lacks |
 //! | [`snapshot`] | the gauges of one list |
 //! | [`tracker`] | the calls that started and ended between two lists |
 
@@ -18,6 +19,7 @@ pub mod outcome;
 pub mod result;
 pub mod snapshot;
 pub mod tracker;
+pub mod unknown_extensions;
 
 pub use call::{Call, CallState, Direction, Extension};
 pub use directory::Directory;
@@ -26,3 +28,4 @@ pub use outcome::Outcome;
 pub use result::CallResult;
 pub use snapshot::Snapshot;
 pub use tracker::{CallEvents, CallTracker};
+pub use unknown_extensions::NewExtensions;

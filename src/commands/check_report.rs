@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::account::facts::{Fact, config_facts, format_line, format_wait, penalty, state_facts};
+use crate::account::facts::{
+    Fact, config_facts, format_line, format_wait, last_failure, penalty, state_facts,
+};
 use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
+use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
-use crate::ringcentral::Cause;
 use crate::ringcentral::transport::proxy_for;
+use crate::ringcentral::{Cause, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
@@ -66,8 +69,12 @@ pub(super) fn account_report(
     for fact in state_facts(account, state, max_age, now) {
         text += &fact.to_line();
     }
-    let warnings = problem::warnings(account, state, now);
-    for warning in &warnings {
+    let mut warnings = problem::warnings(account, state, now);
+    warnings.extend(few_requests_left(state));
+    for warning in &mut warnings {
+        if warning.name == Warning::ExtensionsNotRead.as_str() {
+            warning.details.extend(extensions_penalty_fact(state, now));
+        }
         text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
@@ -76,12 +83,69 @@ pub(super) fn account_report(
     let Some(mut failure) = problem::failure(state) else {
         return text + &success_line(&account.name, warnings.len());
     };
-    // Only RingCentral's penalties: the exporter's own back-off does not outlive this process.
-    if let Some(penalty) = penalty(state, now) {
-        let wait = Fact::new("wait", format_wait(penalty), json!({}));
+    if let Some(wait) = penalty_fact(state, now) {
         failure.details.insert(0, wait);
     }
     text + &failure.to_text("FAILED")
+}
+
+/// Returns how long to wait after a failure. Only for RingCentral's penalties: the exporter's own back-off does not
+/// outlive this process.
+fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
+    let penalty = penalty(state, now)?;
+    let failure = last_failure(state)?;
+    if failure.cause == Cause::RateLimited {
+        return Some(blocked_fact(failure.operation, now.after(penalty), now));
+    }
+    Some(Fact::new("wait", format_wait(penalty), json!({})))
+}
+
+fn extensions_penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
+    let failure = state.directory_failure.as_ref()?;
+    if failure.cause != Cause::RateLimited {
+        return None;
+    }
+    let wait = state.api.blocked_for(failure.operation, now)?;
+    Some(blocked_fact(failure.operation, now.after(wait), now))
+}
+
+/// Returns until when RingCentral blocks an operation after a 429.
+pub(super) fn blocked_fact(operation: Operation, until: Moment, now: Moment) -> Fact {
+    let wait = format_wait(until.saturating_duration_since(now));
+    let end = until.wall.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let operation = operation.as_str();
+    let text = format!(
+        "{wait}: {operation} requests are blocked until {end}, for a running exporter of this user and app as well; \
+         any request before that restarts the penalty"
+    );
+    Fact::new("wait", text, json!({}))
+}
+
+/// Returns a warning if fewer than two requests of a group are left after this check. A failure because of a limit says
+/// so itself.
+fn few_requests_left(state: &AccountState) -> Option<Problem> {
+    if let Some(failure) = last_failure(state)
+        && matches!(failure.reason, Reason::RateLimited | Reason::Budget)
+    {
+        return None;
+    }
+    let mut groups = Vec::new();
+    for (group, left) in &state.api.requests_left {
+        if *left < 2 {
+            groups.push(format!("{}: {left}", group.as_str()));
+        }
+    }
+    if groups.is_empty() {
+        return None;
+    }
+    let mut problem = Problem::from_warning(Warning::FewRequestsLeft);
+    let left = Fact::new("left", groups.join(", "), json!({}));
+    problem.details.push(left);
+    if state.api.keeps_token {
+        let text = "not revoked, because that would use the last request";
+        problem.details.push(Fact::new("token", text, json!({})));
+    }
+    Some(problem)
 }
 
 /// Returns the result of an account whose check ended early.

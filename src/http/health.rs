@@ -11,7 +11,7 @@ use crate::clock::Moment;
 pub(crate) enum Health {
     /// The last fetch failed, and the configuration or the account may have to change.
     Failing,
-    /// The last fetch failed, and no request is sent until a penalty or back-off ends.
+    /// There is no fresh snapshot, and no fetch is possible until a penalty ends.
     Blocked,
     /// The last fetch succeeded, but its snapshot is too old.
     Stale,
@@ -24,14 +24,14 @@ pub(crate) enum Health {
 impl Health {
     /// Returns the state at `now`.
     pub(crate) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
-        if penalty(state, now).is_some() {
+        if state.is_up(now, max_age) {
+            Self::Ok
+        } else if penalty(state, now).is_some() {
             Self::Blocked
         } else if last_failure(state).is_some() {
             Self::Failing
         } else if state.last_fetch.is_none() {
             Self::Pending
-        } else if state.is_up(now, max_age) {
-            Self::Ok
         } else {
             Self::Stale
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::calls::Call;
 use crate::clock::Moment;
 use crate::config::{Account, Level};
-use crate::ringcentral::pagination::RequestedPages;
 use crate::ringcentral::rate_limit::budget::PageCount;
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
@@ -67,12 +66,12 @@ impl Client {
         let expected = self.transport.budget.expected_pages();
         let deadline = fetch.fetched_at.after(self.timeouts.fetch).instant;
         let path = active_calls_path(&self.account);
-        let mut requested = RequestedPages::default();
+        let mut pages = self.first_page(OPERATION, &path)?;
         let mut calls = Vec::new();
         let mut account_id = None;
         let mut fill = PageFill::default();
         let result = self
-            .fetch_pages(OPERATION, &path, deadline, &mut requested, |body| {
+            .fetch_pages(OPERATION, &mut pages, deadline, |body| {
                 let page = parse_page(body, fetch.pages + 1)?;
                 fetch.pages += 1;
                 fetch.skipped_records += page.skipped;
@@ -87,7 +86,7 @@ impl Client {
         if account_id.is_some() {
             self.reported_account_id = account_id;
         }
-        let requested = requested.count();
+        let requested = pages.known();
         let budget = &mut self.transport.budget;
         let now = Moment::now();
         match result {

@@ -2,6 +2,7 @@
 //!
 //! A [`Reason`] is the coarser value that metrics count by.
 
+use crate::ringcentral::wire::ApiError;
 use crate::ringcentral::{Operation, Reason};
 
 /// Defines an enum and its texts from one table, so that no variant can lack a text.
@@ -130,20 +131,33 @@ impl Cause {
     /// Returns whether the failure is expected to end without a change by a person.
     #[must_use]
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::RateLimited | Self::NoBudget | Self::ServerError)
+        matches!(
+            self,
+            Self::RateLimited | Self::NoBudget | Self::ServerError | Self::SessionEnded
+        )
     }
 
-    /// Returns the cause of a response with status 4xx or 5xx; `code` is RingCentral's or OAuth's error code.
+    /// Returns the cause of a response with status 4xx or 5xx: by RingCentral's code, else by the missing permission, else
+    /// by OAuth's word, else by the status.
     #[must_use]
-    pub fn from_response(operation: Operation, status: u16, code: Option<&str>) -> Self {
+    pub fn from_response(operation: Operation, status: u16, error: &ApiError) -> Self {
         match (operation, status) {
-            (_, 407) => Self::ProxyRefused,
-            (_, 429) => Self::RateLimited,
-            (Operation::Extensions, 403) => Self::ExtensionsForbidden,
-            _ => code
-                .and_then(Self::from_code)
-                .unwrap_or_else(|| Self::from_status(operation, status, code.is_some())),
+            (_, 407) => return Self::ProxyRefused,
+            (_, 429) => return Self::RateLimited,
+            (Operation::Extensions, 403) => return Self::ExtensionsForbidden,
+            _ => {}
         }
+        let from_code = match operation {
+            Operation::Token | Operation::Revoke => Self::from_login_code,
+            Operation::ActiveCalls | Operation::Extensions => Self::from_list_code,
+        };
+        for code in [&error.code, &error.permission, &error.error] {
+            if let Some(cause) = code.as_deref().and_then(from_code) {
+                return cause;
+            }
+        }
+        let has_code = error.code.is_some() || error.error.is_some();
+        Self::from_status(operation, status, has_code)
     }
 
     /// Returns the reason of a failure without an error status.
@@ -178,14 +192,22 @@ impl Cause {
         }
     }
 
-    fn from_code(code: &str) -> Option<Self> {
+    /// Returns the cause of a code or word from the token endpoint.
+    fn from_login_code(code: &str) -> Option<Self> {
         Some(match code {
             "OAU-251" | "unauthorized_client" => Self::JwtNotAllowed,
             "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "invalid_client" => Self::BadClient,
             "OAU-147" | "OAU-148" => Self::UserLocked,
             "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "invalid_grant" => Self::JwtRefused,
-            "CMN-401" => Self::AppLacksCallLog,
-            "CMN-408" | "CMN-402" => Self::NotAdmin,
+            _ => return None,
+        })
+    }
+
+    /// Returns the cause of a code, a permission or a word from a list.
+    fn from_list_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "CMN-401" | "ReadCallLog" | "insufficient_scope" => Self::AppLacksCallLog,
+            "CMN-408" | "CMN-402" | "ReadCompanyCallLog" => Self::NotAdmin,
             "CMN-102" => Self::WrongAccount,
             _ => return None,
         })
@@ -222,6 +244,16 @@ mod tests {
         );
     }
 
+    fn error(code: Option<&str>, permission: &str, word: &str) -> ApiError {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        ApiError {
+            code: code.map(str::to_owned),
+            error: given(word),
+            permission: given(permission),
+            parameter: None,
+        }
+    }
+
     #[test]
     fn cause_is_found_by_code_or_else_by_status() {
         use Operation::{ActiveCalls, Extensions, Token};
@@ -239,6 +271,10 @@ mod tests {
             (ActiveCalls, 403, None, Cause::NotRingCentral),
             (ActiveCalls, 400, Some("CMN-101"), Cause::Refused),
             (ActiveCalls, 404, Some("CMN-102"), Cause::WrongAccount),
+            (Token, 400, Some("CMN-102"), Cause::LoginRefused),
+            (Token, 403, Some("CMN-401"), Cause::LoginRefused),
+            (ActiveCalls, 401, Some("OAU-140"), Cause::SessionEnded),
+            (ActiveCalls, 403, Some("OAU-251"), Cause::Forbidden),
             (ActiveCalls, 429, Some("CMN-301"), Cause::RateLimited),
             (ActiveCalls, 502, None, Cause::ServerError),
             (ActiveCalls, 511, None, Cause::NotRingCentral),
@@ -246,10 +282,40 @@ mod tests {
         ];
         for (operation, status, code, cause) in cases {
             assert_eq!(
-                Cause::from_response(operation, status, code),
+                Cause::from_response(operation, status, &error(code, "", "")),
                 cause,
                 "{operation:?} {status} {code:?}"
             );
         }
+    }
+
+    #[test]
+    fn cause_is_found_by_permission_or_word() {
+        use Operation::{ActiveCalls, Token};
+        let word = Some("InsufficientPermissions");
+        let by_permission = |operation, code, permission| {
+            Cause::from_response(operation, 403, &error(code, permission, ""))
+        };
+        let company = "ReadCompanyCallLog";
+        assert_eq!(by_permission(ActiveCalls, word, company), Cause::NotAdmin);
+        assert_eq!(by_permission(ActiveCalls, None, company), Cause::NotAdmin);
+        let app = by_permission(ActiveCalls, word, "ReadCallLog");
+        assert_eq!(app, Cause::AppLacksCallLog);
+        assert_eq!(by_permission(ActiveCalls, word, "Other"), Cause::Forbidden);
+        assert_eq!(by_permission(Token, word, company), Cause::LoginRefused);
+        let by_word =
+            |operation, code, word| Cause::from_response(operation, 401, &error(code, "", word));
+        assert_eq!(
+            by_word(Token, Some("OAU-999"), "invalid_client"),
+            Cause::BadClient
+        );
+        assert_eq!(
+            by_word(Token, Some("OAU-147"), "invalid_client"),
+            Cause::UserLocked
+        );
+        assert_eq!(
+            by_word(ActiveCalls, None, "invalid_client"),
+            Cause::SessionEnded
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::ringcentral::Operation;
 use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
+use crate::ringcentral::operation::UsageGroup;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
 use crate::ringcentral::status::ApiStatus;
@@ -42,6 +43,8 @@ pub struct Client {
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
+    /// Whether the token is revoked only if another request of the group is left after that.
+    pub(crate) spares_last_request: bool,
 }
 
 /// What the accounts of this process know of the users that they log in as.
@@ -87,6 +90,7 @@ impl Client {
             logins,
             login: None,
             reported_account_id: None,
+            spares_last_request: false,
         };
         client.join_usage_of_secrets();
         client
@@ -158,6 +162,9 @@ impl Client {
             min_fetch_interval: budget.min_fetch_interval(),
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
+            requests_left: self.requests_left(now),
+            keeps_token: self.keeps_token(now),
+            penalty_until: self.penalty_until(Operation::ActiveCalls, now),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt.expiry,
             jwt_malformed: self.jwt.is_malformed,
@@ -165,19 +172,59 @@ impl Client {
         }
     }
 
-    /// Returns the end of the last penalty or login backoff for the operation, which may be in the
-    /// past.
+    /// Returns the end of the last penalty or login backoff that holds the operation, which may be in
+    /// the past. Without a token, what holds the login holds each operation that needs one.
     fn blocked_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
-        let penalty = self.transport.budget.blocked_until(operation);
-        let needs_login = match operation {
-            Operation::Token => true,
-            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
-            Operation::Revoke => false,
-        };
-        if !needs_login {
+        let penalty = self.penalty_until(operation, now);
+        if !self.needs_login(operation, now) {
             return penalty;
         }
         penalty.max(self.token_state.login_blocked_until)
+    }
+
+    /// Returns the end of the last penalty of RingCentral that holds the operation, see
+    /// [`Client::blocked_until`].
+    fn penalty_until(&self, operation: Operation, now: Moment) -> Option<Moment> {
+        let budget = &self.transport.budget;
+        let mut penalty = budget.blocked_until(operation);
+        if self.needs_login(operation, now) {
+            penalty = penalty.max(budget.blocked_until(Operation::Token));
+        }
+        penalty
+    }
+
+    /// Returns the requests that are left in each group, once the token is revoked.
+    fn requests_left(&self, now: Moment) -> Vec<(UsageGroup, u32)> {
+        let mut groups = Vec::new();
+        for operation in [
+            Operation::ActiveCalls,
+            Operation::Extensions,
+            Operation::Revoke,
+        ] {
+            let mut left = self.transport.budget.requests_left(operation, now);
+            let revokes = self.token_state.token().is_some() && !self.keeps_token(now);
+            if operation == Operation::Revoke && revokes {
+                left = left.saturating_sub(1);
+            }
+            groups.push((operation.group(), left));
+        }
+        groups
+    }
+
+    /// Returns whether there is a token that is not revoked because that would use the last request of its group.
+    pub(super) fn keeps_token(&self, now: Moment) -> bool {
+        self.spares_last_request
+            && self.token_state.token().is_some()
+            && self.transport.budget.requests_left(Operation::Revoke, now) < 2
+    }
+
+    /// Returns whether the operation is a login or needs one first.
+    fn needs_login(&self, operation: Operation, now: Moment) -> bool {
+        match operation {
+            Operation::Token => true,
+            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
+            Operation::Revoke => false,
+        }
     }
 
     pub(super) fn has_token(&self, now: Moment) -> bool {

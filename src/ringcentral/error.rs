@@ -53,11 +53,12 @@ impl Error {
         body: ApiError,
         request_id: Option<String>,
     ) -> Self {
+        let cause = Cause::from_response(operation, status, &body);
         let code = body.code.or(body.error);
         Self {
             operation,
             reason: Reason::from_status(status),
-            cause: Cause::from_response(operation, status, code.as_deref()),
+            cause,
             message: format!("HTTP status {status}"),
             status: Some(status),
             code,

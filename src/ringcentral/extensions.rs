@@ -1,39 +1,227 @@
-//! Fetches the list of the account's extensions, all pages of it.
+//! Fetches the list of the account's extensions, in as many rate limit windows as its pages need.
+
+use tokio::time::Instant;
 
 use crate::calls::Directory;
+use crate::calls::directory::DirectoryEntry;
 use crate::clock::Moment;
-use crate::ringcentral::pagination::RequestedPages;
-use crate::ringcentral::wire::parse_extensions;
+use crate::ringcentral::pagination::PageCursor;
+use crate::ringcentral::wire::{ParseError, parse_extensions};
 use crate::ringcentral::{Client, Error, Operation};
 
 const OPERATION: Operation = Operation::Extensions;
+/// The maximum number of entries that are kept, duplicates included.
+const MAX_ENTRIES: usize = 100_000;
+
+/// An unfinished read of the list: the pages that were received, and the position after them.
+#[derive(Default)]
+pub(crate) struct ExtensionRead {
+    /// `None` before the first request.
+    pages: Option<PageCursor>,
+    entries: Vec<DirectoryEntry>,
+}
+
+/// What a part of a read has led to.
+pub(crate) enum ReadProgress {
+    /// All pages were received.
+    Complete(Directory),
+    /// The rate limit or the time for one part is used up; the read continues at the next page.
+    Paused,
+}
+
+impl ExtensionRead {
+    /// Creates a read of which this many pages were received.
+    #[cfg(test)]
+    pub(crate) fn with_pages(count: u32) -> Self {
+        Self {
+            pages: Some(PageCursor::with_received(count)),
+            entries: Vec::new(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.pages.as_ref().is_some_and(PageCursor::is_at_end)
+    }
+
+    /// Returns the directory of a complete read, which starts again at the first page.
+    fn take_directory(&mut self) -> Directory {
+        self.pages = None;
+        Directory::new(std::mem::take(&mut self.entries))
+    }
+
+    /// Returns the number of pages that were received.
+    pub(crate) fn page_count(&self) -> u32 {
+        match &self.pages {
+            Some(pages) => pages.received(),
+            None => 0,
+        }
+    }
+}
 
 impl Client {
-    /// Returns whether the list of extensions may be fetched: the budget allows a request, and
-    /// there is a token.
+    /// Returns whether a page of the list may be fetched: the budget allows a request, and there is a token.
     pub(crate) fn can_fetch_extensions(&self, now: Moment) -> bool {
         let budget = &self.transport.budget;
         self.has_token(now) && budget.next_request_at(OPERATION, now).is_past(now)
     }
 
-    /// Fetches the list of extensions.
+    /// Continues to read the list until it is complete, the budget is used up, or the time of a fetch is over. The list
+    /// may change meanwhile: of an extension on two pages the later entry is kept.
     ///
     /// # Errors
-    /// Returns an error if one of its pages cannot be fetched or is invalid.
-    pub(crate) async fn fetch_extensions(&mut self) -> Result<Directory, Error> {
-        let deadline = Moment::now().after(self.timeouts.fetch).instant;
-        let path = format!(
-            "/restapi/v1.0/account/{}/extension?perPage=1000",
-            self.account.account_id
-        );
-        let mut requested = RequestedPages::default();
-        let mut entries = Vec::new();
-        self.fetch_pages(OPERATION, &path, deadline, &mut requested, |body| {
+    /// Returns an error if a page cannot be fetched or is invalid. `read` keeps the pages before it.
+    pub(crate) async fn fetch_extensions(
+        &mut self,
+        read: &mut ExtensionRead,
+    ) -> Result<ReadProgress, Error> {
+        let timeouts = self.timeouts;
+        let started = Moment::now();
+        let deadline = started.after(timeouts.fetch).instant;
+        // A page that starts later could be cut off by the deadline.
+        let last_start = started.after(timeouts.fetch.saturating_sub(timeouts.request));
+        if read.pages.is_none() {
+            let path = extensions_path(&self.account.account_id);
+            read.pages = Some(self.first_page(OPERATION, &path)?);
+        }
+        loop {
+            self.fetch_extension_page(read, deadline).await?;
+            if read.is_complete() {
+                return Ok(ReadProgress::Complete(read.take_directory()));
+            }
+            let now = Moment::now();
+            if last_start.is_past(now) || !self.can_fetch_extensions(now) {
+                return Ok(ReadProgress::Paused);
+            }
+        }
+    }
+
+    async fn fetch_extension_page(
+        &mut self,
+        read: &mut ExtensionRead,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        let Some(pages) = &mut read.pages else {
+            return Ok(());
+        };
+        let entries = &mut read.entries;
+        let read_page = |body: &[u8]| {
             let page = parse_extensions(body)?;
             entries.extend(page.entries);
+            if entries.len() > MAX_ENTRIES {
+                let problem = format!("the list has more than {MAX_ENTRIES} extensions");
+                return Err(ParseError(problem));
+            }
             Ok(page.next)
-        })
-        .await?;
-        Ok(Directory::new(entries))
+        };
+        let result = self
+            .fetch_next_page(OPERATION, pages, deadline, read_page)
+            .await;
+        // A list that does not end has no page to try again.
+        if result.is_err() && pages.is_at_end() {
+            *read = ExtensionRead::default();
+        }
+        result
+    }
+}
+
+fn extensions_path(account_id: &str) -> String {
+    format!("/restapi/v1.0/account/{account_id}/extension?perPage=1000")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Account, Level, Timeouts};
+    use crate::ringcentral::client::Users;
+    use crate::ringcentral::metrics::ApiMetrics;
+    use crate::ringcentral::rate_limit::registry::UsageRegistry;
+    use crate::ringcentral::transport::http_client;
+    use crate::ringcentral::{ClientConfig, Reason};
+    use crate::secret::SecretSource;
+    use crate::simulator::{self, Fault, FaultKind, Scenario, SimResponse, Simulator};
+
+    /// Starts an account of 200 extensions on 10 pages, and a client that is logged in.
+    async fn start() -> (Simulator, Client) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scenario = Scenario {
+            max_per_page: 20,
+            ..Scenario::normal()
+        };
+        let simulator = Simulator::start(listener, scenario, 1).unwrap();
+        let account = Account {
+            name: "default".to_owned(),
+            server: simulator.url().parse().unwrap(),
+            client_id: simulator.client_id(),
+            client_secret: SecretSource::Value(simulator.client_secret().into()),
+            jwt: SecretSource::Value(simulator.jwt().into()),
+            account_id: "~".to_owned(),
+            level: Level::Account,
+            concurrent_calls_limit: None,
+            ca: None,
+        };
+        let http = http_client(&account.server, None).unwrap();
+        let config = ClientConfig {
+            account: Arc::new(account),
+            http,
+        };
+        let metrics = Arc::new(ApiMetrics::new("default").unwrap());
+        let users = Users {
+            logins: Arc::default(),
+            usages: Arc::new(UsageRegistry::new(None)),
+        };
+        let mut client = Client::new(config, Timeouts::default(), Duration::ZERO, metrics, users);
+        client.ensure_token(Moment::now()).await.unwrap();
+        (simulator, client)
+    }
+
+    fn requests(simulator: &Simulator) -> usize {
+        let journal = simulator.journal().into_iter();
+        let operation = Some(simulator::Operation::Extensions);
+        journal.filter(|entry| entry.operation == operation).count()
+    }
+
+    /// Injects a fault into the third page.
+    async fn fail_third_page(
+        fault: impl Into<FaultKind>,
+    ) -> (Simulator, Client, ExtensionRead, Error) {
+        let (simulator, mut client) = start().await;
+        let operation = simulator::Operation::Extensions;
+        let regular = FaultKind::Delay(Duration::ZERO);
+        simulator.inject(Fault::once(operation, regular.clone()));
+        simulator.inject(Fault::once(operation, regular));
+        simulator.inject(Fault::once(operation, fault));
+        let mut read = ExtensionRead::default();
+        let Err(error) = client.fetch_extensions(&mut read).await else {
+            panic!("the fault has no effect");
+        };
+        (simulator, client, read, error)
+    }
+
+    #[tokio::test]
+    async fn failed_page_keeps_those_before() {
+        let fault = SimResponse::unavailable(503);
+        let (simulator, mut client, mut read, error) = fail_third_page(fault).await;
+        assert_eq!((error.reason, read.page_count()), (Reason::ServerError, 2));
+        let Ok(ReadProgress::Complete(directory)) = client.fetch_extensions(&mut read).await else {
+            panic!("the read is not complete");
+        };
+        assert_eq!(directory.entries().len(), 200);
+        assert_eq!((read.page_count(), requests(&simulator)), (0, 11));
+    }
+
+    #[tokio::test]
+    async fn repeated_page_starts_the_read_again() {
+        let first = "/restapi/v1.0/account/~/extension?perPage=1000".to_owned();
+        let fault = FaultKind::NextPage(first);
+        let (_simulator, _client, read, error) = fail_third_page(fault).await;
+        assert_eq!(
+            (error.reason, read.page_count()),
+            (Reason::InvalidResponse, 0)
+        );
     }
 }

@@ -103,10 +103,13 @@ impl Client {
     }
 
     /// Revokes the token, since RingCentral allows a user only about five. Ignores errors and the
-    /// login backoff.
+    /// login backoff. A client that spares the last request of the group may keep its token.
     pub(crate) async fn revoke(&mut self) {
         self.login = None;
         self.revoke_replaced().await;
+        if self.keeps_token(Moment::now()) {
+            return;
+        }
         self.replaced_token = self.token_state.take_token();
         self.revoke_replaced().await;
     }

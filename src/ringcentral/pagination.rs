@@ -11,9 +11,12 @@ use crate::ringcentral::{Client, Error, Operation};
 /// The maximum number of pages of a list, for 100,000 records.
 const MAX_PAGES: usize = 100;
 
-/// The pages of one list that were requested.
-#[derive(Default)]
-pub(crate) struct RequestedPages(HashSet<Url>);
+/// The position in a list that is read page by page.
+pub(crate) struct PageCursor {
+    received: HashSet<Url>,
+    /// The page to request next; `None` after the last one.
+    next: Option<Url>,
+}
 
 /// A list whose pages do not end.
 #[derive(Debug, thiserror::Error)]
@@ -21,47 +24,105 @@ pub(crate) struct RequestedPages(HashSet<Url>);
 pub(crate) struct EndlessPages;
 
 impl Client {
-    /// Fetches the pages of a list from `path` on. `read_page` parses a page and returns the address
-    /// of the next.
+    /// Returns a cursor at the first page of the list at `path`.
+    ///
+    /// # Errors
+    /// Returns an error if the path does not give a valid URL.
+    pub(super) fn first_page(&self, operation: Operation, path: &str) -> Result<PageCursor, Error> {
+        let url = self.transport.resolve_url(operation, None, path)?;
+        Ok(PageCursor::new(url))
+    }
+
+    /// Fetches all pages from the cursor on, see [`Client::fetch_next_page`].
     ///
     /// # Errors
     /// Returns an error, counted by its reason, if a page cannot be fetched or is invalid.
     pub(super) async fn fetch_pages(
         &mut self,
         operation: Operation,
-        path: &str,
+        pages: &mut PageCursor,
         deadline: Instant,
-        requested: &mut RequestedPages,
         mut read_page: impl FnMut(&[u8]) -> Result<Option<String>, ParseError>,
     ) -> Result<(), Error> {
-        let mut url = self.transport.resolve_url(operation, None, path)?;
-        loop {
-            requested
-                .insert(&url)
-                .map_err(|error| self.transport.record_invalid_response(operation, error))?;
-            let body = self.get(operation, &url, deadline).await?;
-            let next = read_page(&body)
-                .map_err(|error| self.transport.record_invalid_response(operation, error))?;
-            let Some(next) = next else { return Ok(()) };
-            url = self.transport.resolve_url(operation, Some(&url), &next)?;
+        while !pages.is_at_end() {
+            self.fetch_next_page(operation, pages, deadline, &mut read_page)
+                .await?;
         }
+        Ok(())
+    }
+
+    /// Fetches the next page of a list and moves the cursor behind it. `read_page` parses a page and returns the
+    /// address of the one after it. After an error the same page is next, unless the list does not end.
+    ///
+    /// # Errors
+    /// Returns an error, counted by its reason, if the page cannot be fetched or is invalid.
+    pub(super) async fn fetch_next_page(
+        &mut self,
+        operation: Operation,
+        pages: &mut PageCursor,
+        deadline: Instant,
+        read_page: impl FnOnce(&[u8]) -> Result<Option<String>, ParseError>,
+    ) -> Result<(), Error> {
+        let Some(url) = pages.next.clone() else {
+            return Ok(());
+        };
+        let body = self.get(operation, &url, deadline).await?;
+        let next = read_page(&body)
+            .map_err(|error| self.transport.record_invalid_response(operation, error))?;
+        let next = match next {
+            Some(next) => Some(self.transport.resolve_url(operation, Some(&url), &next)?),
+            None => None,
+        };
+        pages
+            .advance(next)
+            .map_err(|error| self.transport.record_invalid_response(operation, error))
     }
 }
 
-impl RequestedPages {
-    /// Returns the number of pages.
-    pub(crate) fn count(&self) -> u32 {
-        self.0.len() as u32
+impl PageCursor {
+    fn new(first: Url) -> Self {
+        Self {
+            received: HashSet::new(),
+            next: Some(first),
+        }
     }
 
-    /// Inserts the page that is requested next.
+    /// Creates a cursor behind this many pages.
+    #[cfg(test)]
+    pub(crate) fn with_received(count: u32) -> Self {
+        let page = |number| -> Url { format!("https://one.test/{number}").parse().unwrap() };
+        Self {
+            received: (0..count).map(page).collect(),
+            next: Some(page(count)),
+        }
+    }
+
+    /// Returns whether the last page was received.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Returns the number of pages that were received.
+    pub(crate) fn received(&self) -> u32 {
+        self.received.len() as u32
+    }
+
+    /// Returns the number of pages that are known to exist: those received and the next one.
+    pub(crate) fn known(&self) -> u32 {
+        self.received() + u32::from(self.next.is_some())
+    }
+
+    /// Records that the page at the cursor was received and moves to the page `next`.
     ///
     /// # Errors
-    /// Returns an error if that page was already requested or is one more than `MAX_PAGES`.
-    fn insert(&mut self, url: &Url) -> Result<(), EndlessPages> {
-        if self.0.len() == MAX_PAGES || !self.0.insert(url.clone()) {
+    /// Returns an error if that page was received before or is one more than `MAX_PAGES`.
+    fn advance(&mut self, next: Option<Url>) -> Result<(), EndlessPages> {
+        self.received.extend(self.next.take());
+        let Some(next) = next else { return Ok(()) };
+        if self.received.len() == MAX_PAGES || self.received.contains(&next) {
             return Err(EndlessPages);
         }
+        self.next = Some(next);
         Ok(())
     }
 }
@@ -78,18 +139,29 @@ mod tests {
 
     #[test]
     fn repeated_page_is_an_error() {
-        let mut pages = RequestedPages::default();
-        pages.insert(&page(1)).unwrap();
-        assert!(pages.insert(&page(1)).is_err());
+        let mut pages = PageCursor::new(page(1));
+        pages.advance(Some(page(2))).unwrap();
+        assert!(pages.advance(Some(page(1))).is_err());
+        let mut pages = PageCursor::new(page(1));
+        assert!(pages.advance(Some(page(1))).is_err());
     }
 
     #[test]
     fn page_beyond_the_maximum_is_an_error() {
-        let mut pages = RequestedPages::default();
-        for number in 1..=MAX_PAGES {
-            assert!(pages.insert(&page(number)).is_ok(), "page {number}");
+        let mut pages = PageCursor::new(page(1));
+        for number in 2..=MAX_PAGES {
+            assert!(pages.advance(Some(page(number))).is_ok(), "page {number}");
         }
-        assert_eq!(pages.count(), 100);
-        assert!(pages.insert(&page(MAX_PAGES + 1)).is_err());
+        assert_eq!((pages.received(), pages.known()), (99, 100));
+        assert!(pages.advance(Some(page(MAX_PAGES + 1))).is_err());
+    }
+
+    #[test]
+    fn cursor_ends_after_page_without_next() {
+        let mut pages = PageCursor::new(page(1));
+        assert_eq!((pages.received(), pages.known()), (0, 1));
+        pages.advance(None).unwrap();
+        assert!(pages.is_at_end());
+        assert_eq!((pages.received(), pages.known()), (1, 1));
     }
 }

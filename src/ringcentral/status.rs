@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ringcentral::Operation;
+use crate::ringcentral::operation::UsageGroup;
 
 /// The state of an account's API access.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +17,17 @@ pub struct ApiStatus {
     pub min_fetch_interval: Duration,
     /// When the next fetch may start, as far as was known at the time of this status.
     pub next_fetch_at: Option<Moment>,
-    /// For each operation the end of its last penalty or backoff, which may be in the past.
+    /// For each operation the end of its last penalty or backoff, which may be in the past. Without a
+    /// token, those of the login count as well.
     pub blocked_until: Vec<(Operation, Option<Moment>)>,
+    /// The requests that are left in each group, by the exporter's own count and by RingCentral's report,
+    /// once the token is revoked.
+    pub requests_left: Vec<(UsageGroup, u32)>,
+    /// Whether the token is not revoked at the end, because that would use the last request of its group.
+    pub keeps_token: bool,
+    /// The end of the last penalty that holds a fetch, which may be in the past. A penalty is set by
+    /// RingCentral and holds other programs of the same user and app, too; a backoff is the exporter's.
+    pub penalty_until: Option<Moment>,
     /// When the access token expires.
     pub token_expiry: Option<Moment>,
     /// The `exp` claim of the JWT that the last login used, in seconds since 1970.
@@ -49,7 +59,17 @@ impl ApiStatus {
     pub(crate) fn blocked_for(&self, operation: Operation, now: Moment) -> Option<Duration> {
         let mut entries = self.blocked_until.iter();
         let (_, until) = entries.find(|(blocked, _)| *blocked == operation)?;
-        let wait = (*until)?.monotonic_duration_since(now);
-        (!wait.is_zero()).then_some(wait)
+        time_until(*until, now)
     }
+
+    /// Returns how long a penalty still holds a fetch, or `None` if there is none.
+    pub(crate) fn penalty(&self, now: Moment) -> Option<Duration> {
+        time_until(self.penalty_until, now)
+    }
+}
+
+/// Returns the time until `end`, or `None` if it has passed.
+pub(crate) fn time_until(end: Option<Moment>, now: Moment) -> Option<Duration> {
+    let wait = end?.monotonic_duration_since(now);
+    (!wait.is_zero()).then_some(wait)
 }

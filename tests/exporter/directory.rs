@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::Level;
+use ringcentral_exporter::simulator::limiter::Limit;
+use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 
 use crate::common::clock::ManualClock;
@@ -106,6 +108,89 @@ async fn hanging_extension_list_does_not_hide_calls() {
         "the call list was fetched before the extension list"
     );
     assert!(!first.call_samples().is_empty());
+}
+
+/// Returns a scenario whose group `medium` allows this many requests in four seconds.
+fn medium_limit(requests: u32, scenario: Scenario) -> Scenario {
+    let window = Duration::from_secs(4);
+    let medium = Limit {
+        window,
+        penalty: window,
+        ..Limit::per_minute(requests)
+    };
+    Scenario {
+        limits: Limits {
+            medium,
+            ..unlimited_requests()
+        },
+        ..scenario
+    }
+}
+
+/// Scrapes until the extension list has been read. Returns how often it had not.
+async fn scrape_until_listed(exporter: &TestExporter) -> u32 {
+    for unlisted in 0.. {
+        let response = exporter.scrape().await;
+        assert_eq!(response.up(), 1.0);
+        assert_eq!(response.failures("extensions", "budget"), 0.0);
+        if response
+            .text
+            .contains("\nringcentral_extension_directory_timestamp_seconds{")
+        {
+            return unlisted;
+        }
+        assert!(unlisted < 200, "{}", response.text);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    unreachable!()
+}
+
+/// Asserts that the pages 1 to `count` of the extension list were requested once each, in this order.
+fn assert_each_page_requested_once(exporter: &TestExporter, count: usize) {
+    let requests = exporter.requests(Operation::Extensions);
+    let mut pages = Vec::<usize>::new();
+    for entry in &requests {
+        assert_eq!(entry.status, Some(200), "{entry:?}");
+        let page = entry
+            .target
+            .split_once("page=")
+            .map_or("1", |(_, rest)| rest);
+        pages.push(page.split('&').next().unwrap().parse().unwrap());
+    }
+    assert_eq!(pages, (1..=count).collect::<Vec<_>>(), "{requests:?}");
+}
+
+#[tokio::test]
+async fn extension_list_over_limit_takes_several_windows() {
+    let scenario = Scenario {
+        extensions: 200,
+        max_per_page: 6,
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start(medium_limit(40, scenario)).await;
+    let response = exporter.scrape().await;
+    assert!(!response.call_samples().is_empty());
+    assert_eq!(exporter.count_requests(Operation::Extensions), 32);
+    let json = exporter.get("/status?format=json", &[]).await.text;
+    assert!(json.contains("\"extensions_pages_fetched\":32"), "{json}");
+    assert!(scrape_until_listed(&exporter).await > 0);
+    assert_each_page_requested_once(&exporter, 34);
+    let json = exporter.get("/status?format=json", &[]).await.text;
+    assert!(
+        json.contains("\"extensions\":200,") && json.contains("\"extensions_pages_fetched\":0"),
+        "{json}"
+    );
+}
+
+#[tokio::test]
+async fn extension_list_is_read_two_pages_at_a_time() {
+    let scenario = Scenario {
+        max_per_page: 70,
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start(medium_limit(2, scenario)).await;
+    scrape_until_listed(&exporter).await;
+    assert_each_page_requested_once(&exporter, 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
 use crate::common::clock::ManualClock;
-use crate::harness::TestExporter;
+use crate::harness::{ScrapeResponse, TestExporter};
 use crate::scrapes::unlimited_requests;
 
 /// Returns limits whose group `heavy` has this window, with a penalty of the same length.
@@ -443,4 +443,95 @@ async fn rotated_jwt_needs_no_restart() {
     std::fs::write(&path, exporter.simulator.rotate_jwt() + "\n").unwrap();
     exporter.simulator.evict_tokens();
     assert_eq!(exporter.scrape().await.up(), 1.0);
+}
+
+/// Returns a 429 to a login, as RingCentral sends it.
+fn login_429(retry_after: u64) -> SimResponse {
+    SimResponse::too_many_requests(Some(retry_after)).with("X-Rate-Limit-Group", "auth")
+}
+
+/// Asserts that page, `/status` and metrics show that no fetch is possible for about this many seconds.
+async fn assert_login_blocks_calls(
+    exporter: &TestExporter,
+    response: &ScrapeResponse,
+    seconds: f64,
+) {
+    let now = exporter.simulator.now() as f64 / 1000.0;
+    for operation in ["token", "active_calls", "extensions", "revoke"] {
+        let wait = response.blocked_until(operation) - now;
+        assert!((wait - seconds).abs() < 5.0, "{operation}: {wait} s");
+    }
+    let wait = response.next_fetch() - now;
+    assert!((wait - seconds).abs() < 5.0, "next fetch in {wait} s");
+    let json = exporter.get("/status?format=json", &[]).await.text;
+    assert!(json.contains("\"state\":\"blocked\""), "{json}");
+    let page = exporter.get("/", &[]).await.text;
+    assert!(
+        page.contains("Blocked") && !page.contains("Failing"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn login_penalty_blocks_operations_that_need_login() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
+    let simulator = &exporter.simulator;
+    simulator.inject(Fault::always(Operation::Token, login_429(600)));
+    let response = exporter.scrape().await;
+    assert_eq!(response.up(), 0.0);
+    assert_login_blocks_calls(&exporter, &response, 600.0).await;
+    exporter.scrape().await;
+    assert_eq!(simulator.journal().len(), 1);
+}
+
+#[tokio::test]
+async fn login_penalty_after_eviction_blocks_operations() {
+    let scenario = Scenario {
+        limits: limits(1000, 1, Window::Sliding),
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start(scenario).await;
+    let simulator = &exporter.simulator;
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    simulator.evict_tokens();
+    simulator.inject(Fault::always(Operation::Token, login_429(600)));
+    let response = loop {
+        let response = exporter.scrape().await;
+        if response.up() == 0.0 {
+            break response;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_login_blocks_calls(&exporter, &response, 600.0).await;
+}
+
+#[tokio::test]
+async fn token_expiring_in_login_penalty_blocks_operations() {
+    let scenario = Scenario {
+        token_lifetime: Duration::from_secs(4),
+        limits: limits(1000, 1, Window::Sliding),
+        ..Scenario::normal()
+    };
+    let exporter = TestExporter::start_with(scenario, |config| {
+        config.settings.scrape.max_age = Duration::from_secs(3);
+    })
+    .await;
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    let token_429 = Fault::always(Operation::Token, login_429(600));
+    exporter.simulator.inject(token_429);
+    let mut blocked = 0.0;
+    while exporter.count_requests(Operation::Token) < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        blocked = exporter.scrape().await.blocked_until("active_calls");
+    }
+    assert_eq!(blocked, 0.0, "the token can still be used");
+    let response = loop {
+        let response = exporter.scrape().await;
+        if response.up() == 0.0 {
+            break response;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_login_blocks_calls(&exporter, &response, 595.0).await;
+    assert_eq!(exporter.count_requests(Operation::Token), 2);
 }

@@ -205,6 +205,12 @@ impl Budget {
         self.usage.read(|usage| usage.blocked_until(operation))
     }
 
+    /// Returns how many requests are left in the group of an operation, those reserved for other tools included.
+    #[must_use]
+    pub fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
+        self.usage.read(|usage| usage.requests_left(operation, now))
+    }
+
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
     /// one name only the first is returned.
     #[must_use]

@@ -166,6 +166,15 @@ impl Usage {
         until
     }
 
+    /// Returns how many requests are left in the groups of an operation, those reserved for other tools included.
+    pub(crate) fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
+        let mut left = u32::MAX;
+        for group in self.groups(operation) {
+            left = left.min(self.group(group).requests_left(now));
+        }
+        left
+    }
+
     /// Returns the limits that RingCentral last reported. Names of groups are RingCentral's; of two groups with
     /// one name only the first is returned.
     pub(crate) fn reported_limits(&self) -> Vec<ReportedLimit> {

@@ -305,6 +305,25 @@ impl RateLimitWindow {
         }
     }
 
+    /// Returns how many requests of the limit are left, by the exporter's own count and by RingCentral's report.
+    pub(crate) fn requests_left(&self, now: Moment) -> u32 {
+        let mut left = self.limit;
+        for entry in &self.completed {
+            if !self.expires_at(entry).is_past(now) {
+                left = left.saturating_sub(entry.count);
+            }
+        }
+        for other in &self.others {
+            if !other.until.is_past(now) {
+                left = left.saturating_sub(other.count);
+            }
+        }
+        match self.remaining {
+            Some(remaining) if !remaining.until.is_past(now) => left.min(remaining.requests),
+            _ => left,
+        }
+    }
+
     fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
         let mut occupied = requests.saturating_add(self.in_flight.len() as u32);
         if occupied > self.usable() {
@@ -373,6 +392,23 @@ mod tests {
 
     fn at(start: Moment, seconds: f64) -> Moment {
         start.after(Duration::from_secs_f64(seconds))
+    }
+
+    #[test]
+    fn requests_left_are_the_lower_of_both_counts() {
+        let (mut window, start) = heavy();
+        assert_eq!(window.requests_left(start), 10);
+        request(&mut window, start);
+        request(&mut window, start);
+        let end = at(start, 0.5);
+        assert_eq!(window.requests_left(end), 8);
+        let report = RateLimitHeaders {
+            remaining: Some(3),
+            ..RateLimitHeaders::default()
+        };
+        window.apply_headers(&report, end);
+        assert_eq!(window.requests_left(end), 3);
+        assert_eq!(window.requests_left(at(end, 61.0)), 10);
     }
 
     /// Records a request with half a second of latency.

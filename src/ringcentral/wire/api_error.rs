@@ -20,7 +20,8 @@ pub struct ApiError {
 
 json_object! {
     struct ErrorBody<'a> {
-        errors: FirstError<'a> = "errors",
+        errors: Entries = "errors",
+        parameters: Entries = "parameters",
         error: Cow<'a, str> = "error",
         error_code: Cow<'a, str> = "errorCode",
         permission_name: Cow<'a, str> = "permissionName",
@@ -32,30 +33,52 @@ json_object! {
         error_code: Cow<'a, str> = "errorCode",
         permission_name: Cow<'a, str> = "permissionName",
         parameter_name: Cow<'a, str> = "parameterName",
+        parameter_value: Cow<'a, str> = "parameterValue",
     }
 }
 
-/// The first element of an array.
-struct FirstError<'a>(ErrorEntry<'a>);
+/// What the entries of an array have, of each name the first.
+#[derive(Default)]
+struct Entries(ApiError);
 
-impl<'a> ReadValue<'a> for FirstError<'a> {
+impl<'a> ReadValue<'a> for Entries {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         if json.peek() != Some(b'[') {
             json.skip_value()?;
             return Ok(None);
         }
-        let mut first = Field::default();
+        let mut entries = Self::default();
         json.read_array(|json| {
-            if first.is_present {
-                return json.skip_value();
-            }
             // A malformed field of the entry does not make the whole error malformed.
             let is_body_malformed = json.is_malformed;
-            first.read(json)?;
+            let mut entry = Field::<ErrorEntry<'a>>::default();
+            entry.read(json)?;
             json.is_malformed = is_body_malformed;
+            entries.add(&entry.value.unwrap_or_default());
             Ok(())
         })?;
-        Ok(first.value.map(Self))
+        Ok(Some(entries))
+    }
+}
+
+impl Entries {
+    fn add(&mut self, entry: &ErrorEntry<'_>) {
+        let mut permission = identifier(&entry.permission_name);
+        let mut parameter = identifier(&entry.parameter_name);
+        // No other value of a parameter is kept: it may be personal data.
+        if parameter.as_deref() == Some("permissionName") {
+            permission = permission.or_else(|| identifier(&entry.parameter_value));
+            parameter = None;
+        }
+        let ApiError {
+            code: first_code,
+            permission: first_permission,
+            parameter: first_parameter,
+            ..
+        } = &mut self.0;
+        *first_code = first_code.take().or_else(|| identifier(&entry.error_code));
+        *first_permission = first_permission.take().or(permission);
+        *first_parameter = first_parameter.take().or(parameter);
     }
 }
 
@@ -67,13 +90,16 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     if read_document("error", &text, &mut body).is_err() {
         return ApiError::default();
     }
-    let first = body.errors.value.map(|first| first.0).unwrap_or_default();
+    let Entries(errors) = body.errors.value.unwrap_or_default();
+    let Entries(parameters) = body.parameters.value.unwrap_or_default();
     ApiError {
-        code: identifier(&first.error_code).or_else(|| identifier(&body.error_code)),
+        code: errors.code.or_else(|| identifier(&body.error_code)),
         error: identifier(&body.error),
-        permission: identifier(&first.permission_name)
-            .or_else(|| identifier(&body.permission_name)),
-        parameter: identifier(&first.parameter_name),
+        permission: errors
+            .permission
+            .or_else(|| identifier(&body.permission_name))
+            .or(parameters.permission),
+        parameter: errors.parameter.or(parameters.parameter),
     }
 }
 
@@ -108,6 +134,25 @@ mod tests {
             parse_api_error(br#"{"error":"a sentence with Bearer x"}"#),
             ApiError::default()
         );
+    }
+
+    #[test]
+    fn permission_is_found_wherever_it_is() {
+        for body in [
+            r#"{"permissionName":"ReadCallLog"}"#,
+            r#"{"errors":[{"errorCode":"CMN-1"},{"permissionName":"ReadCallLog"}]}"#,
+            r#"{"parameters":[{"permissionName":"ReadCallLog"}]}"#,
+            r#"{"parameters":[null,{"parameterName":"permissionName","parameterValue":"ReadCallLog"}]}"#,
+            r#"{"errors":[{"parameterName":"permissionName","parameterValue":"ReadCallLog"}]}"#,
+        ] {
+            let error = parse_api_error(body.as_bytes());
+            assert_eq!(error.permission.as_deref(), Some("ReadCallLog"), "{body}");
+            assert_eq!(error.parameter, None, "{body}");
+        }
+        let body = br#"{"parameters":[{"parameterName":"accountId","parameterValue":"Sesame"}]}"#;
+        let error = parse_api_error(body);
+        assert_eq!(error.parameter.as_deref(), Some("accountId"));
+        assert_eq!(error.permission, None);
     }
 
     #[test]

@@ -129,6 +129,17 @@ async fn user_without_admin_role_is_reported() {
 }
 
 #[tokio::test]
+async fn missing_permission_is_found_without_code() {
+    let body = json!({"errorCode": "InsufficientPermissions", "message": "sesame",
+        "parameters": [{"permissionName": "ReadCompanyCallLog"}]});
+    let response = SimResponse::json(403, &body);
+    assert_fault_reported("not_admin_without_code", Operation::ActiveCalls, response).await;
+    let body = json!({"error": "invalid_client", "errors": [{"errorCode": "OAU-999"}]});
+    let response = SimResponse::json(400, &body);
+    assert_fault_reported("bad_client_by_word", Operation::Token, response).await;
+}
+
+#[tokio::test]
 async fn unknown_403_and_400_are_reported() {
     assert_fault_reported(
         "forbidden",
@@ -173,6 +184,15 @@ async fn penalty_is_reported_without_further_requests() {
         [Some(200), Some(429)],
         "the 429 names no group, so the token must not be revoked either"
     );
+}
+
+#[tokio::test]
+async fn login_penalty_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let refusal = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "auth");
+    simulator.inject(Fault::always(Operation::Token, refusal));
+    assert_output(check_command(&simulator, &[]), 1, "rate_limited_login").await;
+    assert_eq!(simulator.journal().len(), 1);
 }
 
 #[tokio::test]

@@ -88,6 +88,11 @@ fn mask_line(line: &str) -> String {
             return format!("{start}{mask}");
         }
     }
+    if let Some((before, rest)) = line.split_once(" requests are blocked until ")
+        && let Some((_, after)) = rest.split_once(" UTC")
+    {
+        return format!("{before} requests are blocked until DATE UTC{after}");
+    }
     if line.starts_with("  last fetch    ")
         && let Some((fetched, _)) = line.rsplit_once(" in ")
     {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
+use ringcentral_exporter::simulator::scenario::Limits;
+use ringcentral_exporter::simulator::{
+    Fault, FaultKind, Operation, Scenario, SimResponse, Simulator,
+};
 
 use crate::check::{
     assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
@@ -36,6 +39,29 @@ async fn successful_check_revokes_its_token() {
             "{operation:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn repeated_checks_warn_and_keep_the_last_login() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(check_command(&simulator, &[]), 0, "ok").await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left").await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left_none").await;
+    assert_eq!(statuses(&simulator, Operation::Token), [Some(200); 3]);
+    assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200); 2]);
+}
+
+#[tokio::test]
+async fn revocation_spares_the_last_login_request() {
+    let mut limits = Limits::default();
+    limits.auth.requests = 2;
+    let simulator = start_simulator(Scenario {
+        limits,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "few_requests_left_kept").await;
+    assert!(statuses(&simulator, Operation::Revoke).is_empty());
 }
 
 #[tokio::test]
@@ -96,6 +122,28 @@ async fn forbidden_extension_list_is_a_warning() {
     })
     .await;
     assert_output(check_command(&simulator, &[]), 0, "extensions_unread").await;
+}
+
+#[tokio::test]
+async fn penalty_of_extension_list_is_a_warning() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let refusal = SimResponse::too_many_requests(Some(17)).with("X-Rate-Limit-Group", "medium");
+    simulator.inject(Fault::always(Operation::Extensions, refusal));
+    assert_output(check_command(&simulator, &[]), 0, "extensions_unread_429").await;
+}
+
+#[tokio::test]
+async fn extension_list_over_limit_is_no_warning() {
+    let mut limits = Limits::default();
+    limits.medium.requests = 3;
+    let simulator = start_simulator(Scenario {
+        limits,
+        max_per_page: 100,
+        extensions: 400,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &[]), 0, "ok_extensions_in_part").await;
 }
 
 #[tokio::test]
