@@ -62,10 +62,10 @@ impl SimulatedDay {
         Self::new(10_000, 715.0, MIDNIGHT_MS + 8 * HOUR_MS + 30 * MINUTE_MS)
     }
 
-    /// Returns a day of about 20,000 calls whose queues ring their agents one after another. Lists lack this share
+    /// Returns a day of about 8,000 calls whose queues ring their agents one after another. Lists lack this share
     /// of the records. Only calls of the day are listed, and fetched until all have ended.
     pub fn sequential(missing_records: f64) -> Self {
-        let mut day = Self::with_ringing(200, 20.0, MIDNIGHT_MS, Ringing::Sequential);
+        let mut day = Self::with_ringing(200, 8.0, MIDNIGHT_MS, Ringing::Sequential);
         day.switchboard = day.switchboard.with_missing_records(missing_records);
         day.is_closed = true;
         day

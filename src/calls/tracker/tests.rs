@@ -459,7 +459,7 @@ fn counted_session_is_not_counted_again_after_restarts() {
 }
 
 #[test]
-fn restart_of_more_than_100_seconds_begins_with_a_baseline() {
+fn restart_of_over_100_s_begins_with_a_baseline() {
     for (wall, until_list, is_baseline) in [
         (100, 0, false),
         (101, 0, true),
