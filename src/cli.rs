@@ -102,7 +102,7 @@ pub struct HealthArgs {
 /// The flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Scenario of the simulated account: normal, surge, outage, throttled or huge
+    /// Scenario of the simulated account: normal, surge, outage, throttled, huge or sequential
     #[arg(long = "demo.scenario", value_name = "NAME", default_value = "normal")]
     pub scenario: String,
     /// Seed of the simulation; another seed gives another company

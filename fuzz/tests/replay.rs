@@ -54,3 +54,72 @@ fn each_input_directory_belongs_to_a_target() {
         }
     }
 }
+
+/// Draws from a linear congruential generator.
+struct Random(u64);
+
+impl Random {
+    fn choose<'a>(&mut self, values: &[&'a str]) -> &'a str {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        values[(self.0 >> 33) as usize % values.len()]
+    }
+
+    /// Returns a record with one of few ids, so that records return, end and join sessions.
+    fn record(&mut self) -> String {
+        let fields = [
+            &[
+                r#""id":"a""#,
+                r#""id":"b""#,
+                r#""id":3"#,
+                r#""uri":"/c""#,
+                "",
+            ][..],
+            &[
+                r#""sessionId":1"#,
+                r#""sessionId":"2""#,
+                r#""sessionId":0"#,
+                "",
+            ],
+            &[
+                r#""telephonySessionId":"s""#,
+                r#""telephonySessionId":"1""#,
+                "",
+            ],
+            &[r#""finished":true"#, r#""finished":false"#, "", ""],
+            &[
+                r#""result":"In Progress""#,
+                r#""result":"Busy""#,
+                r#""result":"Accepted""#,
+                "",
+            ],
+        ];
+        let mut chosen: Vec<_> = fields.iter().map(|values| self.choose(values)).collect();
+        chosen.retain(|field| !field.is_empty());
+        format!("{{{}}}", chosen.join(","))
+    }
+
+    /// Returns an input for the target `page`: eight lists of up to three records.
+    fn lists(&mut self) -> String {
+        let mut lists = Vec::new();
+        for _ in 0..8 {
+            let count = self.choose(&["", "x", "xx", "xxx"]).len();
+            let records: Vec<_> = (0..count).map(|_| self.record()).collect();
+            lists.push(format!(r#"{{"records":[{}]}}"#, records.join(",")));
+        }
+        lists.join("\u{1e}")
+    }
+}
+
+#[test]
+fn all_properties_hold_for_random_call_lists() {
+    let check = target("page").unwrap();
+    let mut random = Random(17);
+    for _ in 0..100 {
+        let lists = random.lists();
+        let checked = catch_unwind(AssertUnwindSafe(|| check(lists.as_bytes())));
+        assert!(checked.is_ok(), "{}", lists.replace('\u{1e}', "\n"));
+    }
+}

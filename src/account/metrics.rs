@@ -19,7 +19,7 @@ use crate::text_format::families;
 const BUCKETS: [f64; 10] = [
     10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
 ];
-/// Results of inbound calls that start at zero.
+/// Results of inbound calls that start at zero, besides [`FAILURES`].
 const INBOUND_RESULTS: [&str; 10] = [
     "Accepted",
     "Call connected",
@@ -32,19 +32,25 @@ const INBOUND_RESULTS: [&str; 10] = [
     "Hang Up",
     "No Answer",
 ];
-/// Results of outbound calls that start at zero.
-const OUTBOUND_RESULTS: [&str; 11] = [
+/// Results of outbound calls that start at zero, besides [`FAILURES`].
+const OUTBOUND_RESULTS: [&str; 8] = [
     "Call connected",
     "Accepted",
     "Hang Up",
     "Busy",
     "No Answer",
     "Rejected",
-    "Call Failed",
     "Wrong Number",
     "International Disabled",
-    "IP Phone Offline",
+];
+/// Results of failed calls that start at zero in both directions, because alerts are about their first occurrences.
+const FAILURES: [&str; 6] = [
+    "Call Failed",
+    "Call Failure",
     "Internal Error",
+    "IP Phone Offline",
+    "Carrier is not active",
+    "EDGE trunk misconfigured",
 ];
 /// Results of each extension that start at zero.
 const EXTENSION_RESULTS: [&str; 5] = [
@@ -63,7 +69,7 @@ families! {
     counter SESSIONS_STARTED = "ringcentral_call_sessions_started_total":
         "Calls that started: telephony sessions first seen.";
     counter SESSIONS_ENDED = "ringcentral_call_sessions_ended_total":
-        "Calls that ended: telephony sessions, each counted once, by the best outcome of its records.";
+        "Calls that ended: telephony sessions, each counted once, after 45 s without a live record, by the best outcome of its records.";
     counter LOST = "ringcentral_calls_lost_total":
         "Live records that left the list and were not seen ended, counted ten minutes after they left.";
     counter GAPS = "ringcentral_coverage_gaps_total":
@@ -173,10 +179,10 @@ impl AccountMetrics {
     fn init_zero(&self) {
         let inbound = Direction::Inbound.as_str();
         let outbound = Direction::Outbound.as_str();
-        for result in INBOUND_RESULTS {
+        for result in INBOUND_RESULTS.iter().chain(&FAILURES) {
             self.ended.with_label_values(&[inbound, result]);
         }
-        for result in OUTBOUND_RESULTS {
+        for result in OUTBOUND_RESULTS.iter().chain(&FAILURES) {
             self.ended.with_label_values(&[outbound, result]);
         }
         for outcome in Outcome::ALL {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use crate::calls::CallResult;
+use crate::calls::{CallResult, SessionIds};
 
 /// A record of the active-calls list: one party's view of a call. A call between two extensions has two records in
 /// one session.
@@ -11,8 +11,8 @@ use crate::calls::CallResult;
 pub struct Call {
     /// Id of the record, which stays the same from ringing to the end.
     pub id: SmolStr,
-    /// Id of the session, which the records of one call share.
-    pub session: SmolStr,
+    /// Ids of the session, of which the records of one call share at least one.
+    pub session: SessionIds,
     /// Direction as listed: a live queue call is `Outbound` and becomes `Inbound` when it ends.
     pub direction: Direction,
     /// Whether the call is live.
@@ -25,6 +25,14 @@ pub struct Call {
     pub start: Option<Timestamp>,
     /// Duration in seconds of an ended call: `durationMs` if present, else `duration`.
     pub duration: Option<f64>,
+}
+
+impl Call {
+    /// Returns whether the call has ended, with or without a result.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, CallState::Ended | CallState::Finishing)
+    }
 }
 
 /// The direction of a call, seen from the account.
@@ -57,6 +65,8 @@ pub enum CallState {
     Live,
     /// Ended and still listed.
     Ended,
+    /// Ended, while the result is still In Progress; a later list has the result.
+    Finishing,
     /// The record has neither `finished` nor a result. It is counted as listed, and nowhere else.
     Unknown,
 }
@@ -66,6 +76,7 @@ impl CallState {
     #[must_use]
     pub fn new(finished: Option<bool>, result: Option<&CallResult>) -> Self {
         match (finished, result) {
+            (Some(true), Some(result)) if result.is_in_progress() => Self::Finishing,
             (Some(true), _) => Self::Ended,
             (Some(false), _) => Self::Live,
             (None, Some(result)) if result.is_in_progress() => Self::Live,
@@ -109,8 +120,9 @@ mod tests {
         );
         assert_eq!(
             CallState::new(Some(true), in_progress.as_ref()),
-            CallState::Ended
+            CallState::Finishing
         );
+        assert_eq!(CallState::new(Some(true), None), CallState::Ended);
         assert_eq!(CallState::new(None, in_progress.as_ref()), CallState::Live);
         assert_eq!(CallState::new(None, accepted.as_ref()), CallState::Ended);
         assert_eq!(CallState::new(None, None), CallState::Unknown);

@@ -6,6 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`call`], [`result`], [`outcome`] | one record of the active-calls list |
+//! | [`session`] | which records belong to one call |
 //! | [`directory`] | the account's extension list |
 //! | [`labels`] | label values and their limits |
 //! | [`unknown_extensions`] | extensions that the list lacks |
@@ -17,6 +18,7 @@ pub mod directory;
 pub mod labels;
 pub mod outcome;
 pub mod result;
+pub mod session;
 pub mod snapshot;
 pub mod tracker;
 pub mod unknown_extensions;
@@ -26,6 +28,7 @@ pub use directory::Directory;
 pub use labels::{ExtensionLabel, LabelLimiter};
 pub use outcome::Outcome;
 pub use result::CallResult;
+pub use session::SessionIds;
 pub use snapshot::Snapshot;
-pub use tracker::{CallEvents, CallTracker};
+pub use tracker::{CallEvents, CallTracker, SavedTracker};
 pub use unknown_extensions::NewExtensions;

@@ -3,10 +3,12 @@
 //! A session has the best outcome of its records: a call that rang at five agents and was answered by one is
 //! answered.
 
+use serde::{Deserialize, Serialize};
+
 use crate::calls::CallResult;
 
 /// An outcome; a better one is less than a worse one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// The call was answered.
     Answered,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::calls::labels::OTHER;
+use crate::calls::session::count_live_sessions;
 use crate::calls::{Call, CallResult, CallState, Direction, LabelLimiter};
 
 /// The labels of a series of `ringcentral_active_calls`, besides the account.
@@ -49,7 +50,6 @@ impl Snapshot {
             in_progress: BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]),
             ..Self::default()
         };
-        let mut sessions = HashSet::new();
         let mut extension_ids = HashSet::new();
         let mut extension_numbers = HashSet::new();
         for call in calls {
@@ -58,7 +58,6 @@ impl Snapshot {
                 continue;
             }
             *snapshot.in_progress.entry(call.direction).or_default() += 1;
-            sessions.insert(call.session.as_str());
             if let Some(extension) = &call.extension {
                 match labels.id(extension) {
                     Some(id) => extension_ids.insert(id),
@@ -76,7 +75,7 @@ impl Snapshot {
                 extension_ids.insert(id.clone());
             }
         }
-        snapshot.sessions_in_progress = sessions.len() as u64;
+        snapshot.sessions_in_progress = count_live_sessions(calls);
         snapshot.extensions_in_call = (extension_ids.len() + extension_numbers.len()) as u64;
         snapshot
     }
@@ -103,7 +102,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::{Extension, ExtensionLabel};
+    use crate::calls::{Extension, ExtensionLabel, SessionIds};
 
     fn snapshot(calls: &[Call], mode: ExtensionLabel) -> Snapshot {
         Snapshot::from_calls(calls, &mut LabelLimiter::new(mode, 100))
@@ -117,7 +116,10 @@ mod tests {
         };
         Call {
             id: id.into(),
-            session: session.into(),
+            session: SessionIds {
+                telephony: Some(session.into()),
+                session: None,
+            },
             direction: Direction::Inbound,
             state,
             result,
@@ -161,6 +163,33 @@ mod tests {
         assert_eq!(snapshot.in_progress[&Direction::Inbound], 2);
         assert_eq!(snapshot.sessions_in_progress, 1);
         assert_eq!(snapshot.extensions_in_call, 2);
+    }
+
+    #[test]
+    fn records_that_share_either_session_id_are_one_call() {
+        let live = |id: &str, telephony: Option<&str>, session: Option<&str>| Call {
+            session: SessionIds {
+                telephony: telephony.map(Into::into),
+                session: session.map(Into::into),
+            },
+            ..call(id, "", CallState::Live, None)
+        };
+        let mut calls = vec![
+            live("a", Some("s-1"), None),
+            live("b", None, Some("1")),
+            live("c", None, None),
+            live("d", None, None),
+            live("e", Some("1"), None),
+        ];
+        let sessions = |calls: &[Call]| snapshot(calls, ExtensionLabel::Off).sessions_in_progress;
+        assert_eq!(sessions(&calls), 5, "nothing is shared");
+        calls.push(Call {
+            state: CallState::Ended,
+            ..live("f", Some("s-1"), Some("1"))
+        });
+        assert_eq!(sessions(&calls), 4, "an ended record joins the first two");
+        calls.reverse();
+        assert_eq!(sessions(&calls), 4);
     }
 
     #[test]

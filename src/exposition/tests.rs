@@ -11,7 +11,7 @@ use crate::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
 use crate::calls::directory::DirectoryEntry;
 use crate::calls::{
     Call, CallEvents, CallResult, CallState, Direction, Directory, Extension, ExtensionLabel,
-    LabelLimiter, Outcome, Snapshot,
+    LabelLimiter, Outcome, SessionIds, Snapshot,
 };
 use crate::config::Level;
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
@@ -133,7 +133,7 @@ fn directory() -> Directory {
 fn events() -> CallEvents {
     let ended = Call {
         id: "a".into(),
-        session: "s".into(),
+        session: SessionIds::default(),
         direction: Direction::Inbound,
         state: CallState::Ended,
         result: CallResult::parse("Voicemail").unwrap(),

@@ -253,5 +253,9 @@ fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
             factor,
         }),
     };
-    Switchboard::new(Company::new(scenario.extensions, seed), profile, seed)
+    let company = Company {
+        ringing: scenario.ringing,
+        ..Company::new(scenario.extensions, seed)
+    };
+    Switchboard::new(company, profile, seed).with_missing_records(scenario.missing_records)
 }

@@ -8,7 +8,7 @@ use crate::simulator::random::{choose, exponential_ms, hash_seed, poisson};
 use crate::simulator::timeline::{CallTimeline, RecordView, Session, Side, Span};
 
 /// Maximum time from the start of a call's minute to the removal of its records from the list.
-pub(super) const MAX_LISTED_MINUTES: i64 = 62;
+pub(super) const MAX_LISTED_MINUTES: i64 = 66;
 
 const MINUTE_MS: i64 = 60_000;
 const MAX_TALK_MS: i64 = 55 * MINUTE_MS;

@@ -44,6 +44,16 @@ pub(super) struct Queue {
     pub(super) agents: Vec<usize>,
 }
 
+/// How the queues ring their agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ringing {
+    /// Up to four agents at the same time.
+    #[default]
+    Simultaneous,
+    /// Up to eight agents one after another, with 3 s between them in which no record is live.
+    Sequential,
+}
+
 /// The company and its extensions.
 #[derive(Clone, Debug)]
 pub struct Company {
@@ -51,6 +61,8 @@ pub struct Company {
     pub account_id: u64,
     /// All extensions, the system extension first.
     pub extensions: Vec<Extension>,
+    /// How the queues ring their agents; default simultaneously.
+    pub ringing: Ringing,
     pub(super) users: Vec<usize>,
     pub(super) queues: Vec<Queue>,
 }
@@ -63,6 +75,7 @@ impl Company {
         let mut company = Company {
             account_id,
             extensions: Vec::new(),
+            ringing: Ringing::default(),
             users: Vec::new(),
             queues: Vec::new(),
         };

@@ -4,9 +4,19 @@
 //! connected, its records look like outbound calls of the agents to themselves; when ended, the
 //! same records show an inbound call of the caller.
 
+use std::ops::Range;
+
 use crate::simulator::calls::Call;
+use crate::simulator::company::{Queue, Ringing};
 use crate::simulator::random::choose;
 use crate::simulator::timeline::{CallTimeline, RecordView, Side, Span};
+
+/// Number of agents that a queue rings one after another before the call goes to voicemail.
+const MAX_SEQUENTIAL_AGENTS: usize = 8;
+/// Time between two of these agents, in which the list has no live record of the call.
+const AGENT_GAP_MS: i64 = 3_000;
+/// Share of the agents who answer, in thousandths.
+const ANSWERED: u32 = 300;
 
 impl Call<'_> {
     /// Appends the records of the agents, at most one of which accepts, or of an unanswered call.
@@ -17,7 +27,9 @@ impl Call<'_> {
         };
         let caller = self.outsider();
         self.at += self.rng.i64(1_000..40_000);
-        if choose(&mut self.rng, true, &[(140, false)]) {
+        if self.company.ringing == Ringing::Sequential {
+            self.ring_in_turn(queue, caller, timelines);
+        } else if choose(&mut self.rng, true, &[(140, false)]) {
             self.ring_agents(&queue.agents, caller, timelines);
         } else {
             timelines.push(self.unanswered(queue.extension, caller));
@@ -39,6 +51,33 @@ impl Call<'_> {
         }
         for agent in ringing {
             timelines.push(self.agent_record(*agent, caller, missed, "Missed"));
+        }
+    }
+
+    /// Appends the records of agents who ring one after another until one answers, else of the voicemail.
+    fn ring_in_turn(&mut self, queue: &Queue, caller: Side, timelines: &mut Vec<CallTimeline>) {
+        let first = self.rng.usize(0..queue.agents.len().max(1));
+        let agents = queue.agents.iter().cycle().skip(first);
+        for agent in agents.take(MAX_SEQUENTIAL_AGENTS.min(queue.agents.len())) {
+            if choose(&mut self.rng, false, &[(ANSWERED, true)]) {
+                let span = self.span("Accepted");
+                timelines.push(self.agent_record(*agent, caller, span, "Accepted"));
+                return;
+            }
+            let span = self.unanswered_span(10_000..20_000);
+            timelines.push(self.agent_record(*agent, caller, span, "Missed"));
+            self.at = span.end + AGENT_GAP_MS;
+        }
+        let view = RecordView::inbound(caller, Side::Inside(queue.extension));
+        let span = self.unanswered_span(4_000..60_000);
+        timelines.push(self.record(Some(queue.extension), view, span, "Voicemail"));
+    }
+
+    fn unanswered_span(&mut self, duration_ms: Range<i64>) -> Span {
+        Span {
+            start: self.at,
+            answered: None,
+            end: self.at + self.rng.i64(duration_ms),
         }
     }
 

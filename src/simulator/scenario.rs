@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::simulator::company::Ringing;
 use crate::simulator::limiter::{Limit, OtherClient};
 
 /// A clock that returns Unix milliseconds.
@@ -81,6 +82,10 @@ pub struct Scenario {
     /// Factor of the rate of calls during surges, the first within a minute of the start; default
     /// none.
     pub surge_factor: Option<f64>,
+    /// How queues ring their agents; default simultaneously.
+    pub ringing: Ringing,
+    /// Share of records, 0 to 1, that each list lacks; default 0.
+    pub missing_records: f64,
     /// Periodic downtime of the API; default none.
     pub outage: Option<Outage>,
     /// Another client that uses the `heavy` rate limit; default none.
@@ -128,6 +133,8 @@ impl Default for Scenario {
             calls_per_minute: 10.0,
             local_time_at_start: Some(Duration::from_secs((10 * 60 + 20) * 60)),
             surge_factor: None,
+            ringing: Ringing::Simultaneous,
+            missing_records: 0.0,
             outage: None,
             other_client: None,
             finished_field: false,
@@ -152,7 +159,14 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that [`FromStr`] accepts.
-    pub const NAMES: [&str; 5] = ["normal", "surge", "outage", "throttled", "huge"];
+    pub const NAMES: [&str; 6] = [
+        "normal",
+        "surge",
+        "outage",
+        "throttled",
+        "huge",
+        "sequential",
+    ];
 
     /// Returns a working day of a company of 200 extensions.
     pub fn normal() -> Scenario {
@@ -164,6 +178,16 @@ impl Scenario {
         Scenario {
             name: "surge",
             surge_factor: Some(6.0),
+            ..Scenario::default()
+        }
+    }
+
+    /// Returns a scenario whose queues ring their agents one after another, and whose lists lack 1 % of the records.
+    pub fn sequential() -> Scenario {
+        Scenario {
+            name: "sequential",
+            ringing: Ringing::Sequential,
+            missing_records: 0.01,
             ..Scenario::default()
         }
     }
@@ -236,6 +260,7 @@ impl FromStr for Scenario {
         match name {
             "normal" => Ok(Scenario::normal()),
             "surge" => Ok(Scenario::surge()),
+            "sequential" => Ok(Scenario::sequential()),
             "outage" => Ok(Scenario::outage()),
             "throttled" => Ok(Scenario::throttled()),
             "huge" => Ok(Scenario::huge()),
@@ -262,7 +287,7 @@ mod tests {
         let error = "hugh".parse::<Scenario>().err().unwrap().to_string();
         assert_eq!(
             error,
-            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge"
+            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge, sequential"
         );
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Everything runs in this process and without a clock. `simulated_day` has the calls and the
 //! fetches that the exporter's budget allows, `oracle` counts by a second implementation of the
-//! contract, `counter_totals` compares the two, and `memory` measures what a tracker holds. The
+//! contract, `counter_totals` compares the two, `queue_calls` has calls that ring one agent after
+//! another, and `memory` measures what a tracker holds. The
 //! trackers in `mutants` have defects and must fail: they test the test.
 
 #![allow(
@@ -22,14 +23,15 @@ mod counter_totals;
 mod memory;
 mod mutants;
 mod oracle;
+mod queue_calls;
 mod simulated_day;
 
 use std::ops::RangeInclusive;
 
 use counter_totals::CounterTotals;
 use mutants::{
-    CountsBaseline, CountsLiveCalls, CountsReturningRecords, LastOutcome, RemovesTooEarly,
-    SessionPerRecord, Tracker,
+    CountsBaseline, CountsLiveCalls, CountsReturningRecords, JoinsByOneId, LastOutcome, NoWait,
+    RemovesTooEarly, Restarts, SessionPerRecord, Tracker,
 };
 use oracle::History;
 use ringcentral_exporter::calls::{CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
@@ -330,4 +332,72 @@ fn tracker_that_counts_live_calls_is_detected() {
 #[test]
 fn tracker_with_last_outcome_is_detected() {
     assert_detected(LastOutcome::default(), "sessions_ended");
+}
+
+/// Runs a whole closed day and compares all counts with those of the switchboard.
+fn check_whole_day(
+    day: &SimulatedDay,
+    interval_ms: i64,
+    tracker: &mut dyn Tracker,
+) -> Result<(), String> {
+    let mut totals = CounterTotals::default();
+    for fetch in day.fetches_every_ms(1, interval_ms, day.all()) {
+        totals.record_events(&tracker.update(&day.parsed(&fetch), fetch.moment));
+    }
+    println!("every {interval_ms} ms: {:?}", totals.families());
+    totals.check_equal(&oracle::whole_day(&day.ended()))
+}
+
+#[test]
+fn queues_in_turn_are_exact_at_every_interval() {
+    let day = SimulatedDay::sequential(0.0);
+    for interval_ms in [5_000, 7_500, 15_000, 30_000, 60_000] {
+        check_whole_day(&day, interval_ms, &mut CallTracker::default()).unwrap();
+    }
+}
+
+#[test]
+fn queues_in_turn_with_missing_records_are_exact() {
+    let day = SimulatedDay::sequential(0.01);
+    for interval_ms in [5_000, 7_500, 15_000, 30_000, 60_000] {
+        check_whole_day(&day, interval_ms, &mut CallTracker::default()).unwrap();
+    }
+}
+
+#[test]
+fn restarts_with_saved_state_are_exact() {
+    let day = SimulatedDay::sequential(0.01);
+    for (interval_ms, every) in [(7_500, 50), (15_000, 1), (30_000, 7)] {
+        let mut tracker = Restarts::every(every, false);
+        check_whole_day(&day, interval_ms, &mut tracker).unwrap();
+    }
+}
+
+#[test]
+fn sessions_joined_by_either_id_are_exact() {
+    let day = SimulatedDay::sequential(0.0).with_chained_session_ids();
+    check_whole_day(&day, 15_000, &mut CallTracker::default()).unwrap();
+}
+
+#[test]
+fn tracker_without_the_wait_is_detected() {
+    for missing_records in [0.0, 0.01] {
+        let day = SimulatedDay::sequential(missing_records);
+        let failure = check_whole_day(&day, 30_000, &mut NoWait::default()).unwrap_err();
+        assert!(failure.starts_with("sessions_ended"), "{failure}");
+    }
+}
+
+#[test]
+fn tracker_that_joins_by_one_id_is_detected() {
+    let day = SimulatedDay::sequential(0.0).with_chained_session_ids();
+    let failure = check_whole_day(&day, 15_000, &mut JoinsByOneId::default()).unwrap_err();
+    assert!(failure.starts_with("sessions_"), "{failure}");
+}
+
+#[test]
+fn tracker_that_forgets_saved_state_is_detected() {
+    let day = SimulatedDay::sequential(0.0);
+    let mut tracker = Restarts::every(50, true);
+    check_whole_day(&day, 15_000, &mut tracker).unwrap_err();
 }

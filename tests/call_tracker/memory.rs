@@ -90,25 +90,29 @@ impl MeasuredRun {
         usage
     }
 
-    /// Returns the number of records and sessions in the lists of the last ten minutes.
+    /// Returns the number of records, sessions and session ids in the lists of the last ten
+    /// minutes.
     fn recently_listed(&self) -> usize {
         let now = *self.fetch_times.last().unwrap();
         let mut records = HashSet::new();
         let mut sessions = HashSet::new();
+        let mut session_ids = HashSet::new();
         for time in &self.fetch_times {
             if now - time >= 10 * MINUTE_MS {
                 continue;
             }
             for call in self.day.calls_at(*time) {
                 records.insert(call.id);
-                sessions.insert(call.session);
+                sessions.insert(call.session.session.clone());
+                session_ids.extend(call.session.session);
+                session_ids.extend(call.session.telephony);
             }
         }
-        records.len() + sessions.len()
+        records.len() + sessions.len() + session_ids.len()
     }
 }
 
-/// Returns the number of records and sessions of a tracker. Its debug format shows each with the
+/// Returns the number of records, sessions and session ids of a tracker. Its debug format shows each with the
 /// moment when it was last seen.
 fn count_entries(tracker: &CallTracker) -> usize {
     format!("{tracker:?}").matches("seen: ").count()

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use ringcentral_exporter::calls::{Call, CallEvents, CallState, CallTracker, Outcome};
+use ringcentral_exporter::calls::{Call, CallEvents, CallState, CallTracker, Outcome, SessionIds};
 use ringcentral_exporter::clock::Moment;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -105,7 +105,7 @@ pub struct SessionPerRecord {
 
 impl Tracker for SessionPerRecord {
     fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let listed = falsified(calls, |call| call.session.clone_from(&call.id));
+        let listed = falsified(calls, |call| call.session = SessionIds::default());
         self.tracker.update(&listed, now)
     }
 }
@@ -135,12 +135,12 @@ impl Tracker for LastOutcome {
         let mut last_results = HashMap::new();
         for call in calls {
             if call.state == CallState::Ended {
-                last_results.insert(&call.session, &call.result);
+                last_results.insert(&call.session.session, &call.result);
             }
         }
         let listed = falsified(calls, |call| {
             if call.state == CallState::Ended {
-                call.result = last_results[&call.session].clone();
+                call.result = last_results[&call.session.session].clone();
             }
         });
         let sessions_ended: Vec<Outcome> = self.session_tracker.update(&listed, now).sessions_ended;
@@ -148,5 +148,92 @@ impl Tracker for LastOutcome {
             sessions_ended,
             ..self.tracker.update(calls, now)
         }
+    }
+}
+
+/// Ends a session with the first list that shows no live record.
+#[derive(Default)]
+pub struct NoWait {
+    tracker: CallTracker,
+    outcomes: HashMap<SmolStr, Outcome>,
+    ended: HashSet<SmolStr>,
+}
+
+impl Tracker for NoWait {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let mut live = HashSet::new();
+        for call in calls {
+            let session = call.session.session.clone().unwrap();
+            if call.state == CallState::Live {
+                live.insert(session);
+                continue;
+            }
+            let outcome = Outcome::from_result(&call.result);
+            let best = self.outcomes.entry(session).or_insert(outcome);
+            *best = outcome.min(*best);
+        }
+        let mut sessions_ended = Vec::new();
+        for (session, outcome) in &self.outcomes {
+            if !live.contains(session) && self.ended.insert(session.clone()) {
+                sessions_ended.push(*outcome);
+            }
+        }
+        CallEvents {
+            sessions_ended,
+            ..self.tracker.update(calls, now)
+        }
+    }
+}
+
+/// Joins records only by one of their session ids.
+#[derive(Default)]
+pub struct JoinsByOneId {
+    tracker: CallTracker,
+}
+
+impl Tracker for JoinsByOneId {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        let listed = falsified(calls, |call| {
+            if call.session.telephony.is_some() {
+                call.session.session = None;
+            }
+        });
+        self.tracker.update(&listed, now)
+    }
+}
+
+/// Stops and starts between two lists, and continues with what was saved. No defect, unless it forgets.
+#[derive(Default)]
+pub struct Restarts {
+    tracker: CallTracker,
+    lists: usize,
+    /// Number of lists between two restarts.
+    every: usize,
+    /// Whether the saved state is lost.
+    forgets: bool,
+}
+
+impl Restarts {
+    pub fn every(lists: usize, forgets: bool) -> Self {
+        Self {
+            every: lists,
+            forgets,
+            ..Self::default()
+        }
+    }
+}
+
+impl Tracker for Restarts {
+    fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
+        self.lists += 1;
+        if self.lists.is_multiple_of(self.every) {
+            let saved = serde_json::to_vec(&self.tracker.save(now)).unwrap();
+            let saved = serde_json::from_slice(&saved).unwrap();
+            self.tracker = CallTracker::restore(saved, now);
+            if self.forgets {
+                self.tracker = CallTracker::default();
+            }
+        }
+        self.tracker.update(calls, now)
     }
 }

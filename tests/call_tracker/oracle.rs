@@ -15,6 +15,8 @@ use crate::counter_totals::CounterTotals;
 const GAP_MS: i64 = 100_000;
 /// The time after which an unlisted record counts as lost.
 const LOST_AFTER_MS: i64 = 600_000;
+/// The time without a live or newly ended record after which a session has ended.
+const SESSION_END_WAIT_MS: i64 = 45_000;
 /// Outcomes, the best first.
 const OUTCOMES: [&str; 5] = ["answered", "voicemail", "missed", "busy", "failed"];
 
@@ -49,11 +51,9 @@ fn outcome(record: &Record) -> usize {
     OUTCOMES.iter().position(|known| *known == name).unwrap()
 }
 
+/// Returns the id that all records of a session have.
 fn session(record: &Record) -> &str {
-    record
-        .telephony_session_id
-        .as_deref()
-        .unwrap_or(&record.session_id)
+    &record.session_id
 }
 
 fn extension(record: &Record) -> String {
@@ -74,8 +74,12 @@ fn extension(record: &Record) -> String {
 /// Returns the counts of the calls that were first listed as ended after `after` and not after
 /// `until`.
 pub fn ended(switchboard: &Switchboard, after: i64, until: i64) -> CounterTotals {
+    count_ended(&switchboard.ended_between(after, until))
+}
+
+/// Returns the counts of ended records.
+fn count_ended(ended: &[Record]) -> CounterTotals {
     let mut totals = CounterTotals::default();
-    let ended = switchboard.ended_between(after, until);
     for record in ended.iter().filter(is_call) {
         let direction = record.direction.name();
         let result = result(record);
@@ -99,7 +103,11 @@ pub fn ended(switchboard: &Switchboard, after: i64, until: i64) -> CounterTotals
 
 /// Returns the number of sessions with a call that ended in the period, by their best outcome.
 pub fn sessions_ended(switchboard: &Switchboard, after: i64, until: i64) -> CounterTotals {
-    let ended = switchboard.ended_between(after, until);
+    count_sessions(&switchboard.ended_between(after, until))
+}
+
+/// Returns the number of sessions by the best outcome of their records.
+fn count_sessions(ended: &[Record]) -> CounterTotals {
     let mut best_outcomes = HashMap::new();
     for record in ended.iter().filter(is_call) {
         let outcome = outcome(record);
@@ -110,6 +118,15 @@ pub fn sessions_ended(switchboard: &Switchboard, after: i64, until: i64) -> Coun
     for outcome in best_outcomes.into_values() {
         totals.add(format_args!("sessions_ended {}", OUTCOMES[outcome]), 1);
     }
+    totals
+}
+
+/// Returns all counts of a day whose calls have begun and ended, by the switchboard only.
+pub fn whole_day(ended: &[Record]) -> CounterTotals {
+    let sessions = count_sessions(ended);
+    let mut totals = count_ended(ended);
+    totals.add("sessions_started", sessions.total("sessions_ended"));
+    totals.add_all(&sessions);
     totals
 }
 
@@ -155,6 +172,8 @@ struct Sighting {
     /// Index of the latest list.
     fetch: usize,
     was_live: bool,
+    /// Whether the list is the first that shows the end of a record.
+    has_new_end: bool,
     best_outcome: Option<usize>,
 }
 
@@ -177,10 +196,9 @@ impl History {
         let fetch = self.fetch_times.len();
         self.fetch_times.push(time);
         for record in records.iter().filter(is_call) {
-            self.records
-                .entry(record.id.clone())
-                .or_default()
-                .record(fetch, record);
+            let known = self.records.entry(record.id.clone()).or_default();
+            let has_new_end = known.best_outcome.is_none() && !record.is_live();
+            known.record(fetch, record);
             let sightings = self.sessions.entry(session(record).to_owned()).or_default();
             if sightings
                 .last()
@@ -188,7 +206,9 @@ impl History {
             {
                 sightings.push(Sighting::default());
             }
-            sightings.last_mut().unwrap().record(fetch, record);
+            let sighting = sightings.last_mut().unwrap();
+            sighting.record(fetch, record);
+            sighting.has_new_end |= has_new_end;
         }
     }
 
@@ -230,33 +250,33 @@ impl History {
 
     /// Returns the outcome of a session that ended after the first list.
     ///
-    /// A session ends with the first list that shows none of its records as live after a record was
-    /// seen ended. A list without the session shows none of its records as live.
+    /// The wait for the end begins with the first list without a live record, and again with one that shows the end
+    /// of a further record. A list without the session shows none of its records as live. A session that the first
+    /// list shows as ended is part of the baseline, unless a later list shows a live record.
     fn session_outcome(&self, sightings: &[Sighting]) -> Option<usize> {
-        for sighting in sightings {
-            for list in [sighting.fetch, sighting.fetch + 1] {
-                if list >= self.fetch_times.len() {
+        let mut sightings = sightings.iter().peekable();
+        let mut is_baseline = false;
+        let mut best_outcome = None;
+        let mut waits_since = None;
+        for fetch in sightings.peek()?.fetch..self.fetch_times.len() {
+            let now = self.fetch_times[fetch];
+            if let Some(sighting) = sightings.next_if(|sighting| sighting.fetch == fetch) {
+                let outcomes = best_outcome.into_iter().chain(sighting.best_outcome);
+                best_outcome = outcomes.min();
+                if sighting.was_live {
+                    (is_baseline, waits_since) = (false, None);
                     continue;
                 }
-                let is_live = sightings
-                    .iter()
-                    .any(|sighting| sighting.fetch == list && sighting.was_live);
-                let best_outcome = best_outcome_until(sightings, list);
-                if is_live || best_outcome.is_none() {
-                    continue;
+                is_baseline |= fetch == 0;
+                if sighting.has_new_end {
+                    waits_since = Some(now);
                 }
-                // Sessions that the first list shows as ended are part of the baseline.
-                return if list > 0 { best_outcome } else { None };
+            }
+            let since = *waits_since.get_or_insert(now);
+            if !is_baseline && best_outcome.is_some() && now - since >= SESSION_END_WAIT_MS {
+                return best_outcome;
             }
         }
         None
     }
-}
-
-fn best_outcome_until(sightings: &[Sighting], list: usize) -> Option<usize> {
-    sightings
-        .iter()
-        .filter(|sighting| sighting.fetch <= list)
-        .filter_map(|sighting| sighting.best_outcome)
-        .min()
 }

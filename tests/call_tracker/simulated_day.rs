@@ -1,20 +1,21 @@
 //! A simulated day: the calls of a company, the times of the scrapes, and the fetches that the
 //! exporter's budget allows with ten requests per minute.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use ringcentral_exporter::calls::{Call, CallResult, CallState, Direction, Extension};
+use ringcentral_exporter::calls::{Call, CallResult, CallState, Direction, Extension, SessionIds};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::ringcentral::Operation;
 use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
 use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
-use ringcentral_exporter::simulator::company::Company;
+use ringcentral_exporter::simulator::company::{Company, Ringing};
 use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter};
 use ringcentral_exporter::simulator::load_profile::LoadProfile;
 use ringcentral_exporter::simulator::record::{self, Party};
 use ringcentral_exporter::simulator::{Record, Switchboard};
-use smol_str::ToSmolStr;
+use smol_str::{ToSmolStr, format_smolstr};
 
 pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -29,11 +30,18 @@ const PAGE_LATENCY_MS: i64 = 250;
 /// The maximum delay of a scrape.
 const MAX_JITTER_MS: i64 = 900;
 
+/// Longer than any call that begins within the day takes until it has left the list and its session has ended.
+const AFTER_HOURS_MS: i64 = 80 * MINUTE_MS;
+
 /// The calls of a company during 24 hours.
 pub struct SimulatedDay {
     pub switchboard: Switchboard,
     pub from: i64,
     start: Moment,
+    /// Whether only calls that begin within the day are listed, so that the first and the last list are empty.
+    is_closed: bool,
+    /// Position of each record in its session, if the records of a session have different session ids.
+    positions: Option<HashMap<String, usize>>,
 }
 
 impl SimulatedDay {
@@ -54,33 +62,113 @@ impl SimulatedDay {
         Self::new(10_000, 715.0, MIDNIGHT_MS + 8 * HOUR_MS + 30 * MINUTE_MS)
     }
 
+    /// Returns a day of about 8,000 calls whose queues ring their agents one after another. Lists lack this share
+    /// of the records. Only calls of the day are listed, and fetched until all have ended.
+    pub fn sequential(missing_records: f64) -> Self {
+        let mut day = Self::with_ringing(200, 8.0, MIDNIGHT_MS, Ringing::Sequential);
+        day.switchboard = day.switchboard.with_missing_records(missing_records);
+        day.is_closed = true;
+        day
+    }
+
+    /// Lets each record share one session id with the record before it and the other one with the record after it.
+    pub fn with_chained_session_ids(mut self) -> Self {
+        let mut records = self.ended();
+        records.sort_by_key(|record| record.start_ms);
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let mut positions = HashMap::new();
+        for record in records {
+            let count = counts.entry(record.session_id).or_default();
+            positions.insert(record.id, *count);
+            *count += 1;
+        }
+        self.positions = Some(positions);
+        self
+    }
+
+    /// Returns all records of a closed day, as they are listed when they end.
+    pub fn ended(&self) -> Vec<Record> {
+        let all = self.all();
+        let mut ended = self.switchboard.ended_between(all.start, all.end);
+        ended.retain(|record| self.is_of_this_day(record));
+        ended
+    }
+
+    /// Returns whether the call of a record began within the day.
+    fn is_of_this_day(&self, record: &Record) -> bool {
+        // The switchboard numbers sessions by the minute in which they begin.
+        let minute = record.session_id.parse::<i64>().unwrap() / 100_000;
+        (self.from..self.from + DAY_MS).contains(&(minute * MINUTE_MS))
+    }
+
+    fn listed_at(&self, time: i64) -> Vec<Record> {
+        let mut records = self.switchboard.listed_at(time);
+        records.retain(|record| !self.is_closed || self.is_of_this_day(record));
+        records
+    }
+
     /// Returns the time range of the whole day.
     pub fn all(&self) -> Range<i64> {
-        self.from..self.from + DAY_MS
+        let after_hours = if self.is_closed { AFTER_HOURS_MS } else { 0 };
+        self.from..self.from + DAY_MS + after_hours
     }
 
     fn new(extensions: usize, calls_per_minute: f64, from: i64) -> Self {
+        Self::with_ringing(extensions, calls_per_minute, from, Ringing::Simultaneous)
+    }
+
+    fn with_ringing(extensions: usize, calls_per_minute: f64, from: i64, ringing: Ringing) -> Self {
         let load = LoadProfile {
             calls_per_minute,
             day_shift_ms: 0,
             surge: None,
         };
-        let switchboard = Switchboard::new(Company::new(extensions, 1), load, 1);
+        let mut company = Company::new(extensions, 1);
+        company.ringing = ringing;
         Self {
-            switchboard,
+            switchboard: Switchboard::new(company, load, 1),
             from,
             start: Moment::now(),
+            is_closed: false,
+            positions: None,
         }
     }
 
     /// Returns the calls of a complete list.
     pub fn calls_at(&self, time: i64) -> Vec<Call> {
-        calls(&self.switchboard.listed_at(time))
+        calls(&self.listed_at(time))
+    }
+
+    /// Returns a list as the exporter parses it.
+    pub fn parsed(&self, fetch: &Fetch) -> Vec<Call> {
+        let mut calls = fetch.calls();
+        let Some(positions) = &self.positions else {
+            return calls;
+        };
+        for call in &mut calls {
+            let position = positions[call.id.as_str()];
+            let session = call.session.session.take().unwrap();
+            call.session = SessionIds {
+                telephony: Some(format_smolstr!("s-{session}-{}", position.div_ceil(2))),
+                session: Some(format_smolstr!("{session}-{}", position / 2)),
+            };
+        }
+        calls
     }
 
     /// Returns the fetches during a time range with this number of scrapers and this interval.
     pub fn fetches(&self, scrapers: i64, interval_s: i64, during: Range<i64>) -> Fetches<'_> {
-        let mut scrape_times = self.scrape_times(scrapers, interval_s * 1000);
+        self.fetches_every_ms(scrapers, interval_s * 1000, during)
+    }
+
+    /// Returns the same with an interval in milliseconds.
+    pub fn fetches_every_ms(
+        &self,
+        scrapers: i64,
+        interval_ms: i64,
+        during: Range<i64>,
+    ) -> Fetches<'_> {
+        let mut scrape_times = self.scrape_times(scrapers, interval_ms);
         scrape_times.retain(|time| during.contains(time));
         Fetches {
             day: self,
@@ -98,7 +186,7 @@ impl SimulatedDay {
         let mut times = Vec::new();
         for scraper in 0..scrapers {
             let phase = scraper * interval_ms * 2 / 5;
-            for n in 0..DAY_MS / interval_ms {
+            for n in 0..(DAY_MS + AFTER_HOURS_MS) / interval_ms {
                 let jitter = rng.i64(0..=MAX_JITTER_MS);
                 times.push(self.from + phase + n * interval_ms + jitter);
             }
@@ -158,7 +246,7 @@ impl Iterator for Fetches<'_> {
             if time < self.fetch_end || !self.budget.next_fetch_at(moment).is_past(moment) {
                 continue;
             }
-            let records = self.day.switchboard.listed_at(time);
+            let records = self.day.listed_at(time);
             let pages = records.len().div_ceil(PER_PAGE).max(1);
             if self.fetch_pages(time, pages) {
                 return Some(Fetch {
@@ -239,11 +327,10 @@ fn call(record: &Record) -> Call {
     };
     Call {
         id: record.id.as_str().into(),
-        session: record
-            .telephony_session_id
-            .as_ref()
-            .unwrap_or(&record.session_id)
-            .into(),
+        session: SessionIds {
+            telephony: record.telephony_session_id.as_deref().map(Into::into),
+            session: Some(record.session_id.as_str().into()),
+        },
         direction,
         state,
         result: CallResult::parse(record.result).unwrap(),

@@ -15,7 +15,14 @@ async fn scrape(url: &str) -> String {
 
 #[tokio::test]
 async fn every_demo_scenario_has_calls() {
-    for scenario in ["normal", "surge", "outage", "throttled", "huge"] {
+    for scenario in [
+        "normal",
+        "surge",
+        "outage",
+        "throttled",
+        "huge",
+        "sequential",
+    ] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
         let text = http()
             .get(format!("{url}/metrics"))
@@ -127,7 +134,7 @@ async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],
-            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge",
+            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge, sequential",
         ),
         (
             ["--demo.seed", "-1"],

@@ -2,49 +2,91 @@
 //!
 //! A call stays listed for two minutes after its end, and may leave the list, return, or move between pages. The
 //! calls that the first list shows as ended are the baseline and are not counted, because they may have been
-//! counted before a restart. The time is an argument; it decides only what is forgotten and whether calls may have
-//! gone unseen.
+//! counted before a restart; [`SavedTracker`] continues the count of the process before. The time is an argument.
+//!
+//! A record counts when it is first seen ended. A session ends only after a wait: a queue call that rings one agent
+//! after another has seconds without a live record, and a live record can be missing from single lists.
+
+mod saved;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::mem;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use ring::digest;
+use serde::{Deserialize, Serialize};
 
+use crate::calls::session::{JoinedSessions, SessionId};
 use crate::calls::{Call, CallState, Outcome};
 use crate::clock::Moment;
+
+pub use saved::SavedTracker;
 
 /// How long ids are kept after they left the list, so that a record that returns is recognised.
 const RETENTION: Duration = Duration::from_secs(10 * 60);
 /// The longest time between two lists in which no call can go unseen: a record stays listed about two minutes
 /// after its end.
 const MAX_LIST_GAP: Duration = Duration::from_secs(100);
+/// How long a session must be without a live or newly ended record before it has ended: several times the seconds
+/// between two agents of a queue, with each change listed 3 to 10 s late.
+const SESSION_END_WAIT: Duration = Duration::from_secs(45);
 
-/// The records and sessions seen so far. Ids are stored as hashes with a random key to save memory: with 20,000
-/// known ids, one call in 10^15 collides with another.
-#[derive(Clone, Debug, Default)]
+/// The records and sessions seen so far. Ids are stored as hashes with a random key, which saves memory and lets them
+/// be saved: with 20,000 known ids, one call in 10^15 collides with another.
+#[derive(Clone, Debug)]
 pub struct CallTracker {
-    hasher: RandomState,
+    hash_key: [u64; 2],
     records: HashMap<u64, TrackedRecord>,
+    session_ids: HashMap<u64, TrackedSessionId>,
     sessions: HashMap<u64, TrackedSession>,
+    next_session: u64,
+    /// Records of the last list that have ended and are still listed as In Progress.
+    finishing: HashMap<u64, Call>,
     last_list: Option<Moment>,
+    is_restored: bool,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct TrackedRecord {
     was_live: bool,
     has_ended: bool,
-    /// When the record was last listed. `None` only until its first list is counted.
-    last_seen: Option<Instant>,
+    /// The number of its session, `None` while its state is unknown.
+    session: Option<u64>,
+    last_seen: Moment,
 }
 
-#[derive(Clone, Debug, Default)]
+/// A session id and the session that it belongs to.
+#[derive(Clone, Copy, Debug)]
+struct TrackedSessionId {
+    session: u64,
+    last_seen: Moment,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct TrackedSession {
+    phase: SessionPhase,
+    has_started: bool,
+    /// Whether the last list shows a live record.
     is_live: bool,
+    /// Whether the last list shows a record that has ended and is still listed as In Progress.
+    is_finishing: bool,
+    /// The best outcome of the ended records.
     outcome: Option<Outcome>,
-    has_ended: bool,
-    /// When a record of the session was last listed. `None` only until its first list is counted.
-    last_seen: Option<Instant>,
+    /// The first list since the last live or newly ended record.
+    quiet_since: Option<Moment>,
+    last_seen: Moment,
+}
+
+/// Whether the end of a session was counted. Of two sessions that become one, the later phase remains, so that no end
+/// is counted twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum SessionPhase {
+    /// Not ended.
+    Open,
+    /// The first list showed only ended records. A live record proves that the session had not ended.
+    Baseline,
+    Ended,
 }
 
 /// The changes that a list shows.
@@ -62,90 +104,323 @@ pub struct CallEvents {
     pub gap: bool,
 }
 
+impl Default for CallTracker {
+    /// Creates a tracker with a random key, whose first list is the baseline.
+    fn default() -> Self {
+        let random = || RandomState::new().build_hasher().finish();
+        Self {
+            hash_key: [random(), random()],
+            records: HashMap::new(),
+            session_ids: HashMap::new(),
+            sessions: HashMap::new(),
+            next_session: 0,
+            finishing: HashMap::new(),
+            last_list: None,
+            is_restored: false,
+        }
+    }
+}
+
 impl CallTracker {
     /// Updates the tracker with a list, whose ids are distinct, and returns the changes since the previous one.
     pub fn update(&mut self, calls: &[Call], now: Moment) -> CallEvents {
-        let mut events = CallEvents::default();
-        let previous_list = self.last_list.replace(now);
-        if let Some(previous_list) = previous_list {
-            events.gap = now.saturating_duration_since(previous_list) > MAX_LIST_GAP;
+        let mut events = CallEvents {
+            gap: self.is_gap(now),
+            ..CallEvents::default()
+        };
+        if mem::take(&mut self.is_restored) && events.gap {
+            *self = Self::default();
         }
+        let is_baseline = self.last_list.replace(now).is_none();
         for session in self.sessions.values_mut() {
             session.is_live = false;
+            session.is_finishing = false;
         }
-        for call in calls {
-            self.update_record(call, now, &mut events);
-            self.update_session(call, now, &mut events);
+        let ids = self.join_sessions(calls, now);
+        let mut finishing = mem::take(&mut self.finishing);
+        for (call, id) in calls.iter().zip(ids) {
+            let was_finishing = finishing.remove(&id).is_some();
+            self.update_record(id, call, was_finishing, &mut events);
         }
-        self.end_sessions(&mut events);
+        for (id, call) in finishing {
+            self.end_record(id, call, &mut events);
+        }
+        if is_baseline {
+            self.set_baseline();
+            return CallEvents::default();
+        }
+        self.end_sessions(now, &mut events);
         events.lost = self.expire(now);
-        if previous_list.is_some() {
-            events
-        } else {
-            CallEvents::default()
-        }
+        events
     }
 
-    fn update_record(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
-        let id = self.hasher.hash_one(&call.id);
-        let record = self.records.entry(id).or_default();
-        record.last_seen = Some(now.instant);
-        record.was_live |= call.state == CallState::Live;
-        if call.state == CallState::Ended && !record.has_ended {
-            record.has_ended = true;
-            events.ended.push(call.clone());
-        }
+    fn is_gap(&self, now: Moment) -> bool {
+        let Some(last_list) = self.last_list else {
+            return false;
+        };
+        now.saturating_duration_since(last_list) > MAX_LIST_GAP
     }
 
-    /// Updates the record's session. A record in unknown state belongs to no session until a later list has its
-    /// state.
-    fn update_session(&mut self, call: &Call, now: Moment, events: &mut CallEvents) {
-        if call.state == CallState::Unknown {
+    /// Finds or creates the records and sessions of a list, joins sessions that share a record, and returns the
+    /// hashed ids of the records. A record in unknown state belongs to no session until a later list has its state.
+    fn join_sessions(&mut self, calls: &[Call], now: Moment) -> Vec<u64> {
+        let mut joined = JoinedSessions::default();
+        let mut ids = Vec::with_capacity(calls.len());
+        for call in calls {
+            let id = self.hash(0, &call.id);
+            ids.push(id);
+            let record = self.records.entry(id).or_insert(TrackedRecord::new(now));
+            record.last_seen = now;
+            let mut session = record.session;
+            if call.state != CallState::Unknown {
+                session = Some(self.find_session(session, call, &mut joined, now));
+            }
+            if let Some(number) = session {
+                let session = self.sessions.entry(number);
+                session.or_insert(TrackedSession::new(now)).last_seen = now;
+            }
+            if let Some(record) = self.records.get_mut(&id) {
+                record.session = session;
+            }
+        }
+        self.merge_sessions(&mut joined);
+        ids
+    }
+
+    /// Returns the number of the record's session, a new one if none of its session ids is known.
+    fn find_session(
+        &mut self,
+        known: Option<u64>,
+        call: &Call,
+        joined: &mut JoinedSessions,
+        now: Moment,
+    ) -> u64 {
+        let mut found = known;
+        let mut session_ids = Vec::new();
+        for session_id in call.session.iter() {
+            let id = self.hash_session_id(session_id);
+            session_ids.push(id);
+            let Some(tracked) = self.session_ids.get(&id) else {
+                continue;
+            };
+            joined.join(found.unwrap_or(tracked.session), tracked.session);
+            found = Some(joined.resolve(tracked.session));
+        }
+        let session = found.unwrap_or(self.next_session);
+        self.next_session = self.next_session.max(session.saturating_add(1));
+        for id in session_ids {
+            let last_seen = now;
+            self.session_ids
+                .insert(id, TrackedSessionId { session, last_seen });
+        }
+        session
+    }
+
+    /// Moves what is known of joined sessions to the ones that remain.
+    fn merge_sessions(&mut self, joined: &mut JoinedSessions) {
+        let removed = joined.removed();
+        if removed.is_empty() {
             return;
         }
-        let id = self.hasher.hash_one(&call.session);
-        let session = self.sessions.entry(id).or_default();
-        if session.last_seen.is_none() {
+        for number in removed {
+            let remaining = joined.resolve(number);
+            if let Some(session) = self.sessions.remove(&number) {
+                let remaining = self.sessions.entry(remaining).or_insert(session);
+                remaining.merge(session);
+            }
+        }
+        for id in self.session_ids.values_mut() {
+            id.session = joined.resolve(id.session);
+        }
+        for record in self.records.values_mut() {
+            record.session = record.session.map(|number| joined.resolve(number));
+        }
+    }
+
+    fn update_record(
+        &mut self,
+        id: u64,
+        call: &Call,
+        was_finishing: bool,
+        events: &mut CallEvents,
+    ) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let Some(session) = record
+            .session
+            .and_then(|number| self.sessions.get_mut(&number))
+        else {
+            return;
+        };
+        if !mem::replace(&mut session.has_started, true) {
             events.sessions_started += 1;
         }
-        session.last_seen = Some(now.instant);
-        if call.state == CallState::Live {
-            session.is_live = true;
-            return;
+        if call.has_ended() && !record.has_ended && !was_finishing {
+            session.quiet_since = None;
         }
-        let outcome = Outcome::from_result(&call.result);
-        let best = session.outcome.unwrap_or(outcome);
-        session.outcome = Some(best.min(outcome));
+        match call.state {
+            CallState::Live => {
+                record.was_live = true;
+                session.set_live();
+            }
+            CallState::Ended => {
+                session.add_outcome(Outcome::from_result(&call.result));
+                if !mem::replace(&mut record.has_ended, true) {
+                    events.ended.push(call.clone());
+                }
+            }
+            CallState::Finishing | CallState::Unknown => {
+                if !record.has_ended && (call.has_ended() || was_finishing) {
+                    session.is_finishing = true;
+                    self.finishing.insert(id, call.clone());
+                }
+            }
+        }
     }
 
-    /// Ends the sessions of which no record is live and at least one has ended. A session ends only once, even if
-    /// a record joins later.
-    fn end_sessions(&mut self, events: &mut CallEvents) {
+    /// Counts a record that left the list without a result.
+    fn end_record(&mut self, id: u64, call: Call, events: &mut CallEvents) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        record.has_ended = true;
+        if let Some(session) = record
+            .session
+            .and_then(|number| self.sessions.get_mut(&number))
+        {
+            session.add_outcome(Outcome::from_result(&call.result));
+        }
+        events.ended.push(call);
+    }
+
+    /// Marks what the first list shows as ended, so that it is not counted.
+    fn set_baseline(&mut self) {
+        for id in mem::take(&mut self.finishing).into_keys() {
+            if let Some(record) = self.records.get_mut(&id) {
+                record.has_ended = true;
+            }
+        }
         for session in self.sessions.values_mut() {
-            if let Some(outcome) = session.outcome
-                && !session.has_ended
-                && !session.is_live
-            {
-                session.has_ended = true;
+            if !session.is_live {
+                session.phase = SessionPhase::Baseline;
+            }
+        }
+    }
+
+    /// Ends the sessions of which one record has ended, and no record was live or ended newly for long enough. A
+    /// session ends only once, even if a record joins later.
+    fn end_sessions(&mut self, now: Moment, events: &mut CallEvents) {
+        for session in self.sessions.values_mut() {
+            if session.is_live || session.phase != SessionPhase::Open {
+                continue;
+            }
+            let quiet_since = *session.quiet_since.get_or_insert(now);
+            if now.saturating_duration_since(quiet_since) < SESSION_END_WAIT {
+                continue;
+            }
+            if let Some(outcome) = session.current_outcome() {
+                session.phase = SessionPhase::Ended;
                 events.sessions_ended.push(outcome);
             }
         }
     }
 
-    /// Forgets records and sessions that left the list long ago, and returns how many of the records were live and
-    /// never seen ended.
+    /// Forgets what left the list long ago, and returns how many of the records were live and never seen ended. A
+    /// session that is about to end is kept until it has ended.
     fn expire(&mut self, now: Moment) -> u64 {
-        let oldest_kept = now.instant.checked_sub(RETENTION);
-        let is_kept = |last_seen: Option<Instant>| last_seen > oldest_kept;
+        let is_kept = |last_seen| now.saturating_duration_since(last_seen) < RETENTION;
         let mut lost = 0;
         self.records.retain(|_, record| {
             let kept = is_kept(record.last_seen);
             lost += u64::from(!kept && record.was_live && !record.has_ended);
             kept
         });
-        self.sessions
-            .retain(|_, session| is_kept(session.last_seen));
+        self.session_ids.retain(|_, id| is_kept(id.last_seen));
+        self.sessions.retain(|_, session| {
+            let is_ending = session.phase == SessionPhase::Open && session.outcome.is_some();
+            is_ending || is_kept(session.last_seen)
+        });
         lost
+    }
+
+    fn hash_session_id(&self, id: SessionId<'_>) -> u64 {
+        match id {
+            SessionId::Telephony(id) => self.hash(1, id),
+            SessionId::Session(id) => self.hash(2, id),
+        }
+    }
+
+    /// Returns a hash that another process with the same key also returns. Key, kind and an id of up to 38 bytes fit
+    /// into one block of SHA-256.
+    fn hash(&self, kind: u8, id: &str) -> u64 {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for half in self.hash_key {
+            context.update(&half.to_le_bytes());
+        }
+        context.update(&[kind]);
+        context.update(id.as_bytes());
+        saved::first_bytes(context.finish())
+    }
+}
+
+impl TrackedRecord {
+    fn new(now: Moment) -> Self {
+        Self {
+            was_live: false,
+            has_ended: false,
+            session: None,
+            last_seen: now,
+        }
+    }
+}
+
+impl TrackedSession {
+    fn new(now: Moment) -> Self {
+        Self {
+            phase: SessionPhase::Open,
+            has_started: false,
+            is_live: false,
+            is_finishing: false,
+            outcome: None,
+            quiet_since: None,
+            last_seen: now,
+        }
+    }
+
+    fn set_live(&mut self) {
+        self.is_live = true;
+        self.quiet_since = None;
+        if self.phase == SessionPhase::Baseline {
+            self.phase = SessionPhase::Open;
+        }
+    }
+
+    fn add_outcome(&mut self, outcome: Outcome) {
+        let best = self.outcome.unwrap_or(outcome);
+        self.outcome = Some(best.min(outcome));
+    }
+
+    /// Returns the best outcome of the ended records, `None` if none has ended.
+    fn current_outcome(mut self) -> Option<Outcome> {
+        if self.is_finishing {
+            self.add_outcome(Outcome::Missed);
+        }
+        self.outcome
+    }
+
+    /// Adds what is known of another session that turned out to be this one.
+    fn merge(&mut self, other: Self) {
+        self.phase = self.phase.max(other.phase);
+        self.has_started |= other.has_started;
+        self.last_seen = self.last_seen.max(other.last_seen);
+        self.quiet_since = match (self.quiet_since, other.quiet_since) {
+            (Some(since), Some(other)) => Some(since.max(other)),
+            _ => None,
+        };
+        if let Some(outcome) = other.outcome {
+            self.add_outcome(outcome);
+        }
     }
 }
 

@@ -1,19 +1,26 @@
 //! Each rule of the call tracker.
 
 use super::*;
-use crate::calls::{CallResult, Direction};
+use crate::calls::{CallResult, Direction, SessionIds};
 
-/// Parses a record from `id:session:state`, where the state is a result, `live` or `unknown`.
+/// Parses a record from `id:session:state`. The session is `telephonySessionId`, `/sessionId`, both with `/` between
+/// them, or empty. The state is a result, `live`, `finishing` or `unknown`.
 fn call(text: &str) -> Call {
     let parts: Vec<_> = text.split(':').collect();
     let (state, result) = match parts[2] {
         "live" => (CallState::Live, CallResult::IN_PROGRESS),
         "unknown" => (CallState::Unknown, CallResult::UNKNOWN),
+        "finishing" => (CallState::Finishing, CallResult::UNKNOWN),
         result => (CallState::Ended, CallResult::parse(result).unwrap()),
     };
+    let (telephony, session) = parts[1].split_once('/').unwrap_or((parts[1], ""));
+    let id = |text: &str| (!text.is_empty()).then(|| text.into());
     Call {
         id: parts[0].into(),
-        session: parts[1].into(),
+        session: SessionIds {
+            telephony: id(telephony),
+            session: id(session),
+        },
         direction: Direction::Inbound,
         state,
         result,
@@ -56,6 +63,26 @@ impl Fixture {
         let calls: Vec<_> = calls.iter().map(|text| call(text)).collect();
         self.tracker.update(&calls, self.now)
     }
+
+    /// Repeats a list every 15 s until the session ends, and returns the seconds until then.
+    fn seconds_until_session_ends(&mut self, calls: &[&str]) -> (u64, Outcome) {
+        for seconds in (15..=600).step_by(15) {
+            if let [outcome] = self.list(calls).sessions_ended[..] {
+                return (seconds, outcome);
+            }
+        }
+        panic!("no session has ended");
+    }
+
+    /// Stops the process and starts one whose clock shows `wall_seconds` more.
+    fn restart_after(&mut self, wall_seconds: i64) {
+        let saved = self.tracker.save(self.now);
+        let json = serde_json::to_string(&saved).unwrap();
+        let saved: SavedTracker = serde_json::from_str(&json).unwrap();
+        let wall = jiff::SignedDuration::from_secs(wall_seconds);
+        self.now.wall = self.now.wall.checked_add(wall).unwrap();
+        self.tracker = CallTracker::restore(saved, self.now);
+    }
 }
 
 fn results(events: &CallEvents) -> Vec<&str> {
@@ -73,9 +100,13 @@ fn call_is_counted_once_when_first_seen_ended() {
     let events = fixture.list(&["a:s:Accepted"]);
     assert_eq!(
         (results(&events), events.sessions_ended.as_slice()),
-        (vec!["Accepted"], &[Outcome::Answered][..])
+        (vec!["Accepted"], &[][..])
     );
     assert_eq!(events.ended[0].duration, Some(7.0));
+    assert_eq!(
+        fixture.seconds_until_session_ends(&["a:s:Accepted"]),
+        (45, Outcome::Answered)
+    );
     for _ in 0..8 {
         assert_eq!(fixture.list(&["a:s:Accepted"]), CallEvents::default());
     }
@@ -84,23 +115,43 @@ fn call_is_counted_once_when_first_seen_ended() {
 
 #[test]
 fn call_first_seen_ended_counts_as_started() {
-    let events = Fixture::new().list(&["a:s:Missed"]);
+    let mut fixture = Fixture::new();
+    let events = fixture.list(&["a:s:Missed"]);
     assert_eq!(
         (results(&events), events.sessions_started),
         (vec!["Missed"], 1)
     );
-    assert_eq!(events.sessions_ended, [Outcome::Missed]);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&[]),
+        (45, Outcome::Missed)
+    );
 }
 
 #[test]
 fn baseline_counts_only_its_live_calls_when_they_end() {
-    let mut fixture = Fixture::from_baseline(&["a:s:Accepted", "b:t:live"]);
-    let events = fixture.list(&["a:s:Accepted", "b:t:Busy"]);
+    let mut fixture = Fixture::from_baseline(&["a:s:Accepted", "b:t:live", "c:t:Accepted"]);
+    let list = ["a:s:Accepted", "b:t:Busy", "c:t:Accepted"];
+    let events = fixture.list(&list);
     assert_eq!(
         (results(&events), events.sessions_started),
         (vec!["Busy"], 0)
     );
-    assert_eq!(events.sessions_ended, [Outcome::Busy]);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&list),
+        (45, Outcome::Answered)
+    );
+    assert_eq!(fixture.list_after(60, &list).sessions_ended, []);
+}
+
+#[test]
+fn live_record_shows_that_a_baseline_session_goes_on() {
+    let mut fixture = Fixture::from_baseline(&["a:s:Missed", "b:t:Missed"]);
+    fixture.list(&["a:s:Missed", "b:t:Missed", "c:s:live", "d:t:Missed"]);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&["c:s:Accepted"]),
+        (60, Outcome::Answered)
+    );
+    assert_eq!(fixture.list_after(90, &[]).sessions_ended, []);
 }
 
 #[test]
@@ -140,39 +191,105 @@ fn session_ends_with_last_live_record_and_best_outcome() {
         (2, 0),
         "one agent is still in the call"
     );
-    let over = fixture.list(&["a:s:Accepted", "b:s:Missed", "c:s:Missed"]);
-    assert_eq!(over.sessions_ended, [Outcome::Answered]);
+    for _ in 0..40 {
+        assert_eq!(fixture.list(&["a:s:live"]), CallEvents::default());
+    }
+    let over = ["a:s:Accepted", "b:s:Missed", "c:s:Missed"];
+    assert_eq!(
+        fixture.seconds_until_session_ends(&over),
+        (60, Outcome::Answered)
+    );
+}
+
+#[test]
+fn live_or_newly_ended_record_restarts_the_wait() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live"]);
+    fixture.list_after(44, &["a:s:Missed"]);
+    fixture.list_after(44, &["a:s:Missed", "b:s:live"]);
+    fixture.list_after(44, &["a:s:Missed", "b:s:Missed"]);
+    let second = fixture.list_after(44, &["b:s:Missed", "c:s:Missed"]);
+    assert_eq!(second.sessions_ended, [], "rang between two lists");
+    fixture.list_after(44, &["d:s:live"]);
+    assert_eq!(fixture.list_after(44, &["c:s:Missed"]).sessions_ended, []);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&["d:s:Voicemail"]),
+        (60, Outcome::Voicemail)
+    );
+}
+
+#[test]
+fn session_without_live_record_ends_at_every_interval() {
+    for (interval, until_end) in [(5, 45), (8, 48), (15, 45), (30, 60), (60, 60), (300, 300)] {
+        let mut fixture = Fixture::new();
+        fixture.list_after(interval, &["a:s:live"]);
+        fixture.list_after(interval, &["a:s:Missed"]);
+        let mut seconds = interval;
+        while fixture.list_after(interval, &[]).sessions_ended.is_empty() {
+            seconds += interval;
+        }
+        assert_eq!(seconds, until_end, "every {interval} s");
+    }
+}
+
+#[test]
+fn session_ends_after_an_outage_longer_than_retention() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:Missed", "b:s:live", "c:t:Busy"]);
+    let after = fixture.list_after(900, &[]);
+    assert_eq!((after.sessions_ended, after.lost), (vec![Outcome::Busy], 1));
+    assert_eq!(
+        fixture.seconds_until_session_ends(&[]),
+        (45, Outcome::Missed)
+    );
+    assert_eq!(fixture.tracker.sessions.len(), 0);
+}
+
+#[test]
+fn lost_live_record_does_not_keep_session_open() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:Missed", "b:s:live"]);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&[]),
+        (60, Outcome::Missed)
+    );
+    let mut lost = 0;
+    for _ in 0..12 {
+        let events = fixture.list_after(60, &[]);
+        assert_eq!(events.sessions_ended, []);
+        lost += events.lost;
+    }
+    assert_eq!(lost, 1);
 }
 
 #[test]
 fn record_joining_later_does_not_end_session_twice() {
     let mut fixture = Fixture::new();
     fixture.list(&["a:s:Missed"]);
+    fixture.seconds_until_session_ends(&["a:s:Missed"]);
     let joined = fixture.list(&["a:s:Missed", "b:s:live"]);
     assert_eq!(
         (joined.sessions_started, joined.sessions_ended.len()),
         (0, 0)
     );
     let over = fixture.list(&["a:s:Missed", "b:s:Accepted"]);
-    assert_eq!(
-        (results(&over), over.sessions_ended.len()),
-        (vec!["Accepted"], 0)
-    );
+    assert_eq!(results(&over), ["Accepted"]);
+    for _ in 0..10 {
+        assert_eq!(fixture.list(&[]), CallEvents::default());
+    }
 }
 
 #[test]
 fn transfer_keeps_session_open() {
     let mut fixture = Fixture::new();
     fixture.list(&["a:s:live"]);
+    for _ in 0..9 {
+        let events = fixture.list(&["a:s:Accepted", "b:s:live"]);
+        assert_eq!(events.sessions_ended, []);
+    }
     assert_eq!(
-        fixture.list(&["a:s:Accepted", "b:s:live"]).sessions_ended,
-        []
-    );
-    assert_eq!(
-        fixture
-            .list(&["a:s:Accepted", "b:s:Accepted"])
-            .sessions_ended,
-        [Outcome::Answered]
+        fixture.seconds_until_session_ends(&["b:s:Missed"]),
+        (60, Outcome::Answered)
     );
 }
 
@@ -182,13 +299,105 @@ fn record_in_unknown_state_counts_once_it_is_known() {
     assert_eq!(fixture.list(&["a:s:unknown"]), CallEvents::default());
     let events = fixture.list(&["a:s:Accepted"]);
     assert_eq!(
-        (
-            results(&events),
-            events.sessions_started,
-            events.sessions_ended.len()
-        ),
-        (vec!["Accepted"], 1, 1)
+        (results(&events), events.sessions_started),
+        (vec!["Accepted"], 1)
     );
+}
+
+#[test]
+fn result_after_the_end_is_taken() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s:live", "b:t:live"]);
+    let finishing = ["a:s:finishing", "b:t:finishing"];
+    assert_eq!(fixture.list(&finishing), CallEvents::default());
+    assert_eq!(fixture.list(&finishing), CallEvents::default());
+    let events = fixture.list(&["a:s:Busy", "b:t:unknown"]);
+    assert_eq!(results(&events), ["Busy"]);
+    assert_eq!(results(&fixture.list(&["a:s:Accepted"])), ["Unknown"]);
+    let ended = fixture.list(&["a:s:Accepted", "b:t:Accepted"]);
+    assert_eq!(results(&ended), [""; 0], "both are counted");
+}
+
+#[test]
+fn session_waits_from_the_end_not_from_its_result() {
+    for (last, outcome) in [
+        ("a:s:Busy", Outcome::Busy),
+        ("a:s:finishing", Outcome::Missed),
+        ("b:t:live", Outcome::Missed),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.list(&["a:s:live", "b:t:live"]);
+        fixture.list(&["a:s:finishing", "b:t:live"]);
+        assert_eq!(
+            fixture.seconds_until_session_ends(&[last, "c:u:live"]),
+            (45, outcome)
+        );
+    }
+}
+
+#[test]
+fn finishing_record_of_the_baseline_is_not_counted() {
+    let mut fixture = Fixture::from_baseline(&["a:s:finishing", "b:t:finishing"]);
+    for _ in 0..10 {
+        assert_eq!(fixture.list(&["a:s:Accepted"]), CallEvents::default());
+    }
+}
+
+#[test]
+fn records_that_share_either_session_id_end_once() {
+    let mut fixture = Fixture::new();
+    let events = fixture.list(&["a:s/1:live", "b:s:live", "c:/1:live", "d:1:live", "e::live"]);
+    assert_eq!(events.sessions_started, 3);
+    let ended = ["a:s/1:Missed", "b:s:Busy", "c:/1:Accepted"];
+    fixture.list(&ended);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&ended),
+        (45, Outcome::Answered)
+    );
+}
+
+#[test]
+fn sessions_joined_by_a_later_record_end_once() {
+    let mut fixture = Fixture::new();
+    let started = fixture.list(&["a:s:live", "b:/1:live"]);
+    assert_eq!(started.sessions_started, 2, "nothing joins them yet");
+    let joined = fixture.list(&["a:s:Missed", "b:/1:Accepted", "c:s/1:live"]);
+    assert_eq!(joined.sessions_started, 0);
+    assert_eq!(
+        fixture.seconds_until_session_ends(&["c:s/1:Missed", "d:/1:Missed"]),
+        (60, Outcome::Answered)
+    );
+    for _ in 0..10 {
+        assert_eq!(fixture.list(&[]).sessions_ended, []);
+    }
+}
+
+#[test]
+fn session_joined_to_a_counted_one_is_not_counted() {
+    for join in ["c:s/1:live", "b:s/1:live", "c:s/1:Missed"] {
+        let mut fixture = Fixture::new();
+        fixture.list(&["a:s:Missed", "b:/1:live"]);
+        fixture.seconds_until_session_ends(&["b:/1:live"]);
+        fixture.list(&["b:/1:Accepted", join]);
+        for _ in 0..20 {
+            assert_eq!(fixture.list(&[]).sessions_ended, [], "{join}");
+        }
+    }
+}
+
+#[test]
+fn chain_of_joins_is_one_session() {
+    let mut fixture = Fixture::new();
+    let live: Vec<_> = (0..200).map(|n| format!("{n}:s{n}:live")).collect();
+    let live: Vec<_> = live.iter().map(String::as_str).collect();
+    assert_eq!(fixture.list(&live).sessions_started, 200);
+    let links: Vec<_> = (0..200)
+        .map(|n| format!("{n}:s{}/{}:live", n, n / 2))
+        .chain((0..200).map(|n| format!("{}:s{n}/{}:live", n + 200, (n + 1) / 2)))
+        .collect();
+    let links: Vec<_> = links.iter().map(String::as_str).collect();
+    assert_eq!(fixture.list(&links).sessions_started, 0);
+    assert_eq!(fixture.tracker.sessions.len(), 1);
 }
 
 #[test]
@@ -209,8 +418,105 @@ fn suspend_between_two_lists_is_a_gap() {
 fn records_and_sessions_expire_after_retention() {
     let mut fixture = Fixture::new();
     for minute in 0..60 {
-        let (id, session) = (format!("r{minute}"), format!("s{minute}"));
-        fixture.list_after(60, &[&format!("{id}:{session}:Accepted")]);
-        assert!(fixture.tracker.records.len() <= 11 && fixture.tracker.sessions.len() <= 11);
+        let record = format!("r{minute}:s{minute}/{minute}:Accepted");
+        let zombie = format!("z:z/{minute}:live");
+        fixture.list_after(60, &[&record, &zombie]);
+        let tracker = &fixture.tracker;
+        assert!(tracker.records.len() <= 12 && tracker.sessions.len() <= 12);
+        assert!(tracker.session_ids.len() <= 32);
     }
+}
+
+#[test]
+fn restart_counts_calls_that_ended_meanwhile_once() {
+    let mut fixture = Fixture::from_baseline(&["a:s:Accepted"]);
+    let before = ["a:s:Accepted", "b:t:live", "c:u:Missed", "d:v:live"];
+    fixture.list(&before);
+    fixture.now = fixture.now.after(Duration::from_secs(10));
+    fixture.restart_after(40);
+    let after = [
+        "a:s:Accepted",
+        "b:t:Busy",
+        "c:u:Missed",
+        "d:v:live",
+        "e:w:Voicemail",
+    ];
+    let events = fixture.list_after(0, &after);
+    assert_eq!(results(&events), ["Busy", "Voicemail"]);
+    assert_eq!((events.sessions_started, events.gap), (1, false));
+    assert_eq!(events.sessions_ended, [Outcome::Missed], "it waited 50 s");
+    let mut ended = Vec::new();
+    for _ in 0..8 {
+        ended.extend(fixture.list(&after).sessions_ended);
+    }
+    ended.sort();
+    assert_eq!(ended, [Outcome::Voicemail, Outcome::Busy]);
+}
+
+#[test]
+fn counted_session_is_not_counted_again_after_restarts() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s/1:Missed"]);
+    fixture.seconds_until_session_ends(&["a:s/1:Missed"]);
+    for _ in 0..3 {
+        fixture.restart_after(5);
+        let events = fixture.list(&["a:s/1:Missed", "b:/1:Missed"]);
+        assert_eq!(events.sessions_ended, []);
+    }
+}
+
+#[test]
+fn restart_of_over_100_s_begins_with_a_baseline() {
+    for (wall, until_list, is_baseline) in [
+        (100, 0, false),
+        (101, 0, true),
+        (60, 40, false),
+        (60, 41, true),
+        (-1, 0, true),
+        (-3600, 0, true),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.list(&["a:s:live"]);
+        fixture.restart_after(wall);
+        let events = fixture.list_after(until_list, &["a:s:Missed"]);
+        assert_eq!(events.ended.is_empty(), is_baseline, "{wall} s");
+        assert!(!events.gap);
+    }
+}
+
+#[test]
+fn damaged_state_begins_with_a_baseline() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s/1:Missed"]);
+    let json = serde_json::to_string(&fixture.tracker.save(fixture.now)).unwrap();
+    for (at, byte) in json.bytes().enumerate() {
+        if !byte.is_ascii_digit() {
+            continue;
+        }
+        let mut damaged = json.clone().into_bytes();
+        damaged[at] = b'0' + (byte - b'0' + 1) % 10;
+        let Ok(saved) = serde_json::from_slice(&damaged) else {
+            continue;
+        };
+        let mut tracker = CallTracker::restore(saved, fixture.now);
+        let events = tracker.update(&[call("a:s/1:Missed")], fixture.now);
+        assert_eq!(events, CallEvents::default(), "byte {at} of {json}");
+    }
+}
+
+#[test]
+fn saved_state_has_no_id_in_the_clear() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["record-id:telephony-id/session-id:finishing"]);
+    let json = serde_json::to_string(&fixture.tracker.save(fixture.now)).unwrap();
+    assert!(!json.contains("-id"), "{json}");
+    assert!(json.len() < 600, "{json}");
+}
+
+#[test]
+fn tracker_without_a_list_is_restored_as_new() {
+    let mut fixture = Fixture::new();
+    fixture.tracker = CallTracker::default();
+    fixture.restart_after(1);
+    assert_eq!(fixture.list(&["a:s:Missed"]), CallEvents::default());
 }

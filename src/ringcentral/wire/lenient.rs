@@ -5,6 +5,9 @@ use std::mem;
 
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue};
 
+/// The largest float below which every whole number has a float of its own: 2^53.
+const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
+
 /// A field of an object.
 pub(crate) struct Field<T> {
     /// The value, `None` where the key is missing or its value has another type.
@@ -65,15 +68,28 @@ impl Field<Cow<'_, str>> {
     }
 }
 
-/// A string, or a whole number written without quotes (ids come as both).
+/// A string, or a whole number written without quotes (ids come as both), also as `12.0` or `1.2e1`.
 impl<'a> ReadValue<'a> for Cow<'a, str> {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         match json.read_value()? {
             JsonValue::String(text) => Ok(text),
-            JsonValue::Other(number) if number.parse::<u64>().is_ok() => Ok(Some(number.into())),
-            JsonValue::Other(_) => Ok(None),
+            JsonValue::Other(number) => Ok(whole_number(number)),
         }
     }
+}
+
+/// Returns the digits of a whole number that is not negative.
+fn whole_number(number: &str) -> Option<Cow<'_, str>> {
+    let digits = match number.split_once('.') {
+        Some((digits, fraction)) if fraction.bytes().all(|digit| digit == b'0') => digits,
+        _ => number,
+    };
+    if digits.parse::<u64>().is_ok() {
+        return Some(digits.into());
+    }
+    let float: f64 = number.parse().ok()?;
+    let is_exact = float.fract() == 0.0 && (0.0..=MAX_EXACT_FLOAT).contains(&float);
+    is_exact.then(|| (float as u64).to_string().into())
 }
 
 impl<'a> ReadValue<'a> for bool {
@@ -95,5 +111,34 @@ impl<'a, T: JsonObject<'a> + Default> ReadValue<'a> for T {
         let mut object = T::default();
         json.read_object(&mut object)?;
         Ok(Some(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_in_every_notation() {
+        for (number, digits) in [
+            ("12", Some("12")),
+            ("12.0", Some("12")),
+            ("12.000", Some("12")),
+            ("62264425016.0", Some("62264425016")),
+            ("18446744073709551615.0", Some("18446744073709551615")),
+            ("1.2e1", Some("12")),
+            ("6.2264425016E+10", Some("62264425016")),
+            ("120e-1", Some("12")),
+            ("0.0", Some("0")),
+            ("12.5", None),
+            ("-12.0", None),
+            ("1e300", None),
+            ("1e999", None),
+            ("true", None),
+            ("null", None),
+            ("[]", None),
+        ] {
+            assert_eq!(whole_number(number).as_deref(), digits, "{number}");
+        }
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-use crate::calls::{Call, CallResult, CallState, Direction, Extension};
+use crate::calls::{Call, CallResult, CallState, Direction, Extension, SessionIds};
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult};
-use crate::ringcentral::wire::lenient::{Field, json_object};
+use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
 json_object! {
     /// The fields of a record that a call is built from. Names and phone numbers are not read.
@@ -36,15 +36,51 @@ json_object! {
 }
 
 json_object! {
-    struct ExtensionRef<'a> {
+    struct ExtensionObject<'a> {
         id: Cow<'a, str> = "id",
+        uri: Cow<'a, str> = "uri",
+    }
+}
+
+/// The extension of a record: an object, or only its id.
+enum ExtensionRef<'a> {
+    Object(ExtensionObject<'a>),
+    Id(Field<Cow<'a, str>>),
+}
+
+impl<'a> ReadValue<'a> for ExtensionRef<'a> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        if json.peek() == Some(b'{') {
+            return Ok(ExtensionObject::read_value(json)?.map(Self::Object));
+        }
+        let mut id = Field::default();
+        id.read(json)?;
+        Ok(Some(Self::Id(id)))
+    }
+}
+
+impl ExtensionRef<'_> {
+    /// Returns the id, else the one in the address.
+    fn id(&self) -> Option<SmolStr> {
+        match self {
+            Self::Id(id) => digits(id, 20),
+            Self::Object(object) => digits(&object.id, 20).or_else(|| {
+                let id = id_after("/extension/", object.uri.text()?)?;
+                Some(id.into())
+            }),
+        }
     }
 }
 
 impl CallRecord<'_> {
-    /// Returns the record's own id.
+    /// Returns the record's own id, else the last part of its address.
     pub(crate) fn id(&self) -> Option<&str> {
-        self.id.text()
+        if let Some(id) = self.id.text() {
+            return Some(id);
+        }
+        let path = self.uri.text()?.split(['?', '#']).next()?;
+        let (_, last) = path.rsplit_once('/')?;
+        (!last.is_empty()).then_some(last)
     }
 
     /// Returns the id of the account in the record's address.
@@ -62,8 +98,11 @@ impl CallRecord<'_> {
         let result = self.result.text().and_then(CallResult::parse);
         let state = CallState::new(self.finished.value, result.as_ref());
         Some(Call {
-            session: self.session().map_or_else(|| id.clone(), SmolStr::from),
             id,
+            session: SessionIds {
+                telephony: session_id(&self.telephony_session_id),
+                session: session_id(&self.session_id),
+            },
             direction,
             state,
             result: label_result(state, result),
@@ -79,11 +118,6 @@ impl CallRecord<'_> {
             Some(text) if text.eq_ignore_ascii_case("Outbound") => Direction::Outbound,
             _ => Direction::Unknown,
         }
-    }
-
-    fn session(&self) -> Option<&str> {
-        let telephony_session_id = self.telephony_session_id.text();
-        telephony_session_id.or_else(|| self.session_id.text())
     }
 
     /// Returns the duration in seconds, from `durationMs` or else from `duration`.
@@ -104,7 +138,7 @@ impl CallRecord<'_> {
         let mut id = None;
         let mut number = None;
         if let Some(extension) = &self.extension.value {
-            id = digits(&extension.id, 20);
+            id = extension.id();
         }
         if let Some(party) = own_side {
             id = id.or_else(|| digits(&party.extension_id, 20));
@@ -118,6 +152,12 @@ impl CallRecord<'_> {
     }
 }
 
+/// Returns a session id, `None` if it is `0`, which stands for none.
+fn session_id(field: &Field<Cow<'_, str>>) -> Option<SmolStr> {
+    let id = field.text()?;
+    (id != "0").then(|| id.into())
+}
+
 /// Returns the label value of `result`: always `In Progress` for a live record, never for an ended one.
 fn label_result(state: CallState, result: Option<CallResult>) -> CallResult {
     match (state, result) {
@@ -127,9 +167,11 @@ fn label_result(state: CallState, result: Option<CallResult>) -> CallResult {
     }
 }
 
+/// Returns a number that may also be text, such as `"18.0"`.
 fn whole_number(field: &Field<Cow<'_, str>>) -> Option<f64> {
-    let number: u32 = field.text()?.parse().ok()?;
-    Some(number.into())
+    let number: f64 = field.text()?.parse().ok()?;
+    let is_valid = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    is_valid.then_some(number)
 }
 
 fn digits(field: &Field<Cow<'_, str>>, max_len: usize) -> Option<SmolStr> {
@@ -171,6 +213,11 @@ mod tests {
             .map(|extension| (extension.id, extension.number))
     }
 
+    fn session(json: &str) -> (Option<SmolStr>, Option<SmolStr>) {
+        let session = call(json).session;
+        (session.telephony, session.session)
+    }
+
     fn some(text: &str) -> Option<SmolStr> {
         Some(text.into())
     }
@@ -178,7 +225,10 @@ mod tests {
     #[test]
     fn empty_record_is_listed_as_unknown() {
         let call = call("{}");
-        assert_eq!((call.id.as_str(), call.session.as_str()), ("#1-0", "#1-0"));
+        assert_eq!(
+            (call.id.as_str(), call.session),
+            ("#1-0", SessionIds::default())
+        );
         assert_eq!(
             (call.direction, call.state),
             (Direction::Unknown, CallState::Unknown)
@@ -192,7 +242,7 @@ mod tests {
     #[test]
     fn fields_of_another_type_count_as_absent() {
         let invalid = r#"{"id":{"a":[1,{}]},"sessionId":[],"direction":7.5,"result":true,"finished":"yes","from":"Alex",
-                     "to":[1],"extension":3,"startTime":-1,"uri":null,"type":null,"telephonySessionId":false}"#;
+                     "to":[1],"extension":[3],"startTime":-1,"uri":null,"type":null,"telephonySessionId":false}"#;
         assert_eq!(call(invalid), call("{}"));
     }
 
@@ -247,9 +297,14 @@ mod tests {
         );
         assert_eq!(extension(r#"{"extension":{"id":"abc"}}"#), None);
         assert_eq!(
-            call(r#"{"sessionId":538332041016}"#).session,
-            "538332041016"
+            extension(r#"{"extension":{"id":62264425016.0}}"#),
+            Some((some("62264425016"), None))
         );
+        assert_eq!(
+            session(r#"{"sessionId":538332041016}"#),
+            (None, some("538332041016"))
+        );
+        assert_eq!(call(r#"{"id":12.0}"#).id, "12");
     }
 
     #[test]
@@ -281,14 +336,71 @@ mod tests {
     }
 
     #[test]
-    fn telephony_session_id_is_preferred() {
-        let all = r#"{"id":"r","sessionId":"1","telephonySessionId":"s-1"}"#;
-        assert_eq!(call(all).session, "s-1");
+    fn record_has_up_to_two_session_ids() {
         assert_eq!(
-            call(r#"{"id":"r","sessionId":"1","telephonySessionId":""}"#).session,
-            "1"
+            session(r#"{"sessionId":"1","telephonySessionId":"s-1"}"#),
+            (some("s-1"), some("1"))
         );
-        assert_eq!(call(r#"{"id":"r"}"#).session, "r");
+        for absent in [
+            r#""""#, r#"" ""#, r#""0""#, "0", "0.0", "-0", "null", "false",
+        ] {
+            assert_eq!(
+                session(&format!(
+                    r#"{{"sessionId":"1","telephonySessionId":{absent}}}"#
+                )),
+                (None, some("1")),
+                "{absent}"
+            );
+            assert_eq!(
+                session(&format!(
+                    r#"{{"sessionId":{absent},"telephonySessionId":"s-1"}}"#
+                )),
+                (some("s-1"), None),
+                "{absent}"
+            );
+        }
+    }
+
+    #[test]
+    fn last_part_of_uri_stands_for_a_missing_id() {
+        let uri = "https://x/account/1/extension/2/call-log/AbC_-1";
+        for (json, id) in [
+            (format!(r#"{{"uri":"{uri}?view=Simple"}}"#), "AbC_-1"),
+            (format!(r#"{{"id":"","uri":"{uri}"}}"#), "AbC_-1"),
+            (format!(r#"{{"id":[],"uri":"{uri}#x"}}"#), "AbC_-1"),
+            (format!(r#"{{"id":"r","uri":"{uri}"}}"#), "r"),
+            (format!(r#"{{"uri":"{uri}/"}}"#), "#1-0"),
+            (r#"{"uri":"?a/b"}"#.to_owned(), "#1-0"),
+        ] {
+            assert_eq!(call(&json).id, id, "{json}");
+        }
+    }
+
+    #[test]
+    fn extension_may_be_a_number_or_an_address() {
+        for json in [
+            r#"{"extension":62264425016}"#,
+            r#"{"extension":"62264425016"}"#,
+            r#"{"extension":62264425016.0}"#,
+            r#"{"extension":{"uri":"https://x/account/1/extension/62264425016"}}"#,
+            r#"{"extension":{"id":null,"uri":"/extension/62264425016?a"}}"#,
+        ] {
+            let direction_and_party = r#"{"direction":"Inbound","to":{"extensionId":"9"},"#;
+            let json = json.replacen('{', direction_and_party, 1);
+            assert_eq!(
+                extension(&json),
+                Some((some("62264425016"), None)),
+                "{json}"
+            );
+        }
+        for json in [
+            r#"{"extension":"Alex"}"#,
+            r#"{"extension":true}"#,
+            r#"{"extension":[1]}"#,
+            r#"{"extension":{"uri":"https://x/account/1"}}"#,
+        ] {
+            assert_eq!(extension(json), None, "{json}");
+        }
     }
 
     #[test]
@@ -298,6 +410,13 @@ mod tests {
             Some(23.917)
         );
         assert_eq!(call(r#"{"duration":0}"#).duration, Some(0.0));
+        assert_eq!(call(r#"{"duration":18.0}"#).duration, Some(18.0));
+        assert_eq!(call(r#"{"duration":"18.0"}"#).duration, Some(18.0));
+        assert_eq!(
+            call(r#"{"duration":18,"durationMs":18200.0}"#).duration,
+            Some(18.2)
+        );
+        assert_eq!(call(r#"{"duration":18.5}"#).duration, None);
         assert_eq!(
             call(r#"{"duration":-1,"durationMs":"soon"}"#).duration,
             None
@@ -312,6 +431,11 @@ mod tests {
     #[test]
     fn only_live_record_has_result_in_progress() {
         let ended = call(r#"{"finished":true,"result":"In Progress"}"#);
+        assert_eq!(
+            (ended.state, ended.result),
+            (CallState::Finishing, CallResult::UNKNOWN)
+        );
+        let ended = call(r#"{"finished":true}"#);
         assert_eq!(
             (ended.state, ended.result),
             (CallState::Ended, CallResult::UNKNOWN)

@@ -6,9 +6,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fastrand::Rng;
+
 use crate::simulator::calls::{self, MAX_LISTED_MINUTES};
 use crate::simulator::company::{Company, Extension};
 use crate::simulator::load_profile::LoadProfile;
+use crate::simulator::random::hash_seed;
 use crate::simulator::record::Record;
 use crate::simulator::timeline::CallTimeline;
 
@@ -21,6 +24,7 @@ pub struct Switchboard {
     company: Company,
     load_profile: LoadProfile,
     seed: u64,
+    missing_records: f64,
     /// A std mutex, because it is never held across an await.
     minutes: Mutex<BTreeMap<i64, Arc<[CallTimeline]>>>,
 }
@@ -32,8 +36,16 @@ impl Switchboard {
             company,
             load_profile,
             seed,
+            missing_records: 0.0,
             minutes: Mutex::default(),
         }
+    }
+
+    /// Sets the share of records, 0 to 1, that each list lacks although the call is listed before and after.
+    #[must_use]
+    pub fn with_missing_records(mut self, share: f64) -> Switchboard {
+        self.missing_records = share;
+        self
     }
 
     /// Returns the company.
@@ -59,7 +71,7 @@ impl Switchboard {
     }
 
     /// Returns the records whose end the list first shows after `after` and up to `until`, in that
-    /// order and as they are listed then.
+    /// order and as they are listed then, including records that a list lacks.
     pub fn ended_between(&self, after: i64, until: i64) -> Vec<Record> {
         let mut ended: Vec<(i64, Record)> = Vec::new();
         for minute in self.relevant_timelines(after, until) {
@@ -80,7 +92,7 @@ impl Switchboard {
         let mut records = Vec::new();
         for minute in self.relevant_timelines(at, at) {
             for timeline in minute.iter() {
-                if timeline.is_listed(at) && is_wanted(timeline) {
+                if timeline.is_listed(at) && is_wanted(timeline) && !self.is_missing(timeline, at) {
                     records.push(timeline.at(at, &self.company));
                 }
             }
@@ -89,6 +101,12 @@ impl Switchboard {
             (Reverse(a.start_ms), &a.id).cmp(&(Reverse(b.start_ms), &b.id))
         });
         records
+    }
+
+    /// Returns whether the list of this instant lacks the record. Other instants are independent of it.
+    fn is_missing(&self, timeline: &CallTimeline, at: i64) -> bool {
+        let seed = hash_seed(hash_seed(self.seed, timeline.id), at.unsigned_abs());
+        self.missing_records > 0.0 && Rng::with_seed(seed).f64() < self.missing_records
     }
 
     /// Returns the minutes whose calls can be listed between `from` and `until`.

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
+use crate::simulator::company::Ringing;
 use crate::simulator::record::Direction;
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -249,6 +250,60 @@ fn queue_call_is_accepted_by_at_most_one_agent() {
                 .all(|result| matches!(*result, "Accepted" | "Missed"))
         );
     }
+}
+
+fn sequential_switchboard() -> Switchboard {
+    let mut switchboard = switchboard(5);
+    switchboard.company.ringing = Ringing::Sequential;
+    switchboard
+}
+
+#[test]
+fn sequential_queue_rings_one_agent_after_another() {
+    let switchboard = sequential_switchboard();
+    let (mut answered, mut longest) = (0, 0);
+    let mut sessions: HashMap<u64, Vec<CallTimeline>> = HashMap::new();
+    for timeline in timelines(&switchboard, 120) {
+        let session = sessions.entry(timeline.session.number);
+        session.or_default().push(timeline);
+    }
+    // Only live queue calls are listed in another direction.
+    sessions.retain(|_, records| records[0].live.direction != records[0].ended.direction);
+    for records in sessions.values() {
+        for pair in records.windows(2) {
+            assert_eq!(pair[1].span.start - pair[0].span.end, 3_000);
+            assert_eq!(pair[0].result, "Missed");
+            let gap = pair[1].visible_from - pair[0].end_visible_from;
+            assert!((-4_000..=10_000).contains(&gap), "{gap}");
+        }
+        longest = longest.max(records.len());
+        answered += usize::from(records.iter().any(|record| record.result == "Accepted"));
+    }
+    let share = answered as f64 / sessions.len() as f64;
+    assert!((0.90..0.98).contains(&share), "{share}");
+    assert_eq!(longest, 9, "eight agents and voicemail");
+}
+
+#[test]
+fn missing_records_are_absent_from_single_lists() {
+    let complete = switchboard(5);
+    let lossy = switchboard(5).with_missing_records(0.01);
+    let (mut listed, mut missing) = (0, 0);
+    for second in 0..600 {
+        let at = MORNING + second * 1_000;
+        let (all, some) = (complete.listed_at(at), lossy.listed_at(at));
+        assert!(some.iter().all(|record| all.contains(record)));
+        assert_eq!(some, lossy.listed_at(at));
+        listed += all.len();
+        missing += all.len() - some.len();
+    }
+    let share = missing as f64 / listed as f64;
+    assert!((0.007..0.013).contains(&share), "{share}");
+    let until = MORNING + 10 * MINUTE_MS;
+    assert_eq!(
+        complete.ended_between(MORNING, until),
+        lossy.ended_between(MORNING, until)
+    );
 }
 
 #[test]
