@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
+use crate::account::saved_calls::SavedCalls;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
 use crate::calls::{CallTracker, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
@@ -49,6 +50,7 @@ struct Collector {
     client: Client,
     labels: LabelLimiter,
     tracker: CallTracker,
+    saved_calls: SavedCalls,
     directory: DirectoryCache,
     counters: Arc<AccountMetrics>,
     requests: mpsc::Receiver<Waiter>,
@@ -68,6 +70,7 @@ pub(crate) fn spawn(
     metrics: Metrics,
     client: Client,
     counters: Arc<AccountMetrics>,
+    saved_calls: SavedCalls,
     predecessor: Option<JoinHandle<Client>>,
 ) -> (CollectorHandle, CollectorTask) {
     let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
@@ -82,6 +85,7 @@ pub(crate) fn spawn(
         client,
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
         tracker: CallTracker::default(),
+        saved_calls,
         directory: DirectoryCache::new(needs_directory),
         counters,
         requests,
@@ -164,6 +168,7 @@ impl Collector {
         // The waiters in the channel get the latest state without waiting for the revocation.
         self.requests.close();
         while self.requests.try_recv().is_ok() {}
+        self.saved_calls.save(&self.tracker, Moment::now());
         self.client.revoke().await;
         self.client.abandon_requests();
         self.client
@@ -284,6 +289,10 @@ impl Collector {
         self.fetch_log
             .log(&self.account_name, fetch, &self.client.status());
         if let Ok(calls) = &fetch.calls {
+            let list = self.client.call_source();
+            if let Some(tracker) = self.saved_calls.restore(list, fetch.fetched_at) {
+                self.tracker = tracker;
+            }
             let events = self.tracker.update(calls, fetch.fetched_at);
             let counters = &self.counters;
             counters.record_events(&events, &mut self.labels);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::account::collector::{self, CollectorHandle, CollectorTask};
 use crate::account::metrics::AccountMetrics;
+use crate::account::saved_calls::SavedCalls;
 use crate::clock::Moment;
 use crate::config::{Account, Settings};
 use crate::ringcentral::client::Users;
@@ -50,7 +51,8 @@ pub struct ReloadSummary {
 /// The running accounts.
 pub struct AccountManager {
     settings: Settings,
-    spares_last_requests: AtomicBool,
+    state: Option<Arc<StateDirectory>>,
+    is_check: AtomicBool,
     users: Users,
     // Never held across an await. Poisoning is ignored, since the list is replaced only after all fallible steps.
     accounts: Mutex<Accounts>,
@@ -92,7 +94,8 @@ impl AccountManager {
     pub fn new(settings: &Settings, state: Option<Arc<StateDirectory>>) -> Self {
         Self {
             settings: settings.clone(),
-            spares_last_requests: AtomicBool::new(false),
+            state: state.clone(),
+            is_check: AtomicBool::new(false),
             users: Users {
                 logins: Arc::new(LoginRegistry::default()),
                 usages: Arc::new(UsageRegistry::new(state)),
@@ -101,10 +104,10 @@ impl AccountManager {
         }
     }
 
-    /// Makes accounts that are started from now on revoke their token only if that does not use the last request of its
-    /// group.
-    pub(crate) fn spare_last_requests(&self) {
-        self.spares_last_requests.store(true, Ordering::Relaxed);
+    /// Prepares for `check`: accounts that are started from now on revoke their token only if that does not use the
+    /// last request of its group, and leave the saved calls to the exporter.
+    pub(crate) fn prepare_for_check(&self) {
+        self.is_check.store(true, Ordering::Relaxed);
     }
 
     /// Returns the running accounts in the order of the configuration.
@@ -210,12 +213,15 @@ impl AccountManager {
             setup.counters.api.clone(),
             self.users.clone(),
         );
-        client.spares_last_request = self.spares_last_requests.load(Ordering::Relaxed);
+        let is_check = self.is_check.load(Ordering::Relaxed);
+        client.spares_last_request = is_check;
+        let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !is_check));
         let (collector, task) = collector::spawn(
             setup.config.clone(),
             self.settings.metrics,
             client,
             setup.counters.clone(),
+            saved_calls,
             predecessor,
         );
         RunningAccount {

@@ -7,5 +7,6 @@ pub mod fetch_log;
 pub mod manager;
 pub mod metrics;
 pub(crate) mod problem;
+mod saved_calls;
 pub mod state;
 pub mod warning;

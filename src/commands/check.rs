@@ -65,7 +65,7 @@ impl Check {
         // A closed terminal must not end the check before the token is revoked.
         let _hangup = signal(SignalKind::hangup())?;
         let manager = self.reloader.accounts();
-        manager.spare_last_requests();
+        manager.prepare_for_check();
         if let Err(error) = manager.apply(self.config.accounts.clone()) {
             return Ok(self.fail_all(&error));
         }

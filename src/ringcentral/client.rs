@@ -18,7 +18,7 @@ use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, hash_parts};
 
 /// The API client of one account.
 pub struct Client {
@@ -128,6 +128,19 @@ impl Client {
     /// Stops waiting for responses: their requests occupy the budget as if they had timed out now.
     pub(crate) fn abandon_requests(&mut self) {
         self.transport.budget.abandon(Moment::now());
+    }
+
+    /// Returns a name of the list of calls that this client fetches, which shows nothing of it.
+    pub(crate) fn call_source(&self) -> String {
+        let account = &self.account;
+        hash_parts(&[
+            "calls",
+            account.server.as_str(),
+            &account.client_id,
+            self.user_id().unwrap_or_default(),
+            &account.account_id,
+            account.level.as_str(),
+        ])
     }
 
     /// Returns the id of the account or user whose calls were fetched last. It changes with a JWT
