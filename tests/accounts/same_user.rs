@@ -1,6 +1,10 @@
 //! Tests of two entries that log in as the same user: they share its rate limit and sessions, so
 //! the log has a warning.
 
+use std::time::Duration;
+
+use ringcentral_exporter::simulator::{Fault, Operation, SimResponse, Simulator};
+
 use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
 const WARNING: &str = "same user";
@@ -62,4 +66,57 @@ async fn different_users_cause_no_warning() {
     exporter.scrape().await;
     let log = exporter.stop().await;
     assert!(!log.contains("level=warn"), "{log}");
+}
+
+#[tokio::test]
+async fn penalty_of_one_account_holds_the_other() {
+    let exporter = TestExporter::start(accounts_with_same_user().await).await;
+    assert_up(&exporter.scrape().await, &["berlin", "paris", "colleague"]);
+    let simulator = &exporter.accounts[0].simulator;
+    let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
+    simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
+    // Two accounts of one user may fetch half as often: every 15 s.
+    let scraped = loop {
+        let scraped = exporter.scrape().await;
+        if scraped.text.contains("reason=\"rate_limited\"} 1\n") {
+            break scraped;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    let requests = count_calls_requests(simulator);
+    let now = jiff::Timestamp::now().as_second() as f64;
+    for account in ["berlin", "paris"] {
+        let blocked = format!(
+            "ringcentral_api_blocked_until_timestamp_seconds{{account=\"{account}\",operation=\"active_calls\"}}"
+        );
+        assert!(scraped.value(&blocked) > now + 300.0, "{account}");
+    }
+    for _ in 0..3 {
+        exporter.scrape().await;
+    }
+    assert_eq!(count_calls_requests(simulator), requests);
+}
+
+fn count_calls_requests(simulator: &Simulator) -> usize {
+    let journal = simulator.journal().into_iter();
+    journal
+        .filter(|entry| entry.operation == Some(Operation::ActiveCalls))
+        .count()
+}
+
+#[tokio::test]
+async fn two_accounts_of_one_user_share_the_limit() {
+    let exporter = TestExporter::start(accounts_with_same_user().await).await;
+    exporter.scrape().await;
+    let scraped = exporter.scrape().await;
+    let next = |account: &str| {
+        let series = format!("ringcentral_next_fetch_timestamp_seconds{{account=\"{account}\"}}");
+        scraped.value(&series) - scraped.value(&series.replace("next_fetch", "snapshot"))
+    };
+    assert!((14.0..16.0).contains(&next("berlin")), "{}", next("berlin"));
+    assert!(
+        (7.0..8.0).contains(&next("colleague")),
+        "{}",
+        next("colleague")
+    );
 }

@@ -146,6 +146,7 @@ fn has_expected_files(image: &[Instruction]) -> bool {
             &format!("--from=builder {certificates} {certificates}"),
             "LICENSE-APACHE LICENSE-MIT /licenses/",
             "--from=builder /ringcentral-exporter /ringcentral-exporter",
+            "--from=builder --chown=65532:65532 /build/state /var/lib/ringcentral-exporter",
         ]
 }
 
