@@ -7,12 +7,11 @@ use ringcentral_exporter::simulator::Scenario;
 use crate::harness::{TestAccount, TestExporter, company, up};
 
 /// The latency of each API request.
-const LATENCY: Duration = Duration::from_millis(100);
+const LATENCY: Duration = Duration::from_millis(150);
 /// The number of accounts that the exporter fetches concurrently.
 const MAX_CONCURRENT: usize = 16;
-/// The number of measurements, because load on the machine during one of the two scrapes distorts
-/// their ratio.
-const MAX_ATTEMPTS: usize = 3;
+/// The number of measurements, because load on the machine during a scrape distorts them.
+const MAX_ATTEMPTS: usize = 5;
 
 /// Returns the scenario of a small company, so that the latency dominates the duration of a fetch.
 fn slow_company(_index: usize) -> Scenario {
@@ -86,16 +85,26 @@ fn max_concurrent_requests(exporter: &TestExporter) -> usize {
     usize::try_from(max).unwrap()
 }
 
-#[tokio::test]
-async fn at_most_sixteen_accounts_fetch_concurrently() {
+/// Returns the number of accounts that one scrape fetched concurrently.
+async fn measure_concurrency() -> usize {
     let exporter = start_slow(50).await;
     let scraped = exporter.scrape().await;
     for account in &exporter.accounts {
         assert_eq!(up(&scraped, &account.name), 1.0, "{}", account.name);
     }
-    let max = max_concurrent_requests(&exporter);
-    assert!(
-        (MAX_CONCURRENT * 3 / 4..=MAX_CONCURRENT).contains(&max),
-        "{max} concurrent requests"
-    );
+    max_concurrent_requests(&exporter)
+}
+
+/// A fetch that takes more than a second, as on a busy machine, leaves its place to another one.
+#[tokio::test]
+async fn at_most_sixteen_accounts_fetch_concurrently() {
+    let mut measured = Vec::new();
+    while measured.len() < MAX_ATTEMPTS {
+        let concurrent = measure_concurrency().await;
+        if (MAX_CONCURRENT * 3 / 4..=MAX_CONCURRENT).contains(&concurrent) {
+            return;
+        }
+        measured.push(concurrent);
+    }
+    panic!("{measured:?} concurrent requests");
 }

@@ -14,10 +14,12 @@ use crate::harness::{ScrapeResponse, TestExporter};
 use crate::scrapes::unlimited_requests;
 
 /// The maximum age of a snapshot, in which all rows can scrape concurrently on a slow machine.
-const MAX_AGE: Duration = Duration::from_secs(15);
-/// The maximum time until a fetch succeeds again: 7.5 s between fetches if no response has
-/// announced a limit, a penalty of 2 s, a back-off of 0.5 s and a margin for a slow machine.
-const MAX_RECOVERY: Duration = Duration::from_secs(20);
+const MAX_AGE: Duration = Duration::from_secs(40);
+/// The penalty of a response, in which all rows can scrape concurrently on a slow machine.
+pub const PENALTY_SECONDS: u64 = 15;
+/// The maximum time until a fetch succeeds again. It takes 7.5 s between fetches if no response has
+/// announced a limit and a back-off of 0.5 s, and a minute after a wrong back-off.
+const MAX_RECOVERY: Duration = Duration::from_secs(50);
 
 /// Runs the test of one row.
 pub async fn run(row: Row) {
@@ -79,11 +81,6 @@ async fn assert_scrape_reports_fault(
     let before = exporter.count_requests(operation);
     let failed = exporter.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
-    assert!(
-        failed.elapsed < Duration::from_secs(9),
-        "{name}: {:?}",
-        failed.elapsed
-    );
     assert_eq!(
         failed.call_samples(),
         previous,
@@ -122,8 +119,8 @@ async fn assert_scrape_reports_fault(
 }
 
 /// Asserts that the call families are absent once the snapshot, which was fetched by `fetched_by`,
-/// is older than `MAX_AGE`. In a penalty it scrapes frequently until then, so that a request in the
-/// penalty would be noticed.
+/// is older than `MAX_AGE`. In a penalty it scrapes frequently, so that a request in the penalty would
+/// be noticed.
 async fn assert_snapshot_expires(
     exporter: &TestExporter,
     account: &str,
@@ -131,7 +128,8 @@ async fn assert_snapshot_expires(
     fetched_by: Instant,
     starts_penalty: bool,
 ) {
-    while starts_penalty && fetched_by.elapsed() < MAX_AGE {
+    let penalty_ended = Instant::now() + Duration::from_secs(PENALTY_SECONDS + 1);
+    while starts_penalty && Instant::now() < penalty_ended {
         exporter.scrape().await;
         sleep(Duration::from_millis(100)).await;
     }
@@ -144,10 +142,15 @@ async fn assert_snapshot_expires(
     );
 }
 
-/// Asserts that no request follows a 429 or 503 within its penalty: 2 s, or at least 1 s if it is
-/// given as a date, which has whole seconds.
+/// Asserts that no request follows a 429 or 503 within its penalty. One that is given as a date began
+/// with the test.
 fn assert_no_request_in_penalty(exporter: &TestExporter, name: &str) {
-    let min_gap = if name.contains("date") { 1000 } else { 2000 };
+    let penalty_ms = PENALTY_SECONDS as i64 * 1000;
+    let min_gap = if name.contains("date") {
+        penalty_ms / 3
+    } else {
+        penalty_ms
+    };
     let journal = exporter.simulator.journal();
     let starts_penalty = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 503));
     for refused in journal.iter().filter(starts_penalty) {
