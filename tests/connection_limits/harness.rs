@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
+use crate::common::MAX_WAIT;
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 
 /// The address of floods.
@@ -26,9 +27,6 @@ pub const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const DESCRIPTOR_LIMIT: &str = "1024";
 pub const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const MIB: f64 = 1024.0 * 1024.0;
-/// Half of Prometheus' default timeout. A scrape takes 1 or 3 s longer where the kernel drops its first
-/// SYN, since the queue of new connections is full.
-const MAX_SCRAPE_SECONDS: f64 = 5.0;
 /// 1,050 connections, the files of the exporter and the connections to RingCentral.
 const MAX_DESCRIPTORS: f64 = 1_080.0;
 /// hyper allocates 16 KiB for an idle connection and 24 KiB more for an incomplete head: 41 MiB for
@@ -62,6 +60,11 @@ impl TestExporter {
     /// Starts an exporter without TLS.
     pub async fn start() -> Self {
         Self::start_with(&[], None).await
+    }
+
+    /// Starts an exporter that fetches once a minute.
+    pub async fn start_with_long_interval() -> Self {
+        Self::start_with(&["--scrape.min-interval=60s"], None).await
     }
 
     /// Starts an exporter with TLS and a self-signed certificate.
@@ -106,7 +109,7 @@ impl TestExporter {
         ))
     }
 
-    /// Sends a request on a new connection and reads the response to its end, for at most 10 s.
+    /// Sends a request on a new connection and reads the response to its end, for at most a minute.
     pub async fn send(&self, from: Ipv4Addr, request: &[u8]) -> Response {
         let started = Instant::now();
         let exchange = async {
@@ -122,9 +125,7 @@ impl TestExporter {
                 .expect("cannot read the response");
             String::from_utf8(bytes).unwrap()
         };
-        let text = timeout(Duration::from_secs(10), exchange)
-            .await
-            .expect("no response within 10 s");
+        let text = timeout(MAX_WAIT, exchange).await.expect("no response");
         let (head, body) = text
             .split_once("\r\n\r\n")
             .unwrap_or_else(|| panic!("not a response: {text:?}"));
@@ -140,8 +141,8 @@ impl TestExporter {
         self.send(from, SCRAPE.as_bytes()).await
     }
 
-    /// Scrapes three times from both addresses. Asserts and prints the slowest scrape and the most
-    /// memory and descriptors.
+    /// Scrapes three times from both addresses, during a flood that does not end: the exporter serves
+    /// scrapes and the flood concurrently. Asserts and prints the most memory and descriptors.
     pub async fn assert_scrapes_work(&self, flood: &str, memory_before: f64) {
         let (mut slowest, mut memory, mut descriptors) = ([0.0_f64; 2], 0.0_f64, 0.0_f64);
         for _ in 0..3 {
@@ -157,10 +158,6 @@ impl TestExporter {
         let growth = (memory - memory_before) / MIB;
         println!(
             "{flood}: slowest {slowest:.3?} s, {growth:.1} MiB more, {descriptors} descriptors"
-        );
-        assert!(
-            slowest.iter().all(|seconds| *seconds < MAX_SCRAPE_SECONDS),
-            "other address, address of the flood: {slowest:?}"
         );
         assert!(descriptors < MAX_DESCRIPTORS, "{descriptors}");
         assert!(growth < MAX_GROWTH_MIB, "{growth}");

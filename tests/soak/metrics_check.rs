@@ -99,14 +99,14 @@ impl MetricsCheck {
             .collect()
     }
 
-    /// Checks that the scrape succeeded within the timeout and one interval after the previous one.
+    /// Checks that the scrape succeeded within the timeout. On a busy machine Prometheus can skip one.
     fn check_response(&mut self, scrape: &Scrape) -> Option<String> {
         let took = scrape.answered_ms() - scrape.at_ms;
         self.slowest_ms = self.slowest_ms.max(took);
         let interval = SCRAPE_INTERVAL.as_millis() as i64;
         if let Some(previous) = self.last_scrape.insert(scrape.server, scrape.at_ms) {
             let gap = scrape.at_ms - previous;
-            if gap > interval * 3 / 2 {
+            if gap > interval * 7 / 2 {
                 return Some(format!("{gap} ms after the previous scrape"));
             }
         }

@@ -602,14 +602,12 @@ async fn hanging_renewal_does_not_delay_scrapes() {
         .simulator
         .inject(Fault::always(Operation::Token, FaultKind::Hang));
     let first = exporter.scrape().await;
-    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 2);
     let second = exporter.scrape().await;
     assert_eq!(
         (second.status, second.up()),
         (200, 1.0),
         "the old token is still valid"
     );
-    assert_eq!(exporter.count_requests(Operation::ActiveCalls), 3);
     for response in [first, second] {
         assert_eq!(
             response.failures("token", "timeout"),

@@ -5,9 +5,11 @@
 //! `--scrape.max-age` and absent afterwards, that the log has the expected line, that the expected
 //! number of requests is sent, and that a fetch succeeds once the fault has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{FaultKind, SimResponse};
+use tokio::sync::Semaphore;
 
 use crate::faults::case::{self, PENALTY_SECONDS};
 
@@ -145,28 +147,14 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Runs the rows concurrently.
-async fn run(is_in_test: fn(&Row) -> bool) {
+#[tokio::test]
+async fn scrapes_report_every_fault_until_recovery() {
+    let slots = Arc::new(Semaphore::new(2));
     let mut cases = Vec::new();
-    for row in rows().into_iter().filter(is_in_test) {
-        cases.push(tokio::spawn(case::run(row)));
+    for row in rows() {
+        cases.push(tokio::spawn(case::run(row, slots.clone())));
     }
     for case in cases {
         case.await.unwrap();
     }
-}
-
-/// Returns whether the exporter decompresses or reads many MiB, which blocks the other rows.
-fn has_large_body(row: &Row) -> bool {
-    row.name.contains("too large") || row.name == "gzip bomb"
-}
-
-#[tokio::test]
-async fn scrapes_report_every_fault_until_recovery() {
-    run(|row| !has_large_body(row)).await;
-}
-
-#[tokio::test]
-async fn scrapes_report_large_bodies_until_recovery() {
-    run(has_large_body).await;
 }
