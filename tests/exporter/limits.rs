@@ -5,7 +5,6 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::limiter::{Limit, Window};
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario};
-
 use tokio::time::Instant;
 
 use crate::common::MAX_WAIT;
