@@ -21,8 +21,6 @@ use crate::common::oracle;
 use crate::common::scrape_response::ScrapeResponse;
 
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
-/// The time within which a background action must happen on a busy machine.
-
 /// An entry of the configuration file, with its simulated account.
 #[derive(Clone)]
 pub struct TestAccount {
