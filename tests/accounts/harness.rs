@@ -21,6 +21,7 @@ use crate::common::oracle;
 use crate::common::scrape_response::ScrapeResponse;
 
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+
 /// An entry of the configuration file, with its simulated account.
 #[derive(Clone)]
 pub struct TestAccount {
