@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Simulator};
 
+use crate::common::MAX_WAIT;
 use crate::common::oracle::{self, CALL_FAMILIES};
 use crate::event_log::EventLog;
 use crate::harness::SCRAPE_INTERVAL;
@@ -106,7 +107,7 @@ impl MetricsCheck {
         let interval = SCRAPE_INTERVAL.as_millis() as i64;
         if let Some(previous) = self.last_scrape.insert(scrape.server, scrape.at_ms) {
             let gap = scrape.at_ms - previous;
-            if gap > interval * 7 / 2 {
+            if gap > interval + MAX_WAIT.as_millis() as i64 {
                 return Some(format!("{gap} ms after the previous scrape"));
             }
         }
