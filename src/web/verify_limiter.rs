@@ -92,6 +92,8 @@ fn client_network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn address(text: &str) -> IpAddr {
@@ -121,6 +123,33 @@ mod tests {
         assert_eq!(slots.len(), MAX_PENDING);
         drop(slots);
         assert!(limiter.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn new_client_waits_for_five_of_a_flood_at_most() {
+        let limiter = Arc::new(VerifyLimiter::default());
+        let verified = Arc::new(AtomicUsize::new(0));
+        for _ in 0..100 {
+            let (limiter, verified) = (limiter.clone(), verified.clone());
+            tokio::spawn(async move {
+                loop {
+                    if let Some(slot) = limiter.reserve(address("192.0.2.1")) {
+                        let _permit = slot.acquire().await;
+                        tokio::task::yield_now().await;
+                        verified.fetch_add(1, Ordering::Relaxed);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        while verified.load(Ordering::Relaxed) < 20 {
+            tokio::task::yield_now().await;
+        }
+        let new = limiter.reserve(address("192.0.2.2")).unwrap();
+        let before = verified.load(Ordering::Relaxed);
+        let _permit = new.acquire().await.unwrap();
+        let waited_for = verified.load(Ordering::Relaxed) - before;
+        assert!(waited_for <= MAX_PENDING_PER_CLIENT, "{waited_for}");
     }
 
     #[test]

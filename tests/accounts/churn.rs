@@ -70,7 +70,7 @@ impl Churn {
             account.simulator.clear_faults();
             account.inject(Fault::once(Operation::ActiveCalls, FaultKind::Delay(delay)));
         }
-        let scrape = self.exporter.spawn_scrape("/metrics", 15);
+        let scrape = self.exporter.spawn_scrape("/metrics", 60);
         for _ in 0..self.rng.usize(0..3) {
             sleep(Duration::from_millis(self.rng.u64(0..FETCH_MS))).await;
             self.change().await;

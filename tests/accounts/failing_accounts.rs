@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 
 use crate::common::clock::ManualClock;
 use crate::common::scrape_response::ScrapeResponse;
 use crate::harness::{TestAccount, TestExporter, company, up};
 
-/// The delay that a busy machine can add to a deadline.
-const ALLOWANCE: Duration = Duration::from_secs(2);
-/// The scrape timeout in seconds.
-const TIMEOUT: u32 = 8;
+/// The deadline of a scrape without a timeout header. The deadlines of the tests are at least 3 s
+/// shorter, which is more than a busy machine adds.
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(9_500);
+
+/// The penalty of refused requests, which does not end during a test.
+const PENALTY: Duration = Duration::from_secs(3600);
+/// The exporter's back-off after a refused login.
+const LOGIN_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Returns the faults of eight failing accounts, by account name.
 fn faults() -> [(&'static str, Fault); 8] {
@@ -30,7 +34,10 @@ fn faults() -> [(&'static str, Fault); 8] {
         ("login-hangs", Fault::always(Token, FaultKind::Hang)),
         (
             "rate-limited",
-            Fault::always(ActiveCalls, SimResponse::too_many_requests(Some(60))),
+            Fault::always(
+                ActiveCalls,
+                SimResponse::too_many_requests(Some(PENALTY.as_secs())),
+            ),
         ),
         (
             "unavailable",
@@ -57,10 +64,11 @@ async fn failing_accounts(clock: &ManualClock) -> Vec<TestAccount> {
         first: Duration::ZERO,
         every: Duration::from_secs(3600),
     });
-    let exhausted = clock.attach_to(Scenario {
+    let mut exhausted = clock.attach_to(Scenario {
         other_client,
         ..company(8)
     });
+    exhausted.limits.heavy.penalty = PENALTY;
     accounts.push(TestAccount::new("group-exhausted", exhausted, 108).await);
     let refused = TestAccount::new("login-refused", clock.attach_to(company(9)), 109).await;
     accounts.push(TestAccount {
@@ -90,14 +98,8 @@ fn interleave(few: Vec<TestAccount>, many: Vec<TestAccount>) -> Vec<TestAccount>
     accounts
 }
 
-/// Returns the time within which the exporter must answer a scrape with this timeout in seconds.
-fn deadline(timeout: u32) -> Duration {
-    Duration::from_secs(timeout.into()) - Duration::from_millis(500)
-}
-
-/// Asserts that healthy accounts are exact, that the others have `up` 0 and no calls, and that the
-/// scrape is in time.
-async fn assert_only_healthy_up(exporter: &TestExporter, scraped: &ScrapeResponse, timeout: u32) {
+/// Asserts that healthy accounts are exact, and that the others have `up` 0 and no calls.
+async fn assert_only_healthy_up(exporter: &TestExporter, scraped: &ScrapeResponse) {
     assert_eq!(scraped.status, 200);
     for account in &exporter.accounts {
         let name = &account.name;
@@ -111,16 +113,12 @@ async fn assert_only_healthy_up(exporter: &TestExporter, scraped: &ScrapeRespons
             );
         }
     }
-    assert!(
-        scraped.elapsed < deadline(timeout) + ALLOWANCE,
-        "{:?}",
-        scraped.elapsed
-    );
 }
 
 /// Asserts that an account received at most one login, one request for the extension list, and one
-/// for the call list per scrape, and none during a penalty. A login that timed out may be repeated.
-fn assert_minimal_requests(account: &TestAccount, scrapes: usize) {
+/// for the call list per scrape, and none during a penalty. A login that timed out may be repeated, and a
+/// refused one after the back-off.
+fn assert_minimal_requests(account: &TestAccount, scrapes: usize, started: Instant) {
     let (name, journal) = (&account.name, account.simulator.journal());
     assert!(
         journal.iter().all(|entry| !entry.in_penalty),
@@ -130,15 +128,20 @@ fn assert_minimal_requests(account: &TestAccount, scrapes: usize) {
     let lists = account.request_count(Operation::ActiveCalls);
     let extensions = account.request_count(Operation::Extensions);
     let minimal = match name.as_str() {
-        "login-refused" => lists == 0 && extensions == 0,
+        "login-refused" => lists == 0 && extensions == 0 && logins <= scrapes,
         "login-hangs" => logins <= scrapes && lists == 0 && extensions == 0,
         "rate-limited" => lists == 1 && extensions == 0,
         "group-exhausted" => lists == 1 && extensions <= 1,
         name if name.starts_with("healthy") => lists == scrapes && extensions == 1,
         _ => (1..=scrapes).contains(&lists) && extensions <= 1,
     };
+    let may_repeat_login = match name.as_str() {
+        "login-hangs" => true,
+        "login-refused" => started.elapsed() > LOGIN_BACKOFF,
+        _ => false,
+    };
     assert!(
-        minimal && (logins == 1 || name == "login-hangs"),
+        minimal && (logins == 1 || may_repeat_login),
         "{name}: {journal:?}"
     );
 }
@@ -151,15 +154,26 @@ async fn ten_failing_accounts_leave_forty_exact() {
         healthy_accounts(40, &clock).await,
     );
     assert_eq!(accounts.len(), 50);
+    let started = Instant::now();
     let exporter = TestExporter::start(accounts).await;
     for scrape in 1..=2 {
-        let scraped = exporter.scrape_with_timeout(TIMEOUT).await;
-        assert_only_healthy_up(&exporter, &scraped, TIMEOUT).await;
+        let scraped = exporter.scrape().await;
+        assert_only_healthy_up(&exporter, &scraped).await;
         for account in &exporter.accounts {
-            assert_minimal_requests(account, scrape);
+            assert_minimal_requests(account, scrape, started);
         }
         clock.advance(Duration::from_secs(35));
     }
+}
+
+/// Scrapes the healthy accounts, so that further scrapes need only one request of each: a scrape with a
+/// short timeout must fetch all of them on a busy machine, too.
+async fn log_in_healthy(exporter: &TestExporter) {
+    let names = exporter.accounts.iter().map(|account| &account.name);
+    let healthy = names.filter(|name| name.starts_with("healthy"));
+    let query: String = healthy.map(|name| format!("account={name}&")).collect();
+    let scraped = exporter.get(&format!("/metrics?{query}")).await;
+    assert_eq!(scraped.status, 200, "{}", scraped.text);
 }
 
 /// Asserts that 30 hanging accounts do not affect 20 others. At most 16 accounts are fetched
@@ -172,19 +186,25 @@ async fn assert_hanging_accounts_do_not_block(timeout: u32, scrape_interval: Dur
         account.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
     }
     let exporter = TestExporter::start(accounts).await;
+    log_in_healthy(&exporter).await;
     let mut ticks = interval(scrape_interval);
     for _ in 0..3 {
         ticks.tick().await;
         clock.advance(Duration::from_secs(35));
         let scraped = exporter.scrape_with_timeout(timeout).await;
-        assert_only_healthy_up(&exporter, &scraped, timeout).await;
+        assert_only_healthy_up(&exporter, &scraped).await;
+        assert!(
+            scraped.elapsed < DEFAULT_DEADLINE,
+            "{:?} with a timeout of {timeout} s",
+            scraped.elapsed
+        );
     }
 }
 
 /// A request times out after 10 s: between two scrapes, but not during one.
 #[tokio::test]
 async fn thirty_hanging_accounts_leave_twenty_exact() {
-    assert_hanging_accounts_do_not_block(8, Duration::from_secs(13)).await;
+    assert_hanging_accounts_do_not_block(7, Duration::from_secs(13)).await;
 }
 
 /// The requests of the first scrape are still pending when the second scrape ends.

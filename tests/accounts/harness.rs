@@ -15,13 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::common::MAX_WAIT;
 use crate::common::exporter_process::{ExporterProcess, command};
 use crate::common::oracle;
 use crate::common::scrape_response::ScrapeResponse;
 
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
-/// The time within which a background action must happen on a busy machine.
-const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// An entry of the configuration file, with its simulated account.
 #[derive(Clone)]
@@ -96,7 +95,7 @@ fn replace_file(file: &Path, text: &str) {
     std::fs::rename(new, file).unwrap();
 }
 
-/// Waits until `condition` holds; panics with `description` after 20 s.
+/// Waits until `condition` holds; panics with `description` after a minute.
 pub async fn wait_until(description: &str, condition: impl Fn() -> bool) {
     let poll = async {
         while !condition() {
@@ -286,9 +285,10 @@ impl TestExporter {
             .await
     }
 
-    /// Scrapes all accounts.
+    /// Scrapes all accounts with the longest timeout, so that the scrape waits for all fetches on a slow
+    /// machine, too.
     pub async fn scrape(&self) -> ScrapeResponse {
-        self.get("/metrics").await
+        self.scrape_with_timeout(60).await
     }
 
     /// Scrapes all accounts with a scrape timeout in seconds.
@@ -305,9 +305,9 @@ impl TestExporter {
         })
     }
 
-    /// Sends a GET request.
+    /// Sends a GET request with the longest scrape timeout.
     pub async fn get(&self, path: &str) -> ScrapeResponse {
-        ScrapeResponse::get(&self.http, &format!("{}{path}", self.url), &[]).await
+        self.spawn_scrape(path, 60).await.unwrap()
     }
 
     /// Sends a request and returns the status and body of the response.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -41,15 +42,11 @@ impl AlertPipeline {
         }
     }
 
-    /// Waits until Prometheus has the alert in this state.
+    /// Waits until Prometheus has or had the alert in this state, which can last for one evaluation.
     pub async fn wait_for_state(&self, name: &str, state: &str) {
-        let find = async || {
-            let alerts = self.prometheus_alerts().await;
-            let mut alerts = alerts.as_array().unwrap().iter();
-            alerts
-                .find(|alert| has_name(alert, name) && alert["state"] == state)
-                .cloned()
-        };
+        let count =
+            format!("count_over_time(ALERTS{{alertname=\"{name}\", alertstate=\"{state}\"}}[10m])");
+        let find = async || self.prometheus.values(&count).await.pop_first();
         self.wait_until(&format!("{name} {state} in Prometheus"), find)
             .await;
     }
@@ -65,8 +62,9 @@ impl AlertPipeline {
             .await
     }
 
-    /// Waits until every received alert of this name has also been received as resolved.
-    pub async fn wait_for_resolved(&self, name: &str) {
+    /// Waits until every received alert of this name has also been received as resolved, and returns the
+    /// resolution of the first.
+    pub async fn wait_for_resolved(&self, name: &str) -> Value {
         let find = async || {
             let notifications = self.notifications();
             let (firing, resolved): (Vec<_>, Vec<_>) = notifications
@@ -78,15 +76,18 @@ impl AlertPipeline {
                     return None;
                 }
             }
-            firing.first().map(|alert| (*alert).clone())
+            resolved.first().map(|alert| (*alert).clone())
         };
         self.wait_until(&format!("all of {name} resolved at the webhook"), find)
-            .await;
+            .await
     }
 
-    /// Returns the values of `ringcentral_up` in the latest scrape.
-    pub async fn up(&self) -> Vec<f64> {
-        let values = self.prometheus.values("ringcentral_up").await;
+    /// Returns the values of `ringcentral_up` in the latest scrape before a time of a notification, which
+    /// can arrive late.
+    pub async fn up_at(&self, time: &Value) -> Vec<f64> {
+        let time: Timestamp = time.as_str().unwrap().parse().unwrap();
+        let seconds = time.as_millisecond() as f64 / 1000.0;
+        let values = self.prometheus.values_at("ringcentral_up", seconds).await;
         values.into_values().collect()
     }
 

@@ -166,9 +166,9 @@ async fn assert_outage_notified_and_resolved(pipeline: &AlertPipeline) {
     pipeline.wait_for_state(FAILING, "firing").await;
     let alert = pipeline.wait_for_notification(FAILING, "firing").await;
     assert_eq!(
-        pipeline.up().await,
+        pipeline.up_at(&alert["startsAt"]).await,
         [0.0],
-        "the notification arrives during the outage\n{}",
+        "the alert fires during the outage\n{}",
         pipeline.diagnostics().await
     );
     let reason = alert["labels"]["reason"].as_str().unwrap();
@@ -185,9 +185,9 @@ async fn assert_outage_notified_and_resolved(pipeline: &AlertPipeline) {
             .any(|failures| *failures >= 1.0),
         "{alert:#}"
     );
-    pipeline.wait_for_resolved(FAILING).await;
+    let resolved = pipeline.wait_for_resolved(FAILING).await;
     assert_eq!(
-        pipeline.up().await,
+        pipeline.up_at(&resolved["endsAt"]).await,
         [1.0],
         "the alert resolves when RingCentral answers again\n{}",
         pipeline.diagnostics().await

@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::MAX_WAIT;
+
 type Log = Arc<Mutex<String>>;
 
 /// A running program, killed on drop.
@@ -60,8 +62,8 @@ impl BackgroundProcess {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        let line = timeout(Duration::from_secs(30), search).await;
-        line.unwrap_or_else(|_| panic!("did not log {text:?} within 30 s: {}", self.log()))
+        let line = timeout(MAX_WAIT, search).await;
+        line.unwrap_or_else(|_| panic!("did not log {text:?} within a minute: {}", self.log()))
     }
 
     /// Returns the process id.
@@ -71,9 +73,9 @@ impl BackgroundProcess {
 
     /// Waits until the program exits.
     pub async fn wait_for_exit(&mut self) -> ExitStatus {
-        timeout(Duration::from_secs(20), self.child.wait())
+        timeout(MAX_WAIT, self.child.wait())
             .await
-            .expect("the program did not exit within 20 s")
+            .expect("the program did not exit within a minute")
             .unwrap()
     }
 

@@ -1,11 +1,11 @@
 //! The `demo` command as a process of its own, with the credentials that it prints.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::io::AsyncBufReadExt;
 use tokio::time::timeout;
 
+use super::MAX_WAIT;
 use super::exporter_process::{ExporterProcess, command};
 
 /// Starts a demo on a free port and returns the process, its URL and the variables that it printed.
@@ -31,7 +31,7 @@ pub async fn read_variables(demo: &mut ExporterProcess) -> BTreeMap<String, Stri
     let mut variables = BTreeMap::new();
     while !variables.contains_key("RC_JWT") {
         let mut line = String::new();
-        let length = timeout(Duration::from_secs(20), demo.stdout.read_line(&mut line))
+        let length = timeout(MAX_WAIT, demo.stdout.read_line(&mut line))
             .await
             .unwrap()
             .unwrap();

@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use ringcentral_exporter::simulator::Simulator;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::MAX_WAIT;
 use super::background_process::url_from_log;
 
 /// A running exporter, killed on drop.
@@ -51,9 +51,9 @@ pub fn command_for_simulator(simulator: &Simulator, arguments: &[&str]) -> Comma
 
 /// Runs a command until it exits and returns its exit code, standard output and standard error.
 pub async fn output(mut command: Command) -> (Option<i32>, String, String) {
-    let output = timeout(Duration::from_secs(20), command.output())
+    let output = timeout(MAX_WAIT, command.output())
         .await
-        .expect("the command did not exit within 20 s")
+        .expect("the command did not exit within a minute")
         .unwrap();
     (
         output.status.code(),
@@ -93,9 +93,9 @@ impl ExporterProcess {
                 }
             }
         };
-        timeout(Duration::from_secs(20), search)
+        timeout(MAX_WAIT, search)
             .await
-            .unwrap_or_else(|_| panic!("did not log {text:?} within 20 s"))
+            .unwrap_or_else(|_| panic!("did not log {text:?} within a minute"))
     }
 
     /// Waits until the exporter listens and returns its URL.
@@ -119,9 +119,9 @@ impl ExporterProcess {
 
     /// Waits until the exporter exits and reads the rest of its log.
     pub async fn wait_for_exit(&mut self) -> ExitStatus {
-        let status = timeout(Duration::from_secs(20), self.child.wait())
+        let status = timeout(MAX_WAIT, self.child.wait())
             .await
-            .expect("the exporter did not exit within 20 s")
+            .expect("the exporter did not exit within a minute")
             .unwrap();
         self.stderr.read_to_string(&mut self.log).await.unwrap();
         status

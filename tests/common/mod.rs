@@ -15,6 +15,12 @@ pub mod promtool;
 pub mod scrape_response;
 pub mod shell_blocks;
 
+use std::time::Duration;
+
+/// The time after which a test fails because something hangs. It is many times longer than a correct
+/// run takes on a busy machine, since no test measures speed.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// Returns an HTTP client for loopback. It opens a connection per request: the exporter closes idle
 /// connections, possibly in the moment in which the client would reuse one.
 pub fn http() -> reqwest::Client {

@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use procfs::process::{LimitValue, Process};
@@ -11,14 +12,20 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::common::MAX_WAIT;
 use crate::harness::{TestExporter, connect};
+
+/// The time after which the exporter closes an idle connection, less half a second.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Open connections, until this is dropped. A closed connection is replaced by a new one. They have a
 /// thread of their own, so that they do not delay the requests of the test's other clients.
 pub struct Flood {
     connections: usize,
+    /// The number of connections that ended before [`IDLE_TIMEOUT`].
+    evicted: Arc<AtomicUsize>,
     /// Ends the thread when it is dropped.
     _stop: oneshot::Sender<()>,
 }
@@ -39,18 +46,37 @@ impl Flood {
         let connections = limit_to_descriptors(max);
         let to = exporter.address;
         let (stop, stopped) = oneshot::channel();
+        let evicted = Arc::new(AtomicUsize::new(0));
+        let counter = evicted.clone();
         std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             for number in 0..connections {
-                runtime.spawn(hold_connection(to, from(number), behaviour));
+                runtime.spawn(hold_connection(
+                    to,
+                    from(number),
+                    behaviour,
+                    counter.clone(),
+                ));
             }
             let _ = runtime.block_on(stopped);
         });
         sleep(Duration::from_secs(1)).await;
         Self {
             connections,
+            evicted,
             _stop: stop,
         }
+    }
+
+    /// Waits until the exporter has evicted connections: all slots are in use, and it does not wait
+    /// until they are idle for too long.
+    pub async fn wait_for_evictions(&self) {
+        let poll = async {
+            while self.evicted.load(Ordering::Relaxed) == 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(MAX_WAIT, poll).await.expect("no eviction");
     }
 
     /// Returns the number of connections.
@@ -60,14 +86,22 @@ impl Flood {
 }
 
 /// Connects and runs `behaviour`, repeatedly.
-async fn hold_connection<F, Behaviour>(to: SocketAddr, from: Ipv4Addr, behaviour: F)
-where
+async fn hold_connection<F, Behaviour>(
+    to: SocketAddr,
+    from: Ipv4Addr,
+    behaviour: F,
+    evicted: Arc<AtomicUsize>,
+) where
     F: Fn(TcpStream) -> Behaviour,
     Behaviour: Future<Output = ()>,
 {
     loop {
         if let Ok(stream) = connect(to, from).await {
+            let opened = Instant::now();
             behaviour(stream).await;
+            if opened.elapsed() < IDLE_TIMEOUT {
+                evicted.fetch_add(1, Ordering::Relaxed);
+            }
         }
         sleep(Duration::from_millis(20)).await;
     }

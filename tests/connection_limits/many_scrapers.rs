@@ -10,7 +10,7 @@ use crate::harness::{FLOOD_ADDRESS, TestExporter};
 
 #[tokio::test]
 async fn thousand_concurrent_scrapes_succeed() {
-    let exporter = Arc::new(TestExporter::start().await);
+    let exporter = Arc::new(TestExporter::start_with_long_interval().await);
     let mut scrapes = JoinSet::new();
     for _ in 0..limit_to_descriptors(1_000) {
         let exporter = exporter.clone();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use crate::common::MAX_WAIT;
 use crate::common::demo::start;
 use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
@@ -11,6 +12,19 @@ use crate::common::http;
 async fn scrape(url: &str) -> String {
     let response = http().get(format!("{url}/metrics")).send().await.unwrap();
     response.text().await.unwrap()
+}
+
+/// Scrapes until a fetch has succeeded: the longest lists take seconds in a debug build.
+async fn scrape_until_up(url: &str) -> String {
+    let deadline = Instant::now() + 2 * MAX_WAIT;
+    loop {
+        let text = scrape(url).await;
+        if text.contains("ringcentral_up{account=\"default\"} 1") {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
@@ -24,18 +38,7 @@ async fn every_demo_scenario_has_calls() {
         "sequential",
     ] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
-        let text = http()
-            .get(format!("{url}/metrics"))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
-        assert!(
-            text.contains("ringcentral_up{account=\"default\"} 1"),
-            "{scenario}: {text}"
-        );
+        let text = scrape_until_up(&url).await;
         let series = text
             .lines()
             .filter(|line| line.starts_with("ringcentral_active_calls{"))

@@ -178,9 +178,7 @@ async fn missing_secret_file_is_read_again_later() {
         "an API request was sent"
     );
     std::fs::write(path, exporter.simulator.jwt()).unwrap();
-    exporter
-        .wait_until_up(std::time::Duration::from_secs(12))
-        .await;
+    exporter.wait_until_up(crate::common::MAX_WAIT).await;
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use crate::common::MAX_WAIT;
 use crate::common::oracle;
 pub use crate::common::scrape_response::ScrapeResponse;
 
@@ -83,6 +84,20 @@ pub fn account_config(simulator: &Simulator) -> Account {
     }
 }
 
+/// Waits until a simulated account has received this number of requests of an operation.
+pub async fn wait_for_requests(simulator: &Simulator, operation: Operation, count: usize) {
+    let is_operation = |entry: &JournalEntry| entry.operation == Some(operation);
+    let received = || simulator.journal().into_iter().filter(is_operation).count();
+    let poll = async {
+        while received() < count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(MAX_WAIT, poll)
+        .await
+        .expect("the account receives the request");
+}
+
 impl TestExporter {
     /// Starts an exporter with the default settings and a simulated account.
     pub async fn start(scenario: Scenario) -> Self {
@@ -123,9 +138,9 @@ impl TestExporter {
         }
     }
 
-    /// Scrapes without a timeout header.
+    /// Scrapes with the longest timeout, so that the scrape waits for its fetch on a slow machine, too.
     pub async fn scrape(&self) -> ScrapeResponse {
-        self.get("/metrics", &[]).await
+        self.scrape_with_timeout("60").await
     }
 
     /// Scrapes with a timeout header of this many seconds.
@@ -162,6 +177,24 @@ impl TestExporter {
         TcpStream::connect(self.url.strip_prefix("http://").unwrap())
             .await
             .unwrap()
+    }
+
+    /// Waits until the account has received this number of requests of an operation.
+    pub async fn wait_for_requests(&self, operation: Operation, count: usize) {
+        wait_for_requests(&self.simulator, operation, count).await;
+    }
+
+    /// Returns whether the latest request of an operation is not answered yet.
+    pub fn has_pending_request(&self, operation: Operation) -> bool {
+        let requests = self.requests(operation);
+        requests
+            .last()
+            .is_some_and(|entry| entry.answered_ms.is_none())
+    }
+
+    /// Returns the time of the account in Unix seconds.
+    pub fn now_seconds(&self) -> f64 {
+        self.simulator.now() as f64 / 1000.0
     }
 
     /// Scrapes until a fetch has succeeded, for at most `max_wait`.

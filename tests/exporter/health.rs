@@ -107,7 +107,7 @@ async fn hanging_exporter_is_unhealthy_after_3_s() {
         )
     );
     assert!(
-        (2.9..6.0).contains(&started.elapsed().as_secs_f64()),
+        (2.9..10.0).contains(&started.elapsed().as_secs_f64()),
         "{:?}",
         started.elapsed()
     );

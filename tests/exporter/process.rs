@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
 use crate::common::http;
-use crate::harness::bind_loopback;
+use crate::harness::{bind_loopback, wait_for_requests};
 
 /// Starts a simulated account on loopback.
 async fn start_simulator() -> Simulator {
@@ -85,7 +85,7 @@ async fn empty_host_listens_on_both_ip_versions() {
 #[tokio::test]
 async fn shutdown_answers_scrape_in_flight() {
     let simulator = start_simulator().await;
-    let slow = FaultKind::Delay(Duration::from_millis(800));
+    let slow = FaultKind::Delay(Duration::from_secs(4));
     simulator.inject(Fault::always(Operation::ActiveCalls, slow));
     let mut program = ExporterProcess::start(command_for_simulator(
         &simulator,
@@ -93,15 +93,17 @@ async fn shutdown_answers_scrape_in_flight() {
     ));
     let url = program.wait_for_url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
-    sleep(Duration::from_millis(300)).await;
+    wait_for_requests(&simulator, Operation::ActiveCalls, 1).await;
     program.signal("INT").await;
     program.wait_for_log("stopping").await;
-    sleep(Duration::from_millis(100)).await;
-    http()
-        .get(format!("{url}/-/healthy"))
-        .send()
-        .await
-        .expect_err("a connection was accepted during shutdown");
+    let health = || http().get(format!("{url}/-/healthy")).send();
+    while health().await.is_ok() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(
+        !scrape.is_finished(),
+        "connections were accepted during shutdown"
+    );
     let text = scrape.await.unwrap().unwrap().text().await.unwrap();
     assert!(
         text.contains("ringcentral_up{account=\"default\"} 1"),
@@ -120,15 +122,15 @@ async fn second_signal_exits_immediately() {
     ));
     let url = program.wait_for_url().await;
     let scrape = tokio::spawn(http().get(format!("{url}/metrics")).send());
-    sleep(Duration::from_millis(300)).await;
+    wait_for_requests(&simulator, Operation::Token, 1).await;
     let started = Instant::now();
     program.signal("TERM").await;
     program.wait_for_log("stopping").await;
     program.signal("TERM").await;
     assert_eq!(program.wait_for_exit().await.code(), Some(1));
     assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
+        started.elapsed() < Duration::from_secs(8),
+        "the scrape would be answered after 9.5 s: {:?}",
         started.elapsed()
     );
     scrape.await.unwrap().expect_err("the scrape was answered");

@@ -111,9 +111,9 @@ fn chromium(profile: &Path, width: u32, height: u32) -> Command {
 
 /// Runs Chromium and returns its standard output and standard error.
 async fn run(command: &mut Command) -> (String, String) {
-    let output = timeout(Duration::from_secs(60), command.output())
+    let output = timeout(Duration::from_secs(180), command.output())
         .await
-        .expect("Chromium did not exit within 60 s");
+        .expect("Chromium did not exit within 3 minutes");
     let output = output.expect("Chromium is not installed: run `make tools`");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -44,11 +44,12 @@ fn list_requests(journal: &[Value]) -> Vec<&Value> {
         .collect()
 }
 
-/// Returns the list that the simulator sent to the fetch of this snapshot.
+/// Returns the list that the simulator sent to the fetch of this snapshot: the next one after the fetch
+/// began.
 async fn list_of_snapshot(simulator: &str, journal: &[Value], snapshot_seconds: f64) -> Vec<Value> {
     let is_request_of_snapshot = |entry: &&Value| {
         let arrived_seconds = entry["arrived_ms"].as_f64().unwrap() / 1000.0;
-        (-0.002..1.0).contains(&(arrived_seconds - snapshot_seconds))
+        arrived_seconds - snapshot_seconds >= -0.002
     };
     let request = list_requests(journal)
         .into_iter()
@@ -81,7 +82,7 @@ async fn stored_samples_equal_lists_of_the_demo() {
     let scrapes = prometheus
         .samples_with_times("ringcentral_snapshot_timestamp_seconds")
         .await;
-    assert!((11..=14).contains(&scrapes.len()), "{scrapes:?}");
+    assert!(scrapes.len() >= 10, "{scrapes:?}");
     let mut all_series = BTreeSet::new();
     let mut last_series = BTreeSet::new();
     for (scraped_at, snapshot_at) in &scrapes {
@@ -104,10 +105,21 @@ async fn stored_samples_equal_lists_of_the_demo() {
         .map(|(_, snapshot_at)| (snapshot_at * 1000.0) as i64)
         .collect();
     assert!(
-        (6..=8).contains(&snapshots.len()),
+        snapshots.len() >= scrapes.len() / 2 - 1,
         "every second scrape at 5 s may fetch: {snapshots:?}"
     );
+    assert_fetch_interval(&journal);
     assert_promtool_accepts(&common::get(&format!("{url}/metrics")).await);
+}
+
+/// Asserts that there are more than 6 s between two requests for the call list, the documented limit. The
+/// exporter sends one every 7.5 s, and one can arrive late.
+fn assert_fetch_interval(journal: &[Value]) {
+    for pair in list_requests(journal).windows(2) {
+        let [first, second] = [pair[0], pair[1]].map(|entry| entry["arrived_ms"].as_i64());
+        let gap = second.unwrap() - first.unwrap();
+        assert!(gap > 6_000, "{gap} ms, expected one fetch every 7.5 s");
+    }
 }
 
 /// Asserts that `promtool check metrics` succeeds without a warning.
@@ -145,13 +157,14 @@ async fn two_servers_at_5_s_cause_no_429() {
     );
     let fetches = list_requests(&journal).len();
     assert!(
-        (17..=25).contains(&fetches),
-        "{fetches} fetches, expected one every 7.5 s to 10 s"
+        fetches >= 15,
+        "{fetches} fetches in 180 s, expected one every 7.5 s to 10 s"
     );
+    assert_fetch_interval(&journal);
     for server in &servers {
         let samples = server.samples_with_times("ringcentral_up").await;
         assert!(
-            samples.len() >= 34 && samples.iter().all(|(_, up)| *up == 1.0),
+            samples.len() >= 30 && samples.iter().all(|(_, up)| *up == 1.0),
             "{samples:?}"
         );
     }

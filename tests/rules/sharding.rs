@@ -153,7 +153,7 @@ async fn wait_for_targets(server: &PrometheusServer) -> Vec<Value> {
     };
     // Prometheus applies discovered targets every five seconds.
     sleep(Duration::from_secs(7)).await;
-    timeout(Duration::from_secs(20), targets)
+    timeout(crate::common::MAX_WAIT, targets)
         .await
         .expect("Prometheus discovers the accounts")
 }

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// Far more than any scenario takes.
-const SCENARIO_TIMEOUT: Duration = Duration::from_secs(50);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The language of a client.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,5 @@
 //! Tests of the simulated account over HTTP, against RingCentral's documentation.
+#![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     unreachable_pub,
     reason = "nothing outside this program can use its items"

@@ -319,7 +319,11 @@ fn scenario(other_client: OtherClient, lists_per_minute: u32) -> Scenario {
 fn start_exporter(simulator: &Simulator, proxy: &Proxy, folder: &TempDir) -> BackgroundProcess {
     let jwt = folder.path().join("jwt");
     std::fs::write(&jwt, simulator.jwt()).unwrap();
-    let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
+    // The deadline of a scrape leaves 2 s of the timeout to a busy machine.
+    let mut command = command(&[
+        "--web.listen-address=127.0.0.1:0",
+        "--scrape.timeout-offset=2s",
+    ]);
     command
         .env("RC_SERVER_URL", proxy.url())
         .env("RC_CLIENT_ID", simulator.client_id())

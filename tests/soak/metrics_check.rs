@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{JournalEntry, Operation, Simulator};
 
+use crate::common::MAX_WAIT;
 use crate::common::oracle::{self, CALL_FAMILIES};
 use crate::event_log::EventLog;
 use crate::harness::SCRAPE_INTERVAL;
@@ -99,14 +100,14 @@ impl MetricsCheck {
             .collect()
     }
 
-    /// Checks that the scrape succeeded within the timeout and one interval after the previous one.
+    /// Checks that the scrape succeeded within the timeout. On a busy machine Prometheus can skip one.
     fn check_response(&mut self, scrape: &Scrape) -> Option<String> {
         let took = scrape.answered_ms() - scrape.at_ms;
         self.slowest_ms = self.slowest_ms.max(took);
         let interval = SCRAPE_INTERVAL.as_millis() as i64;
         if let Some(previous) = self.last_scrape.insert(scrape.server, scrape.at_ms) {
             let gap = scrape.at_ms - previous;
-            if gap > interval * 3 / 2 {
+            if gap > interval + MAX_WAIT.as_millis() as i64 {
                 return Some(format!("{gap} ms after the previous scrape"));
             }
         }

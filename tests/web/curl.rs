@@ -17,7 +17,7 @@ pub struct CurlResponse {
     pub seconds: f64,
 }
 
-/// Runs curl with a timeout of 10 s.
+/// Runs curl, for at most a minute.
 pub async fn curl(arguments: &[&str]) -> CurlResponse {
     let mut command = Command::new("curl");
     command.env_clear().args([
@@ -25,7 +25,7 @@ pub async fn curl(arguments: &[&str]) -> CurlResponse {
         "--show-error",
         "--include",
         "--max-time",
-        "10",
+        "60",
         "--noproxy",
         "*",
     ]);

@@ -1,5 +1,8 @@
 //! Tests of the file watch: changed files are applied without a signal or a request.
 
+use tokio::time::Instant;
+
+use crate::common::MAX_WAIT;
 use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter, basic_auth_config};
 use crate::pki::Pki;
@@ -63,7 +66,8 @@ async fn kept_alive_connection_uses_new_users() {
     };
     assert_eq!(send().await.unwrap().status(), 200);
     exporter.write_web_config(&basic_auth_config("alice", "open", 4));
-    for _ in 0..25 {
+    let deadline = Instant::now() + MAX_WAIT;
+    while Instant::now() < deadline {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         if send().await.unwrap().status() == 401 {
             return;

@@ -145,8 +145,10 @@ impl Guide {
             .envs(variables.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = timeout(Duration::from_secs(60), bash.output()).await;
-        let output = output.expect("the commands take longer than 60 s").unwrap();
+        let output = timeout(Duration::from_secs(300), bash.output()).await;
+        let output = output
+            .expect("the commands take longer than 5 minutes")
+            .unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         let text = text.concat();
         assert!(output.status.success(), "{script}\n{text}");

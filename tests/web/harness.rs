@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
 
+use crate::common::MAX_WAIT;
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::curl::{CurlResponse, curl};
 use crate::pki::Pki;
@@ -70,7 +72,7 @@ impl TestExporter {
         curl(&[&["--ipv4", "--cacert", &ca], arguments, &[&url]].concat()).await
     }
 
-    /// Runs curl until the response matches, for at most 5 s: the exporter checks files for changes
+    /// Runs curl until the response matches, for at most a minute. The exporter checks files for changes
     /// once a second and applies a change one second later.
     pub async fn curl_until(
         &self,
@@ -78,17 +80,18 @@ impl TestExporter {
         arguments: &[&str],
         matches: impl Fn(&CurlResponse) -> bool,
     ) -> CurlResponse {
-        for _ in 0..25 {
+        let deadline = Instant::now() + MAX_WAIT;
+        loop {
             let response = self.curl(path, arguments).await;
             if matches(&response) {
                 return response;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(
+                Instant::now() < deadline,
+                "no matching response: {response:?}"
+            );
+            sleep(Duration::from_millis(200)).await;
         }
-        panic!(
-            "no matching response within 5 s: {:?}",
-            self.curl(path, arguments).await
-        );
     }
 
     /// Replaces the web configuration file.

@@ -94,11 +94,11 @@ async fn corrected_secret_ends_login_backoff() {
     assert_eq!(exporter.account("b").request_count(Operation::Token), 1);
 }
 
-/// Scrapes until the account is up, for at most 30 s, less than the backoff of a minute after a
+/// Scrapes until the account is up, for at most 50 s, less than the backoff of a minute after a
 /// refused login. The fetch with the refused login used up its slot, so the next fetch starts 7.5 s
 /// later.
 async fn scrape_until_up(exporter: &TestExporter, name: &str) -> ScrapeResponse {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(50);
     loop {
         let scraped = exporter.scrape().await;
         if up(&scraped, name) == 1.0 {

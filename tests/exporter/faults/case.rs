@@ -1,11 +1,13 @@
 //! The test that runs for each row of the table of faults.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation, Scenario};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::faults::log;
@@ -13,14 +15,18 @@ use crate::faults::table::{Row, Stage};
 use crate::harness::{ScrapeResponse, TestExporter};
 use crate::scrapes::unlimited_requests;
 
-/// The maximum age of a snapshot, in which all rows can scrape concurrently on a slow machine.
-const MAX_AGE: Duration = Duration::from_secs(15);
-/// The maximum time until a fetch succeeds again: 7.5 s between fetches if no response has
-/// announced a limit, a penalty of 2 s, a back-off of 0.5 s and a margin for a slow machine.
-const MAX_RECOVERY: Duration = Duration::from_secs(20);
+/// The maximum age of a snapshot, in which a row can scrape twice on a slow machine.
+const MAX_AGE: Duration = Duration::from_secs(40);
+/// The penalty of a response, in which a row can scrape twice on a slow machine.
+pub const PENALTY_SECONDS: u64 = 15;
+/// The maximum time until a fetch succeeds again. It takes 7.5 s between fetches if no response has
+/// announced a limit and a back-off of 0.5 s, and a minute after a wrong back-off.
+const MAX_RECOVERY: Duration = Duration::from_secs(50);
 
-/// Runs the test of one row.
-pub async fn run(row: Row) {
+/// Runs the test of one row. `slots` limits the rows that fetch and fail concurrently, so that the
+/// snapshots of all rows are younger than `MAX_AGE` then.
+pub async fn run(row: Row, slots: Arc<Semaphore>) {
+    let slot = slots.acquire().await.unwrap();
     log::capture();
     let name = row.name;
     let account = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -34,6 +40,7 @@ pub async fn run(row: Row) {
     };
     let fetched_by = Instant::now();
     assert_scrape_reports_fault(&exporter, &account, row, previous).await;
+    drop(slot);
     assert_snapshot_expires(&exporter, &account, name, fetched_by, starts_penalty).await;
     exporter.simulator.clear_faults();
     let recovered = wait_until_up(&exporter, &account).await;
@@ -79,11 +86,6 @@ async fn assert_scrape_reports_fault(
     let before = exporter.count_requests(operation);
     let failed = exporter.scrape().await;
     assert_eq!((failed.status, up(&failed, account)), (200, 0.0), "{name}");
-    assert!(
-        failed.elapsed < Duration::from_secs(9),
-        "{name}: {:?}",
-        failed.elapsed
-    );
     assert_eq!(
         failed.call_samples(),
         previous,
@@ -122,8 +124,8 @@ async fn assert_scrape_reports_fault(
 }
 
 /// Asserts that the call families are absent once the snapshot, which was fetched by `fetched_by`,
-/// is older than `MAX_AGE`. In a penalty it scrapes frequently until then, so that a request in the
-/// penalty would be noticed.
+/// is older than `MAX_AGE`. In a penalty it scrapes frequently, so that a request in the penalty would
+/// be noticed.
 async fn assert_snapshot_expires(
     exporter: &TestExporter,
     account: &str,
@@ -131,9 +133,10 @@ async fn assert_snapshot_expires(
     fetched_by: Instant,
     starts_penalty: bool,
 ) {
-    while starts_penalty && fetched_by.elapsed() < MAX_AGE {
+    let penalty_ended = Instant::now() + Duration::from_secs(PENALTY_SECONDS + 1);
+    while starts_penalty && Instant::now() < penalty_ended {
         exporter.scrape().await;
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(500)).await;
     }
     sleep_until(fetched_by + MAX_AGE + Duration::from_millis(500)).await;
     let stale = exporter.scrape().await;
@@ -144,10 +147,14 @@ async fn assert_snapshot_expires(
     );
 }
 
-/// Asserts that no request follows a 429 or 503 within its penalty: 2 s, or at least 1 s if it is
-/// given as a date, which has whole seconds.
+/// Asserts that no request follows a 429 or 503 within its penalty, or within 1 s if its end is given as
+/// a date, which passes during the test.
 fn assert_no_request_in_penalty(exporter: &TestExporter, name: &str) {
-    let min_gap = if name.contains("date") { 1000 } else { 2000 };
+    let min_gap = if name.contains("date") {
+        1000
+    } else {
+        PENALTY_SECONDS as i64 * 1000
+    };
     let journal = exporter.simulator.journal();
     let starts_penalty = |entry: &&JournalEntry| matches!(entry.status, Some(429 | 500..=599));
     for refused in journal.iter().filter(starts_penalty) {
@@ -180,6 +187,9 @@ async fn start_exporter(account: &str, stage: Stage) -> TestExporter {
     TestExporter::start_with(scenario, |config| {
         config.accounts[0].name = account;
         config.settings.scrape.max_age = MAX_AGE;
+        // No row is about a timeout, and a body of many MiB takes seconds in a debug build.
+        config.settings.timeouts.request = Duration::from_secs(60);
+        config.settings.timeouts.fetch = Duration::from_secs(60);
     })
     .await
 }

@@ -1,15 +1,17 @@
 //! The table of faults that `case` tests in the same way.
 //!
-//! For each row it asserts that the scrape is answered in time with status 200, that
+//! For each row it asserts that the scrape is answered with status 200, that
 //! `ringcentral_up` is 0, that the reason is counted once, that the call families are kept until
 //! `--scrape.max-age` and absent afterwards, that the log has the expected line, that the expected
 //! number of requests is sent, and that a fetch succeeds once the fault has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{FaultKind, SimResponse};
+use tokio::sync::Semaphore;
 
-use crate::faults::case;
+use crate::faults::case::{self, PENALTY_SECONDS};
 
 /// The request in whose response a fault is injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Row {
     pub log: &'static str,
     /// The number of requests of the operation during the failing scrape.
     pub requests: usize,
-    /// Whether the response starts a penalty of 2 s, in which no request may be sent.
+    /// Whether the response starts a penalty, in which no request may be sent.
     pub starts_penalty: bool,
 }
 
@@ -81,9 +83,9 @@ fn heavy_429(retry_after: Option<u64>) -> SimResponse {
     SimResponse::too_many_requests(retry_after).with("X-Rate-Limit-Group", "heavy")
 }
 
-/// Returns the HTTP date three seconds from now.
+/// Returns the HTTP date at which the penalty ends.
 fn soon() -> String {
-    httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3))
+    httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(PENALTY_SECONDS))
 }
 
 #[rustfmt::skip]
@@ -96,7 +98,7 @@ fn rows() -> Vec<Row> {
         row("500 on page 2", SecondPage, SimResponse::unavailable(500), "server_error", "HTTP status 500 CMN-201"),
         row("502 in HTML", FirstPage, SimResponse::html(502, "Bad Gateway"), "server_error", "HTTP status 502"),
         row("503", FirstPage, SimResponse::unavailable(503), "server_error", "HTTP status 503"),
-        row("503 with seconds", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "HTTP status 503"),
+        row("503 with seconds", FirstPage, SimResponse::unavailable(503).with("Retry-After", PENALTY_SECONDS), "server_error", "HTTP status 503"),
         row("503 with a date", FirstPage, SimResponse::unavailable(503).with("Retry-After", soon()), "server_error", "HTTP status 503"),
         row("500 with seconds", FirstPage, SimResponse::unavailable(500).with("Retry-After", 2), "server_error", "HTTP status 500"),
         row("502 in HTML with seconds", FirstPage, SimResponse::html(502, "Bad Gateway").with("Retry-After", 2), "server_error", "HTTP status 502"),
@@ -107,11 +109,11 @@ fn rows() -> Vec<Row> {
         row("404", FirstPage, SimResponse::not_found("accountId", "7"), "not_found", "--ringcentral.account-id"),
         row("403 of the app", FirstPage, SimResponse::app_lacks("ReadCallLog"), "forbidden", "Read Call Log"),
         row("403 of the user", FirstPage, SimResponse::user_lacks("ReadCompanyCallLog"), "forbidden", "--ringcentral.level=extension"),
-        row("429 with group", FirstPage, heavy_429(Some(2)), "rate_limited", "an app of its own"),
-        row("429 without group", FirstPage, SimResponse::too_many_requests(Some(2)), "rate_limited", "HTTP status 429 CMN-301"),
-        row("429 on page 2", SecondPage, heavy_429(Some(2)), "rate_limited", "HTTP status 429 CMN-301"),
-        row("429 whose body does not unzip", FirstPage, heavy_429(Some(2)).with("Content-Encoding", "gzip"), "rate_limited", "HTTP status 429"),
-        row("503 whose body does not unzip", FirstPage, SimResponse::unavailable(503).with("Retry-After", 2).with("Content-Encoding", "gzip"), "server_error", "HTTP status 503"),
+        row("429 with group", FirstPage, heavy_429(Some(PENALTY_SECONDS)), "rate_limited", "an app of its own"),
+        row("429 without group", FirstPage, SimResponse::too_many_requests(Some(PENALTY_SECONDS)), "rate_limited", "HTTP status 429 CMN-301"),
+        row("429 on page 2", SecondPage, heavy_429(Some(PENALTY_SECONDS)), "rate_limited", "HTTP status 429 CMN-301"),
+        row("429 whose body does not unzip", FirstPage, heavy_429(Some(PENALTY_SECONDS)).with("Content-Encoding", "gzip"), "rate_limited", "HTTP status 429"),
+        row("503 whose body does not unzip", FirstPage, SimResponse::unavailable(503).with("Retry-After", PENALTY_SECONDS).with("Content-Encoding", "gzip"), "server_error", "HTTP status 503"),
         row("429 with a date", FirstPage, heavy_429(None).with("Retry-After", soon()), "rate_limited", "HTTP status 429"),
         row("empty body", FirstPage, body(""), "invalid_response", "truncated or empty"),
         row("HTML", FirstPage, body("<html>Log in to this hotspot</html>"), "invalid_response", "invalid JSON"),
@@ -136,12 +138,12 @@ fn rows() -> Vec<Row> {
         row("cut in mid-body", FirstPage, FaultKind::Truncate, "connect", "end of file"),
         row("cut on page 2", SecondPage, FaultKind::Truncate, "connect", "end of file"),
         row("login: 500", Login, SimResponse::unavailable(500), "server_error", "token: HTTP status 500"),
-        row("login: 503 with seconds", Login, SimResponse::unavailable(503).with("Retry-After", 2), "server_error", "HTTP status 503"),
+        row("login: 503 with seconds", Login, SimResponse::unavailable(503).with("Retry-After", PENALTY_SECONDS), "server_error", "HTTP status 503"),
         row("login: unknown client", Login, SimResponse::invalid_client(401), "unauthorized", "check client id and client secret"),
         row("login: unknown client, 400", Login, SimResponse::invalid_client(400), "client_error", "check client id and client secret"),
         row("login: grant not allowed", Login, SimResponse::grant_not_allowed(), "client_error", "enable the JWT auth flow"),
         row("login: bad JWT", Login, SimResponse::invalid_grant("expired"), "client_error", "check the JWT"),
-        row("login: 429", Login, SimResponse::too_many_requests(Some(2)), "rate_limited", "token: HTTP status 429"),
+        row("login: 429", Login, SimResponse::too_many_requests(Some(PENALTY_SECONDS)), "rate_limited", "token: HTTP status 429"),
         row("login: closed", Login, FaultKind::CloseBeforeResponse, "connect", "connection"),
         row("login: cut", Login, FaultKind::Truncate, "connect", "end of file"),
         row("login: no token", Login, body("{}"), "invalid_response", "missing or invalid access_token"),
@@ -152,9 +154,10 @@ fn rows() -> Vec<Row> {
 
 #[tokio::test]
 async fn scrapes_report_every_fault_until_recovery() {
+    let slots = Arc::new(Semaphore::new(2));
     let mut cases = Vec::new();
     for row in rows() {
-        cases.push(tokio::spawn(case::run(row)));
+        cases.push(tokio::spawn(case::run(row, slots.clone())));
     }
     for case in cases {
         case.await.unwrap();
