@@ -1,6 +1,7 @@
 //! Model of the exporter during a simulated day: the budget, driven as `ringcentral::client`
 //! drives it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -44,6 +45,8 @@ pub struct ClientModel<'a> {
     result: FetchResult,
     /// Whether the budget stopped two consecutive fetches of a list that fits into the window.
     stopped_in_vain: bool,
+    /// The parsed headers of admitted requests by their remaining requests.
+    admitted_headers: HashMap<u32, RateLimitHeaders>,
     pub fetches: u32,
 }
 
@@ -67,6 +70,7 @@ impl<'a> ClientModel<'a> {
             longest_fetch_ms: 0,
             result: FetchResult::Success,
             stopped_in_vain: false,
+            admitted_headers: HashMap::new(),
             fetches: 0,
         }
     }
@@ -112,7 +116,7 @@ impl<'a> ClientModel<'a> {
             let response = api.request(now);
             let headers = response
                 .decision
-                .map(|decision| self.headers(decision, response.time));
+                .map(|decision| self.cached_headers(decision, response.time));
             let recorded_at = if self.mutation == Mutation::WindowFromStart {
                 now
             } else {
@@ -136,6 +140,20 @@ impl<'a> ClientModel<'a> {
             }
         }
         unreachable!("a fetch ends")
+    }
+
+    /// Returns the rate limit headers of a response that is received at `now`. Those of admitted
+    /// requests depend only on the remaining requests, and parsing them each time is slow.
+    fn cached_headers(&mut self, decision: Decision, now: i64) -> RateLimitHeaders {
+        let Decision::Admitted { remaining } = decision else {
+            return self.headers(decision, now);
+        };
+        if let Some(headers) = self.admitted_headers.get(&remaining) {
+            return headers.clone();
+        }
+        let headers = self.headers(decision, now);
+        self.admitted_headers.insert(remaining, headers.clone());
+        headers
     }
 
     /// Returns the rate limit headers of a response that is received at `now`.

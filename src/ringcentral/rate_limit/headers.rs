@@ -394,6 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn bytes_outside_utf8_are_unreadable() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "retry-after",
+            "x-rate-limit-limit",
+            "x-rate-limit-remaining",
+        ] {
+            let value = HeaderValue::from_bytes(b"\xff\xfe90").unwrap();
+            headers.insert(name, value);
+        }
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        let limits = RateLimitHeaders::parse(429, &headers, now);
+        assert_eq!((limits.limit, limits.remaining), (None, Some(0)));
+        assert_eq!(limits.retry_after, None);
+        assert!(limits.unreadable.limit && limits.unreadable.retry_after);
+    }
+
+    #[test]
     fn of_several_header_lines_the_safest_value_counts() {
         let limits = parse(&[
             ("x-rate-limit-group", " Heavy "),
