@@ -236,6 +236,11 @@ impl Usage {
         }
     }
 
+    /// Uses the limit of logins that the response to the login has reported, by which the user became known.
+    pub(crate) fn take_login_report(&mut self, former: &Self) {
+        self.auth.take_report(&former.auth);
+    }
+
     /// Returns the content of the file: the part of this process, and those of others that still matter.
     pub(crate) fn saved(&self, process: u64, now: Moment) -> SavedUsage {
         let mut processes = self.others.clone();
