@@ -214,7 +214,10 @@ impl AccountManager {
             self.users.clone(),
         );
         let is_check = self.is_check.load(Ordering::Relaxed);
-        client.spares_last_request = is_check;
+        if is_check {
+            client.spares_last_request = true;
+            client.end_backoff();
+        }
         let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !is_check));
         let (collector, task) = collector::spawn(
             setup.config.clone(),

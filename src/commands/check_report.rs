@@ -78,7 +78,7 @@ pub(super) fn account_report(
         text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
-        return text + interrupted();
+        return text + &not_fetched(state, now);
     }
     let Some(mut failure) = problem::failure(state) else {
         return text + &success_line(&account.name, warnings.len());
@@ -87,6 +87,25 @@ pub(super) fn account_report(
         failure.details.insert(0, wait);
     }
     text + &failure.to_text("FAILED")
+}
+
+/// Returns how long to wait before a fetch that the limits or penalties in the state directory do not allow now.
+fn not_fetched(state: &AccountState, now: Moment) -> String {
+    let mut problem = Problem::from_cause(Cause::NoBudget);
+    if let Some(penalty) = state.api.penalty(now) {
+        problem = Problem::from_cause(Cause::RateLimited);
+        let until = now.after(penalty);
+        problem
+            .details
+            .push(blocked_fact(Operation::ActiveCalls, until, now));
+    } else if let Some(next) = state.api.next_fetch_at {
+        let wait = format_wait(next.monotonic_duration_since(now));
+        problem.details.push(Fact::new("wait", wait, json!({})));
+    }
+    problem.add_error(
+        "not sent: the state directory has the requests and penalties of the running exporter",
+    );
+    problem.to_text("FAILED")
 }
 
 /// Returns how long to wait after a failure. Only for RingCentral's penalties: the exporter's own back-off does not

@@ -125,6 +125,11 @@ impl Client {
         }
     }
 
+    /// Allows a login in spite of a backoff of the running exporter: a person may have corrected its cause.
+    pub(crate) fn end_backoff(&mut self) {
+        self.token_state = TokenState::new(&self.timeouts);
+    }
+
     /// Stops waiting for responses: their requests occupy the budget as if they had timed out now.
     pub(crate) fn abandon_requests(&mut self) {
         self.transport.budget.abandon(Moment::now());

@@ -38,4 +38,5 @@ mod limits;
 mod network;
 mod process;
 mod scrapes;
+mod state_directory;
 mod status;
