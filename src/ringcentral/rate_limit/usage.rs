@@ -166,6 +166,12 @@ impl Usage {
         until
     }
 
+    /// Returns whether the requests of two operations count in one group.
+    pub(crate) fn have_common_group(&self, one: Operation, other: Operation) -> bool {
+        self.groups(one)
+            .any(|group| self.groups(other).any(|it| it == group))
+    }
+
     /// Returns how many requests are left in the groups of an operation, those reserved for other tools included.
     pub(crate) fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
         let mut left = u32::MAX;
