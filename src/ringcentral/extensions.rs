@@ -59,10 +59,13 @@ impl ExtensionRead {
 }
 
 impl Client {
-    /// Returns whether a page of the list may be fetched: the budget allows a request, and there is a token.
+    /// Returns whether a page of the list may be fetched: the budget allows a request that does not postpone the next
+    /// fetch of the calls, and there is a token.
     pub(crate) fn can_fetch_extensions(&self, now: Moment) -> bool {
         let budget = &self.transport.budget;
-        self.has_token(now) && budget.next_request_at(OPERATION, now).is_past(now)
+        self.has_token(now)
+            && budget.next_request_at(OPERATION, now).is_past(now)
+            && budget.leaves_room_for_fetch(OPERATION, now)
     }
 
     /// Continues to read the list until it is complete, the budget is used up, or the time of a fetch is over. The list

@@ -205,6 +205,20 @@ impl Budget {
         self.usage.read(|usage| usage.blocked_until(operation))
     }
 
+    /// Returns whether a request of another operation now does not postpone the next fetch. It can only if RingCentral
+    /// counts both operations in one group.
+    #[must_use]
+    pub fn leaves_room_for_fetch(&self, operation: Operation, now: Moment) -> bool {
+        let fetch = Operation::ActiveCalls;
+        let requests = self.expected_pages().saturating_add(1);
+        let next = self.next_fetch_at(now);
+        self.usage.read(|usage| {
+            !usage.have_common_group(operation, fetch)
+                || (requests <= usage.max_pages()
+                    && usage.available_at(fetch, requests, 0, next).is_past(next))
+        })
+    }
+
     /// Returns how many requests are left in the group of an operation, those reserved for other tools included.
     #[must_use]
     pub fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
@@ -286,6 +300,28 @@ mod tests {
             .next_fetch_at(now)
             .saturating_duration_since(now)
             .as_secs_f64()
+    }
+
+    #[test]
+    fn other_list_in_same_group_does_not_postpone_fetch() {
+        let (mut budget, start) = new_budget();
+        let extensions = Operation::Extensions;
+        fetch(&mut budget, 5, start);
+        assert!(
+            budget.leaves_room_for_fetch(extensions, start),
+            "another group"
+        );
+        let heavy = RateLimitHeaders {
+            group: Some("heavy".to_owned()),
+            ..RateLimitHeaders::default()
+        };
+        let mut sent = 0;
+        let now = at(start, 1.0);
+        while budget.leaves_room_for_fetch(extensions, now) {
+            request(&mut budget, extensions, &heavy, now);
+            sent += 1;
+        }
+        assert_eq!((sent, wait(&budget, start)), (3, 61.0));
     }
 
     #[test]

@@ -77,8 +77,12 @@ impl SharedUsage {
 
     /// Adds what another usage has recorded, which turned out to be of the same user.
     pub(crate) fn absorb(&self, former: &Self, now: Moment) {
-        let saved = former.read(|usage| usage.saved(former.process, now));
-        self.update(now, |usage| usage.absorb(saved, now));
+        let former_usage = former.read(Usage::clone);
+        let saved = former_usage.saved(former.process, now);
+        self.update(now, |usage| {
+            usage.absorb(saved, now);
+            usage.take_login_report(&former_usage);
+        });
     }
 
     /// Forgets an account whose budget is dropped.

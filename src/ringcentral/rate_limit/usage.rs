@@ -166,6 +166,12 @@ impl Usage {
         until
     }
 
+    /// Returns whether the requests of two operations count in one group.
+    pub(crate) fn have_common_group(&self, one: Operation, other: Operation) -> bool {
+        self.groups(one)
+            .any(|group| self.groups(other).any(|it| it == group))
+    }
+
     /// Returns how many requests are left in the groups of an operation, those reserved for other tools included.
     pub(crate) fn requests_left(&self, operation: Operation, now: Moment) -> u32 {
         let mut left = u32::MAX;
@@ -234,6 +240,11 @@ impl Usage {
                 }
             }
         }
+    }
+
+    /// Uses the limit of logins that the response to the login has reported, by which the user became known.
+    pub(crate) fn take_login_report(&mut self, former: &Self) {
+        self.auth.take_report(&former.auth);
     }
 
     /// Returns the content of the file: the part of this process, and those of others that still matter.

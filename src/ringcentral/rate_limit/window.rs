@@ -241,6 +241,19 @@ impl RateLimitWindow {
         self.others.sort_by_key(|requests| Reverse(requests.until));
     }
 
+    /// Uses what RingCentral has reported last, which was recorded in another window of this group.
+    pub(crate) fn take_report(&mut self, former: &Self) {
+        if former.reported.is_some() {
+            self.name.clone_from(&former.name);
+            self.limit = former.limit;
+            self.length = former.length;
+            self.reported.clone_from(&former.reported);
+        }
+        if former.remaining.is_some() {
+            self.remaining = former.remaining;
+        }
+    }
+
     /// Returns the part of this process for its file.
     pub(crate) fn saved(&self, now: Moment) -> SavedGroup {
         let mut requests = Vec::new();

@@ -171,6 +171,7 @@ async fn interval_from_100_s_on_is_a_warning() {
     let simulator = start_simulator(frozen_scenario()).await;
     let interval = ["--scrape.min-interval=100s"];
     assert_output(check_command(&simulator, &interval), 0, "rare_fetches").await;
+    let simulator = start_simulator(frozen_scenario()).await;
     let (_, words, _) = output(check_command(&simulator, &["--scrape.min-interval=99s"])).await;
     assert!(!words.contains("WARNING"), "{words}");
 }
