@@ -66,7 +66,10 @@ fn ringing_call_is_in_progress() {
         snapshot.oldest_start.map(|start| start.as_second()),
         Some(1_611_100_737)
     );
-    assert_eq!(page.calls[0].session, "s-8f8125f1aeb944f486531c351a2f520e");
+    assert_eq!(
+        page.calls[0].session.telephony.as_deref(),
+        Some("s-8f8125f1aeb944f486531c351a2f520e")
+    );
     assert_eq!(
         (page.next, page.account_id.as_deref()),
         (None, Some("123456"))
