@@ -257,5 +257,6 @@ fn switchboard(scenario: &Scenario, seed: u64, now: i64) -> Switchboard {
         ringing: scenario.ringing,
         ..Company::new(scenario.extensions, seed)
     };
-    Switchboard::new(company, profile, seed).with_missing_records(scenario.missing_records)
+    Switchboard::new(company, profile, seed)
+        .with_missing_live_records(scenario.missing_live_records)
 }

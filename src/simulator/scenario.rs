@@ -84,8 +84,8 @@ pub struct Scenario {
     pub surge_factor: Option<f64>,
     /// How queues ring their agents; default simultaneously.
     pub ringing: Ringing,
-    /// Share of records, 0 to 1, that each list lacks; default 0.
-    pub missing_records: f64,
+    /// Share of live records, 0 to 1, that each list lacks; default 0.
+    pub missing_live_records: f64,
     /// Periodic downtime of the API; default none.
     pub outage: Option<Outage>,
     /// Another client that uses the `heavy` rate limit; default none.
@@ -134,7 +134,7 @@ impl Default for Scenario {
             local_time_at_start: Some(Duration::from_secs((10 * 60 + 20) * 60)),
             surge_factor: None,
             ringing: Ringing::Simultaneous,
-            missing_records: 0.0,
+            missing_live_records: 0.0,
             outage: None,
             other_client: None,
             finished_field: false,
@@ -182,12 +182,13 @@ impl Scenario {
         }
     }
 
-    /// Returns a scenario whose queues ring their agents one after another, and whose lists lack 1 % of the records.
+    /// Returns a scenario whose queues ring their agents one after another, and whose lists lack 1 % of the live
+    /// records.
     pub fn sequential() -> Scenario {
         Scenario {
             name: "sequential",
             ringing: Ringing::Sequential,
-            missing_records: 0.01,
+            missing_live_records: 0.01,
             ..Scenario::default()
         }
     }

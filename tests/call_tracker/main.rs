@@ -357,7 +357,7 @@ fn queues_in_turn_are_exact_at_every_interval() {
 }
 
 #[test]
-fn queues_in_turn_with_missing_records_are_exact() {
+fn queues_in_turn_with_missing_live_records_are_exact() {
     let day = SimulatedDay::sequential(0.01);
     for interval_ms in [5_000, 7_500, 15_000, 30_000, 60_000] {
         check_whole_day(&day, interval_ms, &mut CallTracker::default()).unwrap();
@@ -381,8 +381,8 @@ fn sessions_joined_by_either_id_are_exact() {
 
 #[test]
 fn tracker_without_the_wait_is_detected() {
-    for missing_records in [0.0, 0.01] {
-        let day = SimulatedDay::sequential(missing_records);
+    for missing_live_records in [0.0, 0.01] {
+        let day = SimulatedDay::sequential(missing_live_records);
         let failure = check_whole_day(&day, 30_000, &mut NoWait::default()).unwrap_err();
         assert!(failure.starts_with("sessions_ended"), "{failure}");
     }

@@ -19,6 +19,8 @@ const ANSWERED: f64 = 0.3;
 const GAP_MS: i64 = 3_000;
 /// A call begins every 12 s.
 const ARRIVAL_MS: i64 = 12_000;
+/// Share of the live records that each list lacks.
+const MISSING: f64 = 0.01;
 const LISTED_AFTER_END_MS: i64 = 120_000;
 
 /// A record: the ringing and talking of one agent, or the voicemail.
@@ -88,6 +90,7 @@ impl Calls {
     }
 
     fn listed_at(&self, at: i64) -> Vec<Call> {
+        let mut rng = Rng::with_seed(at as u64);
         let mut listed = Vec::new();
         for part in &self.parts {
             if !(part.shown_from..part.removed_at).contains(&at) {
@@ -95,6 +98,9 @@ impl Calls {
             }
             let mut call = part.call.clone();
             if at < part.end_shown_from {
+                if rng.f64() < MISSING {
+                    continue;
+                }
                 call.state = CallState::Live;
                 call.result = CallResult::IN_PROGRESS;
             }

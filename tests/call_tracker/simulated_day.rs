@@ -63,10 +63,12 @@ impl SimulatedDay {
     }
 
     /// Returns a day of about 8,000 calls whose queues ring their agents one after another. Lists lack this share
-    /// of the records. Only calls of the day are listed, and fetched until all have ended.
-    pub fn sequential(missing_records: f64) -> Self {
+    /// of the live records. Only calls of the day are listed, and fetched until all have ended.
+    pub fn sequential(missing_live_records: f64) -> Self {
         let mut day = Self::with_ringing(200, 8.0, MIDNIGHT_MS, Ringing::Sequential);
-        day.switchboard = day.switchboard.with_missing_records(missing_records);
+        day.switchboard = day
+            .switchboard
+            .with_missing_live_records(missing_live_records);
         day.is_closed = true;
         day
     }

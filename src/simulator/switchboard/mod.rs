@@ -24,7 +24,7 @@ pub struct Switchboard {
     company: Company,
     load_profile: LoadProfile,
     seed: u64,
-    missing_records: f64,
+    missing_live_records: f64,
     /// A std mutex, because it is never held across an await.
     minutes: Mutex<BTreeMap<i64, Arc<[CallTimeline]>>>,
 }
@@ -36,15 +36,15 @@ impl Switchboard {
             company,
             load_profile,
             seed,
-            missing_records: 0.0,
+            missing_live_records: 0.0,
             minutes: Mutex::default(),
         }
     }
 
-    /// Sets the share of records, 0 to 1, that each list lacks although the call is listed before and after.
+    /// Sets the share of live records, 0 to 1, that each list lacks although others before and after it have them.
     #[must_use]
-    pub fn with_missing_records(mut self, share: f64) -> Switchboard {
-        self.missing_records = share;
+    pub fn with_missing_live_records(mut self, share: f64) -> Switchboard {
+        self.missing_live_records = share;
         self
     }
 
@@ -71,7 +71,7 @@ impl Switchboard {
     }
 
     /// Returns the records whose end the list first shows after `after` and up to `until`, in that
-    /// order and as they are listed then, including records that a list lacks.
+    /// order and as they are listed then.
     pub fn ended_between(&self, after: i64, until: i64) -> Vec<Record> {
         let mut ended: Vec<(i64, Record)> = Vec::new();
         for minute in self.relevant_timelines(after, until) {
@@ -103,10 +103,13 @@ impl Switchboard {
         records
     }
 
-    /// Returns whether the list of this instant lacks the record. Other instants are independent of it.
+    /// Returns whether the list of this instant lacks a live record. Other instants are independent of it.
     fn is_missing(&self, timeline: &CallTimeline, at: i64) -> bool {
+        if self.missing_live_records == 0.0 || at >= timeline.end_visible_from {
+            return false;
+        }
         let seed = hash_seed(hash_seed(self.seed, timeline.id), at.unsigned_abs());
-        self.missing_records > 0.0 && Rng::with_seed(seed).f64() < self.missing_records
+        Rng::with_seed(seed).f64() < self.missing_live_records
     }
 
     /// Returns the minutes whose calls can be listed between `from` and `until`.
