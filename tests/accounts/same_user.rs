@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::{Fault, Operation, SimResponse, Simulator};
+use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse, Simulator};
 
 use crate::harness::{TestAccount, TestExporter, assert_up, company};
 
@@ -12,7 +12,11 @@ const WARNING: &str = "same user";
 /// Starts two accounts: `berlin` and `paris` log in as the same user with different JWTs,
 /// `colleague` as another user.
 async fn accounts_with_same_user() -> Vec<TestAccount> {
-    let mut accounts = TestAccount::start_many(&["berlin", "colleague"], company).await;
+    accounts_of(company).await
+}
+
+async fn accounts_of(scenario: impl Fn(usize) -> Scenario) -> Vec<TestAccount> {
+    let mut accounts = TestAccount::start_many(&["berlin", "colleague"], scenario).await;
     let simulator = accounts[0].simulator.clone();
     simulator.issue_jwt();
     accounts.push(TestAccount::from_simulator("paris", simulator));
@@ -75,7 +79,6 @@ async fn penalty_of_one_account_holds_the_other() {
     let simulator = &exporter.accounts[0].simulator;
     let refusal = SimResponse::too_many_requests(Some(600)).with("X-Rate-Limit-Group", "heavy");
     simulator.inject(Fault::once(Operation::ActiveCalls, refusal));
-    // Two accounts of one user may fetch half as often: every 15 s.
     let scraped = loop {
         let scraped = exporter.scrape().await;
         if scraped.text.contains("reason=\"rate_limited\"} 1\n") {
@@ -106,7 +109,7 @@ fn count_calls_requests(simulator: &Simulator) -> usize {
 
 #[tokio::test]
 async fn two_accounts_of_one_user_share_the_limit() {
-    let exporter = TestExporter::start(accounts_with_same_user().await).await;
+    let exporter = TestExporter::start(accounts_of(|_| Scenario::normal()).await).await;
     exporter.scrape().await;
     let scraped = exporter.scrape().await;
     let next = |account: &str| {

@@ -54,6 +54,10 @@ fn check_day(scenario: &Scenario, mutation: Mutation) -> Result<(), TestCaseErro
 /// Returns a runner with a fixed seed, so that only a change of the code can make a test fail.
 /// `PROPTEST_CASES=5000` runs that many random cases instead.
 fn runner() -> TestRunner {
+    runner_of(96)
+}
+
+fn runner_of(cases: u32) -> TestRunner {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 200,
@@ -62,10 +66,7 @@ fn runner() -> TestRunner {
     if std::env::var_os("PROPTEST_CASES").is_some() {
         return TestRunner::new(config);
     }
-    let config = Config {
-        cases: 96,
-        ..config
-    };
+    let config = Config { cases, ..config };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng)
 }
@@ -114,7 +115,7 @@ fn check_shared_limit(conditions: &Conditions, defect: Defect) -> Result<(), Tes
 
 #[test]
 fn accounts_and_restarts_of_one_user_keep_the_limit() {
-    runner()
+    runner_of(24)
         .run(&Conditions::any(), |conditions| {
             check_shared_limit(&conditions, Defect::None)
         })

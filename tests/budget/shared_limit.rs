@@ -21,7 +21,10 @@ use ringcentral_exporter::ringcentral::rate_limit::registry::UsageRegistry;
 use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient, Window};
 use ringcentral_exporter::state_directory::StateDirectory;
 
-const HOUR_MS: i64 = 60 * 60 * 1000;
+/// Long enough for several windows and penalties; each request reads and writes a real file.
+const END_MS: i64 = 20 * 60 * 1000;
+/// Mean life of a process in which each account should fetch at least once.
+const STABLE_LIFE_MS: i64 = 600_000;
 /// The client's timeout of a request.
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
 
@@ -68,7 +71,7 @@ impl Conditions {
             (prop::bool::weighted(0.3), 0_i64..=12_000, 1_u32..=6),
             (
                 prop::collection::vec(process, 1..=2),
-                prop_oneof![Just(5_000_i64), Just(30_000), Just(600_000)],
+                prop_oneof![Just(20_000_i64), Just(90_000), Just(STABLE_LIFE_MS)],
                 any::<u64>(),
             ),
         )
@@ -222,7 +225,7 @@ impl<'a> Simulation<'a> {
     /// Runs to the end, and checks that no request caused a 429 or was sent inside a known penalty.
     pub fn run(mut self) -> Result<(), TestCaseError> {
         while let Some(Reverse((time, _, process, account, life, event))) = self.events.pop() {
-            if time > HOUR_MS {
+            if time > END_MS {
                 break;
             }
             let is_alive = self.processes[process].life == life;
@@ -264,7 +267,7 @@ impl<'a> Simulation<'a> {
                 "429 at {time} ms"
             );
         }
-        let is_stable = self.conditions.mean_life_ms == 600_000;
+        let is_stable = self.conditions.mean_life_ms == STABLE_LIFE_MS;
         if is_stable && !self.conditions.other_is_greedy {
             let starved = self.fetches.iter().flatten().any(|fetches| *fetches == 0);
             prop_assert!(!starved, "an account never fetched: {:?}", self.fetches);
