@@ -47,7 +47,7 @@ impl ZeroSeries {
     }
 
     /// Returns the label sets that can occur, whether or not they exist from the start. The direction `Unknown`, of a record
-    /// without one, is included for a selector that asks for directions.
+    /// without one, is included for a selector with directions.
     fn possible_sets(&self, selector: &Selector) -> BTreeSet<LabelSet> {
         let asks_for = |label: &str| {
             selector
