@@ -7,6 +7,7 @@ LOW_PRIORITY := nice $(CARGO)
 export RUST_TEST_THREADS ?= 8
 TOOLS := $(CURDIR)/.cache/tools
 SDK_COMPAT := $(CURDIR)/.cache/sdk-compat
+PROMETHEUS_3 := $(TOOLS)/prometheus-3
 COMPARISON := $(CURDIR)/.cache/comparison
 DEPLOY := $(CURDIR)/.cache/deploy
 SAMPLE_DATA := $(CURDIR)/.cache/sample-data
@@ -20,7 +21,7 @@ MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
-	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-scrape alerting dashboards rules \
+	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape alerting dashboards rules \
 	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -32,7 +33,7 @@ check: format language lint unit property-tests doc deny
 # only compute; last, one after the other, the floods. No test depends on this order: it saves time.
 test: tools format language lint doc fuzz-replay build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=7 --output-sync=target alerting prometheus-scrape chaos rules static deny dashboards deploy sdk-compat landing-page
+	$(MAKE) --jobs=7 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static deny dashboards deploy sdk-compat landing-page
 	$(MAKE) --jobs=2 --output-sync=target accounts property-tests
 	$(MAKE) --jobs=3 --output-sync=target unit web sim-day
 	$(MAKE) --jobs=1 load connection-limits
@@ -112,11 +113,11 @@ accounts:
 # `make tools` installs Debian's Prometheus.
 prometheus: build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=6 --output-sync=target alerting prometheus-scrape chaos rules dashboards sim-day
+	$(MAKE) --jobs=6 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules dashboards sim-day
 	$(MAKE) --jobs=1 load connection-limits
 
 # These tests run the release build.
-prometheus-scrape alerting chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
+prometheus-scrape alerting prometheus-3 chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
 
 prometheus-scrape: build
 	$(CARGO) test --locked --test prometheus
@@ -127,8 +128,19 @@ alerting: build
 dashboards:
 	$(CARGO) test --locked --test dashboards
 
-rules:
+# With Debian's Prometheus, then the rule files and their unit tests with promtool 3.
+rules: $(PROMETHEUS_3)/usr/bin/promtool
 	$(CARGO) test --locked --test rules
+	PATH="$(<D):$$PATH" $(CARGO) test --locked --test rules promtool
+
+# Alerts up to Alertmanager's webhook, and the queries of the dashboards, with Prometheus 3 and Alertmanager 0.33.
+prometheus-3: build $(PROMETHEUS_3)/usr/bin/promtool
+	PATH="$(PROMETHEUS_3)/usr/bin:$$PATH" $(CARGO) test --locked --test alerting --test dashboards -- --nocapture
+
+# The programs of Debian's unstable suite, unpacked and not installed.
+$(PROMETHEUS_3)/usr/bin/promtool: tests/common/prometheus_3.sh
+	$< $(PROMETHEUS_3)
+	touch $@
 
 # 90 seconds of network and API faults.
 chaos: build
@@ -219,8 +231,8 @@ sample-data:
 	for file in $(SAMPLE_DATA)/om/*.om; do \
 		promtool tsdb create-blocks-from openmetrics --quiet $$file $(SAMPLE_DATA)/data && rm $$file || exit; done
 
-# Installs the Debian packages that are missing.
-tools:
+# Installs the Debian packages that are missing, and unpacks Prometheus 3.
+tools: $(PROMETHEUS_3)/usr/bin/promtool
 	missing=; \
 	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
 	command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || \

@@ -53,6 +53,22 @@ pub struct Matcher {
     pub value: String,
 }
 
+impl Matcher {
+    /// Returns whether the matcher selects a value.
+    pub fn is_match(&self, value: &str) -> bool {
+        let operator = self.match_type.as_str();
+        let text = format!(
+            "{{{}{operator}{:?},__name__=\"x\"}}",
+            self.label, self.value
+        );
+        let Ok(Expr::VectorSelector(vector)) = parse(&text) else {
+            panic!("invalid matcher: {text}");
+        };
+        let mut parsed = vector.matchers.find_matchers(&self.label);
+        parsed.remove(0).is_match(value)
+    }
+}
+
 /// A selector: `metric{matchers}[range]`.
 #[derive(Clone, Debug)]
 pub struct Selector {

@@ -1,11 +1,12 @@
 //! Alerts avoid unreliable metrics, and ratios of calls have a minimum number of calls.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::common::markdown;
 use crate::common::promql::labels::{self, Labels};
 use crate::common::promql::{self, Expr, Selector, selectors};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, template_queries};
 use crate::rule_files::{self, Rule};
 
 /// Alerts on the ratio of calls with an outcome or result.
@@ -14,6 +15,12 @@ const RATIO_ALERTS: [&str; 3] = [
     "RingCentralMissedCallsHigh",
     "RingCentralVoicemailHigh",
 ];
+/// Instant values of scraped series that an alert compares, each for a reason: the subquery counts the minutes of half an
+/// hour, and a missed scrape is one of 30.
+const INSTANT_VALUES: [(&str, &str); 1] = [(
+    "RingCentralBlockedLong",
+    "ringcentral_api_blocked_until_timestamp_seconds",
+)];
 /// Minimum number of calls or records for which a ratio is meaningful.
 const MIN_CALLS: f64 = 5.0;
 
@@ -90,6 +97,54 @@ fn ratio_alerts_require_a_minimum_number_of_calls() {
             "{} has no minimum",
             alert.name()
         );
+    }
+}
+
+/// Shortest range: four scrapes at the longest recommended interval, 30 s. Missed scrapes then leave a sample in the range.
+const MIN_RANGE: Duration = Duration::from_secs(120);
+
+/// Returns the selectors with a range below [`MIN_RANGE`] in a query.
+fn short_ranges(query: &str) -> Vec<Selector> {
+    let mut found = selectors(&promql::parse(query).unwrap());
+    found.retain(|selector| selector.range.is_some_and(|range| range < MIN_RANGE));
+    found
+}
+
+#[test]
+fn ranges_cover_four_scrapes_at_the_slowest_interval() {
+    for rule in rule_files::rules() {
+        let in_annotations = rule
+            .annotations
+            .values()
+            .flat_map(|it| template_queries(it));
+        for query in in_annotations.chain([rule.expr.clone()]) {
+            let short = short_ranges(&query);
+            assert!(short.is_empty(), "{}: {short:?}", rule.name());
+        }
+    }
+    assert_eq!(
+        short_ranges("max_over_time(up[1m]) == 0 and rate(up[119s]) > rate(up[2m])").len(),
+        2
+    );
+}
+
+/// A missed scrape ends the instant value of a series for one evaluation, and so would restart the `for` of an alert.
+#[test]
+fn alerts_compare_no_instant_value_of_scraped_series() {
+    for alert in rule_files::alerts() {
+        promql::walk(&alert.parsed(), &mut |part, _| {
+            let Expr::Binary(binary) = part else { return };
+            let is_comparison = [">", ">=", "<", "<=", "==", "!="];
+            if !is_comparison.contains(&binary.op.to_string().as_str()) {
+                return;
+            }
+            for selector in selectors(part) {
+                let is_scraped =
+                    selector.metric.starts_with("ringcentral_") && selector.range.is_none();
+                let is_exception = INSTANT_VALUES.contains(&(alert.name(), &selector.metric));
+                assert!(!is_scraped || is_exception, "{}: {selector}", alert.name());
+            }
+        });
     }
 }
 

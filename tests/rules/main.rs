@@ -7,6 +7,7 @@
 //! | [`conventions`] | names, labels and annotations follow one pattern |
 //! | [`metrics`] | every metric and label in a query exists |
 //! | [`alert_design`] | alerts avoid unreliable metrics and ratios of few calls |
+//! | [`zero_series`] | queries ask only for counters that start at 0 |
 //! | [`unit_tests`] | every rule has unit tests |
 //! | [`runbook`] | every alert has its section and index entry, and the queries there are valid |
 //! | [`readme_table`] | the table of alerts matches the rules |
@@ -51,3 +52,4 @@ mod runbook;
 mod sharding;
 mod time_zones;
 mod unit_tests;
+mod zero_series;

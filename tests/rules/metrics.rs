@@ -31,6 +31,14 @@ pub struct Metrics {
 impl Metrics {
     /// Scrapes an exporter with a busy account, which has a series of every family.
     pub async fn from_exporter() -> Self {
+        Self {
+            exposed: Exposition::parse(&Self::first_exposition().await),
+            records: rule_files::records(),
+        }
+    }
+
+    /// Returns the first exposition of an exporter with a busy account.
+    pub async fn first_exposition() -> String {
         let busy = Scenario {
             calls_per_minute: 60.0,
             ..Scenario::normal()
@@ -39,11 +47,7 @@ impl Metrics {
         let simulator = Simulator::start(listener, busy, 1).unwrap();
         let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &FLAGS));
         let url = exporter.wait_for_url().await;
-        let exposed = Exposition::parse(&get(&format!("{url}/metrics")).await);
-        Self {
-            exposed,
-            records: rule_files::records(),
-        }
+        get(&format!("{url}/metrics")).await
     }
 
     /// Returns the labels of the selected series, or `None` if there are none.
@@ -115,7 +119,7 @@ impl Metrics {
 }
 
 /// Returns the queries in the templates of a text, with an arbitrary value for each label.
-fn template_queries(text: &str) -> Vec<String> {
+pub fn template_queries(text: &str) -> Vec<String> {
     let queries = templates(text)
         .into_iter()
         .filter(|template| template.contains("| query"));
