@@ -217,7 +217,7 @@ impl Collector {
             let mut labels = self.labels.clone();
             self.snapshot = Some(TimedSnapshot::new(calls, fetch.fetched_at, &mut labels));
             self.publish();
-            let read = self.client.fetch_extensions(&mut self.directory.read);
+            let read = self.client.fetch_extensions(&mut self.directory.read, None);
             let result = run_while_queueing(&mut self.requests, waiters, read).await;
             self.update_directory(result);
             self.record_fetch(&fetch);
@@ -245,7 +245,10 @@ impl Collector {
         if self.directory.is_due(now, self.labels.has_new_extension())
             && self.client.can_fetch_extensions(now)
         {
-            let read = self.client.fetch_extensions(&mut self.directory.read);
+            // Scrapes that arrive meanwhile cause no fetch, so the read pauses when one is possible.
+            let pause_at = Some(self.client.next_fetch_at(now));
+            let read = &mut self.directory.read;
+            let read = self.client.fetch_extensions(read, pause_at);
             let result = run_while_answering(&mut self.requests, &self.latest, read).await;
             self.update_directory(result);
             self.publish();

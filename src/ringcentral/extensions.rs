@@ -68,20 +68,25 @@ impl Client {
             && budget.leaves_room_for_fetch(OPERATION, now)
     }
 
-    /// Continues to read the list until it is complete, the budget is used up, or the time of a fetch is over. The list
-    /// may change meanwhile: of an extension on two pages the later entry is kept.
+    /// Continues to read the list by at least one page, until it is complete, the budget is used up, the time of a fetch
+    /// is over, or `pause_at` is past. The list may change meanwhile: of an extension on two pages the later entry is
+    /// kept.
     ///
     /// # Errors
     /// Returns an error if a page cannot be fetched or is invalid. `read` keeps the pages before it.
     pub(crate) async fn fetch_extensions(
         &mut self,
         read: &mut ExtensionRead,
+        pause_at: Option<Moment>,
     ) -> Result<ReadProgress, Error> {
         let timeouts = self.timeouts;
         let started = Moment::now();
         let deadline = started.after(timeouts.fetch).instant;
         // A page that starts later could be cut off by the deadline.
-        let last_start = started.after(timeouts.fetch.saturating_sub(timeouts.request));
+        let mut last_start = started.after(timeouts.fetch.saturating_sub(timeouts.request));
+        if let Some(pause_at) = pause_at {
+            last_start = last_start.min(pause_at);
+        }
         if read.pages.is_none() {
             let path = extensions_path(&self.account.account_id);
             read.pages = Some(self.first_page(OPERATION, &path)?);
@@ -199,7 +204,7 @@ mod tests {
         simulator.inject(Fault::once(operation, regular));
         simulator.inject(Fault::once(operation, fault));
         let mut read = ExtensionRead::default();
-        let Err(error) = client.fetch_extensions(&mut read).await else {
+        let Err(error) = client.fetch_extensions(&mut read, None).await else {
             panic!("the fault has no effect");
         };
         (simulator, client, read, error)
@@ -210,11 +215,24 @@ mod tests {
         let fault = SimResponse::unavailable(503);
         let (simulator, mut client, mut read, error) = fail_third_page(fault).await;
         assert_eq!((error.reason, read.page_count()), (Reason::ServerError, 2));
-        let Ok(ReadProgress::Complete(directory)) = client.fetch_extensions(&mut read).await else {
+        let Ok(ReadProgress::Complete(directory)) = client.fetch_extensions(&mut read, None).await
+        else {
             panic!("the read is not complete");
         };
         assert_eq!(directory.entries().len(), 200);
         assert_eq!((read.page_count(), requests(&simulator)), (0, 11));
+    }
+
+    #[tokio::test]
+    async fn read_pauses_for_the_next_fetch() {
+        let (_simulator, mut client) = start().await;
+        let mut read = ExtensionRead::default();
+        for pages in 1..10 {
+            let pause_at = Some(Moment::now());
+            let progress = client.fetch_extensions(&mut read, pause_at).await;
+            assert!(matches!(progress, Ok(ReadProgress::Paused)));
+            assert_eq!(read.page_count(), pages);
+        }
     }
 
     #[tokio::test]
