@@ -167,7 +167,16 @@ fn day_is_exact_with_two_scrapers_every_60_s() {
 }
 
 #[test]
-fn day_of_500_000_calls_is_exact() {
+fn day_of_20_000_calls_with_restarts_is_exact() {
+    let day = SimulatedDay::medium();
+    let fetches = day.fetches(1, 30, day.all());
+    let run = Run::new(&mut Restarts::every(40, false), fetches);
+    run.check_exact(&day).unwrap();
+    run.assert_nothing_lost();
+}
+
+#[test]
+fn day_of_500_000_calls_with_restarts_is_exact() {
     let day = SimulatedDay::large();
     let fetches = day
         .fetches(1, WINDOW_EXPIRED_S, day.all())
@@ -178,7 +187,7 @@ fn day_of_500_000_calls_is_exact() {
             }
             fetch
         });
-    let run = Run::new(&mut CallTracker::default(), fetches);
+    let run = Run::new(&mut Restarts::every(100, false), fetches);
     run.print();
     run.check_exact(&day).unwrap();
     assert!((490_000..=510_000).contains(&run.totals.total("calls_ended")));
