@@ -75,7 +75,7 @@ impl Client {
                 let page = parse_page(body, fetch.pages + 1)?;
                 fetch.pages += 1;
                 fetch.skipped_records += page.skipped;
-                fill.record(page.records, page.per_page);
+                fill.record(page.records(), page.per_page);
                 if page.account_id.is_some() {
                     account_id = page.account_id;
                 }
