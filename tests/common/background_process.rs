@@ -86,9 +86,9 @@ impl BackgroundProcess {
 
     /// Waits until Prometheus or Alertmanager listens and returns its address, `HOST:PORT`.
     pub async fn wait_for_address(&self) -> String {
-        let prefix = "msg=\"Listening on\" address=";
-        let line = self.wait_for_log(prefix).await;
-        line.split_once(prefix).unwrap().1.trim().to_owned()
+        // Prometheus 3 logs its component between the two.
+        let line = self.wait_for_log("msg=\"Listening on\" ").await;
+        line.split_once(" address=").unwrap().1.trim().to_owned()
     }
 }
 

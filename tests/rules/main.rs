@@ -21,6 +21,7 @@
 //! delivery of alerts.
 //!
 //! Requires `prometheus`, `promtool`, `prometheus-alertmanager` and `amtool` on the path (`make tools` installs them).
+//! `make rules` repeats [`promtool`] with Prometheus 3, whose folder it puts first on the path.
 //! Takes about three minutes.
 
 #![allow(

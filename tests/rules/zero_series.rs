@@ -47,16 +47,16 @@ impl ZeroSeries {
     }
 
     /// Returns the label sets that can occur, whether or not they exist from the start. The direction `Unknown`, of a record
-    /// without one, is included for a selector with directions.
+    /// without one, is included for a selector with a matcher of `direction`.
     fn possible_sets(&self, selector: &Selector) -> BTreeSet<LabelSet> {
-        let asks_for = |label: &str| {
+        let has_matcher = |label: &str| {
             selector
                 .matchers
                 .iter()
                 .any(|matcher| matcher.label == label)
         };
         let directions = ["Inbound", "Outbound", "Unknown"];
-        let directions = &directions[..if asks_for("direction") { 3 } else { 2 }];
+        let directions = &directions[..if has_matcher("direction") { 3 } else { 2 }];
         let mut possible = self.by_metric[&selector.metric].clone();
         for set in &self.by_metric[&selector.metric] {
             for result in &self.documented_results {
