@@ -34,7 +34,7 @@ async fn assert_gauges_match_listing(scenario: Scenario, steps: u32) {
     let exporter = TestExporter::start_with(scenario, |config| {
         // Thousands of records take seconds in a debug build.
         config.settings.timeouts.request = Duration::from_secs(60);
-        config.settings.timeouts.fetch = Duration::from_secs(60);
+        config.settings.timeouts.fetch = Duration::from_secs(120);
     })
     .await;
     for step in 0..steps {
