@@ -199,3 +199,123 @@ impl SavedBackoff {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ringcentral::Operation;
+    use crate::ringcentral::rate_limit::budget::Budget;
+    use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+
+    const CALLS: Operation = Operation::ActiveCalls;
+
+    fn jwt(client_id: &str, jwt: &str) -> (Url, JwtHash) {
+        let server: Url = "https://one.test".parse().unwrap();
+        let app = App {
+            server: &server,
+            client_id,
+        };
+        let hash = JwtHash::new(app, &SecretString::from(jwt));
+        (server, hash)
+    }
+
+    /// Returns the usage after a login with a JWT.
+    fn log_in(
+        registry: &UsageRegistry,
+        client_id: &str,
+        text: &str,
+        user: &str,
+    ) -> Arc<SharedUsage> {
+        let (server, hash) = jwt(client_id, text);
+        let app = App {
+            server: &server,
+            client_id,
+        };
+        registry.usage_of_user(app, &hash, user, Moment::now())
+    }
+
+    /// Records a penalty of 600 s.
+    fn refuse(usage: Arc<SharedUsage>, now: Moment) {
+        let mut budget = Budget::new(Duration::ZERO);
+        budget.join(usage, now);
+        assert!(budget.try_request(CALLS, now));
+        let headers = RateLimitHeaders {
+            status: 429,
+            retry_after: Some(Duration::from_secs(600)),
+            ..RateLimitHeaders::default()
+        };
+        budget.record_response(CALLS, Some(&headers), now);
+    }
+
+    /// Returns the seconds for which a JWT is blocked before a login.
+    fn blocked_for(registry: &UsageRegistry, text: &str, now: Moment) -> u64 {
+        let (usage, _) = registry.usage_of_jwt(&jwt("app", text).1, now);
+        let until = usage.read(|usage| usage.blocked_until(CALLS));
+        until.map_or(0, |until| until.monotonic_duration_since(now).as_secs())
+    }
+
+    #[test]
+    fn users_and_apps_have_usages_of_their_own() {
+        let registry = UsageRegistry::new(None);
+        let anna = log_in(&registry, "app", "jwt-1", "anna");
+        for (client_id, text, user, shares) in [
+            ("app", "jwt-2", "anna", true),
+            ("app", "jwt-3", "ben", false),
+            ("other app", "jwt-1", "anna", false),
+        ] {
+            let other = log_in(&registry, client_id, text, user);
+            assert_eq!(
+                Arc::ptr_eq(&anna, &other),
+                shares,
+                "{client_id} {text} {user}"
+            );
+        }
+    }
+
+    #[test]
+    fn penalty_of_a_user_is_known_for_its_jwts_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Moment::now();
+        let open = || {
+            let directory = StateDirectory::open(folder.path()).unwrap();
+            UsageRegistry::new(Some(Arc::new(directory)))
+        };
+        let first = open();
+        log_in(&first, "app", "jwt-1", "anna");
+        log_in(&first, "app", "jwt-3", "ben");
+        refuse(log_in(&first, "app", "jwt-2", "anna"), now);
+        for registry in [first, open()] {
+            for text in ["jwt-1", "jwt-2"] {
+                assert!(
+                    (598..=600).contains(&blocked_for(&registry, text, now)),
+                    "{text}"
+                );
+            }
+            assert_eq!(blocked_for(&registry, "jwt-3", now), 0);
+        }
+    }
+
+    #[test]
+    fn backoff_outlives_a_restart_unless_credentials_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Moment::now();
+        let (_, hash) = jwt("app", "jwt-1");
+        for _ in 0..2 {
+            let directory = StateDirectory::open(folder.path()).unwrap();
+            let registry = UsageRegistry::new(Some(Arc::new(directory)));
+            let until = now.after(Duration::from_secs(120));
+            if registry.backoff(&hash, "secret", now).is_none() {
+                let backoff = SavedBackoff::new("secret".to_owned(), 2, until, now);
+                registry.set_backoff(&hash, Some(backoff));
+                continue;
+            }
+            let (failures, known) = registry.backoff(&hash, "secret", now).unwrap();
+            assert_eq!((failures, known), (2, until));
+            assert_eq!(registry.backoff(&hash, "other secret", now), None);
+            registry.set_backoff(&hash, None);
+            assert_eq!(registry.backoff(&hash, "secret", now), None);
+        }
+    }
+}
