@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use ringcentral_exporter::config::{Config, Log, LogFormat, Metrics, Settings, State, Timeouts, Web};
+use ringcentral_exporter::config::{
+    Config, Log, LogFormat, Metrics, Settings, State, Timeouts, Web,
+};
 use ringcentral_exporter::http::scrape::scrape_timeout;
 use ringcentral_exporter::reload::Reloader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
