@@ -253,7 +253,8 @@ impl Client {
             let usage = self
                 .usages
                 .usage_of_user(self.app(), jwt_hash, user_id, now);
-            self.transport.budget.join(usage, now);
+            let budget = &mut self.transport.budget;
+            budget.join_user(usage, self.is_user_known, now);
             self.is_user_known = true;
         }
     }

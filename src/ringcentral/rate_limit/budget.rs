@@ -55,17 +55,24 @@ impl Budget {
         }
     }
 
-    /// Continues with the usage of another user, or of the same one by another name. Own requests count there too.
+    /// Continues with another usage.
     pub fn join(&mut self, usage: Arc<SharedUsage>, now: Moment) {
         if Arc::ptr_eq(&self.usage, &usage) {
             return;
         }
-        let reserved = std::mem::take(&mut self.reserved);
-        self.usage.update(now, |former| {
-            former.release(reserved);
-            former.remove_account(self.account);
-        });
-        usage.absorb(&self.usage, now);
+        let reserved = self.leave(now);
+        self.usage = usage;
+        self.reserved = self.reserve(reserved, now);
+    }
+
+    /// Continues with the usage of the user that a login has named. It takes over what the response to the login has
+    /// reported and, unless the former usage is that of another user, what has been used so far.
+    pub(crate) fn join_user(&mut self, usage: Arc<SharedUsage>, was_other_user: bool, now: Moment) {
+        if Arc::ptr_eq(&self.usage, &usage) {
+            return;
+        }
+        let reserved = self.leave(now);
+        usage.take_over(&self.usage, was_other_user, now);
         self.usage = usage;
         self.reserved = self.reserve(reserved, now);
     }
@@ -192,11 +199,7 @@ impl Budget {
         if let Some(operation) = self.in_flight {
             self.record_response(operation, None, now);
         }
-        let reserved = std::mem::take(&mut self.reserved);
-        self.usage.update(now, |usage| {
-            usage.release(reserved);
-            usage.remove_account(self.account);
-        });
+        self.leave(now);
     }
 
     /// Returns the end of the penalty that blocks this operation, present or past.
@@ -230,6 +233,16 @@ impl Budget {
     #[must_use]
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
         self.usage.read(|usage| usage.reported_limits())
+    }
+
+    /// Ends the use of the present usage. Returns the pages that were reserved.
+    fn leave(&mut self, now: Moment) -> u32 {
+        let reserved = std::mem::take(&mut self.reserved);
+        self.usage.update(now, |usage| {
+            usage.release(reserved);
+            usage.remove_account(self.account);
+        });
+        reserved
     }
 
     /// Reserves pages, if the window holds them now. Returns their number, or 0.

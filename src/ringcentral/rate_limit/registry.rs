@@ -91,10 +91,9 @@ impl UsageRegistry {
     ) -> Arc<SharedUsage> {
         let user = hash_parts(&["user", app.server.as_str(), app.client_id, user_id]);
         let mut login = self.login(jwt);
-        if login.user.as_ref() != Some(&user) {
-            login.user = Some(user.clone());
-            self.save_login(jwt, login);
-        }
+        login.user = Some(user.clone());
+        // Also if nothing has changed: a file that is not written for a day is deleted at a start.
+        self.save_login(jwt, login);
         self.usage(&user, now)
     }
 

@@ -75,12 +75,15 @@ impl SharedUsage {
             })
     }
 
-    /// Adds what another usage has recorded, which turned out to be of the same user.
-    pub(crate) fn absorb(&self, former: &Self, now: Moment) {
+    /// Takes over what the response to a login has reported, and what the former usage has recorded, unless that is the
+    /// usage of another user.
+    pub(crate) fn take_over(&self, former: &Self, was_other_user: bool, now: Moment) {
         let former_usage = former.read(Usage::clone);
         let saved = former_usage.saved(former.process, now);
         self.update(now, |usage| {
-            usage.absorb(saved, now);
+            if !was_other_user {
+                usage.absorb(saved, now);
+            }
             usage.take_login_report(&former_usage);
         });
     }

@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::ringcentral::operation::{Operation, UsageGroup};
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::saved::{
-    SavedGroup, SavedProcess, SavedTimes, SavedUsage, saved_block, wall_ms,
+    SavedProcess, SavedTimes, SavedUsage, saved_block, wall_ms,
 };
 use crate::ringcentral::rate_limit::window::RateLimitWindow;
 use crate::ringcentral::status::ReportedLimit;
@@ -207,9 +207,9 @@ impl Usage {
     /// Replaces what is known of other processes by their parts of a file. `process` is the id of this one.
     pub(crate) fn adopt(&mut self, saved: SavedUsage, process: u64, now: Moment) {
         self.others = saved.processes;
-        self.others
-            .retain(|other| other.id != process && matters(other, now));
+        self.others.retain(|other| other.id != process);
         let others = self.others.clone();
+        self.others.retain(|other| occupies(other, now));
         for other in &others {
             self.adopt_penalty(other, now);
         }
@@ -250,7 +250,8 @@ impl Usage {
     /// Returns the content of the file: the part of this process, and those of others that still matter.
     pub(crate) fn saved(&self, process: u64, now: Moment) -> SavedUsage {
         let mut processes = self.others.clone();
-        processes.retain(|other| matters(other, now));
+        // The penalties of others are in the part of this process too, so that parts do not add up in a long one.
+        processes.retain(|other| occupies(other, now));
         processes.push(SavedProcess {
             id: process,
             saved_at_ms: wall_ms(now),
@@ -338,16 +339,9 @@ impl Usage {
     }
 }
 
-/// Returns whether a part of a file still blocks or occupies anything.
-fn matters(part: &SavedProcess, now: Moment) -> bool {
+/// Returns whether requests of a part of a file still occupy a window.
+fn occupies(part: &SavedProcess, now: Moment) -> bool {
     let times = SavedTimes::new(part.saved_at_ms, now);
-    let is_future = |until_ms| times.future(until_ms).is_some();
-    let group_matters = |group: &SavedGroup| {
-        group.blocked_until_ms.is_some_and(is_future)
-            || group
-                .requests
-                .iter()
-                .any(|requests| is_future(requests.until_ms))
-    };
-    part.blocked_until_ms.is_some_and(is_future) || part.groups.iter().any(group_matters)
+    let mut requests = part.groups.iter().flat_map(|group| &group.requests);
+    requests.any(|requests| times.future(requests.until_ms).is_some())
 }
