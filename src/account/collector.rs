@@ -17,7 +17,7 @@ use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
 use crate::account::saved_calls::SavedCalls;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
-use crate::calls::{CallTracker, ExtensionLabel, LabelLimiter};
+use crate::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::ringcentral::extensions::ReadProgress;
@@ -51,6 +51,9 @@ struct Collector {
     labels: LabelLimiter,
     tracker: CallTracker,
     saved_calls: SavedCalls,
+    /// The first list after a restart that continues the counts of the process before. It is counted with the second
+    /// one: all counters are 0 in the first exposition, or Prometheus would take the new value for a continued old one.
+    held_list: Option<(Vec<Call>, Moment)>,
     directory: DirectoryCache,
     counters: Arc<AccountMetrics>,
     requests: mpsc::Receiver<Waiter>,
@@ -86,6 +89,7 @@ pub(crate) fn spawn(
         labels: LabelLimiter::new(metrics.extension_label, metrics.max_extensions),
         tracker: CallTracker::default(),
         saved_calls,
+        held_list: None,
         directory: DirectoryCache::new(needs_directory),
         counters,
         requests,
@@ -283,6 +287,7 @@ impl Collector {
             self.labels =
                 LabelLimiter::new(self.metrics.extension_label, self.metrics.max_extensions);
             self.tracker = CallTracker::default();
+            self.held_list = None;
             self.directory.reset();
         }
     }
@@ -295,14 +300,23 @@ impl Collector {
             let list = self.client.call_source();
             if let Some(tracker) = self.saved_calls.restore(list, fetch.fetched_at) {
                 self.tracker = tracker;
+                self.held_list = Some((calls.clone(), fetch.fetched_at));
+            } else {
+                if let Some((held, fetched_at)) = self.held_list.take() {
+                    self.count_calls(&held, fetched_at);
+                }
+                self.count_calls(calls, fetch.fetched_at);
             }
-            let events = self.tracker.update(calls, fetch.fetched_at);
             let counters = &self.counters;
-            counters.record_events(&events, &mut self.labels);
             let snapshot = TimedSnapshot::new(calls, fetch.fetched_at, &mut self.labels);
             counters.init_extensions(snapshot.snapshot.extensions());
             self.snapshot = Some(snapshot);
         }
+    }
+
+    fn count_calls(&mut self, calls: &[Call], fetched_at: Moment) {
+        let events = self.tracker.update(calls, fetched_at);
+        self.counters.record_events(&events, &mut self.labels);
     }
 
     /// Publishes the current state, which is rendered with the current counters.
