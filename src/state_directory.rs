@@ -60,7 +60,7 @@ impl StateDirectory {
         directory.prepare().map_err(|error| {
             let path = path.display();
             ConfigError(format!(
-                "--state.directory: {path}: {error:#}: expected a directory in which the exporter can write"
+                "--state.directory (STATE_DIRECTORY): {path}: {error:#}: expected a directory in which the exporter can write"
             ))
         })?;
         Ok(directory)
@@ -109,11 +109,14 @@ impl StateDirectory {
 
     fn prepare(&self) -> anyhow::Result<()> {
         if !self.path.is_dir() {
-            DirBuilder::new().mode(0o700).create(&self.path)?;
+            let create = DirBuilder::new().mode(0o700).create(&self.path);
+            create.context("cannot create it")?;
         }
-        let _lock = self.lock()?;
-        self.create("probe.tmp")?;
-        fs::remove_file(self.path.join("probe.tmp"))?;
+        self.open_lock()?;
+        // Another process may start at the same time.
+        let probe = format!("probe-{}.tmp", fastrand::u64(..));
+        self.create(&probe)?;
+        fs::remove_file(self.path.join(probe))?;
         for entry in fs::read_dir(&self.path)?.flatten() {
             let is_json = entry
                 .path()
@@ -130,13 +133,7 @@ impl StateDirectory {
 
     /// Locks the directory until the returned file is closed, which the end of the process also does.
     fn lock(&self) -> anyhow::Result<File> {
-        let path = self.path.join("lock");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        self.give_to_owner(&file);
+        let file = self.open_lock()?;
         let is_stuck = self.is_lock_stuck.swap(false, Ordering::Relaxed);
         let attempts = if is_stuck { 1 } else { LOCK_ATTEMPTS };
         for _ in 0..attempts {
@@ -147,7 +144,21 @@ impl StateDirectory {
             }
         }
         self.is_lock_stuck.store(true, Ordering::Relaxed);
-        bail!("another process holds the lock {}", path.display())
+        bail!(
+            "another process holds the lock {}",
+            self.path.join("lock").display()
+        )
+    }
+
+    fn open_lock(&self) -> anyhow::Result<File> {
+        let path = self.path.join("lock");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        self.give_to_owner(&file);
+        Ok(file)
     }
 
     fn replace(&self, name: &str, state: &impl Serialize) -> anyhow::Result<()> {
@@ -298,7 +309,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("below"), parent.path().join("a/b")] {
             let error = StateDirectory::open(&path).unwrap_err().to_string();
-            let begin = format!("--state.directory: {}: ", path.display());
+            let begin = format!("--state.directory (STATE_DIRECTORY): {}: ", path.display());
             assert!(error.starts_with(&begin), "{error}");
         }
     }

@@ -21,7 +21,8 @@ use crate::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::ringcentral::extensions::ReadProgress;
-use crate::ringcentral::{Client, ClientConfig, Error, FetchResult};
+use crate::ringcentral::status::ApiStatus;
+use crate::ringcentral::{Client, ClientConfig, Error, FetchResult, Operation};
 
 /// Requests that the channel holds. A request that finds it full gets the latest state.
 const REQUEST_CAPACITY: usize = 1024;
@@ -103,6 +104,7 @@ pub(crate) fn spawn(
     };
     collector.publish();
     let api = collector.client.status();
+    log_block(&collector.account_name, &api);
     collector
         .fetch_log
         .log_rare_fetches(&collector.account_name, &api);
@@ -330,6 +332,20 @@ impl Collector {
             directory_pages: self.directory.read.page_count(),
             text: RenderedText::default(),
         }));
+    }
+}
+
+/// Logs that a penalty or back-off from before the start holds the first fetch.
+fn log_block(account: &str, api: &ApiStatus) {
+    let now = Moment::now();
+    if let Some(wait) = api.blocked_for(Operation::ActiveCalls, now) {
+        let retry_in_seconds = wait.as_secs() + 1;
+        tracing::warn!(
+            account,
+            retry_in_seconds,
+            hint = "see the log before the restart for the cause; to end a back-off, correct the cause and see State directory in docs/CONFIGURATION.md",
+            "a penalty or back-off from before the start blocks all requests"
+        );
     }
 }
 

@@ -70,7 +70,9 @@ pub(super) fn account_report(
         text += &fact.to_line();
     }
     let mut warnings = problem::warnings(account, state, now);
-    warnings.extend(few_requests_left(state));
+    if state.last_fetch.is_some() {
+        warnings.extend(few_requests_left(state));
+    }
     for warning in &mut warnings {
         if warning.name == Warning::ExtensionsNotRead.as_str() {
             warning.details.extend(extensions_penalty_fact(state, now));
@@ -89,22 +91,30 @@ pub(super) fn account_report(
     text + &failure.to_text("FAILED")
 }
 
-/// Returns how long to wait before a fetch that the limits or penalties in the state directory do not allow now.
+/// Returns how long to wait before a fetch that the requests or penalties in the state directory do not allow now.
 fn not_fetched(state: &AccountState, now: Moment) -> String {
-    let mut problem = Problem::from_cause(Cause::NoBudget);
-    if let Some(penalty) = state.api.penalty(now) {
-        problem = Problem::from_cause(Cause::RateLimited);
-        let until = now.after(penalty);
-        problem
-            .details
-            .push(blocked_fact(Operation::ActiveCalls, until, now));
-    } else if let Some(next) = state.api.next_fetch_at {
-        let wait = format_wait(next.monotonic_duration_since(now));
-        problem.details.push(Fact::new("wait", wait, json!({})));
-    }
-    problem.add_error(
-        "not sent: the state directory has the requests and penalties of the running exporter",
-    );
+    let Some(penalty) = state.api.penalty(now) else {
+        let mut problem = Problem::from_cause(Cause::NoBudget);
+        if let Some(next) = state.api.next_fetch_at {
+            let wait = format_wait(next.monotonic_duration_since(now));
+            problem.details.push(Fact::new("wait", wait, json!({})));
+        }
+        problem.add_error(
+            "not sent: the requests of the last minute, known from the state directory, leave no room",
+        );
+        problem.hint = "wait that long; check at most twice a minute, since each check and each start is a login";
+        return problem.to_text("FAILED");
+    };
+    let mut problem = Problem::from_cause(Cause::RateLimited);
+    let is_login = state.api.blocked_for(Operation::Token, now) == Some(penalty);
+    let operation = if is_login {
+        Operation::Token
+    } else {
+        Operation::ActiveCalls
+    };
+    let wait = blocked_fact(operation, now.after(penalty), now);
+    problem.details.push(wait);
+    problem.add_error("not sent: the penalty is known from the state directory");
     problem.to_text("FAILED")
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use account::{Account, Level};
 pub use accounts_file::read_accounts;
-use clap::{ArgMatches, Args, ValueEnum};
+use clap::{ArgMatches, Args, ValueEnum, ValueHint};
 pub use flags::AccountArgs;
 use jiff::{SignedDuration, Timestamp};
 use setting::{
@@ -126,7 +126,7 @@ pub struct State {
         value_name = "DIRECTORY",
         env = "STATE_DIRECTORY"
     )]
-    #[arg(hide_env_values = true, value_parser = parse_path)]
+    #[arg(hide_env_values = true, value_parser = parse_path, value_hint = ValueHint::DirPath)]
     pub directory: Option<PathBuf>,
 }
 

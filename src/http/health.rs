@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::account::facts::{last_failure, penalty};
 use crate::account::state::AccountState;
 use crate::clock::Moment;
+use crate::ringcentral::Operation;
 
 /// State of an account, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +27,7 @@ impl Health {
     pub(crate) fn from_state(state: &AccountState, max_age: Duration, now: Moment) -> Self {
         if state.is_up(now, max_age) {
             Self::Ok
-        } else if penalty(state, now).is_some() {
+        } else if penalty(state, now).is_some() || is_blocked_since_start(state, now) {
             Self::Blocked
         } else if last_failure(state).is_some() {
             Self::Failing
@@ -66,4 +67,9 @@ impl Health {
             Self::Pending => Some("Nothing has been fetched yet: the first scrape starts a fetch."),
         }
     }
+}
+/// Returns whether a penalty or back-off from before the start still holds the first fetch.
+fn is_blocked_since_start(state: &AccountState, now: Moment) -> bool {
+    let blocked = state.api.blocked_for(Operation::ActiveCalls, now);
+    state.last_fetch.is_none() && blocked.is_some()
 }

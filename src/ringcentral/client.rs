@@ -18,7 +18,7 @@ use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
-use crate::secret::{Fingerprint, hash_parts};
+use crate::secret::hash_parts;
 
 /// The API client of one account.
 pub struct Client {
@@ -28,8 +28,6 @@ pub struct Client {
     pub(super) token_state: TokenState,
     /// The `exp` claim of the JWT that was read last, in seconds since 1970.
     pub(super) jwt: JwtStatus,
-    /// Of the client secret and the JWT of the last login attempt.
-    pub(super) last_login_fingerprints: Option<[Fingerprint; 2]>,
     pub(super) usages: Arc<UsageRegistry>,
     /// The name of the JWT that was read last.
     pub(super) jwt_hash: Option<JwtHash>,
@@ -81,7 +79,6 @@ impl Client {
             account,
             timeouts,
             token_state: TokenState::new(&timeouts),
-            last_login_fingerprints: None,
             replaced_token: None,
             usages,
             jwt_hash: None,
@@ -93,6 +90,7 @@ impl Client {
             spares_last_request: false,
         };
         client.join_usage_of_secrets();
+        client.resume_backoff();
         client
     }
 
@@ -101,19 +99,16 @@ impl Client {
     pub(crate) fn reconfigure(&mut self, config: ClientConfig) {
         self.account = config.account;
         self.transport.http = config.http;
-        let fingerprints = self.secret_fingerprints();
-        if fingerprints.is_none()
-            || self.last_login_fingerprints.is_none()
-            || fingerprints == self.last_login_fingerprints
-        {
+        let former = (self.jwt_hash.clone(), self.credentials_hash.clone());
+        self.join_usage_of_secrets();
+        if former.0.is_none() || former == (self.jwt_hash.clone(), self.credentials_hash.clone()) {
             return;
         }
         self.replaced_token = self.token_state.take_token();
         self.token_state = TokenState::new(&self.timeouts);
         self.jwt = read_jwt_status(&self.account);
-        self.last_login_fingerprints = None;
         self.login = None;
-        self.join_usage_of_secrets();
+        self.resume_backoff();
     }
 
     /// Continues with the budget of a stopped client of the same name. If the user of its JWT is
@@ -262,12 +257,6 @@ impl Client {
             server: &self.account.server,
             client_id: &self.account.client_id,
         }
-    }
-
-    fn secret_fingerprints(&self) -> Option<[Fingerprint; 2]> {
-        let client_secret = self.account.client_secret.read().ok()?;
-        let jwt = self.account.jwt.read().ok()?;
-        Some([&client_secret, &jwt].map(Fingerprint::new))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ringcentral::rate_limit::registry::{JwtHash, SavedBackoff};
 use crate::ringcentral::token::TokenStatus;
 use crate::ringcentral::wire::{TokenResponse, parse_token};
 use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
-use crate::secret::{Fingerprint, SecretSource, hash_parts};
+use crate::secret::{SecretSource, hash_parts};
 
 const TOKEN_PATH: &str = "/restapi/oauth/token";
 const REVOKE_PATH: &str = "/restapi/oauth/revoke";
@@ -206,7 +206,6 @@ impl Client {
         let jwt = self.read_secret("JWT", &self.account.jwt)?;
         self.jwt = JwtStatus::new(&jwt);
         self.join_usage_of_jwt(&client_secret, &jwt);
-        self.last_login_fingerprints = Some([&client_secret, &jwt].map(Fingerprint::new));
         let deadline = self.request_deadline(deadline);
         let form = [
             ("grant_type", JWT_GRANT),
@@ -223,7 +222,7 @@ impl Client {
         }
     }
 
-    /// Uses the limits and the backoff that are known for a JWT. While its user is not known, it is
+    /// Uses the limits that are known for a JWT. While its user is not known, it is
     /// probably that of the JWT before it, whose limits stay in use.
     pub(super) fn join_usage_of_jwt(&mut self, client_secret: &SecretString, jwt: &SecretString) {
         let now = Moment::now();
@@ -239,11 +238,19 @@ impl Client {
             self.transport.budget.join(usage, now);
             self.is_user_known = is_user_known;
         }
-        let backoff = self.usages.backoff(&jwt_hash, &self.credentials_hash, now);
+        self.jwt_hash = Some(jwt_hash);
+    }
+
+    /// Continues the backoff that is known for the present secrets, from before a restart or of a removed account.
+    pub(super) fn resume_backoff(&mut self) {
+        let Some(jwt_hash) = &self.jwt_hash else {
+            return;
+        };
+        let now = Moment::now();
+        let backoff = self.usages.backoff(jwt_hash, &self.credentials_hash, now);
         if let Some((failures, until)) = backoff {
             self.token_state.resume_backoff(failures, until);
         }
-        self.jwt_hash = Some(jwt_hash);
     }
 
     /// Uses the limits of the user of the last login.

@@ -284,7 +284,7 @@ async fn unusable_state_directory_exits_2() {
         let flag = format!("--state.directory={path}");
         let (code, _, error) = output(command_for_simulator(&simulator, &[&flag])).await;
         assert_eq!(code, Some(2), "{error}");
-        let begin = format!("ringcentral-exporter: --state.directory: {path}: ");
+        let begin = format!("ringcentral-exporter: --state.directory (STATE_DIRECTORY): {path}: ");
         assert!(
             error.starts_with(&begin) && error.lines().count() == 1,
             "{error}"

@@ -1,5 +1,7 @@
 //! Tests with fifty accounts, and with a viewport as narrow as that of a phone.
 
+use std::time::Duration;
+
 use ringcentral_exporter::config::{Account, Config};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::Scenario;
@@ -9,6 +11,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::browser::{render, take_screenshots};
+use crate::common::MAX_WAIT;
 use crate::harness::{TestExporter, bind_loopback};
 use crate::html_checks::assert_valid;
 
@@ -30,13 +33,28 @@ async fn start_with_fifty_accounts() -> TestExporter {
         max_sessions: 100,
         ..Scenario::normal()
     };
-    TestExporter::start_with(scenario, |config: &mut Config| {
+    let rig = TestExporter::start_with(scenario, |config: &mut Config| {
         let first = config.accounts[0].clone();
         config.accounts = (0..50)
             .map(|number| numbered_account(&first, number))
             .collect();
     })
-    .await
+    .await;
+    // All accounts have one user, whose limit is known once the first login is answered.
+    let all_are_fetched = async {
+        loop {
+            let text = rig.scrape().await.text;
+            let is_up = |line: &&str| line.starts_with("ringcentral_up{") && line.ends_with(" 1");
+            if text.lines().filter(is_up).count() == 45 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(MAX_WAIT, all_are_fetched)
+        .await
+        .unwrap();
+    rig
 }
 
 /// Returns a copy of the account with the name and the secrets for its number.
@@ -104,7 +122,6 @@ async fn serve(header: &str, html: &str) -> String {
 async fn fifty_accounts_are_listed_failing_first() {
     let rig = start_with_fifty_accounts().await;
     let url = format!("{}/", rig.url);
-    rig.scrape().await;
     let wide = render(&url, 1200).await;
     assert_valid(&wide, &rig.url);
     let names = wide

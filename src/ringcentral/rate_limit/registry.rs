@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn penalty_of_a_user_is_known_for_its_jwts_after_a_restart() {
+    fn penalty_is_known_for_all_jwts_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let now = Moment::now();
         let open = || {
