@@ -92,12 +92,18 @@ fn read_file(path: &Path) -> Result<String, SecretError> {
 /// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value
 /// or several lines.
 pub(crate) fn redact_path(path: &Path) -> String {
+    if may_be_secret(path) {
+        "the file".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Returns whether a path looks like a secret: a JWT, a very long value or several lines.
+pub(crate) fn may_be_secret(path: &Path) -> bool {
     let text = path.display().to_string();
     // A JWT begins with `{"` in base64.
-    let secret = text.len() > MAX_SHOWN_PATH
-        || text.contains("eyJ")
-        || text.contains(|c: char| c.is_control());
-    if secret { "the file".to_owned() } else { text }
+    text.len() > MAX_SHOWN_PATH || text.contains("eyJ") || text.contains(|c: char| c.is_control())
 }
 
 fn trim(text: &str) -> Result<SecretString, SecretError> {

@@ -2,10 +2,10 @@
 //!
 //! Each file is small JSON, written to a temporary file that then replaces the old one, so a reader never sees half
 //! a file. Several processes may use one directory: a lock file makes each read and its write one step. All tasks
-//! share one thread, and none of these operations waits for the disk, so that they may run on it. A power failure
-//! can lose the last write; it takes longer than a rate limit window to start again.
+//! share one thread. None of these operations waits for the disk, and the wait for the lock is short, so that they may
+//! run on it. A power failure can lose the last write.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -14,11 +14,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::file;
+use crate::secret::{may_be_secret, redact_path};
 
 /// The version of the files. A file with another version is ignored.
 const VERSION: u32 = 1;
@@ -26,9 +29,11 @@ const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Files that were not written for longer are deleted at start: no penalty and no window is longer.
 const RETENTION: Duration = Duration::from_secs(25 * 60 * 60);
-/// How often and at which interval the lock is tried. Another process holds it for well under 1 ms, unless it is
-/// stopped: after the first failure the lock is tried only once at a time.
-const LOCK_ATTEMPTS: u32 = 1000;
+/// The name of the lock file.
+const LOCK: &str = "lock";
+/// How often and at which interval the lock is tried, while all tasks wait. Another process holds it for well under 1 ms,
+/// unless it is stopped: after the first failure the lock is tried only once at a time.
+const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The directory of `--state.directory`.
@@ -37,6 +42,7 @@ pub struct StateDirectory {
     path: PathBuf,
     has_warned: AtomicBool,
     is_lock_stuck: AtomicBool,
+    lock_attempts: u32,
 }
 
 /// The content of a file.
@@ -56,9 +62,10 @@ impl StateDirectory {
             path: path.to_owned(),
             has_warned: AtomicBool::new(false),
             is_lock_stuck: AtomicBool::new(false),
+            lock_attempts: LOCK_ATTEMPTS,
         };
         directory.prepare().map_err(|error| {
-            let path = path.display();
+            let path = redact_path(path);
             ConfigError(format!(
                 "--state.directory (STATE_DIRECTORY): {path}: {error:#}: expected a directory in which the exporter can write"
             ))
@@ -102,13 +109,16 @@ impl StateDirectory {
             return None;
         }
         parse(&path)
-            .with_context(|| format!("{} is ignored", path.display()))
+            .with_context(|| format!("{} is ignored", redact_path(&path)))
             .map_err(|error| self.warn(&error))
             .ok()
     }
 
     fn prepare(&self) -> anyhow::Result<()> {
         if !self.path.is_dir() {
+            if may_be_secret(&self.path) {
+                bail!("no such directory");
+            }
             let create = DirBuilder::new().mode(0o700).create(&self.path);
             create.context("cannot create it")?;
         }
@@ -135,7 +145,7 @@ impl StateDirectory {
     fn lock(&self) -> anyhow::Result<File> {
         let file = self.open_lock()?;
         let is_stuck = self.is_lock_stuck.swap(false, Ordering::Relaxed);
-        let attempts = if is_stuck { 1 } else { LOCK_ATTEMPTS };
+        let attempts = if is_stuck { 1 } else { self.lock_attempts };
         for _ in 0..attempts {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -144,58 +154,61 @@ impl StateDirectory {
             }
         }
         self.is_lock_stuck.store(true, Ordering::Relaxed);
-        bail!(
-            "another process holds the lock {}",
-            self.path.join("lock").display()
-        )
+        bail!("another process holds the lock {}", redact_path(&self.path))
     }
 
+    /// Opens the lock file, or creates it. A symbolic link is not followed: it could lead root to another file.
     fn open_lock(&self) -> anyhow::Result<File> {
-        let path = self.path.join("lock");
+        let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        self.give_to_owner(&file);
-        Ok(file)
+        options
+            .write(true)
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32);
+        let opened = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(LOCK),
+            opened => opened,
+        };
+        opened.with_context(|| format!("cannot open {}", redact_path(&path)))
     }
 
     fn replace(&self, name: &str, state: &impl Serialize) -> anyhow::Result<()> {
         let path = self.path.join(name);
         let write = || -> io::Result<()> {
             let temporary = format!("{name}.tmp");
+            // One that a killed process left is replaced.
+            let _ = fs::remove_file(self.path.join(&temporary));
             let mut file = self.create(&temporary)?;
             let state = Versioned {
                 version: VERSION,
                 state,
             };
-            file.write_all(&serde_json::to_vec(&state)?)?;
+            let bytes = serde_json::to_vec(&state)?;
+            if bytes.len() as u64 > MAX_BYTES {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            file.write_all(&bytes)?;
             fs::rename(self.path.join(temporary), &path)
         };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write().with_context(|| format!("cannot write {}", redact_path(&path)))
     }
 
-    /// Creates an empty file that only its owner can read. One that a killed process left is replaced.
+    /// Creates an empty file that only its owner can read. As root, gives it to the owner of the lock or of the directory,
+    /// so that the exporter can read what a `check` by root has written.
     fn create(&self, name: &str) -> io::Result<File> {
-        let path = self.path.join(name);
-        let _ = fs::remove_file(&path);
         let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        self.give_to_owner(&file);
-        Ok(file)
-    }
-
-    /// Gives a file to the owner of the directory, so that the exporter can read what a `check` by root has written.
-    /// Only root can do so; for others there is nothing to do.
-    fn give_to_owner(&self, file: &File) {
-        if let Ok(directory) = fs::metadata(&self.path) {
-            let _ = fchown(file, Some(directory.uid()), Some(directory.gid()));
+        options.write(true).create_new(true).mode(0o600);
+        let file = options.open(self.path.join(name))?;
+        if geteuid().is_root() {
+            let lock = fs::symlink_metadata(self.path.join(LOCK)).ok();
+            let owner = match lock.filter(Metadata::is_file) {
+                Some(lock) if name != LOCK => lock,
+                _ => fs::metadata(&self.path)?,
+            };
+            if owner.uid() != 0 {
+                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            }
         }
+        Ok(file)
     }
 
     /// Logs the first failure as a warning, further ones at debug level.
@@ -290,7 +303,8 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let directory = StateDirectory::open(&path).unwrap();
+                    let mut directory = StateDirectory::open(&path).unwrap();
+                    directory.lock_attempts = u32::MAX;
                     for _ in 0..50 {
                         directory.update("a.json", |state: Option<u32>| {
                             (state.unwrap_or_default() + 1, ())
@@ -312,6 +326,30 @@ mod tests {
             let begin = format!("--state.directory (STATE_DIRECTORY): {}: ", path.display());
             assert!(error.starts_with(&begin), "{error}");
         }
+    }
+
+    #[test]
+    fn lock_is_no_symbolic_link_and_holds_others_briefly() {
+        let (parent, directory) = open();
+        let lock = directory.path.join(LOCK);
+        let held = File::open(&lock).unwrap();
+        held.lock().unwrap();
+        assert!(directory.lock().is_err());
+        let second = StateDirectory::open(&directory.path);
+        assert!(second.is_ok(), "a start does not need the lock");
+        drop(held);
+        let other = parent.path().join("other");
+        fs::write(&other, "").unwrap();
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&other, &lock).unwrap();
+        assert!(directory.lock().is_err());
+    }
+
+    #[test]
+    fn path_that_may_be_a_secret_is_redacted() {
+        let error = StateDirectory::open(Path::new("eyJhbGciOiJSUzI1NiJ9.e30.c2Vz")).unwrap_err();
+        assert!(!error.to_string().contains("eyJ"), "{error}");
+        assert!(!Path::new("eyJhbGciOiJSUzI1NiJ9.e30.c2Vz").exists());
     }
 
     #[test]

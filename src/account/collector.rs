@@ -175,6 +175,8 @@ impl Collector {
         self.requests.close();
         while self.requests.try_recv().is_ok() {}
         self.saved_calls.save(&self.tracker, Moment::now());
+        // Before the revocation, which is another request.
+        self.client.abandon_requests();
         self.client.revoke().await;
         self.client.abandon_requests();
         self.client

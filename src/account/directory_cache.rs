@@ -83,7 +83,7 @@ impl DirectoryCache {
         result: Result<ReadProgress, Error>,
         now: Moment,
     ) -> Option<Arc<Directory>> {
-        self.last_attempt = Some(now);
+        let former_attempt = self.last_attempt.replace(now);
         match result {
             Ok(ReadProgress::Complete(directory)) => {
                 Some(self.set_directory(account, directory, now))
@@ -94,6 +94,9 @@ impl DirectoryCache {
             }
             // The request was not sent, so that the page has not failed.
             Err(error) if error.reason == Reason::Budget => {
+                if self.read.page_count() == 0 {
+                    self.last_attempt = former_attempt;
+                }
                 self.record_pause(account);
                 None
             }

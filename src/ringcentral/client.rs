@@ -111,12 +111,14 @@ impl Client {
         self.resume_backoff();
     }
 
-    /// Continues with the budget of a stopped client of the same name. If the user of its JWT is
+    /// Continues with the pace of a stopped client of the same JWT or name. If the user of the JWT is
     /// not known, it is probably the same one.
     pub(crate) fn resume_from(&mut self, stopped: &Self) {
+        let former = &stopped.transport.budget;
+        let budget = &mut self.transport.budget;
+        budget.resume_pace(former);
         if !self.is_user_known {
-            let budget = &stopped.transport.budget;
-            self.transport.budget.resume_from(budget, Moment::now());
+            budget.join(former.usage(), Moment::now());
         }
     }
 
@@ -135,6 +137,7 @@ impl Client {
         let account = &self.account;
         hash_parts(&[
             "calls",
+            &account.name,
             account.server.as_str(),
             &account.client_id,
             self.user_id().unwrap_or_default(),

@@ -205,7 +205,7 @@ impl Backoff {
     /// Records a failure and returns how long to wait before the next attempt.
     pub(crate) fn record_failure(&mut self) -> Duration {
         let delay = self.min.saturating_mul(1 << self.failures.min(16));
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         delay.min(self.max)
     }
 

@@ -316,7 +316,7 @@ impl CallTracker {
                 continue;
             }
             let quiet_since = *session.quiet_since.get_or_insert(now);
-            if now.saturating_duration_since(quiet_since) < SESSION_END_WAIT {
+            if now.monotonic_duration_since(quiet_since) < SESSION_END_WAIT {
                 continue;
             }
             if let Some(outcome) = session.current_outcome() {
@@ -329,7 +329,8 @@ impl CallTracker {
     /// Forgets what left the list long ago, and returns how many of the records were live and never seen ended. A
     /// session that is about to end is kept until it has ended.
     fn expire(&mut self, now: Moment) -> u64 {
-        let is_kept = |last_seen| now.saturating_duration_since(last_seen) < RETENTION;
+        // By the monotonic clock: a wall clock that is set forward must not forget what is still listed.
+        let is_kept = |last_seen: Moment| now.monotonic_duration_since(last_seen) < RETENTION;
         let mut lost = 0;
         self.records.retain(|_, record| {
             let kept = is_kept(record.last_seen);

@@ -70,7 +70,8 @@ impl CallTracker {
             content.session_ids.push(saved);
         }
         for (number, session) in &self.sessions {
-            let outcome = session.current_outcome();
+            // Without that of a record whose result the next process may see.
+            let outcome = session.outcome;
             let quiet_since = session.quiet_since.map(age);
             let age = age(session.last_seen);
             let saved = SavedSession(*number, session.phase, outcome, quiet_since, age);

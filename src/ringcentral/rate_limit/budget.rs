@@ -77,11 +77,15 @@ impl Budget {
         self.reserved = self.reserve(reserved, now);
     }
 
-    /// Continues with the usage, the pace and the page estimate of a stopped budget.
-    pub(crate) fn resume_from(&mut self, stopped: &Self, now: Moment) {
-        self.join(stopped.usage.clone(), now);
+    /// Continues with the pace and the page estimate of a stopped budget.
+    pub(crate) fn resume_pace(&mut self, stopped: &Self) {
         self.page_estimate = stopped.page_estimate;
         self.last_fetch = stopped.last_fetch;
+    }
+
+    /// Returns the usage that this budget shares.
+    pub(crate) fn usage(&self) -> Arc<SharedUsage> {
+        self.usage.clone()
     }
 
     /// Returns when the next fetch may start, as far as is known now: the minimum interval has passed, and the window
@@ -92,10 +96,7 @@ impl Budget {
         let next = self
             .usage
             .read(|usage| usage.available_at(Operation::ActiveCalls, pages, 0, now));
-        match self.last_fetch {
-            Some(last_fetch) => next.max(last_fetch.after(self.min_fetch_interval())),
-            None => next,
-        }
+        next.max(self.next_pace_at(now))
     }
 
     /// Returns the minimum time between the starts of two fetches of the expected number of pages.
@@ -131,15 +132,18 @@ impl Budget {
 
     /// Starts a fetch and reserves its expected pages. Returns whether a fetch may start now.
     pub fn try_start_fetch(&mut self, now: Moment) -> bool {
-        if !self.next_fetch_at(now).is_past(now) {
+        if self.next_pace_at(now) > now {
+            return false;
+        }
+        if !self.may_reserve(now) {
             // Another process may have used less than was known.
             self.usage.refresh(now);
-            if !self.next_fetch_at(now).is_past(now) {
-                return false;
-            }
         }
-        self.reserved = self.reserve(self.expected_pages(), now);
+        if self.may_reserve(now) {
+            self.reserved = self.reserve(self.expected_pages(), now);
+        }
         if self.reserved == 0 {
+            self.usage.record_wait(self.account, now);
             return false;
         }
         self.last_fetch = Some(now);
@@ -245,6 +249,23 @@ impl Budget {
         reserved
     }
 
+    /// Returns when the minimum interval has passed, `now` at the earliest.
+    fn next_pace_at(&self, now: Moment) -> Moment {
+        match self.last_fetch {
+            Some(last_fetch) => now.max(last_fetch.after(self.min_fetch_interval())),
+            None => now,
+        }
+    }
+
+    /// Returns whether the window holds the expected pages, and no account of the same user has waited longer for it.
+    fn may_reserve(&self, now: Moment) -> bool {
+        let pages = self.expected_pages();
+        self.usage.read(|usage| {
+            let available_at = usage.available_at(Operation::ActiveCalls, pages, 0, now);
+            available_at.is_past(now) && usage.is_first_in_line(self.account, now)
+        })
+    }
+
     /// Reserves pages, if the window holds them now. Returns their number, or 0.
     fn reserve(&self, pages: u32, now: Moment) -> u32 {
         self.usage.update(now, |usage| {
@@ -254,6 +275,7 @@ impl Budget {
             }
             usage.reserve(pages);
             usage.set_pages(self.account, pages);
+            usage.end_wait(self.account);
             pages
         })
     }
@@ -700,5 +722,60 @@ mod tests {
         };
         assert!(!budget.next_fetch_at(resumed).is_past(resumed));
         assert!(!budget.next_request_at(HEAVY, resumed).is_past(resumed));
+    }
+
+    /// Returns the budgets of two accounts of one user.
+    fn two_accounts() -> (Budget, Budget, Moment) {
+        let (first, start) = new_budget();
+        let (mut second, _) = new_budget();
+        second.join(first.usage(), start);
+        (first, second, start)
+    }
+
+    /// Fetches pages if a fetch may start, and returns whether it may.
+    fn try_fetch(budget: &mut Budget, pages: u32, now: Moment) -> bool {
+        if !budget.try_start_fetch(now) {
+            return false;
+        }
+        for _ in 0..pages {
+            request(budget, HEAVY, &RateLimitHeaders::default(), now);
+        }
+        budget.finish_fetch(Some(PageCount::Exact(pages)), now);
+        true
+    }
+
+    #[test]
+    fn account_that_needs_the_whole_window_is_not_starved() {
+        let (mut long, mut short, start) = two_accounts();
+        long.finish_fetch(Some(PageCount::Exact(8)), start);
+        let mut fetches = [0, 0];
+        for second in (0..1200).step_by(5) {
+            let now = at(start, f64::from(second));
+            fetches[0] += u32::from(try_fetch(&mut short, 1, now));
+            fetches[1] += u32::from(try_fetch(&mut long, 8, now));
+        }
+        assert!(fetches.iter().all(|count| *count >= 8), "{fetches:?}");
+    }
+
+    #[test]
+    fn account_that_is_not_scraped_any_more_holds_no_other() {
+        let (mut long, mut short, start) = two_accounts();
+        long.finish_fetch(Some(PageCount::Exact(8)), start);
+        assert!(try_fetch(&mut short, 1, start));
+        assert!(!try_fetch(&mut long, 8, at(start, 1.0)));
+        assert!(!try_fetch(&mut short, 1, at(start, 80.0)));
+        assert!(try_fetch(&mut short, 1, at(start, 150.0)));
+    }
+
+    #[test]
+    fn request_of_an_abandoned_account_leaves_the_window() {
+        let (mut first, mut second, start) = two_accounts();
+        assert!(first.try_start_fetch(start) && first.try_request(HEAVY, start));
+        first.abandon(start);
+        assert!(first.try_request(Operation::Revoke, start));
+        first.record_response(Operation::Revoke, None, start);
+        second.finish_fetch(Some(PageCount::Exact(8)), start);
+        assert!(!second.try_start_fetch(at(start, 60.9)));
+        assert!(second.try_start_fetch(at(start, 61.0)));
     }
 }

@@ -90,10 +90,8 @@ impl UsageRegistry {
         now: Moment,
     ) -> Arc<SharedUsage> {
         let user = hash_parts(&["user", app.server.as_str(), app.client_id, user_id]);
-        let mut login = self.login(jwt);
-        login.user = Some(user.clone());
         // Also if nothing has changed: a file that is not written for a day is deleted at a start.
-        self.save_login(jwt, login);
+        self.change_login(jwt, |login| login.user = Some(user.clone()));
         self.usage(&user, now)
     }
 
@@ -114,10 +112,8 @@ impl UsageRegistry {
 
     /// Remembers the backoff of logins with this JWT, or that there is none.
     pub(crate) fn set_backoff(&self, jwt: &JwtHash, backoff: Option<SavedBackoff>) {
-        let mut login = self.login(jwt);
-        if login.backoff != backoff {
-            login.backoff = backoff;
-            self.save_login(jwt, login);
+        if self.login(jwt).backoff != backoff {
+            self.change_login(jwt, |login| login.backoff = backoff);
         }
     }
 
@@ -150,9 +146,19 @@ impl UsageRegistry {
         login
     }
 
-    fn save_login(&self, jwt: &JwtHash, login: SavedLogin) {
-        if let Some(directory) = &self.directory {
-            directory.write(&login_file(jwt), login.clone());
+    /// Changes what is remembered of a JWT, and nothing else that another process has written.
+    fn change_login(&self, jwt: &JwtHash, change: impl FnOnce(&mut SavedLogin)) {
+        let mut login = self.login(jwt);
+        match &self.directory {
+            None => change(&mut login),
+            Some(directory) => {
+                let known = login;
+                login = directory.update(&login_file(jwt), |saved: Option<SavedLogin>| {
+                    let mut login = saved.unwrap_or(known);
+                    change(&mut login);
+                    (login.clone(), login)
+                });
+            }
         }
         self.lock().logins.insert(jwt.0.clone(), login);
     }

@@ -88,6 +88,11 @@ impl SharedUsage {
         });
     }
 
+    /// Records that an account waits for room in the window. Other processes need not know.
+    pub(crate) fn record_wait(&self, account: u64, now: Moment) {
+        self.lock().record_wait(account, now);
+    }
+
     /// Forgets an account whose budget is dropped.
     pub(crate) fn remove_account(&self, account: u64) {
         self.lock().remove_account(account);

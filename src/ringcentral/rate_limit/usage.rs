@@ -28,8 +28,18 @@ pub(crate) struct Usage {
     blocked_until: Option<Moment>,
     /// Expected pages of the next fetch of each account of this process.
     pages: BTreeMap<u64, u32>,
+    /// The accounts whose pages the window does not hold.
+    waiting: BTreeMap<u64, Waiting>,
     /// The parts of other processes that still matter.
     others: Vec<SavedProcess>,
+}
+
+/// An account that waits for room in the window.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    since: Moment,
+    /// When it last tried to fetch.
+    last_try: Moment,
 }
 
 impl Usage {
@@ -42,6 +52,7 @@ impl Usage {
             named_groups: HashMap::new(),
             blocked_until: None,
             pages: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             others: Vec::new(),
         }
     }
@@ -104,6 +115,35 @@ impl Usage {
     /// Forgets an account.
     pub(crate) fn remove_account(&mut self, account: u64) {
         self.pages.remove(&account);
+        self.waiting.remove(&account);
+    }
+
+    /// Records that an account waits for room in the window.
+    pub(crate) fn record_wait(&mut self, account: u64, now: Moment) {
+        let new = Waiting {
+            since: now,
+            last_try: now,
+        };
+        self.waiting.entry(account).or_insert(new).last_try = now;
+    }
+
+    /// Records that an account waits no longer.
+    pub(crate) fn end_wait(&mut self, account: u64) {
+        self.waiting.remove(&account);
+    }
+
+    /// Returns whether no other account has waited longer. Otherwise an account of few pages could always be earlier than
+    /// one that needs an empty window. One that has not tried for two windows is not scraped any more.
+    pub(crate) fn is_first_in_line(&self, account: u64, now: Moment) -> bool {
+        let since = self
+            .waiting
+            .get(&account)
+            .map_or(now, |waiting| waiting.since);
+        let mut others = self.waiting.iter().filter(|(other, _)| **other != account);
+        !others.any(|(_, other)| {
+            let is_scraped = now.monotonic_duration_since(other.last_try) < 2 * self.heavy.length;
+            is_scraped && other.since < since
+        })
     }
 
     /// Reserves requests of a fetch.

@@ -32,6 +32,9 @@ const MERGE_FRACTION: u32 = 1000;
 const MAX_REQUEST_TIME: Duration = Duration::from_secs(11);
 const MAX_FETCH_TIME: Duration = Duration::from_secs(41);
 
+/// Reports of which one ends at most so much later are the same one: times of a file are whole milliseconds.
+const REPORT_TOLERANCE: Duration = Duration::from_millis(20);
+
 /// The limit of one usage group and the requests that count against it.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimitWindow {
@@ -311,7 +314,9 @@ impl RateLimitWindow {
         }
         if let Some(remaining) = part.remaining
             && let Some(until) = times.future(remaining.until_ms)
-            && self.remaining.is_none_or(|known| known.until < until)
+            && self
+                .remaining
+                .is_none_or(|known| known.until.after(REPORT_TOLERANCE) < until)
         {
             let requests = remaining.count;
             self.remaining = Some(Remaining { requests, until });
