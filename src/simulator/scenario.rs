@@ -193,11 +193,11 @@ impl Scenario {
         }
     }
 
-    /// Returns a scenario whose API is repeatedly available for 60 s, then unavailable for 90 s.
+    /// Returns a scenario whose API is repeatedly available for 60 s, then unavailable for 180 s.
     pub fn outage() -> Scenario {
         let outage = Outage {
             up: Duration::from_secs(60),
-            down: Duration::from_secs(90),
+            down: Duration::from_secs(180),
         };
         Scenario {
             name: "outage",

@@ -15,7 +15,7 @@ use crate::webhook::Webhook;
 /// Interval of the scrapes and of the rule evaluations.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// Longest wait for one state, longer than any phase of the demo.
-pub const TIMEOUT: Duration = Duration::from_secs(200);
+pub const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// Running Prometheus and Alertmanager that deliver the alerts of one exporter to a webhook.
 pub struct AlertPipeline {
