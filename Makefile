@@ -21,7 +21,7 @@ MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
-	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape alerting dashboards rules \
+	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -128,9 +128,13 @@ alerting: build
 dashboards:
 	$(CARGO) test --locked --test dashboards
 
-# With Debian's Prometheus, then the rule files and their unit tests with promtool 3.
-rules: $(PROMETHEUS_3)/usr/bin/promtool
+# With Debian's Prometheus, and the rule files and their unit tests with promtool 3 too.
+rules: rules-prometheus-2 rules-prometheus-3
+
+rules-prometheus-2:
 	$(CARGO) test --locked --test rules
+
+rules-prometheus-3: $(PROMETHEUS_3)/usr/bin/promtool
 	PATH="$(<D):$$PATH" $(CARGO) test --locked --test rules promtool
 
 # Alerts up to Alertmanager's webhook, and the queries of the dashboards, with Prometheus 3 and Alertmanager 0.33.
