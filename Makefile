@@ -21,7 +21,8 @@ MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
-	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
+	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
+	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::alertmanager::Alertmanager;
 use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
 use crate::notification::{has_name, is_same_alert};
+use crate::rules::SHORT_DURATION;
 use crate::webhook::Webhook;
 
 /// Interval of the scrapes and of the rule evaluations.
@@ -42,13 +43,29 @@ impl AlertPipeline {
         }
     }
 
-    /// Waits until Prometheus has or had the alert in this state, which can last for one evaluation.
-    pub async fn wait_for_state(&self, name: &str, state: &str) {
+    /// Waits until Prometheus fires or has fired the alert, which can last for one evaluation.
+    pub async fn wait_until_firing(&self, name: &str) {
         let count =
-            format!("count_over_time(ALERTS{{alertname=\"{name}\", alertstate=\"{state}\"}}[10m])");
+            format!("count_over_time(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}}[10m])");
         let find = async || self.prometheus.values(&count).await.pop_first();
-        self.wait_until(&format!("{name} {state} in Prometheus"), find)
+        self.wait_until(&format!("{name} firing in Prometheus"), find)
             .await;
+    }
+
+    /// Asserts that the expression of a notified alert was true for the time of its `for` before it fired. Prometheus does
+    /// not store the state `pending` of its first evaluations, but since when the expression was true.
+    pub async fn assert_was_pending(&self, name: &str, alert: &Value) {
+        let fired: Timestamp = alert["startsAt"].as_str().unwrap().parse().unwrap();
+        let fired = fired.as_millisecond() as f64 / 1000.0;
+        let since = format!("min_over_time(ALERTS_FOR_STATE{{alertname=\"{name}\"}}[10m])");
+        let since = self.prometheus.values(&since).await.pop_first();
+        let (_, since) = since.expect("Prometheus stores since when the expression is true");
+        // The stored time is a whole second.
+        let shortest = SHORT_DURATION.as_secs_f64() - 1.0;
+        assert!(
+            fired - since >= shortest,
+            "{name} fired at {fired}, true since {since}"
+        );
     }
 
     /// Waits until the webhook has received the alert with this status and returns the alert.

@@ -113,9 +113,9 @@ async fn wait_for_surge(url: &str) {
 
 /// Asserts that the surge is notified, with the current and the usual number of calls.
 async fn assert_surge_notified(pipeline: &AlertPipeline) {
-    pipeline.wait_for_state(VOLUME, "pending").await;
-    pipeline.wait_for_state(VOLUME, "firing").await;
+    pipeline.wait_until_firing(VOLUME).await;
     let alert = pipeline.wait_for_notification(VOLUME, "firing").await;
+    pipeline.assert_was_pending(VOLUME, &alert).await;
     let numbers = numbers(&alert["annotations"]["description"]);
     let names_both = numbers.contains(&USUAL) && numbers.iter().any(|calls| *calls >= 2.0 * USUAL);
     assert!(
@@ -162,9 +162,9 @@ async fn replace_with_outage(mut surge: ExporterProcess, url: &str) -> ExporterP
 
 /// Asserts that the outage is notified with its reason and resolves afterwards.
 async fn assert_outage_notified_and_resolved(pipeline: &AlertPipeline) {
-    pipeline.wait_for_state(FAILING, "pending").await;
-    pipeline.wait_for_state(FAILING, "firing").await;
+    pipeline.wait_until_firing(FAILING).await;
     let alert = pipeline.wait_for_notification(FAILING, "firing").await;
+    pipeline.assert_was_pending(FAILING, &alert).await;
     assert_eq!(
         pipeline.up_at(&alert["startsAt"]).await,
         [0.0],

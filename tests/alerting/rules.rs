@@ -1,13 +1,14 @@
 //! Copies of the shipped rule files with `for` and `keep_firing_for` shortened to seconds.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::common::markdown;
 
 /// Folder of the shipped rules, relative to the package.
 const RULES_FOLDER: &str = "deploy/prometheus/rules";
 /// Replacement duration: long enough for the alert to be pending in one evaluation.
-const SHORT_DURATION: &str = "5s";
+pub const SHORT_DURATION: Duration = Duration::from_secs(5);
 /// Keys whose durations are shortened.
 const KEYS: [&str; 2] = ["for", "keep_firing_for"];
 
@@ -40,7 +41,7 @@ fn copy(file: &Path, folder: &Path) -> PathBuf {
 /// Returns the line with its duration shortened, if it has one of the [`KEYS`].
 fn shorten(line: &str) -> String {
     match duration(line) {
-        Some(duration) => line.replacen(duration, SHORT_DURATION, 1),
+        Some(duration) => line.replacen(duration, &format!("{}s", SHORT_DURATION.as_secs()), 1),
         None => line.to_owned(),
     }
 }
