@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn outage_begins_after_the_uptime_and_repeats() {
         let outage = Scenario::outage().outage.unwrap();
-        let down: Vec<bool> = [0, 59, 60, 149, 150, 209, 210]
+        let down: Vec<bool> = [0, 59, 60, 239, 240, 299, 300]
             .iter()
             .map(|s| outage.is_down(s * 1_000))
             .collect();
