@@ -105,7 +105,7 @@ async fn outage_fails_in_three_ways_and_ends() {
     }
     outcomes.sort_unstable();
     assert_eq!(outcomes, [0, 502, 503]);
-    server.advance_seconds(90);
+    server.advance_seconds(180);
     assert_eq!(server.get(&token, CALLS).await.status(), 200);
 }
 
