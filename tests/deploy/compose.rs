@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::tools::{all_output, files, read_yaml, run, run_ok, tool};
 
@@ -257,7 +257,7 @@ fn accounts_problems(project: &Value) -> Vec<&'static str> {
             "an account is still set",
             exporter["environment"]
                 .as_object()
-                .is_none_or(Map::is_empty),
+                .is_none_or(|variables| variables.keys().all(|name| name == "STATE_DIRECTORY")),
         ),
     ];
     checks

@@ -49,7 +49,12 @@ fn no_secret_is_shipped_or_in_a_variable() {
             .collect();
         assert_eq!(
             names,
-            BTreeSet::from(["RC_CLIENT_ID", "RC_CLIENT_SECRET_FILE", "RC_JWT_FILE"])
+            BTreeSet::from([
+                "RC_CLIENT_ID",
+                "RC_CLIENT_SECRET_FILE",
+                "RC_JWT_FILE",
+                "STATE_DIRECTORY",
+            ])
         );
     }
 }
@@ -67,10 +72,9 @@ fn secret_files_are_readable_only_by_the_exporter() {
             ],
             [&json!(USER_ID); 3]
         );
-        let kinds = spec["volumes"]
-            .as_array()
-            .unwrap()
-            .iter()
+        let volumes = spec["volumes"].as_array().unwrap().iter();
+        let kinds = volumes
+            .filter(|volume| volume["name"] != "state")
             .map(|volume| [&volume["secret"], &volume["projected"]]);
         let mut secret_volumes =
             kinds.map(|kinds| kinds.into_iter().find(|kind| !kind.is_null()).unwrap());
@@ -83,6 +87,7 @@ fn secret_files_are_readable_only_by_the_exporter() {
         assert!(
             mounts
                 .iter()
+                .filter(|mount| mount["name"] != "state")
                 .all(|mount| mount["readOnly"] == true && mount["subPath"].is_null()),
             "{}",
             overlay.name
@@ -137,6 +142,7 @@ fn example_secret_has_the_keys_of_the_pod() {
         assert_eq!(references.keys, keys, "{}", overlay.name);
         let variables = overlay.container()["env"].as_array().unwrap().iter();
         let paths: BTreeSet<_> = variables
+            .filter(|variable| variable["name"] != "STATE_DIRECTORY")
             .filter_map(|variable| variable["value"].as_str())
             .map(str::to_owned)
             .collect();
@@ -364,5 +370,32 @@ fn every_manifest_is_used_or_an_example() {
                 file.display()
             );
         }
+    }
+}
+
+/// A crash loop must not forget a penalty: the state outlives the container.
+#[test]
+fn state_directory_is_a_writable_volume() {
+    for overlay in ALL.iter() {
+        let volumes = overlay.pod()["spec"]["volumes"].as_array().unwrap();
+        let state = volumes.iter().find(|volume| volume["name"] == "state");
+        assert!(state.unwrap()["emptyDir"].is_object(), "{}", overlay.name);
+        let container = overlay.container();
+        let mounts = container["volumeMounts"].as_array().unwrap().iter();
+        let mount = mounts
+            .clone()
+            .find(|mount| mount["name"] == "state")
+            .unwrap();
+        let variables = container["env"].as_array().unwrap().iter();
+        let variable = variables
+            .clone()
+            .find(|variable| variable["name"] == "STATE_DIRECTORY");
+        assert_eq!(
+            variable.unwrap()["value"],
+            mount["mountPath"],
+            "{}",
+            overlay.name
+        );
+        assert!(mount["readOnly"].is_null(), "{}", overlay.name);
     }
 }
