@@ -156,10 +156,15 @@ fn busy_account_has_data_in_every_query() {
 
 #[test]
 fn all_accounts_have_data_in_every_query() {
-    assert_have_data(
-        &panel_results(Selection::All).collect::<Vec<_>>(),
-        EMPTY_WHEN_SEVERAL,
-    );
+    // The table has a hundred rows. Of more extensions with the same share Prometheus chooses any, and all can be of the
+    // failing account, for which the other columns are empty.
+    let is_chosen_by_prometheus = |result: &&QueryResult| {
+        result.dashboard == "ringcentral-extensions"
+            && result.panel == "Extensions"
+            && result.query != "A"
+    };
+    let results = panel_results(Selection::All).filter(|result| !is_chosen_by_prometheus(result));
+    assert_have_data(&results.collect::<Vec<_>>(), EMPTY_WHEN_SEVERAL);
 }
 
 #[test]
