@@ -51,7 +51,7 @@ async fn start_with_fifty_accounts() -> TestExporter {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(MAX_WAIT, all_are_fetched)
+    tokio::time::timeout(5 * MAX_WAIT, all_are_fetched)
         .await
         .unwrap();
     rig

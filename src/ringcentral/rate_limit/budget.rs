@@ -143,7 +143,8 @@ impl Budget {
             self.reserved = self.reserve(self.expected_pages(), now);
         }
         if self.reserved == 0 {
-            self.usage.record_wait(self.account, now);
+            self.usage
+                .record_wait(self.account, self.expected_pages(), now);
             return false;
         }
         self.last_fetch = Some(now);
@@ -257,12 +258,14 @@ impl Budget {
         }
     }
 
-    /// Returns whether the window holds the expected pages, and no account of the same user has waited longer for it.
+    /// Returns whether the window holds the expected pages, and those of the accounts that have waited longer.
     fn may_reserve(&self, now: Moment) -> bool {
         let pages = self.expected_pages();
         self.usage.read(|usage| {
-            let available_at = usage.available_at(Operation::ActiveCalls, pages, 0, now);
-            available_at.is_past(now) && usage.is_first_in_line(self.account, now)
+            let ahead = usage.pages_ahead(self.account, now);
+            let all = pages.saturating_add(ahead);
+            let available_at = usage.available_at(Operation::ActiveCalls, all, 0, now);
+            (ahead == 0 || all <= usage.max_pages()) && available_at.is_past(now)
         })
     }
 

@@ -89,8 +89,8 @@ impl SharedUsage {
     }
 
     /// Records that an account waits for room in the window. Other processes need not know.
-    pub(crate) fn record_wait(&self, account: u64, now: Moment) {
-        self.lock().record_wait(account, now);
+    pub(crate) fn record_wait(&self, account: u64, pages: u32, now: Moment) {
+        self.lock().record_wait(account, pages, now);
     }
 
     /// Forgets an account whose budget is dropped.

@@ -40,6 +40,7 @@ struct Waiting {
     since: Moment,
     /// When it last tried to fetch.
     last_try: Moment,
+    pages: u32,
 }
 
 impl Usage {
@@ -119,12 +120,17 @@ impl Usage {
     }
 
     /// Records that an account waits for room in the window.
-    pub(crate) fn record_wait(&mut self, account: u64, now: Moment) {
-        let new = Waiting {
-            since: now,
+    pub(crate) fn record_wait(&mut self, account: u64, pages: u32, now: Moment) {
+        let since = self
+            .waiting
+            .get(&account)
+            .map_or(now, |waiting| waiting.since);
+        let waiting = Waiting {
+            since,
             last_try: now,
+            pages,
         };
-        self.waiting.entry(account).or_insert(new).last_try = now;
+        self.waiting.insert(account, waiting);
     }
 
     /// Records that an account waits no longer.
@@ -132,18 +138,22 @@ impl Usage {
         self.waiting.remove(&account);
     }
 
-    /// Returns whether no other account has waited longer. Otherwise an account of few pages could always be earlier than
-    /// one that needs an empty window. One that has not tried for two windows is not scraped any more.
-    pub(crate) fn is_first_in_line(&self, account: u64, now: Moment) -> bool {
+    /// Returns the pages of the accounts that have waited longer. Without room for them too, an account of few pages could
+    /// always be earlier than one that needs an empty window. One that has not tried for two windows is not scraped any
+    /// more.
+    pub(crate) fn pages_ahead(&self, account: u64, now: Moment) -> u32 {
         let since = self
             .waiting
             .get(&account)
             .map_or(now, |waiting| waiting.since);
-        let mut others = self.waiting.iter().filter(|(other, _)| **other != account);
-        !others.any(|(_, other)| {
-            let is_scraped = now.monotonic_duration_since(other.last_try) < 2 * self.heavy.length;
-            is_scraped && other.since < since
-        })
+        let mut pages = 0_u32;
+        for (other, waiting) in &self.waiting {
+            let is_scraped = now.monotonic_duration_since(waiting.last_try) < 2 * self.heavy.length;
+            if *other != account && is_scraped && waiting.since < since {
+                pages = pages.saturating_add(waiting.pages);
+            }
+        }
+        pages
     }
 
     /// Reserves requests of a fetch.
