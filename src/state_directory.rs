@@ -81,17 +81,18 @@ impl StateDirectory {
     {
         let lock = self.lock().map_err(|error| self.warn(&error)).ok();
         let (state, result) = change(self.read(name));
-        if lock.is_some()
-            && let Err(error) = self.replace(name, &state)
-        {
-            self.warn(&error);
+        if lock.is_some() {
+            self.replace_or_warn(name, &state);
         }
         result
     }
 
     /// Writes a file.
-    pub(crate) fn write<T: DeserializeOwned + Serialize>(&self, name: &str, state: T) {
-        self.update(name, |_: Option<T>| (state, ()));
+    pub(crate) fn write(&self, name: &str, state: &impl Serialize) {
+        match self.lock() {
+            Ok(_lock) => self.replace_or_warn(name, state),
+            Err(error) => self.warn(&error),
+        }
     }
 
     /// Reads a file and deletes it, so that it is used only once.
@@ -169,6 +170,12 @@ impl StateDirectory {
             opened => opened,
         };
         opened.with_context(|| format!("cannot open {}", redact_path(&path)))
+    }
+
+    fn replace_or_warn(&self, name: &str, state: &impl Serialize) {
+        if let Err(error) = self.replace(name, state) {
+            self.warn(&error);
+        }
     }
 
     fn replace(&self, name: &str, state: &impl Serialize) -> anyhow::Result<()> {
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn files_are_readable_only_by_their_owner() {
         let (_parent, directory) = open();
-        directory.write("a.json", 1);
+        directory.write("a.json", &1);
         assert_eq!(
             fs::metadata(&directory.path).unwrap().permissions().mode() & 0o777,
             0o700
@@ -292,7 +299,7 @@ mod tests {
             fs::write(directory.path.join("a.json"), content).unwrap();
             assert_eq!(directory.read::<u32>("a.json"), None, "{content:?}");
         }
-        directory.write("a.json", 7);
+        directory.write("a.json", &7);
         assert_eq!(directory.read("a.json"), Some(7));
     }
 
@@ -355,8 +362,8 @@ mod tests {
     #[test]
     fn files_of_stopped_exporters_are_deleted() {
         let (_parent, directory) = open();
-        directory.write("old.json", 1);
-        directory.write("new.json", 1);
+        directory.write("old.json", &1);
+        directory.write("new.json", &1);
         let old = File::options()
             .write(true)
             .open(directory.path.join("old.json"))

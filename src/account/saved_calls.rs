@@ -36,7 +36,7 @@ impl SavedCalls {
     /// Saves the tracker after its last list.
     pub(crate) fn save(&self, tracker: &CallTracker, now: Moment) {
         if let (Some(directory), Some(list)) = (&self.directory, &self.list) {
-            directory.write(&file_name(list), tracker.save(now));
+            directory.write(&file_name(list), &tracker.save(now));
         }
     }
 }

@@ -40,8 +40,8 @@ pub enum PageCount {
 }
 
 impl Budget {
-    /// Creates a budget that shares its limits with no other account. `min_interval` can make fetches rarer than the limit allows, never more
-    /// frequent.
+    /// Creates a budget that shares its limits with no other account. `min_interval` can make fetches rarer than the
+    /// limit allows, never more frequent.
     #[must_use]
     pub fn new(min_interval: Duration) -> Self {
         Self {
@@ -57,24 +57,15 @@ impl Budget {
 
     /// Continues with another usage.
     pub fn join(&mut self, usage: Arc<SharedUsage>, now: Moment) {
-        if Arc::ptr_eq(&self.usage, &usage) {
-            return;
-        }
-        let reserved = self.leave(now);
-        self.usage = usage;
-        self.reserved = self.reserve(reserved, now);
+        self.replace_usage(usage, now, |_, _| {});
     }
 
     /// Continues with the usage of the user that a login has named. It takes over what the response to the login has
     /// reported and, unless the former usage is that of another user, what has been used so far.
     pub(crate) fn join_user(&mut self, usage: Arc<SharedUsage>, was_other_user: bool, now: Moment) {
-        if Arc::ptr_eq(&self.usage, &usage) {
-            return;
-        }
-        let reserved = self.leave(now);
-        usage.take_over(&self.usage, was_other_user, now);
-        self.usage = usage;
-        self.reserved = self.reserve(reserved, now);
+        self.replace_usage(usage, now, |usage, former| {
+            usage.take_over(former, was_other_user, now);
+        });
     }
 
     /// Continues with the pace and the page estimate of a stopped budget.
@@ -238,6 +229,22 @@ impl Budget {
     #[must_use]
     pub fn reported_limits(&self) -> Vec<ReportedLimit> {
         self.usage.read(|usage| usage.reported_limits())
+    }
+
+    /// Continues with another usage, after `take_over` has got that one and the former one.
+    fn replace_usage(
+        &mut self,
+        usage: Arc<SharedUsage>,
+        now: Moment,
+        take_over: impl FnOnce(&SharedUsage, &SharedUsage),
+    ) {
+        if Arc::ptr_eq(&self.usage, &usage) {
+            return;
+        }
+        let reserved = self.leave(now);
+        take_over(&usage, &self.usage);
+        self.usage = usage;
+        self.reserved = self.reserve(reserved, now);
     }
 
     /// Ends the use of the present usage. Returns the pages that were reserved.

@@ -29,8 +29,8 @@ impl SharedUsage {
     pub(crate) fn new(process: u64, file: Option<UsageFile>, now: Moment) -> Self {
         let shared = Self {
             process,
-            usage: Mutex::new(Usage::new()),
             file,
+            ..Self::unshared()
         };
         shared.refresh(now);
         shared

@@ -121,12 +121,8 @@ impl Usage {
 
     /// Records that an account waits for room in the window.
     pub(crate) fn record_wait(&mut self, account: u64, pages: u32, now: Moment) {
-        let since = self
-            .waiting
-            .get(&account)
-            .map_or(now, |waiting| waiting.since);
         let waiting = Waiting {
-            since,
+            since: self.waiting_since(account, now),
             last_try: now,
             pages,
         };
@@ -142,10 +138,7 @@ impl Usage {
     /// always be earlier than one that needs an empty window. One that has not tried for two windows is not scraped any
     /// more.
     pub(crate) fn pages_ahead(&self, account: u64, now: Moment) -> u32 {
-        let since = self
-            .waiting
-            .get(&account)
-            .map_or(now, |waiting| waiting.since);
+        let since = self.waiting_since(account, now);
         let mut pages = 0_u32;
         for (other, waiting) in &self.waiting {
             let is_scraped = now.monotonic_duration_since(waiting.last_try) < 2 * self.heavy.length;
@@ -313,6 +306,12 @@ impl Usage {
             groups: self.windows().map(|window| window.saved(now)).to_vec(),
         });
         SavedUsage { processes }
+    }
+
+    /// Returns since when an account waits for room in the window, `now` if it does not.
+    fn waiting_since(&self, account: u64, now: Moment) -> Moment {
+        let waiting = self.waiting.get(&account);
+        waiting.map_or(now, |waiting| waiting.since)
     }
 
     fn adopt_penalty(&mut self, part: &SavedProcess, now: Moment) {
