@@ -162,10 +162,11 @@ fn probes_use_tcp_where_client_certs_may_be_required() {
         ("hardened", Value::Null, Value::Null),
     ] {
         let container = Overlay::named(name).container();
-        let probes = [&container["readinessProbe"], &container["livenessProbe"]];
+        let probes =
+            ["startupProbe", "readinessProbe", "livenessProbe"].map(|name| &container[name]);
         assert_eq!(
             probes.map(|probe| &probe["httpGet"]),
-            [&ready, &healthy],
+            [&ready, &ready, &healthy],
             "{name}"
         );
         let tcp_probe = if ready.is_null() {
@@ -175,13 +176,10 @@ fn probes_use_tcp_where_client_certs_may_be_required() {
         };
         assert_eq!(
             probes.map(|probe| &probe["tcpSocket"]),
-            [&tcp_probe; 2],
+            [&tcp_probe; 3],
             "{name}"
         );
-        assert!(
-            container["startupProbe"].is_null(),
-            "the exporter starts in milliseconds"
-        );
+        assert_eq!(container["startupProbe"]["periodSeconds"], 1, "{name}");
     }
 }
 
