@@ -70,7 +70,7 @@ impl Error {
     /// Explains the error of a page that does not exist, although the page before it has named it.
     pub(crate) fn set_page_gone(&mut self) {
         self.cause = Cause::PageGone;
-        self.message += " for a page that the page before it has named";
+        self.message = format!("the next page is gone: {}", self.message);
     }
 
     /// Returns whether RingCentral rejected the credentials. A person has to change them, and further logins lock the
