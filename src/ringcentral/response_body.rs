@@ -5,6 +5,7 @@
 //! one is in memory at its full size. Others wait compressed.
 
 use std::io::{Cursor, Read};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
@@ -12,6 +13,7 @@ use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::ParseError;
@@ -27,12 +29,14 @@ const MAX_SHORT_BODY: usize = 64 * 1024;
 /// The maximum size of a body as received that every account may read at any time, in bytes: twice that of a compressed
 /// page of 1,000 calls.
 const MAX_SHORT_READ: usize = 256 * 1024;
+/// The maximum time in which the part of a body over `MAX_COMPRESSED_BODY` is read.
+const MAX_REST_TIME: Duration = Duration::from_secs(2);
 /// How much is decompressed in one step, in bytes.
 const STEP: usize = 16 * 1024;
 
 /// Held while more than `MAX_SHORT_READ` is read, which a slow server may delay until the request times out.
 static LONG_READ: Semaphore = Semaphore::const_new(1);
-/// Held from the decompression of a body of more than `MAX_SHORT_BODY` until it is parsed, which waits for no server.
+/// Held from the decompression of a body of more than `MAX_SHORT_BODY` until it is parsed.
 static LONG_BODY: Semaphore = Semaphore::const_new(1);
 
 /// How a body is encoded.
@@ -40,6 +44,20 @@ static LONG_BODY: Semaphore = Semaphore::const_new(1);
 enum Encoding {
     Identity,
     Gzip,
+}
+
+/// Whether the end of a body is reached.
+enum Progress {
+    Complete,
+    Unfinished,
+}
+
+/// A body as received.
+struct Received {
+    response: Response,
+    bytes: Vec<u8>,
+    /// The permit for more than `MAX_SHORT_READ`.
+    permit: Option<SemaphorePermit<'static>>,
 }
 
 /// A body with the permit to hold it in memory.
@@ -60,21 +78,16 @@ impl AsRef<[u8]> for LongBody {
 /// Returns an error if the body is incomplete, too large, invalid gzip, or has another encoding.
 pub(crate) async fn read(response: Response) -> Result<Bytes, TransportError> {
     let encoding = encoding(response.headers())?;
-    // Released once the body is decompressed, so that of long bodies one is read while another one is parsed.
-    let mut read_permit = None;
-    match encoding {
-        Encoding::Gzip => {
-            let compressed = read_bounded(response, MAX_COMPRESSED_BODY, &mut read_permit).await?;
-            gunzip(compressed).await
-        }
-        Encoding::Identity => {
-            let bytes = read_bounded(response, MAX_BODY, &mut read_permit).await?;
-            let _permit = match bytes.len() {
-                ..=MAX_SHORT_BODY => None,
-                _ => LONG_BODY.acquire().await.ok(),
-            };
-            Ok(Bytes::from_owner(LongBody { bytes, _permit }))
-        }
+    let mut received = Received {
+        response,
+        bytes: Vec::new(),
+        permit: None,
+    };
+    let progress = received.read(MAX_COMPRESSED_BODY).await?;
+    match (encoding, progress) {
+        (Encoding::Gzip, Progress::Complete) => gunzip(received.bytes).await,
+        (Encoding::Gzip, Progress::Unfinished) => Err(too_large(MAX_COMPRESSED_BODY)),
+        (Encoding::Identity, progress) => received.read_rest(progress).await,
     }
 }
 
@@ -118,27 +131,38 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, TransportError> {
     Ok(encoding)
 }
 
-/// Reads a body as received, with a permit from where it is long.
-async fn read_bounded(
-    mut response: Response,
-    max_bytes: usize,
-    permit: &mut Option<SemaphorePermit<'static>>,
-) -> Result<Vec<u8>, TransportError> {
-    let mut body = Vec::new();
-    loop {
-        let chunk = match response.chunk().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(TransportError::from_reqwest(&error, false)),
-        };
-        let len = body.len() + chunk.len();
-        if len > max_bytes {
-            return Err(too_large(max_bytes));
+impl Received {
+    /// Reads up to the end, or until there are more than `max_bytes`.
+    async fn read(&mut self, max_bytes: usize) -> Result<Progress, TransportError> {
+        while self.bytes.len() <= max_bytes {
+            let chunk = match self.response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(Progress::Complete),
+                Err(error) => return Err(TransportError::from_reqwest(&error, false)),
+            };
+            if self.bytes.len() + chunk.len() > MAX_SHORT_READ && self.permit.is_none() {
+                self.permit = LONG_READ.acquire().await.ok();
+            }
+            self.bytes.extend_from_slice(&chunk);
         }
-        if len > MAX_SHORT_READ && permit.is_none() {
-            *permit = LONG_READ.acquire().await.ok();
+        Ok(Progress::Unfinished)
+    }
+
+    /// Reads the rest of a body that is not compressed. What needs more memory than any compressed body is read while
+    /// all other long bodies wait, so only for a short time.
+    async fn read_rest(mut self, progress: Progress) -> Result<Bytes, TransportError> {
+        if self.bytes.len() <= MAX_SHORT_BODY {
+            return Ok(self.bytes.into());
         }
-        body.extend_from_slice(&chunk);
+        let _permit = LONG_BODY.acquire().await.ok();
+        if let Progress::Unfinished = progress {
+            let rest = timeout(MAX_REST_TIME, self.read(MAX_BODY)).await;
+            if let Progress::Unfinished = rest.map_err(|_| TransportError::timeout())?? {
+                return Err(too_large(MAX_BODY));
+            }
+        }
+        let bytes = self.bytes;
+        Ok(Bytes::from_owner(LongBody { bytes, _permit }))
     }
 }
 
@@ -146,12 +170,6 @@ async fn read_bounded(
 struct Gunzip {
     decoder: GzDecoder<Cursor<Vec<u8>>>,
     body: Vec<u8>,
-}
-
-/// Whether a body is decompressed up to its end.
-enum Progress {
-    Complete,
-    Unfinished,
 }
 
 /// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress.
@@ -216,7 +234,6 @@ fn too_large(max_bytes: usize) -> TransportError {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::time::Duration;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -338,7 +355,7 @@ mod tests {
         let short = gzip(&[b' '; MAX_SHORT_BODY]);
         let kept = gunzip(long.clone()).await.unwrap();
         let mut next = Box::pin(gunzip(long));
-        let waits = tokio::time::timeout(Duration::from_millis(50), &mut next).await;
+        let waits = timeout(Duration::from_millis(50), &mut next).await;
         assert!(waits.is_err(), "two long bodies are kept");
         assert_eq!(gunzip(short).await.unwrap().len(), MAX_SHORT_BODY);
         let len = parse(kept, |body| Ok(body.len())).await.unwrap();
