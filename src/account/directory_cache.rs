@@ -118,7 +118,7 @@ impl DirectoryCache {
 
     /// Returns the time between the last attempt and the next.
     fn interval(&self, has_new_extension: bool) -> Duration {
-        let has_begun = self.read.page_count() > 0;
+        let has_begun = self.read.has_begun();
         if self.failure.is_some() && has_begun {
             PAGE_RETRY_INTERVAL
         } else if self.failure.is_some() {

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::calls::Call;
 use crate::clock::Moment;
 use crate::config::{Account, Level};
+use crate::ringcentral::pagination::PageCursor;
 use crate::ringcentral::rate_limit::budget::PageCount;
-use crate::ringcentral::wire::parse_page;
+use crate::ringcentral::wire::{CallPage, parse_page_after};
 use crate::ringcentral::{Cause, Client, Error, Operation, Reason};
 
 const OPERATION: Operation = Operation::ActiveCalls;
@@ -61,30 +64,44 @@ impl Client {
         fetch
     }
 
-    /// Fetches all pages, and records their number in the budget.
+    /// Fetches all pages, and starts again once if a page is gone because the list has become shorter.
     async fn fetch_calls(&mut self, fetch: &mut FetchResult) -> Result<Vec<Call>, Error> {
-        let expected = self.transport.budget.expected_pages();
         let deadline = fetch.fetched_at.after(self.timeouts.fetch).instant;
+        match self.fetch_all_pages(fetch, deadline).await? {
+            FetchEnd::Complete(calls) => return Ok(calls),
+            FetchEnd::PageGone(_) if self.transport.budget.try_restart_fetch(Moment::now()) => {}
+            FetchEnd::PageGone(_) => {
+                let problem = "the list became shorter while it was read: waiting until one window has room for all of it";
+                let transport = &self.transport;
+                return Err(transport.record_failure(OPERATION, Cause::NoBudget, problem));
+            }
+        }
+        (fetch.pages, fetch.skipped_records) = (0, 0);
+        fetch.fetched_at = Moment::now();
+        match self.fetch_all_pages(fetch, deadline).await? {
+            FetchEnd::Complete(calls) => Ok(calls),
+            FetchEnd::PageGone(mut error) => {
+                error.set_page_gone();
+                Err(error)
+            }
+        }
+    }
+
+    /// Fetches all pages, and records their number in the budget.
+    async fn fetch_all_pages(
+        &mut self,
+        fetch: &mut FetchResult,
+        deadline: Instant,
+    ) -> Result<FetchEnd, Error> {
+        let expected = self.transport.budget.expected_pages();
         let path = active_calls_path(&self.account);
         let mut pages = self.first_page(OPERATION, &path)?;
-        let mut calls = Vec::new();
-        let mut account_id = None;
-        let mut fill = PageFill::default();
+        let mut list = CallList::default();
         let result = self
-            .fetch_pages(OPERATION, &mut pages, deadline, |body| {
-                let page = parse_page(body, fetch.pages + 1)?;
-                fetch.pages += 1;
-                fetch.skipped_records += page.skipped;
-                fill.record(page.records(), page.per_page);
-                if page.account_id.is_some() {
-                    account_id = page.account_id;
-                }
-                calls.extend(page.calls);
-                Ok(page.next)
-            })
+            .fetch_pages(&mut pages, deadline, &mut list, fetch)
             .await;
-        if account_id.is_some() {
-            self.reported_account_id = account_id;
+        if list.account_id.is_some() {
+            self.reported_account_id = list.account_id;
         }
         let requested = pages.known();
         let budget = &mut self.transport.budget;
@@ -92,9 +109,10 @@ impl Client {
         match result {
             Ok(()) => {
                 // A list that is about to need another page is read with room for it.
-                let next_pages = fetch.pages + u32::from(fill.is_last_nearly_full(fetch.pages));
+                let is_nearly_full = list.fill.is_last_nearly_full(fetch.pages);
+                let next_pages = fetch.pages + u32::from(is_nearly_full);
                 budget.finish_fetch(Some(PageCount::Exact(next_pages)), now);
-                Ok(dedup_by_id(calls))
+                Ok(FetchEnd::Complete(dedup_by_id(list.calls)))
             }
             // Otherwise a retry or another program used the requests that were reserved for these pages.
             Err(error) if error.reason == Reason::Budget && requested > expected => {
@@ -103,8 +121,32 @@ impl Client {
             }
             Err(error) => {
                 budget.finish_fetch(Some(PageCount::AtLeast(requested)), now);
+                if pages.is_next_gone(&error) {
+                    return Ok(FetchEnd::PageGone(error));
+                }
                 Err(error)
             }
+        }
+    }
+
+    /// Fetches the pages from the cursor on into `list`.
+    async fn fetch_pages(
+        &mut self,
+        pages: &mut PageCursor,
+        deadline: Instant,
+        list: &mut CallList,
+        fetch: &mut FetchResult,
+    ) -> Result<(), Error> {
+        loop {
+            let (number, earlier_records) = (fetch.pages + 1, list.records);
+            let parse = move |body: &[u8]| parse_page_after(body, number, earlier_records);
+            let page = self.fetch_next_page(OPERATION, pages, deadline, parse);
+            let Some(page) = page.await? else {
+                return Ok(());
+            };
+            fetch.pages += 1;
+            fetch.skipped_records += page.skipped;
+            list.add(page);
         }
     }
 
@@ -123,6 +165,35 @@ impl Client {
             );
         }
         error
+    }
+}
+
+/// How a fetch has ended.
+enum FetchEnd {
+    /// With all calls of the list.
+    Complete(Vec<Call>),
+    /// With the error of a page that does not exist, although the page before it has named it.
+    PageGone(Error),
+}
+
+/// The pages that were received.
+#[derive(Default)]
+struct CallList {
+    calls: Vec<Call>,
+    /// The number of all records, those that are not calls included.
+    records: usize,
+    account_id: Option<String>,
+    fill: PageFill,
+}
+
+impl CallList {
+    fn add(&mut self, page: CallPage) {
+        self.records += page.records();
+        self.fill.record(page.records(), page.per_page);
+        if page.account_id.is_some() {
+            self.account_id = page.account_id;
+        }
+        self.calls.extend(page.calls);
     }
 }
 
@@ -204,7 +275,7 @@ mod tests {
     fn later_of_two_records_with_one_id_is_kept() {
         let page = |json: &str| {
             let body = format!(r#"{{"records":[{json}]}}"#);
-            parse_page(body.as_bytes(), 1).unwrap().calls
+            parse_page_after(body.as_bytes(), 1, 0).unwrap().calls
         };
         let mut listed = page(r#"{"id":"a","result":"In Progress"},{"id":"b"}"#);
         listed.extend(page(r#"{"id":"a","result":"Accepted"},{"id":"c"}"#));

@@ -121,6 +121,9 @@ described_enum! {
         ListTooLong = "list_too_long",
             summary: "the list has more pages than the rate limit allows",
             hint: "ask RingCentral for a higher Heavy limit for the app; an app of its own gives the exporter the whole limit";
+        PageGone = "page_gone",
+            summary: "the list became shorter while it was read, twice in a row",
+            hint: "if this repeats, RingCentral's support needs the request id";
         ServerError = "server_error",
             summary: "RingCentral is unavailable or has an internal error",
             hint: "wait and try again; RingCentral's support needs the request id";
@@ -133,7 +136,11 @@ impl Cause {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::RateLimited | Self::NoBudget | Self::ServerError | Self::SessionEnded
+            Self::RateLimited
+                | Self::NoBudget
+                | Self::ServerError
+                | Self::SessionEnded
+                | Self::PageGone
         )
     }
 
@@ -188,6 +195,7 @@ impl Cause {
             | Self::UserLocked
             | Self::LoginRefused
             | Self::WrongAccount
+            | Self::PageGone
             | Self::Refused => Reason::ClientError,
         }
     }

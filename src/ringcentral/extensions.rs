@@ -6,12 +6,10 @@ use crate::calls::Directory;
 use crate::calls::directory::DirectoryEntry;
 use crate::clock::Moment;
 use crate::ringcentral::pagination::PageCursor;
-use crate::ringcentral::wire::{ParseError, parse_extensions};
+use crate::ringcentral::wire::parse_extensions_after;
 use crate::ringcentral::{Client, Error, Operation};
 
 const OPERATION: Operation = Operation::Extensions;
-/// The maximum number of entries that are kept, duplicates included.
-const MAX_ENTRIES: usize = 100_000;
 
 /// An unfinished read of the list: the pages that were received, and the position after them.
 #[derive(Default)]
@@ -19,6 +17,10 @@ pub(crate) struct ExtensionRead {
     /// `None` before the first request.
     pages: Option<PageCursor>,
     entries: Vec<DirectoryEntry>,
+    /// The number of all records, those without an id included.
+    records: usize,
+    /// Whether the read started again at the first page because a page was gone.
+    was_restarted: bool,
 }
 
 /// What a part of a read has led to.
@@ -35,7 +37,7 @@ impl ExtensionRead {
     pub(crate) fn with_pages(count: u32) -> Self {
         Self {
             pages: Some(PageCursor::with_received(count)),
-            entries: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -43,10 +45,27 @@ impl ExtensionRead {
         self.pages.as_ref().is_some_and(PageCursor::is_at_end)
     }
 
+    /// Returns whether a part of the list was read.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.was_restarted || self.page_count() > 0
+    }
+
     /// Returns the directory of a complete read, which starts again at the first page.
     fn take_directory(&mut self) -> Directory {
-        self.pages = None;
-        Directory::new(std::mem::take(&mut self.entries))
+        Directory::new(std::mem::take(self).entries)
+    }
+
+    /// Starts the read again because a page is gone. A second time its error is returned.
+    fn restart(&mut self, mut error: Error) -> Result<(), Error> {
+        if self.was_restarted {
+            error.set_page_gone();
+            return Err(error);
+        }
+        *self = Self {
+            was_restarted: true,
+            ..Self::default()
+        };
+        Ok(())
     }
 
     /// Returns the number of pages that were received.
@@ -70,7 +89,7 @@ impl Client {
 
     /// Continues to read the list by at least one page, until it is complete, the budget is used up, the time of a fetch
     /// is over, or `pause_at` is past. The list may change meanwhile: of an extension on two pages the later entry is
-    /// kept.
+    /// kept, and once the read starts again if a page is gone.
     ///
     /// # Errors
     /// Returns an error if a page cannot be fetched or is invalid. `read` keeps the pages before it.
@@ -86,10 +105,6 @@ impl Client {
         let mut last_start = started.after(timeouts.fetch.saturating_sub(timeouts.request));
         if let Some(pause_at) = pause_at {
             last_start = last_start.min(pause_at);
-        }
-        if read.pages.is_none() {
-            let path = extensions_path(&self.account.account_id);
-            read.pages = Some(self.first_page(OPERATION, &path)?);
         }
         loop {
             self.fetch_extension_page(read, deadline).await?;
@@ -108,27 +123,32 @@ impl Client {
         read: &mut ExtensionRead,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let Some(pages) = &mut read.pages else {
-            return Ok(());
-        };
-        let entries = &mut read.entries;
-        let read_page = |body: &[u8]| {
-            let page = parse_extensions(body)?;
-            entries.extend(page.entries);
-            if entries.len() > MAX_ENTRIES {
-                let problem = format!("the list has more than {MAX_ENTRIES} extensions");
-                return Err(ParseError(problem));
+        let pages = match &mut read.pages {
+            Some(pages) => pages,
+            None => {
+                let path = extensions_path(&self.account.account_id);
+                read.pages.insert(self.first_page(OPERATION, &path)?)
             }
-            Ok(page.next)
         };
-        let result = self
-            .fetch_next_page(OPERATION, pages, deadline, read_page)
-            .await;
-        // A list that does not end has no page to try again.
-        if result.is_err() && pages.is_at_end() {
-            *read = ExtensionRead::default();
+        let earlier_records = read.records;
+        let parse = move |body: &[u8]| parse_extensions_after(body, earlier_records);
+        let result = self.fetch_next_page(OPERATION, pages, deadline, parse);
+        match result.await {
+            Ok(Some(page)) => {
+                read.records += page.records;
+                read.entries.extend(page.entries);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) if pages.is_next_gone(&error) => read.restart(error),
+            Err(error) => {
+                // A list that does not end has no page to try again.
+                if pages.is_at_end() {
+                    *read = ExtensionRead::default();
+                }
+                Err(error)
+            }
         }
-        result
     }
 }
 

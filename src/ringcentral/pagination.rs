@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use crate::ringcentral::wire::ParseError;
-use crate::ringcentral::{Client, Error, Operation};
+use crate::ringcentral::wire::{CallPage, ExtensionPage, ParseError};
+use crate::ringcentral::{Client, Error, Operation, response_body};
 
 /// The maximum number of pages of a list, for 100,000 records.
 const MAX_PAGES: usize = 100;
@@ -33,49 +33,51 @@ impl Client {
         Ok(PageCursor::new(url))
     }
 
-    /// Fetches all pages from the cursor on, see [`Client::fetch_next_page`].
-    ///
-    /// # Errors
-    /// Returns an error, counted by its reason, if a page cannot be fetched or is invalid.
-    pub(super) async fn fetch_pages(
-        &mut self,
-        operation: Operation,
-        pages: &mut PageCursor,
-        deadline: Instant,
-        mut read_page: impl FnMut(&[u8]) -> Result<Option<String>, ParseError>,
-    ) -> Result<(), Error> {
-        while !pages.is_at_end() {
-            self.fetch_next_page(operation, pages, deadline, &mut read_page)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Fetches the next page of a list and moves the cursor behind it. `read_page` parses a page and returns the
-    /// address of the one after it. After an error the same page is next, unless the list does not end.
+    /// Fetches the next page of a list, if there is one, and moves the cursor behind it. After an error the same page is
+    /// next, unless the list does not end.
     ///
     /// # Errors
     /// Returns an error, counted by its reason, if the page cannot be fetched or is invalid.
-    pub(super) async fn fetch_next_page(
+    pub(super) async fn fetch_next_page<P: Page>(
         &mut self,
         operation: Operation,
         pages: &mut PageCursor,
         deadline: Instant,
-        read_page: impl FnOnce(&[u8]) -> Result<Option<String>, ParseError>,
-    ) -> Result<(), Error> {
+        parse: impl FnOnce(&[u8]) -> Result<P, ParseError> + Send + 'static,
+    ) -> Result<Option<P>, Error> {
         let Some(url) = pages.next.clone() else {
-            return Ok(());
+            return Ok(None);
         };
         let body = self.get(operation, &url, deadline).await?;
-        let next = read_page(&body)
-            .map_err(|error| self.transport.record_invalid_response(operation, error))?;
-        let next = match next {
+        let parsed = response_body::parse(body, parse).await;
+        let mut page =
+            parsed.map_err(|error| self.transport.record_invalid_response(operation, error))?;
+        let next = match page.take_next() {
             Some(next) => Some(self.transport.resolve_url(operation, Some(&url), &next)?),
             None => None,
         };
         pages
             .advance(next)
-            .map_err(|error| self.transport.record_invalid_response(operation, error))
+            .map_err(|error| self.transport.record_invalid_response(operation, error))?;
+        Ok(Some(page))
+    }
+}
+
+/// A page of a list.
+pub(super) trait Page: Send + 'static {
+    /// Takes the address of the next page.
+    fn take_next(&mut self) -> Option<String>;
+}
+
+impl Page for CallPage {
+    fn take_next(&mut self) -> Option<String> {
+        self.next.take()
+    }
+}
+
+impl Page for ExtensionPage {
+    fn take_next(&mut self) -> Option<String> {
+        self.next.take()
     }
 }
 
@@ -110,6 +112,12 @@ impl PageCursor {
     /// Returns the number of pages that are known to exist: those received and the next one.
     pub(crate) fn known(&self) -> u32 {
         self.received() + u32::from(self.next.is_some())
+    }
+
+    /// Returns whether an error says that the page at the cursor does not exist although the page before it has named
+    /// it: the list has become shorter meanwhile.
+    pub(crate) fn is_next_gone(&self, error: &Error) -> bool {
+        self.received() > 0 && matches!(error.status, Some(400 | 404))
     }
 
     /// Records that the page at the cursor was received and moves to the page `next`.

@@ -34,6 +34,7 @@ mod discovery;
 mod example;
 mod failing_accounts;
 mod harness;
+mod hostile_bodies;
 mod prometheus;
 mod reload;
 mod same_user;

@@ -37,6 +37,7 @@ mod health;
 mod limits;
 mod network;
 mod process;
+mod responses;
 mod scrapes;
 mod state_directory;
 mod status;

@@ -142,6 +142,15 @@ impl Budget {
         true
     }
 
+    /// Reserves the expected pages for a fetch that starts again at its first page, after [`Budget::finish_fetch`].
+    /// Returns whether the window holds them now.
+    pub fn try_restart_fetch(&mut self, now: Moment) -> bool {
+        if self.may_reserve(now) {
+            self.reserved = self.reserve(self.expected_pages(), now);
+        }
+        self.reserved > 0
+    }
+
     /// Ends a fetch and its reservation, and records the number of pages that it has revealed, if it has.
     pub fn finish_fetch(&mut self, page_count: Option<PageCount>, now: Moment) {
         self.page_estimate = match page_count {

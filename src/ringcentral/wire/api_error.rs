@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::ringcentral::wire::check_size;
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
@@ -85,9 +86,11 @@ impl Entries {
 /// Parses the body of an error response. A body that is empty or not RingCentral's gives an empty `ApiError`.
 #[must_use]
 pub fn parse_api_error(body: &[u8]) -> ApiError {
-    let text = String::from_utf8_lossy(body);
+    let text = body;
     let mut body = ErrorBody::default();
-    if read_document("error", &text, &mut body).is_err() {
+    let is_readable =
+        check_size("error", text).is_ok() && read_document("error", text, &mut body).is_ok();
+    if !is_readable {
         return ApiError::default();
     }
     let Entries(errors) = body.errors.value.unwrap_or_default();

@@ -1,9 +1,9 @@
 //! A JSON reader that passes over a text once and skips in place what the caller does not use.
 //!
-//! `serde_json` cannot continue behind a value that no type holds, such as `1e999` or half of a surrogate pair.
-//! Both are JSON by the grammar, and a record that has one must not fail the page. This reader goes through
-//! objects and arrays itself, has `serde_json` check only the grammar of the values in them, and returns these as
-//! written.
+//! `serde_json` cannot continue behind a value that no type holds, such as `1e999`, half of a surrogate pair or a byte
+//! that is not UTF-8. A record that has one must not fail the page. This reader finds the ends of strings, objects and
+//! arrays itself. A string that has no text, whatever its bytes, counts as unreadable; everything outside of strings
+//! must be JSON.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,25 +12,49 @@ use serde::de::IgnoredAny;
 
 use crate::ringcentral::wire::ParseError;
 
+/// The maximum length of a string that is read, in bytes as written. Longer ones count as unreadable, so that decoding
+/// and keeping them needs little memory.
+const MAX_TEXT_LEN: usize = 8 * 1024;
+/// The maximum depth of objects and arrays that are skipped, of which each level takes one byte.
+const MAX_DEPTH: usize = 1 << 20;
+/// The mark that some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A position in a JSON text.
 pub(crate) struct JsonReader<'a> {
-    text: &'a str,
+    text: &'a [u8],
     position: usize,
-    /// Whether an object that was read has a key twice, or one that is not text.
+    /// Whether an object that was read has a key twice, or lacks what it needs.
     pub(crate) is_malformed: bool,
 }
 
-/// A value. One that is not a string is as written.
+/// A value.
 pub(crate) enum JsonValue<'a> {
-    /// The text of a string without escapes, `None` if it has half of a surrogate pair.
-    String(Option<Cow<'a, str>>),
-    Other(&'a str),
+    String(JsonString<'a>),
+    /// A number, `true`, `false` or `null`, as written.
+    Scalar(&'a str),
+    /// An object or an array.
+    Container,
+}
+
+/// A string.
+pub(crate) enum JsonString<'a> {
+    /// The text without escapes.
+    Text(Cow<'a, str>),
+    /// The bytes of a string that is not text, as written: it is not UTF-8, has a control character, an invalid
+    /// escape or half of a surrogate pair, or is longer than `MAX_TEXT_LEN`.
+    Unreadable(&'a [u8]),
 }
 
 /// An object that is filled field by field.
 pub(crate) trait JsonObject<'a> {
     /// Reads or skips the value of `key`.
     fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult;
+
+    /// Skips the value of a key that is unreadable.
+    fn skip_unreadable_key(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
+        json.skip_value()
+    }
 }
 
 /// Why reading stopped. The position is that of the reader.
@@ -44,6 +68,12 @@ pub(crate) enum JsonError {
     UnexpectedStructure,
     #[error("a JSON array")]
     Array,
+    #[error("nested too deeply")]
+    TooDeep,
+    #[error("more than 10,000 records in a page")]
+    PageTooLong,
+    #[error("more than 100,000 records in the list")]
+    ListTooLong,
 }
 
 pub(crate) type JsonResult<T = ()> = Result<T, JsonError>;
@@ -54,11 +84,11 @@ pub(crate) type JsonResult<T = ()> = Result<T, JsonError>;
 /// Returns an error if the text is not one valid JSON object, or the object is malformed.
 pub(crate) fn read_document<'a>(
     subject: &str,
-    text: &'a str,
+    text: &'a [u8],
     object: &mut impl JsonObject<'a>,
 ) -> Result<(), ParseError> {
     let mut json = JsonReader {
-        text,
+        text: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
         position: 0,
         is_malformed: false,
     };
@@ -66,9 +96,10 @@ pub(crate) fn read_document<'a>(
         return Ok(());
     };
     // Nothing of the text is repeated, since it may hold secrets.
-    let before = json.slice(0..text.floor_char_boundary(json.position));
-    let line = before.matches('\n').count() + 1;
-    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+    let before = json.slice(0..json.position.min(json.text.len()));
+    let line = before.split(|byte| *byte == b'\n').count();
+    let line_start = before.iter().rposition(|byte| *byte == b'\n');
+    let column = before.len() - line_start.map_or(0, |at| at + 1) + 1;
     Err(ParseError(format!(
         "cannot parse {subject}: {error} at line {line} column {column}"
     )))
@@ -90,12 +121,8 @@ impl<'a> JsonReader<'a> {
             let key = json.read_string()?;
             json.expect(b':')?;
             match key {
-                Some(Cow::Borrowed(key)) => object.read_field(key, json),
-                Some(Cow::Owned(key)) => object.read_field(&key, json),
-                None => {
-                    json.is_malformed = true;
-                    json.skip_value()
-                }
+                JsonString::Text(key) => object.read_field(&key, json),
+                JsonString::Unreadable(_) => object.skip_unreadable_key(json),
             }
         })
     }
@@ -111,33 +138,100 @@ impl<'a> JsonReader<'a> {
     /// Reads a value of any type.
     #[inline]
     pub(crate) fn read_value(&mut self) -> JsonResult<JsonValue<'a>> {
-        if self.peek() == Some(b'"') {
-            return Ok(JsonValue::String(self.read_string()?));
+        match self.peek() {
+            Some(b'"') => Ok(JsonValue::String(self.read_string()?)),
+            Some(b'{' | b'[') => {
+                self.skip_container()?;
+                Ok(JsonValue::Container)
+            }
+            _ => Ok(JsonValue::Scalar(self.read_scalar()?)),
         }
-        Ok(JsonValue::Other(self.read_other()?))
     }
 
     /// Skips a value of any type.
     pub(crate) fn skip_value(&mut self) -> JsonResult {
-        self.read_value()?;
+        match self.peek() {
+            Some(b'{' | b'[') => self.skip_container(),
+            _ => self.skip_plain_value(),
+        }
+    }
+
+    /// Skips a value that is not an object or an array.
+    fn skip_plain_value(&mut self) -> JsonResult {
+        if self.peek() == Some(b'"') {
+            self.read_raw_string()?;
+        } else {
+            self.read_scalar()?;
+        }
         Ok(())
     }
 
-    /// Reads a value that is not a string, with `serde_json`.
-    #[inline(never)]
-    fn read_other(&mut self) -> JsonResult<&'a str> {
-        let start = self.position;
-        let rest = self.slice(start..self.text.len());
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
-        match values.next() {
-            Some(Ok(_)) => self.position += values.byte_offset(),
-            Some(Err(error)) if !error.is_eof() => return Err(self.invalid()),
-            _ => {
-                self.position = self.text.len();
-                return Err(self.invalid());
+    /// Skips an object or an array. `open` has the closing bytes of those that it is inside of, so that deep nesting
+    /// uses no stack.
+    fn skip_container(&mut self) -> JsonResult {
+        let mut open = Vec::new();
+        loop {
+            let close = match self.peek() {
+                Some(b'{') => Some(b'}'),
+                Some(b'[') => Some(b']'),
+                _ => None,
+            };
+            if let Some(close) = close {
+                if open.len() == MAX_DEPTH {
+                    return Err(JsonError::TooDeep);
+                }
+                self.position += 1;
+                open.push(close);
+                if self.peek() != Some(close) {
+                    self.skip_key_in(close)?;
+                    continue;
+                }
+            } else {
+                self.skip_plain_value()?;
+            }
+            self.skip_to_next_value(&mut open)?;
+            if open.is_empty() {
+                return Ok(());
             }
         }
-        Ok(self.slice(start..self.position))
+    }
+
+    /// Leaves the containers that end here, up to the next value in one of them.
+    fn skip_to_next_value(&mut self, open: &mut Vec<u8>) -> JsonResult {
+        while let Some(close) = open.last() {
+            if self.peek() == Some(b',') {
+                self.position += 1;
+                return self.skip_key_in(*close);
+            }
+            self.expect(*close)?;
+            open.pop();
+        }
+        Ok(())
+    }
+
+    /// Skips the key before a value of an object; the values of an array have none.
+    fn skip_key_in(&mut self, close: u8) -> JsonResult {
+        if close == b'}' {
+            self.read_raw_string()?;
+            self.expect(b':')?;
+        }
+        Ok(())
+    }
+
+    /// Reads a number, `true`, `false` or `null`. `serde_json` checks the grammar.
+    fn read_scalar(&mut self) -> JsonResult<&'a str> {
+        let rest = self.slice(self.position..self.text.len());
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        let len = rest.iter().take_while(|byte| is_part(byte)).count();
+        let scalar = self.slice(self.position..self.position + len);
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(scalar) {
+            if error.is_eof() {
+                self.position += len;
+            }
+            return Err(self.invalid());
+        }
+        self.position += len;
+        Ok(str::from_utf8(scalar).unwrap_or_default())
     }
 
     fn read_document(&mut self, object: &mut impl JsonObject<'a>) -> JsonResult {
@@ -178,41 +272,27 @@ impl<'a> JsonReader<'a> {
         self.expect(close)
     }
 
-    /// Reads a string. Returns its text, or `None` if it has half of a surrogate pair.
     #[inline]
-    fn read_string(&mut self) -> JsonResult<Option<Cow<'a, str>>> {
-        self.expect(b'"')?;
-        let start = self.position;
-        let mut has_escapes = false;
-        loop {
-            self.position = end_of_plain_text(self.text.as_bytes(), self.position);
-            match self.byte() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    has_escapes = true;
-                    self.position += 2;
-                }
-                _ => return Err(self.invalid()),
-            }
-        }
-        let text = self.slice(start..self.position);
-        if has_escapes {
-            return self.decode(text);
-        }
-        self.position += 1;
-        Ok(Some(Cow::Borrowed(text)))
+    fn read_string(&mut self) -> JsonResult<JsonString<'a>> {
+        Ok(JsonString::decode(self.read_raw_string()?))
     }
 
-    /// Decodes the text before a quote, with `serde_json`. Escapes are rare, so this code stays out of the callers.
-    #[cold]
-    #[inline(never)]
-    fn decode(&mut self, text: &str) -> JsonResult<Option<Cow<'a, str>>> {
-        let quoted = format!("\"{text}\"");
-        if serde_json::from_str::<IgnoredAny>(&quoted).is_err() {
-            return Err(self.invalid());
+    /// Reads a string. Returns the bytes between its quotes.
+    #[inline]
+    fn read_raw_string(&mut self) -> JsonResult<&'a [u8]> {
+        self.expect(b'"')?;
+        let start = self.position;
+        loop {
+            self.position = end_of_plain_text(self.text, self.position);
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => self.position += 2,
+                Some(_) => self.position += 1,
+                None => return Err(JsonError::Truncated),
+            }
         }
         self.position += 1;
-        Ok(serde_json::from_str(&quoted).ok().map(Cow::Owned))
+        Ok(self.slice(start..self.position - 1))
     }
 
     /// Skips white space and then this byte.
@@ -226,10 +306,10 @@ impl<'a> JsonReader<'a> {
     }
 
     fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.position).copied()
+        self.text.get(self.position).copied()
     }
 
-    fn slice(&self, range: Range<usize>) -> &'a str {
+    fn slice(&self, range: Range<usize>) -> &'a [u8] {
         self.text.get(range).unwrap_or_default()
     }
 
@@ -237,6 +317,30 @@ impl<'a> JsonReader<'a> {
         match self.byte() {
             Some(_) => JsonError::Invalid,
             None => JsonError::Truncated,
+        }
+    }
+}
+
+impl<'a> JsonString<'a> {
+    #[inline]
+    fn decode(raw: &'a [u8]) -> Self {
+        if raw.len() > MAX_TEXT_LEN {
+            return Self::Unreadable(raw);
+        }
+        match str::from_utf8(raw) {
+            Ok(text) if end_of_plain_text(raw, 0) == raw.len() => Self::Text(text.into()),
+            Ok(text) => Self::decode_escapes(text),
+            Err(_) => Self::Unreadable(raw),
+        }
+    }
+
+    /// Decodes with `serde_json`. Escapes are rare, so this code stays out of the callers.
+    #[cold]
+    #[inline(never)]
+    fn decode_escapes(text: &'a str) -> Self {
+        match serde_json::from_str(&format!("\"{text}\"")) {
+            Ok(decoded) => Self::Text(Cow::Owned(decoded)),
+            Err(_) => Self::Unreadable(text.as_bytes()),
         }
     }
 }
@@ -277,9 +381,18 @@ mod tests {
         fn read_field(&mut self, _: &str, json: &mut JsonReader<'a>) -> JsonResult {
             json.skip_value()
         }
+
+        fn skip_unreadable_key(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
+            json.is_malformed = true;
+            json.skip_value()
+        }
     }
 
     fn error(text: &str) -> Option<String> {
+        error_in(text.as_bytes())
+    }
+
+    fn error_in(text: &[u8]) -> Option<String> {
         let result = read_document("text", text, &mut AnyObject);
         result.err().map(|error| error.to_string())
     }
@@ -309,6 +422,90 @@ mod tests {
         ] {
             let expected = Some(format!("cannot parse text: {reason}"));
             assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unreadable_strings_are_skipped() {
+        for bytes in [
+            &b"Ren\xe9"[..],
+            b"\xc3",
+            b"\xe2\x82",
+            b"\xc0\x80",
+            b"\xed\xa0\x80",
+            b"\xf5\x80\x80\x80",
+            b"\xff\xfe",
+            b"\0",
+            b"a\nb",
+            br"\ud800",
+            br"\x41",
+            br"\u12",
+        ] {
+            assert!(matches!(
+                JsonString::decode(bytes),
+                JsonString::Unreadable(_)
+            ));
+            for (before, after) in [
+                (&b"{\"a\":\""[..], &b"\"}"[..]),
+                (b"{\"a\":[{\"b\":\"", b"\"}]}"),
+                (b"{\"a\":{\"", b"\":1}}"),
+            ] {
+                let text = [before, bytes, after].concat();
+                assert_eq!(error_in(&text), None, "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn invalid_bytes_outside_strings_are_an_error() {
+        for bytes in [&b"\xff"[..], b"\xe9", b"\0", b"\xc2\xa0", BYTE_ORDER_MARK] {
+            for (before, after) in [
+                (&b"{\"a\":1"[..], &b"}"[..]),
+                (b"{", b"\"a\":1}"),
+                (b"{\"a\":[1,", b"2]}"),
+                (b"{\"a\":1}", b""),
+            ] {
+                assert!(
+                    error_in(&[before, bytes, after].concat()).is_some(),
+                    "{bytes:?}"
+                );
+            }
+        }
+        let utf_16: Vec<u8> = "\u{feff}{\"a\":1}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert!(error_in(&utf_16).is_some());
+    }
+
+    #[test]
+    fn byte_order_mark_is_skipped_once() {
+        assert_eq!(error("\u{feff}{\"a\":1}"), None);
+        assert!(error("\u{feff}\u{feff}{\"a\":1}").is_some());
+        assert!(error("\u{feff}").is_some());
+    }
+
+    #[test]
+    fn long_string_is_unreadable() {
+        for piece in ["a", r"\n"] {
+            let longest = piece.repeat(MAX_TEXT_LEN / piece.len());
+            assert!(matches!(
+                JsonString::decode(longest.as_bytes()),
+                JsonString::Text(_)
+            ));
+            let long = longest + piece;
+            assert!(matches!(
+                JsonString::decode(long.as_bytes()),
+                JsonString::Unreadable(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn json_nested_deeper_than_the_maximum_is_an_error() {
+        for open in ["[", r#"{"a":"#] {
+            let text = format!(r#"{{"a":{}"#, open.repeat(MAX_DEPTH + 1));
+            assert!(error(&text).is_some_and(|error| error.contains("nested too deeply")));
         }
     }
 
@@ -362,7 +559,10 @@ mod tests {
         fn json_reader_accepts_what_serde_json_accepts(value in nearly_json(), string in nearly_json()) {
             for text in [format!("{{\"a\":{value}}}"), format!("{{\"a\":[\"{string}\"]}}")] {
                 let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
-                prop_assert_eq!(error(&text).is_none(), is_json, "{}", text);
+                // Of a string that is not valid, only the end matters.
+                let may_be_unreadable = text.contains(['\\', '\u{1f}', '\n']);
+                let is_accepted = error(&text).is_none();
+                prop_assert!(is_accepted == is_json || (is_accepted && may_be_unreadable), "{}", text);
             }
         }
     }

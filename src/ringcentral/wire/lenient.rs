@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonValue};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonString, JsonValue};
 
 /// The largest float below which every whole number has a float of its own: 2^53.
 const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
@@ -69,12 +69,29 @@ impl Field<Cow<'_, str>> {
 }
 
 /// A string, or a whole number written without quotes (ids come as both), also as `12.0` or `1.2e1`.
-impl<'a> ReadValue<'a> for Cow<'a, str> {
+impl<'a> ReadValue<'a> for JsonString<'a> {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         match json.read_value()? {
-            JsonValue::String(text) => Ok(text),
-            JsonValue::Other(number) => Ok(whole_number(number)),
+            JsonValue::String(string) => Ok(Some(string)),
+            JsonValue::Scalar(number) => Ok(whole_number(number).map(Self::Text)),
+            JsonValue::Container => Ok(None),
         }
+    }
+}
+
+/// The text of a [`JsonString`].
+impl<'a> ReadValue<'a> for Cow<'a, str> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        match JsonString::read_value(json)? {
+            Some(JsonString::Text(text)) => Ok(Some(text)),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'a> ReadValue<'a> for JsonValue<'a> {
+    fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
+        json.read_value().map(Some)
     }
 }
 
@@ -95,8 +112,8 @@ fn whole_number(number: &str) -> Option<Cow<'_, str>> {
 impl<'a> ReadValue<'a> for bool {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         match json.read_value()? {
-            JsonValue::Other(value) => Ok(value.parse().ok()),
-            JsonValue::String(_) => Ok(None),
+            JsonValue::Scalar(value) => Ok(value.parse().ok()),
+            _ => Ok(None),
         }
     }
 }

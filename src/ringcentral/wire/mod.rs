@@ -1,9 +1,11 @@
 //! JSON as RingCentral sends it, and the calls, extensions, tokens and errors in it. Pure.
 //!
 //! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has
-//! no `records`, or points to a next page in a way that cannot be followed is an error. A record is read
-//! leniently: a field that is missing, null or of another type counts as absent, and only a record that is not an
-//! object, or has a key twice, is skipped.
+//! no `records`, has too many of them, or points to a next page in a way that cannot be followed is an error. A record
+//! is read leniently: a field that is missing, null, unreadable or of another type counts as absent, and only a record
+//! that is not an object, or has a key twice, is skipped.
+//!
+//! What outlives the parse is small: ids, names and results are cut, and nothing is kept of what exceeds a limit.
 
 mod api_error;
 mod extension;
@@ -15,9 +17,22 @@ mod token;
 
 pub use api_error::{ApiError, parse_api_error};
 pub use page::{CallPage, ExtensionPage, parse_extensions, parse_page};
+pub(crate) use page::{parse_extensions_after, parse_page_after};
 pub use token::{TokenResponse, parse_token};
 
 /// The reason why a body cannot be parsed, in words that repeat nothing of its content.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseError(pub String);
+
+/// The maximum size of the response to a login and of the body of an error, in bytes.
+const MAX_SMALL_BODY: usize = 1024 * 1024;
+
+/// Checks the size of a body that is not a list.
+fn check_size(subject: &str, body: &[u8]) -> Result<(), ParseError> {
+    if body.len() > MAX_SMALL_BODY {
+        let problem = format!("cannot parse {subject}: larger than 1 MiB");
+        return Err(ParseError(problem));
+    }
+    Ok(())
+}

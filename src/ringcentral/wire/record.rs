@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::calls::{Call, CallResult, CallState, Direction, Extension, SessionIds};
-use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult};
+use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonString};
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
+
+/// The maximum length of an id that is kept as it is, in bytes; RingCentral's have up to 50.
+const MAX_ID_LEN: usize = 64;
 
 json_object! {
     /// The fields of a record that a call is built from. Names and phone numbers are not read.
     struct CallRecord<'a> {
-        id: Cow<'a, str> = "id",
+        id: JsonString<'a> = "id",
         uri: Cow<'a, str> = "uri",
-        session_id: Cow<'a, str> = "sessionId",
-        telephony_session_id: Cow<'a, str> = "telephonySessionId",
+        session_id: JsonString<'a> = "sessionId",
+        telephony_session_id: JsonString<'a> = "telephonySessionId",
         start_time: Cow<'a, str> = "startTime",
         kind: Cow<'a, str> = "type",
         direction: Cow<'a, str> = "direction",
@@ -73,14 +76,19 @@ impl ExtensionRef<'_> {
 }
 
 impl CallRecord<'_> {
-    /// Returns the record's own id, else the last part of its address.
-    pub(crate) fn id(&self) -> Option<&str> {
-        if let Some(id) = self.id.text() {
-            return Some(id);
+    /// Returns the record's own id, else the last part of its address, else what stands for an unreadable id.
+    pub(crate) fn id(&self) -> Option<SmolStr> {
+        if let Some(JsonString::Unreadable(bytes)) = self.id.value {
+            return Some(self.id_in_uri().unwrap_or_else(|| hash_id(bytes)));
         }
+        id_text(&self.id).or_else(|| self.id_in_uri())
+    }
+
+    /// Returns the last part of the record's address.
+    fn id_in_uri(&self) -> Option<SmolStr> {
         let path = self.uri.text()?.split(['?', '#']).next()?;
         let (_, last) = path.rsplit_once('/')?;
-        (!last.is_empty()).then_some(last)
+        (!last.is_empty()).then(|| short_id(last))
     }
 
     /// Returns the id of the account in the record's address.
@@ -153,9 +161,32 @@ impl CallRecord<'_> {
 }
 
 /// Returns a session id, `None` if it is `0`, which stands for none.
-fn session_id(field: &Field<Cow<'_, str>>) -> Option<SmolStr> {
-    let id = field.text()?;
-    (id != "0").then(|| id.into())
+fn session_id(field: &Field<JsonString<'_>>) -> Option<SmolStr> {
+    id_text(field).filter(|id| id != "0")
+}
+
+/// Returns an id. Equal bytes give equal ids and others do not, also where they are not text: neither is a record
+/// counted twice nor are two of them joined.
+fn id_text(field: &Field<JsonString<'_>>) -> Option<SmolStr> {
+    match field.value.as_ref()? {
+        JsonString::Unreadable(bytes) => Some(hash_id(bytes)),
+        JsonString::Text(text) if text.trim().is_empty() => None,
+        JsonString::Text(text) => Some(short_id(text.trim())),
+    }
+}
+
+fn short_id(id: &str) -> SmolStr {
+    if id.len() > MAX_ID_LEN {
+        return hash_id(id.as_bytes());
+    }
+    id.into()
+}
+
+/// Returns a short id that stands for these bytes.
+fn hash_id(bytes: &[u8]) -> SmolStr {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    format_smolstr!("#{:032x}", u128::from_be_bytes(first))
 }
 
 /// Returns the label value of `result`: always `In Progress` for a live record, never for an ended one.
@@ -198,9 +229,9 @@ mod tests {
 
     fn to_call(json: &str) -> Option<Call> {
         let mut record = CallRecord::default();
-        read_document("record", json, &mut record).unwrap();
-        let id = record.id().unwrap_or("#1-0");
-        record.to_call(id.into())
+        read_document("record", json.as_bytes(), &mut record).unwrap();
+        let id = record.id().unwrap_or("#1-0".into());
+        record.to_call(id)
     }
 
     fn call(json: &str) -> Call {
@@ -255,19 +286,16 @@ mod tests {
             r#"["\ud800",1e999]"#,
             r#"{"\ud800":1e999}"#,
         ] {
-            let fields = [
-                "id",
-                "sessionId",
-                "telephonySessionId",
-                "direction",
-                "result",
-                "finished",
-                "startTime",
-            ];
-            for field in fields
-                .into_iter()
-                .chain(["uri", "type", "duration", "durationMs"])
-            {
+            let fields = ["direction", "result", "finished", "startTime"];
+            let ids = ["id", "sessionId", "telephonySessionId"];
+            // An unreadable id is one nevertheless.
+            let ids = if value.starts_with('"') {
+                &ids[..0]
+            } else {
+                &ids
+            };
+            let others = ["uri", "type", "duration", "durationMs"];
+            for field in [&fields, ids, &others].concat() {
                 assert_eq!(
                     call(&format!(r#"{{"{field}":{value}}}"#)),
                     call("{}"),
@@ -374,6 +402,50 @@ mod tests {
         ] {
             assert_eq!(call(&json).id, id, "{json}");
         }
+    }
+
+    #[test]
+    fn unreadable_ids_are_equal_only_to_themselves() {
+        let call = |field: &str, bytes: &[u8], rest: &str| {
+            let mut record = CallRecord::default();
+            let json = [
+                b"{\"",
+                field.as_bytes(),
+                b"\":\"",
+                bytes,
+                b"\"",
+                rest.as_bytes(),
+                b"}",
+            ];
+            let json = json.concat();
+            read_document("record", &json, &mut record).unwrap();
+            record.to_call(record.id().unwrap_or_default()).unwrap()
+        };
+        let long = "a".repeat(20_000);
+        let unreadable = [
+            &b"a\xff"[..],
+            b"a\xfe",
+            b"\xed\xa0\x80",
+            b"a\0",
+            br"\ud800",
+            long.as_bytes(),
+            &long.as_bytes()[1..],
+            &long.as_bytes()[..65],
+            &long.as_bytes()[..66],
+        ];
+        let mut ids = std::collections::HashSet::new();
+        for bytes in unreadable {
+            let id = call("id", bytes, "").id;
+            assert_eq!((id.len(), &id), (33, &call("id", bytes, "").id));
+            let session = call("sessionId", bytes, "").session.session;
+            assert_eq!(session.as_ref(), Some(&id));
+            let telephony = call("telephonySessionId", bytes, "").session.telephony;
+            assert_eq!(telephony, session);
+            assert!(ids.insert(id), "{bytes:?} is taken for another id");
+        }
+        assert_eq!(call("id", &long.as_bytes()[..64], "").id, long[..64]);
+        let uri = r#","uri":"/account/1/call-log/AbC_-1""#;
+        assert_eq!(call("id", b"AbC\xff-1", uri).id, "AbC_-1");
     }
 
     #[test]

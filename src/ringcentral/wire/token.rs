@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use secrecy::SecretString;
 
-use crate::ringcentral::wire::ParseError;
 use crate::ringcentral::wire::json::{
-    JsonObject, JsonReader, JsonResult, JsonValue, read_document,
+    JsonObject, JsonReader, JsonResult, JsonString, JsonValue, read_document,
 };
 use crate::ringcentral::wire::lenient::{Field, json_object};
 use crate::ringcentral::wire::record::is_digits;
+use crate::ringcentral::wire::{ParseError, check_size};
 
 /// An access token with its lifetime and user.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ json_object! {
 /// # Errors
 /// Returns an error if the body is not a JSON object or has no `access_token` that can be sent in a header.
 pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
-    let text = String::from_utf8_lossy(body);
     let mut token = TokenBody::default();
-    read_document("token", &text, &mut token)?;
+    check_size("token", body)?;
+    read_document("token", body, &mut token)?;
     let access_token = match token.access_token.text() {
         Some(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text,
         _ => {
@@ -46,8 +46,8 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
         }
     };
     let expires_in = match token.expires_in.value {
-        Some(JsonValue::String(Some(text))) => parse_seconds(text.trim()),
-        Some(JsonValue::Other(number)) => parse_seconds(number),
+        Some(JsonValue::String(JsonString::Text(text))) => parse_seconds(text.trim()),
+        Some(JsonValue::Scalar(number)) => parse_seconds(number),
         _ => None,
     };
     let user = token.owner_id.text().filter(|id| is_digits(id, 20));
