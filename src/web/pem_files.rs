@@ -11,7 +11,7 @@ pub(crate) const CERTIFICATES: &str = "certificates in PEM format";
 pub(crate) const KEY: &str = "one unencrypted private key in PEM format: RSA with 2048 to 4096 bits, ECDSA P-256 or P-384, or Ed25519";
 
 /// Object identifiers, in DER, of keys that ring does not support.
-const UNSUPPORTED_KEYS: [(&[u8], &str); 8] = [
+const UNSUPPORTED_KEYS: [(&[u8], &str); 9] = [
     (b"\x06\x05\x2b\x81\x04\x00\x23", "ECDSA P-521"),
     (b"\x06\x05\x2b\x81\x04\x00\x21", "ECDSA P-224"),
     (b"\x06\x05\x2b\x81\x04\x00\x0a", "ECDSA secp256k1"),
@@ -20,21 +20,23 @@ const UNSUPPORTED_KEYS: [(&[u8], &str); 8] = [
         "ECDSA Brainpool",
     ),
     (
-        b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a",
-        "RSA-PSS, unlike RSA,",
+        b"\x06\x07\x2a\x86\x48\xce\x3d\x01\x01",
+        "ECDSA explicit-parameter",
     ),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", "RSA-PSS"),
     (b"\x06\x07\x2a\x86\x48\xce\x38\x04\x01", "DSA"),
     (b"\x06\x03\x2b\x65\x71", "Ed448"),
     (b"\x06\x03\x2b\x65\x6e", "X25519"),
 ];
 
+const PRIVATE_KEY: &str = "a private key";
 /// Marks of other content, and its description.
 const OTHER_CONTENT: [(&str, &str); 9] = [
     ("Proc-Type: 4,ENCRYPTED", "an encrypted private key"),
     ("BEGIN ENCRYPTED PRIVATE KEY", "an encrypted private key"),
     ("BEGIN OPENSSH PRIVATE KEY", "a key of OpenSSH"),
     ("BEGIN DSA PRIVATE KEY", "a DSA key"),
-    ("PRIVATE KEY", "a private key"),
+    ("PRIVATE KEY", PRIVATE_KEY),
     ("BEGIN PUBLIC KEY", "a public key"),
     ("BEGIN TRUSTED CERTIFICATE", "a TRUSTED CERTIFICATE"),
     ("BEGIN CERTIFICATE REQUEST", "a certificate request"),
@@ -63,7 +65,9 @@ pub(crate) fn read_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>
 pub(crate) fn read_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, ConfigError> {
     let bytes = pem.read(KEY)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-        Error::NoItemsFound => pem.invalid(&describe_missing("usable private key", &bytes), KEY),
+        Error::NoItemsFound if describe_content(&bytes) != Some(PRIVATE_KEY) => {
+            pem.invalid(&describe_missing("usable private key", &bytes), KEY)
+        }
         _ if contains(&bytes, b"Proc-Type: 4,ENCRYPTED") => {
             pem.invalid("the private key is encrypted", KEY)
         }
@@ -79,10 +83,12 @@ pub(crate) fn describe_unsupported_key(key: &PrivateKeyDer<'_>) -> String {
     let rsa = match key {
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
         PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Sec1(_) => return "invalid, or lacks its public key".to_owned(),
         _ => return "invalid private key".to_owned(),
     };
     let reason = rsa.err().map(|error| error.to_string());
     let reason = match reason.as_deref() {
+        Some("WrongAlgorithm") => "invalid, or lacks its public key",
         Some("TooSmall") => "RSA keys with less than 2048 bits are not supported",
         Some("TooLarge") => "RSA keys with more than 4096 bits are not supported",
         _ => "invalid private key",
