@@ -200,7 +200,7 @@ impl Connection {
         let Err(error) = served else {
             return;
         };
-        tracing::debug!(%client, %error, "connection failed");
+        tracing::debug!(client = %self.peer_addr, %error, "connection failed");
         let Parts { io, read_buf, .. } = connection.into_parts();
         if read_buf.starts_with(HTTP_2_PREFACE) {
             // hyper does not respond to it.
