@@ -7,6 +7,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
 use crate::cli::HealthArgs;
 use crate::http::listener::loopback_if_unspecified;
 use crate::ringcentral::transport_error::TransportError;
@@ -56,9 +58,10 @@ impl HealthCheck {
             Ok(_) => anyhow::bail!("{url}: unexpected response: another program uses this address"),
             Err(error) => error,
         };
-        let connected_without_http =
-            !error.is_timeout() && !error.is_connect() && error.status().is_none();
-        if !self.try_https && connected_without_http && self.responds_over_tls().await {
+        // A port that requires TLS responds with 400, or in earlier versions not with HTTP.
+        let is_refused = matches!(error.status(), None | Some(StatusCode::BAD_REQUEST));
+        let may_need_tls = is_refused && !error.is_timeout() && !error.is_connect();
+        if !self.try_https && may_need_tls && self.responds_over_tls().await {
             anyhow::bail!("{url}: the exporter uses TLS: add --web.config.file");
         }
         anyhow::bail!("{url}: {}", describe_error(&error))

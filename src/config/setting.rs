@@ -79,15 +79,6 @@ pub(crate) fn parse_count<T: TryFrom<u32>>(text: &str) -> ParseResult<T> {
     }
 }
 
-/// Parses a boolean in one of the spellings of YAML 1.2.
-pub(crate) fn parse_bool(text: &str) -> ParseResult<bool> {
-    match text {
-        "true" | "True" | "TRUE" => Ok(true),
-        "false" | "False" | "FALSE" => Ok(false),
-        _ => Err("true or false"),
-    }
-}
-
 /// Parses `HOST:PORT`, or `:PORT` for all interfaces.
 pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
     const EXPECTED: &str = "HOST:PORT or :PORT, with an IPv6 host in brackets";

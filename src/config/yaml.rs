@@ -4,8 +4,9 @@
 //! used.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
 use serde_saphyr::{Error, Spanned};
@@ -22,6 +23,8 @@ pub(crate) struct Located<T> {
 
 /// A scalar as it is written, such as `0042` or `yes`.
 pub(crate) type Text = Located<Option<String>>;
+/// A boolean as it is written, or another scalar.
+pub(crate) type Bool = Located<Option<RawBool>>;
 /// A list of scalars.
 pub(crate) type List = Located<Option<Vec<Located<String>>>>;
 /// A mapping with arbitrary keys.
@@ -34,6 +37,49 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
             value: spanned.value,
             line: spanned.referenced.line(),
         })
+    }
+}
+
+/// A scalar where a boolean is expected. In quotes it is text, as in the exporter-toolkit.
+#[derive(PartialEq)]
+pub(crate) enum RawBool {
+    Bool(bool),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for RawBool {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawBoolVisitor)
+    }
+}
+
+struct RawBoolVisitor;
+
+impl Visitor<'_> for RawBoolVisitor {
+    type Value = RawBool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("true or false")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<RawBool, E> {
+        Ok(RawBool::Bool(value))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<RawBool, E> {
+        Ok(RawBool::Text(text.to_owned()))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<RawBool, E> {
+        Ok(RawBool::Text(number.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<RawBool, E> {
+        Ok(RawBool::Text(number.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<RawBool, E> {
+        Ok(RawBool::Text(number.to_string()))
     }
 }
 
@@ -78,6 +124,26 @@ impl Section {
         match self.text(key, text) {
             Some(setting) => setting,
             None => self.child(key, line).setting(default.to_owned()),
+        }
+    }
+
+    /// Returns a boolean, or `default` if it is absent.
+    ///
+    /// # Errors
+    /// Returns an error if it is other text, or in quotes.
+    pub(crate) fn bool_or(
+        &self,
+        key: &str,
+        value: Bool,
+        default: bool,
+    ) -> Result<bool, ConfigError> {
+        match value.value {
+            None => Ok(default),
+            Some(RawBool::Bool(value)) => Ok(value),
+            Some(RawBool::Text(text)) => {
+                let setting = self.child(key, value.line).setting(text);
+                Err(setting.invalid("true or false, without quotes"))
+            }
         }
     }
 
@@ -139,12 +205,15 @@ pub(crate) fn parse<T: DeserializeOwned + Default>(
     text: &str,
 ) -> Result<T, ConfigError> {
     let mut path = String::new();
-    let document = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            path = key_path(error.path());
-            error.into_inner()
-        })
-    });
+    // Booleans as in YAML 1.2, without `yes` and `on`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let document =
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                path = key_path(error.path());
+                error.into_inner()
+            })
+        });
     match document {
         Ok(document) => Ok(Option::unwrap_or_default(document)),
         Err(error) => {

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode, Version};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,6 +21,9 @@ use crate::http::response::{self, Response};
 use crate::http::status::{self, Status};
 use crate::http::{discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
+
+/// Bytes of a host and port other than letters and digits, as in RFC 3986.
+const HOST_MARKS: &[u8] = b"-._~%!$&'()*+,;=:[]";
 
 /// The state that all handlers share.
 pub struct AppState {
@@ -91,6 +95,9 @@ impl Route {
 pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: IpAddr) -> Response {
     app.reloader.reload_if_changed();
     let access = app.reloader.access();
+    if let Err(reason) = check_host(&request) {
+        return bad_request(reason);
+    }
     let route = Route::find(request.uri().path(), &app.settings.web.telemetry_path);
     let allowed = if route.is_some_and(Route::is_public) {
         Ok(())
@@ -103,6 +110,38 @@ pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: I
         (Ok(()), None) => response::text(StatusCode::NOT_FOUND, "not found; see / for links"),
     };
     access.apply_headers(response.headers_mut());
+    response
+}
+
+/// Checks the header `Host`: a request of HTTP/1.1 has it once, one of HTTP/1.0 at most once.
+///
+/// # Errors
+/// Returns the reason for a 400.
+fn check_host(request: &Request<Incoming>) -> Result<(), &'static str> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let Some(host) = hosts.next() else {
+        return match request.version() {
+            Version::HTTP_11 => Err("bad request: missing header Host"),
+            _ => Ok(()),
+        };
+    };
+    if hosts.next().is_some() {
+        return Err("bad request: more than one header Host");
+    }
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || HOST_MARKS.contains(byte);
+    if host.as_bytes().iter().all(is_allowed) {
+        Ok(())
+    } else {
+        Err("bad request: invalid header Host")
+    }
+}
+
+/// Returns 400 and closes the connection, since client and server may disagree on where the next
+/// request begins.
+fn bad_request(reason: &str) -> Response {
+    let mut response = response::text(StatusCode::BAD_REQUEST, reason);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
     response
 }
 

@@ -13,20 +13,24 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::StatusCode;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::clock::Moment;
 use crate::http::connections::{ConnectionManager, ConnectionState, raise_fd_limit};
+use crate::http::response;
 use crate::http::routes::{self, AppState};
+use crate::web::handshake_log::HandshakeLog;
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for which a client may read nothing, of what the exporter writes or of what the
@@ -39,6 +43,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 /// Delay after a failed accept, usually for lack of file descriptors.
 const ACCEPT_ERROR_DELAY: Duration = Duration::from_millis(100);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
+const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+const HTTP_2_RESPONSE: &[u8] =
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const PLAIN_ON_TLS: &str = "this port requires TLS; use https://";
 
 /// Serves until `shutdown` completes, then drains the open connections.
 pub async fn serve(
@@ -48,6 +56,7 @@ pub async fn serve(
 ) {
     let (shutdown_sender, shutdown_receiver) = watch::channel(false);
     let mut connections = ConnectionManager::new(raise_fd_limit());
+    let handshakes = Arc::new(HandshakeLog::default());
     let mut shutdown = pin!(shutdown);
     loop {
         let has_capacity = connections.has_capacity();
@@ -62,6 +71,8 @@ pub async fn serve(
                         app: app.clone(),
                         state: state.clone(),
                         keep_alive: !connections.is_half_full(),
+                        is_plain_on_tls: false,
+                        handshakes: handshakes.clone(),
                         shutdown: shutdown_receiver.clone(),
                     };
                     connections.spawn(peer_addr, state, connection.serve(stream));
@@ -99,7 +110,19 @@ struct Connection {
     app: Arc<AppState>,
     state: ConnectionState,
     keep_alive: bool,
+    /// Whether the client sends HTTP to a port that requires TLS.
+    is_plain_on_tls: bool,
+    handshakes: Arc<HandshakeLog>,
     shutdown: watch::Receiver<bool>,
+}
+
+type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// What a client starts on a port that requires TLS.
+enum Handshake {
+    Tls(TlsStream<Stream>),
+    PlainHttp(Stream),
+    Failed(io::Error),
 }
 
 impl Connection {
@@ -116,26 +139,29 @@ impl Connection {
         }
     }
 
-    async fn serve_tls(
-        mut self,
-        acceptor: TlsAcceptor,
-        stream: Pin<Box<TimeoutStream<TcpStream>>>,
-    ) {
+    async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: Stream) {
         let handshake = tokio::select! {
-            result = timeout(HEADER_READ_TIMEOUT, acceptor.accept(stream)) => result,
+            result = timeout(HEADER_READ_TIMEOUT, start_tls(acceptor, stream)) => result,
             // No request is in flight.
             _ = self.shutdown.wait_for(|shutdown| *shutdown) => return,
         };
         let client = self.peer_addr;
         match handshake {
-            Ok(Ok(stream)) => self.serve_http(stream).await,
-            Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
+            Ok(Handshake::Tls(stream)) => self.serve_http(stream).await,
+            Ok(Handshake::PlainHttp(stream)) => {
+                tracing::debug!(%client, "HTTP request on the TLS port");
+                self.keep_alive = false;
+                self.is_plain_on_tls = true;
+                self.serve_http(stream).await;
+            }
+            Ok(Handshake::Failed(error)) => self.handshakes.record_failure(client, &error),
             Err(_) => tracing::debug!(%client, "TLS handshake timed out"),
         }
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let (app, client, state) = (self.app, self.peer_addr.ip(), self.state);
+        let is_plain_on_tls = self.is_plain_on_tls;
         let service = service_fn(move |request| {
             let (app, state) = (app.clone(), state.clone());
             async move {
@@ -143,23 +169,56 @@ impl Connection {
                 // Yields, so that a client with many pipelined requests does not delay other
                 // connections.
                 yield_now().await;
-                let response = routes::handle(&app, request, client).await;
+                let response = if is_plain_on_tls {
+                    response::text(StatusCode::BAD_REQUEST, PLAIN_ON_TLS)
+                } else {
+                    routes::handle(&app, request, client).await
+                };
                 state.set_idle();
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_READ_TIMEOUT)
             .max_buf_size(MAX_HEAD_BYTES)
             .keep_alive(self.keep_alive)
+            // A client may close its side after the request, as `nc -N` does.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
-        let mut connection = pin!(connection);
-        // Errors are not logged, as they are caused by the client.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = self.shutdown.wait_for(|shutdown| *shutdown) => connection.as_mut().graceful_shutdown(),
+        let served = tokio::select! {
+            served = &mut connection => Some(served),
+            _ = self.shutdown.wait_for(|shutdown| *shutdown) => None,
+        };
+        let served = match served {
+            Some(served) => served,
+            None => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        let Err(error) = served else {
+            return;
+        };
+        tracing::debug!(client = %self.peer_addr, %error, "connection failed");
+        let Parts { io, read_buf, .. } = connection.into_parts();
+        if read_buf.starts_with(HTTP_2_PREFACE) {
+            // hyper does not respond to it.
+            let _ = io.into_inner().write_all(HTTP_2_RESPONSE).await;
         }
-        let _ = connection.await;
+    }
+}
+
+/// Performs the handshake, unless the client sends HTTP: a method begins with a capital letter, and
+/// no TLS record does.
+async fn start_tls(acceptor: TlsAcceptor, stream: Stream) -> Handshake {
+    let mut first = [0];
+    let peeked = stream.get_ref().peek(&mut first).await;
+    if peeked.is_ok() && first[0].is_ascii_uppercase() {
+        return Handshake::PlainHttp(stream);
+    }
+    match acceptor.accept(stream).await {
+        Ok(stream) => Handshake::Tls(stream),
+        Err(error) => Handshake::Failed(error),
     }
 }

@@ -173,7 +173,7 @@ fn warnings(config: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
         (None, false) => warnings.push(
             "basic auth without TLS: passwords can be read on the network".to_owned(),
         ),
-        (Some(tls), _) => warnings.extend(tls.warning.clone()),
+        (Some(tls), _) => warnings.extend_from_slice(&tls.warnings),
     }
     warnings
 }

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretSlice};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::config::web::{BasicAuthUsers, PasswordHash};
 use crate::web::auth_cache::{AuthCache, CacheKey};
@@ -106,8 +107,8 @@ impl BasicAuth {
             return allowed(valid);
         }
         let verify = self.verify_task(credentials, key, permit);
-        let verified = tokio::task::spawn_blocking(verify).await;
-        verified.unwrap_or(Err(Denied::Unauthorized))
+        let verified = spawn_thread(verify).await;
+        verified.unwrap_or(Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER)))
     }
 
     /// Returns the verification, to be run on a thread of its own, which holds the permit. Its
@@ -129,6 +130,19 @@ impl BasicAuth {
             allowed(valid)
         }
     }
+}
+
+/// Runs `task` on a new thread. Tokio's threads for blocking tasks also look up names, and all of
+/// them may be waiting for a name server. Returns `None` if the system allows no further thread.
+async fn spawn_thread<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    let run = move || drop(sender.send(task()));
+    let thread = thread::Builder::new().name("bcrypt".to_owned()).spawn(run);
+    if let Err(error) = thread {
+        tracing::warn!(%error, "cannot start a thread to verify a password");
+        return None;
+    }
+    receiver.await.ok()
 }
 
 fn allowed(valid: bool) -> Result<(), Denied> {
@@ -300,6 +314,30 @@ mod tests {
             auth.authenticate(&headers(&["alice:sesame"]), CLIENT).await,
             Ok(())
         );
+    }
+
+    /// A hanging lookup of a name occupies such a thread for many seconds.
+    #[test]
+    fn password_is_verified_while_blocking_threads_hang() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let hanging: Vec<_> = (0..2)
+            .map(|_| {
+                let (sender, receiver) = std::sync::mpsc::channel::<()>();
+                runtime.spawn_blocking(move || receiver.recv());
+                sender
+            })
+            .collect();
+        let (auth, headers) = (basic_auth(), headers(&["alice:sesame"]));
+        let verified = runtime.block_on(async {
+            let verify = auth.authenticate(&headers, CLIENT);
+            tokio::time::timeout(Duration::from_secs(60), verify).await
+        });
+        assert_eq!(verified, Ok(Ok(())));
+        drop(hanging);
     }
 
     #[test]

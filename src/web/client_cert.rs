@@ -5,26 +5,34 @@
 //! verified.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved,
+    SignatureScheme,
+};
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use x509_cert::certificate::Version;
+use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-/// Verifier of client certificates: their chain by an inner verifier, and their subject alternative
-/// names.
+use crate::web::client_ca::{ClientCas, algorithm_id};
+
+/// Verifier of client certificates: their chain, and their subject alternative names.
 #[derive(Debug)]
 pub(crate) struct SanVerifier {
     /// Whether a client without a certificate is rejected.
     pub(crate) required: bool,
-    /// The verifier of the chain, if there is a CA.
-    pub(crate) inner: Option<Arc<dyn ClientCertVerifier>>,
+    /// The certificates of `client_ca_file`; absent if any certificate is accepted.
+    pub(crate) cas: Option<ClientCas>,
     /// Empty if every name is allowed.
     pub(crate) allowed_names: Vec<String>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
@@ -36,8 +44,8 @@ impl ClientCertVerifier for SanVerifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        match &self.inner {
-            Some(inner) => inner.root_hint_subjects(),
+        match &self.cas {
+            Some(cas) => cas.subjects(),
             None => &[],
         }
     }
@@ -48,8 +56,8 @@ impl ClientCertVerifier for SanVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(inner) = &self.inner {
-            inner.verify_client_cert(certificate, intermediates, now)?;
+        if let Some(cas) = &self.cas {
+            cas.verify(certificate, intermediates, now)?;
         }
         let names = subject_alt_names(certificate);
         let is_allowed = names.iter().any(|name| self.allowed_names.contains(name));
@@ -65,7 +73,10 @@ impl ClientCertVerifier for SanVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        match version_1_key(certificate) {
+            Some(key) => verify_signature(message, &key, signature, &self.algorithms),
+            None => verify_tls12_signature(message, certificate, signature, &self.algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -74,12 +85,49 @@ impl ClientCertVerifier for SanVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        let Some(key) = version_1_key(certificate) else {
+            return verify_tls13_signature(message, certificate, signature, &self.algorithms);
+        };
+        let der = key.to_der().map_err(|_| CertificateError::BadEncoding)?;
+        verify_tls13_signature_with_raw_key(message, &der.into(), signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// Returns the public key of a certificate of version 1, which the parser of rustls does not have,
+/// and `None` for other certificates.
+fn version_1_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoOwned> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let certificate = certificate.tbs_certificate();
+    let is_version_1 = certificate.version() == Version::V1;
+    is_version_1.then(|| certificate.subject_public_key_info().clone())
+}
+
+/// Verifies a signature of TLS 1.2 with the algorithm that belongs to its scheme and to the key.
+fn verify_signature(
+    message: &[u8],
+    key: &SubjectPublicKeyInfoOwned,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let id = algorithm_id(key);
+    let bits = key.subject_public_key.raw_bytes();
+    for (scheme, algorithms) in algorithms.mapping {
+        for algorithm in *algorithms {
+            if *scheme == signature.scheme
+                && Some(algorithm.public_key_alg_id().as_ref()) == id.as_deref()
+            {
+                return match algorithm.verify_signature(bits, message, signature.signature()) {
+                    Ok(()) => Ok(HandshakeSignatureValid::assertion()),
+                    Err(_) => Err(CertificateError::BadSignature.into()),
+                };
+            }
+        }
+    }
+    Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
 }
 
 /// Returns the subject alternative names of a certificate: DNS names, e-mail addresses, IP

@@ -3,7 +3,10 @@
 pub mod access;
 mod auth_cache;
 mod basic_auth;
+mod client_ca;
 mod client_cert;
+pub(crate) mod handshake_log;
+mod pem_files;
 pub(crate) mod rate_limiter;
 mod tls;
 mod verify_limiter;

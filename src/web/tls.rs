@@ -8,27 +8,27 @@ use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedCipherSuite};
+use rustls::{ServerConfig, SupportedCipherSuite};
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use x509_cert::der::{Decode, Encode};
 
 use crate::clock::Moment;
 use crate::config::ConfigError;
-use crate::config::web::{ClientAuth, Pem, Tls};
+use crate::config::web::{ClientAuth, Tls};
+use crate::web::client_ca::ClientCas;
 use crate::web::client_cert::SanVerifier;
+use crate::web::pem_files::{
+    CERTIFICATES, KEY, describe_unsupported_key, read_certificates, read_key,
+};
 
-const CERTIFICATES: &str = "certificates in PEM format";
-const KEY: &str = "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519";
-
-/// The TLS configuration, and a warning about it.
+/// The TLS configuration, and warnings about it.
 pub(crate) struct TlsSetup {
     pub(crate) config: Arc<ServerConfig>,
-    /// Set if the certificate has expired or is not valid yet.
-    pub(crate) warning: Option<String>,
+    /// Whether certificates are valid now, and what `client_ca_file` accepts.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the certificate files and builds the TLS configuration.
@@ -41,8 +41,11 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
         kx_groups: tls.kx_groups.clone(),
         ..default_provider()
     });
-    let chain = parse_certificates(&tls.certificate)?;
-    let warning = chain.first().and_then(|leaf| validity_warning(leaf, now));
+    let chain = read_certificates(&tls.certificate)?;
+    let mut warnings = Vec::new();
+    if let Some(warning) = chain.first().and_then(|leaf| validity_warning(leaf, now)) {
+        warnings.push(format!("{}: {warning}", tls.certificate.origin));
+    }
     let certified_key = load_certified_key(tls, chain, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&tls.versions)
@@ -54,7 +57,11 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
     check_suites_match_key(tls, &certified_key)?;
     let builder = match &tls.clients {
         Some(clients) => {
-            builder.with_client_cert_verifier(Arc::new(client_verifier(clients, &provider)?))
+            let mut verifier = client_verifier(clients, &provider, now)?;
+            if let Some(cas) = &mut verifier.cas {
+                warnings.append(&mut cas.warnings);
+            }
+            builder.with_client_cert_verifier(Arc::new(verifier))
         }
         None => builder.with_no_client_auth(),
     };
@@ -65,7 +72,7 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
     config.send_tls13_tickets = 0;
     Ok(TlsSetup {
         config: Arc::new(config),
-        warning: warning.map(|warning| format!("{}: {warning}", tls.certificate.origin)),
+        warnings,
     })
 }
 
@@ -74,20 +81,52 @@ fn load_certified_key(
     chain: Vec<CertificateDer<'static>>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, ConfigError> {
-    let pem = tls.key.read(KEY)?;
-    let Ok(key) = PrivateKeyDer::from_pem_slice(&pem) else {
-        return Err(tls.key.invalid("contains no usable private key", KEY));
+    let key = read_key(&tls.key)?;
+    let signing_key = provider.key_provider.load_private_key(key.clone_key());
+    let signing_key =
+        signing_key.map_err(|_| tls.key.invalid(&describe_unsupported_key(&key), KEY))?;
+    let certified_key = CertifiedKey::new(chain, signing_key);
+    check_key_matches(tls, &certified_key)?;
+    Ok(certified_key)
+}
+
+/// Checks that the key belongs to the first certificate of the chain.
+fn check_key_matches(tls: &Tls, certified_key: &CertifiedKey) -> Result<(), ConfigError> {
+    let Some(key) = certified_key.key.public_key() else {
+        return Ok(());
     };
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => tls.key.invalid(
+    let public_keys: Vec<_> = certified_key.cert.iter().map(public_key).collect();
+    match public_keys
+        .iter()
+        .position(|other| *other == Some(key.to_vec()))
+    {
+        Some(0) => Ok(()),
+        Some(n) => Err(tls.certificate.invalid(
+            &format!("the key belongs to certificate {} of the file", n + 1),
+            "this certificate first, and then its issuers",
+        )),
+        None if matches!(public_keys.first(), Some(None)) => Err(tls
+            .certificate
+            .invalid("contains an invalid certificate", CERTIFICATES)),
+        None => Err(tls.key.invalid(
             "does not match the certificate",
             &format!("the key of {}", tls.certificate.origin),
-        ),
-        Error::InvalidCertificate(_) => tls
-            .certificate
-            .invalid("contains an invalid certificate", CERTIFICATES),
-        _ => tls.key.invalid("invalid key", KEY),
-    })
+        )),
+    }
+}
+
+/// Returns the public key of a certificate, in DER, and `None` if the certificate is invalid. The
+/// parser of rustls has no version 1.
+fn public_key(certificate: &CertificateDer<'static>) -> Option<Vec<u8>> {
+    if let Ok(parsed) = ParsedCertificate::try_from(certificate) {
+        return Some(parsed.subject_public_key_info().to_vec());
+    }
+    let parsed = Certificate::from_der(certificate).ok()?;
+    parsed
+        .tbs_certificate()
+        .subject_public_key_info()
+        .to_der()
+        .ok()
 }
 
 /// Checks that a cipher suite can be used with the key. A suite of TLS 1.2 is only for one kind of
@@ -106,19 +145,9 @@ fn check_suites_match_key(tls: &Tls, certified_key: &CertifiedKey) -> Result<(),
     ))
 }
 
-fn parse_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let bytes = pem.read(CERTIFICATES)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let certificates = certificates.map_err(|_| pem.invalid("invalid PEM", CERTIFICATES))?;
-    if certificates.is_empty() {
-        return Err(pem.invalid("contains no certificate", CERTIFICATES));
-    }
-    Ok(certificates)
-}
-
 /// Returns a warning if the certificate has expired or is not valid yet. It is not an error, since
 /// scrapers that do not verify the certificate still work.
-fn validity_warning(leaf: &CertificateDer<'_>, now: Moment) -> Option<String> {
+pub(super) fn validity_warning(leaf: &CertificateDer<'_>, now: Moment) -> Option<String> {
     let certificate = Certificate::from_der(leaf).ok()?;
     let validity = certificate.tbs_certificate().validity();
     let now = Duration::from_secs(u64::try_from(now.wall.as_second()).ok()?);
@@ -135,33 +164,16 @@ fn validity_warning(leaf: &CertificateDer<'_>, now: Moment) -> Option<String> {
 fn client_verifier(
     clients: &ClientAuth,
     provider: &Arc<CryptoProvider>,
+    now: Moment,
 ) -> Result<SanVerifier, ConfigError> {
-    let mut inner = None;
-    if let Some(ca) = &clients.ca {
-        let roots = Arc::new(root_store(ca)?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
-            .build()
-            .map_err(|error| {
-                let what = format!("cannot verify client certificates: {error}");
-                ca.invalid(&what, CERTIFICATES)
-            })?;
-        inner = Some(verifier);
-    }
+    let cas = match &clients.ca {
+        Some(ca) => Some(ClientCas::read(ca, provider, now)?),
+        None => None,
+    };
     Ok(SanVerifier {
         required: clients.required,
-        inner,
+        cas,
         allowed_names: clients.allowed_sans.clone(),
         algorithms: provider.signature_verification_algorithms,
     })
-}
-
-fn root_store(ca: &Pem) -> Result<RootCertStore, ConfigError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in parse_certificates(ca)? {
-        roots.add(certificate).map_err(|error| {
-            let what = format!("contains an invalid certificate: {error}");
-            ca.invalid(&what, CERTIFICATES)
-        })?;
-    }
-    Ok(roots)
 }

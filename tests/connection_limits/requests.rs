@@ -146,10 +146,13 @@ async fn unusual_requests_get_expected_statuses() {
         ),
         (
             "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
-             HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nGET /nowhere HTTP/1.1\r\nConnection: close\r\n\r\n",
+             HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             &[200, 404],
         ),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0", &[]),
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
+            &[505],
+        ),
         ("GET /-/healthy HTTP/2.0\r\nHost: x\r\n\r\n", &[400]),
         (
             "GET /-/healthy HTTP/1.0\r\n\r\nGET /-/healthy HTTP/1.0\r\n\r\n",

@@ -34,6 +34,7 @@ mod fixtures;
 mod flags;
 mod harness;
 mod health;
+mod http_requests;
 mod limits;
 mod network;
 mod process;

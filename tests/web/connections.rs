@@ -17,6 +17,8 @@ use tokio_rustls::client::TlsStream;
 use crate::common::MAX_WAIT;
 use crate::harness::{TLS, TestExporter};
 
+const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+
 /// Waits until the exporter closes the connection and returns the time in seconds.
 async fn seconds_until_closed(mut stream: impl AsyncRead + Unpin) -> f64 {
     let started = Instant::now();
@@ -70,12 +72,18 @@ async fn stalled_handshake_is_closed_after_five_seconds() {
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         .await
         .unwrap();
-    let (silent, partial_handshake, partial_head) = tokio::join!(
+    let mut partial_plain_head = connect(&exporter).await;
+    partial_plain_head
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        .await
+        .unwrap();
+    let (silent, partial_handshake, partial_head, partial_plain_head) = tokio::join!(
         seconds_until_closed(silent),
         seconds_until_closed(partial_handshake),
-        seconds_until_closed(partial_head)
+        seconds_until_closed(partial_head),
+        seconds_until_closed(partial_plain_head)
     );
-    for seconds in [silent, partial_handshake, partial_head] {
+    for seconds in [silent, partial_handshake, partial_head, partial_plain_head] {
         assert!((4.5..10.0).contains(&seconds), "{seconds}");
     }
     let line = exporter
@@ -122,10 +130,7 @@ async fn shutdown_answers_scrape_without_awaiting_handshake() {
         .simulator
         .inject(Fault::always(Operation::ActiveCalls, slow));
     let mut scrape = connect_tls(&exporter).await;
-    scrape
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
+    scrape.write_all(SCRAPE).await.unwrap();
     let is_list = |entry: JournalEntry| entry.operation == Some(Operation::ActiveCalls);
     while !exporter.simulator.journal().into_iter().any(is_list) {
         sleep(Duration::from_millis(10)).await;
@@ -175,4 +180,54 @@ async fn client_that_reads_nothing_is_disconnected() {
     );
     writer.abort();
     assert_eq!(exporter.curl("/metrics", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn tls_client_that_half_closes_gets_its_response() {
+    let exporter = TestExporter::start(TLS, &[]).await;
+    let slow = FaultKind::Delay(Duration::from_millis(1500));
+    exporter
+        .simulator
+        .inject(Fault::always(Operation::ActiveCalls, slow));
+    let mut stream = connect_tls(&exporter).await;
+    stream.write_all(SCRAPE).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut text = String::new();
+    let read = timeout(MAX_WAIT, stream.read_to_string(&mut text)).await;
+    let _ = read.expect("the connection is still open");
+    assert!(
+        text.contains("ringcentral_up{account=\"default\"} 1"),
+        "{text}"
+    );
+}
+
+/// A client that closed its connection is not distinguished from one that half-closed it until the
+/// response is written.
+#[tokio::test]
+async fn closed_clients_free_their_connections() {
+    for web in ["", TLS] {
+        let exporter = TestExporter::start(web, &[]).await;
+        let before = exporter.curl("/-/metrics", &[]).await;
+        let slow = FaultKind::Delay(Duration::from_millis(1500));
+        exporter
+            .simulator
+            .inject(Fault::always(Operation::ActiveCalls, slow));
+        for _ in 0..50 {
+            if web.is_empty() {
+                connect(&exporter).await.write_all(SCRAPE).await.unwrap();
+            } else {
+                let mut stream = connect_tls(&exporter).await;
+                stream.write_all(SCRAPE).await.unwrap();
+            }
+        }
+        let after = exporter.curl("/metrics", &[]).await;
+        assert_eq!(after.status, 200);
+        let opened = after.value("process_open_fds") - before.value("process_open_fds");
+        exporter
+            .curl_until("/-/metrics", &[], |response| {
+                response.value("process_open_fds") < before.value("process_open_fds") + 10.0
+            })
+            .await;
+        println!("{opened} more descriptors at the response");
+    }
 }

@@ -18,6 +18,7 @@
 )]
 
 mod basic_auth;
+mod client_ca;
 mod client_certs;
 #[path = "../common/mod.rs"]
 mod common;
@@ -30,8 +31,10 @@ mod harness;
 mod health;
 mod password_flood;
 mod pki;
+mod plain_http;
 mod prometheus;
 mod reload;
 mod requests;
+mod server_keys;
 mod startup_errors;
 mod tls;

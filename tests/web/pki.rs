@@ -50,6 +50,17 @@ impl Pki {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// Runs shell commands in the folder.
+    pub fn run(&self, commands: &str) {
+        let output = std::process::Command::new("sh")
+            .args(["-euc", commands])
+            .current_dir(self.folder())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{commands}\n{error}");
+    }
+
     /// Issues a certificate for localhost, with the file name as its common name.
     pub fn issue_server(&self, file: &str) {
         let mut params =

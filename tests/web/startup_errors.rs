@@ -5,7 +5,7 @@ use crate::harness::{TLS, TestExporter};
 use crate::pki::Pki;
 
 /// Runs `serve` and `demo` with this web configuration and returns the error of the latter.
-async fn startup_error(pki: &Pki, web: &str) -> String {
+pub async fn startup_error(pki: &Pki, web: &str) -> String {
     pki.write("web.yml", web);
     let file = pki.arg("web.yml");
     for subcommand in ["serve", "demo"] {
@@ -52,7 +52,7 @@ async fn unusable_tls_file_error_names_key_and_file() {
     );
     let (certificates, key) = (
         "certificates in PEM format",
-        "one unencrypted private key in PEM format: RSA, ECDSA or Ed25519",
+        "one unencrypted private key in PEM format: RSA with 2048 to 4096 bits, ECDSA P-256 or P-384, or Ed25519",
     );
     let cases = [
         ("missing.crt", "server.key", format!("cert_file: missing.crt: cannot read the file: No such file or directory (os error 2): expected {certificates}")),
@@ -61,8 +61,8 @@ async fn unusable_tls_file_error_names_key_and_file() {
         ("broken.crt", "server.key", format!("cert_file: broken.crt: contains an invalid certificate: expected {certificates}")),
         ("server.crt", "missing.key", format!("key_file: missing.key: cannot read the file: No such file or directory (os error 2): expected {key}")),
         ("server.crt", "empty.pem", format!("key_file: empty.pem: the PEM text is empty: expected {key}")),
-        ("server.crt", "server.crt", format!("key_file: server.crt: contains no usable private key: expected {key}")),
-        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: contains no usable private key: expected {key}")),
+        ("server.crt", "server.crt", format!("key_file: server.crt: contains no usable private key, but a certificate: expected {key}")),
+        ("server.crt", "encrypted.key", format!("key_file: encrypted.key: contains no usable private key, but an encrypted private key: expected {key}")),
         ("server.crt", "other.key", "key_file: other.key: does not match the certificate: expected the key of --web.config.file: web.yml line 2: tls_server_config.cert_file: server.crt".to_owned()),
     ];
     for (certificate, key, message) in cases {

@@ -16,8 +16,8 @@ pub use tls::{ClientAuth, Pem, Tls};
 pub use users::{BasicAuthUsers, PasswordHash};
 
 use crate::config::ConfigError;
-use crate::config::setting::{ParseResult, Setting, parse_bool, parse_count, parse_duration};
-use crate::config::yaml::{self, Located, Section, Text, TextMap};
+use crate::config::setting::{ParseResult, Setting, parse_count, parse_duration};
+use crate::config::yaml::{self, Bool, Located, Section, Text, TextMap};
 
 /// The validated file.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ struct Document {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawHttpServer {
-    http2: Text,
+    http2: Bool,
     headers: TextMap,
 }
 
@@ -97,8 +97,7 @@ fn parse_http_server(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
     let section = root.child("http_server_config", raw.line);
     let raw = raw.value.unwrap_or_default();
-    let http2 = section.text_or("http2", raw.http2, "true");
-    http2.parse(parse_bool)?;
+    section.bool_or("http2", raw.http2, true)?;
     let mut headers = Vec::new();
     for (name, setting) in section.entries("headers", raw.headers) {
         if !setting.value.is_empty() {

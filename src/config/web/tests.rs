@@ -420,18 +420,102 @@ fn booleans_accept_the_spellings_of_yaml() {
         let line = format!("{TLS}  prefer_server_cipher_suites: {text}\n");
         parse(&line).map(|web| web.tls.unwrap().prefer_server_cipher_suites)
     };
-    for text in ["true", "True", "TRUE"] {
-        assert_eq!(preference(text), Ok(true));
+    let http2 = |text: &str| parse(&format!("http_server_config:\n  http2: {text}\n")).map(|_| ());
+    for text in ["true", "True", "TRUE", "!!bool true", "~", "null", ""] {
+        assert_eq!(preference(text), Ok(true), "{text}");
+        assert_eq!(http2(text), Ok(()), "{text}");
     }
     for text in ["false", "False", "FALSE"] {
-        assert_eq!(preference(text), Ok(false));
+        assert_eq!(preference(text), Ok(false), "{text}");
+        assert_eq!(http2(text), Ok(()), "{text}");
     }
-    for text in ["yes", "on", "1", "tRUE"] {
-        assert!(
-            preference(text)
-                .unwrap_err()
-                .contains("expected true or false")
+    for (text, value) in [
+        ("yes", "yes"),
+        ("on", "on"),
+        ("No", "No"),
+        ("off", "off"),
+        ("y", "y"),
+        ("1", "1"),
+        ("0", "0"),
+        ("1.5", "1.5"),
+        ("tRUE", "tRUE"),
+        ("'true'", "true"),
+        ("\"false\"", "false"),
+        ("!!str true", "true"),
+        ("''", ""),
+    ] {
+        let expected = format!("invalid value \"{value}\": expected true or false, without quotes");
+        assert_eq!(
+            preference(text).unwrap_err(),
+            format!(
+                "--web.config.file: /etc/web.yml line 4: tls_server_config.prefer_server_cipher_suites: {expected}"
+            )
         );
+        assert_eq!(
+            http2(text).unwrap_err(),
+            format!("--web.config.file: /etc/web.yml line 2: http_server_config.http2: {expected}")
+        );
+    }
+    for text in ["[true]", "{a: true}"] {
+        assert!(http2(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn allowed_sans_are_names_that_certificates_have() {
+    let policy =
+        "client_auth_type: RequireAndVerifyClientCert\n  client_ca: a\n  client_allowed_sans:";
+    let sans = |text: &str| {
+        parse(&format!("{TLS}  {policy} {text}\n"))
+            .map(|web| web.tls.unwrap().clients.unwrap().allowed_sans)
+    };
+    for absent in ["", "~", "null"] {
+        assert_eq!(sans(absent), Ok(Vec::new()), "{absent}");
+    }
+    assert_eq!(
+        sans("[a, 192.0.2.1]"),
+        Ok(vec!["a".to_owned(), "192.0.2.1".to_owned()])
+    );
+    let origin = "--web.config.file: /etc/web.yml line 6: tls_server_config.client_allowed_sans";
+    let name = "expected a DNS name, IP address, e-mail address or URI";
+    for (text, error) in [
+        (
+            "[]",
+            ": the list is empty: expected at least one name".to_owned(),
+        ),
+        ("['']", format!("[0]: invalid value \"\": {name}")),
+        ("[a, ' ']", format!("[1]: invalid value \" \": {name}")),
+        ("[' a']", format!("[0]: invalid value \" a\": {name}")),
+        ("[a b]", format!("[0]: invalid value \"a b\": {name}")),
+    ] {
+        assert_eq!(sans(text), Err(format!("{origin}{error}")), "{text}");
+    }
+    for text in ["a", "''", "{a: b}", "[~]", "[[a]]"] {
+        let error = sans(text).expect_err(text);
+        assert!(
+            error.contains("line 6: tls_server_config.client_allowed_sans"),
+            "{error}"
+        );
+    }
+}
+
+/// As in the exporter-toolkit, where an empty one is the default.
+#[test]
+fn other_empty_lists_and_mappings_are_the_default() {
+    let usual = parse(TLS).unwrap().tls.unwrap();
+    for empty in ["[]", "~", ""] {
+        let lines = format!("{TLS}  cipher_suites: {empty}\n  curve_preferences: {empty}\n");
+        let tls = parse(&lines).unwrap().tls.unwrap();
+        assert_eq!(tls.suites, usual.suites, "{empty}");
+        assert_eq!(tls.kx_groups.len(), usual.kx_groups.len(), "{empty}");
+    }
+    for empty in ["{}", "~", ""] {
+        let web = parse(&format!(
+            "basic_auth_users: {empty}\nrate_limit: {empty}\nhttp_server_config: {empty}\n"
+        ));
+        let web = web.unwrap();
+        assert!(web.users.is_empty() && web.rate_limit.is_none() && web.headers.is_empty());
+        assert!(parse(&format!("http_server_config: {{headers: {empty}}}")).is_ok());
     }
 }
 

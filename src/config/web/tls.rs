@@ -11,14 +11,17 @@ use serde::Deserialize;
 
 use crate::config::ConfigError;
 use crate::config::account::MAX_CERT_BYTES;
-use crate::config::setting::{Setting, parse_bool};
+use crate::config::setting::Setting;
 use crate::config::web::tls_names;
-use crate::config::yaml::{List, Located, Section, Text};
+use crate::config::yaml::{Bool, List, Located, Section, Text};
 use crate::file;
 use crate::secret::SecretSource;
 
 /// The values of `client_auth_type`, by Go's names.
 const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
+
+/// Some editors write it before the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
@@ -73,7 +76,7 @@ pub(super) struct RawTls {
     min_version: Text,
     max_version: Text,
     cipher_suites: List,
-    prefer_server_cipher_suites: Text,
+    prefer_server_cipher_suites: Bool,
     curve_preferences: List,
 }
 
@@ -108,11 +111,11 @@ impl Tls {
         let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
         let kx_groups =
             tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
-        let prefer_server = section.text_or(
+        let prefer_server = section.bool_or(
             "prefer_server_cipher_suites",
             raw.prefer_server_cipher_suites,
-            "true",
-        );
+            true,
+        )?;
         Ok(Some(Self {
             certificate: certificate
                 .ok_or_else(|| section.invalid("cert_file or cert is missing"))?,
@@ -121,7 +124,7 @@ impl Tls {
             versions,
             suites,
             kx_groups,
-            prefer_server_cipher_suites: prefer_server.parse(parse_bool)?,
+            prefer_server_cipher_suites: prefer_server,
         }))
     }
 
@@ -143,6 +146,10 @@ impl Pem {
             SecretSource::Value(text) => text.expose_secret().as_bytes().to_vec(),
             SecretSource::File(path) => file::read(path, MAX_CERT_BYTES)
                 .map_err(|error| self.invalid(&error.to_string(), expected))?,
+        };
+        let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+            Some(text) => text.to_vec(),
+            None => bytes,
         };
         if bytes.trim_ascii().is_empty() {
             return Err(self.invalid("the PEM text is empty", expected));
@@ -207,14 +214,21 @@ fn looks_like_pem(path: &str) -> bool {
     path.contains(['\n', '\r']) || path.trim_start().starts_with("-----")
 }
 
-/// Returns the allowed names. An empty list is an error, since it would allow every name.
+/// Returns the allowed names. An empty list is an error, since it would allow every name, and so is
+/// a name that no certificate has.
 fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigError> {
     let key = "client_allowed_sans";
     if list.value.as_ref().is_some_and(Vec::is_empty) {
         let place = section.child(key, list.line);
         return Err(place.invalid("the list is empty: expected at least one name"));
     }
-    Ok(section.list(key, list))
+    let names = section.list(key, list);
+    for name in &names {
+        if name.value.is_empty() || name.value.contains(char::is_whitespace) {
+            return Err(name.invalid("a DNS name, IP address, e-mail address or URI"));
+        }
+    }
+    Ok(names)
 }
 
 fn client_auth(
