@@ -35,6 +35,7 @@ mod flags;
 mod harness;
 mod health;
 mod limits;
+mod log;
 mod network;
 mod process;
 mod scrapes;
