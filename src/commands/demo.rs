@@ -15,7 +15,7 @@ use crate::cli::DemoArgs;
 use crate::commands::documentation;
 use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
-use crate::secret::SecretSource;
+use crate::secret::{SecretSource, redact_value};
 use crate::simulator::{Scenario, Simulator};
 
 /// How long the start waits until its addresses are printed.
@@ -55,10 +55,13 @@ impl Demo {
                 args.accounts
             )));
         }
-        let scenario = args
-            .scenario
-            .parse()
-            .map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
+        let scenario = args.scenario.parse().map_err(|_| {
+            ConfigError(format!(
+                "--demo.scenario: unknown scenario {}: expected one of {}",
+                redact_value(&args.scenario),
+                Scenario::NAMES.join(", ")
+            ))
+        })?;
         Ok(Self {
             scenario,
             seed: args.seed,
