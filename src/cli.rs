@@ -17,6 +17,7 @@ use clap_complete::Shell;
 
 use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
 use crate::config::{AccountArgs, Settings};
+use crate::secret::looks_like_secret;
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
 #[derive(Debug, Parser)]
@@ -154,13 +155,19 @@ pub fn format_clap_error(error: &clap::Error) -> String {
         let setting = Setting::new(flag, context(ContextKind::InvalidValue));
         return setting.invalid(&expected).0;
     }
-    let argument = match context(ContextKind::InvalidSubcommand) {
-        "" => context(ContextKind::InvalidArg),
-        argument => argument,
-    };
-    if may_be_secret(argument) {
-        let len = argument.len();
-        return format!("unexpected argument of {len} bytes; see --help");
+    for kind in [
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidArg,
+        ContextKind::InvalidValue,
+    ] {
+        let argument = context(kind);
+        if may_be_secret(argument) {
+            let len = argument.len();
+            return format!("unexpected argument of {len} bytes; see --help");
+        }
+    }
+    if kind == ErrorKind::InvalidUtf8 {
+        return "an argument or STATE_DIRECTORY is not UTF-8: expected UTF-8 text".to_owned();
     }
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
@@ -182,7 +189,7 @@ pub fn format_clap_error(error: &clap::Error) -> String {
 /// no secret is shorter than 16.
 fn may_be_secret(argument: &str) -> bool {
     let max_len = if argument.starts_with('-') { 40 } else { 16 };
-    argument.len() > max_len
+    argument.len() > max_len || looks_like_secret(argument)
 }
 
 #[cfg(test)]
@@ -230,7 +237,14 @@ mod tests {
     #[test]
     fn argument_that_may_be_a_secret_is_redacted() {
         let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2VzYW1lc2VzYW1lc2VzYW1l";
-        for argument in [jwt, &format!("--{jwt}"), &format!("--jwt={jwt}")] {
+        for argument in [
+            jwt,
+            &format!("--{jwt}"),
+            &format!("--jwt={jwt}"),
+            &format!("--web.enable-lifecycle={jwt}"),
+            &format!("-{jwt}"),
+            "--eyJhbGciOiJSUzI1NiJ9",
+        ] {
             for arguments in [vec!["x", argument], vec!["x", "demo", argument]] {
                 let error = Cli::try_parse_from(arguments).unwrap_err();
                 let line = format_clap_error(&error);

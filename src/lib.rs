@@ -8,7 +8,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`], [`config`] | flags and environment variables; the validated configuration |
-//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], [`shutdown`] | secrets, bounded file reads, time, the log, signals |
+//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], `log_writer`, [`shutdown`] | secrets, bounded file reads, time, the log, signals |
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
@@ -41,6 +41,7 @@ pub mod config;
 pub mod exposition;
 pub mod file;
 pub mod http;
+mod log_writer;
 pub mod logging;
 pub mod reload;
 pub mod ringcentral;

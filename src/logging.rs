@@ -3,7 +3,9 @@
 //! A line has the keys `ts`, `level` and `msg`, then the fields of the event. No log message
 //! contains a secret, a phone number, a name or the id of a call.
 
-use std::fmt;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::{self, Write};
+use std::panic::PanicHookInfo;
 
 use serde_json::Value;
 use tracing::Event;
@@ -18,9 +20,11 @@ use tracing_subscriber::{Layer, filter::LevelFilter, filter::Targets};
 
 use crate::clock::Moment;
 use crate::config::{Log, LogFormat};
+use crate::log_writer::{self, LogWriter};
 
-/// Starts logging; a second call has no effect. Libraries log only from `warn` up, since some of
-/// them print headers at `debug`.
+/// Starts logging, also of panics; a second call has no effect. Libraries log only from `warn` up, since some of
+/// them print headers at `debug`. Lines are written by a thread of their own, so no call waits for a pipe that is not
+/// read; [`flush`] waits for them at the end of the program.
 pub fn init(log: Log) {
     let level = LevelFilter::from_level(log.level);
     let filter = Targets::new()
@@ -28,10 +32,53 @@ pub fn init(log: Log) {
         .with_default(level.min(LevelFilter::WARN));
     let layer = tracing_subscriber::fmt::layer()
         .event_format(log.format)
-        .with_writer(std::io::stderr);
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
-        .try_init();
+        .with_writer(|| LogWriter);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+    if subscriber.try_init().is_ok() {
+        log_writer::set_format(match log.format {
+            LogFormat::Logfmt => |dropped| format_dropped(LogFormat::Logfmt, dropped),
+            LogFormat::Json => |dropped| format_dropped(LogFormat::Json, dropped),
+        });
+        std::panic::set_hook(Box::new(move |panic| log_panic(log.format, panic)));
+    }
+}
+
+/// Writes a line to standard error like a log line, but not in the format of the log.
+pub fn print_line(text: &str) {
+    log_writer::write_line(format!("{text}\n").as_bytes());
+}
+
+/// Waits until all lines are written, at most a second.
+pub fn flush() {
+    log_writer::flush();
+}
+
+/// Formats the line about lines that were dropped because standard error was not read.
+fn format_dropped(format: LogFormat, dropped: u64) -> String {
+    let mut line = Line::new("warn");
+    line.set_message(
+        "log lines were dropped, since standard error was not read or not writable".into(),
+    );
+    line.0.push(("dropped", dropped.into()));
+    line.format(format)
+}
+
+/// Logs a panic and waits until it is written, since the program may abort next. The event goes to the writer directly:
+/// the panic may have happened within a log event.
+fn log_panic(format: LogFormat, panic: &PanicHookInfo<'_>) {
+    let mut line = Line::new("error");
+    line.set_message("panicked, which is a bug in the exporter".into());
+    if let Some(location) = panic.location() {
+        line.0.push(("location", location.to_string().into()));
+    }
+    line.0
+        .push(("error", panic.payload_as_str().unwrap_or_default().into()));
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        line.0.push(("backtrace", backtrace.to_string().into()));
+    }
+    log_writer::write_line(line.format(format).as_bytes());
+    flush();
 }
 
 impl<S, N> FormatEvent<S, N> for LogFormat
@@ -45,18 +92,9 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let time = Moment::now().wall;
-        let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let mut line = Line(vec![
-            ("ts", Value::String(format!("{time:.3}"))),
-            ("level", Value::String(level)),
-            ("msg", Value::Null),
-        ]);
+        let mut line = Line::new(&event.metadata().level().as_str().to_ascii_lowercase());
         event.record(&mut line);
-        match self {
-            LogFormat::Logfmt => line.write_logfmt(&mut writer),
-            LogFormat::Json => line.write_json(&mut writer),
-        }
+        line.write(*self, &mut writer)
     }
 }
 
@@ -64,7 +102,30 @@ where
 struct Line(Vec<(&'static str, Value)>);
 
 impl Line {
-    fn write_logfmt(&self, writer: &mut impl fmt::Write) -> fmt::Result {
+    fn new(level: &str) -> Self {
+        let time = Moment::now().wall;
+        Self(vec![
+            ("ts", Value::String(format!("{time:.3}"))),
+            ("level", level.into()),
+            ("msg", Value::Null),
+        ])
+    }
+
+    fn format(&self, format: LogFormat) -> String {
+        let mut text = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = self.write(format, &mut text);
+        text
+    }
+
+    fn write(&self, format: LogFormat, writer: &mut impl Write) -> fmt::Result {
+        match format {
+            LogFormat::Logfmt => self.write_logfmt(writer),
+            LogFormat::Json => self.write_json(writer),
+        }
+    }
+
+    fn write_logfmt(&self, writer: &mut impl Write) -> fmt::Result {
         for (index, (key, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { " " };
             match value {
@@ -78,7 +139,7 @@ impl Line {
         writeln!(writer)
     }
 
-    fn write_json(&self, writer: &mut impl fmt::Write) -> fmt::Result {
+    fn write_json(&self, writer: &mut impl Write) -> fmt::Result {
         for (index, (key, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { '{' } else { ',' };
             write!(writer, "{separator}\"{key}\":{}", encode_json(value))?;
@@ -87,10 +148,16 @@ impl Line {
     }
 
     fn insert(&mut self, field: &Field, value: Value) {
-        if field.name() != "message" {
+        if field.name() == "message" {
+            self.set_message(value);
+        } else {
             self.0.push((field.name(), value));
-        } else if let Some(message) = self.0.get_mut(2) {
-            message.1 = value;
+        }
+    }
+
+    fn set_message(&mut self, message: Value) {
+        if let Some(field) = self.0.get_mut(2) {
+            field.1 = message;
         }
     }
 }

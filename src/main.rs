@@ -24,6 +24,12 @@ const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    let code = run_command();
+    logging::flush();
+    code
+}
+
+fn run_command() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
@@ -47,7 +53,7 @@ fn main() -> ExitCode {
 
 /// Prints the error of a command that has no log.
 fn print_error(message: &dyn Display, code: u8) -> ExitCode {
-    eprintln!("ringcentral-exporter: {message}");
+    logging::print_line(&format!("ringcentral-exporter: {message}"));
     ExitCode::from(code)
 }
 

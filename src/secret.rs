@@ -13,8 +13,14 @@ use crate::file::{self, FileError};
 /// More bytes than any JWT or client secret has; a larger file is a mistake, such as a log or a
 /// device.
 const MAX_BYTES: u64 = 64 * 1024;
-/// Longer paths may be secrets in the wrong place.
-const MAX_SHOWN_PATH: usize = 255;
+/// Longer texts may be secrets in the wrong place.
+const MAX_SHOWN_LEN: usize = 255;
+/// Longer values other than paths may be secrets, in bytes: most JWTs are longer, and few other values are.
+const MAX_SHOWN_VALUE_LEN: usize = 64;
+/// No shorter text is a JWT or a client secret.
+const MIN_SECRET_LEN: usize = 16;
+/// How every JWT begins: `{"` in base64.
+const JWT_PREFIX: &str = "eyJ";
 
 /// The place of a secret.
 #[derive(Clone, Debug)]
@@ -64,53 +70,126 @@ pub(crate) fn hash_parts(parts: &[&str]) -> String {
 pub struct SecretError(String);
 
 impl SecretSource {
-    /// Reads the secret and trims white space.
+    /// Reads the secret, without a byte order mark and white space around it.
     ///
     /// # Errors
-    /// Returns an error if the secret is empty, or its file cannot be read, is not UTF-8, or is
+    /// Returns an error if the secret is empty, has a second line, or is not ASCII, or if its file cannot be read or is
     /// larger than 64 KiB.
     pub fn read(&self) -> Result<SecretString, SecretError> {
         match self {
-            Self::Value(secret) => trim(secret.expose_secret()),
-            Self::File(path) => trim(&read_file(path)?),
+            Self::Value(secret) => parse(secret.expose_secret()).map_err(SecretError::new),
+            Self::File(path) => read_file(path),
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<String, SecretError> {
-    let error = |error: FileError| match error {
-        FileError::Unreadable(error) => format!("cannot read {}: {error}", redact_path(path)),
-        FileError::TooLarge(_) => {
-            "the file is larger than 64 KiB, too large for a secret".to_owned()
-        }
-        error => error.to_string(),
-    };
-    let bytes = file::read(path, MAX_BYTES).map_err(|cause| SecretError(error(cause)))?;
-    String::from_utf8(bytes).map_err(|_| SecretError("the file is not UTF-8".to_owned()))
+impl SecretError {
+    fn new(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
 }
 
-/// Returns the path for an error message, unless it looks like a secret: a JWT, a very long value
-/// or several lines.
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    let invalid = |reason: &str| match looks_like_secret(&path.to_string_lossy()) {
+        true => SecretError::new(reason),
+        false => SecretError(format!("{}: {reason}", path.display())),
+    };
+    let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
+        FileError::Unreadable(error) => {
+            SecretError(format!("cannot read {}: {error}", redact_path(path)))
+        }
+        FileError::TooLarge(_) => invalid("the file is larger than 64 KiB, too large for a secret"),
+        error => invalid(&error.to_string()),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))?;
+    parse(&text).map_err(invalid)
+}
+
+/// Returns the secret in a text, or what is wrong with the text.
+fn parse(text: &str) -> Result<SecretString, &'static str> {
+    let secret = strip_byte_order_mark(text).trim();
+    if secret.is_empty() {
+        return Err("the secret is empty");
+    }
+    if secret.contains(['\n', '\r']) {
+        return Err("the secret has more than one line");
+    }
+    if secret.contains(|c: char| c.is_control()) {
+        return Err("the secret contains a control character");
+    }
+    if !secret.is_ascii() {
+        return Err("the secret contains a character that is not ASCII");
+    }
+    Ok(SecretString::from(secret))
+}
+
+/// Returns the text without the byte order mark that some editors write at its start.
+pub(crate) fn strip_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Returns the path for an error message, unless it looks like a secret.
 pub(crate) fn redact_path(path: &Path) -> String {
-    if may_be_secret(path) {
+    if looks_like_secret(&path.to_string_lossy()) {
         "the file".to_owned()
     } else {
         path.display().to_string()
     }
 }
 
-/// Returns whether a path looks like a secret: a JWT, a very long value or several lines.
-pub(crate) fn may_be_secret(path: &Path) -> bool {
-    let text = path.display().to_string();
-    // A JWT begins with `{"` in base64.
-    text.len() > MAX_SHOWN_PATH || text.contains("eyJ") || text.contains(|c: char| c.is_control())
+/// Returns a value for an error message in quotes, or only its length if it may be a secret.
+pub(crate) fn redact_value(value: &str) -> String {
+    if may_be_secret(value) {
+        format!("of {} bytes", value.len())
+    } else {
+        format!("{value:?}")
+    }
 }
 
-fn trim(text: &str) -> Result<SecretString, SecretError> {
-    match text.trim() {
-        "" => Err(SecretError("the secret is empty".to_owned())),
-        secret => Ok(SecretString::from(secret)),
+/// Returns whether a value that is not a path may be a secret.
+pub(crate) fn may_be_secret(value: &str) -> bool {
+    value.len() > MAX_SHOWN_VALUE_LEN || looks_like_secret(value)
+}
+
+/// Returns whether a text looks like a secret in the wrong place, so that no error repeats it: a JWT, a private key, a random
+/// word such as a client secret, more than 255 bytes, or more than one line.
+pub(crate) fn looks_like_secret(text: &str) -> bool {
+    text.len() > MAX_SHOWN_LEN
+        || text.contains(|c: char| c.is_control())
+        || text.contains("PRIVATE KEY")
+        || contains_jwt(text)
+        || text.split('/').next_back().is_some_and(is_random_word)
+}
+
+/// Returns whether a text contains the beginning of a JWT.
+pub(crate) fn contains_jwt(text: &str) -> bool {
+    let mut words = text.split(|c: char| !is_word_char(c));
+    words.any(|word| {
+        word.find(JWT_PREFIX)
+            .is_some_and(|start| word.len() - start >= JWT_PREFIX.len() + 8)
+    })
+}
+
+/// Returns whether a text is one long word that has only hexadecimal digits, or in which capital letters follow small
+/// ones, and digits letters, as often as in random text.
+fn is_random_word(text: &str) -> bool {
+    if text.len() < MIN_SECRET_LEN || !text.chars().all(is_word_char) {
+        return false;
     }
+    let mut changes = 0;
+    for pair in text.as_bytes().windows(2) {
+        let &[a, b] = pair else { continue };
+        let is_capital_next = a.is_ascii_lowercase() && b.is_ascii_uppercase();
+        let is_digit_next = a.is_ascii_digit() != b.is_ascii_digit();
+        let both_alphanumeric = a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric();
+        changes += usize::from(both_alphanumeric && (is_capital_next || is_digit_next));
+    }
+    let is_hex = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex || changes * 5 > text.len()
+}
+
+fn is_word_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_+=".contains(c)
 }
 
 #[cfg(test)]
@@ -133,6 +212,70 @@ mod tests {
     }
 
     #[test]
+    fn only_one_line_of_ascii_is_a_secret() {
+        for text in [
+            "sesame",
+            "sesame\n",
+            "sesame\r\n",
+            "\u{feff}sesame\r\n",
+            "\u{feff} sesame \n",
+        ] {
+            assert_eq!(parse(text).unwrap().expose_secret(), "sesame", "{text:?}");
+        }
+        let two_lines = "the secret has more than one line";
+        let control = "the secret contains a control character";
+        let other = "the secret contains a character that is not ASCII";
+        for (text, expected) in [
+            ("", "the secret is empty"),
+            ("\u{feff}\r\n", "the secret is empty"),
+            ("sesame\nopen", two_lines),
+            ("sesame\r\nopen\r\n", two_lines),
+            ("sesame\ropen", two_lines),
+            ("s\0e\0s\0", control),
+            ("sesa\tme", control),
+            ("sesa\x1bme", control),
+            ("sésame", other),
+            ("sesame\u{200b}", other),
+            ("“sesame”", other),
+            ("\u{feff}\u{feff}sesame", other),
+        ] {
+            assert_eq!(parse(text).err(), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn secret_in_the_wrong_place_is_recognised() {
+        for text in [
+            "eyJhbGciOiJSUzI1NiJ9.e30.c2Vz",
+            "/etc/eyJhbGciOiJSUzI1NiJ9",
+            "'eyJhbGciOiJSUzI1NiJ9.eyJz",
+            "Bearer eyJhbGciOiJSUzI1NiJ9",
+            "dVNAnQnMQqyAHB4VyYAc2w",
+            "/run/secrets/0aK2_Zf8Qp-xT71bYw9LmR",
+            "--0aK2_Zf8Qp-xT71bYw9LmR",
+            "0123456789abcdef0123456789abcdef",
+            "-----BEGIN EC PRIVATE KEY----- MHcCAQEE",
+            "two\nlines",
+        ] {
+            assert!(looks_like_secret(text), "{text}");
+        }
+        for text in [
+            "/etc/ringcentral-exporter/client-secret",
+            "C:/Users/Alice/AppData/RingCentralJwt2026",
+            "/tmp/.tmpXeyJab/accounts.yml",
+            "my-app-v1-jwt-id-eu-2026",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "RequireAndVerifyClientCert",
+            "..2026_11_28_01_02_03.123456789",
+            "[2001:db8:85a3::8a2e:370:7334]:10072",
+            "platform.ringcentral.com",
+            "/var/lib/kubelet/pods/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/volumes",
+        ] {
+            assert!(!looks_like_secret(text), "{text}");
+        }
+    }
+
+    #[test]
     fn debug_never_shows_a_secret() {
         let value = SecretSource::Value(SecretString::from("hunter2"));
         assert_eq!(format!("{value:?}"), "Value(SecretBox<str>([REDACTED]))");
@@ -142,11 +285,16 @@ mod tests {
     fn read_errors_name_the_cause() {
         let error_of = |source: &SecretSource| source.read().unwrap_err().to_string();
         let (_dir, empty) = file_with(" \n");
-        assert_eq!(error_of(&empty), "the secret is empty");
+        assert!(error_of(&empty).ends_with("/secret: the secret is empty"));
         let (_dir, huge) = file_with(&"x".repeat(70_000));
+        let too_large = "/secret: the file is larger than 64 KiB, too large for a secret";
+        assert!(error_of(&huge).ends_with(too_large));
+        let (dir, utf16) = file_with("");
+        std::fs::write(dir.path().join("secret"), b"\xff\xfes\0e\0").unwrap();
+        assert!(error_of(&utf16).ends_with("/secret: the file is not UTF-8"));
         assert_eq!(
-            error_of(&huge),
-            "the file is larger than 64 KiB, too large for a secret"
+            error_of(&SecretSource::File("/".into())),
+            "/: not a regular file"
         );
         assert_eq!(
             error_of(&SecretSource::File("/missing/jwt".into())),

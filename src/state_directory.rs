@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::file;
-use crate::secret::{may_be_secret, redact_path};
+use crate::secret::{looks_like_secret, redact_path};
 
 /// The version of the files. A file with another version is ignored.
 const VERSION: u32 = 1;
@@ -117,7 +117,7 @@ impl StateDirectory {
 
     fn prepare(&self) -> anyhow::Result<()> {
         if !self.path.is_dir() {
-            if may_be_secret(&self.path) {
+            if looks_like_secret(&self.path.to_string_lossy()) {
                 bail!("no such directory");
             }
             let create = DirBuilder::new().mode(0o700).create(&self.path);

@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
+use crate::secret::redact_value;
 use crate::shutdown::ShutdownSignals;
 
 /// A validated `check` command.
@@ -41,7 +42,8 @@ impl Check {
             if config.accounts.is_empty() {
                 let names = names.join(", ");
                 return Err(ConfigError(format!(
-                    "--account: unknown account {name:?}: expected one of {names}"
+                    "--account: unknown account {}: expected one of {names}",
+                    redact_value(name)
                 )));
             }
         }

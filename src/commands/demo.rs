@@ -3,17 +3,23 @@
 //! The exporter runs the same code as with RingCentral: it logs in, follows pages and keeps the rate limit.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::cli::DemoArgs;
 use crate::commands::documentation;
 use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
-use crate::secret::SecretSource;
+use crate::secret::{SecretSource, redact_value};
 use crate::simulator::{Scenario, Simulator};
+
+/// How long the start waits until its addresses are printed.
+const MAX_PRINT_TIME: Duration = Duration::from_secs(1);
 
 /// A validated `demo` command.
 #[derive(Clone)]
@@ -49,10 +55,13 @@ impl Demo {
                 args.accounts
             )));
         }
-        let scenario = args
-            .scenario
-            .parse()
-            .map_err(|error| ConfigError(format!("--demo.scenario: {error}")))?;
+        let scenario = args.scenario.parse().map_err(|_| {
+            ConfigError(format!(
+                "--demo.scenario: unknown scenario {}: expected one of {}",
+                redact_value(&args.scenario),
+                Scenario::NAMES.join(", ")
+            ))
+        })?;
         Ok(Self {
             scenario,
             seed: args.seed,
@@ -86,7 +95,12 @@ impl Demo {
             });
         }
         let demo = RunningDemo { accounts };
-        documentation::print(demo.startup_message(exporter, scheme)?.as_bytes())?;
+        let message = demo.startup_message(exporter, scheme)?;
+        let print = spawn_blocking(move || documentation::print(message.as_bytes()));
+        // The demo starts even if the pipe is full and not read.
+        if let Ok(printed) = timeout(MAX_PRINT_TIME, print).await {
+            printed??;
+        }
         Ok(demo)
     }
 }

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use crate::config::ConfigError;
 use crate::config::setting::{ParseResult, Setting, parse_count};
 use crate::file::{self, FileError};
-use crate::secret::{SecretSource, redact_path};
+use crate::secret::{SecretSource, contains_jwt, redact_path};
 
 /// Larger than any bundle of certificates, in bytes.
 pub(crate) const MAX_CERT_BYTES: u64 = 4 * 1024 * 1024;
@@ -74,6 +74,7 @@ impl Account {
     ) -> Result<Self, ConfigError> {
         let client_secret = secret(&mut values, "client_secret", "the app's client secret", dir)?;
         let jwt = secret(&mut values, "jwt", "the user's JWT", dir)?;
+        reject_jwt(&values)?;
         let limit = match values.remove("concurrent_calls_limit") {
             Some(limit) => Some(parse(&limit, parse_count)?),
             None => None,
@@ -144,6 +145,17 @@ fn secret(
         Ok(_) => Ok(source),
         Err(error) => Err(setting.invalid_redacted(&error.to_string(), &expected)),
     }
+}
+
+/// Returns an error if a value contains a JWT: most other values are shown in metrics, log or page.
+fn reject_jwt(values: &BTreeMap<String, Setting>) -> Result<(), ConfigError> {
+    for (key, setting) in values {
+        if key != "ca_file" && contains_jwt(&setting.value) {
+            let expected = "JWTs only in RC_JWT or in the file of RC_JWT_FILE or jwt_file";
+            return Err(setting.invalid_redacted("the value contains a JWT", expected));
+        }
+    }
+    Ok(())
 }
 
 /// Parses a value, which the error repeats only if it is too short for a secret.

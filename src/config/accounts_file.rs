@@ -14,7 +14,7 @@ use crate::config::account::Account;
 use crate::config::flags::AccountArgs;
 use crate::config::yaml::{self, Located, Section, Text};
 use crate::file;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, redact_path};
 
 /// Enough for some thousand accounts with comments, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -44,7 +44,7 @@ type Entry = BTreeMap<String, Text>;
 /// # Errors
 /// Returns an error for the first mistake, by line and key path, or if there is no account.
 pub fn read_accounts(file: &Path) -> Result<Vec<Account>, ConfigError> {
-    let prefix = format!("--config.file: {}", file.display());
+    let prefix = format!("--config.file: {}", redact_path(file));
     let invalid =
         |reason: &str| ConfigError(format!("{prefix}: {reason}: expected accounts in YAML"));
     let bytes = file::read(file, MAX_BYTES).map_err(|error| invalid(&error.to_string()))?;

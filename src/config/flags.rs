@@ -10,6 +10,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use crate::config::ConfigError;
 use crate::config::account::Account;
 use crate::config::setting::Setting;
+use crate::secret::redact_path;
 
 /// The flags of one account, each with a variable of the same meaning.
 ///
@@ -106,7 +107,7 @@ pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<
     };
     Err(ConfigError(format!(
         "--config.file: {}: conflicts with {}: expected all accounts in the file",
-        file.display(),
+        redact_path(file),
         value.origin
     )))
 }

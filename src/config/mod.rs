@@ -19,8 +19,8 @@ use clap::{ArgMatches, Args, ValueEnum, ValueHint};
 pub use flags::AccountArgs;
 use jiff::{SignedDuration, Timestamp};
 use setting::{
-    ParseResult, Setting, parse_count, parse_duration, parse_listen_address, parse_path,
-    parse_positive_duration,
+    ParseResult, Setting, parse_count, parse_duration, parse_first_path, parse_listen_address,
+    parse_path, parse_positive_duration,
 };
 
 use crate::calls::ExtensionLabel;
@@ -126,7 +126,7 @@ pub struct State {
         value_name = "DIRECTORY",
         env = "STATE_DIRECTORY"
     )]
-    #[arg(hide_env_values = true, value_parser = parse_path, value_hint = ValueHint::DirPath)]
+    #[arg(hide_env_values = true, value_parser = parse_first_path, value_hint = ValueHint::DirPath)]
     pub directory: Option<PathBuf>,
 }
 

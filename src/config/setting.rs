@@ -6,12 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::config::ConfigError;
+use crate::secret::{looks_like_secret, redact_value};
 
 /// Longer durations are typing mistakes.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longer values may be secrets in the wrong place, in bytes: every JWT is longer, and few other
-/// values are.
-pub(crate) const MAX_ECHOED_LEN: usize = 64;
 const COUNT: &str = "a whole number from 1 to 1000000";
 
 /// The value, or what is expected instead.
@@ -37,12 +35,9 @@ impl Setting {
         parser(&self.value).map_err(|expected| self.invalid(expected))
     }
 
-    /// Returns the error for an invalid value, which is repeated unless it is long.
+    /// Returns the error for an invalid value, which is repeated unless it may be a secret.
     pub(crate) fn invalid(&self, expected: &str) -> ConfigError {
-        let reason = match self.value.len() {
-            ..=MAX_ECHOED_LEN => format!("invalid value {:?}", self.value),
-            len => format!("invalid value of {len} bytes"),
-        };
+        let reason = format!("invalid value {}", redact_value(&self.value));
         self.invalid_redacted(&reason, expected)
     }
 
@@ -84,7 +79,8 @@ pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
     const EXPECTED: &str = "HOST:PORT or :PORT, with an IPv6 host in brackets";
     let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
-    if port.parse::<u16>().is_err() || (host.contains(':') && !bracketed) {
+    let is_invalid = port.parse::<u16>().is_err() || (host.contains(':') && !bracketed);
+    if is_invalid || looks_like_secret(host) {
         return Err(EXPECTED);
     }
     Ok(text.to_owned())
@@ -94,4 +90,9 @@ pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
 /// here.
 pub(crate) fn parse_path(text: &str) -> ParseResult<PathBuf> {
     Ok(PathBuf::from(text))
+}
+
+/// Returns the first of several absolute paths that are separated by colons, as systemd writes them.
+pub(crate) fn parse_first_path(text: &str) -> ParseResult<PathBuf> {
+    parse_path(text.split_once(":/").map_or(text, |(first, _)| first))
 }

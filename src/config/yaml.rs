@@ -12,7 +12,8 @@ use serde_path_to_error::{Path, Segment};
 use serde_saphyr::{Error, Spanned};
 
 use crate::config::ConfigError;
-use crate::config::setting::{MAX_ECHOED_LEN, Setting};
+use crate::config::setting::Setting;
+use crate::secret::{may_be_secret, strip_byte_order_mark};
 
 /// A value with its line. The default, with line 0, is a key that is absent.
 #[derive(Default, PartialEq)]
@@ -205,6 +206,7 @@ pub(crate) fn parse<T: DeserializeOwned + Default>(
     text: &str,
 ) -> Result<T, ConfigError> {
     let mut path = String::new();
+    let text = strip_byte_order_mark(text);
     // Booleans as in YAML 1.2, without `yes` and `on`.
     let options = serde_saphyr::options! { strict_booleans: true };
     let document =
@@ -268,11 +270,8 @@ fn describe(error: &Error, path: &str) -> String {
 /// characters.
 fn join(path: &str, key: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-@[]".contains(&b);
-    let key = if key.len() <= MAX_ECHOED_LEN && key.bytes().all(plain) {
-        key
-    } else {
-        "(redacted)"
-    };
+    let is_shown = key.bytes().all(plain) && !may_be_secret(key);
+    let key = if is_shown { key } else { "(redacted)" };
     if path.is_empty() {
         key.to_owned()
     } else {
@@ -404,7 +403,7 @@ mod tests {
 
     #[test]
     fn empty_document_has_no_keys() {
-        for text in ["", "# nothing\n", "---\n", "{}"] {
+        for text in ["", "# nothing\n", "---\n", "{}", "\u{feff}", "\u{feff}{}"] {
             assert!(document(text).a == Text::default(), "{text:?}");
         }
     }

@@ -279,11 +279,11 @@ async fn duplicate_login_error_names_both_accounts() {
 #[tokio::test]
 async fn unusable_secret_file_is_rejected() {
     let missing = "cannot read missing: No such file or directory (os error 2)";
-    let large = "the file is larger than 64 KiB, too large for a secret";
+    let large = "large: the file is larger than 64 KiB, too large for a secret";
     let cases = [
         ("missing", missing),
-        ("empty", "the secret is empty"),
-        (".", "not a regular file"),
+        ("empty", "empty: the secret is empty"),
+        (".", ".: not a regular file"),
         ("large", large),
     ];
     for (line, key, secret) in [

@@ -1,6 +1,10 @@
 //! Tests of invalid flags and variables: one line that names the flag or variable, and exit code 2.
 
+use clap::{ArgAction, CommandFactory};
+use ringcentral_exporter::cli::Cli;
+
 use crate::common::exporter_process::{command, output};
+use crate::harness::bind_loopback;
 
 /// Runs the exporter with these flags and variables, in addition to the three required variables,
 /// and returns the error without the prefix `ringcentral-exporter: `.
@@ -228,7 +232,10 @@ async fn unreadable_or_empty_secret_is_rejected() {
     std::fs::write(&path, "\n").unwrap();
     let flag = format!("--ringcentral.client-secret-file={}", path.display());
     let empty = complaint(&[&flag], &[("RC_CLIENT_SECRET", "")]).await;
-    let expected = "--ringcentral.client-secret-file: the secret is empty: expected the path of a file with the app's client secret";
+    let path = path.display();
+    let expected = format!(
+        "--ringcentral.client-secret-file: {path}: the secret is empty: expected the path of a file with the app's client secret"
+    );
     assert_eq!(empty, expected);
     assert_eq!(
         complaint(&[], &[("RC_JWT", "  ")]).await,
@@ -249,6 +256,201 @@ async fn secret_in_wrong_variable_is_not_printed() {
             complaint.starts_with(variable) && !complaint.contains("eyJ"),
             "{complaint}"
         );
+    }
+}
+
+/// Returns each command with each of its flags that has this value.
+fn flags_with_value(value: &str) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for name in ["serve", "check", "demo", "health", "completions", "man"] {
+        let cli = Cli::command();
+        let command = cli.find_subcommand(name).unwrap();
+        all.push(vec![name.to_owned(), value.to_owned()]);
+        all.push(vec![name.to_owned(), format!("--{value}")]);
+        for arg in command.get_arguments() {
+            let Some(flag) = arg.get_long() else {
+                continue;
+            };
+            all.push(vec![name.to_owned(), format!("--{flag}={value}")]);
+            if matches!(arg.get_action(), ArgAction::SetTrue) {
+                let (flag, value) = (format!("--{flag}"), value.to_owned());
+                all.push(vec![name.to_owned(), flag, value]);
+            }
+        }
+    }
+    all
+}
+
+/// Returns the variables of all flags, and those of the secrets.
+fn variables() -> Vec<String> {
+    let mut variables = vec!["RC_JWT".to_owned(), "RC_CLIENT_SECRET".to_owned()];
+    for arg in Cli::command().get_arguments() {
+        variables.extend(arg.get_env().map(|name| name.to_str().unwrap().to_owned()));
+    }
+    variables
+}
+
+/// Runs the exporter on an address in use, so that it ends, and returns what it prints.
+async fn print_with(arguments: &[String], variables: &[(&str, &str)]) -> String {
+    let listener = bind_loopback().await;
+    let in_use = format!("--web.listen-address={}", listener.local_addr().unwrap());
+    let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let has_server = matches!(arguments[0], "serve" | "check" | "demo");
+    if has_server
+        && !arguments[1..]
+            .iter()
+            .any(|flag| flag.contains("listen-address"))
+    {
+        arguments.push(&in_use);
+    }
+    let mut command = command(&arguments);
+    let given = format!("{arguments:?} {variables:?}").to_lowercase();
+    if !given.contains("--config.file") {
+        command.env("RC_SERVER_URL", "http://127.0.0.1:1");
+        command.env("RC_CLIENT_ID", "id");
+        // Not together with the file of the same secret.
+        for (variable, value) in [("RC_CLIENT_SECRET", "secret"), ("RC_JWT", "e30.e30.e30")] {
+            let file = format!("{}_file", &variable[3..]).to_lowercase();
+            if !given.replace('-', "_").contains(&file) {
+                command.env(variable, value);
+            }
+        }
+    }
+    command.envs(variables.iter().copied());
+    let (_, printed, error) = output(command).await;
+    printed + &error
+}
+
+/// Returns the first piece of a secret, of eight characters, that a text contains.
+fn leaked_piece<'a>(text: &str, secret: &'a str) -> Option<&'a str> {
+    let mut pieces = (0..secret.len() - 7).map(|start| &secret[start..start + 8]);
+    pieces.find(|piece| text.contains(piece))
+}
+
+#[tokio::test]
+async fn secret_as_any_flag_or_variable_is_not_printed() {
+    let short_jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1lc2VzYW1l";
+    let long_jwt = format!("{short_jwt}{}", "c2VzYW1l".repeat(80));
+    let client_secret = "0aK2_Zf8Qp-xT71bYw9LmR";
+    let mut leaks = Vec::new();
+    for secret in [short_jwt, &long_jwt, client_secret] {
+        // Any word can be a name or a client id.
+        let is_shown = |setting: &str| {
+            let setting = setting.replace('_', "-").to_lowercase();
+            secret == client_secret
+                && ["account-name", "client-id="]
+                    .iter()
+                    .any(|name| setting.contains(name))
+        };
+        for arguments in flags_with_value(secret) {
+            let printed = print_with(&arguments, &[]).await;
+            if let Some(piece) = leaked_piece(&printed, secret)
+                && !is_shown(&arguments.join(" "))
+            {
+                leaks.push(format!("{arguments:?}: {piece} in {printed}"));
+            }
+        }
+        for variable in variables() {
+            for command in ["serve", "check"] {
+                let printed = print_with(&[command.to_owned()], &[(&variable, secret)]).await;
+                if let Some(piece) = leaked_piece(&printed, secret)
+                    && !is_shown(&variable)
+                {
+                    leaks.push(format!("{command} {variable}: {piece} in {printed}"));
+                }
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}
+
+#[tokio::test]
+async fn path_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, directory) = (folder.path().join("empty"), folder.path().to_owned());
+    std::fs::write(&empty, "").unwrap();
+    for path in [folder.path().join("missing"), directory, empty] {
+        let path = path.to_str().unwrap();
+        for flag in [
+            "--ringcentral.jwt-file",
+            "--ringcentral.client-secret-file",
+            "--ringcentral.ca-file",
+            "--web.config.file",
+            "--config.file",
+        ] {
+            if flag == "--web.config.file" && path.ends_with("empty") {
+                continue;
+            }
+            let secrets = [("RC_JWT", ""), ("RC_CLIENT_SECRET", "")];
+            let secrets: &[_] = match flag {
+                "--ringcentral.jwt-file" => &secrets[..1],
+                "--ringcentral.client-secret-file" => &secrets[1..],
+                "--config.file" => &[
+                    ("RC_JWT", ""),
+                    ("RC_CLIENT_SECRET", ""),
+                    ("RC_CLIENT_ID", ""),
+                ],
+                _ => &[],
+            };
+            let error = complaint(&[&format!("{flag}={path}")], secrets).await;
+            assert!(error.starts_with(flag) && error.contains(path), "{error}");
+        }
+    }
+    let file = folder.path().join("empty");
+    let error = complaint(&[&format!("--state.directory={}", file.display())], &[]).await;
+    assert!(error.contains(file.to_str().unwrap()), "{error}");
+}
+
+#[tokio::test]
+async fn secret_with_invalid_character_is_named_only() {
+    let two_lines = "the secret has more than one line";
+    let other = "the secret contains a character that is not ASCII";
+    let control = "the secret contains a control character";
+    for (value, reason) in [
+        ("sesame\nopen", two_lines),
+        ("sesame\u{feff}", other),
+        ("“sesame”", other),
+        ("ses\tame", control),
+    ] {
+        for (variable, expected) in [
+            ("RC_JWT", "the user's JWT"),
+            ("RC_CLIENT_SECRET", "the app's client secret"),
+        ] {
+            let error = complaint(&[], &[(variable, value)]).await;
+            assert_eq!(error, format!("{variable}: {reason}: expected {expected}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_state_directories_use_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    let directories = format!("{}:{}/second", first.display(), folder.path().display());
+    print_with(&["serve".to_owned()], &[("STATE_DIRECTORY", &directories)]).await;
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["first"]);
+}
+
+#[tokio::test]
+async fn variable_that_is_not_utf8_is_an_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let value = std::ffi::OsStr::from_bytes(b"sesame\xff");
+    for variable in variables() {
+        let mut command = command(&[]);
+        command
+            .env("RC_CLIENT_ID", "id")
+            .env("RC_CLIENT_SECRET", "secret")
+            .env("RC_JWT", "jwt")
+            .env(&variable, value);
+        let (code, _, error) = output(command).await;
+        assert_eq!(code, Some(2), "{error}");
+        assert!(
+            error.contains(&variable) && error.contains("UTF-8"),
+            "{error}"
+        );
+        assert!(!error.contains("sesame"), "{error}");
     }
 }
 

@@ -36,6 +36,7 @@ mod harness;
 mod health;
 mod http_requests;
 mod limits;
+mod log;
 mod network;
 mod process;
 mod responses;

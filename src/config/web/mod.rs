@@ -86,7 +86,7 @@ impl WebConfig {
 
 /// Returns the start of every error about `file`.
 pub(crate) fn error_prefix(file: &Path) -> String {
-    format!("--web.config.file: {}", file.display())
+    format!("--web.config.file: {}", crate::secret::redact_path(file))
 }
 
 /// Returns the headers. `http2` has no effect: the server speaks only HTTP/1.1, enough for one

@@ -201,7 +201,7 @@ fn pem(
         }
         (None, Some(file)) => {
             let path = dir.join(file.value);
-            let origin = format!("{}: {}", file.origin, path.display());
+            let origin = format!("{}: {}", file.origin, crate::secret::redact_path(&path));
             (origin, SecretSource::File(path))
         }
     };
