@@ -3,7 +3,7 @@
 
 /// Returns the items of an array, or the members of an object, as written.
 pub fn items(container: &[u8]) -> Vec<&[u8]> {
-    let container = container.trim_ascii();
+    let container = without_mark(container).trim_ascii();
     let inside = &container[1..container.len() - 1];
     if inside.trim_ascii().is_empty() {
         Vec::new()
@@ -36,7 +36,12 @@ pub fn member<'a>(object: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
 
 /// Returns whether a value is an object.
 pub fn is_object(value: &[u8]) -> bool {
-    value.trim_ascii().starts_with(b"{")
+    without_mark(value).trim_ascii().starts_with(b"{")
+}
+
+/// Returns a text without the byte order mark that may be before it.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Splits a text at separators that are outside of strings and containers.

@@ -34,6 +34,10 @@ const MAX_REST_TIME: Duration = Duration::from_secs(2);
 /// How much is decompressed in one step, in bytes.
 const STEP: usize = 16 * 1024;
 
+/// The capacity of a long body in bytes. Allocated once, it is resident only as far as it is written, is never copied in
+/// order to grow, and returns to the system when the body is parsed.
+const LONG_CAPACITY: usize = MAX_BODY + MAX_SHORT_READ;
+
 /// Held while more than `MAX_SHORT_READ` is read, which a slow server may delay until the request times out.
 static LONG_READ: Semaphore = Semaphore::const_new(1);
 /// Held from the decompression of a body of more than `MAX_SHORT_BODY` until it is parsed.
@@ -156,6 +160,7 @@ impl Received {
         }
         let _permit = LONG_BODY.acquire().await.ok();
         if let Progress::Unfinished = progress {
+            self.bytes.reserve_exact(LONG_CAPACITY - self.bytes.len());
             let rest = timeout(MAX_REST_TIME, self.read(MAX_BODY)).await;
             if let Progress::Unfinished = rest.map_err(|_| TransportError::timeout())?? {
                 return Err(too_large(MAX_BODY));
@@ -186,6 +191,7 @@ async fn gunzip(compressed: Vec<u8>) -> Result<Bytes, TransportError> {
     }
     let _permit = LONG_BODY.acquire().await.ok();
     let decompressed = spawn_blocking(move || {
+        gunzip.body.reserve_exact(LONG_CAPACITY - gunzip.body.len());
         if let Progress::Unfinished = gunzip.decompress(MAX_BODY)? {
             return Err(too_large(MAX_BODY));
         }

@@ -226,6 +226,22 @@ async fn list_longer_than_limit_is_reported() {
 }
 
 #[tokio::test]
+async fn list_that_becomes_shorter_twice_is_reported() {
+    let simulator = start_simulator(Scenario {
+        max_per_page: 25,
+        ..frozen_scenario()
+    })
+    .await;
+    for _ in 0..2 {
+        let regular = FaultKind::Delay(Duration::ZERO);
+        let gone = SimResponse::not_found("page", "2");
+        simulator.inject(Fault::once(Operation::ActiveCalls, regular));
+        simulator.inject(Fault::once(Operation::ActiveCalls, gone));
+    }
+    assert_output(check_command(&simulator, &[]), 1, "page_gone").await;
+}
+
+#[tokio::test]
 async fn server_error_is_reported() {
     let response = SimResponse::unavailable(503)
         .with("Retry-After", 40)
