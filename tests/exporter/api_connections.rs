@@ -10,11 +10,13 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::api_relay::{Action, Exchange, Relay, bind_same_port, start_exporter, start_simulator};
+use crate::common::MAX_WAIT;
 use crate::common::scrape_response::ScrapeResponse;
 use crate::harness::{TestExporter, bind_loopback};
 
@@ -211,10 +213,13 @@ async fn get_is_not_repeated_beyond_the_budget() {
     .await;
     assert_eq!(exporter.scrape().await.up(), 1.0);
     let mut response = exporter.scrape().await;
-    while response.up() == 1.0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        response = exporter.scrape().await;
-    }
+    let wait = async {
+        while response.up() == 1.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            response = exporter.scrape().await;
+        }
+    };
+    timeout(MAX_WAIT, wait).await.unwrap();
     let lists = relay.lists();
     assert_eq!(lists.len(), 2, "{lists:#?}");
     assert!(lists[1].number > 1, "not a kept connection");
@@ -279,12 +284,16 @@ fn accounts_up(response: &ScrapeResponse) -> usize {
 
 #[tokio::test]
 async fn moved_name_is_reached_after_one_failed_scrape() {
-    for accounts in [1, 50] {
+    // All accounts are of one user, whose limit is five logins a minute.
+    for accounts in [1, 4] {
         let (exporter, move_site) = start_moving_site(accounts).await;
         // Until the first responses the limit is that of the documentation.
-        while accounts_up(&exporter.scrape().await) < accounts {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let wait = async {
+            while accounts_up(&exporter.scrape().await) < accounts {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(MAX_WAIT, wait).await.unwrap();
         move_site();
         exporter.scrape().await;
         for _ in 0..3 {
