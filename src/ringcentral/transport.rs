@@ -185,6 +185,7 @@ impl Transport {
         deadline: Instant,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<ApiResponse, Error> {
+        self.request_id = None;
         if !self.budget.try_request(operation, Moment::now()) {
             let problem = "not sent: the rate limit is reached";
             return Err(self.record_failure(operation, Cause::NoBudget, problem));
@@ -209,7 +210,6 @@ impl Transport {
         request: RequestBuilder,
         deadline: Instant,
     ) -> Result<ApiResponse, TransportError> {
-        self.request_id = None;
         let sent = Moment::now();
         self.metrics.record_request(operation);
         let result = execute(request, deadline, self.http.uses_proxy()).await;

@@ -1,5 +1,7 @@
 //! Tests of `check` with problems on the way to RingCentral: names, ports, proxies and TLS.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ringcentral_exporter::simulator::{Operation, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,6 +127,8 @@ async fn serve_proxy(listener: TcpListener, answer: &'static str, upstream: Stri
                 request.starts_with(&format!("CONNECT {EXTERNAL_HOST}:443 ")),
                 "{request}"
             );
+            let credentials = BASE64_STANDARD.encode("user:sesame/@1");
+            assert!(request.contains(&credentials), "{request}");
             client.write_all(answer.as_bytes()).await?;
             if answer.starts_with("HTTP/1.1 200") {
                 let mut server = TcpStream::connect(upstream).await?;
@@ -140,7 +144,7 @@ fn check_through_proxy(port: u16, simulator: &Simulator) -> Command {
     let mut command = check_server(simulator, &format!("https://{EXTERNAL_HOST}"));
     command.env(
         "HTTPS_PROXY",
-        format!("http://user:sesame@127.0.0.1:{port}"),
+        format!("http://user:sesame%2F%401@127.0.0.1:{port}"),
     );
     command
 }
