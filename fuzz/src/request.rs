@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use ringcentral_exporter::config::{
-    Config, Log, LogFormat, Metrics, Settings, State, Timeouts, Web,
+    Config, Log, LogFormat, Metrics, Network, Settings, State, Timeouts, Web,
 };
 use ringcentral_exporter::http::scrape::scrape_timeout;
 use ringcentral_exporter::reload::Reloader;
@@ -143,6 +143,7 @@ fn config() -> Config {
             format: LogFormat::Logfmt,
         },
         timeouts: Timeouts::default(),
+        network: Network::default(),
     };
     Config {
         accounts: ACCOUNTS.map(account).into(),

@@ -14,11 +14,11 @@ use crate::account::collector::{self, CollectorHandle, CollectorTask};
 use crate::account::metrics::AccountMetrics;
 use crate::account::saved_calls::SavedCalls;
 use crate::clock::Moment;
-use crate::config::{Account, Settings};
+use crate::config::{Account, Network, Settings, is_loopback};
 use crate::ringcentral::client::Users;
+use crate::ringcentral::http_client::HttpClient;
 use crate::ringcentral::login_registry::LoginRegistry;
 use crate::ringcentral::rate_limit::registry::UsageRegistry;
-use crate::ringcentral::transport::{http_client, is_loopback};
 use crate::ringcentral::{Client, ClientConfig};
 use crate::secret::Fingerprint;
 use crate::state_directory::StateDirectory;
@@ -192,7 +192,7 @@ impl AccountManager {
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
         let mut known: Vec<_> = running.iter().map(|running| &running.setup).collect();
         known.extend(prepared);
-        let http = shared_http_client(&account, &known)?;
+        let http = shared_http_client(&account, &known, &self.settings.network)?;
         Ok(AccountSetup {
             config: ClientConfig {
                 account: Arc::new(account),
@@ -303,23 +303,20 @@ fn remove_predecessor(
     Some(predecessor?.task)
 }
 
-/// Returns the HTTP client of an account with the same TLS configuration, else a new client. Building a client reads the
-/// system's root certificates, which takes about 20 ms.
+/// Returns the HTTP client of an account with the same server and root certificates, else a new client. Building a client
+/// reads the system's root certificates, which takes about 20 ms.
 fn shared_http_client(
     account: &Account,
     known: &[&AccountSetup],
-) -> anyhow::Result<reqwest::Client> {
-    let server = &account.server;
-    for AccountSetup { config, .. } in known {
-        let other = &config.account;
-        if other.server.scheme() == server.scheme()
-            && is_loopback(&other.server) == is_loopback(server)
-            && other.ca == account.ca
-        {
-            return Ok(config.http.clone());
+    network: &Network,
+) -> anyhow::Result<HttpClient> {
+    for setup in known {
+        let http = &setup.config.http;
+        if http.can_serve(&account.server, account.ca.as_ref()) {
+            return Ok(http.clone());
         }
     }
-    http_client(server, account.ca.as_deref())
+    HttpClient::new(&account.server, account.ca.clone(), network)
 }
 
 fn log_account_added(account: &Account) {

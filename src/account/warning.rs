@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
-use crate::config::Account;
+use crate::config::{Account, is_loopback};
 use crate::ringcentral::cause::described_enum;
 use crate::ringcentral::status::ApiStatus;
-use crate::ringcentral::transport::is_loopback;
 
 /// How long before its expiry a JWT causes a warning. The shipped alert has the same threshold.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -14,7 +14,7 @@ use crate::account::manager::AccountHandle;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
 use crate::commands::check_report::{self, CheckSummary};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Proxies};
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
@@ -87,7 +87,7 @@ impl Check {
         let mut summary = CheckSummary::default();
         for account in &self.config.accounts {
             if summary.failed.is_empty() {
-                self.print(&check_report::header(account));
+                self.print(&check_report::header(account, self.proxies()));
                 self.print(&check_report::tls_setup_failed(error));
             }
             summary.failed.push(account.name.clone());
@@ -111,7 +111,7 @@ impl Check {
                 summary.skipped.push(name);
                 continue;
             }
-            self.print(&check_report::header(account));
+            self.print(&check_report::header(account, self.proxies()));
             let state = tokio::select! {
                 state = handle.collector.refresh() => state,
                 () = signals.recv() => {
@@ -144,6 +144,10 @@ impl Check {
             &settings.metrics,
             Moment::now(),
         )?)
+    }
+
+    fn proxies(&self) -> &Proxies {
+        &self.config.settings.network.proxies
     }
 
     fn print(&self, text: &str) {

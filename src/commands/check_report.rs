@@ -13,8 +13,7 @@ use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
-use crate::config::Account;
-use crate::ringcentral::transport::proxy_for;
+use crate::config::{Account, Proxies};
 use crate::ringcentral::{Cause, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
@@ -39,13 +38,13 @@ impl CheckSummary {
 }
 
 /// Returns the lines that precede the first request of an account.
-pub(super) fn header(account: &Account) -> String {
+pub(super) fn header(account: &Account, proxies: &Proxies) -> String {
     let mut text = format!("Checking account {}\n", account.name);
     for fact in config_facts(account) {
         text += &fact.to_line();
     }
-    if let Some(proxy) = proxy_for(&account.server) {
-        text += &format_line("proxy", &proxy);
+    if let Some(proxy) = proxies.for_server(&account.server) {
+        text += &format_line("proxy", &proxy.to_string());
     }
     text
 }

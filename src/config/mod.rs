@@ -6,11 +6,15 @@
 mod account;
 mod accounts_file;
 mod flags;
+mod proxy;
 pub(crate) mod setting;
 pub mod web;
 mod yaml;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use account::{Account, Level};
@@ -18,6 +22,8 @@ pub use accounts_file::read_accounts;
 use clap::{ArgMatches, Args, ValueEnum, ValueHint};
 pub use flags::AccountArgs;
 use jiff::{SignedDuration, Timestamp};
+pub(crate) use proxy::is_loopback;
+pub use proxy::{Proxies, Proxy};
 use setting::{
     ParseResult, Setting, parse_count, parse_duration, parse_first_path, parse_listen_address,
     parse_path, parse_positive_duration,
@@ -58,6 +64,9 @@ pub struct Settings {
     /// The timeouts of API requests; no flag changes them.
     #[arg(skip)]
     pub timeouts: Timeouts,
+    /// The way to the servers; variables describe it.
+    #[arg(skip)]
+    pub network: Network,
 }
 
 /// The flags of the HTTP server.
@@ -152,6 +161,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// The way to the servers.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    /// The proxies that the environment sets.
+    pub proxies: Proxies,
+    /// The addresses of host names that are not looked up. Only tests set them.
+    pub hosts: Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>,
+}
+
 /// The timeouts of API requests. No flag changes them; tests do.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -222,10 +240,12 @@ impl Config {
             }
             None => vec![flags::account(account_flags)?],
         };
+        let mut settings = settings.validate()?;
+        settings.network.proxies = Proxies::from_env()?;
         Ok(Self {
             accounts,
             accounts_file,
-            settings: settings.validate()?,
+            settings,
         })
     }
 }

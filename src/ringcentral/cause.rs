@@ -141,6 +141,8 @@ impl Cause {
                 | Self::ServerError
                 | Self::SessionEnded
                 | Self::PageGone
+                | Self::Timeout
+                | Self::BrokenConnection
         )
     }
 
@@ -225,6 +227,9 @@ impl Cause {
     /// without a code comes from another server, such as a proxy or a captive portal.
     fn from_status(operation: Operation, status: u16, has_code: bool) -> Self {
         match (status, has_code) {
+            // A server or proxy waited too long: for the request, or (499, nginx) for its response.
+            (408 | 499, _) => Self::Timeout,
+            (425, _) => Self::ServerError,
             (401, _) if operation != Operation::Token => Self::SessionEnded,
             (401, _) | (400 | 403, true) if operation == Operation::Token => Self::LoginRefused,
             (511, _) | (400..500, false) => Self::NotRingCentral,
@@ -286,6 +291,19 @@ mod tests {
             (ActiveCalls, 429, Some("CMN-301"), Cause::RateLimited),
             (ActiveCalls, 502, None, Cause::ServerError),
             (ActiveCalls, 511, None, Cause::NotRingCentral),
+            (Token, 408, None, Cause::Timeout),
+            (ActiveCalls, 408, None, Cause::Timeout),
+            (ActiveCalls, 408, Some("CMN-203"), Cause::Timeout),
+            (ActiveCalls, 499, None, Cause::Timeout),
+            (ActiveCalls, 425, None, Cause::ServerError),
+            (ActiveCalls, 413, None, Cause::NotRingCentral),
+            (ActiveCalls, 421, None, Cause::NotRingCentral),
+            (ActiveCalls, 431, None, Cause::NotRingCentral),
+            (Token, 503, None, Cause::ServerError),
+            (ActiveCalls, 504, None, Cause::ServerError),
+            (ActiveCalls, 520, None, Cause::ServerError),
+            (ActiveCalls, 530, None, Cause::ServerError),
+            (ActiveCalls, 599, None, Cause::ServerError),
             (Extensions, 403, Some("CMN-401"), Cause::ExtensionsForbidden),
         ];
         for (operation, status, code, cause) in cases {

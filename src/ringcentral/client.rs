@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
 use crate::ringcentral::Operation;
+use crate::ringcentral::http_client::HttpClient;
 use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
 use crate::ringcentral::metrics::ApiMetrics;
@@ -58,7 +59,7 @@ pub struct ClientConfig {
     /// The account's configuration.
     pub account: Arc<Account>,
     /// The HTTP client, which other accounts may share.
-    pub http: reqwest::Client,
+    pub http: HttpClient,
 }
 
 impl Client {

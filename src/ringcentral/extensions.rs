@@ -164,11 +164,11 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::{Account, Level, Timeouts};
+    use crate::config::{Account, Level, Network, Timeouts};
     use crate::ringcentral::client::Users;
+    use crate::ringcentral::http_client::HttpClient;
     use crate::ringcentral::metrics::ApiMetrics;
     use crate::ringcentral::rate_limit::registry::UsageRegistry;
-    use crate::ringcentral::transport::http_client;
     use crate::ringcentral::{ClientConfig, Reason};
     use crate::secret::SecretSource;
     use crate::simulator::{self, Fault, FaultKind, Scenario, SimResponse, Simulator};
@@ -192,7 +192,7 @@ mod tests {
             concurrent_calls_limit: None,
             ca: None,
         };
-        let http = http_client(&account.server, None).unwrap();
+        let http = HttpClient::new(&account.server, None, &Network::default()).unwrap();
         let config = ClientConfig {
             account: Arc::new(account),
             http,

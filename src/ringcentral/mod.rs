@@ -12,6 +12,7 @@
 //! | [`status`] | the state of the API access, as plain values |
 //! | [`metrics`] | counters and durations of requests |
 //! | [`response_body`] | the body of a response: maximum size, gzip |
+//! | [`http_client`] | the HTTP client of a server: proxy, addresses, reuse of connections |
 //! | [`transport`] | one request: budget, redirects, counters |
 //! | [`token`], [`jwt`] | pure: the access token and its renewal; the shape and expiry of a JWT |
 //! | [`login_registry`] | two accounts of one user |
@@ -24,6 +25,7 @@ pub mod cause;
 pub mod client;
 pub mod error;
 pub mod extensions;
+pub mod http_client;
 pub mod jwt;
 pub(crate) mod label_enum;
 pub mod login;

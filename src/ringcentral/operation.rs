@@ -17,6 +17,12 @@ label_enum! {
 }
 
 impl Operation {
+    /// Returns whether its requests are GET, which may be sent twice.
+    #[must_use]
+    pub fn is_get(self) -> bool {
+        matches!(self, Self::ActiveCalls | Self::Extensions)
+    }
+
     /// Returns the documented usage group. None is documented for the revocation; counting it as a login is safe.
     #[must_use]
     pub fn group(self) -> UsageGroup {

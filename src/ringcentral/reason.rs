@@ -5,7 +5,7 @@ use crate::ringcentral::label_enum::label_enum;
 label_enum! {
     /// A label value of `reason`; the set is closed.
     Reason {
-        /// No complete response in time.
+        /// No complete response in time, or status 408.
         Timeout = "timeout",
         /// No connection, or one that closed early: name not found, refused, reset.
         Connect = "connect",
@@ -38,6 +38,7 @@ impl Reason {
             401 => Self::Unauthorized,
             403 => Self::Forbidden,
             404 => Self::NotFound,
+            408 => Self::Timeout,
             429 => Self::RateLimited,
             400..500 => Self::ClientError,
             500..600 => Self::ServerError,
@@ -57,6 +58,9 @@ mod tests {
             (401, "unauthorized"),
             (403, "forbidden"),
             (404, "not_found"),
+            (408, "timeout"),
+            (425, "client_error"),
+            (499, "client_error"),
             (418, "client_error"),
             (429, "rate_limited"),
             (500, "server_error"),

@@ -2,18 +2,16 @@
 //! origin.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
-use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Certificate, RequestBuilder, Url};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, LOCATION};
+use reqwest::{RequestBuilder, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Moment;
+use crate::ringcentral::http_client::{self, HttpClient};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
@@ -21,15 +19,8 @@ use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::parse_api_error;
 use crate::ringcentral::{Cause, Error, Operation, response_body};
 
-/// The value of `User-Agent`.
-const USER_AGENT: &str = concat!(
-    "ringcentral-exporter/",
-    env!("CARGO_PKG_VERSION"),
-    " (Prometheus exporter)"
-);
-/// How long an idle connection is kept: load balancers close it after about 60 s, and a request
-/// must not be sent on a connection that is being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub use crate::ringcentral::http_client::http_client;
+
 /// The maximum number of redirects of one request.
 const MAX_REDIRECTS: u32 = 3;
 /// The maximum length of a request id that is logged.
@@ -38,9 +29,8 @@ const MAX_REQUEST_ID_LEN: usize = 64;
 /// Sends the requests of one account to its server.
 pub(crate) struct Transport {
     /// The HTTP client, which other accounts may share.
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: HttpClient,
     server: Url,
-    uses_proxy: bool,
     /// The budget that each request is checked against and counted in.
     pub(crate) budget: Budget,
     metrics: Arc<ApiMetrics>,
@@ -53,61 +43,8 @@ struct ApiResponse {
     status: u16,
     headers: HeaderMap,
     body: Result<Bytes, TransportError>,
-}
-
-/// Builds the HTTP client for a server, which trusts the root certificates of the system and those
-/// of `ca` (PEM).
-///
-/// A server without TLS needs no root certificates, so the system may have none. A loopback server
-/// is requested without a proxy.
-///
-/// # Errors
-/// Returns an error if the root certificates of the system or of `ca` cannot be read.
-pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<reqwest::Client> {
-    // This fails if a provider is already installed, which is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .http1_only();
-    if is_loopback(server) {
-        builder = builder.no_proxy();
-    }
-    builder = if server.scheme() == "http" {
-        builder.tls_certs_only([])
-    } else {
-        let certificates = Certificate::from_pem_bundle(ca.unwrap_or_default())?;
-        builder.tls_certs_merge(certificates)
-    };
-    builder.build().context(
-        "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
-    )
-}
-
-/// Returns whether the server is on this machine, by its name or IP address.
-pub(crate) fn is_loopback(server: &Url) -> bool {
-    let Some(host) = server.host_str() else {
-        return false;
-    };
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => ip.is_loopback(),
-        Err(_) => host == "localhost",
-    }
-}
-
-/// Returns the proxy that the environment sets for a server, without its user and password.
-pub(crate) fn proxy_for(server: &Url) -> Option<String> {
-    if is_loopback(server) {
-        return None;
-    }
-    let proxy = Matcher::from_system().intercept(&server.as_str().parse().ok()?)?;
-    let scheme = proxy.uri().scheme_str().unwrap_or("http");
-    let host = proxy.uri().host()?;
-    match proxy.uri().port() {
-        Some(port) => Some(format!("{scheme}://{host}:{port}")),
-        None => Some(format!("{scheme}://{host}")),
-    }
+    /// The address that sent the response.
+    address: Option<SocketAddr>,
 }
 
 // === impl Transport ===
@@ -115,16 +52,14 @@ pub(crate) fn proxy_for(server: &Url) -> Option<String> {
 impl Transport {
     /// Creates a transport to `server` that sends requests within `budget`.
     pub(crate) fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         server: Url,
         budget: Budget,
         metrics: Arc<ApiMetrics>,
     ) -> Self {
-        let uses_proxy = proxy_for(&server).is_some();
         Self {
             http,
             server,
-            uses_proxy,
             budget,
             metrics,
             request_id: None,
@@ -143,6 +78,7 @@ impl Transport {
         uri: &str,
     ) -> Result<Url, Error> {
         let problem = match base.unwrap_or(&self.server).join(uri) {
+            Ok(url) if has_user_info(&url) => "the URL contains a user or password",
             Ok(url) if url.origin() == self.server.origin() => return Ok(url),
             Ok(_) => "the URL has another origin than the configured server",
             Err(_) => "invalid URL",
@@ -151,7 +87,8 @@ impl Transport {
     }
 
     /// Sends a request and returns the body of its 2xx response. A redirect is followed within the
-    /// origin, keeps the method, and counts as a further request.
+    /// origin and counts as a further request. It keeps the method, except that a 303 to a POST
+    /// means a GET without the form and the client secret.
     ///
     /// # Errors
     /// Returns an error, after counting it by its reason, if there is no complete 2xx response.
@@ -162,26 +99,50 @@ impl Transport {
         deadline: Instant,
         build_request: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
     ) -> Result<Bytes, Error> {
+        let mut without_form = false;
         for _ in 0..=MAX_REDIRECTS {
-            let request = build_request(&self.http, url.clone());
-            let response = self.send_once(operation, request, deadline).await?;
+            let build = |http: &reqwest::Client| match without_form {
+                true => http.get(url.clone()).header(ACCEPT, "application/json"),
+                false => build_request(http, url.clone()),
+            };
+            let response = self.send_repeatable(operation, deadline, build).await?;
             match response.status {
                 200..=299 => {
                     let record = |error| self.record_transport_error(operation, error);
-                    return response.body.map_err(record);
+                    let body = response.body.map_err(record)?;
+                    self.http.record_success(response.address);
+                    return Ok(body);
                 }
-                301 | 302 | 307 | 308 => {
-                    let location = response.headers.get(LOCATION).map(HeaderValue::to_str);
-                    let Some(Ok(location)) = location else {
-                        let problem = "the redirect has no valid Location header";
-                        return Err(self.record_invalid_response(operation, problem));
-                    };
-                    url = self.resolve_url(operation, Some(&url), location)?;
+                300..=399 => {
+                    url = self.redirect_target(operation, &url, &response)?;
+                    without_form |= response.status == 303 && !operation.is_get();
                 }
                 _ => return Err(self.record_error_response(operation, response)),
             }
         }
         let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(self.record_invalid_response(operation, problem))
+    }
+
+    /// Returns the URL that a response with status 3xx redirects to.
+    fn redirect_target(
+        &self,
+        operation: Operation,
+        url: &Url,
+        response: &ApiResponse,
+    ) -> Result<Url, Error> {
+        if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+            let problem = format!("unexpected HTTP status {}", response.status);
+            return Err(self.record_invalid_response(operation, problem));
+        }
+        let mut locations = response.headers.get_all(LOCATION).iter();
+        if let (Some(location), None) = (locations.next(), locations.next())
+            && let Ok(location) = location.to_str()
+            && !location.is_empty()
+        {
+            return self.resolve_url(operation, Some(url), location);
+        }
+        let problem = "the redirect has no valid Location header";
         Err(self.record_invalid_response(operation, problem))
     }
 
@@ -194,7 +155,15 @@ impl Transport {
     ) -> Error {
         let mut error = Error::new(operation, cause, message);
         error.request_id = self.request_id.clone();
-        self.metrics.record_failure(operation, error.reason);
+        self.count_failure(error)
+    }
+
+    /// Counts a failure. Later requests use other connections, unless none was sent.
+    fn count_failure(&self, error: Error) -> Error {
+        if !matches!(error.cause, Cause::NoBudget | Cause::SecretUnreadable) {
+            self.http.record_failure(Moment::now());
+        }
+        self.metrics.record_failure(error.operation, error.reason);
         error
     }
 
@@ -207,35 +176,55 @@ impl Transport {
         self.record_failure(operation, Cause::NotRingCentral, problem.to_string())
     }
 
+    /// Sends a request, and a GET once more if its connection was kept from an earlier request and
+    /// closed before the response: the server closed it while the request was on its way. The
+    /// second request opens a connection. It is sent only if the budget allows it.
+    async fn send_repeatable(
+        &mut self,
+        operation: Operation,
+        deadline: Instant,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<ApiResponse, Error> {
+        self.request_id = None;
+        if !self.budget.try_request(operation, Moment::now()) {
+            let problem = "not sent: the rate limit is reached";
+            return Err(self.record_failure(operation, Cause::NoBudget, problem));
+        }
+        let request = build(self.http.for_request(Moment::now()));
+        let mut result = self.send_once(operation, request, deadline).await;
+        if let Err(error) = &result
+            && error.closed_kept_connection
+            && operation.is_get()
+            && self.budget.try_request(operation, Moment::now())
+        {
+            let request = build(self.http.without_pool());
+            result = self.send_once(operation, request, deadline).await;
+        }
+        result.map_err(|error| self.record_transport_error(operation, error))
+    }
+
+    /// Sends a request that is recorded in the budget already.
     async fn send_once(
         &mut self,
         operation: Operation,
         request: RequestBuilder,
         deadline: Instant,
-    ) -> Result<ApiResponse, Error> {
-        self.request_id = None;
+    ) -> Result<ApiResponse, TransportError> {
         let sent = Moment::now();
-        if !self.budget.try_request(operation, sent) {
-            let problem = "not sent: the rate limit is reached";
-            return Err(self.record_failure(operation, Cause::NoBudget, problem));
-        }
         self.metrics.record_request(operation);
-        let result = execute(request, deadline, self.uses_proxy).await;
+        let result = execute(request, deadline, self.http.uses_proxy()).await;
         let received = Moment::now();
         self.metrics
             .observe_duration(operation, received.monotonic_duration_since(sent));
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                self.budget.record_response(operation, None, received);
-                return Err(self.record_transport_error(operation, error));
-            }
+        let Ok(response) = &result else {
+            self.budget.record_response(operation, None, received);
+            return result;
         };
         let limits = RateLimitHeaders::parse(response.status, &response.headers, received.wall);
         self.budget
             .record_response(operation, Some(&limits), received);
         self.request_id = request_id(&response.headers);
-        Ok(response)
+        result
     }
 
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
@@ -246,9 +235,12 @@ impl Transport {
     fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
         let api_error = parse_api_error(&response.body.unwrap_or_default());
         let request_id = self.request_id.clone();
-        let error = Error::from_response(operation, response.status, api_error, request_id);
-        self.metrics.record_failure(operation, error.reason);
-        error
+        self.count_failure(Error::from_response(
+            operation,
+            response.status,
+            api_error,
+            request_id,
+        ))
     }
 }
 
@@ -258,13 +250,19 @@ async fn execute(
     uses_proxy: bool,
 ) -> Result<ApiResponse, TransportError> {
     let request = request.header(ACCEPT_ENCODING, response_body::ACCEPTED_ENCODING);
-    let response = match timeout_at(deadline, request.send()).await {
+    let response = match timeout_at(deadline, http_client::send(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(TransportError::from_reqwest(&error, uses_proxy)),
+        Ok(Err(failed)) => {
+            let mut error = TransportError::from_reqwest(&failed.error, uses_proxy);
+            let is_closed = matches!(error.cause, Cause::BrokenConnection | Cause::Timeout);
+            error.closed_kept_connection = failed.was_reused && is_closed;
+            return Err(error);
+        }
         Err(_) => return Err(TransportError::timeout()),
     };
     let status = response.status().as_u16();
     let headers = response.headers().clone();
+    let address = response.remote_addr();
     let body = match status {
         300..=399 => Ok(Bytes::new()),
         _ => match timeout_at(deadline, response_body::read(response)).await {
@@ -276,7 +274,13 @@ async fn execute(
         status,
         headers,
         body,
+        address,
     })
+}
+
+/// Returns whether a URL has a user or password, which would be sent in place of the token.
+fn has_user_info(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// Returns the `RCRequestId` header, unless it is too long or has characters that are unsafe in a

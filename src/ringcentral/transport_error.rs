@@ -16,6 +16,8 @@ pub struct TransportError {
     pub cause: Cause,
     /// What happened.
     pub message: String,
+    /// Whether a connection that was kept from an earlier request closed before the response.
+    pub closed_kept_connection: bool,
 }
 
 type ErrorRef<'a> = &'a (dyn Error + 'static);
@@ -98,6 +100,7 @@ impl TransportError {
         Self {
             cause,
             message: message.to_owned(),
+            closed_kept_connection: false,
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{
-    Account, Config, Level, Log, LogFormat, Metrics, Scrape, Settings, State, Timeouts, Web,
+    Account, Config, Level, Log, LogFormat, Metrics, Network, Scrape, Settings, State, Timeouts,
+    Web,
 };
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
@@ -65,6 +66,7 @@ pub fn default_settings() -> Settings {
             login_backoff_min: Duration::from_millis(500),
             ..Timeouts::default()
         },
+        network: Network::default(),
     }
 }
 

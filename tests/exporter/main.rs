@@ -16,6 +16,10 @@
     reason = "a test may fail"
 )]
 
+mod api_addresses;
+mod api_connections;
+mod api_redirects;
+mod api_relay;
 mod check;
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,11 +1,14 @@
 //! Tests of `check` with problems on the way to RingCentral: names, ports, proxies and TLS.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ringcentral_exporter::simulator::{Operation, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
+use crate::common::exporter_process::{command_for_simulator, output};
 use crate::harness::bind_loopback;
 use crate::network::start_tls_relay;
 
@@ -124,6 +127,8 @@ async fn serve_proxy(listener: TcpListener, answer: &'static str, upstream: Stri
                 request.starts_with(&format!("CONNECT {EXTERNAL_HOST}:443 ")),
                 "{request}"
             );
+            let credentials = BASE64_STANDARD.encode("user:sesame/@1");
+            assert!(request.contains(&credentials), "{request}");
             client.write_all(answer.as_bytes()).await?;
             if answer.starts_with("HTTP/1.1 200") {
                 let mut server = TcpStream::connect(upstream).await?;
@@ -139,7 +144,7 @@ fn check_through_proxy(port: u16, simulator: &Simulator) -> Command {
     let mut command = check_server(simulator, &format!("https://{EXTERNAL_HOST}"));
     command.env(
         "HTTPS_PROXY",
-        format!("http://user:sesame@127.0.0.1:{port}"),
+        format!("http://user:sesame%2F%401@127.0.0.1:{port}"),
     );
     command
 }
@@ -167,10 +172,60 @@ async fn unreachable_proxy_is_reported() {
 }
 
 #[tokio::test]
-async fn unsupported_proxy_scheme_is_reported() {
-    let mut command = check_through_proxy(9, &start_simulator(frozen_scenario()).await);
-    command.env("HTTPS_PROXY", "socks5://user:sesame@127.0.0.1:9");
-    assert_output(command, 1, "proxy_unreachable_socks").await;
+async fn invalid_proxy_is_usage_error_without_its_value() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let cases = [
+        (
+            "HTTPS_PROXY",
+            "http://alice:sesame/x@127.0.0.1:9",
+            "invalid user or password",
+        ),
+        (
+            "https_proxy",
+            "socks5://alice:sesame@127.0.0.1:9",
+            "SOCKS is not supported",
+        ),
+        (
+            "HTTP_PROXY",
+            "htp://alice:sesame@127.0.0.1:9",
+            "invalid value",
+        ),
+        (
+            "all_proxy",
+            "\"http://alice:sesame@127.0.0.1:9\"",
+            "invalid value",
+        ),
+        (
+            "NO_PROXY",
+            "http://alice:sesame@127.0.0.1:9",
+            "invalid entry",
+        ),
+    ];
+    for (variable, value, problem) in cases {
+        for arguments in [
+            ["check"].as_slice(),
+            &["serve", "--web.listen-address=127.0.0.1:0"],
+        ] {
+            let mut command = command_for_simulator(&simulator, arguments);
+            command.env(variable, value);
+            let (code, report, errors) = output(command).await;
+            assert_eq!(
+                (code, report.as_str()),
+                (Some(2), ""),
+                "{variable}: {errors}"
+            );
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+            assert!(
+                errors.contains(&format!("{variable}: {problem}: expected ")),
+                "{errors}"
+            );
+            assert!(
+                !errors.contains("alice") && !errors.contains("sesame"),
+                "{errors}"
+            );
+        }
+    }
+    assert!(simulator.journal().is_empty(), "a request was sent");
 }
 
 #[tokio::test]

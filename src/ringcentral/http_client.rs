@@ -1,0 +1,322 @@
+//! The HTTP client of a server: its proxy, the addresses of its name, and which connections are
+//! reused.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
+use tower::util::MapRequestLayer;
+
+use crate::clock::Moment;
+use crate::config::{Network, Proxy};
+
+/// The value of `User-Agent`.
+const USER_AGENT: &str = concat!(
+    "ringcentral-exporter/",
+    env!("CARGO_PKG_VERSION"),
+    " (Prometheus exporter)"
+);
+/// How long an idle connection is kept: long enough for the pages of a fetch, short enough that
+/// each fetch looks up the name again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum time to connect to one address. It is the kernel's limit for data without an
+/// acknowledgement, so it also ends a connection whose route is lost.
+#[cfg(target_os = "linux")]
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
+/// The maximum time to connect to a server, with TLS. `reqwest` divides it over the addresses of a
+/// name, so that all of them are tried within the 10 s of a request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(9);
+
+tokio::task_local! {
+    /// Whether the current request has begun to open a connection.
+    static OPENS_CONNECTION: Arc<AtomicBool>;
+}
+
+/// The HTTP client of a server, which its accounts share.
+#[derive(Clone)]
+pub struct HttpClient(Arc<Shared>);
+
+struct Shared {
+    server: Url,
+    ca: Option<Arc<[u8]>>,
+    proxy: Option<Proxy>,
+    addresses: Addresses,
+    /// Reuses connections.
+    pooled: Client,
+    /// Opens a connection for each request. Built when it is needed, since the root certificates
+    /// take memory.
+    unpooled: OnceLock<Client>,
+    /// Until when connections from before the last failure may be idle.
+    unpooled_until: Mutex<Option<Moment>>,
+}
+
+/// A response to a request, or the error and which connection was used.
+pub(crate) struct SendError {
+    pub(crate) error: reqwest::Error,
+    /// Whether the connection was open before the request.
+    pub(crate) was_reused: bool,
+}
+
+/// Builds an HTTP client for a server, which trusts the root certificates of the system and those
+/// of `ca` (PEM), and uses no proxy.
+///
+/// A server without TLS needs no root certificates, so the system may have none.
+///
+/// # Errors
+/// Returns an error if the root certificates of the system or of `ca` cannot be read.
+pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<Client> {
+    build(server, ca, None, Addresses::default(), usize::MAX)
+}
+
+fn build(
+    server: &Url,
+    ca: Option<&[u8]>,
+    proxy: Option<&Proxy>,
+    addresses: Addresses,
+    max_idle: usize,
+) -> anyhow::Result<Client> {
+    // This fails if a provider is already installed, which is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .dns_resolver(addresses)
+        .connector_layer(MapRequestLayer::new(note_connection))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(max_idle)
+        .no_proxy()
+        .http1_only();
+    #[cfg(target_os = "linux")]
+    {
+        builder = builder.tcp_user_timeout(ADDRESS_TIMEOUT);
+    }
+    if let Some(proxy) = proxy {
+        let mut all = reqwest::Proxy::all(proxy.url.clone())?;
+        if let Some(authorization) = &proxy.authorization {
+            all = all.custom_http_auth(authorization.clone());
+        }
+        builder = builder.proxy(all);
+    }
+    builder = if server.scheme() == "http" && !proxy.is_some_and(Proxy::uses_tls) {
+        builder.tls_certs_only([])
+    } else {
+        let certificates = Certificate::from_pem_bundle(ca.unwrap_or_default())?;
+        builder.tls_certs_merge(certificates)
+    };
+    builder.build().context(
+        "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
+    )
+}
+
+/// Notes that the current request opens a connection, and returns its address unchanged.
+fn note_connection<T>(address: T) -> T {
+    // Outside of a request nothing has to be noted.
+    let _ = OPENS_CONNECTION.try_with(|opens| opens.store(true, Ordering::Relaxed));
+    address
+}
+
+// === impl HttpClient ===
+
+impl HttpClient {
+    /// Builds the client for a server.
+    ///
+    /// # Errors
+    /// Returns an error if the root certificates of the system or of `ca` cannot be read.
+    pub fn new(server: &Url, ca: Option<Arc<[u8]>>, network: &Network) -> anyhow::Result<Self> {
+        let proxy = network.proxies.for_server(server).cloned();
+        let addresses = Addresses {
+            network: network.clone(),
+            order: Arc::default(),
+        };
+        let pooled = build(
+            server,
+            ca.as_deref(),
+            proxy.as_ref(),
+            addresses.clone(),
+            usize::MAX,
+        )?;
+        Ok(Self(Arc::new(Shared {
+            server: server.clone(),
+            ca,
+            proxy,
+            addresses,
+            pooled,
+            unpooled: OnceLock::new(),
+            unpooled_until: Mutex::default(),
+        })))
+    }
+
+    /// Returns whether requests to `server` with the root certificates `ca` can use this client.
+    pub(crate) fn can_serve(&self, server: &Url, ca: Option<&Arc<[u8]>>) -> bool {
+        self.0.server == *server && self.0.ca.as_ref() == ca
+    }
+
+    /// Returns whether requests are sent through a proxy.
+    pub(crate) fn uses_proxy(&self) -> bool {
+        self.0.proxy.is_some()
+    }
+
+    /// Returns the client for the next request. After a failure no connection from before is used:
+    /// the name may have moved, or the address may be the wrong one.
+    pub(crate) fn for_request(&self, now: Moment) -> &Client {
+        let until = *lock(&self.0.unpooled_until);
+        match until {
+            Some(until) if !until.is_past(now) => self.without_pool(),
+            _ => &self.0.pooled,
+        }
+    }
+
+    /// Returns the client that opens a connection for each request.
+    pub(crate) fn without_pool(&self) -> &Client {
+        let Shared {
+            server, ca, proxy, ..
+        } = &*self.0;
+        self.0.unpooled.get_or_init(|| {
+            let addresses = self.0.addresses.clone();
+            let built = build(server, ca.as_deref(), proxy.as_ref(), addresses, 0);
+            built.unwrap_or_else(|_| self.0.pooled.clone())
+        })
+    }
+
+    /// Records a valid response from an address, which later connections try first.
+    pub(crate) fn record_success(&self, address: Option<SocketAddr>) {
+        if let Some(address) = address {
+            lock(&self.0.addresses.order).first = Some(address.ip());
+        }
+    }
+
+    /// Records a failure: later connections begin with another address, and until all connections
+    /// in the pool have been idle for too long, each request opens one.
+    pub(crate) fn record_failure(&self, now: Moment) {
+        let mut order = lock(&self.0.addresses.order);
+        order.first = None;
+        order.failures = order.failures.wrapping_add(1);
+        *lock(&self.0.unpooled_until) = Some(now.after(IDLE_TIMEOUT));
+    }
+}
+
+/// Sends a request and waits for the head of its response.
+pub(crate) async fn send(request: RequestBuilder) -> Result<Response, SendError> {
+    let opens_connection = Arc::new(AtomicBool::new(false));
+    let sent = OPENS_CONNECTION.scope(opens_connection.clone(), request.send());
+    sent.await.map_err(|error| SendError {
+        error,
+        was_reused: !opens_connection.load(Ordering::Relaxed),
+    })
+}
+
+// === impl Addresses ===
+
+/// Looks up the name of a server or proxy for each new connection, and orders its addresses.
+#[derive(Clone, Default)]
+struct Addresses {
+    network: Network,
+    order: Arc<Mutex<AddressOrder>>,
+}
+
+/// Which address of a name is tried first.
+#[derive(Default)]
+struct AddressOrder {
+    /// The address of the last valid response. So an address that drops packets costs its 3 s once
+    /// and not for each connection.
+    first: Option<IpAddr>,
+    /// The number of failures, by which the addresses are rotated.
+    failures: usize,
+}
+
+impl Addresses {
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        if let Some(addresses) = lock(&self.network.hosts).get(name) {
+            return Ok(addresses.iter().map(|ip| (*ip, 0).into()).collect());
+        }
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
+}
+
+impl Resolve for Addresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut addresses = this.look_up(name.as_str()).await?;
+            lock(&this.order).apply(&mut addresses);
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+impl AddressOrder {
+    /// Puts the addresses in the order in which they are tried, each once.
+    fn apply(&self, addresses: &mut Vec<SocketAddr>) {
+        let mut seen = HashSet::new();
+        addresses.retain(|address| seen.insert(*address));
+        let is_first = |address: &SocketAddr| Some(address.ip()) == self.first;
+        if let Some(index) = addresses.iter().position(is_first) {
+            addresses.rotate_left(index);
+        } else if self.failures > 0 && !addresses.is_empty() {
+            // A name server may rotate them too, so without an order of their own one could be
+            // first each time.
+            addresses.sort_unstable();
+            let len = addresses.len();
+            addresses.rotate_left(self.failures % len);
+        }
+    }
+}
+
+/// Locks a value whose changes cannot fail halfway, so that poisoning can be ignored.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordered(order: &AddressOrder, last_bytes: &[u8]) -> Vec<u8> {
+        let address = |last: &u8| SocketAddr::from(([10, 0, 0, *last], 0));
+        let mut addresses: Vec<_> = last_bytes.iter().map(address).collect();
+        order.apply(&mut addresses);
+        let mut result = Vec::new();
+        for address in addresses {
+            if let IpAddr::V4(ip) = address.ip() {
+                result.push(ip.octets()[3]);
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn address_of_last_response_is_tried_first() {
+        let mut order = AddressOrder::default();
+        assert_eq!(ordered(&order, &[3, 1, 2]), [3, 1, 2]);
+        assert_eq!(ordered(&order, &[3, 1, 3, 2, 1]), [3, 1, 2]);
+        assert!(ordered(&order, &[]).is_empty());
+        order.first = Some([10, 0, 0, 2].into());
+        assert_eq!(ordered(&order, &[3, 1, 2]), [2, 3, 1]);
+        assert_eq!(ordered(&order, &[3, 1]), [3, 1], "it has moved");
+    }
+
+    #[test]
+    fn each_failure_begins_with_another_address() {
+        let mut first = Vec::new();
+        for failures in 1..=4 {
+            let order = AddressOrder {
+                first: None,
+                failures,
+            };
+            // A name server that rotates its response.
+            let mut response = vec![1, 2, 3];
+            response.rotate_right(failures % 3);
+            first.push(ordered(&order, &response)[0]);
+            assert!(ordered(&order, &[]).is_empty());
+        }
+        assert_eq!(first, [2, 3, 1, 2]);
+    }
+}
