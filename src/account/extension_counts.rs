@@ -29,24 +29,30 @@ pub(crate) struct ExtensionCounts {
 }
 
 impl ExtensionCounts {
-    /// Adds an extension that has no ended call yet, if it is not present.
+    /// Adds the series of an extension that start at zero and are not present.
     pub(crate) fn insert(&mut self, extension: &str) {
-        if self.counts.contains_key(extension) {
-            return;
+        if !self.counts.contains_key(extension) {
+            let results = Vec::with_capacity(INITIAL_RESULTS.len());
+            self.counts.insert(extension.into(), results);
         }
-        let mut results: Vec<_> = INITIAL_RESULTS
-            .iter()
-            .filter_map(|result| Some((CallResult::parse(result)?, 0)))
-            .collect();
-        results.sort_unstable();
-        self.counts.insert(extension.into(), results);
-        self.blocks = None;
+        let Some(results) = self.counts.get_mut(extension) else {
+            return;
+        };
+        for result in INITIAL_RESULTS {
+            if let Err(index) = search(results, result)
+                && let Some(result) = CallResult::parse(result)
+            {
+                results.insert(index, (result, 0));
+                self.blocks = None;
+            }
+        }
     }
 
     /// Counts an ended call.
     pub(crate) fn increment(&mut self, extension: SmolStr, result: &CallResult) {
+        self.blocks = None;
         let results = self.counts.entry(extension).or_default();
-        match results.binary_search_by(|(known, _)| known.cmp(result)) {
+        match search(results, result.as_str()) {
             Ok(index) => {
                 if let Some((_, count)) = results.get_mut(index) {
                     *count += 1;
@@ -54,7 +60,6 @@ impl ExtensionCounts {
             }
             Err(index) => results.insert(index, (result.clone(), 1)),
         }
-        self.blocks = None;
     }
 
     /// Returns the samples as text, `None` if there are none.
@@ -81,5 +86,62 @@ impl ExtensionCounts {
             }
         }
         writer.finish()
+    }
+}
+
+/// Returns the index of a result, or the one at which it has to be inserted.
+fn search(results: &[(CallResult, u64)], result: &str) -> Result<usize, usize> {
+    results.binary_search_by(|(known, _)| known.as_str().cmp(result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text_format::{FamilyTexts, families};
+
+    families! {
+        counter DESC = "ended": "Ended.";
+    }
+
+    fn text(counts: &mut ExtensionCounts) -> String {
+        let mut families = FamilyTexts::default();
+        if let Some(samples) = counts.samples(&DESC, "a") {
+            families.add_blocks(&DESC, samples);
+        }
+        crate::text_format::Exposition::new(vec![families.share()]).into_text()
+    }
+
+    #[test]
+    fn counted_extension_gets_other_results_at_zero() {
+        let mut counts = ExtensionCounts::default();
+        assert_eq!(text(&mut counts), "");
+        for result in ["Voicemail", "Busy", "Voicemail", "Odd"] {
+            counts.increment("102".into(), &CallResult::parse(result).unwrap());
+        }
+        let before = text(&mut counts);
+        for extension in ["102", "101", "102"] {
+            counts.insert(extension);
+        }
+        let after = text(&mut counts);
+        assert_ne!(after, before);
+        let mut expected = "# HELP ended Ended.\n# TYPE ended counter\n".to_owned();
+        for (extension, result, count) in [
+            ("101", "Accepted", 0),
+            ("101", "Call connected", 0),
+            ("101", "Missed", 0),
+            ("101", "No Answer", 0),
+            ("101", "Voicemail", 0),
+            ("102", "Accepted", 0),
+            ("102", "Busy", 1),
+            ("102", "Call connected", 0),
+            ("102", "Missed", 0),
+            ("102", "No Answer", 0),
+            ("102", "Odd", 1),
+            ("102", "Voicemail", 2),
+        ] {
+            let labels = format!("account=\"a\",extension=\"{extension}\",result=\"{result}\"");
+            expected += &format!("ended{{{labels}}} {count}\n");
+        }
+        assert_eq!(after, expected);
     }
 }

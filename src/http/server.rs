@@ -135,7 +135,7 @@ impl Connection {
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state);
+        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state.clone());
         let service = service_fn(move |request| {
             let (app, state) = (app.clone(), state.clone());
             async move {
@@ -158,6 +158,7 @@ impl Connection {
         // Errors are not logged, as they are caused by the client.
         tokio::select! {
             _ = connection.as_mut() => return,
+            () = self.state.response_timeout() => return,
             _ = self.shutdown.wait_for(|shutdown| *shutdown) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;

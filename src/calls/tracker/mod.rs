@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ring::digest;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::calls::session::{JoinedSessions, SessionId};
 use crate::calls::{Call, CallState, Outcome};
@@ -53,14 +54,14 @@ struct TrackedRecord {
     has_ended: bool,
     /// The number of its session, `None` while its state is unknown.
     session: Option<u64>,
-    last_seen: Moment,
+    last_seen: Instant,
 }
 
 /// A session id and the session that it belongs to.
 #[derive(Clone, Copy, Debug)]
 struct TrackedSessionId {
     session: u64,
-    last_seen: Moment,
+    last_seen: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +75,8 @@ struct TrackedSession {
     /// The best outcome of the ended records.
     outcome: Option<Outcome>,
     /// The first list since the last live or newly ended record.
-    quiet_since: Option<Moment>,
-    last_seen: Moment,
+    quiet_since: Option<Instant>,
+    last_seen: Instant,
 }
 
 /// Whether the end of a session was counted. Of two sessions that become one, the later phase remains, so that no end
@@ -136,7 +137,7 @@ impl CallTracker {
             session.is_live = false;
             session.is_finishing = false;
         }
-        let ids = self.join_sessions(calls, now);
+        let ids = self.join_sessions(calls, now.instant);
         let mut finishing = mem::take(&mut self.finishing);
         for (call, id) in calls.iter().zip(ids) {
             let was_finishing = finishing.remove(&id).is_some();
@@ -149,8 +150,8 @@ impl CallTracker {
             self.set_baseline();
             return CallEvents::default();
         }
-        self.end_sessions(now, &mut events);
-        events.lost = self.expire(now);
+        self.end_sessions(now.instant, &mut events);
+        events.lost = self.expire(now.instant);
         events
     }
 
@@ -163,7 +164,7 @@ impl CallTracker {
 
     /// Finds or creates the records and sessions of a list, joins sessions that share a record, and returns the
     /// hashed ids of the records. A record in unknown state belongs to no session until a later list has its state.
-    fn join_sessions(&mut self, calls: &[Call], now: Moment) -> Vec<u64> {
+    fn join_sessions(&mut self, calls: &[Call], now: Instant) -> Vec<u64> {
         let mut joined = JoinedSessions::default();
         let mut ids = Vec::with_capacity(calls.len());
         for call in calls {
@@ -193,7 +194,7 @@ impl CallTracker {
         known: Option<u64>,
         call: &Call,
         joined: &mut JoinedSessions,
-        now: Moment,
+        now: Instant,
     ) -> u64 {
         let mut found = known;
         let mut session_ids = Vec::new();
@@ -310,13 +311,13 @@ impl CallTracker {
 
     /// Ends the sessions of which one record has ended, and no record was live or ended newly for long enough. A
     /// session ends only once, even if a record joins later.
-    fn end_sessions(&mut self, now: Moment, events: &mut CallEvents) {
+    fn end_sessions(&mut self, now: Instant, events: &mut CallEvents) {
         for session in self.sessions.values_mut() {
             if session.is_live || session.phase != SessionPhase::Open {
                 continue;
             }
             let quiet_since = *session.quiet_since.get_or_insert(now);
-            if now.monotonic_duration_since(quiet_since) < SESSION_END_WAIT {
+            if now.saturating_duration_since(quiet_since) < SESSION_END_WAIT {
                 continue;
             }
             if let Some(outcome) = session.current_outcome() {
@@ -328,9 +329,9 @@ impl CallTracker {
 
     /// Forgets what left the list long ago, and returns how many of the records were live and never seen ended. A
     /// session that is about to end is kept until it has ended.
-    fn expire(&mut self, now: Moment) -> u64 {
+    fn expire(&mut self, now: Instant) -> u64 {
         // By the monotonic clock: a wall clock that is set forward must not forget what is still listed.
-        let is_kept = |last_seen: Moment| now.monotonic_duration_since(last_seen) < RETENTION;
+        let is_kept = |last_seen| now.saturating_duration_since(last_seen) < RETENTION;
         let mut lost = 0;
         self.records.retain(|_, record| {
             let kept = is_kept(record.last_seen);
@@ -366,7 +367,7 @@ impl CallTracker {
 }
 
 impl TrackedRecord {
-    fn new(now: Moment) -> Self {
+    fn new(now: Instant) -> Self {
         Self {
             was_live: false,
             has_ended: false,
@@ -377,7 +378,7 @@ impl TrackedRecord {
 }
 
 impl TrackedSession {
-    fn new(now: Moment) -> Self {
+    fn new(now: Instant) -> Self {
         Self {
             phase: SessionPhase::Open,
             has_started: false,

@@ -51,10 +51,13 @@ impl CallTracker {
     /// Returns what the next process needs to continue. To be called only after the last list of a process.
     #[must_use]
     pub fn save(&self, now: Moment) -> SavedTracker {
-        let age = |then| now.saturating_duration_since(then).as_millis() as AgeMs;
+        let age = |then| now.instant.saturating_duration_since(then).as_millis() as AgeMs;
+        let last_list = self
+            .last_list
+            .map(|last| now.saturating_duration_since(last));
         let mut content = Content {
             saved_at_ms: now.wall.as_millisecond(),
-            last_list: self.last_list.map(age),
+            last_list: last_list.map(|age| age.as_millis() as AgeMs),
             hash_key: self.hash_key,
             ..Content::default()
         };
@@ -97,6 +100,7 @@ impl CallTracker {
             return Self::default();
         }
         let moment = |age: AgeMs| earlier(now, age.saturating_add(stopped_ms));
+        let instant = |age: AgeMs| moment(age).instant;
         let mut tracker = Self {
             hash_key: content.hash_key,
             last_list: Some(moment(last_list)),
@@ -108,12 +112,12 @@ impl CallTracker {
                 was_live,
                 has_ended,
                 session,
-                last_seen: moment(last_seen),
+                last_seen: instant(last_seen),
             };
             tracker.records.insert(id, record);
         }
         for SavedSessionId(id, session, last_seen) in content.session_ids {
-            let last_seen = moment(last_seen);
+            let last_seen = instant(last_seen);
             let tracked = TrackedSessionId { session, last_seen };
             tracker.session_ids.insert(id, tracked);
         }
@@ -122,8 +126,8 @@ impl CallTracker {
                 phase,
                 has_started: true,
                 outcome,
-                quiet_since: quiet_since.map(moment),
-                ..TrackedSession::new(moment(last_seen))
+                quiet_since: quiet_since.map(instant),
+                ..TrackedSession::new(instant(last_seen))
             };
             tracker.next_session = tracker.next_session.max(number.saturating_add(1));
             tracker.sessions.insert(number, session);
