@@ -17,7 +17,7 @@ const BACKLOG: i32 = 4096;
 /// Maximum number of bytes that the kernel holds for a client that does not receive them. Without it, up to 4 MiB for
 /// each client count towards the memory limit of a container.
 #[cfg(target_os = "linux")]
-const MAX_UNSENT_BYTES: u32 = 64 * 1024;
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 
 /// Binds all addresses.
 ///
