@@ -12,7 +12,7 @@
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
-//! | [`exposition`], `text_format` | account state to metric families; the text format |
+//! | [`exposition`], `text_format`, `deflate` | account state to metric families; the text format; compressed text |
 //! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
 //! | [`reload`] | configuration reload and file watcher |
 //! | [`http`] | listeners, connections, paths, landing page, status, service discovery |
@@ -38,6 +38,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod deflate;
 pub mod exposition;
 pub mod file;
 pub mod http;

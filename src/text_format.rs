@@ -4,11 +4,15 @@
 //! values takes more time and memory than its text.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{Opts, TextEncoder};
+
+use crate::deflate::{BLOCK_LEN, Block, Blocks};
 
 /// The name, help and type of a family. The help contains neither line breaks nor backslashes.
 #[derive(Debug)]
@@ -32,7 +36,58 @@ pub(crate) use families;
 
 /// The text of metric families by name, each with its lines HELP and TYPE.
 #[derive(Debug, Default)]
-pub(crate) struct FamilyTexts(BTreeMap<Cow<'static, str>, String>);
+pub(crate) struct FamilyTexts {
+    texts: BTreeMap<Cow<'static, str>, String>,
+    /// Samples that follow the text of their family.
+    blocks: BTreeMap<&'static str, Blocks>,
+}
+
+/// The finished text of metric families, which scrapes share.
+#[derive(Debug)]
+pub(crate) struct SharedTexts(BTreeMap<Cow<'static, str>, SharedText>);
+
+#[derive(Debug)]
+struct SharedText {
+    /// The lines HELP and TYPE, and the samples that are not in blocks.
+    text: Bytes,
+    /// Length of the lines HELP and TYPE.
+    header_len: usize,
+    blocks: Blocks,
+}
+
+/// Writes the samples of a large family into compressed blocks.
+#[derive(Debug, Default)]
+pub(crate) struct BlockWriter {
+    text: String,
+    blocks: Vec<Arc<Block>>,
+}
+
+/// An exposition in pieces that other expositions share: the families of all parts, ordered by name. Families of one
+/// name become one, since no name may appear twice. Each piece is found when it is needed, so that a response to a slow
+/// client takes little memory.
+#[derive(Debug)]
+pub(crate) struct Exposition {
+    parts: Vec<Arc<SharedTexts>>,
+    names: Vec<Cow<'static, str>>,
+    /// Index of the current name.
+    name: usize,
+    /// Index of the next part to search for the current name.
+    part: usize,
+    /// Whether the current family has its lines HELP and TYPE.
+    has_header: bool,
+    /// The rest of the current text, and the blocks after it.
+    text: Bytes,
+    blocks: Blocks,
+    block: usize,
+}
+
+/// A piece of an exposition.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// At most [`BLOCK_LEN`] bytes.
+    Text(Bytes),
+    Block(Arc<Block>),
+}
 
 impl FamilyDesc {
     /// Returns the options of a collector for one account.
@@ -44,21 +99,25 @@ impl FamilyDesc {
 impl FamilyTexts {
     /// Adds one sample to its family.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
+        push_sample(self.text_of(desc), desc.name, labels, value);
+    }
+
+    /// Adds the samples of a family, unless there are none.
+    pub(crate) fn add_blocks(&mut self, desc: &FamilyDesc, blocks: Blocks) {
+        if !blocks.is_empty() {
+            self.text_of(desc);
+            self.blocks.insert(desc.name, blocks);
+        }
+    }
+
+    /// Returns the text of a family, which begins with the lines HELP and TYPE.
+    fn text_of(&mut self, desc: &FamilyDesc) -> &mut String {
         let FamilyDesc { name, help, kind } = *desc;
-        let text = self.0.entry(Cow::Borrowed(name)).or_default();
+        let text = self.texts.entry(Cow::Borrowed(name)).or_default();
         if text.is_empty() {
             *text = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
         }
-        text.push_str(name);
-        let mut separator = '{';
-        for (name, value) in labels {
-            text.push(separator);
-            push_label(text, name, value);
-            separator = ',';
-        }
-        text.push_str(if labels.is_empty() { " " } else { "} " });
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{value}");
+        text
     }
 
     /// Encodes collected families, with samples in the order of their label values, since collectors have no order.
@@ -72,30 +131,169 @@ impl FamilyTexts {
                 .sort_by(|one, other| label_values(one).cmp(label_values(other)));
             let name = family.name().to_owned();
             let text = TextEncoder::new().encode_to_string(&[family])?;
-            self.0.insert(Cow::Owned(name), text);
+            self.texts.insert(Cow::Owned(name), text);
         }
         Ok(())
     }
+
+    /// Returns the finished texts, which scrapes share.
+    pub(crate) fn share(mut self) -> Arc<SharedTexts> {
+        let mut shared = BTreeMap::new();
+        for (name, text) in self.texts {
+            let blocks = self.blocks.remove(&*name).unwrap_or_default();
+            shared.insert(name, SharedText::new(text, blocks));
+        }
+        Arc::new(SharedTexts(shared))
+    }
 }
 
-/// Returns the families of all parts, ordered by name. Families of one name become one, since no name may appear twice.
-pub(crate) fn merge(parts: &[&FamilyTexts]) -> String {
-    let mut families: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut len = 0;
-    for part in parts {
-        for (name, text) in &part.0 {
-            len += text.len();
-            families.entry(name).or_default().push(text);
+impl SharedText {
+    fn new(text: String, blocks: Blocks) -> Self {
+        let header: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
+        Self {
+            // Without the capacity that is left, since the text is kept.
+            text: text.into_bytes().into_boxed_slice().into(),
+            header_len: header,
+            blocks,
         }
     }
-    let mut merged = String::with_capacity(len);
-    for texts in families.values() {
-        for (index, text) in texts.iter().enumerate() {
-            let samples = text.splitn(3, '\n').nth(2).unwrap_or_default();
-            merged.push_str(if index == 0 { text } else { samples });
+}
+
+impl BlockWriter {
+    /// Adds one sample.
+    pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
+        push_sample(&mut self.text, desc.name, labels, value);
+        if self.text.len() >= BLOCK_LEN {
+            self.end_block();
         }
     }
-    merged
+
+    /// Returns all samples.
+    pub(crate) fn finish(mut self) -> Blocks {
+        if !self.text.is_empty() {
+            self.end_block();
+        }
+        self.blocks.into()
+    }
+
+    fn end_block(&mut self) {
+        let block = Block::compress(self.text.as_bytes());
+        self.blocks.push(Arc::new(block));
+        self.text.clear();
+    }
+}
+
+impl Exposition {
+    /// Creates the exposition of these parts.
+    pub(crate) fn new(parts: Vec<Arc<SharedTexts>>) -> Self {
+        let names: BTreeSet<_> = parts.iter().flat_map(|part| part.0.keys()).collect();
+        Self {
+            names: names.into_iter().cloned().collect(),
+            parts,
+            name: 0,
+            part: 0,
+            has_header: false,
+            text: Bytes::new(),
+            blocks: Blocks::default(),
+            block: 0,
+        }
+    }
+
+    /// Returns the length of the text in bytes, before the first piece is taken.
+    pub(crate) fn text_len(&self) -> u64 {
+        let mut len = 0;
+        for name in &self.names {
+            let mut has_header = false;
+            for family in self.parts.iter().filter_map(|part| part.0.get(name)) {
+                len += family.text.len();
+                if has_header {
+                    len -= family.header_len;
+                }
+                has_header = true;
+                len += family.blocks.iter().map(|it| it.text_len()).sum::<usize>();
+            }
+        }
+        len as u64
+    }
+
+    /// Returns the whole text.
+    pub(crate) fn into_text(self) -> String {
+        let mut text = Vec::with_capacity(self.text_len() as usize);
+        for piece in self {
+            text.extend_from_slice(&piece.into_text());
+        }
+        // Valid, since only the pieces are split at any byte.
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Moves to the next family, of the same name in another part or of the next name. Returns whether there is one.
+    fn advance(&mut self) -> bool {
+        while let Some(name) = self.names.get(self.name) {
+            let Some(part) = self.parts.get(self.part) else {
+                self.name += 1;
+                self.part = 0;
+                self.has_header = false;
+                continue;
+            };
+            self.part += 1;
+            if let Some(family) = part.0.get(name) {
+                let start = if self.has_header {
+                    family.header_len
+                } else {
+                    0
+                };
+                self.has_header = true;
+                self.text = family.text.slice(start..);
+                self.blocks = family.blocks.clone();
+                self.block = 0;
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Iterator for Exposition {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        loop {
+            if !self.text.is_empty() {
+                let len = self.text.len().min(BLOCK_LEN);
+                return Some(Piece::Text(self.text.split_to(len)));
+            }
+            if let Some(block) = self.blocks.get(self.block) {
+                self.block += 1;
+                return Some(Piece::Block(block.clone()));
+            }
+            if !self.advance() {
+                return None;
+            }
+        }
+    }
+}
+
+impl Piece {
+    /// Returns the text, decompressed if necessary.
+    pub(crate) fn into_text(self) -> Bytes {
+        match self {
+            Self::Text(text) => text,
+            Self::Block(block) => block.decompress(),
+        }
+    }
+}
+
+fn push_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    text.push_str(name);
+    let mut separator = '{';
+    for (name, value) in labels {
+        text.push(separator);
+        push_label(text, name, value);
+        separator = ',';
+    }
+    text.push_str(if labels.is_empty() { " " } else { "} " });
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{value}");
 }
 
 fn label_values(metric: &Metric) -> impl Iterator<Item = &str> {
@@ -148,7 +346,7 @@ mod tests {
     fn encoded(labels: &[(&str, &str)], value: f64) -> String {
         let mut families = FamilyTexts::default();
         families.add_sample(&DESC, labels, value);
-        merge(&[&families])
+        Exposition::new(vec![families.share()]).into_text()
     }
 
     #[test]

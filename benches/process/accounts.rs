@@ -41,9 +41,9 @@ pub async fn table(size: &Size) {
         }
     }
     println!(
-        "\n| accounts | records | a scrape | CPU a scrape | CPU by 1,000 records | resident after {ROUNDS} scrapes |"
+        "\n| accounts | records | a scrape | CPU a scrape | CPU by 1,000 records | resident after {ROUNDS} scrapes | maximum |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     for (fleet, accounts) in fleets.iter_mut().zip([1, ACCOUNTS]) {
         fleet.row(accounts).await;
     }
@@ -94,11 +94,12 @@ impl Fleet {
         let cpu =
             (self.exporter.cpu_seconds(&self.http).await - self.cpu) * 1000.0 / f64::from(ROUNDS);
         println!(
-            "| {accounts} | {} | {:.1} ms | {cpu:.2} ms | {:.2} ms | {:.1} MiB |",
+            "| {accounts} | {} | {:.1} ms | {cpu:.2} ms | {:.2} ms | {:.1} MiB | {:.1} MiB |",
             self.records,
             median(&mut self.rounds),
             cpu * 1000.0 / self.records as f64,
-            self.exporter.resident_mib(&self.http).await
+            self.exporter.resident_mib(&self.http).await,
+            self.exporter.memory_mib("VmHWM")
         );
     }
 }

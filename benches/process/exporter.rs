@@ -1,5 +1,6 @@
 //! The exporter's process, and what its `process_*` series report.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,12 @@ use reqwest::Client;
 use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::Simulator;
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_ringcentral-exporter");
+/// Returns the path of the binary: the one that was compiled with this program, or the one that a variable names, for
+/// example the static one.
+pub fn binary() -> OsString {
+    std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
+}
 
 /// A running exporter; dropping it kills the process.
 pub struct Exporter {
@@ -26,7 +32,13 @@ impl Drop for Exporter {
 impl Exporter {
     /// Starts an exporter for one account and waits until it listens.
     pub fn of(simulator: &Simulator) -> Self {
+        Self::with_flags(simulator, &[])
+    }
+
+    /// Starts an exporter for one account with further flags.
+    pub fn with_flags(simulator: &Simulator, flags: &[&str]) -> Self {
         let mut command = command();
+        command.args(flags);
         command
             .env("RC_SERVER_URL", simulator.url())
             .env("RC_CLIENT_ID", simulator.client_id())
@@ -77,6 +89,14 @@ impl Exporter {
         self.own(http, "process_resident_memory_bytes").await / 1024.0 / 1024.0
     }
 
+    /// Returns a size from the status of the process, for example `VmHWM`, the maximum of resident memory.
+    pub fn memory_mib(&self, field: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib / 1024.0
+    }
+
     async fn own(&self, http: &Client, series: &str) -> f64 {
         value(
             &get(http.clone(), format!("{}/-/metrics", self.url)).await,
@@ -96,18 +116,18 @@ pub fn http() -> Client {
 }
 
 pub async fn get(http: Client, url: String) -> String {
-    http.get(url)
-        .header("Accept-Encoding", "identity")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap()
+    String::from_utf8(get_encoded(http, url, "identity").await).unwrap()
+}
+
+/// Returns the body as it is sent.
+pub async fn get_encoded(http: Client, url: String, encoding: &str) -> Vec<u8> {
+    let request = http.get(url).header("Accept-Encoding", encoding);
+    let response = request.send().await.unwrap();
+    response.bytes().await.unwrap().into()
 }
 
 fn command() -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args([
         "--web.listen-address=127.0.0.1:0",
         "--scrape.min-interval=1ms",

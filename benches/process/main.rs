@@ -3,7 +3,7 @@
 //! A scrape over loopback that fetches from the simulated account is compared with a plain GET of the same pages, by the same
 //! client on one kept connection without gzip. Both run by turns, since machines are noisy: read the ratio. The account
 //! reports a limit of 1,000,000, and the exporter's request counter proves that every scrape fetched. Prints tables in
-//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions` and `scrapers`.
+//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions`, `flags` and `scrapers`.
 
 #![allow(
     unreachable_pub,
@@ -20,12 +20,13 @@
 
 mod accounts;
 mod exporter;
+mod extension_flags;
 mod pair;
 mod simulated;
 
 use std::time::Duration;
 
-use exporter::{BINARY, Exporter, get, http};
+use exporter::{Exporter, binary, get, http};
 use pair::Pair;
 use simulated::{INSTANT_MS, Size, simulator, simulator_of};
 use tokio::time::{Instant, sleep};
@@ -73,6 +74,9 @@ async fn main() {
     if wants("extensions") {
         extensions().await;
     }
+    if wants("flags") {
+        extension_flags::table().await;
+    }
     if wants("scrapers") {
         scrapers().await;
     }
@@ -107,7 +111,7 @@ async fn scrapers() {
 }
 
 fn binary_mib() -> f64 {
-    std::fs::metadata(BINARY).unwrap().len() as f64 / 1024.0 / 1024.0
+    std::fs::metadata(binary()).unwrap().len() as f64 / 1024.0 / 1024.0
 }
 
 /// Measures the time from process start until `/-/ready` answers.

@@ -5,15 +5,16 @@
 //!
 //! [`CallTracker`]: crate::calls::CallTracker
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
+use crate::account::extension_counts::ExtensionCounts;
 use crate::calls::{Call, CallEvents, Direction, LabelLimiter, Outcome};
 use crate::ringcentral::metrics::ApiMetrics;
-use crate::text_format::families;
+use crate::text_format::{FamilyTexts, families};
 
 /// Bucket bounds in seconds, from a few words to a long conference.
 const BUCKETS: [f64; 10] = [
@@ -52,14 +53,6 @@ const FAILURES: [&str; 6] = [
     "Carrier is not active",
     "EDGE trunk misconfigured",
 ];
-/// Results of each extension that start at zero.
-const EXTENSION_RESULTS: [&str; 5] = [
-    "Accepted",
-    "Call connected",
-    "Missed",
-    "Voicemail",
-    "No Answer",
-];
 
 families! {
     counter ENDED = "ringcentral_calls_ended_total":
@@ -88,9 +81,8 @@ pub struct AccountMetrics {
     sessions_ended: IntCounterVec,
     lost: IntCounter,
     gaps: IntCounter,
-    /// Stays without a series unless `by_extension` is set.
-    ended_by_extension: IntCounterVec,
-    by_extension: bool,
+    /// `None` unless ended calls are counted by extension.
+    ended_by_extension: Option<Mutex<ExtensionCounts>>,
 }
 
 impl AccountMetrics {
@@ -100,7 +92,6 @@ impl AccountMetrics {
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
     pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
         let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
-        let by_extension_opts = ENDED_BY_EXTENSION.opts(account);
         let metrics = Self {
             api: Arc::new(ApiMetrics::new(account)?),
             ended: IntCounterVec::new(ENDED.opts(account), &["direction", "result"])?,
@@ -109,8 +100,7 @@ impl AccountMetrics {
             sessions_ended: IntCounterVec::new(SESSIONS_ENDED.opts(account), &["outcome"])?,
             lost: IntCounter::with_opts(LOST.opts(account))?,
             gaps: IntCounter::with_opts(GAPS.opts(account))?,
-            ended_by_extension: IntCounterVec::new(by_extension_opts, &["extension", "result"])?,
-            by_extension,
+            ended_by_extension: by_extension.then(Mutex::default),
         };
         metrics.init_zero();
         Ok(metrics)
@@ -140,30 +130,44 @@ impl AccountMetrics {
             let labels = [direction, outcome.as_str()];
             self.durations.with_label_values(&labels).observe(duration);
         }
-        if self.by_extension
+        if let Some(counts) = &self.ended_by_extension
             && let Some(extension) = labels.admit_extension(call.extension.as_ref())
         {
-            let ended = [extension.as_str(), result.as_str()];
-            self.ended_by_extension.with_label_values(&ended).inc();
+            lock(counts).increment(extension, &result);
         }
     }
 
     /// Creates the series of extensions that have no ended call yet.
     pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
-        if !self.by_extension {
+        let Some(counts) = &self.ended_by_extension else {
             return;
-        }
+        };
+        let mut counts = lock(counts);
         for extension in extensions {
-            for result in EXTENSION_RESULTS {
-                self.ended_by_extension
-                    .with_label_values(&[extension, result]);
-            }
+            counts.insert(extension);
         }
     }
 
-    /// Returns the families with their current values, leaving out those without a series.
-    #[must_use]
-    pub fn collect(&self) -> Vec<MetricFamily> {
+    /// Adds the families with their current values.
+    ///
+    /// # Errors
+    /// Returns an error if a family has no name or no sample.
+    pub(crate) fn add_to(
+        &self,
+        families: &mut FamilyTexts,
+        account: &str,
+    ) -> prometheus::Result<()> {
+        families.encode(self.collect())?;
+        if let Some(counts) = &self.ended_by_extension
+            && let Some(samples) = lock(counts).samples(&ENDED_BY_EXTENSION, account)
+        {
+            families.add_blocks(&ENDED_BY_EXTENSION, samples);
+        }
+        Ok(())
+    }
+
+    /// Returns the families of the library's collectors, leaving out those without a series.
+    fn collect(&self) -> Vec<MetricFamily> {
         let mut families = self.api.collect();
         families.extend(self.ended.collect());
         families.extend(self.durations.collect());
@@ -171,7 +175,6 @@ impl AccountMetrics {
         families.extend(self.sessions_ended.collect());
         families.extend(self.lost.collect());
         families.extend(self.gaps.collect());
-        families.extend(self.ended_by_extension.collect());
         families.retain(|family| !family.get_metric().is_empty());
         families
     }
@@ -192,4 +195,8 @@ impl AccountMetrics {
             self.durations.with_label_values(&[outbound, outcome]);
         }
     }
+}
+
+fn lock(counts: &Mutex<ExtensionCounts>) -> MutexGuard<'_, ExtensionCounts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 
 pub mod collector;
 pub mod directory_cache;
+mod extension_counts;
 pub(crate) mod facts;
 pub mod fetch_log;
 pub mod manager;

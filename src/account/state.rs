@@ -10,7 +10,7 @@ use crate::calls::{Call, Directory, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::Error;
 use crate::ringcentral::status::ApiStatus;
-use crate::text_format::FamilyTexts;
+use crate::text_format::SharedTexts;
 
 /// The state of one account at one moment.
 #[derive(Debug, Default)]
@@ -35,10 +35,10 @@ pub struct AccountState {
 #[derive(Debug, Default)]
 pub struct RenderedText {
     /// Families of the snapshot, which scrapes leave out once it is too old.
-    pub(crate) snapshot: OnceLock<FamilyTexts>,
+    pub(crate) snapshot: OnceLock<Arc<SharedTexts>>,
     /// Families of the counters, the last fetch, the API status and the directory. The counters are read when the text
     /// is rendered: they are never older than the state, and stay the same until the next one.
-    pub(crate) account: OnceLock<FamilyTexts>,
+    pub(crate) account: OnceLock<Arc<SharedTexts>>,
 }
 
 /// A directory and the time at which it was read.

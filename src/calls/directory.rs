@@ -1,18 +1,20 @@
 //! The account's list of extensions, searchable by id and by number, compact for tens of thousands of them.
 
+use smol_str::SmolStr;
+
 /// An extension of the account's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry {
     /// RingCentral's internal id.
     pub id: u64,
     /// Extension number; absent while the extension is unassigned.
-    pub number: Option<Box<str>>,
+    pub number: Option<SmolStr>,
     /// Name of a person or purpose of the extension: personal data.
     pub name: Box<str>,
     /// Type, like `User` or `Department`.
-    pub kind: Box<str>,
+    pub kind: SmolStr,
     /// Status, like `Enabled`; empty if absent.
-    pub status: Box<str>,
+    pub status: SmolStr,
 }
 
 /// All extensions of an account.

@@ -120,7 +120,7 @@ impl LabelLimiter {
             match directory.by_id(id) {
                 Some(entry) => {
                     if let Some(number) = &entry.number {
-                        return Some(number.as_ref().into());
+                        return Some(number.clone());
                     }
                 }
                 None => self.unknown.insert(id),

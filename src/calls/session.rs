@@ -37,11 +37,11 @@ impl SessionIds {
 
 /// Session numbers that were found to be one session: a disjoint-set forest.
 #[derive(Debug, Default)]
-pub(super) struct JoinedSessions(HashMap<u64, u64>);
+pub(super) struct JoinedSessions(HashMap<u32, u32>);
 
 impl JoinedSessions {
     /// Returns the number that stands for the session of `number`, and shortens the path to it.
-    pub(super) fn resolve(&mut self, mut number: u64) -> u64 {
+    pub(super) fn resolve(&mut self, mut number: u32) -> u32 {
         let mut root = number;
         while let Some(next) = self.0.get(&root) {
             root = *next;
@@ -53,7 +53,7 @@ impl JoinedSessions {
     }
 
     /// Makes two sessions one.
-    pub(super) fn join(&mut self, number: u64, other: u64) {
+    pub(super) fn join(&mut self, number: u32, other: u32) {
         let (number, other) = (self.resolve(number), self.resolve(other));
         if number != other {
             self.0.insert(number.max(other), number.min(other));
@@ -61,7 +61,7 @@ impl JoinedSessions {
     }
 
     /// Returns the numbers that no longer stand for a session.
-    pub(super) fn removed(&self) -> Vec<u64> {
+    pub(super) fn removed(&self) -> Vec<u32> {
         self.0.keys().copied().collect()
     }
 }

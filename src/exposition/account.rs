@@ -1,11 +1,13 @@
 //! The metric families of one account.
 
+use std::sync::Arc;
+
 use crate::account::state::FetchReport;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::text_format::{FamilyTexts, families};
+use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, families};
 
 families! {
     gauge ACTIVE_CALLS = "ringcentral_active_calls":
@@ -64,9 +66,10 @@ families! {
 type AccountLabel<'a> = (&'static str, &'a str);
 
 /// Returns the text of the snapshot, rendered if this is the first scrape that needs it.
-pub(crate) fn snapshot_text<'a>(view: &'a AccountView<'_>, snapshot: &Snapshot) -> &'a FamilyTexts {
+pub(crate) fn snapshot_text(view: &AccountView<'_>, snapshot: &Snapshot) -> Arc<SharedTexts> {
     let text = &view.state.text.snapshot;
-    text.get_or_init(|| snapshot_families(account_label(view), snapshot))
+    let render = || snapshot_families(account_label(view), snapshot).share();
+    text.get_or_init(render).clone()
 }
 
 /// Returns the text of all that stays the same until the next state is published, rendered if this is the first scrape
@@ -74,16 +77,16 @@ pub(crate) fn snapshot_text<'a>(view: &'a AccountView<'_>, snapshot: &Snapshot) 
 ///
 /// # Errors
 /// Returns an error if a counter family has no name or no sample.
-pub(crate) fn account_text<'a>(
-    view: &'a AccountView<'_>,
+pub(crate) fn account_text(
+    view: &AccountView<'_>,
     metrics: &Metrics,
-) -> prometheus::Result<&'a FamilyTexts> {
+) -> prometheus::Result<Arc<SharedTexts>> {
     let text = &view.state.text.account;
     if let Some(families) = text.get() {
-        return Ok(families);
+        return Ok(families.clone());
     }
-    let families = account_families(view, metrics)?;
-    Ok(text.get_or_init(|| families))
+    let families = account_families(view, metrics)?.share();
+    Ok(text.get_or_init(|| families).clone())
 }
 
 /// Adds the families that depend on the time or on the configuration, which a reload can change at any time.
@@ -167,7 +170,7 @@ fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Re
     let state = &view.state;
     let api = &state.api;
     let mut families = FamilyTexts::default();
-    families.encode(view.counters.collect())?;
+    view.counters.add_to(&mut families, account.1)?;
     for limit in &api.rate_limits {
         let labels = [account, ("group", limit.group.as_str())];
         families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
@@ -209,6 +212,7 @@ fn add_extension_info(
 ) {
     let by_number = metrics.extension_label == ExtensionLabel::Number;
     let mut remaining = metrics.max_extensions;
+    let mut samples = BlockWriter::default();
     for entry in directory.entries() {
         let id = entry.id.to_string();
         let mut extension = id.as_str();
@@ -221,7 +225,7 @@ fn add_extension_info(
             }
         }
         if remaining == 0 {
-            return;
+            break;
         }
         remaining -= 1;
         let labels = [
@@ -232,6 +236,7 @@ fn add_extension_info(
             ("extension_type", &entry.kind),
             ("extension_status", &entry.status),
         ];
-        families.add_sample(&EXTENSION_INFO, &labels, 1.0);
+        samples.add_sample(&EXTENSION_INFO, &labels, 1.0);
     }
+    families.add_blocks(&EXTENSION_INFO, samples.finish());
 }

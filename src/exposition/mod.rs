@@ -19,7 +19,8 @@ use crate::account::metrics::AccountMetrics;
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
-use crate::text_format::{self, FamilyTexts};
+use crate::text_format::FamilyTexts;
+pub(crate) use crate::text_format::{Exposition, Piece};
 
 /// The input for the families of one account.
 pub struct AccountView<'a> {
@@ -43,7 +44,7 @@ impl<'a> AccountView<'a> {
     }
 }
 
-/// Renders the exposition in text format 0.0.4. `exporter` is `None` for scrapes of single accounts.
+/// Renders the exposition in text format 0.0.4, as [`exposition`] does, into one string.
 ///
 /// # Errors
 /// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
@@ -54,6 +55,21 @@ pub fn render<'a>(
     metrics: &Metrics,
     now: Moment,
 ) -> prometheus::Result<String> {
+    Ok(exposition(accounts, exporter, scrape, metrics, now)?.into_text())
+}
+
+/// Returns the exposition in text format 0.0.4, of texts that all scrapes share. `exporter` is `None` for scrapes of
+/// single accounts.
+///
+/// # Errors
+/// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
+pub(crate) fn exposition<'a>(
+    accounts: impl IntoIterator<Item = AccountView<'a>>,
+    exporter: Option<&ExporterInfo>,
+    scrape: &Scrape,
+    metrics: &Metrics,
+    now: Moment,
+) -> prometheus::Result<Exposition> {
     let accounts: Vec<_> = accounts.into_iter().collect();
     let mut current = FamilyTexts::default();
     let mut parts = Vec::new();
@@ -67,8 +83,8 @@ pub fn render<'a>(
     if let Some(exporter) = exporter {
         process::add(&mut current, exporter);
     }
-    parts.push(&current);
-    Ok(text_format::merge(&parts))
+    parts.push(current.share());
+    Ok(Exposition::new(parts))
 }
 
 #[cfg(test)]

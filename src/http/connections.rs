@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::Moment;
 
@@ -26,6 +26,9 @@ const MAX_CONNECTIONS: u64 = TARGET_FD_LIMIT / 4 * 3;
 const MIN_IDLE: Duration = Duration::from_millis(100);
 /// Divisor of the maximum number of connections: how many may be evicted together.
 const EVICTION_DIVISOR: usize = 32;
+/// Maximum time from the start of a response to its end: that of the longest scrape. Each response keeps the text that
+/// it started with.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(60);
 /// Interval between checks while there is no capacity and no connection has been idle for
 /// `MIN_IDLE`.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -64,6 +67,19 @@ impl ConnectionState {
     /// Marks the connection as idle from now on.
     pub(crate) fn set_idle(&self) {
         *self.lock() = Some(Moment::now().instant);
+    }
+
+    /// Waits until a response has taken too long. The connection is idle while a response is sent; without one, it is
+    /// closed after a few seconds.
+    pub(crate) async fn response_timeout(&self) {
+        loop {
+            let now = Moment::now().instant;
+            let deadline = self.idle_since().unwrap_or(now) + MAX_RESPONSE_TIME;
+            if deadline <= now {
+                return;
+            }
+            sleep_until(deadline).await;
+        }
     }
 
     fn idle_since(&self) -> Option<Instant> {

@@ -14,6 +14,10 @@ use tokio::net::TcpListener;
 /// queue is full, the system drops new connections, and their clients retry after 1 s and after 3
 /// s.
 const BACKLOG: i32 = 4096;
+/// Maximum number of bytes that the kernel holds for a client that does not receive them. Without it, up to 4 MiB for
+/// each client count towards the memory limit of a container.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 
 /// Binds all addresses.
 ///
@@ -80,6 +84,9 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     // have no such option.
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(crate::http::server::WRITE_TIMEOUT))?;
+    // Inherited too.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }

@@ -7,6 +7,7 @@
 //! | `connections` | the number of connections, and which of them to evict |
 //! | [`routes`] | paths and their handlers |
 //! | [`scrape`] | the timeout of a scrape, and the refresh of its accounts |
+//! | `exposition_body` | the body of a scrape's response |
 //! | `response` | response bodies, headers and compression |
 //! | `discovery` | targets for Prometheus' HTTP service discovery |
 //! | [`landing_page`] | the HTML page at `/` |
@@ -15,6 +16,7 @@
 
 mod connections;
 mod discovery;
+mod exposition_body;
 mod health;
 pub mod landing_page;
 pub mod listener;

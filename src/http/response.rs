@@ -1,12 +1,9 @@
 //! HTTP responses: status, headers, body and compression.
 
-use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
@@ -15,10 +12,12 @@ use hyper::header::{
 use hyper::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::exposition::Exposition;
+use crate::http::exposition_body::ExpositionBody;
 use crate::web::access::Denied;
 
-/// A response with a complete body.
-pub(crate) type Response = hyper::Response<Full<Bytes>>;
+/// A response with a complete body or an exposition.
+pub(crate) type Response = hyper::Response<Either<Full<Bytes>, ExpositionBody>>;
 
 /// Returns plain text, to which a line break is added.
 pub(crate) fn text(status: StatusCode, text: &str) -> Response {
@@ -85,22 +84,22 @@ pub(crate) fn uncached(response: Response) -> Response {
 }
 
 /// Returns metrics in the text format, compressed if the request accepts gzip.
-pub(crate) fn exposition(text: String, request_headers: &HeaderMap) -> Response {
-    let text = Bytes::from(text);
+pub(crate) fn exposition(exposition: Exposition, request_headers: &HeaderMap) -> Response {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    let plain = with_content_type(StatusCode::OK, content_type, text.clone());
-    let mut response = with_header(plain, VARY, "Accept-Encoding");
-    if accepts_gzip(request_headers)
-        && let Some(compressed) = gzip(&text)
-    {
-        *response.body_mut() = Full::new(compressed);
+    let empty = with_content_type(StatusCode::OK, content_type, Bytes::new());
+    let mut response = with_header(empty, VARY, "Accept-Encoding");
+    let body = if accepts_gzip(request_headers) {
         response = with_header(response, CONTENT_ENCODING, "gzip");
-    }
+        ExpositionBody::gzip(exposition)
+    } else {
+        ExpositionBody::plain(exposition)
+    };
+    *response.body_mut() = Either::Right(body);
     response
 }
 
 fn with_content_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
-    let mut response = hyper::Response::new(Full::new(body));
+    let mut response = hyper::Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
     with_header(response, CONTENT_TYPE, content_type)
 }
@@ -109,13 +108,6 @@ fn with_header(mut response: Response, name: HeaderName, value: &'static str) ->
     let value = HeaderValue::from_static(value);
     response.headers_mut().insert(name, value);
     response
-}
-
-/// Compresses the text. Returns `None` on failure, which writing to memory does not cause.
-fn gzip(text: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 /// Returns whether `gzip`, or else `*`, is listed with a quality above 0.

@@ -238,15 +238,15 @@ fn render_metrics(
     exporter: Option<&ExporterInfo>,
     headers: &HeaderMap,
 ) -> Response {
-    let text = exposition::render(
+    let exposition = exposition::exposition(
         accounts.iter().copied().map(AccountView::new),
         exporter,
         &app.settings.scrape,
         &app.settings.metrics,
         Moment::now(),
     );
-    match text {
-        Ok(text) => response::exposition(text, headers),
+    match exposition {
+        Ok(exposition) => response::exposition(exposition, headers),
         Err(error) => {
             tracing::error!(%error, "metrics encoding failed");
             response::text(

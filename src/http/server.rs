@@ -160,7 +160,7 @@ impl Connection {
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state);
+        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state.clone());
         let is_plain_on_tls = self.is_plain_on_tls;
         let service = service_fn(move |request| {
             let (app, state) = (app.clone(), state.clone());
@@ -188,6 +188,7 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service);
         let served = tokio::select! {
             served = &mut connection => Some(served),
+            () = self.state.response_timeout() => return,
             _ = self.shutdown.wait_for(|shutdown| *shutdown) => None,
         };
         let served = match served {

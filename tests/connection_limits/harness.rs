@@ -41,7 +41,7 @@ pub struct TestExporter {
     pub address: SocketAddr,
     pub simulator: Simulator,
     tls: Option<TlsConnector>,
-    _process: ExporterProcess,
+    process: ExporterProcess,
 }
 
 /// A connection with or without TLS.
@@ -71,14 +71,27 @@ impl TestExporter {
 
     /// Starts an exporter with TLS and a self-signed certificate.
     pub async fn start_with_tls() -> Self {
+        Self::start_account(Scenario::normal(), &[], true).await
+    }
+
+    /// Starts an exporter of this account, with TLS if `tls`.
+    pub async fn start_account(account: Scenario, flags: &[&str], tls: bool) -> Self {
+        if !tls {
+            return Self::start_scenario(account, flags, None).await;
+        }
         let (folder, tls) = create_web_config();
         let file = folder.path().join("web.yml");
-        Self::start_with(&["--web.config.file", file.to_str().unwrap()], Some(tls)).await
+        let flags = [flags, &["--web.config.file", file.to_str().unwrap()]].concat();
+        Self::start_scenario(account, &flags, Some(tls)).await
     }
 
     async fn start_with(flags: &[&str], tls: Option<TlsConnector>) -> Self {
+        Self::start_scenario(Scenario::normal(), flags, tls).await
+    }
+
+    async fn start_scenario(account: Scenario, flags: &[&str], tls: Option<TlsConnector>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(listener, Scenario::normal(), 1).unwrap();
+        let simulator = Simulator::start(listener, account, 1).unwrap();
         let flags = [&["--web.listen-address", "127.0.0.1:0"], flags].concat();
         let mut process = ExporterProcess::start(with_descriptor_limit(&command_for_simulator(
             &simulator, &flags,
@@ -95,7 +108,7 @@ impl TestExporter {
             address,
             simulator,
             tls,
-            _process: process,
+            process,
         }
     }
 
@@ -174,6 +187,15 @@ impl TestExporter {
         );
         assert!(descriptors < MAX_DESCRIPTORS, "{descriptors}");
         assert!(growth < MAX_GROWTH_MIB, "{growth}");
+    }
+
+    /// Returns the resident memory in KiB, without a request.
+    pub fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.pid());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse().unwrap()
     }
 
     /// Returns the resident memory in bytes.

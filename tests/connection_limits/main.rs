@@ -25,3 +25,4 @@ mod flood_tests;
 mod harness;
 mod many_scrapers;
 mod requests;
+mod unread_responses;

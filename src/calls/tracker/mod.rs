@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ring::digest;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::calls::session::{JoinedSessions, SessionId};
 use crate::calls::{Call, CallState, Outcome};
@@ -39,11 +40,13 @@ pub struct CallTracker {
     hash_key: [u64; 2],
     records: HashMap<u64, TrackedRecord>,
     session_ids: HashMap<u64, TrackedSessionId>,
-    sessions: HashMap<u64, TrackedSession>,
-    next_session: u64,
+    sessions: HashMap<u32, TrackedSession>,
+    next_session: u32,
     /// Records of the last list that have ended and are still listed as In Progress.
     finishing: HashMap<u64, Call>,
     last_list: Option<Moment>,
+    /// The start of [`ListTime`], the first list.
+    epoch: Option<Instant>,
     is_restored: bool,
 }
 
@@ -52,15 +55,20 @@ struct TrackedRecord {
     was_live: bool,
     has_ended: bool,
     /// The number of its session, `None` while its state is unknown.
-    session: Option<u64>,
-    last_seen: Moment,
+    session: Option<u32>,
+    last_seen: ListTime,
 }
+
+/// The time of a list in milliseconds since the first one: 12 bytes less than a moment, twenty thousand times. Wraps
+/// after 49 days, which is longer than anything is kept.
+#[derive(Clone, Copy, Debug)]
+struct ListTime(u32);
 
 /// A session id and the session that it belongs to.
 #[derive(Clone, Copy, Debug)]
 struct TrackedSessionId {
-    session: u64,
-    last_seen: Moment,
+    session: u32,
+    last_seen: ListTime,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +82,8 @@ struct TrackedSession {
     /// The best outcome of the ended records.
     outcome: Option<Outcome>,
     /// The first list since the last live or newly ended record.
-    quiet_since: Option<Moment>,
-    last_seen: Moment,
+    quiet_since: Option<ListTime>,
+    last_seen: ListTime,
 }
 
 /// Whether the end of a session was counted. Of two sessions that become one, the later phase remains, so that no end
@@ -116,6 +124,7 @@ impl Default for CallTracker {
             next_session: 0,
             finishing: HashMap::new(),
             last_list: None,
+            epoch: None,
             is_restored: false,
         }
     }
@@ -136,6 +145,7 @@ impl CallTracker {
             session.is_live = false;
             session.is_finishing = false;
         }
+        let now = self.list_time(now.instant);
         let ids = self.join_sessions(calls, now);
         let mut finishing = mem::take(&mut self.finishing);
         for (call, id) in calls.iter().zip(ids) {
@@ -154,6 +164,12 @@ impl CallTracker {
         events
     }
 
+    /// Converts a time, which is that of the first list if there was none.
+    fn list_time(&mut self, now: Instant) -> ListTime {
+        let epoch = *self.epoch.get_or_insert(now);
+        ListTime::new(now, epoch)
+    }
+
     fn is_gap(&self, now: Moment) -> bool {
         let Some(last_list) = self.last_list else {
             return false;
@@ -163,7 +179,7 @@ impl CallTracker {
 
     /// Finds or creates the records and sessions of a list, joins sessions that share a record, and returns the
     /// hashed ids of the records. A record in unknown state belongs to no session until a later list has its state.
-    fn join_sessions(&mut self, calls: &[Call], now: Moment) -> Vec<u64> {
+    fn join_sessions(&mut self, calls: &[Call], now: ListTime) -> Vec<u64> {
         let mut joined = JoinedSessions::default();
         let mut ids = Vec::with_capacity(calls.len());
         for call in calls {
@@ -190,11 +206,11 @@ impl CallTracker {
     /// Returns the number of the record's session, a new one if none of its session ids is known.
     fn find_session(
         &mut self,
-        known: Option<u64>,
+        known: Option<u32>,
         call: &Call,
         joined: &mut JoinedSessions,
-        now: Moment,
-    ) -> u64 {
+        now: ListTime,
+    ) -> u32 {
         let mut found = known;
         let mut session_ids = Vec::new();
         for session_id in call.session.iter() {
@@ -310,13 +326,13 @@ impl CallTracker {
 
     /// Ends the sessions of which one record has ended, and no record was live or ended newly for long enough. A
     /// session ends only once, even if a record joins later.
-    fn end_sessions(&mut self, now: Moment, events: &mut CallEvents) {
+    fn end_sessions(&mut self, now: ListTime, events: &mut CallEvents) {
         for session in self.sessions.values_mut() {
             if session.is_live || session.phase != SessionPhase::Open {
                 continue;
             }
             let quiet_since = *session.quiet_since.get_or_insert(now);
-            if now.monotonic_duration_since(quiet_since) < SESSION_END_WAIT {
+            if now.duration_since(quiet_since) < SESSION_END_WAIT {
                 continue;
             }
             if let Some(outcome) = session.current_outcome() {
@@ -328,9 +344,9 @@ impl CallTracker {
 
     /// Forgets what left the list long ago, and returns how many of the records were live and never seen ended. A
     /// session that is about to end is kept until it has ended.
-    fn expire(&mut self, now: Moment) -> u64 {
+    fn expire(&mut self, now: ListTime) -> u64 {
         // By the monotonic clock: a wall clock that is set forward must not forget what is still listed.
-        let is_kept = |last_seen: Moment| now.monotonic_duration_since(last_seen) < RETENTION;
+        let is_kept = |last_seen| now.duration_since(last_seen) < RETENTION;
         let mut lost = 0;
         self.records.retain(|_, record| {
             let kept = is_kept(record.last_seen);
@@ -365,8 +381,37 @@ impl CallTracker {
     }
 }
 
+impl ListTime {
+    fn new(now: Instant, epoch: Instant) -> Self {
+        // Only the low bits, because it wraps.
+        Self(now.saturating_duration_since(epoch).as_millis() as u32)
+    }
+
+    /// Returns the time this long before the epoch, at most 24 days.
+    fn before_epoch(age_ms: u64) -> Self {
+        let age = age_ms.min(u64::from(u32::MAX / 2)) as u32;
+        Self(0_u32.wrapping_sub(age))
+    }
+
+    /// Returns the time since `earlier`, zero if that is later.
+    fn duration_since(self, earlier: Self) -> Duration {
+        let ms = self.0.wrapping_sub(earlier.0);
+        if ms > u32::MAX / 2 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(ms.into())
+    }
+
+    fn later_of(self, other: Self) -> Self {
+        if self.duration_since(other).is_zero() {
+            return other;
+        }
+        self
+    }
+}
+
 impl TrackedRecord {
-    fn new(now: Moment) -> Self {
+    fn new(now: ListTime) -> Self {
         Self {
             was_live: false,
             has_ended: false,
@@ -377,7 +422,7 @@ impl TrackedRecord {
 }
 
 impl TrackedSession {
-    fn new(now: Moment) -> Self {
+    fn new(now: ListTime) -> Self {
         Self {
             phase: SessionPhase::Open,
             has_started: false,
@@ -414,9 +459,9 @@ impl TrackedSession {
     fn merge(&mut self, other: Self) {
         self.phase = self.phase.max(other.phase);
         self.has_started |= other.has_started;
-        self.last_seen = self.last_seen.max(other.last_seen);
+        self.last_seen = self.last_seen.later_of(other.last_seen);
         self.quiet_since = match (self.quiet_since, other.quiet_since) {
-            (Some(since), Some(other)) => Some(since.max(other)),
+            (Some(since), Some(other)) => Some(since.later_of(other)),
             _ => None,
         };
         if let Some(outcome) = other.outcome {

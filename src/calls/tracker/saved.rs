@@ -8,7 +8,7 @@ use std::time::Duration;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::{CallTracker, SessionPhase, TrackedRecord, TrackedSession, TrackedSessionId};
+use super::{CallTracker, ListTime, SessionPhase, TrackedRecord, TrackedSession, TrackedSessionId};
 use crate::calls::Outcome;
 use crate::clock::Moment;
 
@@ -37,24 +37,28 @@ type AgeMs = u64;
 
 /// Hashed id, whether it was live, whether it has ended, its session, and when it was last listed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedRecord(u64, bool, bool, Option<u64>, AgeMs);
+struct SavedRecord(u64, bool, bool, Option<u32>, AgeMs);
 
 /// Hashed id, its session, and when it was last listed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedSessionId(u64, u64, AgeMs);
+struct SavedSessionId(u64, u32, AgeMs);
 
 /// Number, phase, best outcome so far, since when it is quiet, and when it was last listed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedSession(u64, SessionPhase, Option<Outcome>, Option<AgeMs>, AgeMs);
+struct SavedSession(u32, SessionPhase, Option<Outcome>, Option<AgeMs>, AgeMs);
 
 impl CallTracker {
     /// Returns what the next process needs to continue. To be called only after the last list of a process.
     #[must_use]
     pub fn save(&self, now: Moment) -> SavedTracker {
-        let age = |then| now.saturating_duration_since(then).as_millis() as AgeMs;
+        let list_time = ListTime::new(now.instant, self.epoch.unwrap_or(now.instant));
+        let age = |then| list_time.duration_since(then).as_millis() as AgeMs;
+        let last_list = self
+            .last_list
+            .map(|last| now.saturating_duration_since(last));
         let mut content = Content {
             saved_at_ms: now.wall.as_millisecond(),
-            last_list: self.last_list.map(age),
+            last_list: last_list.map(|age| age.as_millis() as AgeMs),
             hash_key: self.hash_key,
             ..Content::default()
         };
@@ -96,10 +100,12 @@ impl CallTracker {
         if saved.checksum != content.checksum() {
             return Self::default();
         }
-        let moment = |age: AgeMs| earlier(now, age.saturating_add(stopped_ms));
+        let age = |age: AgeMs| age.saturating_add(stopped_ms);
+        let list_time = |ms: AgeMs| ListTime::before_epoch(age(ms));
         let mut tracker = Self {
             hash_key: content.hash_key,
-            last_list: Some(moment(last_list)),
+            last_list: Some(earlier(now, age(last_list))),
+            epoch: Some(now.instant),
             is_restored: true,
             ..Self::default()
         };
@@ -108,12 +114,12 @@ impl CallTracker {
                 was_live,
                 has_ended,
                 session,
-                last_seen: moment(last_seen),
+                last_seen: list_time(last_seen),
             };
             tracker.records.insert(id, record);
         }
         for SavedSessionId(id, session, last_seen) in content.session_ids {
-            let last_seen = moment(last_seen);
+            let last_seen = list_time(last_seen);
             let tracked = TrackedSessionId { session, last_seen };
             tracker.session_ids.insert(id, tracked);
         }
@@ -122,8 +128,8 @@ impl CallTracker {
                 phase,
                 has_started: true,
                 outcome,
-                quiet_since: quiet_since.map(moment),
-                ..TrackedSession::new(moment(last_seen))
+                quiet_since: quiet_since.map(list_time),
+                ..TrackedSession::new(list_time(last_seen))
             };
             tracker.next_session = tracker.next_session.max(number.saturating_add(1));
             tracker.sessions.insert(number, session);

@@ -520,3 +520,22 @@ fn tracker_without_a_list_is_restored_as_new() {
     fixture.restart_after(1);
     assert_eq!(fixture.list(&["a:s:Missed"]), CallEvents::default());
 }
+
+#[test]
+fn list_times_compare_across_the_wrap() {
+    let epoch = Moment::now().instant;
+    let at = |ms: u64| ListTime::new(epoch + Duration::from_millis(ms), epoch);
+    let wrap = u64::from(u32::MAX) + 1;
+    for (later, earlier, ms) in [
+        (at(45_000), at(1), 44_999),
+        (at(wrap + 5), at(wrap - 5), 10),
+        (at(3), ListTime::before_epoch(7), 10),
+        (at(1), at(1), 0),
+    ] {
+        let duration = Duration::from_millis(ms);
+        assert_eq!(later.duration_since(earlier), duration);
+        assert_eq!(earlier.duration_since(later), Duration::ZERO);
+        assert_eq!(earlier.later_of(later).duration_since(earlier), duration);
+        assert_eq!(later.later_of(earlier).duration_since(earlier), duration);
+    }
+}

@@ -32,8 +32,8 @@ impl ExtensionRecord<'_> {
             id: self.id.text()?.parse().ok()?,
             number: number.map(Into::into),
             name: printable(&self.name, MAX_NAME_CHARS),
-            kind: printable(&self.kind, MAX_KEYWORD_CHARS),
-            status: printable(&self.status, MAX_KEYWORD_CHARS),
+            kind: printable(&self.kind, MAX_KEYWORD_CHARS).into(),
+            status: printable(&self.status, MAX_KEYWORD_CHARS).into(),
         })
     }
 }
