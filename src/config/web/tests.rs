@@ -476,6 +476,10 @@ fn allowed_sans_are_names_that_certificates_have() {
         sans("[a, 192.0.2.1]"),
         Ok(vec!["a".to_owned(), "192.0.2.1".to_owned()])
     );
+    assert_eq!(
+        sans("['2001:DB8:0::1']"),
+        Ok(vec!["2001:db8::1".to_owned()])
+    );
     let origin = "--web.config.file: /etc/web.yml line 6: tls_server_config.client_allowed_sans";
     let name = "expected a DNS name, IP address, e-mail address or URI";
     for (text, error) in [
