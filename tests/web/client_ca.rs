@@ -1,6 +1,16 @@
 //! Tests of `client_ca_file` with certificates of every kind that openssl writes. Each behaves as in
 //! Go, or is an error at start.
 
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
 use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter};
 use crate::pki::Pki;
@@ -51,12 +61,18 @@ async fn get(exporter: &TestExporter, client: &str, version: &[&str]) -> CurlRes
 
 /// Asserts the status that this client gets over TLS 1.2 and 1.3; 0 for a refused handshake.
 async fn assert_status(exporter: &TestExporter, client: &str, status: u16) {
+    let any_key = ["--ciphers", "DEFAULT:@SECLEVEL=0"];
     for version in [&["--tls-max", "1.2"] as &[_], &[]] {
-        let response = get(exporter, client, version).await;
+        let response = get(exporter, client, &[&any_key, version].concat()).await;
         assert_eq!(
             response.status, status,
             "{client} {version:?}: {response:?}"
         );
+        // The second is how curl shows an alert about an expired certificate.
+        let is_refused = ["alert", "SSL certificate verification failed"]
+            .iter()
+            .any(|text| response.error.contains(text));
+        assert!(is_refused || status != 0, "{client}: {response:?}");
     }
 }
 
@@ -83,52 +99,71 @@ async fn self_signed_client_certificate_accepts_itself() {
 #[tokio::test]
 async fn certificate_without_its_key_is_refused() {
     for own in ["self_signed own basicConstraints=CA:TRUE", "version_1 own"] {
-        let exporter = start(&format!(
-            "key own; {own}; cp own.crt clients.pem; openssl pkey -in own.key -pubout -out pub"
-        ))
-        .await;
-        // curl does not send a certificate whose key it lacks, so the client is one that signs with
-        // another key.
-        assert!(!signs_with_other_key(&exporter, "own").await, "{own}");
+        let exporter = start(&format!("key own; {own}; cp own.crt clients.pem")).await;
+        assert_other_key_is_refused(&exporter, "own").await;
     }
 }
 
-/// Returns whether the exporter accepts a client that sends this certificate and signs with the key
-/// of `client`.
-async fn signs_with_other_key(exporter: &TestExporter, certificate: &str) -> bool {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// Asserts that a client is refused that sends this certificate and signs with the key of `client`,
+/// which curl does not do.
+async fn assert_other_key_is_refused(exporter: &TestExporter, certificate: &str) {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let certificate =
+            CertificateDer::from_pem_file(exporter.pki.path(&format!("{certificate}.crt")));
+        let provider = rustls::crypto::ring::default_provider();
+        let key = PrivateKeyDer::from_pem_file(exporter.pki.path("client.key")).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let client = SingleCertAndKey::from(CertifiedKey::new(vec![certificate.unwrap()], key));
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_file(exporter.pki.path("ca.crt"));
+        roots.add(ca.unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(provider.into())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::new(client));
+        let response = request(exporter, config).await;
+        assert!(response.is_empty(), "{version:?}: {response}");
+    }
+}
 
-    let pki = &exporter.pki;
-    let mut roots = rustls::RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(pki.path("ca.crt")).unwrap();
-    roots.add(ca).unwrap();
-    let provider = rustls::crypto::ring::default_provider();
-    let key = PrivateKeyDer::from_pem_file(pki.path("client.key")).unwrap();
-    let key = provider.key_provider.load_private_key(key).unwrap();
-    let certificate = CertificateDer::from_pem_file(pki.path(&format!("{certificate}.crt")));
-    let certified = rustls::sign::CertifiedKey::new(vec![certificate.unwrap()], key);
-    let config = rustls::ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(
-            certified,
-        )));
+/// Sends a request and returns the response, or an empty text if the handshake fails.
+async fn request(exporter: &TestExporter, config: ClientConfig) -> String {
     let address = exporter.address.replace("localhost", "127.0.0.1");
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
-    let Ok(mut stream) = connector.connect(name, stream).await else {
-        return false;
-    };
-    let _ = stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await;
     let mut response = String::new();
-    let _ = stream.read_to_string(&mut response).await;
-    response.contains("200 OK")
+    if let Ok(mut stream) = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+    {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let _ = stream.write_all(request).await;
+        let _ = stream.read_to_string(&mut response).await;
+    }
+    response
+}
+
+/// Unlike Go, which accepts the one that is a CA.
+#[tokio::test]
+async fn unsupported_client_certificates_are_refused() {
+    let exporter = start(
+        "key own; self_signed own basicConstraints=CA:TRUE; cp own.crt clients.pem
+        signed leaf own basicConstraints=CA:FALSE; signed sub own basicConstraints=CA:TRUE
+        signed server-only own extendedKeyUsage=serverAuth
+        again() {
+            name=$1; shift; request $name; echo basicConstraints=CA:FALSE >ext
+            openssl x509 -req -in $name.csr -CA own.crt -CAkey own.key -CAcreateserial -extfile ext -out $name.crt $@
+        }
+        key large P-521; again large -days 2
+        key old; again old -days -1",
+    )
+    .await;
+    assert_status(&exporter, "leaf", 200).await;
+    for client in ["sub", "server-only", "large", "old"] {
+        assert_status(&exporter, client, 0).await;
+    }
+    assert_status(&exporter, "leaf", 200).await;
 }
 
 #[tokio::test]
@@ -178,7 +213,7 @@ async fn unverified_policy_accepts_version_1() {
     let web = format!("{TLS}  client_auth_type: RequireAnyClientCert\n");
     let exporter = TestExporter::start_with_pki(pki, &web, &[]).await;
     assert_status(&exporter, "own", 200).await;
-    assert!(!signs_with_other_key(&exporter, "own").await);
+    assert_other_key_is_refused(&exporter, "own").await;
 }
 
 #[tokio::test]
