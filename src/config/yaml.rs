@@ -260,6 +260,7 @@ fn describe(error: &Error, path: &str) -> String {
             _ => return "invalid YAML".to_owned(),
         },
         Error::NullIntoString { .. } => "a single value",
+        Error::SerdeInvalidType { expected, .. } => expected.as_str(),
         _ => return "invalid YAML".to_owned(),
     };
     let separator = if path.is_empty() { "" } else { ": " };

@@ -21,6 +21,7 @@ use crate::http::response::{self, Response};
 use crate::http::status::{self, Status};
 use crate::http::{discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
+use crate::web::access::AccessControl;
 
 /// Bytes of a host and port other than letters and digits, as in RFC 3986.
 const HOST_MARKS: &[u8] = b"-._~%!$&'()*+,;=:[]";
@@ -95,22 +96,30 @@ impl Route {
 pub(crate) async fn handle(app: &AppState, request: Request<Incoming>, client: IpAddr) -> Response {
     app.reloader.reload_if_changed();
     let access = app.reloader.access();
-    if let Err(reason) = check_host(&request) {
-        return bad_request(reason);
-    }
-    let route = Route::find(request.uri().path(), &app.settings.web.telemetry_path);
-    let allowed = if route.is_some_and(Route::is_public) {
-        Ok(())
-    } else {
-        access.check(request.headers(), client).await
-    };
-    let mut response = match (allowed, route) {
-        (Err(denied), _) => response::denied(denied),
-        (Ok(()), Some(route)) => respond(app, route, &request).await,
-        (Ok(()), None) => response::text(StatusCode::NOT_FOUND, "not found; see / for links"),
+    let mut response = match check_host(&request) {
+        Ok(()) => handle_valid(app, &access, &request, client).await,
+        Err(reason) => bad_request(reason),
     };
     access.apply_headers(response.headers_mut());
     response
+}
+
+async fn handle_valid(
+    app: &AppState,
+    access: &AccessControl,
+    request: &Request<Incoming>,
+    client: IpAddr,
+) -> Response {
+    let route = Route::find(request.uri().path(), &app.settings.web.telemetry_path);
+    if !route.is_some_and(Route::is_public)
+        && let Err(denied) = access.check(request.headers(), client).await
+    {
+        return response::denied(denied);
+    }
+    match route {
+        Some(route) => respond(app, route, request).await,
+        None => response::text(StatusCode::NOT_FOUND, "not found; see / for links"),
+    }
 }
 
 /// Checks the header `Host`: a request of HTTP/1.1 has it once, one of HTTP/1.0 at most once.

@@ -120,7 +120,7 @@ type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// What a client starts on a port that requires TLS.
 enum Handshake {
-    Tls(TlsStream<Stream>),
+    Tls(Box<TlsStream<Stream>>),
     PlainHttp(Stream),
     Failed(io::Error),
 }
@@ -219,7 +219,7 @@ async fn start_tls(acceptor: TlsAcceptor, stream: Stream) -> Handshake {
         return Handshake::PlainHttp(stream);
     }
     match acceptor.accept(stream).await {
-        Ok(stream) => Handshake::Tls(stream),
+        Ok(stream) => Handshake::Tls(Box::new(stream)),
         Err(error) => Handshake::Failed(error),
     }
 }

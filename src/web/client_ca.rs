@@ -22,12 +22,12 @@ use x509_cert::{Certificate, TbsCertificate};
 use crate::clock::Moment;
 use crate::config::ConfigError;
 use crate::config::web::Pem;
-use crate::web::pem_files::{CERTIFICATES, read_certificates, unsupported_key_kind};
+use crate::web::pem_files::{read_certificates, unsupported_key_kind};
 use crate::web::tls::validity_warning;
 
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
-const SUPPORTED_KEY: &str = "RSA with 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519";
+const EXPECTED: &str = "valid CAs for client certificates, with a key RSA with 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519";
 
 /// The certificates of `client_ca_file`.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct ClientCas {
 #[derive(Debug)]
 struct CaCertificate {
     der: CertificateDer<'static>,
+    /// Only this certificate, as a trust anchor.
+    roots: RootCertStore,
     validity: Validity,
     /// Whether it may sign the certificates of clients.
     is_issuer: bool,
@@ -51,63 +53,33 @@ impl ClientCas {
     /// Reads the certificates.
     ///
     /// # Errors
-    /// Returns an error if a certificate cannot accept any client: its key is not supported, it is
-    /// not for clients, or all have expired.
+    /// Returns an error if a certificate can accept no client, or if all have expired.
     pub(crate) fn read(
         pem: &Pem,
         provider: &Arc<CryptoProvider>,
         now: Moment,
     ) -> Result<Self, ConfigError> {
-        let mut roots = RootCertStore::empty();
-        let mut certificates = Vec::new();
-        let mut warnings = Vec::new();
-        for (n, der) in read_certificates(pem)?.into_iter().enumerate() {
-            let invalid = |reason: &str, expected: &str| {
-                pem.invalid(&format!("certificate {}: {reason}", n + 1), expected)
-            };
-            roots.add(der.clone()).map_err(|error| {
-                let what = format!("contains an invalid certificate: {error}");
-                pem.invalid(&what, CERTIFICATES)
-            })?;
-            let parsed = Certificate::from_der(&der)
-                .map_err(|_| invalid("cannot be parsed", CERTIFICATES))?;
-            let parsed = parsed.tbs_certificate();
-            check_key(parsed.subject_public_key_info(), provider)
-                .map_err(|reason| invalid(&reason, SUPPORTED_KEY))?;
-            if !permits_client_auth(parsed) {
-                let reason = "its extended key usage excludes client authentication";
-                return Err(invalid(reason, "a CA for client certificates"));
-            }
-            let is_issuer = is_issuer(parsed);
-            if !is_issuer {
-                warnings.push(format!(
-                    "{}: certificate {} is not a CA: of clients, it accepts only itself",
-                    pem.origin,
-                    n + 1
-                ));
-            }
-            if let Some(warning) = validity_warning(&der, now) {
-                warnings.push(format!("{}: {warning}", pem.origin));
-            }
-            certificates.push(CaCertificate {
-                validity: *parsed.validity(),
-                der,
-                is_issuer,
-            });
-        }
-        let now = unix_time(now);
-        if certificates.iter().all(|ca| ca.has_expired(now)) {
-            return Err(pem.invalid(
-                "every certificate has expired, so no client would be accepted",
-                "a valid CA",
-            ));
-        }
-        Ok(Self {
-            subjects: roots.subjects(),
-            certificates,
+        let mut cas = Self {
+            certificates: Vec::new(),
+            subjects: Vec::new(),
             provider: provider.clone(),
-            warnings,
-        })
+            warnings: Vec::new(),
+        };
+        for (n, der) in read_certificates(pem)?.into_iter().enumerate() {
+            let place = format!("certificate {}", n + 1);
+            let ca = CaCertificate::new(der, provider)
+                .map_err(|reason| pem.invalid(&format!("{place}: {reason}"), EXPECTED))?;
+            for warning in ca.warnings(now) {
+                cas.warnings
+                    .push(format!("{}: {place}: {warning}", pem.origin));
+            }
+            cas.subjects.extend(ca.roots.subjects());
+            cas.certificates.push(ca);
+        }
+        if cas.certificates.iter().all(|ca| ca.has_expired(now)) {
+            return Err(pem.invalid("every certificate has expired", EXPECTED));
+        }
+        Ok(cas)
     }
 
     /// Returns the subjects, from which a client chooses its certificate.
@@ -133,7 +105,7 @@ impl ClientCas {
                 return is_valid;
             }
             if ca.is_issuer && is_valid.is_ok() {
-                roots.add(ca.der.clone())?;
+                roots.extend(ca.roots.roots.iter().cloned());
             }
         }
         if roots.is_empty() {
@@ -150,13 +122,41 @@ impl ClientCas {
 }
 
 impl CaCertificate {
-    fn has_expired(&self, now: Duration) -> bool {
-        self.validity.not_after.to_unix_duration() < now
+    /// # Errors
+    /// Returns the reason why it can accept no client.
+    fn new(der: CertificateDer<'static>, provider: &CryptoProvider) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        roots.add(der.clone()).map_err(|error| error.to_string())?;
+        let certificate = Certificate::from_der(&der).map_err(|error| error.to_string())?;
+        let certificate = certificate.tbs_certificate();
+        check_key(certificate.subject_public_key_info(), provider)?;
+        if !permits_client_auth(certificate) {
+            return Err("its extended key usage excludes client authentication".to_owned());
+        }
+        Ok(Self {
+            roots,
+            validity: *certificate.validity(),
+            is_issuer: is_issuer(certificate),
+            der,
+        })
+    }
+
+    fn warnings(&self, now: Moment) -> Vec<String> {
+        let mut warnings = Vec::from_iter(validity_warning(&self.der, now));
+        if !self.is_issuer {
+            warnings.push("not a CA: of clients, it accepts only itself".to_owned());
+        }
+        warnings
+    }
+
+    fn has_expired(&self, now: Moment) -> bool {
+        let now = u64::try_from(now.wall.as_second()).unwrap_or(0);
+        self.validity.not_after.to_unix_duration() < Duration::from_secs(now)
     }
 
     fn check_validity(&self, now: UnixTime) -> Result<(), Error> {
         let now = Duration::from_secs(now.as_secs());
-        if self.has_expired(now) {
+        if self.validity.not_after.to_unix_duration() < now {
             return Err(CertificateError::Expired.into());
         }
         if self.validity.not_before.to_unix_duration() > now {
@@ -164,10 +164,6 @@ impl CaCertificate {
         }
         Ok(())
     }
-}
-
-fn unix_time(now: Moment) -> Duration {
-    Duration::from_secs(u64::try_from(now.wall.as_second()).unwrap_or(0))
 }
 
 /// Returns whether a certificate may sign others. One of version 1 has no extensions that say so,

@@ -84,16 +84,18 @@ pub(crate) fn describe_unsupported_key(key: &PrivateKeyDer<'_>) -> String {
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
         PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
         PrivateKeyDer::Sec1(_) => return "invalid, or lacks its public key".to_owned(),
-        _ => return "invalid private key".to_owned(),
+        _ => return "unsupported private key".to_owned(),
     };
-    let reason = rsa.err().map(|error| error.to_string());
-    let reason = match reason.as_deref() {
-        Some("WrongAlgorithm") => "invalid, or lacks its public key",
-        Some("TooSmall") => "RSA keys with less than 2048 bits are not supported",
-        Some("TooLarge") => "RSA keys with more than 4096 bits are not supported",
-        _ => "invalid private key",
-    };
-    reason.to_owned()
+    match rsa.err().map(|error| error.to_string()).as_deref() {
+        Some("WrongAlgorithm") => "invalid, or lacks its public key".to_owned(),
+        Some("TooSmall") => {
+            "RSA keys with less than 2048 bits or an exponent below 65537 are not supported"
+                .to_owned()
+        }
+        Some("TooLarge") => "RSA keys with more than 4096 bits are not supported".to_owned(),
+        Some(error) => format!("invalid or unsupported private key: {error}"),
+        None => "unsupported private key".to_owned(),
+    }
 }
 
 /// Returns the kind of a private or public key that ring does not support, by its object

@@ -80,11 +80,23 @@ async fn unsupported_keys_are_named() {
         (dsa.to_owned(), "DSA keys are not supported"),
         (
             "openssl genrsa -out key 1024".to_owned(),
-            "RSA keys with less than 2048 bits are not supported",
+            "RSA keys with less than 2048 bits or an exponent below 65537 are not supported",
         ),
         (
             "openssl genrsa -traditional -out key 1024".to_owned(),
-            "RSA keys with less than 2048 bits are not supported",
+            "RSA keys with less than 2048 bits or an exponent below 65537 are not supported",
+        ),
+        (
+            "openssl genrsa -3 -out key 2048".to_owned(),
+            "RSA keys with less than 2048 bits or an exponent below 65537 are not supported",
+        ),
+        (
+            "openssl genrsa -primes 3 -out key 2048".to_owned(),
+            "invalid or unsupported private key: VersionNotSupported",
+        ),
+        (
+            "openssl genrsa -out key 2056".to_owned(),
+            "invalid or unsupported private key: PrivateModulusLenNotMultipleOf512Bits",
         ),
         (
             "openssl genrsa -out key 5120".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! The files that it names are not read here, but by [`Pem::read`].
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use rustls::crypto::SupportedKxGroup;
@@ -231,6 +232,14 @@ fn allowed_sans(section: &Section, list: List) -> Result<Vec<Setting>, ConfigErr
     Ok(names)
 }
 
+/// Returns an IP address in its usual form, and another name as it is written.
+fn normalize_name(name: &Setting) -> String {
+    match name.value.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => name.value.clone(),
+    }
+}
+
 fn client_auth(
     section: &Section,
     auth_type: &Setting,
@@ -269,6 +278,6 @@ fn client_auth(
         // A client without a certificate has no allowed name.
         required: required || !allowed_sans.is_empty(),
         ca,
-        allowed_sans: allowed_sans.into_iter().map(|name| name.value).collect(),
+        allowed_sans: allowed_sans.iter().map(normalize_name).collect(),
     }))
 }
