@@ -59,7 +59,7 @@ async fn malformed_jwt_is_a_warning_at_start_and_reload() {
     let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
     command.env("RC_JWT", "").env("RC_JWT_FILE", &jwt);
     let mut program = ExporterProcess::start(command);
-    program.wait_for_url().await;
+    let url = program.wait_for_url().await;
     let line = program.wait_for_log("malformed JWT").await;
     assert!(
         line.contains("level=warn") && line.contains("account=default"),
@@ -67,6 +67,9 @@ async fn malformed_jwt_is_a_warning_at_start_and_reload() {
     );
     std::fs::write(&jwt, "cut-off").unwrap();
     program.signal("HUP").await;
+    program.wait_for_log("configuration reloaded").await;
+    // The next scrape uses the new JWT.
+    http().get(format!("{url}/metrics")).send().await.unwrap();
     program.wait_for_log("malformed JWT").await;
     program.signal("TERM").await;
     program.wait_for_exit().await;
