@@ -24,9 +24,17 @@ const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    forbid_core_dumps();
     let code = run_command();
     logging::flush();
     code
+}
+
+/// Keeps secrets out of core dumps, also where a program collects these in spite of a limit, and keeps other processes of
+/// the same user from reading the memory.
+fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn run_command() -> ExitCode {

@@ -91,6 +91,9 @@ described_enum! {
         LoginRefused = "login_refused",
             summary: "RingCentral rejected the login without a specific reason",
             hint: "check client id, client secret and JWT, and that the app is active in the developer console";
+        AppAccessDenied = "app_access_denied",
+            summary: "the JWT's user is not allowed to use third-party apps",
+            hint: "have an admin add the permission ThirdPartyAppAccess to the user's role (Admin Portal, Users, Roles), or use the JWT of another user";
         SessionEnded = "session_ended",
             summary: "RingCentral revoked the access token",
             hint: "check client id, client secret and JWT; if another program uses the same user and app, give the exporter an app of its own";
@@ -186,7 +189,8 @@ impl Cause {
             | Self::NoRootCertificates => Reason::Connect,
             Self::RateLimited => Reason::RateLimited,
             Self::ServerError => Reason::ServerError,
-            Self::AppLacksCallLog
+            Self::AppAccessDenied
+            | Self::AppLacksCallLog
             | Self::NotAdmin
             | Self::ExtensionsForbidden
             | Self::Forbidden => Reason::Forbidden,
@@ -202,13 +206,16 @@ impl Cause {
         }
     }
 
-    /// Returns the cause of a code or word from the token endpoint.
+    /// Returns the cause of a code, a permission or a word from the token endpoint.
     fn from_login_code(code: &str) -> Option<Self> {
         Some(match code {
-            "OAU-251" | "unauthorized_client" => Self::JwtNotAllowed,
-            "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "invalid_client" => Self::BadClient,
+            "OAU-251" | "OAU-112" | "OAU-125" | "unauthorized_client" => Self::JwtNotAllowed,
+            "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "OAU-123" | "OAU-134"
+            | "invalid_client" => Self::BadClient,
             "OAU-147" | "OAU-148" => Self::UserLocked,
-            "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "invalid_grant" => Self::JwtRefused,
+            "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "OAU-210" | "OAU-334" | "OAU-473"
+            | "invalid_grant" => Self::JwtRefused,
+            "ThirdPartyAppAccess" => Self::AppAccessDenied,
             _ => return None,
         })
     }
@@ -245,6 +252,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::ringcentral::wire::parse_api_error;
 
     #[test]
     fn cause_texts_are_distinct() {
@@ -311,6 +319,150 @@ mod tests {
                 Cause::from_response(operation, status, &error(code, "", "")),
                 cause,
                 "{operation:?} {status} {code:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn cause_is_found_in_every_form_of_error() {
+        use Cause::{
+            AppAccessDenied, AppLacksCallLog, BadClient, JwtNotAllowed, JwtRefused, NotAdmin,
+        };
+        use Operation::{ActiveCalls, Token};
+        let cases = [
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","message":"[ReadCompanyCallLog] permission required"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","message":"m","permissionName":"ReadCompanyCallLog"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errors":[{"errorCode":"InsufficientPermissions","message":"[ReadCompanyCallLog] permission required"}]}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","parameters":[{"parameterName":"permissionName","parameterValue":"ReadCompanyCallLog"}]}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errors":[{"errorCode":"InsufficientPermissions"}],"errorCode":"CMN-408"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","message":"application needs to have [ReadCallLog] permission"}"#,
+                AppLacksCallLog,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","message":"m"}"#,
+                Cause::Forbidden,
+            ),
+            (
+                Token,
+                403,
+                r#"{"errorCode":"CMN-408","parameters":[{"parameterName":"permissionName","parameterValue":"ThirdPartyAppAccess"}]}"#,
+                AppAccessDenied,
+            ),
+            (
+                Token,
+                400,
+                r#"{"error":"access_denied","errors":[{"errorCode":"CMN-408"}],"parameters":[{"permissionName":"ThirdPartyAppAccess"}]}"#,
+                AppAccessDenied,
+            ),
+            (
+                Token,
+                403,
+                r#"{"errorCode":"CMN-408","message":"[ThirdPartyAppAccess] permission required"}"#,
+                AppAccessDenied,
+            ),
+            (
+                Token,
+                403,
+                r#"{"errorCode":"CMN-408","parameters":{"permissionName":"ThirdPartyAppAccess"}}"#,
+                AppAccessDenied,
+            ),
+            (
+                Token,
+                403,
+                r#"{"errorCode":"CMN-408"}"#,
+                Cause::LoginRefused,
+            ),
+            (
+                Token,
+                401,
+                r#"{"error":"invalid_client","errors":[{"errorCode":"OAU-123"}]}"#,
+                BadClient,
+            ),
+            (
+                Token,
+                401,
+                r#"{"errors":[{"errorCode":"OAU-123"}]}"#,
+                BadClient,
+            ),
+            (
+                Token,
+                400,
+                r#"{"error":"invalid_grant","errors":[{"errorCode":"OAU-210"}]}"#,
+                JwtRefused,
+            ),
+            (
+                Token,
+                400,
+                r#"{"errors":[{"errorCode":"OAU-334"}]}"#,
+                JwtRefused,
+            ),
+            (
+                Token,
+                400,
+                r#"{"error":"invalid_grant","errors":[{"errorCode":"OAU-999"}]}"#,
+                JwtRefused,
+            ),
+            (
+                Token,
+                403,
+                r#"{"error":"unauthorized_client","errors":[{"errorCode":"OAU-112"}]}"#,
+                JwtNotAllowed,
+            ),
+            (
+                Token,
+                401,
+                r#"{"errors":[{"errorCode":"OAU-125"}]}"#,
+                JwtNotAllowed,
+            ),
+            (
+                Token,
+                403,
+                r#"{"error":"unauthorized_client"}"#,
+                JwtNotAllowed,
+            ),
+            (
+                ActiveCalls,
+                401,
+                r#"{"errors":[{"errorCode":"OAU-123"}]}"#,
+                Cause::SessionEnded,
+            ),
+        ];
+        for (operation, status, body, cause) in cases {
+            let error = parse_api_error(body.as_bytes());
+            assert_eq!(
+                Cause::from_response(operation, status, &error),
+                cause,
+                "{body}"
             );
         }
     }

@@ -52,6 +52,29 @@ fn count_lines(report: &str, prefix: &str) -> usize {
         .count()
 }
 
+/// Adds a byte order mark and the line breaks of Windows to each file.
+fn convert_to_windows(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            convert_to_windows(&path);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = format!("\u{feff}{}\r\n", text.trim_end().replace('\n', "\r\n"));
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn files_written_on_windows_are_read() {
+    let fixture = CheckFixture::new(&["paris"]).await;
+    let command = fixture.command(&[]);
+    convert_to_windows(fixture.folder.path());
+    let (code, report, errors) = output(command).await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{report}");
+}
+
 #[tokio::test]
 async fn check_covers_all_accounts_in_file_order() {
     let fixture = CheckFixture::new(&["paris", "berlin", "amsterdam"]).await;

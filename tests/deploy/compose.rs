@@ -205,6 +205,8 @@ fn exporter_is_restricted_as_in_kubernetes() {
         );
         assert_eq!(exporter["security_opt"], json!(["no-new-privileges:true"]));
         assert_eq!(exporter["mem_limit"], (64 * 1024 * 1024).to_string());
+        // Compose leaves out zeros.
+        assert_eq!(exporter["ulimits"], json!({"core": {}}));
     }
 }
 

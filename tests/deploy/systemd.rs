@@ -64,6 +64,13 @@ fn unit_has_the_documented_exposure_level() {
 }
 
 #[test]
+fn unit_allows_no_core_dump() {
+    assert!(read(UNIT).lines().any(|line| line == "LimitCORE=0"));
+    let drop_in = read("deploy/systemd/accounts.conf");
+    assert!(!drop_in.contains("LimitCORE"), "{drop_in}");
+}
+
+#[test]
 fn unit_with_more_exposure_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let exposed_unit = folder.path().join("ringcentral-exporter.service");

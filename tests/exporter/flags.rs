@@ -311,7 +311,8 @@ async fn print_with(arguments: &[String], variables: &[(&str, &str)]) -> String 
         // Not together with the file of the same secret.
         for (variable, value) in [("RC_CLIENT_SECRET", "secret"), ("RC_JWT", "e30.e30.e30")] {
             let file = format!("{}_file", &variable[3..]).to_lowercase();
-            if !given.replace('-', "_").contains(&file) {
+            let has_file = given.replace('-', "_").contains(&file) && !given.contains("\"\"");
+            if !has_file {
                 command.env(variable, value);
             }
         }
@@ -420,6 +421,26 @@ async fn secret_with_invalid_character_is_named_only() {
             assert_eq!(error, format!("{variable}: {reason}: expected {expected}"));
         }
     }
+}
+
+#[tokio::test]
+async fn empty_variable_counts_as_unset() {
+    let empty: Vec<_> = variables().into_iter().map(|name| (name, "")).collect();
+    for (name, value) in &empty {
+        if !["RC_JWT", "RC_CLIENT_SECRET", "RC_CLIENT_ID"].contains(&name.as_str()) {
+            let printed = print_with(&["serve".to_owned()], &[(name, value)]).await;
+            assert!(printed.contains("Address already in use"), "{printed}");
+        }
+    }
+    let empty: Vec<_> = empty
+        .iter()
+        .map(|(name, value)| (&**name, *value))
+        .collect();
+    let error = complaint(&["--config.file=/missing.yml"], &empty).await;
+    assert!(
+        error.contains("/missing.yml: cannot read the file"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

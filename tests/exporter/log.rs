@@ -45,7 +45,7 @@ fn start_failing(folder: &TempDir) -> ExporterProcess {
     ]))
 }
 
-/// Scrapes until so many accounts have failed.
+/// Scrapes until `count` accounts have failed.
 async fn scrape_until_failed(url: &str, count: usize) {
     loop {
         let metrics = get(&format!("{url}/metrics")).await;

@@ -1,5 +1,6 @@
 //! Tests of the exporter as a process: exit codes, signals and log.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use ringcentral_exporter::simulator::{
@@ -7,13 +8,73 @@ use ringcentral_exporter::simulator::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator, output};
+use crate::common::exporter_process::{
+    ExporterProcess, binary, command, command_for_simulator, output,
+};
 use crate::common::http;
 use crate::harness::{bind_loopback, wait_for_requests};
 
 /// Starts a simulated account on loopback.
 async fn start_simulator() -> Simulator {
     Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap()
+}
+
+/// The exit status says whether the system would have written a core file, with a limit that allows it.
+#[tokio::test]
+async fn crash_writes_no_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shell = tokio::process::Command::new("sh");
+    shell
+        .args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+        .arg(binary())
+        .args(["demo", "--web.listen-address=127.0.0.1:0"])
+        .current_dir(folder.path())
+        .kill_on_drop(true);
+    let mut program = ExporterProcess::start(shell);
+    let url = program.wait_for_url().await;
+    let metrics = http().get(format!("{url}/metrics")).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for name in [
+        "process_cpu_seconds_total",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(
+            metrics.contains(&format!("\n{name} ")),
+            "{name} in {metrics}"
+        );
+    }
+    program.signal("ABRT").await;
+    let status = program.wait_for_exit().await;
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
+}
+
+/// A JWT in quotes, or cut off, is reported before the first login.
+#[tokio::test]
+async fn malformed_jwt_is_a_warning_at_start_and_reload() {
+    let simulator = start_simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let jwt = folder.path().join("jwt");
+    std::fs::write(&jwt, format!("\"{}\"", simulator.jwt())).unwrap();
+    let mut command = command_for_simulator(&simulator, &["--web.listen-address", "127.0.0.1:0"]);
+    command.env("RC_JWT", "").env("RC_JWT_FILE", &jwt);
+    let mut program = ExporterProcess::start(command);
+    let url = program.wait_for_url().await;
+    let line = program.wait_for_log("malformed JWT").await;
+    assert!(
+        line.contains("level=warn") && line.contains("account=default"),
+        "{line}"
+    );
+    std::fs::write(&jwt, "cut-off").unwrap();
+    program.signal("HUP").await;
+    program.wait_for_log("configuration reloaded").await;
+    // The next scrape uses the new JWT.
+    http().get(format!("{url}/metrics")).send().await.unwrap();
+    program.wait_for_log("malformed JWT").await;
+    program.signal("TERM").await;
+    program.wait_for_exit().await;
+    assert_eq!(program.log.matches("malformed JWT").count(), 2);
+    assert!(!program.log.contains("cut-off") && !program.log.contains(&simulator.jwt()));
 }
 
 #[tokio::test]

@@ -6,6 +6,16 @@ use crate::ringcentral::wire::check_size;
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
+/// The permissions that may be taken from the middle of a message. Other words in brackets may be personal data.
+const KNOWN_PERMISSIONS: [&str; 6] = [
+    "ReadCallLog",
+    "ReadCompanyCallLog",
+    "ReadAccounts",
+    "ReadExtensions",
+    "ReadPresence",
+    "ThirdPartyAppAccess",
+];
+
 /// The codes and names of an error response, without free text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
@@ -26,6 +36,8 @@ json_object! {
         error: Cow<'a, str> = "error",
         error_code: Cow<'a, str> = "errorCode",
         permission_name: Cow<'a, str> = "permissionName",
+        message: Cow<'a, str> = "message",
+        description: Cow<'a, str> = "error_description",
     }
 }
 
@@ -35,6 +47,7 @@ json_object! {
         permission_name: Cow<'a, str> = "permissionName",
         parameter_name: Cow<'a, str> = "parameterName",
         parameter_value: Cow<'a, str> = "parameterValue",
+        message: Cow<'a, str> = "message",
     }
 }
 
@@ -44,25 +57,31 @@ struct Entries(ApiError);
 
 impl<'a> ReadValue<'a> for Entries {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
-        if json.peek() != Some(b'[') {
-            json.skip_value()?;
-            return Ok(None);
-        }
         let mut entries = Self::default();
-        json.read_array(|json| {
-            // A malformed field of the entry does not make the whole error malformed.
-            let is_body_malformed = json.is_malformed;
-            let mut entry = Field::<ErrorEntry<'a>>::default();
-            entry.read(json)?;
-            json.is_malformed = is_body_malformed;
-            entries.add(&entry.value.unwrap_or_default());
-            Ok(())
-        })?;
+        match json.peek() {
+            Some(b'[') => json.read_array(|json| entries.read(json))?,
+            // A single entry without its array.
+            Some(b'{') => entries.read(json)?,
+            _ => {
+                json.skip_value()?;
+                return Ok(None);
+            }
+        }
         Ok(Some(entries))
     }
 }
 
 impl Entries {
+    fn read(&mut self, json: &mut JsonReader<'_>) -> JsonResult<()> {
+        // A malformed field of the entry does not make the whole error malformed.
+        let is_body_malformed = json.is_malformed;
+        let mut entry = Field::<ErrorEntry<'_>>::default();
+        entry.read(json)?;
+        json.is_malformed = is_body_malformed;
+        self.add(&entry.value.unwrap_or_default());
+        Ok(())
+    }
+
     fn add(&mut self, entry: &ErrorEntry<'_>) {
         let mut permission = identifier(&entry.permission_name);
         let mut parameter = identifier(&entry.parameter_name);
@@ -71,13 +90,14 @@ impl Entries {
             permission = permission.or_else(|| identifier(&entry.parameter_value));
             parameter = None;
         }
+        permission = permission.or_else(|| permission_in_message(&entry.message));
         let ApiError {
             code: first_code,
             permission: first_permission,
             parameter: first_parameter,
             ..
         } = &mut self.0;
-        *first_code = first_code.take().or_else(|| identifier(&entry.error_code));
+        *first_code = specific_code(first_code.take(), identifier(&entry.error_code));
         *first_permission = first_permission.take().or(permission);
         *first_parameter = first_parameter.take().or(parameter);
     }
@@ -96,14 +116,33 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     let Entries(errors) = body.errors.value.unwrap_or_default();
     let Entries(parameters) = body.parameters.value.unwrap_or_default();
     ApiError {
-        code: errors.code.or_else(|| identifier(&body.error_code)),
+        code: specific_code(errors.code, identifier(&body.error_code)),
         error: identifier(&body.error),
         permission: errors
             .permission
             .or_else(|| identifier(&body.permission_name))
-            .or(parameters.permission),
+            .or(parameters.permission)
+            .or_else(|| permission_in_message(&body.message))
+            .or_else(|| permission_in_message(&body.description)),
         parameter: errors.parameter.or(parameters.parameter),
     }
+}
+
+/// Returns the first code, or the second if only that has a number: `CMN-408` says more than `InsufficientPermissions`.
+fn specific_code(first: Option<String>, second: Option<String>) -> Option<String> {
+    let is_specific = |code: &Option<String>| code.as_ref().is_some_and(|code| code.contains('-'));
+    if first.is_none() || (is_specific(&second) && !is_specific(&first)) {
+        second
+    } else {
+        first
+    }
+}
+
+/// Returns the known permission in a message such as `[ReadCallLog] permission required`.
+fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
+    let (_, rest) = message.text()?.split_once('[')?;
+    let (name, _) = rest.split_once(']')?;
+    KNOWN_PERMISSIONS.contains(&name).then(|| name.to_owned())
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
@@ -156,6 +195,27 @@ mod tests {
         let error = parse_api_error(body);
         assert_eq!(error.parameter.as_deref(), Some("accountId"));
         assert_eq!(error.permission, None);
+    }
+
+    #[test]
+    fn message_gives_known_permissions_only() {
+        for body in [
+            r#"{"errorCode":"X","message":"[ReadCallLog] permission required"}"#,
+            r#"{"errors":[{"message":"application needs to have [ReadCallLog] permission"}]}"#,
+            r#"{"error":"x","error_description":"[ReadCallLog] permission required"}"#,
+        ] {
+            let error = parse_api_error(body.as_bytes());
+            assert_eq!(error.permission.as_deref(), Some("ReadCallLog"), "{body}");
+        }
+        for message in [
+            "[Sesame] permission required",
+            "ReadCallLog",
+            "]ReadCallLog[",
+            "[",
+        ] {
+            let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
+            assert_eq!(parse_api_error(body.as_bytes()).permission, None, "{body}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Sim
 use serde_json::json;
 
 use crate::check::{assert_output, check_command, frozen_scenario, start_simulator};
+use crate::common::exporter_process::output;
 
 /// Injects a fault into every response to an operation and asserts the report of `check`.
 async fn assert_fault_reported(name: &str, operation: Operation, fault: impl Into<FaultKind>) {
@@ -92,6 +93,29 @@ async fn refused_user_login_is_reported() {
         SimResponse::unsupported_grant(),
     )
     .await;
+}
+
+/// RingCentral's code for this is that of a user who is no admin.
+#[tokio::test]
+async fn user_without_access_to_apps_is_reported() {
+    let body = include_str!("../../fixtures/error-403-token-third-party-app-access.json");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let response = SimResponse::json(403, &body);
+    assert_fault_reported("app_access_denied", Operation::Token, response).await;
+}
+
+#[tokio::test]
+async fn missing_admin_right_without_code_is_reported() {
+    let body = include_str!("../../fixtures/error-403-insufficient-permissions.json");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let simulator = start_simulator(frozen_scenario()).await;
+    let response = SimResponse::json(403, &body);
+    simulator.inject(Fault::always(Operation::ActiveCalls, response));
+    let (code, report, _) = output(check_command(&simulator, &[])).await;
+    assert_eq!(code, Some(1));
+    assert!(report.contains("FAILED: not_admin: "), "{report}");
+    let error = "active_calls: HTTP status 403 InsufficientPermissions (ReadCompanyCallLog)";
+    assert!(report.contains(error), "{report}");
 }
 
 #[tokio::test]
