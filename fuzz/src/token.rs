@@ -14,7 +14,11 @@ pub fn check(data: &[u8]) {
     match parse_token(data) {
         Ok(token) => assert_valid(token),
         Err(error) => {
-            crate::assert_known_error(&error, "token", &["missing or invalid access_token"]);
+            crate::assert_known_error(
+                &error,
+                "token",
+                &["missing or invalid access_token", "larger than 64 KiB"],
+            );
         }
     }
     let jwt = SecretString::from(String::from_utf8_lossy(data).into_owned());

@@ -169,7 +169,7 @@ mod tests {
     use crate::ringcentral::http_client::HttpClient;
     use crate::ringcentral::metrics::ApiMetrics;
     use crate::ringcentral::rate_limit::registry::UsageRegistry;
-    use crate::ringcentral::{ClientConfig, Reason};
+    use crate::ringcentral::{Cause, ClientConfig, Reason};
     use crate::secret::SecretSource;
     use crate::simulator::{self, Fault, FaultKind, Scenario, SimResponse, Simulator};
 
@@ -211,6 +211,47 @@ mod tests {
         let journal = simulator.journal().into_iter();
         let operation = Some(simulator::Operation::Extensions);
         journal.filter(|entry| entry.operation == operation).count()
+    }
+
+    /// Injects the fault of a page that is gone into the third page of the next reads.
+    fn remove_third_page(simulator: &Simulator, reads: usize) {
+        let operation = simulator::Operation::Extensions;
+        for _ in 0..reads {
+            for _ in 0..2 {
+                simulator.inject(Fault::once(operation, FaultKind::Delay(Duration::ZERO)));
+            }
+            simulator.inject(Fault::once(operation, SimResponse::not_found("page", "3")));
+        }
+    }
+
+    #[tokio::test]
+    async fn read_starts_again_once_if_a_page_is_gone() {
+        let (simulator, mut client) = start().await;
+        remove_third_page(&simulator, 1);
+        let mut read = ExtensionRead::default();
+        let Ok(ReadProgress::Complete(directory)) = client.fetch_extensions(&mut read, None).await
+        else {
+            panic!("the read is not complete");
+        };
+        assert_eq!((directory.entries().len(), requests(&simulator)), (200, 13));
+        remove_third_page(&simulator, 2);
+        let Err(error) = client.fetch_extensions(&mut read, None).await else {
+            panic!("the read has started a third time");
+        };
+        assert_eq!((error.cause, requests(&simulator)), (Cause::PageGone, 19));
+    }
+
+    #[tokio::test]
+    async fn read_that_starts_again_may_pause() {
+        let (simulator, mut client) = start().await;
+        remove_third_page(&simulator, 1);
+        let mut read = ExtensionRead::default();
+        for _ in 0..3 {
+            let pause_at = Some(Moment::now());
+            let progress = client.fetch_extensions(&mut read, pause_at).await;
+            assert!(matches!(progress, Ok(ReadProgress::Paused)) && read.has_begun());
+        }
+        assert_eq!(read.page_count(), 0);
     }
 
     /// Injects a fault into the third page.

@@ -1,10 +1,10 @@
 //! The body of a response, read up to a maximum size and decompressed.
 //!
-//! A short body is decompressed and parsed in place. A long one would hold all other tasks of the only thread, so a
-//! thread of its own does the work, for one body at a time: of the lists that many accounts receive concurrently, only
-//! one is in memory at its full size. Others wait compressed.
+//! A short body is decompressed and parsed in place. A longer one would hold all other tasks of the only thread, so
+//! another thread does the work, for one body of medium and one of any length at a time: of the lists that many accounts
+//! receive concurrently, only these are in memory at their full size. Others wait compressed.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ const MAX_BODY: usize = 32 * 1024 * 1024;
 const MAX_COMPRESSED_BODY: usize = 4 * 1024 * 1024;
 /// The maximum size of a body that is decompressed and parsed in place, in bytes: a fraction of a millisecond.
 const MAX_SHORT_BODY: usize = 64 * 1024;
+/// The maximum size of a body that does not wait for longer ones, in bytes: three times that of a page of 1,000 calls.
+const MAX_MEDIUM_BODY: usize = 2 * 1024 * 1024;
 /// The maximum size of a body as received that every account may read at any time, in bytes: twice that of a compressed
 /// page of 1,000 calls.
 const MAX_SHORT_READ: usize = 256 * 1024;
@@ -34,13 +36,11 @@ const MAX_REST_TIME: Duration = Duration::from_secs(2);
 /// How much is decompressed in one step, in bytes.
 const STEP: usize = 16 * 1024;
 
-/// The capacity of a long body in bytes. Allocated once, it is resident only as far as it is written, is never copied in
-/// order to grow, and returns to the system when the body is parsed.
-const LONG_CAPACITY: usize = MAX_BODY + MAX_SHORT_READ;
-
 /// Held while more than `MAX_SHORT_READ` is read, which a slow server may delay until the request times out.
 static LONG_READ: Semaphore = Semaphore::const_new(1);
-/// Held from the decompression of a body of more than `MAX_SHORT_BODY` until it is parsed.
+/// Held from the decompression of a body of up to `MAX_MEDIUM_BODY` until it is parsed.
+static MEDIUM_BODY: Semaphore = Semaphore::const_new(1);
+/// The same for a longer body.
 static LONG_BODY: Semaphore = Semaphore::const_new(1);
 
 /// How a body is encoded.
@@ -158,9 +158,13 @@ impl Received {
         if self.bytes.len() <= MAX_SHORT_BODY {
             return Ok(self.bytes.into());
         }
-        let _permit = LONG_BODY.acquire().await.ok();
+        let semaphore = match self.bytes.len() {
+            ..=MAX_MEDIUM_BODY => &MEDIUM_BODY,
+            _ => &LONG_BODY,
+        };
+        let _permit = semaphore.acquire().await.ok();
         if let Progress::Unfinished = progress {
-            self.bytes.reserve_exact(LONG_CAPACITY - self.bytes.len());
+            self.bytes.reserve_exact(MAX_BODY);
             let rest = timeout(MAX_REST_TIME, self.read(MAX_BODY)).await;
             if let Progress::Unfinished = rest.map_err(|_| TransportError::timeout())?? {
                 return Err(too_large(MAX_BODY));
@@ -171,59 +175,51 @@ impl Received {
     }
 }
 
-/// A body that is being decompressed.
-struct Gunzip {
-    decoder: GzDecoder<Cursor<Vec<u8>>>,
-    body: Vec<u8>,
-}
-
-/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress.
+/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress. What
+/// turns out to be longer is decompressed again from its start, since a part of it would take memory while it waits.
 async fn gunzip(compressed: Vec<u8>) -> Result<Bytes, TransportError> {
     if compressed.is_empty() {
         return Ok(Bytes::new());
     }
-    let mut gunzip = Gunzip {
-        decoder: GzDecoder::new(Cursor::new(compressed)),
-        body: Vec::new(),
-    };
-    if let Progress::Complete = gunzip.decompress(MAX_SHORT_BODY)? {
-        return Ok(gunzip.body.into());
+    if let Some(bytes) = decompress(&compressed, MAX_SHORT_BODY)? {
+        return Ok(bytes.into());
     }
-    let _permit = LONG_BODY.acquire().await.ok();
-    let decompressed = spawn_blocking(move || {
-        gunzip.body.reserve_exact(LONG_CAPACITY - gunzip.body.len());
-        if let Progress::Unfinished = gunzip.decompress(MAX_BODY)? {
-            return Err(too_large(MAX_BODY));
+    let compressed = Bytes::from(compressed);
+    for (semaphore, max_bytes) in [(&MEDIUM_BODY, MAX_MEDIUM_BODY), (&LONG_BODY, MAX_BODY)] {
+        let _permit = semaphore.acquire().await.ok();
+        let compressed = compressed.clone();
+        let decompressed = spawn_blocking(move || {
+            let bytes = decompress(&compressed, max_bytes)?;
+            Ok(bytes.map(|bytes| LongBody { bytes, _permit }))
+        });
+        let body = decompressed.await.unwrap_or_else(|_| Err(invalid_gzip()));
+        if let Some(body) = body? {
+            return Ok(Bytes::from_owner(body));
         }
-        let bytes = gunzip.body;
-        Ok(Bytes::from_owner(LongBody { bytes, _permit }))
-    });
-    decompressed.await.unwrap_or_else(|_| Err(invalid_gzip()))
+    }
+    Err(too_large(MAX_BODY))
 }
 
-impl Gunzip {
-    /// Decompresses up to the end, or until the body has more than `max_bytes`.
-    fn decompress(&mut self, max_bytes: usize) -> Result<Progress, TransportError> {
-        let mut step = [0; STEP];
-        while self.body.len() <= max_bytes {
-            let len = self.decoder.read(&mut step).map_err(|_| invalid_gzip())?;
-            if len == 0 {
-                return self.check_end();
-            }
-            self.body
-                .extend_from_slice(step.get(..len).unwrap_or_default());
+/// Decompresses a body, `None` if it has more than `max_bytes`. The memory for all of them is allocated once: it is
+/// resident only as far as it is written, and is not copied in order to grow.
+fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Option<Vec<u8>>, TransportError> {
+    let mut body = Vec::with_capacity(max_bytes + STEP);
+    let mut decoder = GzDecoder::new(&mut compressed);
+    let mut step = [0; STEP];
+    loop {
+        let len = decoder.read(&mut step).map_err(|_| invalid_gzip())?;
+        if len == 0 {
+            break;
         }
-        Ok(Progress::Unfinished)
-    }
-
-    /// Checks that nothing follows the member.
-    fn check_end(&self) -> Result<Progress, TransportError> {
-        let compressed = self.decoder.get_ref();
-        if compressed.position() < compressed.get_ref().len() as u64 {
-            return Err(invalid_gzip());
+        body.extend_from_slice(step.get(..len).unwrap_or_default());
+        if body.len() > max_bytes {
+            return Ok(None);
         }
-        Ok(Progress::Complete)
     }
+    if !compressed.is_empty() {
+        return Err(invalid_gzip());
+    }
+    Ok(Some(body))
 }
 
 fn invalid_gzip() -> TransportError {
@@ -252,7 +248,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    async fn decompress(compressed: &[u8]) -> Result<Vec<u8>, String> {
+    async fn unpack(compressed: &[u8]) -> Result<Vec<u8>, String> {
         match gunzip(compressed.to_vec()).await {
             Ok(body) => Ok(body.to_vec()),
             Err(error) => Err(error.message),
@@ -262,13 +258,13 @@ mod tests {
     #[tokio::test]
     async fn body_of_two_gzip_members_is_invalid() {
         assert_eq!(
-            decompress(&gzip(b"{\"records\":[]}")).await.unwrap(),
+            unpack(&gzip(b"{\"records\":[]}")).await.unwrap(),
             b"{\"records\":[]}"
         );
-        assert_eq!(decompress(b"").await.unwrap(), b"");
+        assert_eq!(unpack(b"").await.unwrap(), b"");
         let members = [gzip(b"{\"records\":"), gzip(b"[]}")].concat();
         assert_eq!(
-            decompress(&members).await.unwrap_err(),
+            unpack(&members).await.unwrap_err(),
             "the response body is not valid gzip"
         );
     }
@@ -278,7 +274,7 @@ mod tests {
         let complete = gzip(&b"calls ".repeat(100));
         for len in 1..complete.len() {
             assert_eq!(
-                decompress(&complete[..len]).await.unwrap_err(),
+                unpack(&complete[..len]).await.unwrap_err(),
                 "the response body is not valid gzip",
                 "{len} bytes"
             );
@@ -286,22 +282,22 @@ mod tests {
         let mut corrupt = complete.clone();
         let checksum = corrupt.len() - 8;
         corrupt[checksum] ^= 1;
-        assert!(decompress(&corrupt).await.is_err());
-        assert!(decompress(b"<html>").await.is_err());
-        assert!(decompress(&[&complete, &b"\n"[..]].concat()).await.is_err());
+        assert!(unpack(&corrupt).await.is_err());
+        assert!(unpack(b"<html>").await.is_err());
+        assert!(unpack(&[&complete, &b"\n"[..]].concat()).await.is_err());
         let long = gzip(&b"calls ".repeat(100_000));
-        assert_eq!(decompress(&long).await.unwrap().len(), 600_000);
-        assert!(decompress(&long[..long.len() - 1]).await.is_err());
-        assert!(decompress(&[&long, &complete[..]].concat()).await.is_err());
+        assert_eq!(unpack(&long).await.unwrap().len(), 600_000);
+        assert!(unpack(&long[..long.len() - 1]).await.is_err());
+        assert!(unpack(&[&long, &complete[..]].concat()).await.is_err());
     }
 
     #[tokio::test]
     async fn body_larger_than_maximum_is_invalid() {
         let largest = vec![b' '; MAX_BODY];
-        assert_eq!(decompress(&gzip(&largest)).await.unwrap().len(), MAX_BODY);
+        assert_eq!(unpack(&gzip(&largest)).await.unwrap().len(), MAX_BODY);
         let too_large = vec![b' '; MAX_BODY + 1];
         assert_eq!(
-            decompress(&gzip(&too_large)).await.unwrap_err(),
+            unpack(&gzip(&too_large)).await.unwrap_err(),
             "the response body is larger than 32 MiB"
         );
     }
@@ -357,15 +353,18 @@ mod tests {
 
     #[tokio::test]
     async fn only_one_long_body_is_kept_at_a_time() {
-        let long = gzip(&[b' '; MAX_SHORT_BODY + 1]);
-        let short = gzip(&[b' '; MAX_SHORT_BODY]);
-        let kept = gunzip(long.clone()).await.unwrap();
-        let mut next = Box::pin(gunzip(long));
-        let waits = timeout(Duration::from_millis(50), &mut next).await;
-        assert!(waits.is_err(), "two long bodies are kept");
-        assert_eq!(gunzip(short).await.unwrap().len(), MAX_SHORT_BODY);
-        let len = parse(kept, |body| Ok(body.len())).await.unwrap();
-        assert_eq!(len, MAX_SHORT_BODY + 1);
-        assert_eq!(next.await.unwrap().len(), MAX_SHORT_BODY + 1);
+        for shorter in [MAX_SHORT_BODY, MAX_MEDIUM_BODY] {
+            let long = gzip(&vec![b' '; shorter + 1]);
+            let kept = gunzip(long.clone()).await.unwrap();
+            let mut next = Box::pin(gunzip(long));
+            let waits = timeout(Duration::from_millis(50), &mut next).await;
+            assert!(waits.is_err(), "two long bodies are kept");
+            let other = gunzip(gzip(&vec![b' '; shorter])).await.unwrap();
+            assert_eq!(other.len(), shorter, "it waits for a longer one");
+            let len = parse(kept, |body| Ok(body.len())).await.unwrap();
+            assert_eq!(len, shorter + 1);
+            drop(other);
+            assert_eq!(next.await.unwrap().len(), shorter + 1);
+        }
     }
 }

@@ -26,13 +26,30 @@ pub use token::{TokenResponse, parse_token};
 pub struct ParseError(pub String);
 
 /// The maximum size of the response to a login and of the body of an error, in bytes.
-const MAX_SMALL_BODY: usize = 1024 * 1024;
+const MAX_SMALL_BODY: usize = 64 * 1024;
 
 /// Checks the size of a body that is not a list.
 fn check_size(subject: &str, body: &[u8]) -> Result<(), ParseError> {
     if body.len() > MAX_SMALL_BODY {
-        let problem = format!("cannot parse {subject}: larger than 1 MiB");
+        let problem = format!("cannot parse {subject}: larger than 64 KiB");
         return Err(ParseError(problem));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_login_or_error_body_is_not_read() {
+        let padding = " ".repeat(MAX_SMALL_BODY);
+        let token = format!(r#"{{"access_token":"T"}}{padding}"#);
+        let error = parse_token(token.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "cannot parse token: larger than 64 KiB");
+        let error = format!(r#"{{"errorCode":"CMN-408"}}{padding}"#);
+        assert_eq!(parse_api_error(error.as_bytes()), ApiError::default());
+        let long = format!(r#"{{"access_token":"{}"}}"#, "T".repeat(10_000));
+        assert!(parse_token(long.as_bytes()).is_err());
+    }
 }
