@@ -174,7 +174,7 @@ impl Relay {
 /// Starts a simulated account without limits on loopback.
 pub async fn start_simulator() -> Simulator {
     let limits = unlimited_requests();
-    let auth = limits.heavy.clone();
+    let auth = limits.heavy;
     let limits = Limits { auth, ..limits };
     let scenario = Scenario {
         limits,
