@@ -549,7 +549,8 @@ mod tests {
     fn variable_is_chosen_by_scheme_and_case() {
         let https = "https://pbx.example";
         let http = "http://pbx.example";
-        let cases: [(&[(&str, &str)], &str, &str); 12] = [
+        type Variables<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Variables<'_>, &str, &str); 12] = [
             (&[], https, ""),
             (
                 &[("HTTPS_PROXY", "a"), ("HTTP_PROXY", "b")],

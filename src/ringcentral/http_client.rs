@@ -22,9 +22,10 @@ const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (Prometheus exporter)"
 );
-/// How long an idle connection is kept: long enough for the pages of a fetch, short enough that
-/// each fetch looks up the name again.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is reused: long enough for the pages of a fetch, short enough that
+/// each fetch looks up the name again. The pool closes idle connections at intervals of this time,
+/// so each is closed at the latest after 5 s.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// The maximum time to connect to one address. It is the kernel's limit for data without an
 /// acknowledgement, so it also ends a connection whose route is lost.
 #[cfg(target_os = "linux")]

@@ -107,6 +107,16 @@ async fn get_on_closed_kept_connection_is_repeated() {
 }
 
 #[tokio::test]
+async fn idle_connection_is_closed_after_5_s() {
+    let (relay, exporter) = start_exporter(|_| Action::Forward).await;
+    assert_eq!(exporter.scrape().await.up(), 1.0);
+    wait_until_idle(&relay).await;
+    assert_ne!(relay.open_connections(), 0);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(relay.open_connections(), 0);
+}
+
+#[tokio::test]
 async fn idle_limit_near_the_pace_loses_no_scrape() {
     let pace = Duration::from_millis(50);
     for tls in [false, true] {

@@ -1,6 +1,7 @@
 //! A relay between the exporter and the simulated account that ends or answers chosen requests.
 
 use std::net::{IpAddr, TcpListener as StdListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ type Plan = dyn Fn(&Exchange) -> Action + Send + Sync;
 #[derive(Clone)]
 pub struct Relay {
     exchanges: Arc<Mutex<Vec<Exchange>>>,
+    /// The number of connections that are open.
+    open: Arc<AtomicUsize>,
     plan: Arc<Plan>,
     upstream: String,
     /// The time after which an idle connection is closed.
@@ -67,6 +70,7 @@ impl Relay {
     ) -> Self {
         Self {
             exchanges: Arc::default(),
+            open: Arc::default(),
             plan: Arc::new(plan),
             upstream: simulator.url().strip_prefix("http://").unwrap().to_owned(),
             idle_limit: Duration::from_secs(60),
@@ -91,6 +95,11 @@ impl Relay {
         exchanges
     }
 
+    /// Returns the number of connections that are open.
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Accepts connections, with TLS if there is an acceptor.
     pub fn serve(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let relay = self.clone();
@@ -103,6 +112,7 @@ impl Relay {
                 let socket = stream.try_clone().unwrap();
                 let stream = TcpStream::from_std(stream).unwrap();
                 tokio::spawn(async move {
+                    relay.open.fetch_add(1, Ordering::Relaxed);
                     let ended = match tls {
                         Some(tls) => match tls.accept(stream).await {
                             Ok(stream) => relay.relay(stream, connection).await,
@@ -115,6 +125,7 @@ impl Relay {
                             .set_linger(Some(Duration::ZERO))
                             .unwrap();
                     }
+                    relay.open.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
@@ -174,7 +185,7 @@ impl Relay {
 /// Starts a simulated account without limits on loopback.
 pub async fn start_simulator() -> Simulator {
     let limits = unlimited_requests();
-    let auth = limits.heavy.clone();
+    let auth = limits.heavy;
     let limits = Limits { auth, ..limits };
     let scenario = Scenario {
         limits,
