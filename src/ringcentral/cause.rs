@@ -153,7 +153,7 @@ impl Cause {
             (Operation::Extensions, 403) => return Self::ExtensionsForbidden,
             _ => {}
         }
-        // The code alone would mean an admin's right, and the permission alone one of the app.
+        // Without the permission the code is about an admin's right, and without the code the permission is about the app.
         if operation == Operation::ActiveCalls
             && error.code.as_deref() == Some("CMN-408")
             && error.permission.as_deref() == Some("ReadCallLog")
