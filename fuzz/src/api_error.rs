@@ -15,6 +15,16 @@ const REPEATED: [&str; 7] = [
     "errors",
 ];
 
+/// The permissions that may come from a message.
+const KNOWN_PERMISSIONS: [&str; 6] = [
+    "ReadCallLog",
+    "ReadCompanyCallLog",
+    "ReadAccounts",
+    "ReadExtensions",
+    "ReadPresence",
+    "ThirdPartyAppAccess",
+];
+
 /// Checks that only short codes and names are read, and that no other text changes the result.
 pub fn check(data: &[u8]) {
     let error = parse_api_error(data);
@@ -46,12 +56,12 @@ fn assert_word(word: &str) {
     );
 }
 
-/// Asserts that the result is the same after all free text has been replaced.
+/// Asserts that the result is the same after all free text has been replaced, except for a known permission.
 fn assert_free_text_ignored(data: &[u8]) {
     let Ok(mut body) = serde_json::from_slice::<Value>(data) else {
         return;
     };
-    let original = parse_api_error(body.to_string().as_bytes());
+    let mut original = parse_api_error(body.to_string().as_bytes());
     for list in ["errors", "parameters"] {
         if let Some(entries) = body.get_mut(list).and_then(Value::as_array_mut) {
             entries.iter_mut().for_each(replace_free_text);
@@ -59,6 +69,10 @@ fn assert_free_text_ignored(data: &[u8]) {
     }
     replace_free_text(&mut body);
     let replaced = parse_api_error(body.to_string().as_bytes());
+    let permission = original.permission.as_deref().unwrap_or_default();
+    if KNOWN_PERMISSIONS.contains(&permission) {
+        original.permission = replaced.permission.clone();
+    }
     assert_eq!(original, replaced, "free text changes the result");
 }
 

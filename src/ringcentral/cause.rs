@@ -103,6 +103,9 @@ described_enum! {
         NotAdmin = "not_admin",
             summary: "the user is not allowed to read the calls of the whole account",
             hint: "use an admin's JWT (permission ReadCompanyCallLog; in the Admin Portal Users, Roles, Company Call Log), or set --ringcentral.level=extension";
+        UserLacksCallLog = "user_lacks_call_log",
+            summary: "the user is not allowed to read the call log",
+            hint: "add the permission ReadCallLog to the user's role (Admin Portal, Users, Roles), or use the JWT of another user";
         ExtensionsForbidden = "extensions_forbidden",
             summary: "no permission to read the extension list",
             hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role";
@@ -159,6 +162,13 @@ impl Cause {
             (Operation::Extensions, 403) => return Self::ExtensionsForbidden,
             _ => {}
         }
+        // Without the permission the code is about an admin's right, and without the code the permission is about the app.
+        if operation == Operation::ActiveCalls
+            && error.code.as_deref() == Some("CMN-408")
+            && error.permission.as_deref() == Some("ReadCallLog")
+        {
+            return Self::UserLacksCallLog;
+        }
         let from_code = match operation {
             Operation::Token | Operation::Revoke => Self::from_login_code,
             Operation::ActiveCalls | Operation::Extensions => Self::from_list_code,
@@ -192,6 +202,7 @@ impl Cause {
             Self::AppAccessDenied
             | Self::AppLacksCallLog
             | Self::NotAdmin
+            | Self::UserLacksCallLog
             | Self::ExtensionsForbidden
             | Self::Forbidden => Reason::Forbidden,
             Self::BadClient
@@ -365,6 +376,12 @@ mod tests {
                 403,
                 r#"{"errorCode":"InsufficientPermissions","message":"application needs to have [ReadCallLog] permission"}"#,
                 AppLacksCallLog,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errors":[{"errorCode":"CMN-408","message":"[ReadCallLog] permission required"}]}"#,
+                Cause::UserLacksCallLog,
             ),
             (
                 ActiveCalls,

@@ -105,6 +105,12 @@ async fn user_without_access_to_apps_is_reported() {
 }
 
 #[tokio::test]
+async fn user_without_call_log_is_reported() {
+    let response = SimResponse::user_lacks("ReadCallLog");
+    assert_fault_reported("user_lacks_call_log", Operation::ActiveCalls, response).await;
+}
+
+#[tokio::test]
 async fn missing_admin_right_without_code_is_reported() {
     let body = include_str!("../../fixtures/error-403-insufficient-permissions.json");
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
