@@ -151,16 +151,9 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Parses the URL of a proxy; without a scheme it is `http`, as in curl.
+/// Parses the URL of a proxy.
 fn parse_proxy(text: &str) -> Result<Proxy, Problem> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme.starts_with("socks") {
-        return Err(("SOCKS is not supported", EXPECTED));
-    }
-    if scheme != "http" && scheme != "https" {
-        return Err(INVALID);
-    }
+    let (scheme, rest) = split_scheme(text)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if path.contains('@') || authority.matches('@').count() > 1 {
@@ -178,6 +171,17 @@ fn parse_proxy(text: &str) -> Result<Proxy, Problem> {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let url = Url::parse(&format!("{scheme}://{host}{port}")).map_err(|_| INVALID)?;
     Ok(Proxy { url, authorization })
+}
+
+/// Splits a URL after its scheme; without a scheme it is `http`, as in curl.
+fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => Ok(("http", rest)),
+        "https" => Ok(("https", rest)),
+        other if other.starts_with("socks") => Err(("SOCKS is not supported", EXPECTED)),
+        _ => Err(INVALID),
+    }
 }
 
 /// Returns the basic authorization of `USER` or `USER:PASSWORD`, both percent-encoded.

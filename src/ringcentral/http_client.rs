@@ -57,7 +57,7 @@ struct Shared {
     unpooled_until: Mutex<Option<Moment>>,
 }
 
-/// A response to a request, or the error and which connection was used.
+/// The error of a request without a response.
 pub(crate) struct SendError {
     pub(crate) error: reqwest::Error,
     /// Whether the connection was open before the request.
@@ -99,21 +99,27 @@ fn build(
         builder = builder.tcp_user_timeout(ADDRESS_TIMEOUT);
     }
     if let Some(proxy) = proxy {
-        let mut all = reqwest::Proxy::all(proxy.url.clone())?;
-        if let Some(authorization) = &proxy.authorization {
-            all = all.custom_http_auth(authorization.clone());
-        }
-        builder = builder.proxy(all);
+        builder = builder.proxy(with_authorization(proxy)?);
     }
-    builder = if server.scheme() == "http" && !proxy.is_some_and(Proxy::uses_tls) {
-        builder.tls_certs_only([])
-    } else {
+    let uses_tls = server.scheme() == "https" || proxy.is_some_and(Proxy::uses_tls);
+    builder = if uses_tls {
         let certificates = Certificate::from_pem_bundle(ca.unwrap_or_default())?;
         builder.tls_certs_merge(certificates)
+    } else {
+        builder.tls_certs_only([])
     };
     builder.build().context(
         "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
     )
+}
+
+/// Returns a proxy for all requests of a client.
+fn with_authorization(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
+    let all = reqwest::Proxy::all(proxy.url.clone())?;
+    Ok(match &proxy.authorization {
+        Some(authorization) => all.custom_http_auth(authorization.clone()),
+        None => all,
+    })
 }
 
 /// Notes that the current request opens a connection, and returns its address unchanged.

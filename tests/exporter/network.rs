@@ -1,5 +1,6 @@
 //! Tests of the network between the exporter and RingCentral: TLS, proxies and broken connections.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator};
 use crate::common::get;
 use crate::harness::{TestExporter, bind_loopback};
 
@@ -209,6 +210,56 @@ async fn loopback_and_no_proxy_hosts_bypass_proxy() {
             .count(),
         1
     );
+}
+
+/// Writes an accounts file with one account for each server; the name of an account is its host.
+fn write_accounts(folder: &Path, simulator: &Simulator, hosts: &[&str]) {
+    std::fs::write(folder.join("secret"), simulator.client_secret()).unwrap();
+    std::fs::write(folder.join("jwt"), simulator.jwt()).unwrap();
+    let mut text = "accounts:\n".to_owned();
+    for host in hosts {
+        text += &format!(
+            "  - {{name: {host}, server_url: 'http://{host}', client_id: {}, \
+             client_secret_file: secret, jwt_file: jwt}}\n",
+            simulator.client_id()
+        );
+    }
+    std::fs::write(folder.join("accounts.yml"), text).unwrap();
+}
+
+#[tokio::test]
+async fn each_account_uses_the_proxy_for_its_server() {
+    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    write_accounts(folder.path(), &simulator, &["a.invalid", "b.invalid"]);
+    let file = folder.path().join("accounts.yml");
+    let mut command = command(&[
+        "--config.file",
+        file.to_str().unwrap(),
+        "--web.listen-address",
+        "127.0.0.1:0",
+    ]);
+    command
+        .env("all_proxy", simulator.url())
+        .env("NO_PROXY", "*.example, b.invalid:80 , c.invalid:443");
+    let mut program = ExporterProcess::start(command);
+    let url = program.wait_for_url().await;
+    let up = |text: &str, name: &str, value: u8| {
+        let line = format!("\nringcentral_up{{account=\"{name}\"}} {value}\n");
+        assert!(text.contains(&line), "{name}:\n{text}");
+    };
+    let text = get(&format!("{url}/metrics?account=a.invalid")).await;
+    up(&text, "a.invalid", 1);
+    let text = get(&format!("{url}/metrics?account=b.invalid")).await;
+    up(&text, "b.invalid", 0);
+    write_accounts(folder.path(), &simulator, &["b.invalid", "c.invalid"]);
+    program.signal("HUP").await;
+    program.wait_for_log("configuration reloaded").await;
+    let text = get(&format!("{url}/metrics?account=c.invalid")).await;
+    up(&text, "c.invalid", 1);
+    let logins = simulator.journal().into_iter();
+    let logins = logins.filter(|entry| entry.operation == Some(Operation::Token));
+    assert_eq!(logins.count(), 2);
 }
 
 #[tokio::test]
