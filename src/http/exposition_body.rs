@@ -18,20 +18,16 @@ use crate::exposition::{Exposition, Piece};
 #[derive(Debug)]
 pub(crate) struct ExpositionBody {
     exposition: Exposition,
+    /// A block that follows the text that is sent first.
+    next: Option<Arc<Block>>,
     encoding: Encoding,
 }
 
 #[derive(Debug)]
 enum Encoding {
-    Plain {
-        remaining: u64,
-    },
-    Gzip {
-        stream: GzipStream,
-        progress: GzipProgress,
-        /// A block that follows the text that is compressed first.
-        next: Option<Arc<Block>>,
-    },
+    /// Without compression; bytes that remain.
+    Plain(u64),
+    Gzip(GzipStream, GzipProgress),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,57 +40,51 @@ enum GzipProgress {
 impl ExpositionBody {
     /// Creates a body without compression, whose length is known.
     pub(crate) fn plain(exposition: Exposition) -> Self {
-        let remaining = exposition.text_len();
         Self {
+            encoding: Encoding::Plain(exposition.text_len()),
             exposition,
-            encoding: Encoding::Plain { remaining },
+            next: None,
         }
     }
 
     /// Creates a body that is compressed while it is sent.
     pub(crate) fn gzip(exposition: Exposition) -> Self {
         Self {
+            encoding: Encoding::Gzip(GzipStream::default(), GzipProgress::Header),
             exposition,
-            encoding: Encoding::Gzip {
-                stream: GzipStream::default(),
-                progress: GzipProgress::Header,
-                next: None,
-            },
+            next: None,
         }
     }
 
     fn next_bytes(&mut self) -> Option<Bytes> {
-        let (stream, progress, next) = match &mut self.encoding {
-            Encoding::Plain { remaining } => {
-                let text = self.exposition.next()?.into_text();
+        match &mut self.encoding {
+            Encoding::Plain(remaining) => {
+                let piece = next_piece(&mut self.exposition, &mut self.next)?;
+                let text = piece.into_text();
                 *remaining = remaining.saturating_sub(text.len() as u64);
-                return Some(text);
+                Some(text)
             }
-            Encoding::Gzip {
-                stream,
-                progress,
-                next,
-            } => (stream, progress, next),
-        };
-        match progress {
-            GzipProgress::Header => {
+            Encoding::Gzip(stream, progress @ GzipProgress::Header) => {
                 *progress = GzipProgress::Blocks;
                 Some(stream.header())
             }
-            GzipProgress::Blocks => match next_block(&mut self.exposition, next) {
-                Some(block) => Some(stream.add(&block)),
-                None => {
-                    *progress = GzipProgress::Ended;
-                    Some(stream.trailer())
+            Encoding::Gzip(stream, progress @ GzipProgress::Blocks) => {
+                match next_piece(&mut self.exposition, &mut self.next) {
+                    Some(Piece::Text(text)) => Some(stream.add(&Block::compress(&text))),
+                    Some(Piece::Block(block)) => Some(stream.add(&block)),
+                    None => {
+                        *progress = GzipProgress::Ended;
+                        Some(stream.trailer())
+                    }
                 }
-            },
-            GzipProgress::Ended => None,
+            }
+            Encoding::Gzip(_, GzipProgress::Ended) => None,
         }
     }
 }
 
-/// Returns a block of the texts up to the next shared block, or that block.
-fn next_block(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Option<Arc<Block>> {
+/// Returns the texts up to the next block as one piece, or that block.
+fn next_piece(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Option<Piece> {
     let mut text = Vec::new();
     while next.is_none() && text.len() < BLOCK_LEN {
         match exposition.next() {
@@ -104,9 +94,9 @@ fn next_block(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Opt
         }
     }
     if text.is_empty() {
-        return next.take();
+        return next.take().map(Piece::Block);
     }
-    Some(Arc::new(Block::compress(&text)))
+    Some(Piece::Text(text.into()))
 }
 
 impl Body for ExpositionBody {
@@ -123,8 +113,82 @@ impl Body for ExpositionBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.encoding {
-            Encoding::Plain { remaining } => SizeHint::with_exact(remaining),
-            Encoding::Gzip { .. } => SizeHint::default(),
+            Encoding::Plain(remaining) => SizeHint::with_exact(remaining),
+            Encoding::Gzip(..) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::bufread::GzDecoder;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::text_format::{BlockWriter, FamilyTexts, families};
+
+    families! {
+        gauge SMALL = "a_small": "Small.";
+        gauge BLOCKS = "blocks": "In blocks.";
+        gauge LARGE = "large": "Larger than a piece.";
+    }
+
+    /// Returns the exposition of two parts, each with samples in blocks and a large text.
+    fn exposition() -> Exposition {
+        let mut parts = Vec::new();
+        for account in ["one", "two"] {
+            let mut families = FamilyTexts::default();
+            let mut blocks = BlockWriter::default();
+            families.add_sample(&SMALL, &[("account", account)], 1.0);
+            for n in 0..2_000 {
+                let n = n.to_string();
+                let labels = [("account", account), ("n", n.as_str())];
+                blocks.add_sample(&BLOCKS, &labels, 1.0);
+                families.add_sample(&LARGE, &labels, 1.0);
+            }
+            families.add_blocks(&BLOCKS, blocks.finish());
+            parts.push(families.share());
+        }
+        Exposition::new(parts)
+    }
+
+    async fn collect(body: ExpositionBody) -> Vec<u8> {
+        body.collect().await.unwrap().to_bytes().into()
+    }
+
+    #[tokio::test]
+    async fn plain_body_has_the_announced_length() {
+        let body = ExpositionBody::plain(exposition());
+        let len = body.size_hint().exact().unwrap();
+        let text = collect(body).await;
+        assert_eq!(text.len() as u64, len);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text, exposition().into_text());
+        assert_eq!(text.matches("# TYPE").count(), 3);
+        assert_eq!(text.lines().count(), 3 * 2 + 2 + 2 * 2 * 2_000);
+    }
+
+    #[tokio::test]
+    async fn gzip_body_is_one_member_with_the_same_text() {
+        let compressed = collect(ExpositionBody::gzip(exposition())).await;
+        let mut rest = compressed.as_slice();
+        let mut text = String::new();
+        GzDecoder::new(&mut rest).read_to_string(&mut text).unwrap();
+        assert_eq!(text, exposition().into_text());
+        assert!(rest.is_empty(), "more than one member");
+    }
+
+    #[test]
+    fn pieces_are_short() {
+        for mut body in [
+            ExpositionBody::plain(exposition()),
+            ExpositionBody::gzip(exposition()),
+        ] {
+            while let Some(bytes) = body.next_bytes() {
+                assert!(bytes.len() < 2 * BLOCK_LEN, "{}", bytes.len());
+            }
         }
     }
 }

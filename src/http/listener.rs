@@ -87,6 +87,9 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     // Inherited too.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
+    // Inherited too. A response is written in several pieces, and each would wait up to 40 ms for the acknowledgement of
+    // the one before.
+    socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -108,5 +111,21 @@ mod tests {
         for (address, expected) in cases {
             assert_eq!(loopback_if_unspecified(address), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn connections_inherit_options_of_the_listener() {
+        let listener = bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (connection, _) = listener.accept().await.unwrap();
+        assert!(connection.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            socket2::SockRef::from(&connection)
+                .tcp_notsent_lowat()
+                .unwrap(),
+            MAX_UNSENT_BYTES
+        );
     }
 }
