@@ -222,6 +222,7 @@ mod tests {
             queue.push(b"dropped\n");
         }
         assert_eq!(queue.lock().text.len(), MAX_QUEUED_BYTES);
+        // A pipe that is not read does not hold this.
         queue.wait_until_written(Duration::ZERO);
         drop(allow);
         queue.wait_until_written(Duration::from_secs(60));

@@ -45,7 +45,7 @@ pub fn init(log: Log) {
 
 /// Writes a line to standard error like a log line, but not in the format of the log.
 pub fn print_line(text: &str) {
-    log_writer::write_line(format!("{text}\n").as_bytes());
+    log_writer::write_line(format!("{}\n", escape_unprintable(text)).as_bytes());
 }
 
 /// Waits until all lines are written, at most a second.
@@ -190,15 +190,20 @@ impl Visit for Line {
 
 /// Encodes a value as JSON in printable characters.
 fn encode_json(value: &Value) -> String {
-    let mut encoded = String::new();
-    for char in value.to_string().chars() {
+    escape_unprintable(&value.to_string())
+}
+
+/// Replaces the characters that a terminal may act on by escapes as in JSON.
+fn escape_unprintable(text: &str) -> String {
+    let mut escaped = String::new();
+    for char in text.chars() {
         if is_unprintable(char) {
-            encoded += &format!("\\u{:04x}", u32::from(char));
+            escaped += &format!("\\u{:04x}", u32::from(char));
         } else {
-            encoded.push(char);
+            escaped.push(char);
         }
     }
-    encoded
+    escaped
 }
 
 /// Returns whether a logfmt value must be quoted.
@@ -241,6 +246,27 @@ mod tests {
             text,
             "plain=a-b/c:1 blank=\"two words\" quote=\"say \\\"no\\\"\" equals=\"a=b\" \
              lines=\"a\\nb\\u001b\" terminal=\"\\u009b31m\\u202e\" empty=\"\" count=3 ok=true\n"
+        );
+    }
+
+    #[test]
+    fn line_about_dropped_lines_has_the_format_of_the_log() {
+        let json = format_dropped(LogFormat::Json, 7);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (&json["level"], &json["dropped"]),
+            (&"warn".into(), &7.into())
+        );
+        assert!(
+            json["msg"]
+                .as_str()
+                .unwrap()
+                .starts_with("log lines were dropped")
+        );
+        let logfmt = format_dropped(LogFormat::Logfmt, 7);
+        assert!(
+            logfmt.starts_with("ts=") && logfmt.ends_with(" dropped=7\n"),
+            "{logfmt}"
         );
     }
 

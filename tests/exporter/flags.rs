@@ -403,6 +403,15 @@ async fn path_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
+async fn error_cannot_act_on_a_terminal() {
+    for name in ["a\u{202e}b", "a\u{2028}b", "a\u{9b}31mb", "a\nlevel=error"] {
+        let error = complaint(&[&format!("--web.config.file=/missing/{name}")], &[]).await;
+        let is_plain = |c: char| c.is_ascii_graphic() || c == ' ';
+        assert!(error.chars().all(is_plain), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn secret_with_invalid_character_is_named_only() {
     let two_lines = "the secret has more than one line";
     let other = "the secret contains a character that is not ASCII";
