@@ -1,11 +1,12 @@
 //! Tests of bodies that are small to send and expensive to read.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
 use crate::common::scrape_response::ScrapeResponse;
@@ -107,10 +108,10 @@ async fn scrape_and_time(exporter: &TestExporter, times: &mut Times) -> ScrapeRe
     let regular = exporter.account(REGULAR);
     regular.inject(Fault::once(Operation::ActiveCalls, regular_page()));
     let scrape = exporter.spawn_scrape("/metrics", 60);
-    let start = Instant::now();
+    let start = Moment::now().instant;
     let mut longest = Duration::ZERO;
     while !scrape.is_finished() {
-        let asked = Instant::now();
+        let asked = Moment::now().instant;
         assert_eq!(exporter.get("/-/healthy").await.status, 200);
         longest = longest.max(asked.elapsed());
     }
