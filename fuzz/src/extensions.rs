@@ -47,7 +47,11 @@ pub fn check(data: &[u8]) {
 }
 
 fn assert_in_bounds(entry: &DirectoryEntry) {
-    let texts = [(&*entry.name, 129), (&*entry.kind, 40), (&*entry.status, 40)];
+    let texts = [
+        (&*entry.name, 129),
+        (&*entry.kind, 40),
+        (&*entry.status, 40),
+    ];
     for (text, max_chars) in texts {
         assert!(text.chars().count() <= max_chars && !text.contains(char::is_control));
     }

@@ -49,9 +49,11 @@ impl Client {
             return Ok(None);
         };
         let body = self.get(operation, &url, deadline).await?;
-        let parsed = response_body::parse(body, parse).await;
-        let mut page =
-            parsed.map_err(|error| self.transport.record_invalid_response(operation, error))?;
+        let parsed = response_body::parse(body, deadline, parse).await;
+        let mut page = parsed.map_err(|error| {
+            self.transport
+                .record_failure(operation, error.cause, error.message)
+        })?;
         let next = match page.take_next() {
             Some(next) => Some(self.transport.resolve_url(operation, Some(&url), &next)?),
             None => None,

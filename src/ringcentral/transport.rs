@@ -265,10 +265,7 @@ async fn execute(
     let address = response.remote_addr();
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => match timeout_at(deadline, response_body::read(response)).await {
-            Ok(body) => body,
-            Err(_) => Err(TransportError::timeout()),
-        },
+        _ => response_body::read(response, deadline).await,
     };
     Ok(ApiResponse {
         status,
