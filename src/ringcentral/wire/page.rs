@@ -415,7 +415,7 @@ mod tests {
             (r#"null,"\ud800":{"uri":"/p2"}"#, &fails),
             (r#"null,"nextPage":null"#, &fails),
             (r#"{"uri":"/p2","uri":"/p2"}"#, &fails),
-            // A malformed field beside it.
+            // A malformed field next to it.
             (r#"null,"\ud800":"/p2""#, &ends),
             (r#"null,"firstPage":1,"firstPage":2"#, &ends),
             (r#"{"uri":"/p2","\ud800":{}}"#, &continues),
