@@ -68,9 +68,10 @@ impl Error {
     }
 
     /// Explains the error of a page that does not exist, although the page before it has named it.
-    pub(crate) fn set_page_gone(&mut self) {
+    pub(crate) fn into_page_gone(mut self) -> Self {
         self.cause = Cause::PageGone;
         self.message = format!("the next page is gone: {}", self.message);
+        self
     }
 
     /// Returns whether RingCentral rejected the credentials. A person has to change them, and further logins lock the

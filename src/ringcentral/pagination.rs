@@ -117,9 +117,10 @@ impl PageCursor {
     }
 
     /// Returns whether an error says that the page at the cursor does not exist although the page before it has named
-    /// it: the list has become shorter meanwhile.
+    /// it: the list has become shorter meanwhile. The error of a login before the page says nothing of the list.
     pub(crate) fn is_next_gone(&self, error: &Error) -> bool {
-        self.received() > 0 && matches!(error.status, Some(400 | 404))
+        let is_about_list = error.operation != Operation::Token;
+        is_about_list && self.received() > 0 && matches!(error.status, Some(400 | 404))
     }
 
     /// Records that the page at the cursor was received and moves to the page `next`.

@@ -6,10 +6,11 @@ use crate::ringcentral::wire::check_size;
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
-/// The permissions that may be taken from the middle of a message. Other words in brackets may be personal data.
+/// The permissions that may be taken from a message, whose other words may be personal data. Of several the first of
+/// these counts: a user who lacks the calls of the company may have their own.
 const KNOWN_PERMISSIONS: [&str; 6] = [
-    "ReadCallLog",
     "ReadCompanyCallLog",
+    "ReadCallLog",
     "ReadAccounts",
     "ReadExtensions",
     "ReadPresence",
@@ -73,12 +74,8 @@ impl<'a> ReadValue<'a> for Entries {
 
 impl Entries {
     fn read(&mut self, json: &mut JsonReader<'_>) -> JsonResult<()> {
-        // A malformed field of the entry does not make the whole error malformed.
-        let is_body_malformed = json.is_malformed;
-        let mut entry = Field::<ErrorEntry<'_>>::default();
-        entry.read(json)?;
-        json.is_malformed = is_body_malformed;
-        self.add(&entry.value.unwrap_or_default());
+        let entry = ErrorEntry::read_value(json)?;
+        self.add(&entry.unwrap_or_default());
         Ok(())
     }
 
@@ -138,11 +135,16 @@ fn specific_code(first: Option<String>, second: Option<String>) -> Option<String
     }
 }
 
-/// Returns the known permission in a message such as `[ReadCallLog] permission required`.
+/// Returns the known permission that is a word of a message such as `[ReadCallLog] permission required`.
 fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
-    let (_, rest) = message.text()?.split_once('[')?;
-    let (name, _) = rest.split_once(']')?;
-    KNOWN_PERMISSIONS.contains(&name).then(|| name.to_owned())
+    let message = message.text()?;
+    let is_separator = |c: char| !c.is_alphanumeric() && c != '_';
+    for known in KNOWN_PERMISSIONS {
+        if message.split(is_separator).any(|word| word == known) {
+            return Some(known.to_owned());
+        }
+    }
+    None
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
@@ -209,8 +211,12 @@ mod tests {
         }
         for message in [
             "[Sesame] permission required",
-            "ReadCallLog",
-            "]ReadCallLog[",
+            "ReadCallLogs",
+            "MyReadCallLog",
+            "Read_ReadCallLog",
+            "éReadCallLog",
+            "ReadCallLog2 [ReadCallLog3]",
+            "readcalllog",
             "[",
         ] {
             let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
@@ -219,10 +225,55 @@ mod tests {
     }
 
     #[test]
-    fn malformed_entry_does_not_hide_the_top_level_code() {
-        let entry = r#"{"errorCode":"CMN-1","errorCode":"CMN-2"}"#;
-        let body = format!(r#"{{"errorCode":"CMN-408","errors":[{entry}]}}"#);
-        assert!(parse_api_error(body.as_bytes()).code.is_some());
+    fn permission_may_be_any_word_of_a_message() {
+        for (message, permission) in [
+            (
+                "User [101] needs [ReadCompanyCallLog] permission",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "[ReadCompanyCallLog, ReadCallLog] permissions required",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "[ReadCallLog,ReadCompanyCallLog] permissions required",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "ReadCompanyCallLog permission required",
+                "ReadCompanyCallLog",
+            ),
+            ("Sesame lacks 'ReadAccounts'.", "ReadAccounts"),
+            ("]ReadCallLog[", "ReadCallLog"),
+            ("ReadCallLogs or ReadCallLog", "ReadCallLog"),
+        ] {
+            let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
+            let error = parse_api_error(body.as_bytes());
+            assert_eq!(error.permission.as_deref(), Some(permission), "{message}");
+        }
+    }
+
+    #[test]
+    fn malformed_field_does_not_hide_the_code() {
+        for malformed in [
+            r#""message":"a","message":"b""#,
+            r#""errors":5,"errors":[]"#,
+            r#""parameters":[{"parameterName":"a","parameterName":"b"}]"#,
+            r#""permissionName":"a","permissionName":"b""#,
+            r#""errors":[{"errorCode":"CMN-1","errorCode":"CMN-2"}]"#,
+            r#""error":"x","error":"y","error":"z""#,
+            r#""\ud800":{"a":1},"\ud800":[]"#,
+        ] {
+            for body in [
+                format!(r#"{{"errorCode":"CMN-408",{malformed}}}"#),
+                format!(r#"{{{malformed},"errorCode":"CMN-408"}}"#),
+            ] {
+                let code = parse_api_error(body.as_bytes()).code;
+                assert_eq!(code.as_deref(), Some("CMN-408"), "{body}");
+            }
+        }
+        let repeated = br#"{"errorCode":"A","errorCode":"B","errors":[{"errorCode":"CMN-408"}]}"#;
+        assert_eq!(parse_api_error(repeated).code.as_deref(), Some("CMN-408"));
     }
 
     #[test]
