@@ -59,8 +59,15 @@ struct CaCertificate {
 struct Verifiers {
     /// Since 1970.
     period: Range<Duration>,
-    /// By the maximum number of intermediates: webpki does not check that of a trust anchor.
-    by_max_intermediates: Arc<Vec<(usize, Arc<dyn ClientCertVerifier>)>>,
+    all: Arc<Vec<Verifier>>,
+}
+
+/// The verifier of the CAs with the same maximum number of intermediates, which webpki does not check for its trust
+/// anchors.
+#[derive(Debug)]
+struct Verifier {
+    max_intermediates: usize,
+    webpki: Arc<dyn ClientCertVerifier>,
 }
 
 impl ClientCas {
@@ -124,10 +131,14 @@ impl ClientCas {
         }
         let unknown_issuer = Error::from(CertificateError::UnknownIssuer);
         let mut result = Err(unknown_issuer.clone());
-        for (max, verifier) in self.verifiers(time)?.by_max_intermediates.iter() {
+        for verifier in self.verifiers(time)?.all.iter() {
             // Clients send them in the order of the chain.
-            let intermediates = &intermediates[..intermediates.len().min(*max)];
-            match verifier.verify_client_cert(certificate, intermediates, now) {
+            let first = intermediates.get(..verifier.max_intermediates);
+            let intermediates = first.unwrap_or(intermediates);
+            match verifier
+                .webpki
+                .verify_client_cert(certificate, intermediates, now)
+            {
                 Ok(_) => return Ok(()),
                 Err(error) if error == unknown_issuer => {}
                 Err(error) => result = Err(error),
@@ -150,7 +161,7 @@ impl ClientCas {
         }
         let verifiers = Verifiers {
             period: self.period(now),
-            by_max_intermediates: Arc::new(self.build_verifiers(now)?),
+            all: Arc::new(self.build_verifiers(now)?),
         };
         Ok(last.insert(verifiers).clone())
     }
@@ -173,10 +184,7 @@ impl ClientCas {
         period
     }
 
-    fn build_verifiers(
-        &self,
-        now: Duration,
-    ) -> Result<Vec<(usize, Arc<dyn ClientCertVerifier>)>, Error> {
+    fn build_verifiers(&self, now: Duration) -> Result<Vec<Verifier>, Error> {
         let mut roots = BTreeMap::<usize, RootCertStore>::new();
         for ca in &self.certificates {
             if let Some(max) = ca.max_intermediates
@@ -190,12 +198,15 @@ impl ClientCas {
             }
         }
         let mut verifiers = Vec::new();
-        for (max, roots) in roots {
-            let verifier =
+        for (max_intermediates, roots) in roots {
+            let webpki =
                 WebPkiClientVerifier::builder_with_provider(roots.into(), self.provider.clone())
                     .build()
                     .map_err(|error| Error::General(error.to_string()))?;
-            verifiers.push((max, verifier));
+            verifiers.push(Verifier {
+                max_intermediates,
+                webpki,
+            });
         }
         Ok(verifiers)
     }
@@ -368,7 +379,7 @@ mod tests {
                 assert_eq!(is_accepted, accepted[n], "{at}: {n}");
             }
         }
-        let verifiers = |at| cas.verifiers(year(at)).unwrap().by_max_intermediates;
+        let verifiers = |at| cas.verifiers(year(at)).unwrap().all;
         assert!(Arc::ptr_eq(&verifiers(2011), &verifiers(2018)));
         assert!(!Arc::ptr_eq(&verifiers(2018), &verifiers(2021)));
     }
