@@ -123,10 +123,13 @@ impl Client {
                 budget.finish_fetch(Some(PageCount::Unknown), now);
                 Err(self.refine_budget_error(error, fetch.pages))
             }
-            Err(error) => {
+            Err(mut error) => {
                 budget.finish_fetch(Some(PageCount::AtLeast(requested)), now);
                 if pages.is_next_gone(&error) {
                     return Ok(FetchEnd::PageGone(error));
+                }
+                if self.account.level == Level::Extension {
+                    error.set_extension_level();
                 }
                 Err(error)
             }
