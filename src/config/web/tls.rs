@@ -201,8 +201,9 @@ fn pem(
             ));
         }
         (None, Some(file)) => {
+            let name = crate::secret::redact_path_in(dir, &file.value);
+            let origin = format!("{}: {name}", file.origin);
             let path = dir.join(file.value);
-            let origin = format!("{}: {}", file.origin, crate::secret::redact_path(&path));
             (origin, SecretSource::File(path))
         }
     };
