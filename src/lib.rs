@@ -8,7 +8,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`], [`config`] | flags and environment variables; the validated configuration |
-//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], `log_writer`, [`shutdown`] | secrets, bounded file reads, time, the log, signals |
+//! | [`secret`], [`file`](mod@file), `pem`, [`clock`], [`logging`], `log_writer`, [`shutdown`] | secrets, bounded file reads, certificates in PEM, time, the log, signals |
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
@@ -44,6 +44,7 @@ pub mod file;
 pub mod http;
 mod log_writer;
 pub mod logging;
+mod pem;
 pub mod reload;
 pub mod ringcentral;
 pub mod secret;

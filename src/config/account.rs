@@ -7,13 +7,12 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use reqwest::Url;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::ConfigError;
 use crate::config::setting::{ParseResult, Setting, parse_count};
 use crate::file::{self, FileError};
+use crate::pem::{self, PemError};
 use crate::secret::{SecretSource, contains_jwt, redact_path_in};
 
 /// Larger than any bundle of certificates, in bytes.
@@ -243,19 +242,19 @@ fn read_ca_bundle(setting: &Setting, dir: &Path) -> Result<Arc<[u8]>, ConfigErro
     let path = dir.join(&setting.value);
     let name = redact_path_in(dir, &setting.value);
     let invalid = |reason: String| setting.invalid_redacted(&reason, "certificates in PEM");
-    let pem = file::read(&path, MAX_CERT_BYTES).map_err(|error| match error {
+    let bytes = file::read(&path, MAX_CERT_BYTES).map_err(|error| match error {
         FileError::Unreadable(error) => invalid(format!("cannot read {name}: {error}")),
         error => invalid(format!("{name}: {error}")),
     })?;
+    let text = pem::remove_byte_order_marks(bytes);
+    let certificates = pem::parse_certificates(&text).map_err(|error| match error {
+        PemError::Invalid => invalid(format!("{name} contains an invalid certificate")),
+        PemError::NoCertificate(reason) => invalid(format!("{name} {reason}")),
+    })?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
-        if !added {
-            return Err(invalid(format!("{name} contains an invalid certificate")));
-        }
+    for certificate in certificates {
+        let added = roots.add(certificate);
+        added.map_err(|_| invalid(format!("{name} contains an invalid certificate")))?;
     }
-    if roots.is_empty() {
-        return Err(invalid(format!("{name} contains no certificate")));
-    }
-    Ok(pem.into())
+    Ok(text.into())
 }
