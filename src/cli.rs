@@ -9,6 +9,7 @@
 )]
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -17,7 +18,7 @@ use clap_complete::Shell;
 
 use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
 use crate::config::{AccountArgs, Settings};
-use crate::secret::looks_like_secret;
+use crate::secret;
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
 #[derive(Debug, Parser)]
@@ -145,14 +146,19 @@ pub fn format_clap_error(error: &clap::Error) -> String {
     };
     let kind = error.kind();
     if matches!(kind, ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
-        let flag = context(ContextKind::InvalidArg);
-        let flag = flag.split(' ').next().unwrap_or_default();
+        let arg = context(ContextKind::InvalidArg);
+        let (flag, value_name) = arg.split_once(' ').unwrap_or((arg, "a value"));
         let expected = match (error.source(), error.get(ContextKind::ValidValue)) {
             (Some(source), _) => source.to_string(),
             (None, Some(ContextValue::Strings(values))) => values.join(" or "),
             _ => "a value".to_owned(),
         };
         let setting = Setting::new(flag, context(ContextKind::InvalidValue));
+        if kind == ErrorKind::InvalidValue && setting.value.is_empty() {
+            let name = value_name.trim_matches(['<', '>']);
+            let expected = if expected.is_empty() { name } else { &expected };
+            return setting.invalid_redacted("missing value", expected).0;
+        }
         return setting.invalid(&expected).0;
     }
     for kind in [
@@ -167,7 +173,8 @@ pub fn format_clap_error(error: &clap::Error) -> String {
         }
     }
     if kind == ErrorKind::InvalidUtf8 {
-        return "an argument or STATE_DIRECTORY is not UTF-8: expected UTF-8 text".to_owned();
+        let origin = invalid_utf8_origin(std::env::args_os().skip(1));
+        return format!("{origin}: invalid value: expected UTF-8 text");
     }
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
@@ -178,18 +185,41 @@ pub fn format_clap_error(error: &clap::Error) -> String {
     }
     let suggestion = lines.find_map(|line| line.strip_prefix("tip: "));
     let hint = match (kind, suggestion) {
-        (ErrorKind::ArgumentConflict, _) => "flags belong after the command",
+        (ErrorKind::ArgumentConflict, _) if error.get(ContextKind::InvalidSubcommand).is_some() => {
+            "flags belong after the command"
+        }
         (_, Some(suggestion)) => suggestion,
         (_, None) => "see --help",
     };
     format!("{message}; {hint}")
 }
 
+/// Returns the flag whose value is not UTF-8. Without one it is the variable of the only flag that requires UTF-8: those
+/// of the account are checked later.
+fn invalid_utf8_origin(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut flag = None;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let name = text.split('=').next().unwrap_or_default();
+        let is_flag = |b: u8| b.is_ascii_lowercase() || b"-.".contains(&b);
+        if name.starts_with("--") && name.bytes().all(is_flag) && !may_be_secret(name) {
+            flag = Some(name.to_owned());
+        }
+        if argument.to_str().is_none() {
+            return flag.unwrap_or_else(|| "an argument".to_owned());
+        }
+        if !text.starts_with("--") || text.contains('=') {
+            flag = None;
+        }
+    }
+    "STATE_DIRECTORY".to_owned()
+}
+
 /// Returns whether an unexpected argument may be a secret. Every flag is shorter than 40 bytes, and
 /// no secret is shorter than 16.
 fn may_be_secret(argument: &str) -> bool {
     let max_len = if argument.starts_with('-') { 40 } else { 16 };
-    argument.len() > max_len || looks_like_secret(argument)
+    argument.len() > max_len || secret::may_be_secret(argument)
 }
 
 #[cfg(test)]
@@ -268,6 +298,51 @@ mod tests {
         for (flag, expected) in cases {
             let error = Cli::try_parse_from(["x", flag]).unwrap_err();
             assert_eq!(format_clap_error(&error), expected);
+        }
+    }
+
+    #[test]
+    fn error_about_a_flag_names_what_is_wrong() {
+        for (arguments, expected) in [
+            (
+                vec!["x", "--log.level"],
+                "--log.level: missing value: expected LEVEL",
+            ),
+            (
+                vec!["x", "--log.format"],
+                "--log.format: missing value: expected logfmt or json",
+            ),
+            (
+                vec!["x", "demo", "--demo.seed"],
+                "--demo.seed: missing value: expected NUMBER",
+            ),
+            (
+                vec!["x", "--log.level=info", "--log.level=warn"],
+                "the argument '--log.level <LEVEL>' cannot be used multiple times; see --help",
+            ),
+        ] {
+            let error = Cli::try_parse_from(arguments).unwrap_err();
+            assert_eq!(format_clap_error(&error), expected);
+        }
+    }
+
+    #[test]
+    fn flag_with_a_value_that_is_not_utf8_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        for (arguments, expected) in [
+            (vec!["--log.level=\u{80}"], "--log.level"),
+            (vec!["serve", "--log.level", "\u{80}"], "--log.level"),
+            (vec!["--log.level=info", "\u{80}"], "an argument"),
+            (vec!["--log.level", "info", "\u{80}"], "an argument"),
+            (vec!["sesame", "--\u{80}"], "an argument"),
+            (vec!["serve"], "STATE_DIRECTORY"),
+        ] {
+            // Continuation bytes without their first byte.
+            let arguments = arguments.iter().map(|text| {
+                let bytes = text.bytes().filter(|byte| *byte != 0xc2);
+                OsString::from_vec(bytes.collect())
+            });
+            assert_eq!(invalid_utf8_origin(arguments), expected);
         }
     }
 

@@ -8,7 +8,8 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`], [`config`] | flags and environment variables; the validated configuration |
-//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], `log_writer`, [`shutdown`], `dedicated_thread` | secrets, bounded file reads, time, the log, signals, threads |
+//! | [`secret`], [`file`](mod@file), `pem` | secrets, bounded file reads, certificates in PEM |
+//! | [`clock`], [`logging`], `log_writer`, [`shutdown`], `dedicated_thread` | time, the log, signals, threads |
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
@@ -45,6 +46,7 @@ pub mod file;
 pub mod http;
 mod log_writer;
 pub mod logging;
+mod pem;
 pub mod reload;
 pub mod ringcentral;
 pub mod secret;

@@ -11,7 +11,7 @@ use ringcentral_exporter::commands::check::Check;
 use ringcentral_exporter::commands::demo::Demo;
 use ringcentral_exporter::commands::documentation;
 use ringcentral_exporter::commands::health::HealthCheck;
-use ringcentral_exporter::config::{Config, ConfigError, Settings};
+use ringcentral_exporter::config::{Config, ConfigError, Settings, reject_jwts};
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::shutdown::ShutdownSignals;
 use ringcentral_exporter::{http, logging};
@@ -52,7 +52,8 @@ fn run_command() -> ExitCode {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         return print_error(error, EXIT_USAGE);
     }
-    if matches!(matches.subcommand_name(), None | Some("serve" | "demo")) {
+    let writes_log = matches!(matches.subcommand_name(), None | Some("serve" | "demo"));
+    if writes_log && tracing::dispatcher::has_been_set() {
         tracing::error!("{error:#}");
         return ExitCode::from(EXIT_FAILURE);
     }
@@ -89,6 +90,10 @@ async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some((_, flags)) => flags,
         None => matches,
     };
+    let command = Cli::command();
+    let subcommand = matches.subcommand_name();
+    let subcommand = subcommand.and_then(|name| command.find_subcommand(name));
+    reject_jwts(subcommand.unwrap_or(&command), flags)?;
     let config = |args: ServeArgs| Config::new(flags, args.accounts_file, args.settings);
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {

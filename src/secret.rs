@@ -19,8 +19,10 @@ const MAX_SHOWN_LEN: usize = 255;
 const MAX_SHOWN_VALUE_LEN: usize = 64;
 /// No shorter text is a JWT or a client secret.
 const MIN_SECRET_LEN: usize = 16;
-/// How every JWT begins: `{"` in base64.
-const JWT_PREFIX: &str = "eyJ";
+/// How JWTs begin in base64: `{"`, or `{` and white space if the header is pretty-printed.
+const JWT_PREFIXES: [&str; 7] = ["eyJ", "eyAi", "eyAg", "ewog", "ewoi", "ewoJ", "ew0K"];
+/// No JWT has a shorter header, in bytes.
+const MIN_JWT_HEADER_LEN: usize = 11;
 
 /// The place of a secret.
 #[derive(Clone, Debug)]
@@ -78,7 +80,16 @@ impl SecretSource {
     pub fn read(&self) -> Result<SecretString, SecretError> {
         match self {
             Self::Value(secret) => parse(secret.expose_secret()).map_err(SecretError::new),
-            Self::File(path) => read_file(path),
+            Self::File(path) => read_file(path, !looks_like_secret(&path.to_string_lossy())),
+        }
+    }
+
+    /// Reads the secret for the first time. The error names its path unless `written`, the path in the configuration,
+    /// looks like a secret: a relative one has become a part of a longer path.
+    pub(crate) fn read_first(&self, written: &str) -> Result<SecretString, SecretError> {
+        match self {
+            Self::File(path) if looks_like_secret(written) => read_file(path, false),
+            source => source.read(),
         }
     }
 }
@@ -89,14 +100,14 @@ impl SecretError {
     }
 }
 
-fn read_file(path: &Path) -> Result<SecretString, SecretError> {
-    let invalid = |reason: &str| match looks_like_secret(&path.to_string_lossy()) {
-        true => SecretError::new(reason),
-        false => SecretError(format!("{}: {reason}", path.display())),
+fn read_file(path: &Path, is_named: bool) -> Result<SecretString, SecretError> {
+    let invalid = |reason: &str| match is_named {
+        true => SecretError(format!("{}: {reason}", path.display())),
+        false => SecretError::new(reason),
     };
     let bytes = file::read(path, MAX_BYTES).map_err(|error| match error {
-        FileError::Unreadable(error) => {
-            SecretError(format!("cannot read {}: {error}", redact_path(path)))
+        FileError::Unreadable(error) if is_named => {
+            SecretError(format!("cannot read {}: {error}", path.display()))
         }
         FileError::TooLarge(_) => invalid("the file is larger than 64 KiB, too large for a secret"),
         error => invalid(&error.to_string()),
@@ -130,10 +141,15 @@ pub(crate) fn strip_byte_order_mark(text: &str) -> &str {
 
 /// Returns the path for an error message, unless it looks like a secret.
 pub(crate) fn redact_path(path: &Path) -> String {
-    if looks_like_secret(&path.to_string_lossy()) {
+    redact_path_in(Path::new(""), &path.to_string_lossy())
+}
+
+/// Returns a path relative to `dir` for an error message, unless it looks like a secret.
+pub(crate) fn redact_path_in(dir: &Path, path: &str) -> String {
+    if looks_like_secret(path) {
         "the file".to_owned()
     } else {
-        path.display().to_string()
+        dir.join(path).display().to_string()
     }
 }
 
@@ -146,46 +162,82 @@ pub(crate) fn redact_value(value: &str) -> String {
     }
 }
 
-/// Returns whether a value that is not a path may be a secret.
-pub(crate) fn may_be_secret(value: &str) -> bool {
-    value.len() > MAX_SHOWN_VALUE_LEN || looks_like_secret(value)
+/// Returns an address for a message, or only its length if it may be a secret.
+pub(crate) fn redact_address(address: &str) -> String {
+    if may_be_secret(address) {
+        format!("an address of {} bytes", address.len())
+    } else {
+        address.to_owned()
+    }
 }
 
-/// Returns whether a text looks like a secret in the wrong place, so that no error repeats it: a JWT, a private key, a random
-/// word such as a client secret, more than 255 bytes, or more than one line.
+/// Returns whether a value that is not a path may be a secret. Valid values may look so, too: only for messages.
+pub(crate) fn may_be_secret(value: &str) -> bool {
+    value.len() > MAX_SHOWN_VALUE_LEN || looks_like_secret(value) || contains_random_word(value)
+}
+
+/// Returns whether a text looks like a secret in the wrong place, so that no error repeats it: a JWT, a private key, more
+/// than 255 bytes, more than one line, or, if it is not a path with several parts, a random word such as a client secret.
 pub(crate) fn looks_like_secret(text: &str) -> bool {
+    let is_path = text.trim_matches('/').contains('/');
     text.len() > MAX_SHOWN_LEN
         || text.contains(|c: char| c.is_control())
         || text.contains("PRIVATE KEY")
-        || contains_jwt(text)
-        || text.split('/').next_back().is_some_and(is_random_word)
+        || contains_jwt_start(text)
+        || ((!is_path || text.contains("://")) && contains_random_word(text))
 }
 
-/// Returns whether a text contains the beginning of a JWT.
+/// Returns whether a text may contain the beginning of a JWT. Valid values may, too: only for messages.
+fn contains_jwt_start(text: &str) -> bool {
+    for prefix in JWT_PREFIXES {
+        for (start, _) in text.match_indices(prefix) {
+            let rest = &text[start..];
+            let end = rest.find(|c| !is_word_char(c)).unwrap_or(rest.len());
+            if end >= MIN_JWT_HEADER_LEN {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Returns whether a text contains a JWT: a word that begins as one, and a full stop.
 pub(crate) fn contains_jwt(text: &str) -> bool {
-    let mut words = text.split(|c: char| !is_word_char(c));
-    words.any(|word| {
-        word.find(JWT_PREFIX)
-            .is_some_and(|start| word.len() - start >= JWT_PREFIX.len() + 8)
+    let mut parts: Vec<_> = text.split('.').collect();
+    parts.pop();
+    parts.into_iter().any(|part| {
+        let mut words = part.trim_end_matches('=').rsplit(is_separator);
+        let word = words.next().unwrap_or_default();
+        let has_prefix = JWT_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+        has_prefix && word.len() >= MIN_JWT_HEADER_LEN
     })
 }
 
-/// Returns whether a text is one long word that has only hexadecimal digits, or in which capital letters follow small
-/// ones, and digits letters, as often as in random text.
-fn is_random_word(text: &str) -> bool {
-    if text.len() < MIN_SECRET_LEN || !text.chars().all(is_word_char) {
+fn contains_random_word(text: &str) -> bool {
+    text.split(is_separator).any(is_random_word)
+}
+
+/// Returns whether a word is long and has only hexadecimal digits, or has capital letters after small ones, and digits
+/// next to letters, as often as random text.
+fn is_random_word(word: &str) -> bool {
+    if word.len() < MIN_SECRET_LEN {
         return false;
     }
     let mut changes = 0;
-    for pair in text.as_bytes().windows(2) {
+    for pair in word.as_bytes().windows(2) {
         let &[a, b] = pair else { continue };
         let is_capital_next = a.is_ascii_lowercase() && b.is_ascii_uppercase();
         let is_digit_next = a.is_ascii_digit() != b.is_ascii_digit();
         let both_alphanumeric = a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric();
         changes += usize::from(both_alphanumeric && (is_capital_next || is_digit_next));
     }
-    let is_hex = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex || changes * 5 > text.len()
+    let is_hex = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex || changes * 5 > word.len()
+}
+
+/// Returns whether a character separates words.
+fn is_separator(c: char) -> bool {
+    c == '=' || !is_word_char(c)
 }
 
 fn is_word_char(c: char) -> bool {
@@ -251,8 +303,26 @@ mod tests {
             "'eyJhbGciOiJSUzI1NiJ9.eyJz",
             "Bearer eyJhbGciOiJSUzI1NiJ9",
             "dVNAnQnMQqyAHB4VyYAc2w",
-            "/run/secrets/0aK2_Zf8Qp-xT71bYw9LmR",
+            "0aK2_Zf8Qp-xT71bYw9LmR",
+            "\"0aK2_Zf8Qp-xT71bYw9LmR\"",
+            "'0aK2_Zf8Qp-xT71bYw9LmR'",
+            "“0aK2_Zf8Qp-xT71bYw9LmR”",
+            " 0aK2_Zf8Qp-xT71bYw9LmR ",
+            "0aK2_Zf8Qp-xT71bYw9LmR,",
+            "0aK2_Zf8Qp-xT71bYw9LmR;",
+            "0aK2_Zf8Qp-xT71bYw9LmR:",
+            "0aK2_Zf8Qp-xT71bYw9LmR/",
+            "/0aK2_Zf8Qp-xT71bYw9LmR",
+            "0aK2_Zf8Qp-xT71bYw9LmR.txt",
+            "secret:0aK2_Zf8Qp-xT71bYw9LmR",
+            "secret=0aK2_Zf8Qp-xT71bYw9LmR",
+            "Basic 0aK2_Zf8Qp-xT71bYw9LmR",
+            "https://x:0aK2_Zf8Qp-xT71bYw9LmR@h",
             "--0aK2_Zf8Qp-xT71bYw9LmR",
+            "ewogICJhbGciOiAiUlMyNTYiCn0.e30.c2Vz",
+            "eyAiYWxnIjogIlJTMjU2IiB9.e30.c2Vz",
+            "ew0KICAiYWxnIjogIlJTMjU2Ig0KfQ.e30.c2Vz",
+            "eyJ eyJhbGciOiJSUzI1NiJ9",
             "0123456789abcdef0123456789abcdef",
             "-----BEGIN EC PRIVATE KEY----- MHcCAQEE",
             "two\nlines",
@@ -270,8 +340,35 @@ mod tests {
             "[2001:db8:85a3::8a2e:370:7334]:10072",
             "platform.ringcentral.com",
             "/var/lib/kubelet/pods/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/volumes",
+            "/secrets/jwt2026Q4eu1prod2v3",
+            "secrets/jwt2026Q4eu1prod2v3",
+            "/tmp/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
         ] {
             assert!(!looks_like_secret(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_jwt_is_refused() {
+        for text in [
+            "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2Vz",
+            "/eyJhbGciOiJSUzI1NiJ9.eyJz",
+            "jwt=eyJhbGciOiJSUzI1NiJ9.eyJz",
+            "Bearer eyJhbGciOiJSUzI1NiJ9.e30.",
+            "ewogICJhbGciOiAiUlMyNTYiCn0.e30.c2Vz",
+            "x.eyAiYWxnIjogIlJTMjU2IiB9.e30",
+        ] {
+            assert!(contains_jwt(text), "{text}");
+        }
+        for text in [
+            "u8eyJKpl3QxvB2c9dRt1Wz",
+            "u8eyJKpl3QxvB2c9dRt1Wz.eu",
+            "eyJKpl3QxvB2c9dRt1Wz",
+            "/tmp/.tmpXeyJab/accounts.yml",
+            "eyJ.html",
+            "",
+        ] {
+            assert!(!contains_jwt(text), "{text}");
         }
     }
 

@@ -4,10 +4,16 @@
 //! The report goes to standard output; with `--print-metrics` it goes to standard error, so that standard
 //! output contains only the exposition and can be piped to `promtool check metrics`. Logs are written only with
 //! `--log.level` `debug` or `trace`.
+//!
+//! Another thread writes the output, so that signals end the check and tokens are revoked although a full pipe is not read.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::sleep;
 
 use crate::account::facts::last_failure;
 use crate::account::manager::AccountHandle;
@@ -21,11 +27,28 @@ use crate::reload::Reloader;
 use crate::secret::redact_value;
 use crate::shutdown::ShutdownSignals;
 
+/// How long the output may take after a signal.
+const MAX_PRINT_TIME: Duration = Duration::from_secs(1);
+
 /// A validated `check` command.
 pub struct Check {
     config: Config,
     reloader: Reloader,
     print_metrics: bool,
+}
+
+/// A stream that the process writes to.
+#[derive(Clone, Copy)]
+enum Output {
+    Stdout,
+    Stderr,
+}
+
+/// Writes texts in order on another thread.
+struct Printer {
+    texts: UnboundedSender<(Output, String)>,
+    /// Ends when all texts are written and the sender is dropped.
+    task: JoinHandle<()>,
 }
 
 impl Check {
@@ -57,7 +80,8 @@ impl Check {
     /// Checks the accounts one after the other.
     ///
     /// # Errors
-    /// Returns an error if no signal handler can be registered, or if the exposition cannot be encoded.
+    /// Returns an error if no signal handler can be registered, if the exposition cannot be encoded, or if a signal arrives
+    /// before the output is written.
     pub async fn run(self) -> anyhow::Result<CheckSummary> {
         let settings = &self.config.settings;
         if settings.log.level >= tracing::Level::DEBUG {
@@ -66,39 +90,61 @@ impl Check {
         let mut signals = ShutdownSignals::register()?;
         // A closed terminal must not end the check before the token is revoked.
         let _hangup = signal(SignalKind::hangup())?;
+        let printer = Printer::start();
+        let summary = self.check_and_revoke(&printer, &mut signals).await?;
+        let interrupted = async {
+            if summary.skipped.is_empty() {
+                signals.recv().await;
+            } else {
+                sleep(MAX_PRINT_TIME).await;
+            }
+        };
+        tokio::select! {
+            () = printer.finish() => Ok(summary),
+            () = interrupted => anyhow::bail!("interrupted before the output was written"),
+        }
+    }
+
+    async fn check_and_revoke(
+        &self,
+        printer: &Printer,
+        signals: &mut ShutdownSignals,
+    ) -> anyhow::Result<CheckSummary> {
+        let settings = &self.config.settings;
         let manager = self.reloader.accounts();
         manager.prepare_for_check();
         if let Err(error) = manager.apply(self.config.accounts.clone()) {
-            return Ok(self.fail_all(&error));
+            return Ok(self.fail_all(printer, &error));
         }
         let accounts = manager.accounts();
-        let summary = self.check_all(&accounts, &mut signals).await;
+        let summary = self.check_all(printer, &accounts, signals).await;
         let metrics = self.print_metrics.then(|| self.render_metrics(&accounts));
         let deadline = Moment::now().after(settings.timeouts.revoke + crate::SHUTDOWN_MARGIN);
         manager.shutdown(deadline.instant).await;
         if let Some(metrics) = metrics {
-            write_ignoring_errors(io::stdout(), &metrics?);
+            printer.print(Output::Stdout, metrics?);
         }
         Ok(summary)
     }
 
     /// Reports that no HTTP client can be built. The cause is this system, so one report is enough for all accounts.
-    fn fail_all(&self, error: &anyhow::Error) -> CheckSummary {
+    fn fail_all(&self, printer: &Printer, error: &anyhow::Error) -> CheckSummary {
         let mut summary = CheckSummary::default();
         for account in &self.config.accounts {
             if summary.failed.is_empty() {
-                self.print(&check_report::header(account, self.proxies()));
-                self.print(&check_report::tls_setup_failed(error));
+                self.print(printer, check_report::header(account, self.proxies()));
+                self.print(printer, check_report::tls_setup_failed(error));
             }
             summary.failed.push(account.name.clone());
         }
-        self.print(&check_report::summary(&summary));
+        self.print(printer, check_report::summary(&summary));
         summary
     }
 
     /// Checks accounts until a signal arrives, then skips the rest.
     async fn check_all(
         &self,
+        printer: &Printer,
         accounts: &[AccountHandle],
         signals: &mut ShutdownSignals,
     ) -> CheckSummary {
@@ -111,11 +157,11 @@ impl Check {
                 summary.skipped.push(name);
                 continue;
             }
-            self.print(&check_report::header(account, self.proxies()));
+            self.print(printer, check_report::header(account, self.proxies()));
             let state = tokio::select! {
                 state = handle.collector.refresh() => state,
                 () = signals.recv() => {
-                    self.print(check_report::interrupted());
+                    self.print(printer, check_report::interrupted().to_owned());
                     summary.skipped.push(name);
                     interrupted = true;
                     continue;
@@ -123,14 +169,14 @@ impl Check {
             };
             let max_age = self.config.settings.scrape.max_age;
             let report = check_report::account_report(account, &state, max_age, Moment::now());
-            self.print(&report);
+            self.print(printer, report);
             if state.last_fetch.is_some() && last_failure(&state).is_none() {
                 summary.ok.push(name);
             } else {
                 summary.failed.push(name);
             }
         }
-        self.print(&check_report::summary(&summary));
+        self.print(printer, check_report::summary(&summary));
         summary
     }
 
@@ -150,12 +196,39 @@ impl Check {
         &self.config.settings.network.proxies
     }
 
-    fn print(&self, text: &str) {
-        if self.print_metrics {
-            write_ignoring_errors(io::stderr(), text);
+    fn print(&self, printer: &Printer, text: String) {
+        let output = if self.print_metrics {
+            Output::Stderr
         } else {
-            write_ignoring_errors(io::stdout(), text);
-        }
+            Output::Stdout
+        };
+        printer.print(output, text);
+    }
+}
+
+impl Printer {
+    fn start() -> Self {
+        let (texts, mut receiver) = mpsc::unbounded_channel::<(Output, String)>();
+        let task = spawn_blocking(move || {
+            while let Some((output, text)) = receiver.blocking_recv() {
+                match output {
+                    Output::Stdout => write_ignoring_errors(io::stdout(), &text),
+                    Output::Stderr => write_ignoring_errors(io::stderr(), &text),
+                }
+            }
+        });
+        Self { texts, task }
+    }
+
+    fn print(&self, output: Output, text: String) {
+        // The task ends before the sender is dropped only with the runtime.
+        let _ = self.texts.send((output, text));
+    }
+
+    /// Waits until all texts are written.
+    async fn finish(self) {
+        drop(self.texts);
+        let _ = self.task.await;
     }
 }
 

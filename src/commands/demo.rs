@@ -15,7 +15,7 @@ use crate::cli::DemoArgs;
 use crate::commands::documentation;
 use crate::config::{Account, Config, ConfigError, Level, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
-use crate::secret::{SecretSource, redact_value};
+use crate::secret::{SecretSource, redact_address, redact_value};
 use crate::simulator::{Scenario, Simulator};
 
 /// How long the start waits until its addresses are printed.
@@ -82,8 +82,10 @@ impl Demo {
         let mut accounts = Vec::new();
         for index in 0..self.accounts {
             let address = nth_address(&self.listen_address, index);
-            let listener = listener::bind(&address)
-                .with_context(|| format!("--demo.listen-address: cannot listen on {address}"))?;
+            let listener = listener::bind(&address).with_context(|| {
+                let address = redact_address(&address);
+                format!("--demo.listen-address: cannot listen on {address}")
+            })?;
             let seed = self.seed.wrapping_add(u64::from(index));
             accounts.push(SimulatedAccount {
                 name: match self.accounts {
@@ -97,10 +99,8 @@ impl Demo {
         let demo = RunningDemo { accounts };
         let message = demo.startup_message(exporter, scheme)?;
         let print = spawn_blocking(move || documentation::print(message.as_bytes()));
-        // The demo starts even if the pipe is full and not read.
-        if let Ok(printed) = timeout(MAX_PRINT_TIME, print).await {
-            printed??;
-        }
+        // The demo starts even if the pipe is full and not read, or cannot be written.
+        let _ = timeout(MAX_PRINT_TIME, print).await;
         Ok(demo)
     }
 }

@@ -12,6 +12,7 @@ use reqwest::StatusCode;
 use crate::cli::HealthArgs;
 use crate::http::listener::loopback_if_unspecified;
 use crate::ringcentral::transport_error::TransportError;
+use crate::secret::redact_address;
 
 const PATH: &str = "/-/healthy";
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,8 +53,9 @@ impl HealthCheck {
     }
 
     async fn probe(&self, scheme: &str) -> anyhow::Result<()> {
-        let url = format!("{scheme}://{}{PATH}", self.address);
-        let error = match get(&url).await {
+        let result = get(&format!("{scheme}://{}{PATH}", self.address)).await;
+        let url = format!("{scheme}://{}{PATH}", redact_address(&self.address));
+        let error = match result {
             Ok(body) if body == EXPECTED_BODY => return Ok(()),
             Ok(_) => anyhow::bail!("{url}: unexpected response: another program uses this address"),
             Err(error) => error,

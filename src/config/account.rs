@@ -7,14 +7,13 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use reqwest::Url;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::ConfigError;
 use crate::config::setting::{ParseResult, Setting, parse_count};
 use crate::file::{self, FileError};
-use crate::secret::{SecretSource, contains_jwt, redact_path};
+use crate::pem::{self, PemError};
+use crate::secret::{SecretSource, contains_jwt, redact_path_in};
 
 /// Larger than any bundle of certificates, in bytes.
 pub(crate) const MAX_CERT_BYTES: u64 = 4 * 1024 * 1024;
@@ -72,9 +71,10 @@ impl Account {
         mut values: BTreeMap<String, Setting>,
         dir: &Path,
     ) -> Result<Self, ConfigError> {
-        let client_secret = secret(&mut values, "client_secret", "the app's client secret", dir)?;
-        let jwt = secret(&mut values, "jwt", "the user's JWT", dir)?;
-        reject_jwt(&values)?;
+        let app = "the app's client secret";
+        let (client_secret, app_text) = secret(&mut values, "client_secret", app, dir)?;
+        let (jwt, jwt_text) = secret(&mut values, "jwt", "the user's JWT", dir)?;
+        reject_secrets(&values, [&app_text, &jwt_text])?;
         let limit = match values.remove("concurrent_calls_limit") {
             Some(limit) => Some(parse(&limit, parse_count)?),
             None => None,
@@ -111,14 +111,14 @@ impl Account {
     }
 }
 
-/// Returns the source of a secret: its value, or its file under a key with the suffix `_file`. The
+/// Returns the source of a secret and the secret: its value, or its file under a key with the suffix `_file`. The
 /// file is read once, so that a wrong path is an error at the start.
 fn secret(
     values: &mut BTreeMap<String, Setting>,
     key: &str,
     description: &str,
     dir: &Path,
-) -> Result<SecretSource, ConfigError> {
+) -> Result<(SecretSource, SecretString), ConfigError> {
     let file = values.remove(&format!("{key}_file"));
     let (setting, source, expected) = match (values.remove(key), file) {
         (Some(value), Some(file)) => {
@@ -141,18 +141,29 @@ fn secret(
             (value, source, description.to_owned())
         }
     };
-    match source.read() {
-        Ok(_) => Ok(source),
+    match source.read_first(&setting.value) {
+        Ok(text) if key != "jwt" && contains_jwt(text.expose_secret()) => {
+            Err(setting.misplaced_jwt())
+        }
+        Ok(text) => Ok((source, text)),
         Err(error) => Err(setting.invalid_redacted(&error.to_string(), &expected)),
     }
 }
 
-/// Returns an error if a value contains a JWT: most other values are shown in metrics, log or page.
-fn reject_jwt(values: &BTreeMap<String, Setting>) -> Result<(), ConfigError> {
-    for (key, setting) in values {
-        if key != "ca_file" && contains_jwt(&setting.value) {
-            let expected = "JWTs only in RC_JWT or in the file of RC_JWT_FILE or jwt_file";
-            return Err(setting.invalid_redacted("the value contains a JWT", expected));
+/// Returns an error if a value is a secret of this account or contains a JWT: most values are shown in metrics, log or
+/// page.
+fn reject_secrets(
+    values: &BTreeMap<String, Setting>,
+    secrets: [&SecretString; 2],
+) -> Result<(), ConfigError> {
+    for setting in values.values() {
+        if contains_jwt(&setting.value) {
+            return Err(setting.misplaced_jwt());
+        }
+        let is_same = |secret: &SecretString| secret.expose_secret() == setting.value.trim();
+        if secrets.into_iter().any(is_same) {
+            let reason = "the value is the client secret or JWT of the account";
+            return Err(setting.invalid_redacted(reason, "a value that may be shown"));
         }
     }
     Ok(())
@@ -229,21 +240,21 @@ fn parse_account_id(setting: Setting) -> Result<String, ConfigError> {
 /// Reads a file of certificates and checks that all of them can be used as roots.
 fn read_ca_bundle(setting: &Setting, dir: &Path) -> Result<Arc<[u8]>, ConfigError> {
     let path = dir.join(&setting.value);
-    let name = redact_path(&path);
+    let name = redact_path_in(dir, &setting.value);
     let invalid = |reason: String| setting.invalid_redacted(&reason, "certificates in PEM");
-    let pem = file::read(&path, MAX_CERT_BYTES).map_err(|error| match error {
+    let bytes = file::read(&path, MAX_CERT_BYTES).map_err(|error| match error {
         FileError::Unreadable(error) => invalid(format!("cannot read {name}: {error}")),
         error => invalid(format!("{name}: {error}")),
     })?;
+    let text = pem::remove_byte_order_marks(bytes);
+    let certificates = pem::parse_certificates(&text).map_err(|error| match error {
+        PemError::Invalid => invalid(format!("{name} contains an invalid certificate")),
+        PemError::NoCertificate(reason) => invalid(format!("{name} {reason}")),
+    })?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
-        if !added {
-            return Err(invalid(format!("{name} contains an invalid certificate")));
-        }
+    for certificate in certificates {
+        let added = roots.add(certificate);
+        added.map_err(|_| invalid(format!("{name} contains an invalid certificate")))?;
     }
-    if roots.is_empty() {
-        return Err(invalid(format!("{name} contains no certificate")));
-    }
-    Ok(pem.into())
+    Ok(text.into())
 }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use crate::config::ConfigError;
 use crate::config::account::Account;
 use crate::config::setting::Setting;
-use crate::secret::redact_path;
+use crate::secret::{contains_jwt, redact_path};
 
 /// The flags of one account, each with a variable of the same meaning.
 ///
@@ -112,6 +112,37 @@ pub(crate) fn reject_account_flags(matches: &ArgMatches, file: &Path) -> Result<
     )))
 }
 
+/// Returns an error if any flag of `command`, or its variable, contains a JWT: most values are shown in the log, on the
+/// page or in metrics.
+///
+/// # Errors
+/// Returns an error for the first such flag or variable.
+pub fn reject_jwts(command: &Command, matches: &ArgMatches) -> Result<(), ConfigError> {
+    for arg in command.get_arguments() {
+        let id = arg.get_id().as_str();
+        let Ok(Some(values)) = matches.try_get_raw(id) else {
+            continue;
+        };
+        for value in values {
+            if contains_jwt(&value.to_string_lossy()) {
+                return Err(Setting::new(&origin(arg, matches), "").misplaced_jwt());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the name of the flag or variable that gave the value.
+fn origin(arg: &Arg, matches: &ArgMatches) -> String {
+    if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable) {
+        return arg.get_env().unwrap_or_default().display().to_string();
+    }
+    match arg.get_long() {
+        Some(long) => format!("--{long}"),
+        None => "argument".to_owned(),
+    }
+}
+
 /// Returns the values that were given, by their keys in the accounts file. An empty variable counts
 /// as unset.
 fn values(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError> {
@@ -127,14 +158,11 @@ fn values(matches: &ArgMatches) -> Result<BTreeMap<String, Setting>, ConfigError
         let Some(value) = matches.get_one::<OsString>(id) else {
             continue;
         };
-        let mut origin = format!("--{}", arg.get_long().unwrap_or_default());
-        if matches.value_source(id) == Some(ValueSource::EnvVariable) {
-            if value.is_empty() {
-                continue;
-            }
-            origin = arg.get_env().unwrap_or_default().display().to_string();
+        let is_variable = matches.value_source(id) == Some(ValueSource::EnvVariable);
+        if is_variable && value.is_empty() {
+            continue;
         }
-        values.insert(id.to_owned(), setting(&origin, value)?);
+        values.insert(id.to_owned(), setting(&origin(&arg, matches), value)?);
     }
     Ok(values)
 }

@@ -20,12 +20,12 @@ use std::time::Duration;
 pub use account::{Account, Level};
 pub use accounts_file::read_accounts;
 use clap::{ArgMatches, Args, ValueEnum, ValueHint};
-pub use flags::AccountArgs;
+pub use flags::{AccountArgs, reject_jwts};
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use proxy::is_loopback;
 pub use proxy::{Proxies, Proxy};
 use setting::{
-    ParseResult, Setting, parse_count, parse_duration, parse_first_path, parse_listen_address,
+    ParseResult, Setting, StateDirectoryParser, parse_count, parse_duration, parse_listen_address,
     parse_path, parse_positive_duration,
 };
 
@@ -135,7 +135,7 @@ pub struct State {
         value_name = "DIRECTORY",
         env = "STATE_DIRECTORY"
     )]
-    #[arg(hide_env_values = true, value_parser = parse_first_path, value_hint = ValueHint::DirPath)]
+    #[arg(hide_env_values = true, value_parser = StateDirectoryParser, value_hint = ValueHint::DirPath)]
     pub directory: Option<PathBuf>,
 }
 

@@ -1,12 +1,16 @@
 //! A configuration value with its origin, and the parsers that flags, variables and files share.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::parser::ValueSource;
+use clap::{Arg, Command};
 use jiff::SignedDuration;
 
 use crate::config::ConfigError;
-use crate::secret::{looks_like_secret, redact_value};
+use crate::secret::redact_value;
 
 /// Longer durations are typing mistakes.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,6 +49,12 @@ impl Setting {
     pub(crate) fn invalid_redacted(&self, reason: &str, expected: &str) -> ConfigError {
         ConfigError(format!("{}: {reason}: expected {expected}", self.origin))
     }
+
+    /// Returns the error about a JWT in the wrong place.
+    pub(crate) fn misplaced_jwt(&self) -> ConfigError {
+        let expected = "JWTs only in RC_JWT or in the file of RC_JWT_FILE or jwt_file";
+        self.invalid_redacted("the value contains a JWT", expected)
+    }
 }
 
 /// Parses a duration above zero.
@@ -79,8 +89,7 @@ pub(crate) fn parse_listen_address(text: &str) -> ParseResult<String> {
     const EXPECTED: &str = "HOST:PORT or :PORT, with an IPv6 host in brackets";
     let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
-    let is_invalid = port.parse::<u16>().is_err() || (host.contains(':') && !bracketed);
-    if is_invalid || looks_like_secret(host) {
+    if port.parse::<u16>().is_err() || (host.contains(':') && !bracketed) {
         return Err(EXPECTED);
     }
     Ok(text.to_owned())
@@ -92,7 +101,74 @@ pub(crate) fn parse_path(text: &str) -> ParseResult<PathBuf> {
     Ok(PathBuf::from(text))
 }
 
-/// Returns the first of several absolute paths that are separated by colons, as systemd writes them.
-pub(crate) fn parse_first_path(text: &str) -> ParseResult<PathBuf> {
-    parse_path(text.split_once(":/").map_or(text, |(first, _)| first))
+/// The parser of the state directory. Only the variable may have several, as systemd writes them.
+#[derive(Clone)]
+pub(crate) struct StateDirectoryParser;
+
+impl TypedValueParser for StateDirectoryParser {
+    type Value = PathBuf;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<PathBuf, clap::Error> {
+        let text = StringValueParser::new().parse_ref(command, arg, value)?;
+        Ok(PathBuf::from(text))
+    }
+
+    fn parse_ref_(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+        source: ValueSource,
+    ) -> Result<PathBuf, clap::Error> {
+        let path = self.parse_ref(command, arg, value)?;
+        match (source, path.to_str()) {
+            (ValueSource::EnvVariable, Some(text)) => Ok(PathBuf::from(first_path(text))),
+            _ => Ok(path),
+        }
+    }
+}
+
+/// Returns the first of several absolute paths that are separated by colons. Empty parts are skipped.
+fn first_path(text: &str) -> &str {
+    let text = text.trim_start_matches(':');
+    let first = text.split_once(":/").map_or(text, |(first, _)| first);
+    first.trim_end_matches(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_of_several_paths_is_not_empty() {
+        for (text, expected) in [
+            ("/tmp/x", "/tmp/x"),
+            ("/tmp/x:/tmp/y", "/tmp/x"),
+            (":/tmp/x", "/tmp/x"),
+            ("::/tmp/x::/tmp/y", "/tmp/x"),
+            ("/tmp/x:", "/tmp/x"),
+            ("/tmp/a:b", "/tmp/a:b"),
+            (":", ""),
+            ("", ""),
+        ] {
+            assert_eq!(first_path(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn listen_address_may_have_any_host_name() {
+        for text in [
+            "4f1e9c0b7d2a8e63:0",
+            "web1a2b3c4d5e6f7g8h9:0",
+            "[::1]:80",
+            ":0",
+        ] {
+            assert_eq!(parse_listen_address(text).as_deref(), Ok(text));
+        }
+    }
 }

@@ -10,6 +10,8 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::secret::redact_address;
+
 /// Maximum number of connections that wait to be accepted; the system may set a lower one. If the
 /// queue is full, the system drops new connections, and their clients retry after 1 s and after 3
 /// s.
@@ -26,8 +28,10 @@ const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 pub fn bind_all(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
-        let listener = bind(address)
-            .with_context(|| format!("--web.listen-address: cannot listen on {address}"))?;
+        let listener = bind(address).with_context(|| {
+            let address = redact_address(address);
+            format!("--web.listen-address: cannot listen on {address}")
+        })?;
         listeners.push(listener);
     }
     Ok(listeners)

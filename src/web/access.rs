@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::clock::Moment;
 use crate::config::ConfigError;
 use crate::config::web::{ClientAuth, WebConfig, error_prefix};
+use crate::secret::redact_value;
 use crate::web::basic_auth::BasicAuth;
 pub(crate) use crate::web::basic_auth::Denied;
 use crate::web::rate_limiter::TokenBucket;
@@ -31,6 +32,8 @@ pub struct AccessControl {
     basic_auth: Option<Arc<BasicAuth>>,
     rate_limiter: Option<Arc<TokenBucket>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Users whose passwords take seconds to verify.
+    slow_users: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -53,6 +56,11 @@ impl AccessControl {
             Some(tls) => Some(tls::server_config(tls, Moment::now())?),
             None => None,
         };
+        let slow = config
+            .users
+            .iter()
+            .filter(|(_, hash)| hash.cost >= HIGH_COST);
+        let slow_users = slow.map(|(user, _)| user.clone()).collect();
         let warnings = warnings(&config, tls.as_ref());
         let basic_auth = match &previous.basic_auth {
             _ if config.users.is_empty() => None,
@@ -73,6 +81,7 @@ impl AccessControl {
             basic_auth,
             rate_limiter,
             headers: config.headers,
+            slow_users,
             warnings,
         })
     }
@@ -128,6 +137,12 @@ impl AccessControl {
 
     /// Logs the warnings about this configuration.
     pub fn log_warnings(&self) {
+        for user in &self.slow_users {
+            tracing::warn!(
+                user = redact_value(user),
+                "the first login of a user takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual"
+            );
+        }
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
@@ -158,13 +173,6 @@ impl AccessControl {
 
 fn warnings(config: &WebConfig, tls: Option<&tls::TlsSetup>) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (user, hash) in &config.users {
-        if hash.cost >= HIGH_COST {
-            warnings.push(format!(
-                "the first login of user {user:?} takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual"
-            ));
-        }
-    }
     match (tls, config.users.is_empty()) {
         (None, true) => warnings.push(
             "neither TLS nor basic auth is configured: anyone who can reach the port can read the metrics"

@@ -6,6 +6,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::ConfigError;
 use crate::config::web::Pem;
+use crate::pem::{
+    self, PRIVATE_KEY, PemError, contains, describe_content, describe_missing, is_indented,
+};
 
 pub(crate) const CERTIFICATES: &str = "certificates in PEM format";
 pub(crate) const KEY: &str = "one unencrypted private key in PEM format: RSA with 2048 to 4096 bits, ECDSA P-256 or P-384, or Ed25519";
@@ -29,32 +32,16 @@ const UNSUPPORTED_KEYS: [(&[u8], &str); 9] = [
     (b"\x06\x03\x2b\x65\x6e", "X25519"),
 ];
 
-const PRIVATE_KEY: &str = "a private key";
-/// Marks of other content, and its description.
-const OTHER_CONTENT: [(&str, &str); 9] = [
-    ("Proc-Type: 4,ENCRYPTED", "an encrypted private key"),
-    ("BEGIN ENCRYPTED PRIVATE KEY", "an encrypted private key"),
-    ("BEGIN OPENSSH PRIVATE KEY", "a key of OpenSSH"),
-    ("BEGIN DSA PRIVATE KEY", "a DSA key"),
-    ("PRIVATE KEY", PRIVATE_KEY),
-    ("BEGIN PUBLIC KEY", "a public key"),
-    ("BEGIN TRUSTED CERTIFICATE", "a TRUSTED CERTIFICATE"),
-    ("BEGIN CERTIFICATE REQUEST", "a certificate request"),
-    ("BEGIN CERTIFICATE", "a certificate"),
-];
-
 /// Reads one or more certificates.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or contains no certificate or invalid PEM.
 pub(crate) fn read_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let bytes = pem.read(CERTIFICATES)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let certificates = certificates.map_err(|_| pem.invalid("invalid PEM", CERTIFICATES))?;
-    if certificates.is_empty() {
-        return Err(pem.invalid(&describe_missing("certificate", &bytes), CERTIFICATES));
-    }
-    Ok(certificates)
+    pem::parse_certificates(&bytes).map_err(|error| match error {
+        PemError::Invalid => pem.invalid("invalid PEM", CERTIFICATES),
+        PemError::NoCertificate(reason) => pem.invalid(&reason, CERTIFICATES),
+    })
 }
 
 /// Reads the first private key.
@@ -109,40 +96,4 @@ pub(crate) fn unsupported_key_kind(der: &[u8]) -> Option<&'static str> {
         }
     }
     None
-}
-
-fn describe_missing(what: &str, bytes: &[u8]) -> String {
-    match describe_content(bytes) {
-        Some(content) if is_indented(bytes) => {
-            format!("contains no {what}, but {content} with text or blanks before its first line")
-        }
-        Some(content) => format!("contains no {what}, but {content}"),
-        None => format!("contains no {what}"),
-    }
-}
-
-/// Returns whether PEM begins only within lines, as in text that was copied out of YAML.
-fn is_indented(bytes: &[u8]) -> bool {
-    const BEGIN: &[u8] = b"-----BEGIN";
-    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    contains(bytes, BEGIN) && !lines.any(|line| line.starts_with(BEGIN))
-}
-
-fn describe_content(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.first() == Some(&0x30) && !bytes.is_ascii() {
-        return Some("DER");
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Some("UTF-16 text");
-    }
-    for (mark, content) in OTHER_CONTENT {
-        if contains(bytes, mark.as_bytes()) {
-            return Some(content);
-        }
-    }
-    None
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
 }

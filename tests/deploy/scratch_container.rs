@@ -296,7 +296,7 @@ async fn certificates_are_read_from_the_path_of_the_image() {
         let mut command = root.command("", &["serve", "--web.listen-address", "127.0.0.1:0"]);
         let credentials = [
             ("RC_CLIENT_ID", "x"),
-            ("RC_CLIENT_SECRET", "x"),
+            ("RC_CLIENT_SECRET", "sesame"),
             ("RC_JWT", "x.x.x"),
         ];
         command

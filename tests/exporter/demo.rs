@@ -1,13 +1,16 @@
 //! Tests of the `demo` command.
 
+use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::MAX_WAIT;
 use crate::common::demo::start;
 use crate::common::exporter_process::{ExporterProcess, command, output};
 use crate::common::http;
+use crate::harness::full_pipe;
 
 async fn scrape(url: &str) -> String {
     let response = http().get(format!("{url}/metrics")).send().await.unwrap();
@@ -170,4 +173,24 @@ async fn ports_beyond_65535_are_an_error() {
         (code, error),
         (Some(2), format!("ringcentral-exporter: {line}"))
     );
+}
+
+#[tokio::test]
+async fn demo_starts_although_its_output_is_not_read() {
+    for is_nonblocking in [true, false] {
+        let (_reader, writer) = full_pipe();
+        if is_nonblocking {
+            let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+            rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        }
+        let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
+        command.stdout(writer).stderr(Stdio::piped());
+        let mut demo = command.spawn().unwrap();
+        let mut log = BufReader::new(demo.stderr.take().unwrap()).lines();
+        let mut lines = String::new();
+        while !lines.contains("msg=listening") {
+            let line = timeout(MAX_WAIT, log.next_line()).await.unwrap().unwrap();
+            lines += &line.unwrap_or_else(|| panic!("exited: {lines}"));
+        }
+    }
 }

@@ -334,18 +334,44 @@ async fn secret_as_any_flag_or_variable_is_not_printed() {
     let long_jwt = format!("{short_jwt}{}", "c2VzYW1l".repeat(80));
     let client_secret = "0aK2_Zf8Qp-xT71bYw9LmR";
     let mut leaks = Vec::new();
-    for secret in [short_jwt, &long_jwt, client_secret] {
+    let mut secrets = vec![short_jwt.to_owned(), long_jwt.clone()];
+    for wrapped in [
+        "S",
+        "\"S\"",
+        "'S'",
+        " S ",
+        "S,",
+        "S;",
+        "S:",
+        "S:1",
+        "S/",
+        "/S",
+        "S.txt",
+        "secret:S",
+        "secret=S",
+        "Basic S",
+        "https://x:S@h",
+    ] {
+        secrets.push(wrapped.replace('S', client_secret));
+    }
+    for secret in &secrets {
+        let is_client_secret = secret.contains(client_secret);
+        let text = if is_client_secret {
+            client_secret
+        } else {
+            secret
+        };
         // Any word can be a name or a client id.
         let is_shown = |setting: &str| {
             let setting = setting.replace('_', "-").to_lowercase();
-            secret == client_secret
-                && ["account-name", "client-id="]
+            is_client_secret
+                && ["account-name", "client-id"]
                     .iter()
                     .any(|name| setting.contains(name))
         };
         for arguments in flags_with_value(secret) {
             let printed = print_with(&arguments, &[]).await;
-            if let Some(piece) = leaked_piece(&printed, secret)
+            if let Some(piece) = leaked_piece(&printed, text)
                 && !is_shown(&arguments.join(" "))
             {
                 leaks.push(format!("{arguments:?}: {piece} in {printed}"));
@@ -354,7 +380,7 @@ async fn secret_as_any_flag_or_variable_is_not_printed() {
         for variable in variables() {
             for command in ["serve", "check"] {
                 let printed = print_with(&[command.to_owned()], &[(&variable, secret)]).await;
-                if let Some(piece) = leaked_piece(&printed, secret)
+                if let Some(piece) = leaked_piece(&printed, text)
                     && !is_shown(&variable)
                 {
                     leaks.push(format!("{command} {variable}: {piece} in {printed}"));
@@ -525,4 +551,155 @@ async fn help_and_version_exit_0() {
             env!("BUILD_RUSTC")
         )
     );
+}
+
+#[tokio::test]
+async fn jwt_as_any_other_value_is_an_error() {
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2VzYW1lc2VzYW1l";
+    let pretty = "ewogICJhbGciOiAiUlMyNTYiCn0.eyJzdWIiOiIxIn0.c2VzYW1lc2VzYW1l";
+    let misplaced = "the value contains a JWT: expected JWTs only in RC_JWT or in the file of RC_JWT_FILE or jwt_file";
+    for jwt in [jwt, pretty] {
+        for flag in [
+            "--web.telemetry-path=/",
+            "--web.listen-address=127.0.0.1:0 --web.listen-address=:0 --web.listen-address=",
+            "--web.config.file=",
+            "--config.file=",
+            "--state.directory=",
+            "--ringcentral.account-name=",
+            "--ringcentral.client-id=",
+            "--ringcentral.ca-file=",
+            "--ringcentral.jwt-file=/",
+            "--ringcentral.server-url=https://",
+        ] {
+            let is_address = flag.contains("listen-address");
+            let flag = format!("{flag}{jwt}{}", if is_address { ":0" } else { "" });
+            let flags: Vec<_> = flag.split(' ').collect();
+            let name = flags[0].split('=').next().unwrap();
+            assert_eq!(complaint(&flags, &[]).await, format!("{name}: {misplaced}"));
+        }
+        for variable in ["RC_CLIENT_ID", "RC_CLIENT_SECRET", "STATE_DIRECTORY"] {
+            let error = complaint(&[], &[(variable, jwt)]).await;
+            assert_eq!(error, format!("{variable}: {misplaced}"));
+        }
+        for flags in [
+            ["demo", &format!("--web.telemetry-path=/{jwt}")],
+            ["demo", &format!("--demo.listen-address={jwt}:0")],
+            ["check", &format!("--account={jwt}")],
+            ["health", &format!("--web.config.file={jwt}")],
+        ] {
+            assert!(complaint(&flags, &[]).await.contains(misplaced));
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_id_with_letters_of_a_jwt_is_accepted() {
+    for id in ["u8eyJKpl3QxvB2c9dRt1Wz", "eyJKpl3QxvB2c9dRt1Wz"] {
+        let printed = print_with(&["serve".to_owned()], &[("RC_CLIENT_ID", id)]).await;
+        assert!(printed.contains("Address already in use"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn secret_as_another_value_of_its_account_is_an_error() {
+    for variable in [
+        "RC_CLIENT_ID",
+        "RC_ACCOUNT_NAME",
+        "RC_ACCOUNT_ID",
+        "RC_CA_FILE",
+    ] {
+        for secret in ["secret", "jwt"] {
+            assert_eq!(
+                complaint(&[], &[(variable, secret)]).await,
+                format!(
+                    "{variable}: the value is the client secret or JWT of the account: expected a value that may be shown"
+                )
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn path_of_random_words_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "jwt2026Q4eu1prod2v3",
+        "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
+    ] {
+        let path = folder.path().join(name);
+        let path = path.to_str().unwrap();
+        for flag in [
+            "--ringcentral.ca-file",
+            "--web.config.file",
+            "--config.file",
+        ] {
+            let secrets = [
+                ("RC_JWT", ""),
+                ("RC_CLIENT_SECRET", ""),
+                ("RC_CLIENT_ID", ""),
+            ];
+            let secrets = if flag == "--config.file" {
+                &secrets[..]
+            } else {
+                &[]
+            };
+            let error = complaint(&[&format!("{flag}={path}")], secrets).await;
+            assert!(error.contains(path), "{error}");
+        }
+        let error = complaint(&[], &[("RC_JWT", ""), ("RC_JWT_FILE", path)]).await;
+        assert!(error.contains(path), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn state_directory_flag_may_contain_colons() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("x:")).unwrap();
+    let directory = format!("{}/x:/y", folder.path().display());
+    print_with(
+        &["serve".to_owned(), format!("--state.directory={directory}")],
+        &[],
+    )
+    .await;
+    assert!(std::path::Path::new(&directory).is_dir());
+    assert!(!folder.path().join("x").exists());
+}
+
+#[tokio::test]
+async fn flag_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = command(&[]);
+    command.arg(std::ffi::OsStr::from_bytes(b"--log.level=sesame\xff"));
+    let (code, _, error) = output(command).await;
+    let line = "ringcentral-exporter: --log.level: invalid value: expected UTF-8 text\n";
+    assert_eq!((code, error.as_str()), (Some(2), line));
+}
+
+#[tokio::test]
+async fn ca_file_is_read_as_written_by_editors() {
+    let key = rcgen::generate_simple_self_signed(["x.example".to_owned()]).unwrap();
+    let certificate = key.cert.pem();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let path = path.to_str().unwrap();
+    for text in [
+        format!("\u{feff}{certificate}"),
+        format!("\u{feff}{certificate}\u{feff}{certificate}"),
+    ] {
+        std::fs::write(path, text).unwrap();
+        let printed = print_with(&["serve".to_owned()], &[("RC_CA_FILE", path)]).await;
+        assert!(printed.contains("Address already in use"), "{printed}");
+    }
+    let utf16 = certificate.encode_utf16().flat_map(u16::to_le_bytes);
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
+    let indented = format!("{certificate}  {certificate}").into_bytes();
+    for (text, reason) in [
+        (utf16, "contains no certificate, but UTF-16 text"),
+        (indented, "contains an invalid certificate"),
+    ] {
+        std::fs::write(path, text).unwrap();
+        let error = complaint(&[], &[("RC_CA_FILE", path)]).await;
+        let expected = format!("RC_CA_FILE: {path} {reason}: expected certificates in PEM");
+        assert_eq!(error, expected);
+    }
 }

@@ -23,9 +23,18 @@ async fn start_simulator() -> Simulator {
 #[tokio::test]
 async fn crash_writes_no_core_dump() {
     let folder = tempfile::tempdir().unwrap();
+    let control = std::process::Command::new("sh")
+        .args(["-c", "ulimit -c unlimited && kill -ABRT $$"])
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    assert!(
+        control.core_dumped(),
+        "this system writes no core dump of any program, so the test proves nothing: {control}"
+    );
     let mut shell = tokio::process::Command::new("sh");
     shell
-        .args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -c unlimited && exec \"$0\" \"$@\""])
         .arg(binary())
         .args(["demo", "--web.listen-address=127.0.0.1:0"])
         .current_dir(folder.path())
@@ -322,7 +331,7 @@ async fn http_server_needs_no_root_certificates() {
 async fn https_server_without_root_certificates_exits_1() {
     let mut command = command(&["--web.listen-address", "127.0.0.1:0"]);
     command
-        .env("RC_CLIENT_ID", "x")
+        .env("RC_CLIENT_ID", "id")
         .env("RC_CLIENT_SECRET", "x")
         .env("RC_JWT", "x");
     command
@@ -331,4 +340,20 @@ async fn https_server_without_root_certificates_exits_1() {
     let (code, _, log) = output(command).await;
     assert_eq!(code, Some(1));
     assert!(log.contains("ca-certificates"), "{log}");
+}
+
+/// With so few files no runtime can be built, and the log has not started yet.
+#[tokio::test]
+async fn failed_start_before_the_log_prints_an_error() {
+    for subcommand in ["serve", "demo", "check"] {
+        let mut shell = tokio::process::Command::new("sh");
+        shell
+            .args(["-c", "ulimit -n 5 && exec \"$0\" \"$@\""])
+            .arg(binary())
+            .arg(subcommand)
+            .env_clear();
+        let (code, _, error) = output(shell).await;
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.starts_with("ringcentral-exporter: "), "{error:?}");
+    }
 }

@@ -157,3 +157,16 @@ async fn common_bcrypt_prefixes_are_accepted() {
         );
     }
 }
+
+#[tokio::test]
+async fn high_cost_warning_shows_no_secret() {
+    let secret = "0aK2_Zf8Qp-xT71bYw9LmR";
+    let hash = bcrypt::hash("sesame", 4).unwrap();
+    let hash = hash.replace("$04$", "$15$");
+    let config = format!("basic_auth_users:\n  alice: {hash}\n  {secret}: {hash}\n");
+    let exporter = TestExporter::start(&config, &[]).await;
+    let log = &exporter.process.log;
+    let message = r#"msg="the first login of a user takes seconds: the cost of the bcrypt hash is high; 10 to 12 is usual""#;
+    assert_eq!(log.matches(message).count(), 2, "{log}");
+    assert!(log.contains("alice") && !log.contains(secret), "{log}");
+}

@@ -16,13 +16,13 @@ use crate::config::setting::Setting;
 use crate::config::web::tls_names;
 use crate::config::yaml::{Bool, List, Located, Section, Text};
 use crate::file;
+use crate::pem;
 use crate::secret::SecretSource;
 
 /// The values of `client_auth_type`, by Go's names.
 const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
 
 /// Some editors write it before the text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
@@ -149,10 +149,7 @@ impl Pem {
             SecretSource::File(path) => file::read(path, MAX_CERT_BYTES)
                 .map_err(|error| self.invalid(&error.to_string(), expected))?,
         };
-        let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
-            Some(text) => text.to_vec(),
-            None => bytes,
-        };
+        let bytes = pem::remove_byte_order_marks(bytes);
         if bytes.trim_ascii().is_empty() {
             return Err(self.invalid("the PEM text is empty", expected));
         }
@@ -202,8 +199,9 @@ fn pem(
             ));
         }
         (None, Some(file)) => {
+            let name = crate::secret::redact_path_in(dir, &file.value);
+            let origin = format!("{}: {name}", file.origin);
             let path = dir.join(file.value);
-            let origin = format!("{}: {}", file.origin, crate::secret::redact_path(&path));
             (origin, SecretSource::File(path))
         }
     };

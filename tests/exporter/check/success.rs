@@ -12,7 +12,8 @@ use crate::check::{
     assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
 };
 use crate::common::exporter_process::{ExporterProcess, output};
-use crate::common::oracle;
+use crate::common::{MAX_WAIT, oracle};
+use crate::harness::{full_pipe, wait_for_requests};
 
 /// Returns the statuses of the responses to an operation.
 fn statuses(simulator: &Simulator, operation: Operation) -> Vec<Option<u16>> {
@@ -266,5 +267,31 @@ async fn trace_log_of_check_has_no_secret() {
         "Basic ",
     ] {
         assert!(!log.contains(secret), "{log}");
+    }
+}
+
+/// The output does not fit into the pipe, so the check waits at its end; the token is revoked before.
+#[tokio::test]
+async fn signal_ends_check_whose_output_is_not_read() {
+    for hangs in [false, true] {
+        let simulator = start_simulator(frozen_scenario()).await;
+        if hangs {
+            simulator.inject(Fault::always(Operation::ActiveCalls, FaultKind::Hang));
+        }
+        let (_reader, writer) = full_pipe();
+        let mut command = check_command(&simulator, &[]);
+        let mut check = command.stdout(writer).spawn().unwrap();
+        let last_request = if hangs {
+            Operation::ActiveCalls
+        } else {
+            Operation::Revoke
+        };
+        wait_for_requests(&simulator, last_request, 1).await;
+        let pid = check.id().unwrap().to_string();
+        let kill = std::process::Command::new("kill").arg(pid).status();
+        assert!(kill.unwrap().success());
+        let status = tokio::time::timeout(MAX_WAIT, check.wait()).await.unwrap();
+        assert_eq!(status.unwrap().code(), Some(1));
+        assert_eq!(statuses(&simulator, Operation::Revoke), [Some(200)]);
     }
 }
