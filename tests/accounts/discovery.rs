@@ -107,6 +107,27 @@ async fn missing_or_invalid_host_is_400() {
 }
 
 #[tokio::test]
+async fn host_errors_have_one_wording_per_fault() {
+    let exporter = start(&["a"], &[]).await;
+    for (lines, reason) in [
+        (&["GET /sd HTTP/1.0"] as &[_], "missing header Host"),
+        (&["GET /sd HTTP/1.1"], "missing header Host"),
+        (&["GET /metrics HTTP/1.1"], "missing header Host"),
+        (&["GET /sd HTTP/1.1", "Host: a b"], "invalid header Host"),
+        (&["GET /sd HTTP/1.1", "Host: a:b"], "invalid header Host"),
+        (&["GET /sd HTTP/1.0", "Host:"], "invalid header Host"),
+        (
+            &["GET http://user@a/sd HTTP/1.1", "Host: a"],
+            "invalid host in the URI",
+        ),
+    ] {
+        let response = exporter.send_raw(lines).await;
+        let body = format!("\r\n\r\nbad request: {reason}\n");
+        assert!(response.ends_with(&body), "{lines:?}: {response}");
+    }
+}
+
+#[tokio::test]
 async fn discovery_accepts_only_get_or_head() {
     let exporter = start(&["a"], &[]).await;
     let head = exporter

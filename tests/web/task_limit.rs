@@ -83,9 +83,9 @@ async fn hanging_lookups_leave_tasks_for_passwords() {
         let user = format!("user{n}:sesame");
         let response = curl(&["--user", &user, &format!("{url}/-/metrics")]).await;
         assert_eq!(response.status, 200, "{response:?}");
-        // The program, the log writer and eight lookups; the password's thread may still end.
+        // At least the main thread and eight lookups, at most all threads that the unit counts.
         let threads = response.value("process_threads");
-        assert!((10.0..=11.0).contains(&threads), "{threads} threads");
+        assert!((9.0..=14.0).contains(&threads), "{threads} threads");
     }
     assert!(!scrape.is_finished(), "the lookups did not hang");
     scrape.abort();

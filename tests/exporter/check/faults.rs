@@ -125,6 +125,28 @@ async fn missing_admin_right_without_code_is_reported() {
 }
 
 #[tokio::test]
+async fn fix_at_level_extension_does_not_name_the_level() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let response = SimResponse::user_lacks("ReadCompanyCallLog");
+    simulator.inject(Fault::always(Operation::ActiveCalls, response));
+    let command = check_command(&simulator, &["--ringcentral.level=extension"]);
+    let (code, report, _) = output(command).await;
+    assert_eq!(code, Some(1));
+    assert!(report.contains("FAILED: user_lacks_call_log: "), "{report}");
+    assert!(!report.contains("--ringcentral.level"), "{report}");
+}
+
+#[tokio::test]
+async fn html_403_of_a_firewall_is_not_a_missing_permission() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let response = SimResponse::html(403, "Forbidden");
+    simulator.inject(Fault::always(Operation::Extensions, response));
+    let (_, report, _) = output(check_command(&simulator, &[])).await;
+    assert!(report.contains("not_ringcentral"), "{report}");
+    assert!(!report.contains("extensions_forbidden"), "{report}");
+}
+
+#[tokio::test]
 async fn immediately_ended_session_is_reported() {
     assert_fault_reported(
         "session_ended",
