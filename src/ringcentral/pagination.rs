@@ -6,7 +6,7 @@ use reqwest::Url;
 use tokio::time::Instant;
 
 use crate::ringcentral::wire::{CallPage, ExtensionPage, ParseError};
-use crate::ringcentral::{Client, Error, Operation, response_body};
+use crate::ringcentral::{Cause, Client, Error, Operation, response_body};
 
 /// The maximum number of pages of a list, for 100,000 records.
 const MAX_PAGES: usize = 100;
@@ -50,9 +50,14 @@ impl Client {
         };
         let body = self.get(operation, &url, deadline).await?;
         let parsed = response_body::parse(body, deadline, parse).await;
-        let mut page = parsed.map_err(|error| {
-            self.transport
-                .record_failure(operation, error.cause, error.message)
+        let mut page = parsed.map_err(|error| match error.cause {
+            Cause::NotRingCentral => self
+                .transport
+                .record_invalid_response(operation, error.message),
+            // No time or no thread: the response is not at fault.
+            cause => self
+                .transport
+                .record_failure(operation, cause, error.message),
         })?;
         let next = match page.take_next() {
             Some(next) => Some(self.transport.resolve_url(operation, Some(&url), &next)?),
