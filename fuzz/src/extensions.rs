@@ -7,7 +7,7 @@ use ringcentral_exporter::account::state::{AccountState, TimedDirectory};
 use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel};
 use ringcentral_exporter::config::Metrics;
-use ringcentral_exporter::ringcentral::wire::parse_extensions;
+use ringcentral_exporter::ringcentral::wire::{parse_extensions, parse_extensions_after};
 
 use crate::exposition::Sample;
 use crate::fixtures::{METRICS, counters, fixed_moment, parse_exposition, render_account};
@@ -21,6 +21,7 @@ type Latest<'a> = BTreeMap<u64, &'a DirectoryEntry>;
 
 /// Checks that each extension is found by its id, and has at most one series, with its own name.
 pub fn check(data: &[u8]) {
+    let (earlier_records, data) = crate::split_earlier_records(data);
     let page = match parse_extensions(data) {
         Ok(page) => page,
         Err(error) => {
@@ -31,6 +32,9 @@ pub fn check(data: &[u8]) {
     let mut records = json::items(json::member(data, "records").expect("list of records"));
     assert_eq!(page.records, records.len(), "all records count");
     assert!(page.records <= MAX_RECORDS, "more records than allowed");
+    let is_short = earlier_records + page.records <= crate::MAX_LIST_RECORDS;
+    let is_read = parse_extensions_after(data, earlier_records).is_ok();
+    assert_eq!(is_read, is_short || page.records == 0, "limit of the list");
     records.retain(|record| json::is_object(record));
     assert!(
         page.entries.len() <= records.len(),

@@ -47,6 +47,23 @@ pub fn target(name: &str) -> Option<Target> {
     None
 }
 
+/// The maximum number of records of a list.
+const MAX_LIST_RECORDS: usize = 100_000;
+/// Follows the number of earlier records at the beginning of a page. JSON does not allow it there.
+const EARLIER_SEPARATOR: u8 = 0x1f;
+
+/// Splits a page from the number of records before it in the list; 0 if the input has none.
+fn split_earlier_records(input: &[u8]) -> (usize, &[u8]) {
+    let Some(at) = input.iter().position(|byte| *byte == EARLIER_SEPARATOR) else {
+        return (0, input);
+    };
+    let number = str::from_utf8(&input[..at]).ok();
+    match number.and_then(|number| number.parse::<u32>().ok()) {
+        Some(number) => (number as usize, &input[at + 1..]),
+        None => (0, input),
+    }
+}
+
 /// Asserts that a text is one line without control characters.
 #[track_caller]
 fn assert_one_line(text: &str) {

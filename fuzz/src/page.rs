@@ -1,5 +1,5 @@
 //! Pages of the active-calls list: from bytes to counters and exposition. An input has up to eight
-//! lists of one page.
+//! lists of one page, each with the number of records that would be before it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use ringcentral_exporter::calls::{
     Call, CallEvents, CallState, CallTracker, Direction, LabelLimiter, Snapshot,
 };
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::ringcentral::wire::{CallPage, parse_page};
+use ringcentral_exporter::ringcentral::wire::{CallPage, parse_page, parse_page_after};
 use serde_json::Value;
 
 use crate::anonymize::anonymize;
@@ -23,6 +23,8 @@ const SEPARATOR: u8 = 0x1e;
 const MAX_LISTS: usize = 8;
 /// The maximum number of records of a page.
 const MAX_RECORDS: usize = 10_000;
+/// The maximum length of a text, in bytes.
+const MAX_TEXT_LEN: usize = 8 * 1024;
 /// The maximum length of an id, in bytes.
 const MAX_ID_LEN: usize = 64;
 const LIST_INTERVAL: Duration = Duration::from_secs(15);
@@ -43,12 +45,18 @@ struct Exposed {
 /// not affect each other.
 pub fn check(data: &[u8]) {
     let lists = data.split(|byte| *byte == SEPARATOR).take(MAX_LISTS);
-    let bodies: Vec<_> = lists.collect();
+    let mut bodies = Vec::new();
+    for list in lists {
+        let (earlier_records, body) = crate::split_earlier_records(list);
+        assert_list_limited(body, earlier_records);
+        bodies.push(body);
+    }
     let now = fixed_moment();
     expose(&bodies, now).assert_complete();
-    bodies
-        .iter()
-        .for_each(|body| assert_bytes_cost_only_their_field(body));
+    for body in &bodies {
+        assert_bytes_cost_only_their_field(body);
+        assert_long_text_unreadable(body);
+    }
     let mut pages = Vec::new();
     let mut anonymized = Vec::new();
     let mut extended = Vec::new();
@@ -95,6 +103,38 @@ fn assert_bytes_cost_only_their_field(body: &[u8]) {
                 Ok(&page),
                 "a byte of a name matters"
             );
+        }
+    }
+}
+
+/// Asserts that a page is read whole up to the maximum of the list, and is an error beyond it.
+fn assert_list_limited(body: &[u8], earlier_records: usize) {
+    let Ok(page) = parse_page(body, 1) else {
+        return;
+    };
+    let is_short = earlier_records + page.records() <= crate::MAX_LIST_RECORDS;
+    match parse_page_after(body, 1, earlier_records) {
+        Ok(read) => assert!(page.records() == 0 || is_short && read == page),
+        Err(_) => assert!(!is_short, "a list below the maximum is an error"),
+    }
+}
+
+/// Asserts that a text of more than 8 KiB counts as one that is not text, also if it is mostly white space.
+fn assert_long_text_unreadable(body: &[u8]) {
+    let Ok(text) = str::from_utf8(body) else {
+        return;
+    };
+    for name in ["\"result\":\"", "\"direction\":\"", "\"startTime\":\""] {
+        if let Some((before, after)) = text.split_once(name)
+            && before.matches('"').count() % 2 == 0
+            && !before.contains('\\')
+        {
+            let with = |value: &[u8]| {
+                let body = [before.as_bytes(), name.as_bytes(), value, after.as_bytes()];
+                parse_page(&body.concat(), 1).ok()
+            };
+            let long = with(&[b' '; MAX_TEXT_LEN + 1]);
+            assert_eq!(long, with(b"\xff"), "a text of more than 8 KiB is read");
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::ringcentral::wire::record::is_digits;
 
 /// The documented length of a name, in characters.
 const MAX_NAME_CHARS: usize = 129;
-/// The maximum length of a name, in bytes: enough for each documented name in a script of up to two bytes per character,
-/// and for names of 86 characters in any real script.
+/// The maximum length of a name, in bytes: enough for the documented length in scripts of up to two bytes per
+/// character, and for 86 characters in others.
 const MAX_NAME_LEN: usize = 258;
 /// The maximum length of a type or a status, in bytes. The longest documented one has 20, and a `SmolStr` of up to 23
 /// takes no memory of its own.

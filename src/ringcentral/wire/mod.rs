@@ -16,8 +16,9 @@ mod record;
 mod token;
 
 pub use api_error::{ApiError, parse_api_error};
-pub use page::{CallPage, ExtensionPage, parse_extensions, parse_page};
-pub(crate) use page::{parse_extensions_after, parse_page_after};
+pub use page::{
+    CallPage, ExtensionPage, parse_extensions, parse_extensions_after, parse_page, parse_page_after,
+};
 pub use token::{TokenResponse, parse_token};
 
 /// The reason why a body cannot be parsed, in words that repeat nothing of its content.

@@ -113,7 +113,7 @@ pub fn parse_page(body: &[u8], page_number: u32) -> Result<CallPage, ParseError>
 ///
 /// # Errors
 /// Also returns an error if the list has more than 100,000 records.
-pub(crate) fn parse_page_after(
+pub fn parse_page_after(
     body: &[u8],
     page_number: u32,
     earlier_records: usize,
@@ -158,7 +158,7 @@ pub fn parse_extensions(body: &[u8]) -> Result<ExtensionPage, ParseError> {
 ///
 /// # Errors
 /// Also returns an error if the list has more than 100,000 records.
-pub(crate) fn parse_extensions_after(
+pub fn parse_extensions_after(
     body: &[u8],
     earlier_records: usize,
 ) -> Result<ExtensionPage, ParseError> {
