@@ -178,8 +178,7 @@ impl Cause {
                 return cause;
             }
         }
-        let has_code = error.code.is_some() || error.error.is_some();
-        Self::from_status(operation, status, has_code)
+        Self::from_status(operation, status, error.has_code())
     }
 
     /// Returns the reason of a failure without an error status.

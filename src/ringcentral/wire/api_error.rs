@@ -29,6 +29,14 @@ pub struct ApiError {
     pub parameter: Option<String>,
 }
 
+impl ApiError {
+    /// Returns whether there is a code, which other servers do not send.
+    #[must_use]
+    pub fn has_code(&self) -> bool {
+        self.code.is_some() || self.error.is_some()
+    }
+}
+
 json_object! {
     struct ErrorBody<'a> {
         errors: Entries = "errors",
