@@ -43,7 +43,7 @@ pub(super) fn header(account: &Account, proxies: &Proxies) -> String {
     for fact in config_facts(account) {
         text += &fact.to_line();
     }
-    if let Some(proxy) = proxies.for_server(&account.server) {
+    if let Ok(Some(proxy)) = proxies.for_server(&account.server) {
         text += &format_line("proxy", &proxy.to_string());
     }
     text

@@ -11,10 +11,10 @@ pub(crate) mod setting;
 pub mod web;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use account::{Account, Level};
@@ -64,7 +64,7 @@ pub struct Settings {
     /// The timeouts of API requests; no flag changes them.
     #[arg(skip)]
     pub timeouts: Timeouts,
-    /// The way to the servers; variables describe it.
+    /// The proxies, which variables set.
     #[arg(skip)]
     pub network: Network,
 }
@@ -161,13 +161,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// The way to the servers.
+/// How servers are reached.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     /// The proxies that the environment sets.
     pub proxies: Proxies,
-    /// The addresses of host names that are not looked up. Only tests set them.
-    pub hosts: Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>,
+    /// Looks up host names in place of the system's resolver. No flag sets it; tests do.
+    pub lookup: Option<Arc<dyn NameLookup>>,
+}
+
+/// A table of host names, for tests.
+pub trait NameLookup: Debug + Send + Sync {
+    /// Returns the addresses of a host name.
+    fn look_up(&self, name: &str) -> Vec<IpAddr>;
 }
 
 /// The timeouts of API requests. No flag changes them; tests do.
@@ -242,6 +248,9 @@ impl Config {
         };
         let mut settings = settings.validate()?;
         settings.network.proxies = Proxies::from_env()?;
+        for account in &accounts {
+            settings.network.proxies.for_server(&account.server)?;
+        }
         Ok(Self {
             accounts,
             accounts_file,

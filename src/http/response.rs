@@ -110,15 +110,18 @@ fn with_header(mut response: Response, name: HeaderName, value: &'static str) ->
     response
 }
 
-/// Returns whether `gzip`, or else `*`, is listed with a quality above 0.
+/// Returns whether `gzip`, or else its alias `x-gzip`, or else `*`, is listed with a quality above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    match quality(headers, ACCEPT_ENCODING, "gzip") {
-        Some(quality) => quality > 0.0,
-        None => quality(headers, ACCEPT_ENCODING, "*") > Some(0.0),
+    for encoding in ["gzip", "x-gzip", "*"] {
+        if let Some(quality) = quality(headers, ACCEPT_ENCODING, encoding) {
+            return quality > 0.0;
+        }
     }
+    false
 }
 
-/// Returns the quality with which a header lists `value`, 1 if it does not state one.
+/// Returns the quality with which a header lists `value`: 1 if it does not state one, 0 if that is
+/// invalid.
 pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> Option<f32> {
     for line in headers.get_all(header) {
         for item in line.to_str().unwrap_or_default().split(',') {
@@ -126,8 +129,12 @@ pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> O
             if !parts.next().unwrap_or_default().eq_ignore_ascii_case(value) {
                 continue;
             }
-            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-            return Some(quality.unwrap_or(1.0));
+            for part in parts {
+                if let Some(("q" | "Q", quality)) = part.split_once('=') {
+                    return Some(quality.parse().unwrap_or(0.0));
+                }
+            }
+            return Some(1.0);
         }
     }
     None
@@ -137,20 +144,43 @@ pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> O
 mod tests {
     use super::*;
 
-    fn accepts(value: &'static str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
-        accepts_gzip(&headers)
-    }
-
     #[test]
     fn gzip_needs_a_quality_above_0() {
-        assert!(accepts("gzip"));
-        assert!(accepts("deflate, GZIP;q=0.5"));
-        assert!(accepts("*"));
-        assert!(!accepts("gzip;q=0"));
-        assert!(!accepts("*;q=0.5, gzip;q=0.0"));
-        assert!(!accepts("identity"));
-        assert!(!accepts(""));
+        let cases: [(&[&'static str], bool); 27] = [
+            (&[], false),
+            (&[""], false),
+            (&["gzip"], true),
+            (&["GZIP"], true),
+            (&["x-gzip"], true),
+            (&["x-gzip;q=0"], false),
+            (&["deflate, GZIP;q=0.5"], true),
+            (&["gzip;q=1.000"], true),
+            (&["gzip;q=0.001"], true),
+            (&["gzip;level=1;q=0"], false),
+            (&["gzip;q=0"], false),
+            (&["gzip;Q=0"], false),
+            (&["gzip; q=0.000"], false),
+            (&["gzip ;\tQ=0."], false),
+            (&["gzip;q="], false),
+            (&["gzip;q=-1"], false),
+            (&["gzip;q=nan"], false),
+            (&["gzip;qs=0"], true),
+            (&["*"], true),
+            (&["*;q=0"], false),
+            (&["*;Q=0.0"], false),
+            (&["*;q=0, gzip"], true),
+            (&["*;q=0.5, gzip;q=0.0"], false),
+            (&["identity"], false),
+            (&["gzipped, xgzip"], false),
+            (&["identity", "deflate;q=1, gzip;q=0.2"], true),
+            (&["*", "gzip;Q=0"], false),
+        ];
+        for (lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(ACCEPT_ENCODING, HeaderValue::from_static(line));
+            }
+            assert_eq!(accepts_gzip(&headers), expected, "{lines:?}");
+        }
     }
 }

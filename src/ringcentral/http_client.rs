@@ -5,16 +5,19 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
-use tower::util::MapRequestLayer;
+use reqwest::{Client, RequestBuilder, Response, Url};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::Verifier;
+use tower::util::MapResultLayer;
 
-use crate::clock::Moment;
-use crate::config::{Network, Proxy};
+use crate::config::{NameLookup, Network, Proxy};
 
 /// The value of `User-Agent`.
 const USER_AGENT: &str = concat!(
@@ -27,7 +30,7 @@ const USER_AGENT: &str = concat!(
 /// so each is closed at the latest after 5 s.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// The maximum time to connect to one address. It is the kernel's limit for data without an
-/// acknowledgement, so it also ends a connection whose route is lost.
+/// acknowledgement, so it also ends an established connection whose route is lost for this time.
 #[cfg(target_os = "linux")]
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 /// The maximum time to connect to a server, with TLS. `reqwest` divides it over the addresses of a
@@ -35,7 +38,7 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(9);
 
 tokio::task_local! {
-    /// Whether the current request has begun to open a connection.
+    /// Whether the current request has opened a connection, or could not.
     static OPENS_CONNECTION: Arc<AtomicBool>;
 }
 
@@ -44,20 +47,21 @@ tokio::task_local! {
 pub struct HttpClient(Arc<Shared>);
 
 struct Shared {
-    server: Url,
     ca: Option<Arc<[u8]>>,
-    proxy: Option<Proxy>,
-    addresses: Addresses,
-    /// Reuses connections.
-    pooled: Client,
-    /// Opens a connection for each request. Built when it is needed, since the root certificates
-    /// take memory.
-    unpooled: OnceLock<Client>,
-    /// Until when connections from before the last failure may be idle.
-    unpooled_until: Mutex<Option<Moment>>,
+    setup: ClientSetup,
+    /// The client whose pool has no connection from before the last failure.
+    client: Mutex<Client>,
 }
 
-/// The error of a request without a response.
+/// What a client is built from. Its root certificates are shared by all clients that are built.
+struct ClientSetup {
+    server: Url,
+    proxy: Option<Proxy>,
+    addresses: Addresses,
+    tls: ClientConfig,
+}
+
+/// Why a request got no response.
 pub(crate) struct SendError {
     pub(crate) error: reqwest::Error,
     /// Whether the connection was open before the request.
@@ -72,45 +76,29 @@ pub(crate) struct SendError {
 /// # Errors
 /// Returns an error if the root certificates of the system or of `ca` cannot be read.
 pub fn http_client(server: &Url, ca: Option<&[u8]>) -> anyhow::Result<Client> {
-    build(server, ca, None, Addresses::default(), usize::MAX)
+    ClientSetup::new(server, ca, None, Addresses::default())?.build()
 }
 
-fn build(
-    server: &Url,
-    ca: Option<&[u8]>,
-    proxy: Option<&Proxy>,
-    addresses: Addresses,
-    max_idle: usize,
-) -> anyhow::Result<Client> {
+/// Returns the TLS configuration with the root certificates of the system and those of `ca`.
+///
+/// Reading the system's takes about 20 ms. A server without TLS needs none.
+fn tls_config(uses_tls: bool, ca: Option<&[u8]>) -> anyhow::Result<ClientConfig> {
     // This fails if a provider is already installed, which is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .dns_resolver(addresses)
-        .connector_layer(MapRequestLayer::new(note_connection))
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(max_idle)
-        .no_proxy()
-        .http1_only();
-    #[cfg(target_os = "linux")]
-    {
-        builder = builder.tcp_user_timeout(ADDRESS_TIMEOUT);
-    }
-    if let Some(proxy) = proxy {
-        builder = builder.proxy(with_authorization(proxy)?);
-    }
-    let uses_tls = server.scheme() == "https" || proxy.is_some_and(Proxy::uses_tls);
-    builder = if uses_tls {
-        let certificates = Certificate::from_pem_bundle(ca.unwrap_or_default())?;
-        builder.tls_certs_merge(certificates)
+    let builder = ClientConfig::builder();
+    let mut config = if uses_tls {
+        let certificates: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(ca.unwrap_or_default()).collect();
+        let provider = builder.crypto_provider().clone();
+        let verifier = Verifier::new_with_extra_roots(certificates?, provider)?;
+        let builder = builder.dangerous();
+        builder.with_custom_certificate_verifier(Arc::new(verifier))
     } else {
-        builder.tls_certs_only([])
-    };
-    builder.build().context(
-        "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
-    )
+        builder.with_root_certificates(RootCertStore::empty())
+    }
+    .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// Returns a proxy for all requests of a client.
@@ -122,11 +110,12 @@ fn with_authorization(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
     })
 }
 
-/// Notes that the current request opens a connection, and returns its address unchanged.
-fn note_connection<T>(address: T) -> T {
+/// Notes that the current request has opened a connection, or could not, and returns it unchanged.
+/// A request for which another connection becomes idle meanwhile uses that one, and notes nothing.
+fn note_connection<T>(connection: T) -> T {
     // Outside of a request nothing has to be noted.
     let _ = OPENS_CONNECTION.try_with(|opens| opens.store(true, Ordering::Relaxed));
-    address
+    connection
 }
 
 // === impl HttpClient ===
@@ -135,77 +124,102 @@ impl HttpClient {
     /// Builds the client for a server.
     ///
     /// # Errors
-    /// Returns an error if the root certificates of the system or of `ca` cannot be read.
+    /// Returns an error if the root certificates of the system or of `ca` cannot be read, or the
+    /// proxy for the server is not supported.
     pub fn new(server: &Url, ca: Option<Arc<[u8]>>, network: &Network) -> anyhow::Result<Self> {
-        let proxy = network.proxies.for_server(server).cloned();
+        let proxy = network.proxies.for_server(server)?.cloned();
         let addresses = Addresses {
-            network: network.clone(),
+            lookup: network.lookup.clone(),
             order: Arc::default(),
         };
-        let pooled = build(
-            server,
-            ca.as_deref(),
-            proxy.as_ref(),
-            addresses.clone(),
-            usize::MAX,
-        )?;
-        Ok(Self(Arc::new(Shared {
-            server: server.clone(),
-            ca,
-            proxy,
-            addresses,
-            pooled,
-            unpooled: OnceLock::new(),
-            unpooled_until: Mutex::default(),
-        })))
+        let setup = ClientSetup::new(server, ca.as_deref(), proxy, addresses)?;
+        let client = Mutex::new(setup.build()?);
+        Ok(Self(Arc::new(Shared { ca, setup, client })))
     }
 
     /// Returns whether requests to `server` with the root certificates `ca` can use this client.
     pub(crate) fn can_serve(&self, server: &Url, ca: Option<&Arc<[u8]>>) -> bool {
-        self.0.server == *server && self.0.ca.as_ref() == ca
+        self.0.setup.server == *server && self.0.ca.as_ref() == ca
     }
 
     /// Returns whether requests are sent through a proxy.
     pub(crate) fn uses_proxy(&self) -> bool {
-        self.0.proxy.is_some()
+        self.0.setup.proxy.is_some()
     }
 
-    /// Returns the client for the next request. After a failure no connection from before is used:
-    /// the name may have moved, or the address may be the wrong one.
-    pub(crate) fn for_request(&self, now: Moment) -> &Client {
-        let until = *lock(&self.0.unpooled_until);
-        match until {
-            Some(until) if !until.is_past(now) => self.without_pool(),
-            _ => &self.0.pooled,
+    /// Returns the client for the next request.
+    pub(crate) fn for_request(&self) -> Client {
+        lock(&self.0.client).clone()
+    }
+
+    /// Builds a client without connections. Nothing is read from files.
+    pub(crate) fn without_connections(&self) -> Client {
+        // A client was built from the same values before, so this cannot fail.
+        let built = self.0.setup.build();
+        built.unwrap_or_else(|_| self.for_request())
+    }
+
+    /// Records a response from an address that proves it to be RingCentral's. Later connections
+    /// try it first.
+    pub(crate) fn record_success(&self, address: Option<SocketAddr>) {
+        if let Some(address) = address {
+            lock(&self.0.setup.addresses.order).first = Some(address.ip());
         }
     }
 
-    /// Returns the client that opens a connection for each request.
-    pub(crate) fn without_pool(&self) -> &Client {
-        let Shared {
-            server, ca, proxy, ..
-        } = &*self.0;
-        self.0.unpooled.get_or_init(|| {
-            let addresses = self.0.addresses.clone();
-            let built = build(server, ca.as_deref(), proxy.as_ref(), addresses, 0);
-            built.unwrap_or_else(|_| self.0.pooled.clone())
+    /// Records a failure: later requests open connections, which begin with another address. The
+    /// name may have moved, or the address may be the wrong one.
+    pub(crate) fn record_failure(&self) {
+        let mut order = lock(&self.0.setup.addresses.order);
+        order.first = None;
+        order.failures = order.failures.wrapping_add(1);
+        drop(order);
+        let client = self.without_connections();
+        *lock(&self.0.client) = client;
+    }
+}
+
+// === impl ClientSetup ===
+
+impl ClientSetup {
+    fn new(
+        server: &Url,
+        ca: Option<&[u8]>,
+        proxy: Option<Proxy>,
+        addresses: Addresses,
+    ) -> anyhow::Result<Self> {
+        let uses_tls = server.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::uses_tls);
+        let tls = tls_config(uses_tls, ca).context(
+            "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
+        )?;
+        Ok(Self {
+            server: server.clone(),
+            proxy,
+            addresses,
+            tls,
         })
     }
 
-    /// Records a valid response from an address, which later connections try first.
-    pub(crate) fn record_success(&self, address: Option<SocketAddr>) {
-        if let Some(address) = address {
-            lock(&self.0.addresses.order).first = Some(address.ip());
+    /// Builds a client without connections.
+    fn build(&self) -> anyhow::Result<Client> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .dns_resolver(self.addresses.clone())
+            .connector_layer(MapResultLayer::new(note_connection))
+            .tls_backend_preconfigured(self.tls.clone())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .no_proxy()
+            .http1_only();
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(ADDRESS_TIMEOUT);
         }
-    }
-
-    /// Records a failure: later connections begin with another address, and until all connections
-    /// in the pool have been idle for too long, each request opens one.
-    pub(crate) fn record_failure(&self, now: Moment) {
-        let mut order = lock(&self.0.addresses.order);
-        order.first = None;
-        order.failures = order.failures.wrapping_add(1);
-        *lock(&self.0.unpooled_until) = Some(now.after(IDLE_TIMEOUT));
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(with_authorization(proxy)?);
+        }
+        Ok(builder.build()?)
     }
 }
 
@@ -224,7 +238,8 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Response, SendError>
 /// Looks up the name of a server or proxy for each new connection, and orders its addresses.
 #[derive(Clone, Default)]
 struct Addresses {
-    network: Network,
+    /// Looks up names in tests.
+    lookup: Option<Arc<dyn NameLookup>>,
     order: Arc<Mutex<AddressOrder>>,
 }
 
@@ -240,8 +255,9 @@ struct AddressOrder {
 
 impl Addresses {
     async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-        if let Some(addresses) = lock(&self.network.hosts).get(name) {
-            return Ok(addresses.iter().map(|ip| (*ip, 0).into()).collect());
+        if let Some(lookup) = &self.lookup {
+            let addresses = lookup.look_up(name).into_iter();
+            return Ok(addresses.map(|ip| (ip, 0).into()).collect());
         }
         Ok(tokio::net::lookup_host((name, 0)).await?.collect())
     }

@@ -5,7 +5,7 @@ use crate::ringcentral::label_enum::label_enum;
 label_enum! {
     /// A label value of `reason`; the set is closed.
     Reason {
-        /// No complete response in time, or status 408.
+        /// No complete response in time, or status 408 or 499.
         Timeout = "timeout",
         /// No connection, or one that closed early: name not found, refused, reset.
         Connect = "connect",
@@ -23,7 +23,7 @@ label_enum! {
         NotFound = "not_found",
         /// Any other status 4xx.
         ClientError = "client_error",
-        /// Status 5xx.
+        /// Status 5xx or 425.
         ServerError = "server_error",
         /// A response that cannot be parsed or must not be followed.
         InvalidResponse = "invalid_response",
@@ -38,10 +38,10 @@ impl Reason {
             401 => Self::Unauthorized,
             403 => Self::Forbidden,
             404 => Self::NotFound,
-            408 => Self::Timeout,
+            408 | 499 => Self::Timeout,
             429 => Self::RateLimited,
+            425 | 500..600 => Self::ServerError,
             400..500 => Self::ClientError,
-            500..600 => Self::ServerError,
             _ => Self::InvalidResponse,
         }
     }
@@ -59,8 +59,8 @@ mod tests {
             (403, "forbidden"),
             (404, "not_found"),
             (408, "timeout"),
-            (425, "client_error"),
-            (499, "client_error"),
+            (425, "server_error"),
+            (499, "timeout"),
             (418, "client_error"),
             (429, "rate_limited"),
             (500, "server_error"),

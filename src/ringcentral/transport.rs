@@ -158,21 +158,18 @@ impl Transport {
         self.count_failure(error)
     }
 
-    /// Counts a failure. Later requests use other connections, unless none was sent.
     fn count_failure(&self, error: Error) -> Error {
-        if !matches!(error.cause, Cause::NoBudget | Cause::SecretUnreadable) {
-            self.http.record_failure(Moment::now());
-        }
         self.metrics.record_failure(error.operation, error.reason);
         error
     }
 
-    /// Counts an invalid response and returns it as an error.
+    /// Counts an invalid response and returns it as an error. Later requests open connections.
     pub(crate) fn record_invalid_response(
         &self,
         operation: Operation,
         problem: impl fmt::Display,
     ) -> Error {
+        self.http.record_failure();
         self.record_failure(operation, Cause::NotRingCentral, problem.to_string())
     }
 
@@ -190,14 +187,14 @@ impl Transport {
             let problem = "not sent: the rate limit is reached";
             return Err(self.record_failure(operation, Cause::NoBudget, problem));
         }
-        let request = build(self.http.for_request(Moment::now()));
+        let request = build(&self.http.for_request());
         let mut result = self.send_once(operation, request, deadline).await;
         if let Err(error) = &result
             && error.closed_kept_connection
             && operation.is_get()
             && self.budget.try_request(operation, Moment::now())
         {
-            let request = build(self.http.without_pool());
+            let request = build(&self.http.without_connections());
             result = self.send_once(operation, request, deadline).await;
         }
         result.map_err(|error| self.record_transport_error(operation, error))
@@ -228,12 +225,19 @@ impl Transport {
     }
 
     fn record_transport_error(&self, operation: Operation, error: TransportError) -> Error {
+        self.http.record_failure();
         self.record_failure(operation, error.cause, error.message)
     }
 
-    /// Counts a response with an error status, which is valid even if its body is incomplete.
+    /// Counts a response with an error status, which is valid even if its body is incomplete. An
+    /// error of RingCentral's API proves that its address is right.
     fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
         let api_error = parse_api_error(&response.body.unwrap_or_default());
+        if response.status == 429 || (response.status < 500 && api_error.has_code()) {
+            self.http.record_success(response.address);
+        } else {
+            self.http.record_failure();
+        }
         let request_id = self.request_id.clone();
         self.count_failure(Error::from_response(
             operation,

@@ -1,18 +1,40 @@
 //! Tests of server names with several addresses.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ringcentral_exporter::config::NameLookup;
 use ringcentral_exporter::simulator::Simulator;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::api_relay::{Action, Relay, bind_same_port, start_simulator};
+use crate::api_relay::{Action, Exchange, Relay, bind_same_port, start_simulator};
 use crate::common::MAX_WAIT;
 use crate::harness::{TestExporter, bind_loopback};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
+}
+
+/// The addresses of host names. It is shared with the exporter, so a name can move.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
+
+impl Hosts {
+    /// Sets the addresses of a name.
+    pub fn set(&self, name: &str, addresses: &[IpAddr]) {
+        let mut hosts = self.0.lock().unwrap();
+        hosts.insert(name.to_owned(), addresses.to_vec());
+    }
+}
+
+impl NameLookup for Hosts {
+    fn look_up(&self, name: &str) -> Vec<IpAddr> {
+        self.0.lock().unwrap()[name].clone()
+    }
 }
 
 /// A listener whose queue is full, so that the kernel drops the packets of new connections.
@@ -44,8 +66,9 @@ async fn start_with_addresses(simulator: Simulator, port: u16, addresses: &[&str
     let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
     TestExporter::start_for_simulator(simulator, |config| {
         config.accounts[0].server = format!("http://pbx.test:{port}").parse().unwrap();
-        let mut hosts = config.settings.network.hosts.lock().unwrap();
-        hosts.insert("pbx.test".to_owned(), addresses);
+        let hosts = Hosts::default();
+        hosts.set("pbx.test", &addresses);
+        config.settings.network.lookup = Some(Arc::new(hosts));
     })
     .await
 }
@@ -126,6 +149,64 @@ async fn all_addresses_refuse_is_one_connect_failure() {
     let none = start_with_addresses(start_simulator().await, port, &[]).await;
     let response = none.scrape().await;
     assert_eq!(response.failures("token", "connect"), 1.0);
+}
+
+#[tokio::test]
+async fn api_error_keeps_the_address() {
+    let error = |status: &str, body: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let coded = |code: &str| format!("{{\"errorCode\":\"{code}\",\"message\":\"m\"}}");
+    // Whether the response proves that the site is RingCentral's.
+    let cases = [
+        (error("400 Bad Request", &coded("CMN-101")), true),
+        (error("404 Not Found", &coded("CMN-102")), true),
+        (error("408 Request Timeout", &coded("CMN-203")), true),
+        (
+            error("403 Forbidden", "{\"error\":\"access_denied\"}"),
+            true,
+        ),
+        (error("401 Unauthorized", &coded("OAU-213")), true),
+        (
+            error("429 Too Many Requests\r\nRetry-After: 1", "slow down"),
+            true,
+        ),
+        (error("404 Not Found", ""), false),
+        (error("400 Bad Request", "<html>"), false),
+        (error("503 Service Unavailable", &coded("CMN-211")), false),
+    ];
+    for (response, is_proof) in cases {
+        let simulator = start_simulator().await;
+        let addresses = [ip("127.0.0.3"), ip("127.0.0.9")];
+        let mut listeners = bind_same_port(&addresses).into_iter();
+        let mut next = || TcpListener::from_std(listeners.next().unwrap()).unwrap();
+        let (first, second) = (next(), next());
+        let port = first.local_addr().unwrap().port();
+        let text = response.clone();
+        let used = Relay::new(&simulator, move |exchange| {
+            match exchange.is_extension_list() {
+                true => Action::Respond(text.clone()),
+                false => Action::Forward,
+            }
+        });
+        used.serve(first, None);
+        let other = Relay::new(&simulator, |_| Action::Forward);
+        other.serve(second, None);
+        let exporter = start_with_addresses(simulator, port, &["127.0.0.3", "127.0.0.9"]).await;
+        let scrapes = async {
+            while !used.exchanges().iter().any(Exchange::is_extension_list) {
+                exporter.scrape().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            exporter.scrape().await;
+        };
+        timeout(MAX_WAIT, scrapes).await.unwrap();
+        assert_eq!(other.exchanges().is_empty(), is_proof, "{response}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,9 @@
 //! Tests of connections to RingCentral that are kept: those that close, and those to a former site.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringcentral_exporter::config::Network;
 use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Operation, Scenario, Simulator};
@@ -15,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::api_addresses::Hosts;
 use crate::api_relay::{Action, Exchange, Relay, bind_same_port, start_exporter, start_simulator};
 use crate::common::MAX_WAIT;
 use crate::common::scrape_response::ScrapeResponse;
@@ -31,13 +30,20 @@ fn counted_requests(response: &ScrapeResponse) -> usize {
     count as usize
 }
 
-/// Waits until no request has been sent for a while, such as of the extension list.
-async fn wait_until_idle(relay: &Relay) {
-    let mut before = usize::MAX;
-    while relay.exchanges().len() != before {
-        before = relay.exchanges().len();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+/// Scrapes until the extension list has been read, which is the last request that no scrape waits
+/// for.
+async fn scrape_until_directory(exporter: &TestExporter) -> ScrapeResponse {
+    let series = "ringcentral_extension_directory_timestamp_seconds{account=\"default\"}";
+    let scrapes = async {
+        loop {
+            let response = exporter.scrape().await;
+            if response.samples().contains_key(series) {
+                return response;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(MAX_WAIT, scrapes).await.unwrap()
 }
 
 /// Returns an acceptor for `localhost` and its certificate.
@@ -90,9 +96,7 @@ async fn get_on_closed_kept_connection_is_repeated() {
                 let response = exporter.scrape().await;
                 assert_eq!(response.up(), 1.0, "{name}:\n{}", response.text);
             }
-            wait_until_idle(&relay).await;
-            let response = exporter.get("/metrics", &[]).await;
-            wait_until_idle(&relay).await;
+            let response = scrape_until_directory(&exporter).await;
             let exchanges = relay.exchanges();
             let repeated = exchanges
                 .iter()
@@ -107,10 +111,32 @@ async fn get_on_closed_kept_connection_is_repeated() {
 }
 
 #[tokio::test]
+async fn api_error_keeps_connections() {
+    let body = "{\"errorCode\":\"CMN-102\",\"message\":\"m\"}";
+    let len = body.len();
+    let limits = "X-Rate-Limit-Group: heavy\r\nX-Rate-Limit-Limit: 10000\r\n\
+                  X-Rate-Limit-Remaining: 9999\r\nX-Rate-Limit-Window: 60\r\n";
+    let error = format!("HTTP/1.1 404 Not Found\r\n{limits}Content-Length: {len}\r\n\r\n{body}");
+    let plan = move |exchange: &Exchange| match exchange.target().starts_with("GET ") {
+        true => Action::Respond(error.clone()),
+        false => Action::Forward,
+    };
+    let (relay, exporter) = start_exporter(plan).await;
+    let scrapes = async {
+        while relay.lists().len() < 5 {
+            exporter.scrape().await;
+        }
+    };
+    timeout(MAX_WAIT, scrapes).await.unwrap();
+    // The extension list may be requested while a list is.
+    let connections = relay.exchanges().into_iter().map(|it| it.connection);
+    assert!(connections.max() <= Some(3), "{:#?}", relay.exchanges());
+}
+
+#[tokio::test]
 async fn idle_connection_is_closed_after_5_s() {
     let (relay, exporter) = start_exporter(|_| Action::Forward).await;
-    assert_eq!(exporter.scrape().await.up(), 1.0);
-    wait_until_idle(&relay).await;
+    assert_eq!(scrape_until_directory(&exporter).await.up(), 1.0);
     assert_ne!(relay.open_connections(), 0);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(relay.open_connections(), 0);
@@ -120,9 +146,8 @@ async fn idle_connection_is_closed_after_5_s() {
 async fn idle_limit_near_the_pace_loses_no_scrape() {
     let pace = Duration::from_millis(50);
     for tls in [false, true] {
-        let (relay, exporter) = start_behind(tls, pace, |_| Action::Forward).await;
-        exporter.scrape().await;
-        wait_until_idle(&relay).await;
+        let (_relay, exporter) = start_behind(tls, pace, |_| Action::Forward).await;
+        scrape_until_directory(&exporter).await;
         for number in 0..40 {
             tokio::time::sleep(pace - Duration::from_millis(1)).await;
             let response = exporter.scrape().await;
@@ -170,14 +195,29 @@ async fn get_is_not_repeated_after_response_began() {
 }
 
 #[tokio::test]
+async fn get_is_repeated_if_head_is_incomplete() {
+    // hyper reports a connection that closes within the head like one that closes before it.
+    let plan = |exchange: &Exchange| match (exchange.connection, exchange.number) {
+        (1, 2) => Action::Respond("HTTP/1.1 200 OK\r\nConte".to_owned()),
+        _ => Action::Forward,
+    };
+    let (relay, exporter) = start_behind(false, Duration::from_millis(200), plan).await;
+    let response = exporter.scrape().await;
+    assert_eq!(response.up(), 1.0, "{}", response.text);
+    assert_eq!(response.failures("active_calls", "connect"), 0.0);
+    let lists = relay.lists();
+    let sent: Vec<_> = lists.iter().map(|it| (it.connection, it.number)).collect();
+    assert_eq!(sent, [(1, 2), (2, 1)]);
+}
+
+#[tokio::test]
 async fn post_on_closed_kept_connection_is_not_repeated() {
     let plan = |exchange: &Exchange| match exchange.target() {
         target if target.starts_with("POST /restapi/oauth/revoke") => Action::Close,
         _ => Action::Forward,
     };
     let (relay, mut exporter) = start_exporter(plan).await;
-    assert_eq!(exporter.scrape().await.up(), 1.0);
-    wait_until_idle(&relay).await;
+    assert_eq!(scrape_until_directory(&exporter).await.up(), 1.0);
     let before = relay.exchanges().len();
     exporter.stop().await;
     let exchanges = relay.exchanges();
@@ -256,12 +296,11 @@ async fn start_moving_site(accounts: usize) -> (TestExporter, impl Fn()) {
     };
     Relay::new(&simulator, plan).serve(old, None);
     Relay::new(&simulator, |_| Action::Forward).serve(new, None);
-    let network = Network::default();
-    let hosts = network.hosts.clone();
-    let name = "pbx.test".to_owned();
-    *hosts.lock().unwrap() = BTreeMap::from([(name.clone(), vec![addresses[0]])]);
+    let hosts = Hosts::default();
+    hosts.set("pbx.test", &addresses[..1]);
+    let lookup = Arc::new(hosts.clone());
     let exporter = TestExporter::start_for_simulator(simulator, |config| {
-        config.settings.network = network;
+        config.settings.network.lookup = Some(lookup);
         let mut account = config.accounts[0].clone();
         account.server = format!("http://pbx.test:{port}").parse().unwrap();
         config.accounts.clear();
@@ -276,10 +315,7 @@ async fn start_moving_site(accounts: usize) -> (TestExporter, impl Fn()) {
     .await;
     let move_site = move || {
         has_moved.store(true, Ordering::Relaxed);
-        hosts
-            .lock()
-            .unwrap()
-            .insert(name.clone(), vec![addresses[1]]);
+        hosts.set("pbx.test", &addresses[1..]);
     };
     (exporter, move_site)
 }

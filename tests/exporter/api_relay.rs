@@ -46,6 +46,11 @@ impl Exchange {
     pub fn target(&self) -> &str {
         self.request.split(['?', '\r']).next().unwrap()
     }
+
+    /// Returns whether it requests the extension list.
+    pub fn is_extension_list(&self) -> bool {
+        self.target().ends_with("/extension")
+    }
 }
 
 type Plan = dyn Fn(&Exchange) -> Action + Send + Sync;

@@ -53,6 +53,20 @@ async fn every_demo_scenario_has_calls() {
 }
 
 #[tokio::test]
+async fn demo_ignores_proxy_variables() {
+    let mut command = command(&["demo", "--web.listen-address", "127.0.0.1:0"]);
+    command
+        .env("ALL_PROXY", "socks5h://127.0.0.1:9")
+        .env("HTTP_PROXY", "ftp://127.0.0.1:9")
+        .env("NO_PROXY", "..");
+    let mut program = ExporterProcess::start(command);
+    let url = program.wait_for_url().await;
+    scrape_until_up(&url).await;
+    program.signal("TERM").await;
+    assert_eq!(program.wait_for_exit().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn printed_credentials_work_for_second_exporter() {
     let (_demo, _, variables) = start(&["--demo.seed", "7"]).await;
     let names = [

@@ -51,6 +51,23 @@ async fn unknown_path_is_404_wrong_method_is_405() {
     assert_eq!(response.status(), 404);
 }
 
+/// Returns the content of a body with `Transfer-Encoding: chunked`.
+fn decode_chunked(mut body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    loop {
+        let end = body.windows(2).position(|bytes| bytes == b"\r\n").unwrap();
+        let len = std::str::from_utf8(&body[..end]).unwrap();
+        let len = usize::from_str_radix(len, 16).unwrap();
+        let (chunk, rest) = body[end + 2..].split_at(len);
+        if len == 0 {
+            assert_eq!(rest, b"\r\n");
+            return content;
+        }
+        content.extend(chunk);
+        body = rest.strip_prefix(b"\r\n").unwrap();
+    }
+}
+
 #[tokio::test]
 async fn metrics_response_negotiates_gzip() {
     let exporter = TestExporter::start(Scenario::normal()).await;
@@ -69,6 +86,11 @@ async fn metrics_response_negotiates_gzip() {
         head.to_lowercase().contains("content-encoding: gzip"),
         "{head}"
     );
+    assert!(
+        head.to_lowercase().contains("transfer-encoding: chunked"),
+        "{head}"
+    );
+    let body = decode_chunked(&body);
     let mut unzipped = String::new();
     flate2::read::GzDecoder::new(&body[..])
         .read_to_string(&mut unzipped)

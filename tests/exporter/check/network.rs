@@ -229,6 +229,25 @@ async fn invalid_proxy_is_usage_error_without_its_value() {
 }
 
 #[tokio::test]
+async fn unused_socks_proxy_is_ignored() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let socks = "socks5h://alice:sesame@127.0.0.1:9";
+    let cases = [
+        (["HTTP_PROXY", "all_proxy"], Some(0)),
+        (["HTTPS_PROXY", "all_proxy"], Some(2)),
+    ];
+    for ([variable, all], expected) in cases {
+        let mut command = command_for_simulator(&simulator, &["check"]);
+        command.env(variable, "127.0.0.1:9").env(all, socks);
+        let (code, report, errors) = output(command).await;
+        assert_eq!(code, expected, "{variable}: {report}{errors}");
+        assert!(!errors.contains("alice"), "{errors}");
+        let named = errors.contains("all_proxy: SOCKS is not supported");
+        assert_eq!(named, expected == Some(2), "{errors}");
+    }
+}
+
+#[tokio::test]
 async fn refusing_proxy_is_reported() {
     assert_proxy_reported("proxy_refused", "HTTP/1.1 403 Forbidden\r\n\r\n").await;
     assert_proxy_reported(
