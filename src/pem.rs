@@ -53,8 +53,9 @@ pub(crate) fn remove_byte_order_marks(pem: Vec<u8>) -> Vec<u8> {
     let mut text = Vec::new();
     let mut rest = pem.as_slice();
     while let Some(start) = find(rest, BYTE_ORDER_MARK) {
-        text.extend_from_slice(&rest[..start]);
-        rest = &rest[start + BYTE_ORDER_MARK.len()..];
+        let (before, mark) = rest.split_at(start);
+        text.extend_from_slice(before);
+        rest = mark.strip_prefix(BYTE_ORDER_MARK).unwrap_or_default();
     }
     text.extend_from_slice(rest);
     text

@@ -233,7 +233,7 @@ impl Transport {
     /// error of RingCentral's API proves that its address is right.
     fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
         let api_error = parse_api_error(&response.body.unwrap_or_default());
-        if response.status == 429 || (response.status < 500 && api_error.has_code()) {
+        if response.status == 429 || (response.status < 500 && api_error.is_ringcentral()) {
             self.http.record_success(response.address);
         } else {
             self.http.record_failure();

@@ -22,8 +22,6 @@ use crate::secret::SecretSource;
 /// The values of `client_auth_type`, by Go's names.
 const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
 
-/// Some editors write it before the text.
-
 /// The TLS configuration of the server.
 #[derive(Clone, Debug)]
 pub struct Tls {
