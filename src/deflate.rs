@@ -3,6 +3,7 @@
 //! A block refers to no text before it and ends at a byte, so it is compressed once and shared by all gzip responses.
 //! Responses without gzip decompress one block after the other, so no response holds the whole text.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -19,6 +20,12 @@ const LEVEL: Compression = Compression::new(2);
 const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 /// An empty block that is marked as the last one.
 const LAST_BLOCK: [u8; 2] = [3, 0];
+
+thread_local! {
+    /// Reused, since its 300 KB would leave holes in the memory between blocks if they were allocated for each.
+    static ENCODER: RefCell<DeflateEncoder<Vec<u8>>> =
+        RefCell::new(DeflateEncoder::new(Vec::new(), LEVEL));
+}
 
 /// The blocks of a text.
 pub(crate) type Blocks = Arc<[Arc<Block>]>;
@@ -40,12 +47,16 @@ impl Block {
     pub(crate) fn compress(text: &[u8]) -> Self {
         let mut crc = Crc::new();
         crc.update(text);
-        let output = Vec::with_capacity(text.len() / 8);
-        let mut encoder = DeflateEncoder::new(output, LEVEL);
-        // Writing to memory cannot fail. The flush ends the block at a byte.
-        let _ = encoder.write_all(text);
-        let _ = encoder.flush();
-        let deflated = std::mem::take(encoder.get_mut()).into_boxed_slice().into();
+        let deflated = ENCODER.with_borrow_mut(|encoder| {
+            *encoder.get_mut() = Vec::with_capacity(text.len() / 8);
+            // Writing to memory cannot fail. The flush ends the block at a byte.
+            let _ = encoder.write_all(text);
+            let _ = encoder.flush();
+            let deflated = std::mem::take(encoder.get_mut());
+            // This writes the end of a stream, which is not used.
+            let _ = encoder.reset(Vec::new());
+            deflated.into_boxed_slice().into()
+        });
         Self { deflated, crc }
     }
 
