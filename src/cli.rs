@@ -114,7 +114,7 @@ pub struct DemoArgs {
     #[arg(long = "demo.accounts", value_name = "NUMBER")]
     #[arg(default_value = "1", value_parser = parse_account_count)]
     pub accounts: u16,
-    /// Address on which the simulated account listens; further accounts use the next ports
+    /// Address on which the simulated account listens; further accounts use the next ports, or a free one each with port 0
     #[arg(id = "demo_listen_address", long = "demo.listen-address")]
     #[arg(value_name = "ADDRESS")]
     #[arg(default_value = "127.0.0.1:0", value_parser = parse_listen_address)]

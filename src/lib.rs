@@ -8,7 +8,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`], [`config`] | flags and environment variables; the validated configuration |
-//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], `log_writer`, [`shutdown`] | secrets, bounded file reads, time, the log, signals |
+//! | [`secret`], [`file`](mod@file), [`clock`], [`logging`], `log_writer`, [`shutdown`], `dedicated_thread` | secrets, bounded file reads, time, the log, signals, threads |
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
@@ -38,6 +38,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod dedicated_thread;
 mod deflate;
 pub mod exposition;
 pub mod file;

@@ -65,11 +65,16 @@ fn print_error(message: &dyn Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Maximum number of tokio's threads for blocking tasks, which look up names. The systemd unit allows 16 tasks: these 8,
+/// the main thread, the log writer, 2 that verify passwords, 2 that parse responses, and `kill` of a reload are 15.
+const MAX_LOOKUP_THREADS: usize = 8;
+
 /// Runs on one thread, since nearly all time is spent waiting. A DNS lookup that is still running
 /// on a thread of its own does not delay the exit.
 fn run_to_end(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(MAX_LOOKUP_THREADS)
         .build()?;
     let result = runtime.block_on(run(matches));
     runtime.shutdown_background();

@@ -47,9 +47,14 @@ pub fn check(data: &[u8]) {
 }
 
 fn assert_in_bounds(entry: &DirectoryEntry) {
-    let texts = [(&*entry.name, 129), (&*entry.kind, 40), (&*entry.status, 40)];
-    for (text, max_chars) in texts {
-        assert!(text.chars().count() <= max_chars && !text.contains(char::is_control));
+    assert!(entry.name.chars().count() <= 129);
+    let texts = [
+        (&*entry.name, 258),
+        (&*entry.kind, 23),
+        (&*entry.status, 23),
+    ];
+    for (text, max_len) in texts {
+        assert!(text.len() <= max_len && !text.contains(char::is_control));
     }
     if let Some(number) = &entry.number {
         assert!((1..=8).contains(&number.len()));

@@ -10,6 +10,7 @@ mod api_error;
 pub mod exposition;
 mod extensions;
 mod fixtures;
+mod gzip;
 mod headers;
 pub mod json;
 mod oracle;
@@ -24,10 +25,11 @@ use ringcentral_exporter::ringcentral::wire::ParseError;
 pub type Target = fn(&[u8]);
 
 /// All targets by name. `corpus`, `dictionaries` and `regressions` use the same names.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("accounts", accounts::check),
     ("api_error", api_error::check),
     ("extensions", extensions::check),
+    ("gzip", gzip::check),
     ("headers", headers::check),
     ("page", page::check),
     ("request", request::check),

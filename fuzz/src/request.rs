@@ -295,24 +295,54 @@ impl Response {
         let body = &bytes[end + 4..];
         let lines: Vec<_> = head.split("\r\n").map(str::as_bytes).collect();
         let headers = header_map(&lines[1..]);
-        let length = headers.get("content-length").expect("content-length");
-        let length: usize = length.to_str().unwrap().parse().expect("length");
-        assert_eq!(body.len(), if is_head { 0 } else { length }, "body length");
+        let is_chunked = headers.contains_key("transfer-encoding");
+        let body = match headers.get("content-length") {
+            Some(length) => {
+                let length: usize = length.to_str().unwrap().parse().expect("length");
+                assert_eq!(body.len(), if is_head { 0 } else { length }, "body length");
+                body.to_vec()
+            }
+            None if is_head => body.to_vec(),
+            None => {
+                assert!(is_chunked, "neither length nor chunks");
+                join_chunks(body)
+            }
+        };
         let is_gzip = headers
             .get("content-encoding")
             .is_some_and(|value| value == "gzip");
         let body = if is_gzip && !body.is_empty() {
             let mut text = String::new();
-            GzDecoder::new(body)
+            GzDecoder::new(body.as_slice())
                 .read_to_string(&mut text)
                 .expect("gzip");
             text
         } else {
-            String::from_utf8(body.to_vec()).expect("body in UTF-8")
+            String::from_utf8(body).expect("body in UTF-8")
         };
         Self {
             status: parse_status(head).expect("status line"),
             body,
+        }
+    }
+}
+
+/// Joins the chunks of a body, which must end with the empty one.
+fn join_chunks(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|window| window == b"\r\n");
+        let line = line.expect("length of a chunk");
+        let digits = str::from_utf8(&rest[..line]).expect("digits");
+        let length = usize::from_str_radix(digits, 16).expect("length of a chunk");
+        let chunk = &rest[line + 2..];
+        body.extend_from_slice(&chunk[..length]);
+        rest = chunk[length..]
+            .strip_prefix(b"\r\n")
+            .expect("end of a chunk");
+        if length == 0 {
+            assert!(rest.is_empty(), "bytes after the body");
+            return body;
         }
     }
 }

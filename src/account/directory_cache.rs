@@ -12,7 +12,7 @@ use crate::account::state::TimedDirectory;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::ringcentral::extensions::{ExtensionRead, ReadProgress};
-use crate::ringcentral::{Error, Reason};
+use crate::ringcentral::{Error, Operation, Reason};
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -181,7 +181,8 @@ impl DirectoryCache {
         }
         self.page_failures += 1;
         // A page that does not exist means that the list has become shorter.
-        let is_gone = matches!(error.reason, Reason::NotFound | Reason::ClientError);
+        let is_gone = matches!(error.reason, Reason::NotFound | Reason::ClientError)
+            && error.operation == Operation::Extensions;
         if is_gone || self.page_failures >= MAX_PAGE_FAILURES {
             self.read = ExtensionRead::default();
             self.page_failures = 0;
@@ -194,8 +195,8 @@ impl DirectoryCache {
 mod tests {
     use super::*;
     use crate::calls::{Extension, ExtensionLabel, LabelLimiter};
+    use crate::ringcentral::Cause;
     use crate::ringcentral::wire::ApiError;
-    use crate::ringcentral::{Cause, Operation};
 
     fn at(start: Moment, minutes: u64) -> Moment {
         start.after(Duration::from_secs(60 * minutes))
@@ -295,6 +296,16 @@ mod tests {
         let mut cache = cache_with_pages(20, start);
         cache.record_result("a", not_found(), start);
         assert_eq!(cache.read.page_count(), 0);
+    }
+
+    #[test]
+    fn refused_login_keeps_the_pages_of_a_read() {
+        let start = Moment::now();
+        let mut cache = cache_with_pages(20, start);
+        let body = ApiError::default();
+        let refused = Error::from_response(Operation::Token, 400, body, None);
+        cache.record_result("a", Err(refused), start);
+        assert_eq!(cache.read.page_count(), 20);
     }
 
     /// Counts the reads of two hours with a scrape every 15 s, whose records name the unknown extensions of `ids`.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::account::manager::AccountHandle;
 use crate::http::response::{self, Response};
+use crate::http::routes::{INVALID_HOST, MISSING_HOST};
 use crate::web::single_header;
 
 /// Returns one target group for each account, in their order. The address is the host of the
@@ -20,11 +21,9 @@ pub(crate) fn handle<B>(
     scheme: &str,
     metrics_path: &str,
 ) -> Response {
-    let Some(host) = host(request) else {
-        return response::text(
-            StatusCode::BAD_REQUEST,
-            "bad request: missing or invalid Host header",
-        );
+    let host = match host(request) {
+        Ok(host) => host,
+        Err(reason) => return response::text(StatusCode::BAD_REQUEST, reason),
     };
     let host = host.as_str();
     let mut groups = Vec::new();
@@ -45,12 +44,19 @@ pub(crate) fn handle<B>(
 
 /// Returns the host of the URI if it is absolute (RFC 9112, section 3.2.2), else that of the
 /// header.
-fn host<B>(request: &Request<B>) -> Option<Authority> {
+///
+/// # Errors
+/// Returns the reason for a 400.
+fn host<B>(request: &Request<B>) -> Result<Authority, &'static str> {
     let host = match request.uri().authority() {
-        Some(authority) => authority.clone(),
-        None => single_header(request.headers(), HOST)?.parse().ok()?,
+        Some(authority) if is_target(authority) => return Ok(authority.clone()),
+        Some(_) => return Err("bad request: invalid host in the URI"),
+        None => single_header(request.headers(), HOST).ok_or(MISSING_HOST)?,
     };
-    if is_target(&host) { Some(host) } else { None }
+    match host.parse() {
+        Ok(host) if is_target(&host) => Ok(host),
+        _ => Err(INVALID_HOST),
+    }
 }
 
 /// Returns whether the authority has a host, no user information, and a valid port if any.

@@ -23,6 +23,9 @@ use crate::http::{discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
 use crate::web::access::AccessControl;
 
+pub(crate) const MISSING_HOST: &str = "bad request: missing header Host";
+pub(crate) const INVALID_HOST: &str = "bad request: invalid header Host";
+
 /// Bytes of a host and port other than letters and digits, as in RFC 3986.
 const HOST_MARKS: &[u8] = b"-._~%!$&'()*+,;=:[]";
 
@@ -130,7 +133,7 @@ fn check_host(request: &Request<Incoming>) -> Result<(), &'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let Some(host) = hosts.next() else {
         return match request.version() {
-            Version::HTTP_11 => Err("bad request: missing header Host"),
+            Version::HTTP_11 => Err(MISSING_HOST),
             _ => Ok(()),
         };
     };
@@ -141,7 +144,7 @@ fn check_host(request: &Request<Incoming>) -> Result<(), &'static str> {
     if host.as_bytes().iter().all(is_allowed) {
         Ok(())
     } else {
-        Err("bad request: invalid header Host")
+        Err(INVALID_HOST)
     }
 }
 

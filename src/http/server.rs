@@ -44,8 +44,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 const ACCEPT_ERROR_DELAY: Duration = Duration::from_millis(100);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
-const HTTP_2_RESPONSE: &[u8] =
-    b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const PLAIN_ON_TLS: &str = "this port requires TLS; use https://";
 
 /// Serves until `shutdown` completes, then drains the open connections.
@@ -149,7 +147,6 @@ impl Connection {
         match handshake {
             Ok(Handshake::Tls(stream)) => self.serve_http(stream).await,
             Ok(Handshake::PlainHttp(stream)) => {
-                tracing::debug!(%client, "HTTP request on the TLS port");
                 self.keep_alive = false;
                 self.is_plain_on_tls = true;
                 self.serve_http(stream).await;
@@ -160,7 +157,7 @@ impl Connection {
     }
 
     async fn serve_http(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (app, client, state) = (self.app, self.peer_addr.ip(), self.state.clone());
+        let (app, client, state) = (self.app, self.peer_addr, self.state.clone());
         let is_plain_on_tls = self.is_plain_on_tls;
         let service = service_fn(move |request| {
             let (app, state) = (app.clone(), state.clone());
@@ -170,9 +167,10 @@ impl Connection {
                 // connections.
                 yield_now().await;
                 let response = if is_plain_on_tls {
+                    log_plain_on_tls(client);
                     response::text(StatusCode::BAD_REQUEST, PLAIN_ON_TLS)
                 } else {
-                    routes::handle(&app, request, client).await
+                    routes::handle(&app, request, client.ip()).await
                 };
                 state.set_idle();
                 Ok::<_, Infallible>(response)
@@ -201,13 +199,33 @@ impl Connection {
         let Err(error) = served else {
             return;
         };
-        tracing::debug!(client = %self.peer_addr, %error, "connection failed");
+        tracing::debug!(%client, %error, "connection failed");
         let Parts { io, read_buf, .. } = connection.into_parts();
         if read_buf.starts_with(HTTP_2_PREFACE) {
-            // hyper does not respond to it.
-            let _ = io.into_inner().write_all(HTTP_2_RESPONSE).await;
+            if is_plain_on_tls {
+                log_plain_on_tls(client);
+            }
+            let response = http_2_response(is_plain_on_tls);
+            let _ = io.into_inner().write_all(response.as_bytes()).await;
         }
     }
+}
+
+fn log_plain_on_tls(client: SocketAddr) {
+    tracing::debug!(%client, "HTTP request on the TLS port");
+}
+
+/// Returns the response to HTTP/2 with prior knowledge, to which hyper does not respond.
+fn http_2_response(is_plain_on_tls: bool) -> String {
+    let (status, sentence) = if is_plain_on_tls {
+        ("400 Bad Request", PLAIN_ON_TLS)
+    } else {
+        ("505 HTTP Version Not Supported", "use HTTP/1.1")
+    };
+    let length = sentence.len() + 1;
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n\r\n{sentence}\n"
+    )
 }
 
 /// Performs the handshake, unless the client sends HTTP: a method begins with a capital letter, and

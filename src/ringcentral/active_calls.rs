@@ -69,6 +69,9 @@ impl Client {
         let deadline = fetch.fetched_at.after(self.timeouts.fetch).instant;
         match self.fetch_all_pages(fetch, deadline).await? {
             FetchEnd::Complete(calls) => return Ok(calls),
+            FetchEnd::PageGone(error) if self.futile_restarts.contains(&OPERATION) => {
+                return Err(error.into_page_gone());
+            }
             FetchEnd::PageGone(_) if self.transport.budget.try_restart_fetch(Moment::now()) => {}
             FetchEnd::PageGone(_) => {
                 let problem = "the list became shorter while it was read: waiting until one window has room for all of it";
@@ -80,9 +83,9 @@ impl Client {
         fetch.fetched_at = Moment::now();
         match self.fetch_all_pages(fetch, deadline).await? {
             FetchEnd::Complete(calls) => Ok(calls),
-            FetchEnd::PageGone(mut error) => {
-                error.set_page_gone();
-                Err(error)
+            FetchEnd::PageGone(error) => {
+                self.futile_restarts.push(OPERATION);
+                Err(error.into_page_gone())
             }
         }
     }
@@ -112,6 +115,7 @@ impl Client {
                 let is_nearly_full = list.fill.is_last_nearly_full(fetch.pages);
                 let next_pages = fetch.pages + u32::from(is_nearly_full);
                 budget.finish_fetch(Some(PageCount::Exact(next_pages)), now);
+                self.futile_restarts.retain(|list| *list != OPERATION);
                 Ok(FetchEnd::Complete(dedup_by_id(list.calls)))
             }
             // Otherwise a retry or another program used the requests that were reserved for these pages.
@@ -119,10 +123,13 @@ impl Client {
                 budget.finish_fetch(Some(PageCount::Unknown), now);
                 Err(self.refine_budget_error(error, fetch.pages))
             }
-            Err(error) => {
+            Err(mut error) => {
                 budget.finish_fetch(Some(PageCount::AtLeast(requested)), now);
                 if pages.is_next_gone(&error) {
                     return Ok(FetchEnd::PageGone(error));
+                }
+                if self.account.level == Level::Extension {
+                    error.set_extension_level();
                 }
                 Err(error)
             }

@@ -152,33 +152,57 @@ impl Cause {
         )
     }
 
-    /// Returns the cause of a response with status 4xx or 5xx: by RingCentral's code, else by the missing permission, else
-    /// by OAuth's word, else by the status.
+    /// Returns the cause of a response with status 4xx or 5xx: by the missing permission, else by RingCentral's codes,
+    /// else by OAuth's word, else by the status.
     #[must_use]
     pub fn from_response(operation: Operation, status: u16, error: &ApiError) -> Self {
-        match (operation, status) {
-            (_, 407) => return Self::ProxyRefused,
-            (_, 429) => return Self::RateLimited,
-            (Operation::Extensions, 403) => return Self::ExtensionsForbidden,
+        match status {
+            407 => return Self::ProxyRefused,
+            429 => return Self::RateLimited,
             _ => {}
         }
-        // Without the permission the code is about an admin's right, and without the code the permission is about the app.
-        if operation == Operation::ActiveCalls
-            && error.code.as_deref() == Some("CMN-408")
-            && error.permission.as_deref() == Some("ReadCallLog")
-        {
-            return Self::UserLacksCallLog;
+        if let Some(cause) = Self::from_permission(operation, error) {
+            return cause;
         }
-        let from_code = match operation {
-            Operation::Token | Operation::Revoke => Self::from_login_code,
-            Operation::ActiveCalls | Operation::Extensions => Self::from_list_code,
-        };
-        for code in [&error.code, &error.permission, &error.error] {
-            if let Some(cause) = code.as_deref().and_then(from_code) {
+        if operation == Operation::Extensions && status == 403 && error.is_ringcentral() {
+            return Self::ExtensionsForbidden;
+        }
+        for code in error.codes.iter().chain(&error.error) {
+            if let Some(cause) = Self::from_code(operation, code) {
                 return cause;
             }
         }
-        Self::from_status(operation, status, error.has_code())
+        Self::from_status(operation, status, error.is_ringcentral())
+    }
+
+    /// Returns the cause of a missing permission. ReadCallLog is a permission of the app and one of the user: only the
+    /// code distinguishes them.
+    fn from_permission(operation: Operation, error: &ApiError) -> Option<Self> {
+        let is_user = |code: &String| matches!(code.as_str(), "CMN-402" | "CMN-408");
+        match (operation, error.permission.as_deref()?) {
+            (_, "ThirdPartyAppAccess") => Some(Self::AppAccessDenied),
+            (Operation::ActiveCalls, "ReadCompanyCallLog" | "FullCompanyCallLog") => {
+                Some(Self::NotAdmin)
+            }
+            (Operation::ActiveCalls, "ReadCallLog") if error.codes.iter().any(is_user) => {
+                Some(Self::UserLacksCallLog)
+            }
+            (Operation::ActiveCalls, "ReadCallLog") => Some(Self::AppLacksCallLog),
+            _ => None,
+        }
+    }
+
+    /// Returns the code or word that says most: the first one with a cause, else the first code with a number, since
+    /// `CMN-109` says more than `InsufficientPermissions`, else the first one.
+    pub(crate) fn main_code(operation: Operation, error: &ApiError) -> Option<&String> {
+        let has_cause = |code: &&String| Self::from_code(operation, code).is_some();
+        let mut codes = error.codes.iter();
+        codes
+            .clone()
+            .find(has_cause)
+            .or_else(|| codes.clone().find(|code| code.contains('-')))
+            .or_else(|| codes.next())
+            .or(error.error.as_ref())
     }
 
     /// Returns the reason of a failure without an error status.
@@ -216,25 +240,36 @@ impl Cause {
         }
     }
 
-    /// Returns the cause of a code, a permission or a word from the token endpoint.
+    /// Returns the cause of a code or a word.
+    fn from_code(operation: Operation, code: &str) -> Option<Self> {
+        match operation {
+            Operation::Token | Operation::Revoke => Self::from_login_code(code),
+            Operation::ActiveCalls | Operation::Extensions => Self::from_list_code(code),
+        }
+    }
+
+    /// Returns the cause of a code or a word from the token endpoint.
     fn from_login_code(code: &str) -> Option<Self> {
         Some(match code {
-            "OAU-251" | "OAU-112" | "OAU-125" | "unauthorized_client" => Self::JwtNotAllowed,
+            "OAU-251"
+            | "OAU-112"
+            | "OAU-125"
+            | "unauthorized_client"
+            | "unsupported_grant_type" => Self::JwtNotAllowed,
             "OAU-153" | "OAU-146" | "OAU-120" | "OAU-121" | "OAU-123" | "OAU-134"
             | "invalid_client" => Self::BadClient,
             "OAU-147" | "OAU-148" => Self::UserLocked,
             "OAU-140" | "OAU-141" | "OAU-142" | "OAU-136" | "OAU-210" | "OAU-334" | "OAU-473"
             | "invalid_grant" => Self::JwtRefused,
-            "ThirdPartyAppAccess" => Self::AppAccessDenied,
             _ => return None,
         })
     }
 
-    /// Returns the cause of a code, a permission or a word from a list.
+    /// Returns the cause of a code or a word from a list.
     fn from_list_code(code: &str) -> Option<Self> {
         Some(match code {
-            "CMN-401" | "ReadCallLog" | "insufficient_scope" => Self::AppLacksCallLog,
-            "CMN-408" | "CMN-402" | "ReadCompanyCallLog" => Self::NotAdmin,
+            "CMN-401" | "insufficient_scope" => Self::AppLacksCallLog,
+            "CMN-408" | "CMN-402" => Self::NotAdmin,
             "CMN-102" => Self::WrongAccount,
             _ => return None,
         })
@@ -278,7 +313,7 @@ mod tests {
     fn error(code: Option<&str>, permission: &str, word: &str) -> ApiError {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         ApiError {
-            code: code.map(str::to_owned),
+            codes: code.map(str::to_owned).into_iter().collect(),
             error: given(word),
             permission: given(permission),
             parameter: None,
@@ -323,6 +358,8 @@ mod tests {
             (ActiveCalls, 530, None, Cause::ServerError),
             (ActiveCalls, 599, None, Cause::ServerError),
             (Extensions, 403, Some("CMN-401"), Cause::ExtensionsForbidden),
+            (Extensions, 403, Some("X"), Cause::ExtensionsForbidden),
+            (Extensions, 403, None, Cause::NotRingCentral),
         ];
         for (operation, status, code, cause) in cases {
             assert_eq!(
@@ -338,7 +375,7 @@ mod tests {
         use Cause::{
             AppAccessDenied, AppLacksCallLog, BadClient, JwtNotAllowed, JwtRefused, NotAdmin,
         };
-        use Operation::{ActiveCalls, Token};
+        use Operation::{ActiveCalls, Extensions, Token};
         let cases = [
             (
                 ActiveCalls,
@@ -471,6 +508,109 @@ mod tests {
                 401,
                 r#"{"errors":[{"errorCode":"OAU-123"}]}"#,
                 Cause::SessionEnded,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"CMN-408","permissionName":"ThirdPartyAppAccess"}"#,
+                AppAccessDenied,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"CMN-401","permissionName":"ThirdPartyAppAccess"}"#,
+                AppAccessDenied,
+            ),
+            (
+                Extensions,
+                403,
+                r#"{"errorCode":"CMN-408","permissionName":"ThirdPartyAppAccess"}"#,
+                AppAccessDenied,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"InsufficientPermissions","permissionName":"FullCompanyCallLog"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"CMN-401","permissionName":"FullCompanyCallLog"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"message":"[FullCompanyCallLog] permission required"}"#,
+                NotAdmin,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"CMN-402","permissionName":"ReadCallLog"}"#,
+                Cause::UserLacksCallLog,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"errorCode":"CMN-401","permissionName":"ReadCallLog"}"#,
+                AppLacksCallLog,
+            ),
+            (
+                ActiveCalls,
+                403,
+                r#"{"permissionName":"ReadPresence"}"#,
+                Cause::Forbidden,
+            ),
+            (
+                Extensions,
+                403,
+                r#"{"permissionName":"ReadExtensions"}"#,
+                Cause::ExtensionsForbidden,
+            ),
+            (
+                Extensions,
+                403,
+                r#"<html>403 Forbidden</html>"#,
+                Cause::NotRingCentral,
+            ),
+            (Extensions, 403, r#""#, Cause::NotRingCentral),
+            (
+                Token,
+                400,
+                r#"{"errorCode":"OAU-140","errors":[{"errorCode":"OAU-999"}]}"#,
+                JwtRefused,
+            ),
+            (
+                Token,
+                400,
+                r#"{"errors":[{"errorCode":"OAU-250"},{"errorCode":"OAU-140"}]}"#,
+                JwtRefused,
+            ),
+            (
+                Token,
+                400,
+                r#"{"errors":[{"errorCode":"X"},{"errorCode":"OAU-250"}],"errorCode":"OAU-147"}"#,
+                Cause::UserLocked,
+            ),
+            (
+                ActiveCalls,
+                404,
+                r#"{"errors":[{"errorCode":"CMN-101"},{"errorCode":"CMN-102"}]}"#,
+                Cause::WrongAccount,
+            ),
+            (
+                Token,
+                400,
+                r#"{"error":"unsupported_grant_type"}"#,
+                JwtNotAllowed,
+            ),
+            (
+                Token,
+                400,
+                r#"{"error":"unsupported_grant_type","errors":[{"errorCode":"OAU-250"}]}"#,
+                JwtNotAllowed,
             ),
         ];
         for (operation, status, body, cause) in cases {

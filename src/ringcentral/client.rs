@@ -42,6 +42,9 @@ pub struct Client {
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
+    /// The lists of which a page was gone also after a restart. Until a fetch succeeds they are not restarted, which
+    /// would double the requests.
+    pub(super) futile_restarts: Vec<Operation>,
     /// Whether the token is revoked only if another request of the group is left after that.
     pub(crate) spares_last_request: bool,
 }
@@ -88,6 +91,7 @@ impl Client {
             logins,
             login: None,
             reported_account_id: None,
+            futile_restarts: Vec::new(),
             spares_last_request: false,
         };
         client.join_usage_of_secrets();

@@ -54,7 +54,7 @@ impl Error {
         request_id: Option<String>,
     ) -> Self {
         let cause = Cause::from_response(operation, status, &body);
-        let code = body.code.or(body.error);
+        let code = Cause::main_code(operation, &body).cloned();
         Self {
             operation,
             reason: Reason::from_status(status),
@@ -68,9 +68,17 @@ impl Error {
     }
 
     /// Explains the error of a page that does not exist, although the page before it has named it.
-    pub(crate) fn set_page_gone(&mut self) {
+    pub(crate) fn into_page_gone(mut self) -> Self {
         self.cause = Cause::PageGone;
         self.message = format!("the next page is gone: {}", self.message);
+        self
+    }
+
+    /// Adapts the cause to a list of only the user's calls: no admin's right is needed for it.
+    pub(crate) fn set_extension_level(&mut self) {
+        if self.cause == Cause::NotAdmin {
+            self.cause = Cause::UserLacksCallLog;
+        }
     }
 
     /// Returns whether RingCentral rejected the credentials. A person has to change them, and further logins lock the
@@ -123,6 +131,38 @@ mod tests {
             error.hint().contains("admin")
                 && error.hint().contains("--ringcentral.level=extension")
         );
+    }
+
+    #[test]
+    fn hint_at_level_extension_does_not_suggest_it() {
+        for permission in ["ReadCompanyCallLog", "FullCompanyCallLog", "Other"] {
+            let body = format!(r#"{{"errorCode":"CMN-408","permissionName":"{permission}"}}"#);
+            let mut error = error_for(Operation::ActiveCalls, 403, &body);
+            assert_eq!(error.cause, Cause::NotAdmin);
+            error.set_extension_level();
+            assert_eq!(error.cause, Cause::UserLacksCallLog, "{permission}");
+            assert!(!error.hint().contains("--ringcentral.level"), "{error}");
+        }
+    }
+
+    #[test]
+    fn shown_code_is_the_one_with_a_cause() {
+        let operation = Operation::Token;
+        for (body, code) in [
+            (
+                r#"{"errors":[{"errorCode":"OAU-250"},{"errorCode":"OAU-140"}]}"#,
+                "OAU-140",
+            ),
+            (
+                r#"{"errors":[{"errorCode":"X"},{"errorCode":"OAU-250"}]}"#,
+                "OAU-250",
+            ),
+            (r#"{"errorCode":"X","error":"invalid_client"}"#, "X"),
+            (r#"{"error":"invalid_client"}"#, "invalid_client"),
+        ] {
+            let error = error_for(operation, 400, body);
+            assert_eq!(error.code.as_deref(), Some(code), "{body}");
+        }
     }
 
     #[test]

@@ -55,17 +55,12 @@ impl ExtensionRead {
         Directory::new(std::mem::take(self).entries)
     }
 
-    /// Starts the read again because a page is gone. A second time its error is returned.
-    fn restart(&mut self, mut error: Error) -> Result<(), Error> {
-        if self.was_restarted {
-            error.set_page_gone();
-            return Err(error);
-        }
+    /// Starts the read again at the first page because a page is gone.
+    fn restart(&mut self) {
         *self = Self {
             was_restarted: true,
             ..Self::default()
         };
-        Ok(())
     }
 
     /// Returns the number of pages that were received.
@@ -109,6 +104,7 @@ impl Client {
         loop {
             self.fetch_extension_page(read, deadline).await?;
             if read.is_complete() {
+                self.futile_restarts.retain(|list| *list != OPERATION);
                 return Ok(ReadProgress::Complete(read.take_directory()));
             }
             let now = Moment::now();
@@ -140,7 +136,16 @@ impl Client {
                 Ok(())
             }
             Ok(None) => Ok(()),
-            Err(error) if pages.is_next_gone(&error) => read.restart(error),
+            Err(error) if pages.is_next_gone(&error) => {
+                if read.was_restarted {
+                    self.futile_restarts.push(OPERATION);
+                }
+                if self.futile_restarts.contains(&OPERATION) {
+                    return Err(error.into_page_gone());
+                }
+                read.restart();
+                Ok(())
+            }
             Err(error) => {
                 // A list that does not end has no page to try again.
                 if pages.is_at_end() {
@@ -239,6 +244,42 @@ mod tests {
             panic!("the read has started a third time");
         };
         assert_eq!((error.cause, requests(&simulator)), (Cause::PageGone, 19));
+    }
+
+    #[tokio::test]
+    async fn futile_restart_is_not_repeated_until_success() {
+        let (simulator, mut client) = start().await;
+        // The requests of a read whose third page is gone, and then of a complete one.
+        for (reads, requested) in [(2, 6), (1, 3), (1, 3)] {
+            remove_third_page(&simulator, reads);
+            let before = requests(&simulator);
+            let mut read = ExtensionRead::default();
+            let result = client.fetch_extensions(&mut read, None).await;
+            let cause = result.err().map(|error| error.cause);
+            assert_eq!(cause, Some(Cause::PageGone));
+            assert_eq!(requests(&simulator) - before, requested);
+        }
+        let mut read = ExtensionRead::default();
+        assert!(client.fetch_extensions(&mut read, None).await.is_ok());
+        remove_third_page(&simulator, 1);
+        assert!(client.fetch_extensions(&mut read, None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn refused_login_on_second_page_is_its_own_error() {
+        let (simulator, mut client) = start().await;
+        let operation = simulator::Operation::Extensions;
+        let regular = FaultKind::Delay(Duration::ZERO);
+        simulator.inject(Fault::once(operation, regular));
+        simulator.inject(Fault::once(operation, SimResponse::token_expired()));
+        let refused = SimResponse::invalid_grant("expired");
+        simulator.inject(Fault::once(simulator::Operation::Token, refused));
+        let mut read = ExtensionRead::default();
+        let Err(error) = client.fetch_extensions(&mut read, None).await else {
+            panic!("the login was not refused");
+        };
+        assert_eq!(error.cause, Cause::JwtRefused);
+        assert_eq!((read.page_count(), requests(&simulator)), (1, 2));
     }
 
     #[tokio::test]

@@ -49,9 +49,11 @@ impl Client {
             return Ok(None);
         };
         let body = self.get(operation, &url, deadline).await?;
-        let parsed = response_body::parse(body, parse).await;
-        let mut page =
-            parsed.map_err(|error| self.transport.record_invalid_response(operation, error))?;
+        let parsed = response_body::parse(body, deadline, parse).await;
+        let mut page = parsed.map_err(|error| {
+            self.transport
+                .record_failure(operation, error.cause, error.message)
+        })?;
         let next = match page.take_next() {
             Some(next) => Some(self.transport.resolve_url(operation, Some(&url), &next)?),
             None => None,
@@ -115,9 +117,10 @@ impl PageCursor {
     }
 
     /// Returns whether an error says that the page at the cursor does not exist although the page before it has named
-    /// it: the list has become shorter meanwhile.
+    /// it: the list has become shorter meanwhile. The error of a login before the page says nothing of the list.
     pub(crate) fn is_next_gone(&self, error: &Error) -> bool {
-        self.received() > 0 && matches!(error.status, Some(400 | 404))
+        let is_about_list = error.operation != Operation::Token;
+        is_about_list && self.received() > 0 && matches!(error.status, Some(400 | 404))
     }
 
     /// Records that the page at the cursor was received and moves to the page `next`.

@@ -2,9 +2,11 @@
 //!
 //! A short body is decompressed and parsed in place. A longer one would hold all other tasks of the only thread, so
 //! another thread does the work, for one body of medium and one of any length at a time: of the lists that many accounts
-//! receive concurrently, only these are in memory at their full size. Others wait compressed.
+//! receive concurrently, only these are in memory at their full size. Others wait as received: compressed, or the first
+//! 2 MiB.
 
 use std::io::Read;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,9 +14,9 @@ use flate2::bufread::GzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::dedicated_thread;
 use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::ParseError;
 
@@ -26,21 +28,24 @@ const MAX_BODY: usize = 32 * 1024 * 1024;
 const MAX_COMPRESSED_BODY: usize = 4 * 1024 * 1024;
 /// The maximum size of a body that is decompressed and parsed in place, in bytes: a fraction of a millisecond.
 const MAX_SHORT_BODY: usize = 64 * 1024;
+/// The maximum size, compressed, of a body that is decompressed in place, in bytes: a fraction of a millisecond even if
+/// it has thousands of empty blocks.
+const MAX_SHORT_COMPRESSED_BODY: usize = 16 * 1024;
 /// The maximum size of a body that does not wait for longer ones, in bytes: three times that of a page of 1,000 calls.
 const MAX_MEDIUM_BODY: usize = 2 * 1024 * 1024;
-/// The maximum size of a body as received that every account may read at any time, in bytes: twice that of a compressed
-/// page of 1,000 calls.
-const MAX_SHORT_READ: usize = 256 * 1024;
-/// The maximum time in which the part of a body over `MAX_COMPRESSED_BODY` is read.
-const MAX_REST_TIME: Duration = Duration::from_secs(2);
+/// How much of a longer body must arrive within `MAX_PART_TIME`, in bytes, while others wait for it.
+const PART: usize = 1024 * 1024;
+/// The maximum time in which `PART` must arrive.
+const MAX_PART_TIME: Duration = Duration::from_secs(2);
 /// How much is decompressed in one step, in bytes.
 const STEP: usize = 16 * 1024;
+/// The problem of a body that waited for others until its deadline.
+const NO_TIME_LEFT: &str =
+    "no time left after other long responses, of which one at a time is read";
 
-/// Held while more than `MAX_SHORT_READ` is read, which a slow server may delay until the request times out.
-static LONG_READ: Semaphore = Semaphore::const_new(1);
-/// Held from the decompression of a body of up to `MAX_MEDIUM_BODY` until it is parsed.
+/// Held from the decompression of a body of up to `MAX_MEDIUM_BODY` until it is parsed, never while a server is awaited.
 static MEDIUM_BODY: Semaphore = Semaphore::const_new(1);
-/// The same for a longer body.
+/// The same for a longer body. If it is not compressed, the permit is held while the rest arrives.
 static LONG_BODY: Semaphore = Semaphore::const_new(1);
 
 /// How a body is encoded.
@@ -60,8 +65,7 @@ enum Progress {
 struct Received {
     response: Response,
     bytes: Vec<u8>,
-    /// The permit for more than `MAX_SHORT_READ`.
-    permit: Option<SemaphorePermit<'static>>,
+    deadline: Instant,
 }
 
 /// A body with the permit to hold it in memory.
@@ -76,38 +80,68 @@ impl AsRef<[u8]> for LongBody {
     }
 }
 
-/// Reads the body of a response and decompresses it. As long as a long body is kept, all others wait.
+/// Reads the body of a response until `deadline` and decompresses it. As long as a long body is kept, all others wait.
 ///
 /// # Errors
-/// Returns an error if the body is incomplete, too large, invalid gzip, or has another encoding.
-pub(crate) async fn read(response: Response) -> Result<Bytes, TransportError> {
+/// Returns an error if the body is incomplete, too large, invalid gzip, or has another encoding, or if there was no time
+/// left for it after other bodies.
+pub(crate) async fn read(response: Response, deadline: Instant) -> Result<Bytes, TransportError> {
     let encoding = encoding(response.headers())?;
     let mut received = Received {
         response,
         bytes: Vec::new(),
-        permit: None,
+        deadline,
     };
-    let progress = received.read(MAX_COMPRESSED_BODY).await?;
-    match (encoding, progress) {
-        (Encoding::Gzip, Progress::Complete) => gunzip(received.bytes).await,
-        (Encoding::Gzip, Progress::Unfinished) => Err(too_large(MAX_COMPRESSED_BODY)),
-        (Encoding::Identity, progress) => received.read_rest(progress).await,
+    if encoding == Encoding::Identity {
+        return received.read_identity().await;
+    }
+    match received.read(MAX_COMPRESSED_BODY).await? {
+        Progress::Complete => gunzip(received.bytes, deadline).await,
+        Progress::Unfinished => Err(too_large(MAX_COMPRESSED_BODY)),
     }
 }
 
 /// Parses a body without holding other tasks, and frees it.
 ///
 /// # Errors
-/// Returns the error of `parse`.
+/// Returns the error of `parse`, or an error if the body is not parsed before `deadline`.
 pub(crate) async fn parse<T: Send + 'static>(
     body: Bytes,
+    deadline: Instant,
     parse: impl FnOnce(&[u8]) -> Result<T, ParseError> + Send + 'static,
-) -> Result<T, ParseError> {
-    if body.len() <= MAX_SHORT_BODY {
-        return parse(&body);
+) -> Result<T, TransportError> {
+    let parsed = match body.len() {
+        ..=MAX_SHORT_BODY => parse(&body),
+        _ => run_on_thread(deadline, move || parse(&body)).await?,
+    };
+    parsed.map_err(|error| TransportError::invalid_response(&error.to_string()))
+}
+
+/// Runs `task` on a thread of its own, and waits for its result until `deadline`.
+async fn run_on_thread<T: Send + 'static>(
+    deadline: Instant,
+    task: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, TransportError> {
+    let thread = thread::Builder::new().name("parse".to_owned());
+    match timeout_at(deadline, dedicated_thread::run(thread, task)).await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(error)) => {
+            let problem = format!("cannot parse the response on another thread: {error}");
+            Err(local_error(&problem))
+        }
+        Err(_) => Err(local_error("no time left to parse the response")),
     }
-    let parsed = spawn_blocking(move || parse(&body)).await;
-    parsed.unwrap_or_else(|_| Err(ParseError("the parser has failed".to_owned())))
+}
+
+/// Waits until `deadline` for the permit to hold a body in memory.
+async fn acquire(
+    semaphore: &'static Semaphore,
+    deadline: Instant,
+) -> Result<Option<SemaphorePermit<'static>>, TransportError> {
+    match timeout_at(deadline, semaphore.acquire()).await {
+        Ok(permit) => Ok(permit.ok()),
+        Err(_) => Err(local_error(NO_TIME_LEFT)),
+    }
 }
 
 /// Returns the encoding that the headers name. `identity` stands for none, wherever it is.
@@ -139,61 +173,68 @@ impl Received {
     /// Reads up to the end, or until there are more than `max_bytes`.
     async fn read(&mut self, max_bytes: usize) -> Result<Progress, TransportError> {
         while self.bytes.len() <= max_bytes {
-            let chunk = match self.response.chunk().await {
-                Ok(Some(chunk)) => chunk,
+            let chunk = timeout_at(self.deadline, self.response.chunk()).await;
+            match chunk.map_err(|_| TransportError::timeout())? {
+                Ok(Some(chunk)) => self.bytes.extend_from_slice(&chunk),
                 Ok(None) => return Ok(Progress::Complete),
                 Err(error) => return Err(TransportError::from_reqwest(&error, false)),
-            };
-            if self.bytes.len() + chunk.len() > MAX_SHORT_READ && self.permit.is_none() {
-                self.permit = LONG_READ.acquire().await.ok();
             }
-            self.bytes.extend_from_slice(&chunk);
         }
         Ok(Progress::Unfinished)
     }
 
-    /// Reads the rest of a body that is not compressed. What needs more memory than any compressed body is read while
-    /// all other long bodies wait, so only for a short time.
-    async fn read_rest(mut self, progress: Progress) -> Result<Bytes, TransportError> {
+    /// Reads a body that is not compressed.
+    async fn read_identity(mut self) -> Result<Bytes, TransportError> {
+        let progress = self.read(MAX_MEDIUM_BODY).await?;
         if self.bytes.len() <= MAX_SHORT_BODY {
             return Ok(self.bytes.into());
         }
-        let semaphore = match self.bytes.len() {
-            ..=MAX_MEDIUM_BODY => &MEDIUM_BODY,
-            _ => &LONG_BODY,
+        let semaphore = match progress {
+            Progress::Complete => &MEDIUM_BODY,
+            Progress::Unfinished => &LONG_BODY,
         };
-        let _permit = semaphore.acquire().await.ok();
+        let _permit = acquire(semaphore, self.deadline).await?;
         if let Progress::Unfinished = progress {
-            self.bytes.reserve_exact(MAX_BODY);
-            let rest = timeout(MAX_REST_TIME, self.read(MAX_BODY)).await;
-            if let Progress::Unfinished = rest.map_err(|_| TransportError::timeout())?? {
-                return Err(too_large(MAX_BODY));
-            }
+            self.read_rest().await?;
         }
         let bytes = self.bytes;
         Ok(Bytes::from_owner(LongBody { bytes, _permit }))
+    }
+
+    /// Reads the part of a body over `MAX_MEDIUM_BODY`, for which other bodies wait: as long as it arrives fast enough.
+    async fn read_rest(&mut self) -> Result<(), TransportError> {
+        self.bytes.reserve_exact(MAX_BODY + PART - self.bytes.len());
+        while self.bytes.len() <= MAX_BODY {
+            let end = MAX_BODY.min(self.bytes.len() + PART);
+            let part = timeout(MAX_PART_TIME, self.read(end)).await;
+            if let Progress::Complete = part.map_err(|_| too_slow())?? {
+                return Ok(());
+            }
+        }
+        Err(too_large(MAX_BODY))
     }
 }
 
 /// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress. What
 /// turns out to be longer is decompressed again from its start, since a part of it would take memory while it waits.
-async fn gunzip(compressed: Vec<u8>) -> Result<Bytes, TransportError> {
+async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, TransportError> {
     if compressed.is_empty() {
         return Ok(Bytes::new());
     }
-    if let Some(bytes) = decompress(&compressed, MAX_SHORT_BODY)? {
+    if compressed.len() <= MAX_SHORT_COMPRESSED_BODY
+        && let Some(bytes) = decompress(&compressed, MAX_SHORT_BODY)?
+    {
         return Ok(bytes.into());
     }
     let compressed = Bytes::from(compressed);
     for (semaphore, max_bytes) in [(&MEDIUM_BODY, MAX_MEDIUM_BODY), (&LONG_BODY, MAX_BODY)] {
-        let _permit = semaphore.acquire().await.ok();
+        let _permit = acquire(semaphore, deadline).await?;
         let compressed = compressed.clone();
-        let decompressed = spawn_blocking(move || {
+        let decompressed = run_on_thread(deadline, move || {
             let bytes = decompress(&compressed, max_bytes)?;
             Ok(bytes.map(|bytes| LongBody { bytes, _permit }))
         });
-        let body = decompressed.await.unwrap_or_else(|_| Err(invalid_gzip()));
-        if let Some(body) = body? {
+        if let Some(body) = decompressed.await?? {
             return Ok(Bytes::from_owner(body));
         }
     }
@@ -202,7 +243,13 @@ async fn gunzip(compressed: Vec<u8>) -> Result<Bytes, TransportError> {
 
 /// Decompresses a body, `None` if it has more than `max_bytes`. The memory for all of them is allocated once: it is
 /// resident only as far as it is written, and is not copied in order to grow.
-fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Option<Vec<u8>>, TransportError> {
+///
+/// # Errors
+/// Returns an error if the body is not one member of valid gzip.
+pub fn decompress(
+    mut compressed: &[u8],
+    max_bytes: usize,
+) -> Result<Option<Vec<u8>>, TransportError> {
     let mut body = Vec::with_capacity(max_bytes + STEP);
     let mut decoder = GzDecoder::new(&mut compressed);
     let mut step = [0; STEP];
@@ -226,6 +273,19 @@ fn invalid_gzip() -> TransportError {
     TransportError::invalid_response("the response body is not valid gzip")
 }
 
+/// Returns the error of a body for which this process had no time or no thread.
+fn local_error(problem: &str) -> TransportError {
+    TransportError {
+        message: problem.to_owned(),
+        ..TransportError::timeout()
+    }
+}
+
+fn too_slow() -> TransportError {
+    let limit = "slower than 512 KiB/s after the first 2 MiB";
+    local_error(&format!("the response without gzip arrives {limit}"))
+}
+
 fn too_large(max_bytes: usize) -> TransportError {
     TransportError::invalid_response(&format!(
         "the response body is larger than {} MiB",
@@ -239,8 +299,32 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use futures_util::{StreamExt, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
 
     use super::*;
+    use crate::clock::Moment;
+
+    /// Held by tests that need the permits, which all of this process share.
+    static PERMITS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    fn now() -> Instant {
+        Moment::now().instant
+    }
+
+    fn in_a_minute() -> Instant {
+        now() + Duration::from_secs(60)
+    }
+
+    /// Returns a header of gzip and empty blocks.
+    fn empty_blocks(len: usize) -> Vec<u8> {
+        let mut compressed = gzip(b"")[..10].to_vec();
+        // Four blocks.
+        let blocks = [0x02, 0x08, 0x20, 0x80, 0x00];
+        compressed.extend(blocks.iter().cycle().take(len - 10));
+        compressed
+    }
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -249,7 +333,7 @@ mod tests {
     }
 
     async fn unpack(compressed: &[u8]) -> Result<Vec<u8>, String> {
-        match gunzip(compressed.to_vec()).await {
+        match gunzip(compressed.to_vec(), in_a_minute()).await {
             Ok(body) => Ok(body.to_vec()),
             Err(error) => Err(error.message),
         }
@@ -257,6 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn body_of_two_gzip_members_is_invalid() {
+        let _permits = PERMITS.lock().await;
         assert_eq!(
             unpack(&gzip(b"{\"records\":[]}")).await.unwrap(),
             b"{\"records\":[]}"
@@ -271,6 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn truncated_or_corrupt_body_is_invalid() {
+        let _permits = PERMITS.lock().await;
         let complete = gzip(&b"calls ".repeat(100));
         for len in 1..complete.len() {
             assert_eq!(
@@ -293,6 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn body_larger_than_maximum_is_invalid() {
+        let _permits = PERMITS.lock().await;
         let largest = vec![b' '; MAX_BODY];
         assert_eq!(unpack(&gzip(&largest)).await.unwrap().len(), MAX_BODY);
         let too_large = vec![b' '; MAX_BODY + 1];
@@ -353,18 +440,149 @@ mod tests {
 
     #[tokio::test]
     async fn only_one_long_body_is_kept_at_a_time() {
-        for shorter in [MAX_SHORT_BODY, MAX_MEDIUM_BODY] {
+        let _permits = PERMITS.lock().await;
+        for (shorter, semaphore) in [
+            (MAX_SHORT_BODY, &MEDIUM_BODY),
+            (MAX_MEDIUM_BODY, &LONG_BODY),
+        ] {
             let long = gzip(&vec![b' '; shorter + 1]);
-            let kept = gunzip(long.clone()).await.unwrap();
-            let mut next = Box::pin(gunzip(long));
-            let waits = timeout(Duration::from_millis(50), &mut next).await;
-            assert!(waits.is_err(), "two long bodies are kept");
-            let other = gunzip(gzip(&vec![b' '; shorter])).await.unwrap();
-            assert_eq!(other.len(), shorter, "it waits for a longer one");
-            let len = parse(kept, |body| Ok(body.len())).await.unwrap();
-            assert_eq!(len, shorter + 1);
-            drop(other);
-            assert_eq!(next.await.unwrap().len(), shorter + 1);
+            let kept = gunzip(long.clone(), in_a_minute()).await.unwrap();
+            let next = acquire(semaphore, now()).await;
+            assert_eq!(next.unwrap_err().message, NO_TIME_LEFT);
+            let other = gunzip(gzip(&vec![b' '; shorter]), in_a_minute());
+            assert_eq!(
+                other.await.unwrap().len(),
+                shorter,
+                "waits for a longer one"
+            );
+            let parsed = parse(kept, in_a_minute(), |_| Ok(semaphore.available_permits()));
+            assert_eq!(parsed.await.unwrap(), 0, "another body while one is parsed");
+            let next = gunzip(long, in_a_minute()).await.unwrap();
+            assert_eq!(next.len(), shorter + 1);
         }
+    }
+
+    /// Each takes 10 bits: not the last block, fixed codes, its end.
+    #[tokio::test]
+    async fn empty_blocks_are_not_decompressed_in_place() {
+        let _permits = PERMITS.lock().await;
+        let _kept = acquire(&MEDIUM_BODY, in_a_minute()).await.unwrap();
+        for (len, problem) in [
+            (
+                MAX_SHORT_COMPRESSED_BODY,
+                "the response body is not valid gzip",
+            ),
+            (MAX_SHORT_COMPRESSED_BODY + 1, NO_TIME_LEFT),
+            (MAX_COMPRESSED_BODY, NO_TIME_LEFT),
+        ] {
+            let error = gunzip(empty_blocks(len), now()).await.unwrap_err();
+            assert_eq!(error.message, problem, "{len}");
+        }
+    }
+
+    /// A decoder that builds the tables of fixed codes for each block takes over twenty times as long as for text.
+    #[test]
+    fn empty_blocks_take_no_longer_than_text() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let digits: Vec<u8> = (0..MAX_BODY / 4).map(|_| random.u8(b'0'..=b'9')).collect();
+        let (text, empty) = (gzip(&digits), empty_blocks(MAX_COMPRESSED_BODY / 4));
+        let start = now();
+        assert!(decompress(&text, MAX_BODY).unwrap().is_some());
+        let text_time = start.elapsed();
+        assert!(decompress(&empty, MAX_BODY).is_err());
+        let empty_time = start.elapsed() - text_time;
+        assert!(empty_time < 5 * text_time, "{empty_time:?} {text_time:?}");
+    }
+
+    /// A hanging lookup of a name occupies such a thread for many seconds.
+    #[test]
+    fn body_is_parsed_while_blocking_threads_hang() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let hanging: Vec<_> = (0..2)
+            .map(|_| {
+                let (sender, receiver) = std::sync::mpsc::channel::<()>();
+                runtime.spawn_blocking(move || receiver.recv());
+                sender
+            })
+            .collect();
+        runtime.block_on(async {
+            let _permits = PERMITS.lock().await;
+            let body = gzip(&vec![b' '; MAX_SHORT_BODY + 1]);
+            let body = gunzip(body, in_a_minute()).await.unwrap();
+            let parsed = parse(body, in_a_minute(), |body| Ok(body.len())).await;
+            assert_eq!(parsed.unwrap(), MAX_SHORT_BODY + 1);
+        });
+        drop(hanging);
+    }
+
+    #[tokio::test]
+    async fn parsing_ends_at_the_deadline() {
+        let _permits = PERMITS.lock().await;
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let body = Bytes::from(vec![b' '; MAX_SHORT_BODY + 1]);
+        let parsed = parse(body, now(), move |_| Ok(receiver.recv().is_ok()));
+        let problem = "no time left to parse the response";
+        assert_eq!(parsed.await.unwrap_err().message, problem);
+        drop(sender);
+    }
+
+    /// Returns a response without gzip of these parts of 1 MiB, each after a pause.
+    fn slow_response(parts: usize, pause: Duration) -> Response {
+        let parts = stream::iter(0..parts).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b' '; PART])))
+        });
+        hyper::Response::new(reqwest::Body::wrap(StreamBody::new(parts))).into()
+    }
+
+    /// Returns a response without gzip that hangs after its first bytes.
+    fn hanging_response(len: usize) -> Response {
+        let first = Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b' '; len])));
+        let parts = stream::iter([first]).chain(stream::pending());
+        hyper::Response::new(reqwest::Body::wrap(StreamBody::new(parts))).into()
+    }
+
+    fn page(len: usize) -> Response {
+        hyper::Response::new(vec![b' '; len]).into()
+    }
+
+    #[tokio::test]
+    async fn pages_do_not_wait_for_slow_servers() {
+        let _permits = PERMITS.lock().await;
+        let mut hanging = Vec::new();
+        for len in [
+            100,
+            MAX_SHORT_BODY + 1,
+            MAX_MEDIUM_BODY,
+            MAX_MEDIUM_BODY + 1,
+        ] {
+            hanging.push(Box::pin(read(hanging_response(len), in_a_minute())));
+        }
+        for response in &mut hanging {
+            assert!(timeout_at(now(), response).await.is_err(), "it is complete");
+        }
+        let longest = read(page(MAX_MEDIUM_BODY), in_a_minute()).await.unwrap();
+        assert_eq!(longest.len(), MAX_MEDIUM_BODY);
+        drop(longest);
+        let longer = read(page(MAX_MEDIUM_BODY + 1), now()).await;
+        assert_eq!(longer.unwrap_err().message, NO_TIME_LEFT);
+        let longer = read(page(MAX_MEDIUM_BODY + 1), in_a_minute());
+        let hanging = hanging.pop().unwrap();
+        let (hanging, longer) = tokio::join!(hanging, longer);
+        assert!(hanging.unwrap_err().message.contains("512 KiB/s"));
+        assert_eq!(longer.unwrap().len(), MAX_MEDIUM_BODY + 1);
+    }
+
+    /// The part over 2 MiB takes 4 s, and no part of it more than 2 s.
+    #[tokio::test]
+    async fn long_body_of_steady_server_is_read() {
+        let _permits = PERMITS.lock().await;
+        let response = slow_response(7, Duration::from_millis(800));
+        let body = read(response, in_a_minute()).await.unwrap();
+        assert_eq!(body.len(), 7 * PART);
     }
 }

@@ -233,7 +233,7 @@ impl Transport {
     /// error of RingCentral's API proves that its address is right.
     fn record_error_response(&self, operation: Operation, response: ApiResponse) -> Error {
         let api_error = parse_api_error(&response.body.unwrap_or_default());
-        if response.status == 429 || (response.status < 500 && api_error.has_code()) {
+        if response.status == 429 || (response.status < 500 && api_error.is_ringcentral()) {
             self.http.record_success(response.address);
         } else {
             self.http.record_failure();
@@ -269,10 +269,7 @@ async fn execute(
     let address = response.remote_addr();
     let body = match status {
         300..=399 => Ok(Bytes::new()),
-        _ => match timeout_at(deadline, response_body::read(response)).await {
-            Ok(body) => body,
-            Err(_) => Err(TransportError::timeout()),
-        },
+        _ => response_body::read(response, deadline).await,
     };
     Ok(ApiResponse {
         status,

@@ -14,9 +14,10 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretSlice};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::web::{BasicAuthUsers, PasswordHash};
+use crate::dedicated_thread;
 use crate::web::auth_cache::{AuthCache, CacheKey};
 use crate::web::single_header;
 use crate::web::verify_limiter::VerifyLimiter;
@@ -107,8 +108,13 @@ impl BasicAuth {
             return allowed(valid);
         }
         let verify = self.verify_task(credentials, key, permit);
-        let verified = spawn_thread(verify).await;
-        verified.unwrap_or(Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER)))
+        let thread = thread::Builder::new().name("bcrypt".to_owned());
+        dedicated_thread::run(thread, verify)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot start a thread to verify a password");
+                Err(Denied::Overloaded(OVERLOADED_RETRY_AFTER))
+            })
     }
 
     /// Returns the verification, to be run on a thread of its own, which holds the permit. Its
@@ -130,19 +136,6 @@ impl BasicAuth {
             allowed(valid)
         }
     }
-}
-
-/// Runs `task` on a new thread. Tokio's threads for blocking tasks also look up names, and all of
-/// them may be waiting for a name server. Returns `None` if the system allows no further thread.
-async fn spawn_thread<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (sender, receiver) = oneshot::channel();
-    let run = move || drop(sender.send(task()));
-    let thread = thread::Builder::new().name("bcrypt".to_owned()).spawn(run);
-    if let Err(error) = thread {
-        tracing::warn!(%error, "cannot start a thread to verify a password");
-        return None;
-    }
-    receiver.await.ok()
 }
 
 fn allowed(valid: bool) -> Result<(), Denied> {

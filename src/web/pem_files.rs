@@ -65,7 +65,9 @@ pub(crate) fn read_certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>
 pub(crate) fn read_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, ConfigError> {
     let bytes = pem.read(KEY)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-        Error::NoItemsFound if describe_content(&bytes) != Some(PRIVATE_KEY) => {
+        Error::NoItemsFound
+            if describe_content(&bytes) != Some(PRIVATE_KEY) || is_indented(&bytes) =>
+        {
             pem.invalid(&describe_missing("usable private key", &bytes), KEY)
         }
         _ if contains(&bytes, b"Proc-Type: 4,ENCRYPTED") => {
@@ -111,9 +113,19 @@ pub(crate) fn unsupported_key_kind(der: &[u8]) -> Option<&'static str> {
 
 fn describe_missing(what: &str, bytes: &[u8]) -> String {
     match describe_content(bytes) {
+        Some(content) if is_indented(bytes) => {
+            format!("contains no {what}, but {content} with text or blanks before its first line")
+        }
         Some(content) => format!("contains no {what}, but {content}"),
         None => format!("contains no {what}"),
     }
+}
+
+/// Returns whether PEM begins only within lines, as in text that was copied out of YAML.
+fn is_indented(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN";
+    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+    contains(bytes, BEGIN) && !lines.any(|line| line.starts_with(BEGIN))
 }
 
 fn describe_content(bytes: &[u8]) -> Option<&'static str> {

@@ -49,11 +49,7 @@ pub(crate) fn server_config(tls: &Tls, now: Moment) -> Result<TlsSetup, ConfigEr
     let certified_key = load_certified_key(tls, chain, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&tls.versions)
-        .map_err(|error| {
-            let what = format!("invalid cipher_suites: {error}");
-            let expected = "at least one suite of TLS 1.2 if TLS 1.3 is disabled";
-            tls.certificate.invalid(&what, expected)
-        })?;
+        .map_err(|error| ConfigError(format!("tls_server_config: {error}")))?;
     check_suites_match_key(tls, &certified_key)?;
     let builder = match &tls.clients {
         Some(clients) => {

@@ -259,7 +259,7 @@ fn accounts_problems(project: &Value) -> Vec<&'static str> {
             "an account is still set",
             exporter["environment"]
                 .as_object()
-                .is_none_or(|variables| variables.keys().all(|name| name == "STATE_DIRECTORY")),
+                .is_none_or(|variables| variables.keys().all(|name| !name.starts_with("RC_"))),
         ),
     ];
     checks

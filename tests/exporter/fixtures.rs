@@ -168,12 +168,12 @@ fn token_response_is_parsed() {
 fn error_responses_are_parsed() {
     let codes = |body: &str| {
         let ApiError {
-            code,
+            codes,
             error,
             permission,
             parameter,
         } = parse_api_error(body.as_bytes());
-        [code, error, permission, parameter].map(Option::unwrap_or_default)
+        [codes.into_iter().next(), error, permission, parameter].map(Option::unwrap_or_default)
     };
     let grant = codes(include_str!(
         "../fixtures/error-400-token-unauthorized-client-oau-251.json"

@@ -205,6 +205,50 @@ async fn list_that_became_shorter_twice_fails_the_fetch() {
 }
 
 #[tokio::test]
+async fn list_is_read_again_only_if_that_may_help() {
+    let exporter = start("futile").await;
+    let first = page_with_next(r#"{"id":"a"}"#);
+    let [refusal, ..] = refusals();
+    for _ in 0..2 {
+        for (tries, up) in [(2, 0.0), (1, 0.0), (1, 0.0)] {
+            let responses = vec![[first.clone(), refusal.clone()]; tries].concat();
+            assert_eq!(
+                scrape(&exporter, "futile", responses).await,
+                (up, 2 * tries)
+            );
+            assert!(last_failure("futile").contains("page_gone"));
+        }
+        assert_eq!(scrape(&exporter, "futile", vec![]).await.0, 1.0);
+    }
+}
+
+#[tokio::test]
+async fn refused_login_on_second_page_is_its_own_error() {
+    let exporter = start("refused").await;
+    assert_eq!(scrape(&exporter, "refused", vec![]).await.0, 1.0);
+    let refused = SimResponse::invalid_grant("expired");
+    let fault = Fault::once(Operation::Token, refused);
+    exporter.simulator.inject(fault);
+    let responses = vec![
+        page_with_next(r#"{"id":"a"}"#),
+        SimResponse::token_expired(),
+    ];
+    assert_eq!(scrape(&exporter, "refused", responses).await, (0.0, 2));
+    let failure = last_failure("refused");
+    assert!(failure.contains("jwt_refused"), "{failure}");
+    assert_eq!(exporter.count_requests(Operation::Token), 2);
+    let scraped = exporter.scrape().await;
+    let failures = |operation, reason| {
+        let labels = format!("account=\"refused\",operation=\"{operation}\",reason=\"{reason}\"");
+        scraped.value(&format!(
+            "ringcentral_api_request_failures_total{{{labels}}}"
+        ))
+    };
+    assert_eq!(failures("token", "client_error"), 1.0);
+    assert_eq!(failures("token", "unauthorized"), 0.0);
+}
+
+#[tokio::test]
 async fn shorter_list_is_read_again_only_within_budget() {
     for (limit, requests, up) in [(3, 2, 0.0), (4, 3, 1.0)] {
         let exporter = TestExporter::start(Scenario::normal()).await;

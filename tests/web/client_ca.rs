@@ -152,6 +152,8 @@ async fn unsupported_client_certificates_are_refused() {
         "key own; self_signed own basicConstraints=CA:TRUE; cp own.crt clients.pem
         signed leaf own basicConstraints=CA:FALSE; signed sub own basicConstraints=CA:TRUE
         signed server-only own extendedKeyUsage=serverAuth
+        signed any-purpose own extendedKeyUsage=anyExtendedKeyUsage
+        signed both own extendedKeyUsage=anyExtendedKeyUsage,clientAuth
         again() {
             name=$1; shift; request $name; echo basicConstraints=CA:FALSE >ext
             openssl x509 -req -in $name.csr -CA own.crt -CAkey own.key -CAcreateserial -extfile ext -out $name.crt $@
@@ -161,7 +163,8 @@ async fn unsupported_client_certificates_are_refused() {
     )
     .await;
     assert_status(&exporter, "leaf", 200).await;
-    for client in ["sub", "server-only", "large", "old"] {
+    assert_status(&exporter, "both", 200).await;
+    for client in ["sub", "server-only", "any-purpose", "large", "old"] {
         assert_status(&exporter, client, 0).await;
     }
     assert_status(&exporter, "leaf", 200).await;
@@ -188,6 +191,30 @@ async fn only_ca_certificates_may_sign() {
         let warning = "clients.pem: certificate 1: not a CA: of clients, it accepts only itself";
         let log = &exporter.process.log;
         assert_eq!(log.contains(warning), status == 0, "{extensions}: {log}");
+    }
+}
+
+/// webpki counts the intermediates of a CA that is itself an intermediate, and not those of a root.
+#[tokio::test]
+async fn path_length_limits_the_intermediates() {
+    let ca = "basicConstraints=critical,CA:TRUE";
+    for (root, sub, direct, one, two) in [
+        ("", "", 200, 200, 200),
+        (",pathlen:0", "", 200, 0, 0),
+        (",pathlen:1", "", 200, 200, 0),
+        (",pathlen:2", "", 200, 200, 200),
+        ("", ",pathlen:0", 200, 200, 0),
+    ] {
+        let exporter = start(&format!(
+            "key own; self_signed own {ca}{root}; cp own.crt clients.pem
+            signed direct own basicConstraints=CA:FALSE
+            signed sub own {ca}{sub}; signed one sub basicConstraints=CA:FALSE; cat sub.crt >>one.crt
+            signed sub2 sub {ca}; signed two sub2 basicConstraints=CA:FALSE; cat sub2.crt sub.crt >>two.crt"
+        ))
+        .await;
+        for (client, status) in [("direct", direct), ("one", one), ("two", two)] {
+            assert_status(&exporter, client, status).await;
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::common::MAX_WAIT;
+use crate::curl::CurlResponse;
 use crate::harness::{TLS, TestExporter};
 
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -208,7 +209,8 @@ async fn closed_clients_free_their_connections() {
     for web in ["", TLS] {
         let exporter = TestExporter::start(web, &[]).await;
         let before = exporter.curl("/-/metrics", &[]).await;
-        let slow = FaultKind::Delay(Duration::from_millis(1500));
+        let before = before.value("process_open_fds");
+        let slow = FaultKind::Delay(Duration::from_secs(5));
         exporter
             .simulator
             .inject(Fault::always(Operation::ActiveCalls, slow));
@@ -220,14 +222,11 @@ async fn closed_clients_free_their_connections() {
                 stream.write_all(SCRAPE).await.unwrap();
             }
         }
-        let after = exporter.curl("/metrics", &[]).await;
-        assert_eq!(after.status, 200);
-        let opened = after.value("process_open_fds") - before.value("process_open_fds");
-        exporter
-            .curl_until("/-/metrics", &[], |response| {
-                response.value("process_open_fds") < before.value("process_open_fds") + 10.0
-            })
-            .await;
-        println!("{opened} more descriptors at the response");
+        let opened = |response: &CurlResponse| response.value("process_open_fds") - before;
+        let is_open = |response: &CurlResponse| opened(response) >= 40.0;
+        exporter.curl_until("/-/metrics", &[], is_open).await;
+        assert_eq!(exporter.curl("/metrics", &[]).await.status, 200);
+        let is_closed = |response: &CurlResponse| opened(response) < 10.0;
+        exporter.curl_until("/-/metrics", &[], is_closed).await;
     }
 }

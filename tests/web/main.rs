@@ -37,4 +37,5 @@ mod reload;
 mod requests;
 mod server_keys;
 mod startup_errors;
+mod task_limit;
 mod tls;

@@ -57,6 +57,38 @@ async fn plain_http_on_tls_port_gets_400_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn http_2_on_tls_port_gets_400_with_a_sentence() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x12\x04\x00\x00\x00\x00\x00";
+    let text = String::from_utf8(exchange(&exporter, preface).await).unwrap();
+    assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}");
+    assert!(text.ends_with(&format!("\r\n\r\n{SENTENCE}")), "{text}");
+    let length = format!("Content-Length: {}\r\n", SENTENCE.len());
+    assert!(text.contains(&length), "{text}");
+    exporter
+        .process
+        .wait_for_log("level=debug msg=\"HTTP request on the TLS port\"")
+        .await;
+}
+
+#[tokio::test]
+async fn bytes_of_other_protocols_are_not_logged_as_http() {
+    let mut exporter = TestExporter::start(TLS, &[]).await;
+    for bytes in [
+        b"SSH-2.0-OpenSSH_9.6\r\n" as &[u8],
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        b"EHLO example\r\n",
+        b"GET",
+    ] {
+        exchange(&exporter, bytes).await;
+    }
+    exporter.process.signal("TERM").await;
+    exporter.process.wait_for_exit().await;
+    let log = &exporter.process.log;
+    assert!(!log.contains("HTTP request on the TLS port"), "{log}");
+}
+
+#[tokio::test]
 async fn other_bytes_on_tls_port_get_an_alert_or_nothing() {
     let exporter = TestExporter::start(TLS, &[]).await;
     for bytes in [

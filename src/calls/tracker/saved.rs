@@ -131,7 +131,7 @@ impl CallTracker {
                 quiet_since: quiet_since.map(list_time),
                 ..TrackedSession::new(list_time(last_seen))
             };
-            tracker.next_session = tracker.next_session.max(number.saturating_add(1));
+            tracker.next_session = tracker.next_session.max(number.wrapping_add(1));
             tracker.sessions.insert(number, session);
         }
         tracker

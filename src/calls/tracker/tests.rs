@@ -539,3 +539,127 @@ fn list_times_compare_across_the_wrap() {
         assert_eq!(later.later_of(earlier).duration_since(earlier), duration);
     }
 }
+
+#[test]
+fn pause_of_any_length_is_a_pause() {
+    const DAY: u64 = 24 * 60 * 60;
+    for days in [1, 25, 30, 49, 50, 75, 100, 5000] {
+        let mut fixture = Fixture::new();
+        fixture.list(&["a:s:live", "b:t:live", "c:u:live", "d:v:live"]);
+        fixture.list(&["a:s:live", "b:t:live", "c:u:Missed"]);
+        // Only `a` goes on. The others left the list longer ago than anything is kept.
+        let events = fixture.list_after(days * DAY, &["a:s:live"]);
+        assert_eq!((events.lost, events.gap), (2, true), "{days} days");
+        assert_eq!(events.sessions_started, 0, "{days} days");
+        assert_eq!(events.sessions_ended, [Outcome::Missed], "{days} days");
+        assert_eq!(fixture.tracker.records.len(), 1, "{days} days");
+        assert_eq!(fixture.tracker.sessions.len(), 1, "{days} days");
+        assert_eq!(fixture.tracker.session_ids.len(), 1, "{days} days");
+        assert_eq!(results(&fixture.list(&["a:s:Busy"])), ["Busy"]);
+    }
+}
+
+#[test]
+fn session_numbers_begin_again_after_the_last() {
+    let mut fixture = Fixture::new();
+    fixture.list(&["a:s0:live", "b:s1:live"]);
+    fixture.tracker.next_session = u32::MAX - 1;
+    let calls = [
+        "a:s0:live",
+        "b:s1:live",
+        "c:s2:live",
+        "d:s3:live",
+        "e:s4:live",
+    ];
+    for started in [3, 0] {
+        assert_eq!(fixture.list(&calls).sessions_started, started);
+        assert_eq!(fixture.tracker.sessions.len(), 5);
+    }
+    fixture.restart_after(0);
+    fixture.list(&calls);
+    let events = fixture.list(&["f:s5:live", "g:s6:live"]);
+    assert_eq!(events.sessions_started, 2);
+    assert_eq!(fixture.tracker.sessions.len(), 7);
+}
+
+/// Lists this many new live or ended records every 7 s, with one that stays, and returns all events.
+fn list_new_records(
+    tracker: &mut CallTracker,
+    lists: u64,
+    count: usize,
+    state: &str,
+) -> CallEvents {
+    let start = Moment::now();
+    tracker.update(&[], start);
+    let mut all = CallEvents::default();
+    let stays = call("stays:stays:live");
+    for list in 1..=lists {
+        let mut calls = vec![stays.clone()];
+        for number in 0..count {
+            let mut new = call(&format!("{list}-{number}:t/s:{state}"));
+            new.session.telephony = Some(format!("t{list}-{number}").into());
+            new.session.session = Some(format!("s{list}-{number}").into());
+            calls.push(new);
+        }
+        let events = tracker.update(&calls, start.after(Duration::from_secs(7 * list)));
+        all.lost += events.lost;
+        all.sessions_started += events.sessions_started;
+        all.sessions_ended.extend(events.sessions_ended);
+        all.ended.extend(events.ended);
+        assert!(tracker.records.len() <= tracker.max_records);
+        assert!(tracker.sessions.len() <= tracker.max_records);
+        assert!(tracker.session_ids.len() <= 2 * tracker.max_records);
+    }
+    all
+}
+
+/// Returns a tracker that keeps up to this many records.
+fn tracker_of(max_records: usize) -> CallTracker {
+    CallTracker {
+        max_records,
+        ..CallTracker::default()
+    }
+}
+
+#[test]
+fn new_ids_in_each_list_are_bounded() {
+    let mut tracker = tracker_of(120);
+    let events = list_new_records(&mut tracker, 4, 50, "live");
+    // Those of the first two lists are forgotten.
+    assert_eq!((events.lost, events.sessions_started), (100, 201));
+    assert_eq!(tracker.records.len(), 101);
+    let mut tracker = tracker_of(120);
+    let events = list_new_records(&mut tracker, 4, 50, "Busy");
+    assert_eq!((events.lost, events.ended.len()), (0, 200));
+    assert_eq!(events.sessions_ended, vec![Outcome::Busy; 100]);
+    assert_eq!(tracker.sessions.len(), 101);
+    // What is listed now is always kept.
+    let mut tracker = tracker_of(100);
+    list_new_records(&mut tracker, 3, 99, "live");
+    assert_eq!((tracker.records.len(), tracker.sessions.len()), (100, 100));
+}
+
+#[test]
+fn ids_below_the_maximum_are_kept() {
+    let mut tracker = tracker_of(4001);
+    let events = list_new_records(&mut tracker, 80, 50, "live");
+    assert_eq!((events.lost, tracker.records.len()), (0, 4001));
+}
+
+#[test]
+fn new_session_ids_of_the_same_records_are_bounded() {
+    let mut tracker = tracker_of(120);
+    let start = Moment::now();
+    for list in 0..4 {
+        let mut calls = Vec::new();
+        for number in 0..50 {
+            let mut call = call(&format!("{number}:t/s:live"));
+            call.session.telephony = Some(format!("t{list}-{number}").into());
+            call.session.session = Some(format!("s{list}-{number}").into());
+            calls.push(call);
+        }
+        tracker.update(&calls, start.after(Duration::from_secs(7 * list)));
+        assert!(tracker.session_ids.len() <= 2 * tracker.max_records);
+        assert_eq!((tracker.records.len(), tracker.sessions.len()), (50, 50));
+    }
+}

@@ -109,7 +109,8 @@ impl Tls {
             &section.text_or("min_version", raw.min_version, "TLS12"),
             &section.text_or("max_version", raw.max_version, "TLS13"),
         )?;
-        let suites = tls_names::cipher_suites(&section.list("cipher_suites", raw.cipher_suites))?;
+        let suites = section.list("cipher_suites", raw.cipher_suites);
+        let suites = tls_names::cipher_suites(&suites, &versions)?;
         let kx_groups =
             tls_names::curves(&section.list("curve_preferences", raw.curve_preferences))?;
         let prefer_server = section.bool_or(

@@ -46,7 +46,13 @@ fn parse_version(setting: &Setting) -> Result<&'static SupportedProtocolVersion,
 
 /// Returns all suites of TLS 1.3, as Go does, and the given suites of TLS 1.2 in their order; all
 /// suites if none is given.
-pub(super) fn cipher_suites(given: &[Setting]) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
+///
+/// # Errors
+/// Returns an error if a name is unknown, or if no suite belongs to one of `versions`.
+pub(super) fn cipher_suites(
+    given: &[Setting],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
     let mut suites = ALL_CIPHER_SUITES.to_vec();
     if given.is_empty() {
         return Ok(suites);
@@ -65,7 +71,13 @@ pub(super) fn cipher_suites(given: &[Setting]) -> Result<Vec<SupportedCipherSuit
             suites.push(suite);
         }
     }
-    Ok(suites)
+    let is_usable = |suite: &SupportedCipherSuite| versions.contains(&suite.version());
+    match given.first() {
+        Some(first) if !suites.iter().any(is_usable) => {
+            Err(first.invalid("at least one suite of TLS 1.2 if TLS 1.3 is disabled"))
+        }
+        _ => Ok(suites),
+    }
 }
 
 /// Returns the given curves in their order; rustls' default if none is given.

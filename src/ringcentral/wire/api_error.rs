@@ -6,21 +6,26 @@ use crate::ringcentral::wire::check_size;
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, read_document};
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
-/// The permissions that may be taken from the middle of a message. Other words in brackets may be personal data.
-const KNOWN_PERMISSIONS: [&str; 6] = [
-    "ReadCallLog",
+/// The permissions that may be taken from a message, whose other words may be personal data. Of several the first of
+/// these counts: a user who lacks the calls of the company may have their own.
+const KNOWN_PERMISSIONS: [&str; 7] = [
     "ReadCompanyCallLog",
+    "FullCompanyCallLog",
+    "ReadCallLog",
     "ReadAccounts",
     "ReadExtensions",
     "ReadPresence",
     "ThirdPartyAppAccess",
 ];
 
+/// Maximum number of codes that are kept. RingCentral sends one or two.
+const MAX_CODES: usize = 16;
+
 /// The codes and names of an error response, without free text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
-    /// RingCentral's error code, like `CMN-408`.
-    pub code: Option<String>,
+    /// RingCentral's error codes, like `CMN-408`: those of the entries, then that of the body.
+    pub codes: Vec<String>,
     /// OAuth's error code, like `invalid_client`.
     pub error: Option<String>,
     /// Name of the missing permission.
@@ -30,10 +35,17 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Returns whether there is a code, which other servers do not send.
-    #[must_use]
-    pub fn has_code(&self) -> bool {
-        self.code.is_some() || self.error.is_some()
+    fn add_code(&mut self, code: Option<String>) {
+        if let Some(code) = code
+            && self.codes.len() < MAX_CODES
+        {
+            self.codes.push(code);
+        }
+    }
+
+    /// Returns whether anything in the body shows that RingCentral sent it.
+    pub(crate) fn is_ringcentral(&self) -> bool {
+        !self.codes.is_empty() || self.error.is_some() || self.permission.is_some()
     }
 }
 
@@ -59,7 +71,7 @@ json_object! {
     }
 }
 
-/// What the entries of an array have, of each name the first.
+/// What the entries of an array have: all codes, and of each name the first.
 #[derive(Default)]
 struct Entries(ApiError);
 
@@ -81,12 +93,8 @@ impl<'a> ReadValue<'a> for Entries {
 
 impl Entries {
     fn read(&mut self, json: &mut JsonReader<'_>) -> JsonResult<()> {
-        // A malformed field of the entry does not make the whole error malformed.
-        let is_body_malformed = json.is_malformed;
-        let mut entry = Field::<ErrorEntry<'_>>::default();
-        entry.read(json)?;
-        json.is_malformed = is_body_malformed;
-        self.add(&entry.value.unwrap_or_default());
+        let entry = ErrorEntry::read_value(json)?;
+        self.add(&entry.unwrap_or_default());
         Ok(())
     }
 
@@ -99,15 +107,10 @@ impl Entries {
             parameter = None;
         }
         permission = permission.or_else(|| permission_in_message(&entry.message));
-        let ApiError {
-            code: first_code,
-            permission: first_permission,
-            parameter: first_parameter,
-            ..
-        } = &mut self.0;
-        *first_code = specific_code(first_code.take(), identifier(&entry.error_code));
-        *first_permission = first_permission.take().or(permission);
-        *first_parameter = first_parameter.take().or(parameter);
+        let first = &mut self.0;
+        first.add_code(identifier(&entry.error_code));
+        first.permission = first.permission.take().or(permission);
+        first.parameter = first.parameter.take().or(parameter);
     }
 }
 
@@ -121,10 +124,11 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     if !is_readable {
         return ApiError::default();
     }
-    let Entries(errors) = body.errors.value.unwrap_or_default();
+    let Entries(mut errors) = body.errors.value.unwrap_or_default();
+    errors.add_code(identifier(&body.error_code));
     let Entries(parameters) = body.parameters.value.unwrap_or_default();
     ApiError {
-        code: specific_code(errors.code, identifier(&body.error_code)),
+        codes: errors.codes,
         error: identifier(&body.error),
         permission: errors
             .permission
@@ -136,21 +140,16 @@ pub fn parse_api_error(body: &[u8]) -> ApiError {
     }
 }
 
-/// Returns the first code, or the second if only that has a number: `CMN-408` says more than `InsufficientPermissions`.
-fn specific_code(first: Option<String>, second: Option<String>) -> Option<String> {
-    let is_specific = |code: &Option<String>| code.as_ref().is_some_and(|code| code.contains('-'));
-    if first.is_none() || (is_specific(&second) && !is_specific(&first)) {
-        second
-    } else {
-        first
-    }
-}
-
-/// Returns the known permission in a message such as `[ReadCallLog] permission required`.
+/// Returns the known permission that is a word of a message such as `[ReadCallLog] permission required`.
 fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
-    let (_, rest) = message.text()?.split_once('[')?;
-    let (name, _) = rest.split_once(']')?;
-    KNOWN_PERMISSIONS.contains(&name).then(|| name.to_owned())
+    let message = message.text()?;
+    let is_separator = |c: char| !c.is_alphanumeric() && c != '_';
+    for known in KNOWN_PERMISSIONS {
+        if message.split(is_separator).any(|word| word == known) {
+            return Some(known.to_owned());
+        }
+    }
+    None
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
@@ -168,10 +167,10 @@ mod tests {
     fn api_error_has_codes_and_names_only() {
         let old = br#"{"errorCode":"InsufficientPermissions","message":"m","permissionName":"ReadCallLog"}"#;
         let error = parse_api_error(old);
-        assert_eq!(error.code.as_deref(), Some("InsufficientPermissions"));
+        assert_eq!(error.codes, ["InsufficientPermissions"]);
         assert_eq!(error.permission.as_deref(), Some("ReadCallLog"));
         let null = parse_api_error(br#"{"errorCode":"CMN-408","errors":null}"#);
-        assert_eq!(null.code.as_deref(), Some("CMN-408"));
+        assert_eq!(null.codes, ["CMN-408"]);
         assert_eq!(
             parse_api_error(b"<html>Bad Gateway</html>"),
             ApiError::default()
@@ -217,8 +216,12 @@ mod tests {
         }
         for message in [
             "[Sesame] permission required",
-            "ReadCallLog",
-            "]ReadCallLog[",
+            "ReadCallLogs",
+            "MyReadCallLog",
+            "Read_ReadCallLog",
+            "éReadCallLog",
+            "ReadCallLog2 [ReadCallLog3]",
+            "readcalllog",
             "[",
         ] {
             let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
@@ -227,15 +230,73 @@ mod tests {
     }
 
     #[test]
-    fn malformed_entry_does_not_hide_the_top_level_code() {
-        let entry = r#"{"errorCode":"CMN-1","errorCode":"CMN-2"}"#;
-        let body = format!(r#"{{"errorCode":"CMN-408","errors":[{entry}]}}"#);
-        assert!(parse_api_error(body.as_bytes()).code.is_some());
+    fn permission_may_be_any_word_of_a_message() {
+        for (message, permission) in [
+            (
+                "User [101] needs [ReadCompanyCallLog] permission",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "[ReadCompanyCallLog, ReadCallLog] permissions required",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "[ReadCallLog,ReadCompanyCallLog] permissions required",
+                "ReadCompanyCallLog",
+            ),
+            (
+                "ReadCompanyCallLog permission required",
+                "ReadCompanyCallLog",
+            ),
+            ("Sesame lacks 'ReadAccounts'.", "ReadAccounts"),
+            ("]ReadCallLog[", "ReadCallLog"),
+            ("ReadCallLogs or ReadCallLog", "ReadCallLog"),
+        ] {
+            let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
+            let error = parse_api_error(body.as_bytes());
+            assert_eq!(error.permission.as_deref(), Some(permission), "{message}");
+        }
+    }
+
+    #[test]
+    fn malformed_field_does_not_hide_the_code() {
+        for malformed in [
+            r#""message":"a","message":"b""#,
+            r#""errors":5,"errors":[]"#,
+            r#""parameters":[{"parameterName":"a","parameterName":"b"}]"#,
+            r#""permissionName":"a","permissionName":"b""#,
+            r#""errors":[{"errorCode":"CMN-1","errorCode":"CMN-2"}]"#,
+            r#""error":"x","error":"y","error":"z""#,
+            r#""\ud800":{"a":1},"\ud800":[]"#,
+        ] {
+            for body in [
+                format!(r#"{{"errorCode":"CMN-408",{malformed}}}"#),
+                format!(r#"{{{malformed},"errorCode":"CMN-408"}}"#),
+            ] {
+                let codes = parse_api_error(body.as_bytes()).codes;
+                assert_eq!(codes, ["CMN-408"], "{body}");
+            }
+        }
+        let repeated = br#"{"errorCode":"A","errorCode":"B","errors":[{"errorCode":"CMN-408"}]}"#;
+        assert_eq!(parse_api_error(repeated).codes, ["CMN-408"]);
     }
 
     #[test]
     fn api_error_code_survives_invalid_utf8_in_the_message() {
         let error = parse_api_error(b"{\"errorCode\":\"OAU-140\",\"message\":\"Donn\xe9es\"}");
-        assert_eq!(error.code.as_deref(), Some("OAU-140"));
+        assert_eq!(error.codes, ["OAU-140"]);
+    }
+
+    #[test]
+    fn all_codes_are_kept_up_to_a_limit() {
+        let entry = r#"{"errorCode":"OAU-250"},"#;
+        let body = |entries: usize| {
+            let entries = entry.repeat(entries) + r#"{"errorCode":"OAU-140"}"#;
+            format!(r#"{{"errorCode":"CMN-1","errors":[{entries}]}}"#)
+        };
+        let codes = parse_api_error(body(1).as_bytes()).codes;
+        assert_eq!(codes, ["OAU-250", "OAU-140", "CMN-1"]);
+        let codes = parse_api_error(body(1000).as_bytes()).codes;
+        assert_eq!(codes, ["OAU-250"; MAX_CODES]);
     }
 }

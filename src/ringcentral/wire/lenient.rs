@@ -1,7 +1,6 @@
 //! Values that count as absent where they have another type, so that one odd field costs only itself.
 
 use std::borrow::Cow;
-use std::mem;
 
 use crate::ringcentral::wire::json::{JsonObject, JsonReader, JsonResult, JsonString, JsonValue};
 
@@ -10,9 +9,11 @@ const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// A field of an object.
 pub(crate) struct Field<T> {
-    /// The value, `None` where the key is missing or its value has another type.
+    /// The value, `None` where the key is missing or repeated, or its value has another type.
     pub(crate) value: Option<T>,
-    pub(crate) is_present: bool,
+    is_present: bool,
+    /// Whether the key occurs more than once, so that it is unknown which value is the right one.
+    pub(crate) is_repeated: bool,
 }
 
 /// A type of values.
@@ -43,10 +44,14 @@ macro_rules! json_object {
 pub(crate) use json_object;
 
 impl<'a, T: ReadValue<'a>> Field<T> {
-    /// Reads the field's value. A key that occurs twice makes the object malformed.
+    /// Reads the field's value.
     pub(crate) fn read(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
-        json.is_malformed |= mem::replace(&mut self.is_present, true);
         self.value = T::read_value(json)?;
+        self.is_repeated = self.is_present;
+        self.is_present = true;
+        if self.is_repeated {
+            self.value = None;
+        }
         Ok(())
     }
 }
@@ -56,6 +61,7 @@ impl<T> Default for Field<T> {
         Self {
             value: None,
             is_present: false,
+            is_repeated: false,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! JSON as RingCentral sends it, and the calls, extensions, tokens and errors in it. Pure.
 //!
 //! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has
-//! no `records`, has too many of them, or points to a next page in a way that cannot be followed is an error. A record
-//! is read leniently: a field that is missing, null, unreadable or of another type counts as absent, and only a record
-//! that is not an object, or has a key twice, is skipped.
+//! no `records`, has too many of them, or points to a next page in a way that cannot be followed is an error. All else
+//! is read leniently: a field that is missing, repeated, null, unreadable or of another type counts as absent, and only
+//! a record that is not an object, or has two ids, is skipped.
 //!
 //! What outlives the parse is small: ids, names and results are cut, and nothing is kept of what exceeds a limit.
 

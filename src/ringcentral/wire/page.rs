@@ -1,7 +1,6 @@
 //! A page of the active-calls list or of the extension list.
 
 use std::borrow::Cow;
-use std::mem;
 
 use smol_str::format_smolstr;
 
@@ -25,7 +24,7 @@ const MAX_LIST_RECORDS: usize = 100_000;
 pub struct CallPage {
     /// The calls, in the order of the list, without faxes.
     pub calls: Vec<Call>,
-    /// Number of records that were skipped because they are not objects or have a key twice.
+    /// Number of records that were skipped because they are not objects or have two ids.
     pub skipped: usize,
     /// Number of faxes, which are records but not calls.
     pub faxes: usize,
@@ -60,7 +59,7 @@ struct PageBody<'a, F> {
     read_record: F,
     limit: RecordLimit,
     has_records: bool,
-    navigation: Field<Nullable<Navigation<'a>>>,
+    navigation: Field<OptionalObject<Navigation<'a>>>,
     paging: Field<Paging<'a>>,
     uri: Field<Cow<'a, str>>,
 }
@@ -73,7 +72,7 @@ struct RecordLimit {
 
 #[derive(Default)]
 struct Navigation<'a> {
-    next_page: Field<Nullable<PageLink<'a>>>,
+    next_page: Field<OptionalObject<PageLink<'a>>>,
 }
 
 json_object! {
@@ -91,7 +90,7 @@ struct PageLink<'a> {
 
 /// An object, in place of which `null`, `false` and an empty text stand for none. Any other value is an error, since a
 /// list that seems to end early would show too few calls.
-struct Nullable<T>(T);
+struct OptionalObject<T>(T);
 
 impl CallPage {
     /// Returns the number of all records, with faxes and skipped ones.
@@ -121,7 +120,8 @@ pub(crate) fn parse_page_after(
 ) -> Result<CallPage, ParseError> {
     let mut page = CallPage::default();
     let links = read_page("page of calls", body, earlier_records, |json| {
-        let Some(record) = read_record::<CallRecord<'_>>(json)? else {
+        let record = CallRecord::read_value(json)?;
+        let Some(record) = record.filter(|record| !record.has_two_ids()) else {
             page.skipped += 1;
             return Ok(());
         };
@@ -165,7 +165,7 @@ pub(crate) fn parse_extensions_after(
     let mut page = ExtensionPage::default();
     let links = read_page("page of extensions", body, earlier_records, |json| {
         page.records += 1;
-        if let Some(record) = read_record::<ExtensionRecord<'_>>(json)? {
+        if let Some(record) = ExtensionRecord::read_value(json)? {
             page.entries.extend(record.to_entry());
         }
         Ok(())
@@ -200,8 +200,8 @@ fn read_page<'a>(
     let account_id = page.uri.text().and_then(|uri| id_after("/account/", uri));
     let account_id = account_id.map(str::to_owned);
     let mut next = None;
-    if let Some(Nullable(navigation)) = page.navigation.value
-        && let Some(Nullable(link)) = navigation.next_page.value
+    if let Some(OptionalObject(navigation)) = page.navigation.value
+        && let Some(OptionalObject(link)) = navigation.next_page.value
     {
         let missing = || error("missing address of the next page");
         next = link.address().map_err(|NoAddress| missing())?;
@@ -217,32 +217,21 @@ fn read_page<'a>(
     })
 }
 
-/// Reads a record, `None` if it is malformed or not an object. The page stays valid.
-#[inline]
-fn read_record<'a, T: ReadValue<'a>>(json: &mut JsonReader<'a>) -> JsonResult<Option<T>> {
-    let is_page_malformed = mem::replace(&mut json.is_malformed, false);
-    let record = T::read_value(json)?;
-    let is_record_malformed = mem::replace(&mut json.is_malformed, is_page_malformed);
-    if is_record_malformed {
-        return Ok(None);
-    }
-    Ok(record)
-}
-
 impl<'a, F> JsonObject<'a> for PageBody<'a, F>
 where
     F: FnMut(&mut JsonReader<'a>) -> JsonResult,
 {
     fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult {
         match key {
+            "records" if self.has_records => Err(JsonError::UnexpectedStructure),
             "records" => {
-                json.is_malformed |= mem::replace(&mut self.has_records, true);
+                self.has_records = true;
                 json.read_array(|json| {
                     self.limit.count_record()?;
                     (self.read_record)(json)
                 })
             }
-            "navigation" => self.navigation.read(json),
+            "navigation" => read_once(&mut self.navigation, json),
             "paging" => self.paging.read(json),
             "uri" => self.uri.read(json),
             _ => json.skip_value(),
@@ -250,10 +239,23 @@ where
     }
 
     fn skip_unreadable_key(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
-        // It may be `navigation`, without which the list would seem to end.
-        json.is_malformed = true;
-        json.skip_value()
+        // The key may be `navigation`, without which the list would seem to end.
+        match Navigation::read_value(json)? {
+            Some(navigation) if navigation.next_page.value.is_some() => {
+                Err(JsonError::UnexpectedStructure)
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// Reads a field that decides whether the list ends, so that it must not occur twice.
+fn read_once<'a, T: ReadValue<'a>>(field: &mut Field<T>, json: &mut JsonReader<'a>) -> JsonResult {
+    field.read(json)?;
+    if field.is_repeated {
+        return Err(JsonError::UnexpectedStructure);
+    }
+    Ok(())
 }
 
 impl RecordLimit {
@@ -274,14 +276,16 @@ impl RecordLimit {
 impl<'a> JsonObject<'a> for Navigation<'a> {
     fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult {
         match key {
-            "nextPage" => self.next_page.read(json),
+            "nextPage" => read_once(&mut self.next_page, json),
             _ => json.skip_value(),
         }
     }
 
     fn skip_unreadable_key(&mut self, json: &mut JsonReader<'a>) -> JsonResult {
-        // It may be `nextPage`.
-        json.is_malformed = true;
+        // The key may be `nextPage`, which is an object.
+        if json.peek() == Some(b'{') {
+            return Err(JsonError::UnexpectedStructure);
+        }
         json.skip_value()
     }
 }
@@ -289,7 +293,7 @@ impl<'a> JsonObject<'a> for Navigation<'a> {
 impl<'a> JsonObject<'a> for PageLink<'a> {
     fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult {
         if key == "uri" {
-            return self.uri.read(json);
+            return read_once(&mut self.uri, json);
         }
         self.has_other_fields = true;
         json.skip_value()
@@ -317,7 +321,7 @@ impl PageLink<'_> {
     }
 }
 
-impl<'a, T: ReadValue<'a>> ReadValue<'a> for Nullable<T> {
+impl<'a, T: ReadValue<'a>> ReadValue<'a> for OptionalObject<T> {
     fn read_value(json: &mut JsonReader<'a>) -> JsonResult<Option<Self>> {
         if json.peek() == Some(b'{') {
             return Ok(T::read_value(json)?.map(Self));
@@ -354,7 +358,10 @@ mod tests {
             r#"{"records":[],"navigation":"page 2"}"#,
             r#"{"records":[{"id":"a"}"#,
             r#"{"records":[],"records":[]}"#,
-            r#"{"records":[],"\ud800":1}"#,
+            r#"{"records":[],"records":null}"#,
+            r#"{"records":[],"navigation":{},"navigation":{}}"#,
+            r#"{"records":[],"navigation":null,"navigation":null}"#,
+            r#"{"records":[],"\ud800":{"nextPage":{"uri":"/p2"}}}"#,
             r#"{"records":[]} {"#,
         ] {
             assert!(
@@ -406,6 +413,13 @@ mod tests {
             (r#"{"uri":null,"uri":"/p2"}"#, &fails),
             (r#"null,"nextPage":{"uri":"/p2"}"#, &fails),
             (r#"null,"\ud800":{"uri":"/p2"}"#, &fails),
+            (r#"null,"nextPage":null"#, &fails),
+            (r#"{"uri":"/p2","uri":"/p2"}"#, &fails),
+            // A malformed field next to it.
+            (r#"null,"\ud800":"/p2""#, &ends),
+            (r#"null,"firstPage":1,"firstPage":2"#, &ends),
+            (r#"{"uri":"/p2","\ud800":{}}"#, &continues),
+            (r#"{"uri":"/p2","page":2,"page":3}"#, &continues),
         ] {
             let body = format!(r#"{{"records":[],"navigation":{{"nextPage":{next_page}}}}}"#);
             let next = page(&body).map(|page| page.next).map_err(|_| ());
@@ -573,12 +587,94 @@ mod tests {
     }
 
     #[test]
+    fn malformed_field_of_a_page_costs_only_itself() {
+        let long_key = format!(r#""{}":1"#, "a".repeat(10_000));
+        let intact = page(r#"{"records":[{"id":"a"}]}"#).unwrap();
+        for malformed in [
+            r#""paging":{"perPage":1,"perPage":1}"#,
+            r#""paging":{},"paging":{"perPage":1},"paging":{"perPage":1}"#,
+            r#""paging":{"\ud800":1}"#,
+            r#""uri":"/account/1","uri":"/account/1""#,
+            r#""groupId":1,"groupId":2"#,
+            r#""n\xffme":1"#,
+            r#""\ud800":1"#,
+            r#""\ud800":"a","\ud800":null"#,
+            r#""\ud800":{},"\udfff":[{"nextPage":{}}]"#,
+            r#""\ud800":{"nextPage":null,"firstPage":{"uri":"/p1"}}"#,
+            &long_key,
+        ] {
+            for body in [
+                format!(r#"{{"records":[{{"id":"a"}}],{malformed}}}"#),
+                format!(r#"{{{malformed},"records":[{{"id":"a"}}]}}"#),
+            ] {
+                assert_eq!(page(&body).as_ref(), Ok(&intact), "{malformed}");
+                assert!(parse_extensions(body.as_bytes()).is_ok(), "{malformed}");
+            }
+        }
+        let bytes = b"{\"records\":[{\"id\":\"a\"}],\"n\xffme\":1}";
+        assert_eq!(parse_page(bytes, 1), Ok(intact));
+    }
+
+    #[test]
+    fn repeated_field_of_a_record_costs_only_itself() {
+        let record = |fields: &str| {
+            let body = format!(r#"{{"records":[{{"id":"a",{fields}}}]}}"#);
+            page(&body).unwrap().calls.pop()
+        };
+        for (repeated, rest) in [
+            (r#""uri":"/x","uri":"/y""#, r#""result":"Busy""#),
+            (
+                r#""sessionId":"1","sessionId":"2""#,
+                r#""telephonySessionId":"s""#,
+            ),
+            (
+                r#""telephonySessionId":"1","telephonySessionId":"1""#,
+                r#""sessionId":"s""#,
+            ),
+            (r#""startTime":1,"startTime":2"#, r#""result":"Busy""#),
+            (r#""type":"Voice","type":"Voice""#, r#""result":"Busy""#),
+            (
+                r#""direction":"Inbound","direction":"Outbound""#,
+                r#""result":"Busy""#,
+            ),
+            (r#""result":"Busy","result":"Busy""#, r#""finished":true"#),
+            (r#""duration":1,"duration":2"#, r#""durationMs":5000"#),
+            (
+                r#""durationMs":1,"durationMs":2,"durationMs":3"#,
+                r#""duration":5"#,
+            ),
+            (r#""finished":true,"finished":false"#, r#""result":"Busy""#),
+            (r#""from":{},"from":{}"#, r#""extension":{"id":5}"#),
+            (
+                r#""from":{"extensionId":1,"extensionId":1}"#,
+                r#""extension":{"id":5}"#,
+            ),
+            (
+                r#""to":{"extensionNumber":1,"extensionNumber":1}"#,
+                r#""result":"Busy""#,
+            ),
+            (
+                r#""extension":{"id":5},"extension":{"id":5}"#,
+                r#""result":"Busy""#,
+            ),
+            (r#""extension":{"id":5,"id":6}"#, r#""result":"Busy""#),
+            (r#""name":1,"name":1"#, r#""result":"Busy""#),
+        ] {
+            let intact = record(rest);
+            assert!(intact.is_some());
+            assert_eq!(record(&format!("{repeated},{rest}")), intact, "{repeated}");
+            assert_eq!(record(&format!("{rest},{repeated}")), intact, "{repeated}");
+        }
+    }
+
+    #[test]
     fn malformed_record_costs_only_itself() {
         let body = r#"{"records":[{"id":"a"},null,5,1e999,"x","\ud800",[],{"id":"b","id":"b"},{"\ud800":1},
             {"from":{"extensionId":1,"extensionId":2}},{"id":"c"},{}]}"#;
         let page = page(body).unwrap();
         let ids: Vec<_> = page.calls.iter().map(|call| call.id.as_str()).collect();
-        assert_eq!((ids, page.skipped), (vec!["a", "#1-8", "c", "#1-11"], 8));
+        let expected = vec!["a", "#1-8", "#1-9", "c", "#1-11"];
+        assert_eq!((ids, page.skipped), (expected, 7));
     }
 
     #[test]

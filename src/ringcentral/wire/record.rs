@@ -76,6 +76,11 @@ impl ExtensionRef<'_> {
 }
 
 impl CallRecord<'_> {
+    /// Returns whether the record has two ids: it cannot be recognised in the next list.
+    pub(crate) fn has_two_ids(&self) -> bool {
+        self.id.is_repeated
+    }
+
     /// Returns the record's own id, else the last part of its address, else what stands for an unreadable id.
     pub(crate) fn id(&self) -> Option<SmolStr> {
         if let Some(JsonString::Unreadable(bytes)) = self.id.value {
@@ -165,8 +170,8 @@ fn session_id(field: &Field<JsonString<'_>>) -> Option<SmolStr> {
     id_text(field).filter(|id| id != "0")
 }
 
-/// Returns an id. Equal bytes give equal ids and others do not, also where they are not text: neither is a record
-/// counted twice nor are two of them joined.
+/// Returns an id. Equal bytes give equal ids and others do not, also where they are not text, so that no record is
+/// counted twice and no two are joined.
 fn id_text(field: &Field<JsonString<'_>>) -> Option<SmolStr> {
     match field.value.as_ref()? {
         JsonString::Unreadable(bytes) => Some(hash_id(bytes)),

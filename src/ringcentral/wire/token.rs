@@ -123,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn repeated_fields_do_not_hide_the_token() {
+        for repeated in [
+            r#""expires_in":60,"expires_in":60"#,
+            r#""owner_id":"1","owner_id":"2""#,
+            r#""scope":"a","scope":"b""#,
+        ] {
+            let body = format!(r#"{{{repeated},"access_token":"T"}}"#);
+            let token = parse_token(body.as_bytes()).unwrap();
+            assert_eq!(token.access_token.expose_secret(), "T");
+            assert_eq!((token.expires_in, token.user), (None, None), "{repeated}");
+        }
+        assert!(parse_token(br#"{"access_token":"T","access_token":"U"}"#).is_err());
+    }
+
+    #[test]
     fn invalid_utf8_elsewhere_does_not_hide_the_token() {
         let token = parse_token(b"{\"access_token\":\"T\",\"scope\":\"\xe9\"}").unwrap();
         assert_eq!(token.access_token.expose_secret(), "T");
