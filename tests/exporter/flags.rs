@@ -304,6 +304,9 @@ async fn print_with(arguments: &[String], variables: &[(&str, &str)]) -> String 
         arguments.push(&in_use);
     }
     let mut command = command(&arguments);
+    // A part of the value may become a relative state directory.
+    let folder = tempfile::tempdir().unwrap();
+    command.current_dir(folder.path());
     let given = format!("{arguments:?} {variables:?}").to_lowercase();
     if !given.contains("--config.file") {
         command.env("RC_SERVER_URL", "http://127.0.0.1:1");
