@@ -43,8 +43,8 @@ pub(super) fn header(account: &Account, proxies: &Proxies) -> String {
     for fact in config_facts(account) {
         text += &fact.to_line();
     }
-    if let Ok(Some(proxy)) = proxies.for_server(&account.server) {
-        text += &format_line("proxy", &proxy.to_string());
+    if let Some(proxy) = proxies.describe(&account.server) {
+        text += &format_line("proxy", &proxy);
     }
     text
 }

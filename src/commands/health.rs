@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 
 use crate::cli::HealthArgs;
 use crate::http::listener::loopback_if_unspecified;
-use crate::ringcentral::transport_error::TransportError;
+use crate::ringcentral::transport_error::{Route, TransportError};
 use crate::secret::redact_address;
 
 const PATH: &str = "/-/healthy";
@@ -72,7 +72,9 @@ impl HealthCheck {
     async fn responds_over_tls(&self) -> bool {
         match get(&format!("https://{}{PATH}", self.address)).await {
             Ok(_) => true,
-            Err(error) => requires_client_cert(&TransportError::from_reqwest(&error, false)),
+            Err(error) => {
+                requires_client_cert(&TransportError::from_reqwest(&error, Route::Direct))
+            }
         }
     }
 }
@@ -109,7 +111,7 @@ fn describe_error(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    let error = TransportError::from_reqwest(error, false);
+    let error = TransportError::from_reqwest(error, Route::Direct);
     if requires_client_cert(&error) {
         return "client certificate required, which `health` does not have: use a TCP probe"
             .to_owned();

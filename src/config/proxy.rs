@@ -115,18 +115,41 @@ impl Proxies {
     /// # Errors
     /// Returns an error if the proxy for the server's scheme is SOCKS.
     pub fn for_server(&self, server: &Url) -> Result<Option<&Proxy>, ConfigError> {
-        let of_scheme = match server.scheme() {
-            "http" => &self.http,
-            _ => &self.https,
-        };
-        let Some(proxy) = of_scheme.as_ref().or(self.all.as_ref()) else {
+        let Some(proxy) = self.for_scheme(server) else {
             return Ok(None);
         };
         if proxy.is_socks() {
             return Err(invalid(proxy.variable, SOCKS));
         }
-        let is_exempt = self.exempt.iter().any(|entry| entry.matches(server));
-        Ok((!is_exempt && !is_loopback(server)).then_some(proxy))
+        Ok((!self.is_exempt(server) && !is_loopback(server)).then_some(proxy))
+    }
+
+    /// Returns the proxy for a server and the variable that sets it, or why a proxy that is set is
+    /// not used. Returns `None` if no proxy is set.
+    pub(crate) fn describe(&self, server: &Url) -> Option<String> {
+        if let Ok(Some(proxy)) = self.for_server(server) {
+            return Some(format!("{proxy} ({})", proxy.variable));
+        }
+        let is_set = self.https.is_some() || self.http.is_some() || self.all.is_some();
+        let reason = match server.scheme() {
+            _ if is_loopback(server) => "the server is on this machine",
+            _ if self.is_exempt(server) => "NO_PROXY names the server",
+            "http" => "HTTP_PROXY is not set",
+            _ => "HTTPS_PROXY is not set",
+        };
+        is_set.then(|| format!("none: {reason}"))
+    }
+
+    fn for_scheme(&self, server: &Url) -> Option<&Proxy> {
+        let of_scheme = match server.scheme() {
+            "http" => &self.http,
+            _ => &self.https,
+        };
+        of_scheme.as_ref().or(self.all.as_ref())
+    }
+
+    fn is_exempt(&self, server: &Url) -> bool {
+        self.exempt.iter().any(|entry| entry.matches(server))
     }
 }
 

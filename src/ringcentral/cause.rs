@@ -39,7 +39,7 @@ described_enum! {
     Cause {
         NameNotFound = "name_not_found",
             summary: "the server's host name cannot be resolved",
-            hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY";
+            hint: "check --ringcentral.server-url (RC_SERVER_URL) and this machine's DNS; if only a proxy can resolve external names, set HTTPS_PROXY, and see that NO_PROXY does not name the server";
         Unreachable = "unreachable",
             summary: "connection refused, or no route to the server",
             hint: "check server name and port, and the firewall; if a proxy is required, set HTTPS_PROXY";
@@ -51,12 +51,12 @@ described_enum! {
             hint: "if this repeats, look for a firewall or proxy that closes connections, and check server name and port";
         ProxyUnreachable = "proxy_unreachable",
             summary: "the proxy cannot be reached",
-            hint: "check HTTPS_PROXY: it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY";
+            hint: "check the proxy variable (the check command shows which): it must be the proxy's http://HOST:PORT or https://HOST:PORT, and the port must be open; if the server can be reached without the proxy, add the server to NO_PROXY";
         ProxyRefused = "proxy_refused",
             summary: "the proxy refused the connection",
-            hint: "check user and password in HTTPS_PROXY, and have the proxy's administrator allow CONNECT to the server's name and port";
+            hint: "have the proxy's administrator allow CONNECT to the server's name and port, and check user and password in the proxy variable (the check command shows which)";
         UntrustedCertificate = "untrusted_certificate",
-            summary: "the server's certificate is not trusted",
+            summary: "the certificate of the server, or of its proxy, is not trusted",
             hint: "check server name and port, and the clock and root certificates of this system; behind a company proxy that intercepts TLS, set --ringcentral.ca-file (RC_CA_FILE)";
         NoTls = "no_tls",
             summary: "the server does not use TLS on this port",

@@ -18,6 +18,7 @@ use rustls_platform_verifier::Verifier;
 use tower::util::MapResultLayer;
 
 use crate::config::{NameLookup, Network, Proxy};
+use crate::ringcentral::transport_error::Route;
 
 /// The value of `User-Agent`.
 const USER_AGENT: &str = concat!(
@@ -142,9 +143,13 @@ impl HttpClient {
         self.0.setup.server == *server && self.0.ca.as_ref() == ca
     }
 
-    /// Returns whether requests are sent through a proxy.
-    pub(crate) fn uses_proxy(&self) -> bool {
-        self.0.setup.proxy.is_some()
+    /// Returns the way of the requests.
+    pub(crate) fn route(&self) -> Route {
+        match self.0.setup.proxy {
+            None => Route::Direct,
+            Some(_) if self.0.setup.server.scheme() == "http" => Route::Proxy,
+            Some(_) => Route::Tunnel,
+        }
     }
 
     /// Returns the client for the next request.

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dedicated_thread;
-use crate::ringcentral::transport_error::TransportError;
+use crate::ringcentral::transport_error::{Route, TransportError};
 use crate::ringcentral::wire::ParseError;
 
 /// The value of `Accept-Encoding`.
@@ -177,7 +177,7 @@ impl Received {
             match chunk.map_err(|_| TransportError::timeout())? {
                 Ok(Some(chunk)) => self.bytes.extend_from_slice(&chunk),
                 Ok(None) => return Ok(Progress::Complete),
-                Err(error) => return Err(TransportError::from_reqwest(&error, false)),
+                Err(error) => return Err(TransportError::from_reqwest(&error, Route::Direct)),
             }
         }
         Ok(Progress::Unfinished)

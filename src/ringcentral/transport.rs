@@ -15,7 +15,7 @@ use crate::ringcentral::http_client::{self, HttpClient};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::ringcentral::rate_limit::budget::Budget;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
-use crate::ringcentral::transport_error::TransportError;
+use crate::ringcentral::transport_error::{Route, TransportError};
 use crate::ringcentral::wire::parse_api_error;
 use crate::ringcentral::{Cause, Error, Operation, response_body};
 
@@ -209,7 +209,7 @@ impl Transport {
     ) -> Result<ApiResponse, TransportError> {
         let sent = Moment::now();
         self.metrics.record_request(operation);
-        let result = execute(request, deadline, self.http.uses_proxy()).await;
+        let result = execute(request, deadline, self.http.route()).await;
         let received = Moment::now();
         self.metrics
             .observe_duration(operation, received.monotonic_duration_since(sent));
@@ -251,13 +251,13 @@ impl Transport {
 async fn execute(
     request: RequestBuilder,
     deadline: Instant,
-    uses_proxy: bool,
+    route: Route,
 ) -> Result<ApiResponse, TransportError> {
     let request = request.header(ACCEPT_ENCODING, response_body::ACCEPTED_ENCODING);
     let response = match timeout_at(deadline, http_client::send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(failed)) => {
-            let mut error = TransportError::from_reqwest(&failed.error, uses_proxy);
+            let mut error = TransportError::from_reqwest(&failed.error, route);
             let is_closed = matches!(error.cause, Cause::BrokenConnection | Cause::Timeout);
             error.closed_kept_connection = failed.was_reused && is_closed;
             return Err(error);

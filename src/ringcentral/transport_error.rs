@@ -20,7 +20,23 @@ pub struct TransportError {
     pub closed_kept_connection: bool,
 }
 
+/// The way of a request to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A connection to the server.
+    Direct,
+    /// A connection to a proxy, which sends the request to an `http` server.
+    Proxy,
+    /// A connection that a proxy opens to an `https` server.
+    Tunnel,
+}
+
 type ErrorRef<'a> = &'a (dyn Error + 'static);
+
+const PROXY_WITHOUT_TLS: &str =
+    "the proxy does not accept TLS connections; most proxies need http:// in their URL";
+/// The text of the error of a tunnel whose proxy was not reached.
+const NO_PROXY_CONNECTION: &str = "failed to create underlying connection";
 
 impl TransportError {
     /// Creates the error for a request that timed out.
@@ -35,9 +51,9 @@ impl TransportError {
         Self::new(Cause::NotRingCentral, message)
     }
 
-    /// Classifies an error of the HTTP client. `uses_proxy` is whether the request was sent through a proxy.
+    /// Classifies an error of the HTTP client.
     #[must_use]
-    pub fn from_reqwest(error: &reqwest::Error, uses_proxy: bool) -> Self {
+    pub fn from_reqwest(error: &reqwest::Error, route: Route) -> Self {
         let mut chain: Vec<ErrorRef<'_>> = vec![error];
         let mut innermost: ErrorRef<'_> = error;
         while let Some(inner) = inner_error(innermost) {
@@ -45,28 +61,36 @@ impl TransportError {
             innermost = inner;
         }
         let message = innermost.to_string();
+        let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
+        let has_text = |expected: &str| texts.iter().any(|text| text == expected);
+        let mut tunnel_errors = texts
+            .iter()
+            .filter_map(|text| text.strip_prefix("tunnel error: "));
+        let tunnel_error = tunnel_errors.next();
+        let is_at_proxy = match route {
+            Route::Direct => false,
+            Route::Proxy => error.is_connect(),
+            Route::Tunnel => tunnel_error == Some(NO_PROXY_CONNECTION),
+        };
         for inner in &chain {
             if let Some(tls_error) = inner.downcast_ref::<rustls::Error>() {
-                return Self::from_tls(tls_error, &message);
+                return Self::from_tls(tls_error, &message, is_at_proxy);
             }
         }
-        let texts: Vec<_> = chain.iter().map(ToString::to_string).collect();
-        for text in &texts {
-            if let Some(tunnel_error) = text.strip_prefix("tunnel error: ") {
-                return Self::from_tunnel(tunnel_error, &message);
-            }
+        if has_text("tls handshake eof") {
+            return Self::from_handshake_end(route, is_at_proxy);
         }
-        let has_text = |expected: &str| texts.iter().any(|text| text == expected);
+        if let Some(text) = tunnel_error.filter(|_| !is_at_proxy) {
+            return Self::from_tunnel(text);
+        }
         let cause = if chain.iter().any(is_parse_error) {
             Cause::NotRingCentral
         } else if error.is_timeout() {
             Cause::Timeout
-        } else if error.is_connect() && uses_proxy {
+        } else if is_at_proxy {
             Cause::ProxyUnreachable
         } else if has_text("dns error") {
             Cause::NameNotFound
-        } else if has_text("tls handshake eof") {
-            return Self::new(Cause::NoTls, "connection closed during the TLS handshake");
         } else if error.is_connect() && !chain.iter().any(was_established) {
             Cause::Unreachable
         } else {
@@ -75,20 +99,42 @@ impl TransportError {
         Self::new(cause, &message)
     }
 
-    fn from_tls(error: &rustls::Error, message: &str) -> Self {
-        match error {
-            rustls::Error::InvalidCertificate(_) => Self::new(Cause::UntrustedCertificate, message),
-            rustls::Error::InvalidMessage(_) => Self::new(Cause::NoTls, "the response is not TLS"),
-            _ => Self::new(Cause::TlsRefused, message),
+    /// Classifies an error of TLS, with the server or with the proxy itself.
+    fn from_tls(error: &rustls::Error, message: &str, is_at_proxy: bool) -> Self {
+        match (error, is_at_proxy) {
+            (rustls::Error::InvalidCertificate(_), true) => {
+                let message = format!("the certificate of the proxy: {message}");
+                Self::new(Cause::UntrustedCertificate, &message)
+            }
+            (rustls::Error::InvalidMessage(_), true) => {
+                Self::new(Cause::ProxyUnreachable, PROXY_WITHOUT_TLS)
+            }
+            (_, true) => Self::new(Cause::TlsRefused, &format!("TLS of the proxy: {message}")),
+            (rustls::Error::InvalidCertificate(_), false) => {
+                Self::new(Cause::UntrustedCertificate, message)
+            }
+            (rustls::Error::InvalidMessage(_), false) => {
+                Self::new(Cause::NoTls, "the response is not TLS")
+            }
+            (_, false) => Self::new(Cause::TlsRefused, message),
         }
     }
 
-    /// Classifies an error of the tunnel through which an `https` server is reached; its type is private.
-    fn from_tunnel(text: &str, message: &str) -> Self {
+    /// Classifies a connection that closed during the TLS handshake.
+    fn from_handshake_end(route: Route, is_at_proxy: bool) -> Self {
+        match route {
+            _ if is_at_proxy => Self::new(Cause::ProxyUnreachable, PROXY_WITHOUT_TLS),
+            Route::Tunnel => Self::new(
+                Cause::BrokenConnection,
+                "the proxy opened a tunnel, and the connection closed during the TLS handshake",
+            ),
+            _ => Self::new(Cause::NoTls, "connection closed during the TLS handshake"),
+        }
+    }
+
+    /// Classifies an error of a proxy that was reached; its type is private.
+    fn from_tunnel(text: &str) -> Self {
         let message = match text {
-            "failed to create underlying connection" => {
-                return Self::new(Cause::ProxyUnreachable, message);
-            }
             "proxy authorization required" => "the proxy requires a user and a password",
             "unsuccessful" => "the proxy did not open a tunnel to the server",
             _ => "the proxy closed the connection before its response was complete",

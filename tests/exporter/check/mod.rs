@@ -102,8 +102,9 @@ fn mask_line(line: &str) -> String {
         .rsplit_once("127.0.0.1:")
         .or_else(|| line.rsplit_once("localhost:"))
     {
-        Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{before}LOOPBACK:PORT")
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|char: char| char.is_ascii_digit());
+            format!("{before}LOOPBACK:PORT{rest}")
         }
         _ => line.to_owned(),
     }

@@ -172,6 +172,58 @@ async fn unreachable_proxy_is_reported() {
 }
 
 #[tokio::test]
+async fn end_of_an_open_tunnel_is_no_fault_of_the_proxy() {
+    let peer = format!("127.0.0.1:{}", start_peer(b"").await);
+    let port = start_proxy("HTTP/1.1 200 Connection established\r\n\r\n", peer).await;
+    let simulator = start_simulator(frozen_scenario()).await;
+    assert_output(check_through_proxy(port, &simulator), 1, "tunnel_closed").await;
+}
+
+#[tokio::test]
+async fn proxy_without_tls_is_reported() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    for (name, answer) in [
+        (
+            "proxy_without_tls",
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        ),
+        ("proxy_without_tls_silent", b""),
+    ] {
+        let port = start_peer(answer).await;
+        let mut command = check_server(&simulator, &format!("https://{EXTERNAL_HOST}"));
+        command.env("HTTPS_PROXY", format!("https://127.0.0.1:{port}"));
+        assert_output(command, 1, name).await;
+    }
+}
+
+#[tokio::test]
+async fn certificate_of_the_proxy_is_named_as_such() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let (port, _) = start_tls_relay(&simulator, "localhost").await;
+    let mut command = check_server(&simulator, &format!("https://{EXTERNAL_HOST}"));
+    command.env("HTTPS_PROXY", format!("https://localhost:{port}"));
+    assert_output(command, 1, "untrusted_proxy").await;
+}
+
+#[tokio::test]
+async fn proxy_that_is_not_used_is_explained() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    for (variable, no_proxy, reason) in [
+        ("ALL_PROXY", "", "http://127.0.0.1:9 (ALL_PROXY)"),
+        ("https_proxy", "", "http://127.0.0.1:9 (https_proxy)"),
+        ("HTTP_PROXY", "", "none: HTTPS_PROXY is not set"),
+        ("ALL_PROXY", "*.invalid", "none: NO_PROXY names the server"),
+    ] {
+        let mut command = check_server(&simulator, &format!("https://{EXTERNAL_HOST}"));
+        command.env(variable, "http://127.0.0.1:9");
+        command.env("NO_PROXY", no_proxy);
+        let (_, text, _) = output(command).await;
+        let expected = format!("\n  proxy         {reason}\n");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn invalid_proxy_is_usage_error_without_its_value() {
     let simulator = start_simulator(frozen_scenario()).await;
     let cases = [
