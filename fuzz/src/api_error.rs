@@ -16,9 +16,10 @@ const REPEATED: [&str; 7] = [
 ];
 
 /// The permissions that may come from a message.
-const KNOWN_PERMISSIONS: [&str; 6] = [
-    "ReadCallLog",
+const KNOWN_PERMISSIONS: [&str; 7] = [
     "ReadCompanyCallLog",
+    "FullCompanyCallLog",
+    "ReadCallLog",
     "ReadAccounts",
     "ReadExtensions",
     "ReadPresence",
@@ -28,13 +29,8 @@ const KNOWN_PERMISSIONS: [&str; 6] = [
 /// Checks that only short codes and names are read, and that no other text changes the result.
 pub fn check(data: &[u8]) {
     let error = parse_api_error(data);
-    let words = [
-        &error.code,
-        &error.error,
-        &error.permission,
-        &error.parameter,
-    ];
-    for word in words.into_iter().flatten() {
+    let names = [&error.error, &error.permission, &error.parameter];
+    for word in names.into_iter().flatten().chain(&error.codes) {
         assert_word(word);
     }
     if !crate::json::is_object(data) {

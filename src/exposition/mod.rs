@@ -44,7 +44,7 @@ impl<'a> AccountView<'a> {
     }
 }
 
-/// Renders the exposition in text format 0.0.4, as [`exposition`] does, into one string.
+/// Renders the exposition in text format 0.0.4 into one string.
 ///
 /// # Errors
 /// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
