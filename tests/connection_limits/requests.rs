@@ -26,13 +26,14 @@ async fn send(exporter: &TestExporter, request: &[u8]) -> (Vec<u16>, Duration) {
         .await
         .expect("the server did not close the connection");
     let text = String::from_utf8_lossy(&bytes);
-    let heads = text.split("HTTP/1.").skip(1);
-    (
-        heads
-            .map(|head| head.split(' ').nth(1).unwrap().parse().unwrap())
-            .collect(),
-        started.elapsed(),
-    )
+    let mut statuses = Vec::new();
+    for head in text.split("HTTP/1.").skip(1) {
+        // The text of a response may name the version too.
+        if let Some(Ok(status)) = head.split(' ').nth(1).map(str::parse) {
+            statuses.push(status);
+        }
+    }
+    (statuses, started.elapsed())
 }
 
 /// Returns a GET request with these header lines and this body, followed by [`NEXT`].
