@@ -20,6 +20,26 @@ pub(crate) async fn run<T: Send + 'static>(
     result.map_err(|_| io::Error::other("the thread has panicked"))
 }
 
+/// Runs `task` while each of tokio's threads for blocking tasks hangs, as in a lookup of a name that takes many seconds.
+#[cfg(test)]
+pub(crate) fn run_while_blocking_threads_hang<T>(task: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let hanging: Vec<_> = (0..2)
+        .map(|_| {
+            let (sender, receiver) = std::sync::mpsc::channel::<()>();
+            runtime.spawn_blocking(move || receiver.recv());
+            sender
+        })
+        .collect();
+    let result = runtime.block_on(task);
+    drop(hanging);
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -305,6 +305,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Moment;
+    use crate::dedicated_thread::run_while_blocking_threads_hang;
 
     /// Held by tests that need the permits, which all of this process share.
     static PERMITS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -494,29 +495,15 @@ mod tests {
         assert!(empty_time < 5 * text_time, "{empty_time:?} {text_time:?}");
     }
 
-    /// A hanging lookup of a name occupies such a thread for many seconds.
     #[test]
     fn body_is_parsed_while_blocking_threads_hang() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let hanging: Vec<_> = (0..2)
-            .map(|_| {
-                let (sender, receiver) = std::sync::mpsc::channel::<()>();
-                runtime.spawn_blocking(move || receiver.recv());
-                sender
-            })
-            .collect();
-        runtime.block_on(async {
+        run_while_blocking_threads_hang(async {
             let _permits = PERMITS.lock().await;
             let body = gzip(&vec![b' '; MAX_SHORT_BODY + 1]);
             let body = gunzip(body, in_a_minute()).await.unwrap();
             let parsed = parse(body, in_a_minute(), |body| Ok(body.len())).await;
             assert_eq!(parsed.unwrap(), MAX_SHORT_BODY + 1);
         });
-        drop(hanging);
     }
 
     #[tokio::test]

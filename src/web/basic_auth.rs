@@ -170,6 +170,7 @@ mod tests {
 
     use super::*;
     use crate::config::web::WebConfig;
+    use crate::dedicated_thread::run_while_blocking_threads_hang;
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -309,28 +310,14 @@ mod tests {
         );
     }
 
-    /// A hanging lookup of a name occupies such a thread for many seconds.
     #[test]
     fn password_is_verified_while_blocking_threads_hang() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let hanging: Vec<_> = (0..2)
-            .map(|_| {
-                let (sender, receiver) = std::sync::mpsc::channel::<()>();
-                runtime.spawn_blocking(move || receiver.recv());
-                sender
-            })
-            .collect();
         let (auth, headers) = (basic_auth(), headers(&["alice:sesame"]));
-        let verified = runtime.block_on(async {
+        let verified = run_while_blocking_threads_hang(async {
             let verify = auth.authenticate(&headers, CLIENT);
             tokio::time::timeout(Duration::from_secs(60), verify).await
         });
         assert_eq!(verified, Ok(Ok(())));
-        drop(hanging);
     }
 
     #[test]

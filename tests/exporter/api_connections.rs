@@ -14,7 +14,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::api_addresses::Hosts;
-use crate::api_relay::{Action, Exchange, Relay, bind_same_port, start_exporter, start_simulator};
+use crate::api_relay::{
+    Action, Exchange, Relay, bind_same_port, start_exporter, start_exporter_for, start_simulator,
+};
 use crate::common::MAX_WAIT;
 use crate::common::scrape_response::ScrapeResponse;
 use crate::harness::{TestExporter, bind_loopback};
@@ -253,14 +255,7 @@ async fn get_is_not_repeated_beyond_the_budget() {
             _ => Action::Close,
         }
     };
-    let relay = Relay::new(&simulator, plan);
-    let listener = bind_loopback().await;
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    relay.serve(listener, None);
-    let exporter = TestExporter::start_for_simulator(simulator, |config| {
-        config.accounts[0].server = server.parse().unwrap();
-    })
-    .await;
+    let (relay, exporter) = start_exporter_for(simulator, plan).await;
     assert_eq!(exporter.scrape().await.up(), 1.0);
     let mut response = exporter.scrape().await;
     let wait = async {

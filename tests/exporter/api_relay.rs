@@ -203,7 +203,14 @@ pub async fn start_simulator() -> Simulator {
 pub async fn start_exporter(
     plan: impl Fn(&Exchange) -> Action + Send + Sync + 'static,
 ) -> (Relay, TestExporter) {
-    let simulator = start_simulator().await;
+    start_exporter_for(start_simulator().await, plan).await
+}
+
+/// Starts a relay for this simulated account, and an exporter that uses it.
+pub async fn start_exporter_for(
+    simulator: Simulator,
+    plan: impl Fn(&Exchange) -> Action + Send + Sync + 'static,
+) -> (Relay, TestExporter) {
     let relay = Relay::new(&simulator, plan);
     let listener = bind_loopback().await;
     let server = format!("http://{}", listener.local_addr().unwrap());
