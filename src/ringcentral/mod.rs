@@ -25,7 +25,6 @@ pub mod client;
 pub mod error;
 pub mod extensions;
 pub mod jwt;
-pub(crate) mod label_enum;
 pub mod login;
 pub mod login_registry;
 pub mod metrics;
