@@ -13,7 +13,13 @@
 )]
 
 mod common;
+mod event_client;
+mod event_faults;
+mod events;
 mod faults;
 mod limits;
 mod lists;
 mod login;
+mod presence;
+mod recovery;
+mod subscriptions;
