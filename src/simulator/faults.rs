@@ -41,7 +41,7 @@ pub enum FaultKind {
 }
 
 /// A failure of an event connection. The first one applies to `Operation::Subscription`, those up to `Unreliable` to
-/// `Operation::Notification`, and the others to `Operation::EventStream`: at once, to an open connection or to the next.
+/// `Operation::Notification`, and the others to `Operation::EventStream`: immediately, to an open connection or to the next.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum GatewayFault {

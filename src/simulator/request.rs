@@ -102,7 +102,7 @@ pub(super) struct ApiRequest {
     pub(super) host: String,
     pub(super) authorization: Option<String>,
     pub(super) accepts_gzip: bool,
-    /// The client's key if it asks for a WebSocket.
+    /// The client's key of a request for a WebSocket.
     pub(super) websocket_key: Option<String>,
     pub(super) form: Query,
 }

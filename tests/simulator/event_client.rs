@@ -16,7 +16,7 @@ use crate::common::{TestSimulator, json as body_of};
 pub const SUBSCRIPTION: &str = "/restapi/v1.0/subscription";
 pub const ACCOUNT_PRESENCE: &str = "/restapi/v1.0/account/~/presence";
 /// Far more than any message takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An open event connection.
 pub struct EventClient {
@@ -113,7 +113,7 @@ impl EventClient {
     /// Returns what comes next, apart from pings.
     pub async fn receive(&mut self) -> Received {
         loop {
-            let next = timeout(PATIENCE, self.socket.next()).await;
+            let next = timeout(MESSAGE_TIMEOUT, self.socket.next()).await;
             let message = match next.expect("nothing was received") {
                 Some(Ok(message)) => message,
                 Some(Err(_)) | None => return Received::Closed(None),
@@ -163,7 +163,7 @@ impl EventClient {
 
     /// Returns whether the next message is a pong.
     pub async fn receives_pong(&mut self) -> bool {
-        let next = timeout(PATIENCE, self.socket.next()).await;
+        let next = timeout(MESSAGE_TIMEOUT, self.socket.next()).await;
         matches!(next, Ok(Some(Ok(message))) if message.is_pong())
     }
 

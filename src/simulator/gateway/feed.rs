@@ -39,7 +39,7 @@ impl Feed {
         }
     }
 
-    /// Skips the changes up to `now`, which nobody listens to.
+    /// Skips the changes up to `now`, for which there is no subscription.
     pub(super) fn skip_to(&mut self, now: i64) {
         self.position = self.position.max(now);
         if self.computed_until <= now {
@@ -54,7 +54,7 @@ impl Feed {
     /// Returns the changes since the last call, up to `now`.
     pub(super) fn advance_to(&mut self, switchboard: &Switchboard, now: i64) -> Vec<Sequenced> {
         if self.computed_until < now {
-            // Whole minutes, because the switchboard computes each anew.
+            // Whole minutes, because the switchboard computes the phases of each again.
             let end = (now.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
             self.ahead
                 .extend(switchboard.presence_changes(self.computed_until, end));
