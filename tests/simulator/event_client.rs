@@ -69,6 +69,16 @@ impl TestSimulator {
         client
     }
 
+    /// Waits until a connection, counted from 0, goes silent.
+    pub async fn wait_for_silence(&self, connection: usize) {
+        while self.simulator.event_connections()[connection]
+            .silent_ms
+            .is_none()
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until everything is sent that is due now, and returns the journal.
     pub async fn settled_events(&self) -> Vec<EventEntry> {
         loop {

@@ -11,7 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 use crate::simulator::account::Account;
@@ -32,8 +32,12 @@ pub(super) const ABSOLUTE_TIMEOUT_MS: i64 = 86_400_000;
 
 /// Time between two looks at clock and faults.
 const TICK: Duration = Duration::from_millis(10);
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// Number of ticks between two pings: 30 s.
+const PING_TICKS: u64 = 3_000;
+/// Number of ticks in which a pong must come: 10 s.
+const PONG_TICKS: u64 = 1_000;
+/// Time in which a client must answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// One notification in this number has the session's context.
 const CONTEXT_EVERY: u64 = 10;
@@ -79,27 +83,24 @@ pub(in crate::simulator) async fn run(account: Arc<Account>, upgrade: Upgrade) {
     let end = match opened {
         Err(refusal) => refuse(&mut socket, refusal).await,
         Ok(opened) => {
-            let mut connection = Connection::new(&account, opened, now);
-            let end = connection.serve(&mut socket).await;
-            let code = match &end {
-                End::Closed { code, .. } => Some(*code),
-                End::Dropped | End::Silent => None,
-            };
-            if !matches!(end, End::Silent) {
-                account.state().hub.close(opened, code, account.now());
-            }
-            end
+            Connection::new(&account, opened, now)
+                .serve(&mut socket)
+                .await
         }
     };
-    match end {
-        End::Closed { code, reason } => close(&mut socket, code, &reason).await,
-        End::Dropped => {}
-        End::Silent => {
-            ignore(socket).await;
-            if let Ok(opened) = opened {
-                account.state().hub.close(opened, None, account.now());
-            }
-        }
+    if let (End::Silent, Ok(opened)) = (&end, opened) {
+        account.state().hub.silence(opened, account.now());
+        ignore(&mut socket).await;
+    }
+    let code = match &end {
+        End::Closed { code, .. } => Some(*code),
+        End::Dropped | End::Silent => None,
+    };
+    if let Ok(opened) = opened {
+        account.state().hub.close(opened, code, account.now());
+    }
+    if let End::Closed { code, reason } = end {
+        close(&mut socket, code, &reason).await;
     }
 }
 
@@ -128,15 +129,14 @@ async fn close(socket: &mut Socket, code: u16, reason: &str) {
         .is_ok()
     {
         let answer = async { while let Some(Ok(_)) = socket.next().await {} };
-        let _no_answer = tokio::time::timeout(PONG_TIMEOUT, answer).await;
+        let _no_answer = tokio::time::timeout(CLOSE_TIMEOUT, answer).await;
     }
 }
 
 /// Reads without ever answering, until the client closes the connection.
-async fn ignore(socket: Socket) {
-    let mut stream = socket.into_inner();
+async fn ignore(socket: &mut Socket) {
     let mut buffer = [0; 1024];
-    while let Ok(1..) = stream.read(&mut buffer).await {}
+    while let Ok(1..) = socket.get_mut().read(&mut buffer).await {}
 }
 
 struct Connection<'a> {
@@ -145,8 +145,9 @@ struct Connection<'a> {
     opened_ms: i64,
     last_traffic_ms: i64,
     messages: u64,
-    next_ping: Instant,
-    pong_until: Option<Instant>,
+    ticks: u64,
+    /// The tick of the ping that is not answered yet.
+    pinged: Option<u64>,
 }
 
 impl<'a> Connection<'a> {
@@ -157,8 +158,8 @@ impl<'a> Connection<'a> {
             opened_ms: now,
             last_traffic_ms: now,
             messages: 0,
-            next_ping: Instant::now() + PING_INTERVAL,
-            pong_until: None,
+            ticks: 0,
+            pinged: None,
         }
     }
 
@@ -167,13 +168,15 @@ impl<'a> Connection<'a> {
         if let Err(end) = self.begin(socket).await {
             return end;
         }
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let result = tokio::select! {
                 message = socket.next() => match message {
                     Some(Ok(message)) => self.receive(socket, message).await,
                     Some(Err(_)) | None => return End::Dropped,
                 },
-                () = sleep(TICK) => self.tick(socket).await,
+                _ = ticks.tick() => self.tick(socket).await,
             };
             if let Err(end) = result {
                 return end;
@@ -201,7 +204,7 @@ impl<'a> Connection<'a> {
 
     async fn receive(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
         if message.is_pong() {
-            self.pong_until = None;
+            self.pinged = None;
             return Ok(());
         }
         // The WebSocket itself answers pings and close frames.
@@ -312,13 +315,12 @@ impl<'a> Connection<'a> {
     }
 
     async fn ping(&mut self, socket: &mut Socket) -> Result<(), End> {
-        let now = Instant::now();
-        if self.pong_until.is_some_and(|until| until <= now) {
+        self.ticks += 1;
+        if self.pinged.is_some_and(|at| self.ticks - at >= PONG_TICKS) {
             return Err(End::closed(1001, "no pong"));
         }
-        if self.next_ping <= now {
-            self.next_ping = now + PING_INTERVAL;
-            self.pong_until = Some(now + PONG_TIMEOUT);
+        if self.ticks.is_multiple_of(PING_TICKS) {
+            self.pinged = Some(self.ticks);
             socket.send(Message::ping(Bytes::new())).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::presence::wire::timestamp;
+use crate::simulator::presence::wire::{merge, timestamp};
 use crate::simulator::response::SimResponse;
 
 /// A request that a client sent.
@@ -64,7 +64,7 @@ pub(super) fn connection_details(
     now: i64,
     recovery: Recovery,
 ) -> String {
-    let mut body = json!({
+    let details = json!({
         "creationTime": timestamp(now).replace('Z', "+0000"),
         "maxConnectionsPerSession": 50,
         "recoveryBufferSize": super::hub::RECOVERY_BUFFER,
@@ -73,14 +73,11 @@ pub(super) fn connection_details(
         "absoluteTimeout": super::connection::ABSOLUTE_TIMEOUT_MS / 1_000,
         "maxActiveRequests": 10,
     });
-    match recovery {
-        Recovery::NotAsked => {}
-        Recovery::Successful => body["recoveryState"] = "Successful".into(),
-        Recovery::Failed(code) => {
-            body["recoveryState"] = "Failed".into();
-            body["recoveryErrorCode"] = code.into();
-        }
-    }
+    let outcome = match recovery {
+        Recovery::NotAsked => json!({}),
+        Recovery::Successful => json!({"recoveryState": "Successful"}),
+        Recovery::Failed(code) => json!({"recoveryState": "Failed", "recoveryErrorCode": code}),
+    };
     let meta = json!({
         "type": "ConnectionDetails",
         "messageId": message_id,
@@ -88,7 +85,7 @@ pub(super) fn connection_details(
         "wsc": wsc,
         "headers": {"RCRequestId": message_id},
     });
-    json!([meta, body]).to_string()
+    json!([meta, merge(details, outcome)]).to_string()
 }
 
 /// Returns the response to a request.
@@ -118,16 +115,17 @@ pub(super) fn response(
 
 /// Returns a notification; `wsc` is on some of them only.
 pub(super) fn notification(uuid: &str, wsc: Option<Value>, body: Value) -> String {
-    let mut meta = json!({
+    let meta = json!({
         "type": "ServerNotification",
         "messageId": uuid,
         "status": 200,
         "headers": {"RCRequestId": uuid},
     });
-    if let Some(wsc) = wsc {
-        meta["wsc"] = wsc;
-    }
-    json!([meta, body]).to_string()
+    let context = match wsc {
+        Some(wsc) => json!({"wsc": wsc}),
+        None => json!({}),
+    };
+    json!([merge(meta, context), body]).to_string()
 }
 
 /// Returns an error of the gateway.

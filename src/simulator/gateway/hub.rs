@@ -165,6 +165,7 @@ impl Hub {
         self.journal.connections.push(ConnectionEntry {
             opened_ms: now,
             closed_ms: None,
+            silent_ms: None,
             recovered: recovered.is_some(),
             close_code: None,
         });
@@ -227,6 +228,13 @@ impl Hub {
         let text = String::from_utf8(text).ok()?;
         let session = text.split('|').nth(1)?.parse().ok()?;
         (self.context_token(session) == token).then_some(session)
+    }
+
+    /// Records that nothing is sent to a connection any more.
+    pub(super) fn silence(&mut self, opened: Opened, now: i64) {
+        if let Some(entry) = self.journal.connections.get_mut(opened.connection) {
+            entry.silent_ms = Some(now);
+        }
     }
 
     /// Records the end of a connection. A session that another connection has recovered stays connected.

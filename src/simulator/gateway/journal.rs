@@ -45,6 +45,8 @@ pub struct ConnectionEntry {
     pub opened_ms: i64,
     /// Unix milliseconds of the end; absent until then.
     pub closed_ms: Option<i64>,
+    /// Unix milliseconds from which nothing is sent although it is open; absent unless it goes silent.
+    pub silent_ms: Option<i64>,
     /// Whether it continues an earlier one.
     pub recovered: bool,
     /// Code with which the gateway closed it.

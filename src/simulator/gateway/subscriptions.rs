@@ -7,7 +7,7 @@ use crate::simulator::gateway::filters::Filter;
 use crate::simulator::gateway::frames::ClientRequest;
 use crate::simulator::gateway::hub::{SUBSCRIPTION_LIFETIME_MS, Subscription};
 use crate::simulator::limiter::Decision;
-use crate::simulator::presence::wire::timestamp;
+use crate::simulator::presence::wire::{merge, timestamp};
 use crate::simulator::request_log::Operation;
 use crate::simulator::response::SimResponse;
 
@@ -154,7 +154,7 @@ fn check_delivery_mode(body: &Value) -> Result<(), SimResponse> {
 fn info(subscription: &Subscription, disabled: &[Filter], now: i64) -> Value {
     let expires_ms = subscription.created_ms + SUBSCRIPTION_LIFETIME_MS;
     let filters: Vec<&String> = subscription.filters.iter().map(|f| &f.text).collect();
-    let mut info = json!({
+    let info = json!({
         "uri": format!("{PATH}/{}", subscription.id),
         "id": subscription.id,
         "creationTime": timestamp(subscription.created_ms),
@@ -164,15 +164,17 @@ fn info(subscription: &Subscription, disabled: &[Filter], now: i64) -> Value {
         "expiresIn": (expires_ms - now) / 1_000,
         "deliveryMode": {"transportType": "WebSocket", "encryption": false},
     });
-    if !disabled.is_empty() {
-        let reasons = disabled.iter().map(|filter| {
-            json!({
-                "filter": filter.text,
-                "reason": "InsufficientPermissions",
-                "message": "Not enough permissions to subscribe for the event",
-            })
-        });
-        info["disabledFilters"] = reasons.collect();
+    let disabled: Vec<Value> = disabled.iter().map(disabled_filter).collect();
+    if disabled.is_empty() {
+        return info;
     }
-    info
+    merge(info, json!({"disabledFilters": disabled}))
+}
+
+fn disabled_filter(filter: &Filter) -> Value {
+    json!({
+        "filter": filter.text,
+        "reason": "InsufficientPermissions",
+        "message": "Not enough permissions to subscribe for the event",
+    })
 }

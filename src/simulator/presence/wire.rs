@@ -17,19 +17,19 @@ pub(in crate::simulator) fn row(
     links: &Links,
 ) -> Value {
     let uri = links.extension(extension.id);
-    let mut fields = match status {
+    let fields = match status {
         Some(status) => all(status),
         None => {
             json!({"presenceStatus": Reachability::Offline, "userStatus": Reachability::Offline})
         }
     };
-    let mut itself = json!({"uri": uri, "id": extension.id});
-    if let Some(number) = &extension.number {
-        itself["extensionNumber"] = number.as_str().into();
-    }
-    fields["uri"] = format!("{uri}/presence").into();
-    fields["extension"] = itself;
-    with_flags(fields)
+    let number = match &extension.number {
+        Some(number) => json!({"extensionNumber": number}),
+        None => json!({}),
+    };
+    let itself = merge(json!({"uri": uri, "id": extension.id}), number);
+    let links = json!({"uri": format!("{uri}/presence"), "extension": itself});
+    merge(with_flags(fields), links)
 }
 
 /// The parts of a notification besides the change itself.
@@ -47,17 +47,17 @@ pub(in crate::simulator) fn notification(
     envelope: &Envelope<'_>,
     format: EventBody,
 ) -> Value {
-    let mut body = if format.only_changed {
+    let statuses = if format.only_changed {
         changed(change.from, change.to)
     } else {
         with_flags(all(change.to))
     };
-    body["extensionId"] = if format.ids_as_text {
-        change.extension_id.to_string().into()
+    let id = if format.ids_as_text {
+        json!(change.extension_id.to_string())
     } else {
-        change.extension_id.into()
+        json!(change.extension_id)
     };
-    body["sequence"] = envelope.sequence.into();
+    let numbers = json!({"extensionId": id, "sequence": envelope.sequence});
     let (account, extension) = (envelope.account_id, change.extension_id);
     json!({
         "uuid": envelope.uuid,
@@ -65,7 +65,7 @@ pub(in crate::simulator) fn notification(
         "timestamp": timestamp(change.at_ms),
         "subscriptionId": envelope.subscription_id,
         "ownerId": envelope.owner_id.to_string(),
-        "body": body,
+        "body": merge(statuses, numbers),
     })
 }
 
@@ -95,10 +95,20 @@ fn changed(from: Presence, to: Presence) -> Value {
     fields.into()
 }
 
-fn with_flags(mut fields: Value) -> Value {
-    fields["meetingStatus"] = "Disconnected".into();
-    fields["allowSeeMyPresence"] = true.into();
-    fields["ringOnMonitoredCall"] = false.into();
-    fields["pickUpCallsOnHold"] = false.into();
+fn with_flags(fields: Value) -> Value {
+    let flags = json!({
+        "meetingStatus": "Disconnected",
+        "allowSeeMyPresence": true,
+        "ringOnMonitoredCall": false,
+        "pickUpCallsOnHold": false,
+    });
+    merge(fields, flags)
+}
+
+/// Adds the fields of an object to those of another.
+pub(in crate::simulator) fn merge(mut fields: Value, more: Value) -> Value {
+    if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
+        fields.extend(more);
+    }
     fields
 }
