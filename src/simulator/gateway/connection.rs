@@ -99,8 +99,10 @@ pub(in crate::simulator) async fn run(account: Arc<Account>, upgrade: Upgrade) {
     if let Ok(opened) = opened {
         account.state().hub.close(opened, code, account.now());
     }
-    if let End::Closed { code, reason } = end {
-        close(&mut socket, code, &reason).await;
+    match end {
+        End::Closed { code, reason } => close(&mut socket, code, &reason).await,
+        End::Dropped => disconnect(&mut socket).await,
+        End::Silent => {}
     }
 }
 
@@ -130,6 +132,13 @@ async fn close(socket: &mut Socket, code: u16, reason: &str) {
     {
         let answer = async { while let Some(Ok(_)) = socket.next().await {} };
         let _no_answer = tokio::time::timeout(CLOSE_TIMEOUT, answer).await;
+    }
+}
+
+/// Closes the TCP connection so that the client still receives what was sent: unread bytes would reset it.
+async fn disconnect(socket: &mut Socket) {
+    if socket.get_mut().shutdown().await.is_ok() {
+        let _still_open = tokio::time::timeout(CLOSE_TIMEOUT, ignore(socket)).await;
     }
 }
 

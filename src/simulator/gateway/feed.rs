@@ -24,7 +24,10 @@ pub(super) struct Feed {
     /// Changes after the position, up to `computed_until`.
     ahead: VecDeque<PresenceChange>,
     computed_until: i64,
+    /// The last sequence of each extension, without `skipped`.
     sequences: HashMap<u64, u64>,
+    /// Added to all sequences, so that skipped changes are a hole in them.
+    skipped: u64,
 }
 
 impl Feed {
@@ -36,12 +39,16 @@ impl Feed {
             ahead: VecDeque::new(),
             computed_until: now,
             sequences: HashMap::new(),
+            skipped: 0,
         }
     }
 
     /// Skips the changes up to `now`, for which there is no subscription.
     pub(super) fn skip_to(&mut self, now: i64) {
-        self.position = self.position.max(now);
+        if self.position < now {
+            self.position = now;
+            self.skipped += 1;
+        }
         if self.computed_until <= now {
             self.ahead.clear();
             self.computed_until = now;
@@ -73,6 +80,6 @@ impl Feed {
         let first = hash_seed(self.seed, extension_id) % 3_000;
         let last = self.sequences.entry(extension_id).or_insert(first);
         *last += 1;
-        *last
+        *last + self.skipped
     }
 }
