@@ -22,6 +22,8 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct EventClient {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     requests: u32,
+    /// The id of the latest subscription.
+    pub subscription_id: Option<String>,
     /// Messages that came while the client waited for a response.
     earlier: Vec<Vec<Value>>,
 }
@@ -111,6 +113,7 @@ impl EventClient {
         EventClient {
             socket,
             requests: 0,
+            subscription_id: None,
             earlier: Vec::new(),
         }
     }
@@ -199,7 +202,10 @@ impl EventClient {
 
     pub async fn post_subscription(&mut self, filter: &str) -> Vec<Value> {
         let body = subscription_to(filter);
-        self.request("POST", SUBSCRIPTION, Some(body)).await
+        let response = self.request("POST", SUBSCRIPTION, Some(body)).await;
+        let id = response.get(1).and_then(|info| info["id"].as_str());
+        self.subscription_id = id.map(str::to_owned);
+        response
     }
 
     /// Returns this number of notifications.

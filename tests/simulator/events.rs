@@ -53,7 +53,9 @@ async fn observe(
         server.settled_events().await;
     }
     let events = server.settled_events().await;
-    let copies = events.iter().map(|event| event.copies as usize).sum();
+    let own = client.subscription_id.clone().unwrap();
+    let own = events.iter().filter(|event| event.subscription_id == own);
+    let copies = own.map(|event| event.copies as usize).sum();
     let received = client.notifications(copies).await;
     assert!(client.is_silent().await);
     (known, received, events)
@@ -128,6 +130,30 @@ async fn each_change_is_sent_once_with_the_next_sequence() {
         // The clock moves by 500 ms.
         assert!((14..=113 + 500).contains(&delay), "{delay}");
     }
+}
+
+#[tokio::test]
+async fn changes_without_a_subscription_are_a_hole() {
+    let server = TestSimulator::start(busy(BODIES[0])).await;
+    let (_, _, before) = observe(&server, 60).await;
+    while server.simulator.event_connections()[0].closed_ms.is_none() {
+        tokio::task::yield_now().await;
+    }
+    // Long enough that the lost connection cannot be recovered.
+    server.advance_seconds(200);
+    let (_, _, all) = observe(&server, 60).await;
+    let mut last: HashMap<u64, u64> = HashMap::new();
+    for event in &before {
+        last.insert(event.change.extension_id, event.sequence);
+    }
+    let mut common = 0;
+    for event in &all[before.len()..] {
+        if let Some(last) = last.remove(&event.change.extension_id) {
+            common += 1;
+            assert!(event.sequence > last + 1, "{last} {event:?}");
+        }
+    }
+    assert!(common > 10, "{common}");
 }
 
 #[tokio::test]
