@@ -1,4 +1,4 @@
-//! The state of the gateway: event tokens, sessions with their subscriptions, and queues of notifications.
+//! The state of the gateway: event tokens, and sessions with their subscriptions and queues.
 //!
 //! The time is an argument. A session outlives its connection for the recovery timeout.
 
@@ -8,12 +8,12 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::simulator::faults::{FaultKind, Faults, GatewayFault};
-use crate::simulator::gateway::feed::{Feed, Sequenced};
+use crate::simulator::faults::Faults;
+use crate::simulator::gateway::feed::Feed;
 use crate::simulator::gateway::filters::Filter;
 use crate::simulator::gateway::frames::Recovery;
-use crate::simulator::gateway::journal::{ConnectionEntry, EventEntry, EventFate, Journal};
-use crate::simulator::presence::PresenceChange;
+use crate::simulator::gateway::journal::{ConnectionEntry, EventEntry, Journal};
+use crate::simulator::gateway::queue::{Notification, Queue};
 use crate::simulator::random::hash_seed;
 use crate::simulator::request_log::Operation;
 use crate::simulator::switchboard::Switchboard;
@@ -54,17 +54,6 @@ pub(super) struct Subscription {
     pub(super) created_ms: i64,
 }
 
-/// A notification that is due.
-#[derive(Clone, Debug)]
-pub(super) struct Notification {
-    /// Its number in the journal.
-    pub(super) number: u64,
-    pub(super) uuid: String,
-    pub(super) sequence: u64,
-    pub(super) change: PresenceChange,
-    pub(super) subscription_id: String,
-}
-
 struct EventToken {
     token: String,
     login: u64,
@@ -78,9 +67,7 @@ struct Session {
     /// The present connection, as a position in the journal.
     connection: Option<usize>,
     lost_ms: i64,
-    /// Notifications by due time and a running number.
-    queue: BTreeMap<(i64, u64), Notification>,
-    last_due: i64,
+    queue: Queue,
     /// Number of messages that the client could refer to.
     sequence: u64,
 }
@@ -187,8 +174,7 @@ impl Hub {
             subscription: None,
             connection: None,
             lost_ms: i64::MAX,
-            queue: BTreeMap::new(),
-            last_due: i64::MIN,
+            queue: Queue::default(),
             sequence: 0,
         };
         self.sessions.insert(self.issued, session);
@@ -277,10 +263,14 @@ impl Hub {
                 if let Some(subscription) = &session.subscription
                     && subscription.matches(sequenced.change.extension_id)
                 {
-                    let id = subscription.id.clone();
                     let fault = faults.take_next(Operation::Notification);
-                    let draft = Draft::new(&mut self.rng, id, sequenced, fault);
-                    draft.queue(session, &mut self.journal);
+                    session.queue.insert(
+                        &mut self.rng,
+                        &subscription.id,
+                        sequenced,
+                        fault,
+                        &mut self.journal,
+                    );
                 }
             }
         }
@@ -288,28 +278,20 @@ impl Hub {
 
     /// Returns the notifications that are due, and records them as sent.
     pub(super) fn take_due(&mut self, session: u64, now: i64) -> Vec<Notification> {
-        let mut due = Vec::new();
         let Some(session) = self.sessions.get_mut(&session) else {
-            return due;
+            return Vec::new();
         };
-        while let Some(entry) = session.queue.first_entry()
-            && entry.key().0 <= now
-        {
-            let notification = entry.remove();
+        let due = session.queue.take_due(now);
+        for notification in &due {
             self.journal.record_sent(notification.number, now);
-            due.push(notification);
         }
         due
     }
 
     /// Drops all but the newest notifications that a recovered connection has missed.
     pub(super) fn trim_to_recovery_buffer(&mut self, session: u64, now: i64) {
-        let Some(session) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        let missed = session.queue.range(..=(now, u64::MAX)).count();
-        for _ in RECOVERY_BUFFER..missed {
-            session.queue.pop_first();
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.queue.keep_newest(RECOVERY_BUFFER, now);
         }
     }
 
@@ -388,101 +370,5 @@ impl Subscription {
         self.filters
             .iter()
             .any(|filter| filter.matches(extension_id))
-    }
-}
-
-/// A notification with what is to happen to it.
-struct Draft {
-    entry: EventEntry,
-    /// When it is sent, in Unix milliseconds.
-    due: i64,
-    /// When its second copy is sent.
-    second_due: i64,
-}
-
-impl Draft {
-    fn new(
-        rng: &mut Rng,
-        subscription_id: String,
-        sequenced: Sequenced,
-        fault: Option<FaultKind>,
-    ) -> Draft {
-        let Sequenced { change, sequence } = sequenced;
-        let (fate, late_ms) = fate(rng, fault);
-        let due = change.at_ms + rng.i64(14..=113) + late_ms;
-        Draft {
-            entry: EventEntry {
-                subscription_id,
-                uuid: rng
-                    .u64(1_000_000_000_000_000_000..=i64::MAX as u64)
-                    .to_string(),
-                sequence,
-                change,
-                fate,
-                sent_ms: None,
-                copies: 0,
-            },
-            due,
-            second_due: due + rng.i64(0..2_000),
-        }
-    }
-
-    /// Adds the notification to journal and queue. Regular ones keep the order of the changes.
-    fn queue(self, session: &mut Session, journal: &mut Journal) {
-        let number = journal.insert(self.entry.clone());
-        let mut due = vec![self.due];
-        match self.entry.fate {
-            EventFate::Lost => return,
-            EventFate::Late => {}
-            EventFate::Regular => due = vec![self.due.max(session.last_due)],
-            EventFate::Duplicated => {
-                let first = self.due.max(session.last_due);
-                due = vec![first, self.second_due.max(first)];
-            }
-        }
-        if self.entry.fate != EventFate::Late {
-            session.last_due = session.last_due.max(self.due);
-        }
-        for (copy, due) in due.into_iter().enumerate() {
-            let notification = Notification {
-                number,
-                uuid: self.entry.uuid.clone(),
-                sequence: self.entry.sequence,
-                change: self.entry.change,
-                subscription_id: self.entry.subscription_id.clone(),
-            };
-            session
-                .queue
-                .insert((due, 2 * number + copy as u64), notification);
-        }
-    }
-}
-
-/// Returns what happens to a notification, and its extra delay in milliseconds.
-fn fate(rng: &mut Rng, fault: Option<FaultKind>) -> (EventFate, i64) {
-    let Some(FaultKind::Gateway(fault)) = fault else {
-        return (EventFate::Regular, 0);
-    };
-    match fault {
-        GatewayFault::Lost => (EventFate::Lost, 0),
-        GatewayFault::Duplicated => (EventFate::Duplicated, 0),
-        GatewayFault::Late(delay) => (EventFate::Late, delay.as_millis() as i64),
-        GatewayFault::Unreliable {
-            lost,
-            duplicated,
-            late,
-        } => {
-            let roll = rng.f64();
-            if roll < lost {
-                (EventFate::Lost, 0)
-            } else if roll < lost + duplicated {
-                (EventFate::Duplicated, 0)
-            } else if roll < lost + duplicated + late {
-                (EventFate::Late, rng.i64(1_000..20_000))
-            } else {
-                (EventFate::Regular, 0)
-            }
-        }
-        _ => (EventFate::Regular, 0),
     }
 }

@@ -7,7 +7,8 @@
 //! | `frames` | the JSON of messages |
 //! | `subscriptions` | requests for a subscription |
 //! | `filters` | event filters |
-//! | `hub` | sessions, their queues of notifications, recovery |
+//! | `hub` | event tokens, sessions and their recovery |
+//! | `queue` | notifications until they are due, with their faults |
 //! | `feed` | the changes of presence with their sequences |
 //! | `journal` | what was sent, for tests |
 //! | `throttle` | a stream that sends slowly |
@@ -21,6 +22,7 @@ mod frames;
 pub(super) mod handshake;
 mod hub;
 mod journal;
+mod queue;
 mod subscriptions;
 mod throttle;
 
