@@ -140,6 +140,10 @@ pub struct Scenario {
     pub event_body: EventBody,
     /// Maximum number of subscriptions of the user and app; default 20.
     pub max_subscriptions: usize,
+    /// Time between two pings of an event connection; default 30 s.
+    pub ping_interval: Duration,
+    /// Time in which a client must answer a ping; default 10 s.
+    pub pong_timeout: Duration,
     /// Clock of the account; default the system clock.
     pub clock: Option<Clock>,
 }
@@ -179,6 +183,8 @@ impl Default for Scenario {
                 ids_as_text: false,
             },
             max_subscriptions: 20,
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(10),
             clock: None,
         }
     }

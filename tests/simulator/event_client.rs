@@ -174,6 +174,13 @@ impl EventClient {
         self.socket.send(Message::ping("?")).await.unwrap();
     }
 
+    /// Reads the next message, which is a ping, and answers it.
+    pub async fn answers_pings(&mut self) {
+        let next = timeout(MESSAGE_TIMEOUT, self.socket.next()).await;
+        assert!(matches!(next, Ok(Some(Ok(message))) if message.is_ping()));
+        self.socket.flush().await.unwrap();
+    }
+
     /// Returns whether the next message is a pong.
     pub async fn receives_pong(&mut self) -> bool {
         let next = timeout(MESSAGE_TIMEOUT, self.socket.next()).await;

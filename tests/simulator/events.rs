@@ -1,6 +1,7 @@
 //! Tests of event tokens, connections and notifications.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use reqwest::header::{CONNECTION, UPGRADE};
 use ringcentral_exporter::simulator::scenario::EventBody;
@@ -314,6 +315,30 @@ async fn heartbeats_and_pings_are_answered() {
     assert!(client.receives_pong().await);
     client.send("not JSON").await;
     assert_eq!(client.message().await[0]["type"], "Error");
+}
+
+#[tokio::test]
+async fn client_must_answer_pings() {
+    let server = TestSimulator::start(Scenario {
+        ping_interval: Duration::from_millis(20),
+        // Far more than an answer takes.
+        pong_timeout: Duration::from_secs(2),
+        ..Scenario::normal()
+    })
+    .await;
+    let token = server.token().await;
+    let (mut reading, _) = server.connect(&token).await;
+    // This client reads nothing, so it answers no ping.
+    let (mut deaf, _) = server.connect(&token).await;
+    while server.simulator.event_connections()[1].closed_ms.is_none() {
+        reading.answers_pings().await;
+    }
+    assert_eq!(
+        server.simulator.event_connections()[1].close_code,
+        Some(1001)
+    );
+    assert_eq!(deaf.closed().await, Some(1001));
+    assert_eq!(server.simulator.event_connections()[0].closed_ms, None);
 }
 
 #[tokio::test]

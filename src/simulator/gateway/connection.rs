@@ -33,10 +33,6 @@ pub(super) const ABSOLUTE_TIMEOUT_MS: i64 = 86_400_000;
 
 /// Time between two looks at clock and faults.
 const TICK: Duration = Duration::from_millis(10);
-/// Number of ticks between two pings: 30 s.
-const PING_TICKS: u64 = 3_000;
-/// Number of ticks in which a pong must come: 10 s.
-const PONG_TICKS: u64 = 1_000;
 /// Time in which a client must answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -325,12 +321,15 @@ impl<'a> Connection<'a> {
     }
 
     async fn ping(&mut self, socket: &mut Socket) -> Result<(), End> {
+        let scenario = &self.account.scenario;
         self.ticks += 1;
-        if self.pinged.is_some_and(|at| self.ticks - at >= PONG_TICKS) {
+        if let Some(pinged) = self.pinged
+            && self.ticks - pinged >= ticks(scenario.pong_timeout)
+        {
             return Err(End::closed(1001, "no pong"));
         }
-        if self.ticks.is_multiple_of(PING_TICKS) {
-            self.pinged = Some(self.ticks);
+        if self.ticks.is_multiple_of(ticks(scenario.ping_interval)) {
+            self.pinged.get_or_insert(self.ticks);
             socket.send(Message::ping(Bytes::new())).await?;
         }
         Ok(())
@@ -380,6 +379,11 @@ impl<'a> Connection<'a> {
         let id = hash_seed(self.opened.connection as u64, self.messages);
         format!("{id:016x}-{}", self.messages)
     }
+}
+
+/// Returns the number of ticks in this time, at least one.
+fn ticks(duration: Duration) -> u64 {
+    (duration.as_millis() / TICK.as_millis()).max(1) as u64
 }
 
 /// Returns a valid message of this size.
