@@ -21,5 +21,6 @@ mod limits;
 mod lists;
 mod login;
 mod presence;
+mod presence_state;
 mod recovery;
 mod subscriptions;

@@ -232,12 +232,33 @@ impl<'a> Connection<'a> {
         let now = self.account.now();
         let operation = Some(Operation::Subscription);
         let (sequence, fault) = self.account.record_arrival(operation, &request.path, now);
+        let Some(response) = self.subscription_response(request, fault, now).await? else {
+            return Ok(());
+        };
+        self.account.record_answer(sequence, response.status);
+        let mut headers = vec![("RCRequestId", self.message_id())];
+        if let Some(own) = self.account.state().hub.subscription(self.opened.session) {
+            headers.push(("WSG-SubscriptionId", own.id.clone()));
+        }
+        let frame = frames::response(&request.message_id, &response, &headers);
+        self.send(socket, frame).await
+    }
+
+    /// Returns the response to a request, changed by the fault, if any; `None` if the client gets none.
+    async fn subscription_response(
+        &self,
+        request: &ClientRequest,
+        fault: Option<FaultKind>,
+        now: i64,
+    ) -> Result<Option<SimResponse>, End> {
         let session = self.opened.session;
         let regular = |disabled| {
-            self.account
-                .handle_subscription(session, request, disabled, now)
+            let account = self.account;
+            account.handle_subscription(session, request, disabled, now)
         };
-        let response = match fault {
+        Ok(Some(match fault {
+            Some(FaultKind::Hang) => return Ok(None),
+            Some(FaultKind::CloseBeforeResponse) => return Err(End::Dropped),
             Some(FaultKind::Status {
                 status,
                 body,
@@ -252,22 +273,13 @@ impl<'a> Connection<'a> {
                 headers: Vec::new(),
                 body,
             },
-            Some(FaultKind::Hang) => return Ok(()),
-            Some(FaultKind::CloseBeforeResponse) => return Err(End::Dropped),
             Some(FaultKind::Delay(delay)) => {
                 sleep(delay).await;
                 regular(false)
             }
             Some(FaultKind::Gateway(GatewayFault::DisabledFilters)) => regular(true),
             _ => regular(false),
-        };
-        self.account.record_answer(sequence, response.status);
-        let mut headers = vec![("RCRequestId", self.message_id())];
-        if let Some(own) = self.account.state().hub.subscription(session) {
-            headers.push(("WSG-SubscriptionId", own.id.clone()));
-        }
-        let frame = frames::response(&request.message_id, &response, &headers);
-        self.send(socket, frame).await
+        }))
     }
 
     async fn tick(&mut self, socket: &mut Socket) -> Result<(), End> {
