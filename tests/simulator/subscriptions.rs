@@ -131,6 +131,29 @@ async fn subscriptions_count_until_deleted_or_expired() {
 }
 
 #[tokio::test]
+async fn subscription_of_a_lost_connection_can_be_deleted() {
+    let server = TestSimulator::start(Scenario {
+        max_subscriptions: 1,
+        ..Scenario::normal()
+    })
+    .await;
+    let token = server.token().await;
+    for seconds in [0, 181] {
+        let lost = server.subscribe(&token).await;
+        let path = format!("{SUBSCRIPTION}/{}", lost.subscription_id.clone().unwrap());
+        drop(lost);
+        server.advance_seconds(seconds);
+        let (mut client, _) = server.connect(&token).await;
+        let refused = client.post_subscription(ACCOUNT_PRESENCE).await;
+        assert_eq!(status_and_code(&refused), (403, "SUB-505"));
+        let deleted = client.request("DELETE", &path, None).await;
+        assert_eq!(deleted[0]["status"], 204);
+        let again = client.request("DELETE", &path, None).await;
+        assert_eq!(status_and_code(&again), (404, "CMN-102"));
+    }
+}
+
+#[tokio::test]
 async fn default_limit_is_20_subscriptions() {
     let server = TestSimulator::normal().await;
     let token = server.token().await;

@@ -352,8 +352,23 @@ impl Hub {
         Some(subscription)
     }
 
+    /// Deletes any subscription of the user and app; returns whether there was one.
+    pub(super) fn delete_subscription(&mut self, id: &str, now: i64) -> bool {
+        self.counted.retain(|counted| now < counted.expires_ms);
+        let has_id = |session: &Session| session.subscription.as_ref().is_some_and(|s| s.id == id);
+        let mut sessions = self.sessions.iter();
+        let owner = sessions.find_map(|(number, session)| has_id(session).then_some(*number));
+        if let Some(owner) = owner {
+            self.unsubscribe(owner);
+            return true;
+        }
+        let count = self.counted.len();
+        self.counted.retain(|counted| counted.id != id);
+        self.counted.len() < count
+    }
+
     /// Deletes the subscription of a session, with what is queued for it.
-    pub(super) fn unsubscribe(&mut self, session: u64) {
+    fn unsubscribe(&mut self, session: u64) {
         let Some(session) = self.sessions.get_mut(&session) else {
             return;
         };

@@ -49,7 +49,7 @@ impl Account {
         disabled: bool,
         now: i64,
     ) -> Result<SimResponse, SimResponse> {
-        if request.method != "POST" {
+        if !matches!(request.method.as_str(), "POST" | "DELETE") {
             self.check_subscription(session, id)?;
         }
         match request.method.as_str() {
@@ -64,7 +64,9 @@ impl Account {
                 self.subscribe(session, &request.method, filters, &refused, now)
             }
             "DELETE" => {
-                self.state().hub.unsubscribe(session);
+                if !self.state().hub.delete_subscription(id, now) {
+                    return Err(SimResponse::not_found("subscriptionId", id));
+                }
                 Ok(SimResponse {
                     status: 204,
                     headers: Vec::new(),
@@ -98,18 +100,17 @@ impl Account {
         Ok(SimResponse::json(200, &info(subscription, refused, now)))
     }
 
+    /// Returns the session's subscription: by its id, or in a list.
     fn read_subscription(&self, session: u64, id: &str, now: i64) -> SimResponse {
-        if let Err(refusal) = self.check_subscription(session, id)
-            && !id.is_empty()
-        {
-            return refusal;
-        }
         let state = self.state();
         let own = state.hub.subscription(session);
-        let own = own.map(|subscription| info(subscription, &[], now));
+        if id.is_empty() {
+            let records: Vec<Value> = own.iter().map(|own| info(own, &[], now)).collect();
+            return SimResponse::json(200, &json!({"uri": PATH, "records": records}));
+        }
         match own {
-            Some(own) if !id.is_empty() => SimResponse::json(200, &own),
-            own => SimResponse::json(200, &json!({"uri": PATH, "records": Vec::from_iter(own)})),
+            Some(own) if own.id == id => SimResponse::json(200, &info(own, &[], now)),
+            _ => SimResponse::not_found("subscriptionId", id),
         }
     }
 
