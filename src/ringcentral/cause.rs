@@ -10,7 +10,7 @@ macro_rules! described_enum {
     ($(#[$meta:meta])* $name:ident {
         $($variant:ident = $label:literal, summary: $summary:literal, hint: $hint:literal;)*
     }) => {
-        $crate::ringcentral::label_enum::label_enum! {
+        $crate::label_enum::label_enum! {
             $(#[$meta])*
             $name {
                 $(#[doc = $summary] $variant = $label,)*

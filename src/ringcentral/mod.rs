@@ -27,7 +27,6 @@ pub mod error;
 pub mod extensions;
 pub mod http_client;
 pub mod jwt;
-pub(crate) mod label_enum;
 pub mod login;
 pub mod login_registry;
 pub mod metrics;

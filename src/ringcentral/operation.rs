@@ -1,6 +1,6 @@
 //! The operations of the API that the exporter uses, and the usage groups whose rate limits they count against.
 
-use crate::ringcentral::label_enum::label_enum;
+use crate::label_enum::label_enum;
 
 label_enum! {
     /// An operation of the API, a label value of `operation`.

@@ -1,6 +1,6 @@
 //! The reason of a failure, as metrics count it. Pure.
 
-use crate::ringcentral::label_enum::label_enum;
+use crate::label_enum::label_enum;
 
 label_enum! {
     /// A label value of `reason`; the set is closed.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::simulator::company::Company;
 use crate::simulator::faults::FaultKind;
+use crate::simulator::gateway::handshake;
 use crate::simulator::jwt;
 use crate::simulator::limiter::Decision;
 use crate::simulator::lists::{self, ListResponse};
@@ -86,12 +87,12 @@ impl Account {
     /// Adds a request to the journal and returns its sequence and the fault to apply.
     pub(super) fn record_arrival(
         &self,
-        request: &ApiRequest,
+        operation: Option<Operation>,
+        target: &str,
         now: i64,
     ) -> (u64, Option<FaultKind>) {
         let mut state = self.state();
-        let operation = request.route().operation();
-        let sequence = state.journal.insert(now, operation, request.target());
+        let sequence = state.journal.insert(now, operation, target.to_owned());
         let outage = self.outage(sequence, now);
         let Some(operation) = operation else {
             return (sequence, outage);
@@ -102,6 +103,15 @@ impl Account {
             .update(sequence, |entry| entry.in_penalty = in_penalty);
         let fault = outage.or_else(|| state.faults.take_next(operation));
         (sequence, fault)
+    }
+
+    /// Records the response to a request that arrived over an event connection.
+    pub(super) fn record_answer(&self, sequence: u64, status: u16) {
+        let answered_ms = Some(self.now());
+        self.state().journal.update(sequence, |entry| {
+            entry.answered_ms = answered_ms;
+            entry.status = Some(status);
+        });
     }
 
     /// Returns one of three failures in turn while the API is down.
@@ -126,6 +136,9 @@ impl Account {
         if request.method != route.method() {
             return SimResponse::bad_method().into();
         }
+        if operation == Operation::EventConnection {
+            return handshake::upgrade(request).into();
+        }
         if !matches!(operation, Operation::Token | Operation::Revoke)
             && let Err(refusal) = self.check_bearer(request, now)
         {
@@ -146,7 +159,8 @@ impl Account {
         }
     }
 
-    fn with_rate_limit(
+    /// Adds the headers of the operation's rate limit.
+    pub(super) fn with_rate_limit(
         &self,
         response: SimResponse,
         operation: Operation,
@@ -202,7 +216,17 @@ impl Account {
                 }
                 lists::extensions(request, &self.scenario, &self.switchboard)
             }
-            Route::Journal | Route::Listed | Route::Unknown => Err(SimResponse::bad_uri()),
+            Route::Presence { account } => {
+                self.check_account(account)?;
+                if !self.scenario.read_presence {
+                    return Err(SimResponse::app_lacks("ReadPresence"));
+                }
+                lists::presence(request, &self.scenario, &self.switchboard, now)
+            }
+            Route::EventToken => Ok(self.event_token(request, now)?.into()),
+            Route::EventConnection | Route::Journal | Route::Listed | Route::Unknown => {
+                Err(SimResponse::bad_uri())
+            }
         }
     }
 

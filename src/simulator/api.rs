@@ -8,12 +8,13 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::simulator::account::Account;
 use crate::simulator::delivery::{Body, Closed, Delivery};
 use crate::simulator::faults::FaultKind;
+use crate::simulator::gateway::handshake::UpgradeSlot;
 use crate::simulator::lists::{self, ListResponse};
 use crate::simulator::random::hash_seed;
 use crate::simulator::request::{ApiRequest, Route};
@@ -22,8 +23,10 @@ use crate::simulator::response::SimResponse;
 /// Returns the response to a request, or an error that closes the connection.
 pub(super) async fn handle(
     account: Arc<Account>,
-    request: Request<Incoming>,
+    upgrades: UpgradeSlot,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
+    let stream = hyper::upgrade::on(&mut request);
     let request = ApiRequest::read(request).await.ok_or(Closed)?;
     let response = match request.route() {
         Route::Journal => SimResponse::json(200, &account.state().journal.entries()),
@@ -31,7 +34,13 @@ pub(super) async fn handle(
             let now = account.now();
             lists::listed(&request, &account.scenario, &account.switchboard, now)
         }
-        _ => return handle_api_request(&account, &request).await,
+        _ => {
+            let response = handle_api_request(&account, &request).await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                upgrades.set(stream, &request);
+            }
+            return Ok(response);
+        }
     };
     into_http(response, &request, Delivery::Whole)
 }
@@ -41,7 +50,8 @@ async fn handle_api_request(
     request: &ApiRequest,
 ) -> Result<Response<Body>, Closed> {
     let arrived_ms = account.now();
-    let (sequence, fault) = account.record_arrival(request, arrived_ms);
+    let operation = request.route().operation();
+    let (sequence, fault) = account.record_arrival(operation, &request.target(), arrived_ms);
     let outcome = apply_fault(account, request, arrived_ms, fault).await;
     let answered_ms = Some(account.now());
     let list = outcome.as_ref().ok().map(|(list, _)| list);
@@ -77,7 +87,7 @@ async fn apply_fault(
     wait(account.scenario.latency).await;
     let regular = || account.handle(request, arrived_ms);
     let response = match fault {
-        None => regular(),
+        None | Some(FaultKind::Gateway(_)) => regular(),
         Some(FaultKind::Status {
             status,
             body,

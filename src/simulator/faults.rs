@@ -36,6 +36,51 @@ pub enum FaultKind {
     GzipBomb(usize),
     /// A redirect to `location`.
     Redirect { status: u16, location: String },
+    /// A failure of an event connection; requests over HTTP have their regular response.
+    Gateway(GatewayFault),
+}
+
+/// A failure of an event connection. The first one applies to `Operation::Subscription`, those up to `Unreliable` to
+/// `Operation::Notification`, and the others to `Operation::EventStream`: immediately, to an open connection or to the next.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum GatewayFault {
+    /// The subscription is made without the filters that were asked for.
+    DisabledFilters,
+    /// The notification is not sent.
+    Lost,
+    /// The notification is sent twice.
+    Duplicated,
+    /// The notification is sent later by this time, and newer ones before it.
+    Late(Duration),
+    /// Shares of notifications, 0 to 1, that are lost, sent twice, or sent 1 to 20 s later.
+    Unreliable {
+        lost: f64,
+        duplicated: f64,
+        late: f64,
+    },
+    /// The connection is closed with this code and reason.
+    Close { code: u16, reason: String },
+    /// An `Error` message with this code, then the connection is closed.
+    Error { code: &'static str },
+    /// The TCP connection is closed, without a message.
+    Disconnect,
+    /// The connection stays open, but nothing is sent any more, not even an answer to a ping.
+    Silence,
+    /// This text message is sent.
+    Text(String),
+    /// A text message of this number of bytes is sent.
+    Oversized(usize),
+    /// These bytes are sent, outside of any WebSocket frame.
+    RawBytes(Bytes),
+    /// From now on all bytes are sent in pieces of this size, with a pause before each.
+    Slow { piece: usize, pause: Duration },
+}
+
+impl From<GatewayFault> for FaultKind {
+    fn from(fault: GatewayFault) -> FaultKind {
+        FaultKind::Gateway(fault)
+    }
 }
 
 impl From<SimResponse> for FaultKind {

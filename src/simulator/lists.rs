@@ -5,6 +5,7 @@
 use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
+use crate::simulator::presence;
 use crate::simulator::query::Query;
 use crate::simulator::record::Record;
 use crate::simulator::request::ApiRequest;
@@ -95,6 +96,35 @@ pub(super) fn extensions(
     }
     let url = page_url(format!("{}/extension", links.account()), query, &page);
     Ok(wrap(records, &page, url, Envelope::Full))
+}
+
+/// Returns a page of the account's presence at `now`, with totals.
+pub(super) fn presence(
+    request: &ApiRequest,
+    scenario: &Scenario,
+    switchboard: &Switchboard,
+    now: i64,
+) -> Result<ListResponse, SimResponse> {
+    let links = links(request, switchboard);
+    let list = switchboard.presence_at(now);
+    let mut page = requested_page(&request.query, scenario)?;
+    page.total = list.len();
+    page.with_totals = true;
+    let mut records = Vec::new();
+    for row in page.select(&list) {
+        if let Some(extension) = switchboard.extensions().get(row.position) {
+            records.push(presence::wire::row(extension, row.status, &links));
+        }
+    }
+    let url = page_url(
+        format!("{}/presence", links.account()),
+        &request.query,
+        &page,
+    );
+    Ok(ListResponse {
+        listed_at_ms: Some(now),
+        ..wrap(records, &page, url, Envelope::Full)
+    })
 }
 
 /// Returns the whole list of the instant `at`, by default `now`, without a login.

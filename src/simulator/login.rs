@@ -63,6 +63,12 @@ impl Account {
         if self.scenario.read_call_log {
             scopes.push("ReadCallLog");
         }
+        if self.scenario.read_presence {
+            scopes.push("ReadPresence");
+        }
+        if self.scenario.web_socket {
+            scopes.push("WebSocket");
+        }
         let body = json!({
             "access_token": token,
             "token_type": "bearer",

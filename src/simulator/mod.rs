@@ -7,7 +7,9 @@
 //! calls:     random -> company, load_profile -> calls, queue -> timeline -> switchboard -> record
 //! state:     limiter, tokens, jwt, faults, request_log -> state
 //! responses: query -> request -> account -> login, lists -> wire -> response
+//! presence:  settings, phases -> presence -> wire
 //! HTTP:      server -> api -> delivery
+//! events:    server -> gateway: frames, subscriptions -> hub -> connection
 //! ```
 //!
 //! [`scenario`] has the settings. The time is an argument, read from the scenario's clock.
@@ -26,8 +28,10 @@ use tokio::task::JoinHandle;
 
 pub mod company;
 pub mod faults;
+pub mod gateway;
 pub mod limiter;
 pub mod load_profile;
+pub mod presence;
 pub mod record;
 pub mod request_log;
 pub mod response;
@@ -51,7 +55,8 @@ mod timeline;
 mod tokens;
 mod wire;
 
-pub use faults::{Fault, FaultKind, Times};
+pub use faults::{Fault, FaultKind, GatewayFault, Times};
+pub use gateway::{ConnectionEntry, EventEntry, EventFate};
 pub use record::Record;
 pub use request_log::{JournalEntry, Operation};
 pub use response::SimResponse;
@@ -141,6 +146,17 @@ impl Simulator {
     /// Returns the last 10,000 requests to the API, oldest first.
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.account.state().journal.entries()
+    }
+
+    /// Returns the last 200,000 notifications of event connections up to now, in the order of the changes.
+    pub fn events(&self) -> Vec<EventEntry> {
+        self.account.advance_events(self.now());
+        self.account.state().hub.events()
+    }
+
+    /// Returns all event connections, oldest first.
+    pub fn event_connections(&self) -> Vec<ConnectionEntry> {
+        self.account.state().hub.connections()
     }
 
     /// Adds a fault after those that are injected already.

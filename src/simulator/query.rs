@@ -7,12 +7,13 @@ use form_urlencoded::Serializer;
 pub(super) struct Query(Vec<(String, String)>);
 
 /// Parameters whose values are secrets and are redacted in the journal.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "access_token",
     "assertion",
     "token",
     "refresh_token",
     "client_secret",
+    "wsc",
 ];
 
 impl Query {

@@ -2,7 +2,10 @@
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName};
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use hyper::{Method, Request};
 
 use crate::simulator::query::Query;
@@ -22,6 +25,12 @@ pub(super) enum Route<'a> {
     Extensions {
         account: &'a str,
     },
+    Presence {
+        account: &'a str,
+    },
+    EventToken,
+    /// The WebSocket.
+    EventConnection,
     /// `/simulator/journal`, not part of RingCentral's API.
     Journal,
     /// `/simulator/listed`, not part of RingCentral's API.
@@ -52,6 +61,9 @@ impl Route<'_> {
                 extension: Some(extension),
             },
             ["restapi", "v1.0", "account", account, "extension"] => Route::Extensions { account },
+            ["restapi", "v1.0", "account", account, "presence"] => Route::Presence { account },
+            ["restapi", "oauth", "wstoken"] => Route::EventToken,
+            ["ws"] => Route::EventConnection,
             ["simulator", "journal"] => Route::Journal,
             ["simulator", "listed"] => Route::Listed,
             _ => Route::Unknown,
@@ -65,6 +77,9 @@ impl Route<'_> {
             Route::Revoke => Some(Operation::Revoke),
             Route::ActiveCalls { .. } => Some(Operation::ActiveCalls),
             Route::Extensions { .. } => Some(Operation::Extensions),
+            Route::Presence { .. } => Some(Operation::Presence),
+            Route::EventToken => Some(Operation::EventToken),
+            Route::EventConnection => Some(Operation::EventConnection),
             Route::Journal | Route::Listed | Route::Unknown => None,
         }
     }
@@ -72,7 +87,7 @@ impl Route<'_> {
     /// Returns the only method that the route accepts.
     pub(super) fn method(self) -> Method {
         match self {
-            Route::Token | Route::Revoke => Method::POST,
+            Route::Token | Route::Revoke | Route::EventToken => Method::POST,
             _ => Method::GET,
         }
     }
@@ -87,6 +102,8 @@ pub(super) struct ApiRequest {
     pub(super) host: String,
     pub(super) authorization: Option<String>,
     pub(super) accepts_gzip: bool,
+    /// The client's key of a request for a WebSocket.
+    pub(super) websocket_key: Option<String>,
     pub(super) form: Query,
 }
 
@@ -106,6 +123,7 @@ impl ApiRequest {
             query: Query::parse(head.uri.query().unwrap_or_default().as_bytes()),
             host: header(&head.headers, HOST).unwrap_or_default(),
             authorization: header(&head.headers, AUTHORIZATION),
+            websocket_key: websocket_key(&head.headers),
             accepts_gzip: encodings.contains("gzip"),
             form: Query::parse(&body),
         })
@@ -134,6 +152,17 @@ impl ApiRequest {
         } else {
             None
         }
+    }
+}
+
+/// Returns the key of a request for a WebSocket of version 13.
+fn websocket_key(headers: &HeaderMap) -> Option<String> {
+    let upgrade = header(headers, UPGRADE)?;
+    let version = header(headers, SEC_WEBSOCKET_VERSION)?;
+    if upgrade.eq_ignore_ascii_case("websocket") && version == "13" {
+        header(headers, SEC_WEBSOCKET_KEY)
+    } else {
+        None
     }
 }
 

@@ -15,6 +15,18 @@ pub enum Operation {
     Revoke,
     ActiveCalls,
     Extensions,
+    /// The presence list of the account.
+    Presence,
+    /// The token of an event connection.
+    EventToken,
+    /// The upgrade to a WebSocket.
+    EventConnection,
+    /// A request for a subscription over an event connection.
+    Subscription,
+    /// An open event connection; only for faults.
+    EventStream,
+    /// A notification over an event connection; only for faults.
+    Notification,
 }
 
 impl Operation {
@@ -26,6 +38,12 @@ impl Operation {
             Self::Revoke => "revoke",
             Self::ActiveCalls => "active_calls",
             Self::Extensions => "extensions",
+            Self::Presence => "presence",
+            Self::EventToken => "event_token",
+            Self::EventConnection => "event_connection",
+            Self::Subscription => "subscription",
+            Self::EventStream => "event_stream",
+            Self::Notification => "notification",
         }
     }
 }

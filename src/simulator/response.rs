@@ -143,6 +143,18 @@ impl SimResponse {
         api_error(405, "CMN-121", "CMN-121", "Method not allowed", json!({}))
     }
 
+    /// Creates a 403: the user and app have too many subscriptions.
+    pub fn too_many_subscriptions() -> SimResponse {
+        let message = "Subscriptions limit exceeded";
+        api_error(403, "SUB-505", "SUB-505", message, json!({}))
+    }
+
+    /// Creates a 400: an event filter is unknown, or there is none.
+    pub fn invalid_filters() -> SimResponse {
+        let message = "Event filters are not valid";
+        api_error(400, "SUB-508", "SUB-508", message, json!({}))
+    }
+
     /// Creates a 429, with `Retry-After` if given.
     pub fn too_many_requests(retry_after_seconds: Option<u64>) -> SimResponse {
         let response = api_error(

@@ -31,7 +31,16 @@ pub enum Envelope {
     Minimal,
 }
 
-/// The rate limits of the four groups; no simulated operation is in `light`.
+/// The form of the body of an event. RingCentral's documents and samples have each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventBody {
+    /// Whether only changed statuses are in the body; default true.
+    pub only_changed: bool,
+    /// Whether the extension's id is a text; default false.
+    pub ids_as_text: bool,
+}
+
+/// The rate limits of the four groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Limits {
@@ -121,6 +130,20 @@ pub struct Scenario {
     pub read_call_log: bool,
     /// Whether the app has the scope `ReadAccounts`; default true.
     pub read_accounts: bool,
+    /// Whether the app has the scope `ReadPresence`; default true.
+    pub read_presence: bool,
+    /// Whether the app has the scope `WebSocket`; default true.
+    pub web_socket: bool,
+    /// Lifetime of an event token; default 60 s.
+    pub event_token_lifetime: Duration,
+    /// Form of the events' bodies.
+    pub event_body: EventBody,
+    /// Maximum number of subscriptions of the user and app; default 20.
+    pub max_subscriptions: usize,
+    /// Time between two pings of an event connection; default 30 s.
+    pub ping_interval: Duration,
+    /// Time in which a client must answer a ping; default 10 s.
+    pub pong_timeout: Duration,
     /// Clock of the account; default the system clock.
     pub clock: Option<Clock>,
 }
@@ -152,6 +175,16 @@ impl Default for Scenario {
             admin: true,
             read_call_log: true,
             read_accounts: true,
+            read_presence: true,
+            web_socket: true,
+            event_token_lifetime: Duration::from_secs(60),
+            event_body: EventBody {
+                only_changed: true,
+                ids_as_text: false,
+            },
+            max_subscriptions: 20,
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(10),
             clock: None,
         }
     }

@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::simulator::account::Account;
 use crate::simulator::api;
+use crate::simulator::gateway::connection;
+use crate::simulator::gateway::handshake::UpgradeSlot;
 
 /// Serves connections until the future is dropped, which aborts them.
 pub(super) async fn run(listener: TcpListener, account: Arc<Account>) {
@@ -33,11 +35,17 @@ pub(super) async fn run(listener: TcpListener, account: Arc<Account>) {
 async fn serve(stream: TcpStream, account: Arc<Account>) {
     // Nagle's algorithm would only add latency to small responses.
     let _unsupported = stream.set_nodelay(true);
-    let service = service_fn(move |request| api::handle(Arc::clone(&account), request));
+    let upgrades = UpgradeSlot::default();
+    let service =
+        service_fn(|request| api::handle(Arc::clone(&account), upgrades.clone(), request));
     let served = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "connection to the simulator failed");
+    }
+    if let Some(upgrade) = upgrades.take() {
+        connection::run(account, upgrade).await;
     }
 }

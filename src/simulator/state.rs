@@ -1,6 +1,7 @@
 //! The mutable state of the simulated account: sessions, rate limits, faults, journal and JWTs.
 
 use crate::simulator::faults::Faults;
+use crate::simulator::gateway::Hub;
 use crate::simulator::limiter::Limiter;
 use crate::simulator::request_log::{Operation, RequestLog};
 use crate::simulator::scenario::Scenario;
@@ -14,7 +15,9 @@ pub(super) struct ServerState {
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     pub(super) journal: RequestLog,
+    pub(super) hub: Hub,
     auth: Limiter,
+    light: Limiter,
     medium: Limiter,
     heavy: Limiter,
 }
@@ -28,7 +31,9 @@ impl ServerState {
             tokens: Tokens::new(scenario.max_sessions, seed),
             faults: Faults::default(),
             journal: RequestLog::default(),
+            hub: Hub::new(seed, now),
             auth: Limiter::new(scenario.limits.auth, None, now),
+            light: Limiter::new(scenario.limits.light, None, now),
             medium: Limiter::new(scenario.limits.medium, None, now),
             heavy: Limiter::new(scenario.limits.heavy, scenario.other_client, now),
         }
@@ -37,9 +42,15 @@ impl ServerState {
     /// Returns the rate-limit group of an operation: its name in headers, and its limiter.
     pub(super) fn group(&mut self, operation: Operation) -> (&'static str, &mut Limiter) {
         match operation {
-            Operation::Token | Operation::Revoke => ("auth", &mut self.auth),
-            Operation::Extensions => ("medium", &mut self.medium),
-            Operation::ActiveCalls => ("heavy", &mut self.heavy),
+            Operation::Token | Operation::Revoke | Operation::EventToken => {
+                ("auth", &mut self.auth)
+            }
+            // RingCentral does not limit these; nothing counts against the group.
+            Operation::EventConnection | Operation::EventStream | Operation::Notification => {
+                ("light", &mut self.light)
+            }
+            Operation::Extensions | Operation::Subscription => ("medium", &mut self.medium),
+            Operation::ActiveCalls | Operation::Presence => ("heavy", &mut self.heavy),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) enum TokenError {
 }
 
 struct Session {
+    id: u64,
     token: String,
     expires_ms: i64,
 }
@@ -43,6 +44,7 @@ impl Tokens {
         let secret = hash_seed(hash_seed(self.seed, 0x70CE), self.issued);
         let token = format!("U0pDMTFQMDFQQVMwMHx{secret:016x}{:04}", self.issued);
         self.sessions.push_back(Session {
+            id: self.issued,
             token: token.clone(),
             expires_ms,
         });
@@ -60,6 +62,20 @@ impl Tokens {
             Some(session) if session.expires_ms <= now => Err(TokenError::Expired),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Returns the session of `token`.
+    pub(super) fn session(&self, token: &str) -> Option<u64> {
+        let session = self
+            .sessions
+            .iter()
+            .find(|session| session.token == token)?;
+        Some(session.id)
+    }
+
+    /// Returns whether the session was neither revoked nor evicted. Its token may have expired.
+    pub(super) fn is_open(&self, session: u64) -> bool {
+        self.sessions.iter().any(|open| open.id == session)
     }
 
     /// Ends the session of `token`, if there is one.

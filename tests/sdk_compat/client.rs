@@ -24,7 +24,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Runs a scenario against an account and returns the results of the client. Calls `on_wait`
+    /// Runs a scenario, which may have arguments, against an account and returns the results of the client. Calls `on_wait`
     /// when the client waits for the test.
     pub async fn run(self, scenario: &str, account: &Simulator, on_wait: impl Fn()) -> Value {
         let mut child = self.spawn(scenario, account);
@@ -57,7 +57,7 @@ impl Language {
         let mut command = Command::new(&program);
         command
             .arg(self.source_dir().join(self.script()))
-            .arg(scenario)
+            .args(scenario.split(' '))
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("NODE_PATH", self.install_dir().join("node_modules"))

@@ -22,6 +22,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod comparison_exporters;
+mod events;
 mod harness;
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../benches/comparison/parsed_metrics.rs"]
@@ -62,6 +63,21 @@ async fn javascript_logs_in_after_token_expiry() {
 #[tokio::test]
 async fn python_logs_in_after_token_expiry() {
     scenarios::assert_logs_in_after_token_expiry(Python).await;
+}
+
+#[tokio::test]
+async fn javascript_receives_every_event() {
+    events::assert_receives_every_event(JavaScript, "events").await;
+}
+
+#[tokio::test]
+async fn javascript_subscriptions_receive_every_event() {
+    events::assert_receives_every_event(JavaScript, "subscriptions").await;
+}
+
+#[tokio::test]
+async fn python_receives_every_event() {
+    events::assert_receives_every_event(Python, "events").await;
 }
 
 #[tokio::test]

@@ -45,7 +45,11 @@ impl TestSimulator {
     }
 
     pub fn advance_seconds(&self, seconds: i64) {
-        self.clock.fetch_add(seconds * 1_000, Ordering::SeqCst);
+        self.advance_millis(seconds * 1_000);
+    }
+
+    pub fn advance_millis(&self, millis: i64) {
+        self.clock.fetch_add(millis, Ordering::SeqCst);
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -14,7 +14,10 @@ async fn login_returns_a_token_that_lists_calls() {
     let body = json(response).await;
     assert_eq!(body["token_type"], "bearer");
     assert_eq!(body["expires_in"], 3600);
-    assert_eq!(body["scope"], "ReadAccounts ReadCallLog");
+    assert_eq!(
+        body["scope"],
+        "ReadAccounts ReadCallLog ReadPresence WebSocket"
+    );
     assert_eq!(body["owner_id"], server.simulator.owner_id().to_string());
     let list = server
         .get(body["access_token"].as_str().unwrap(), CALLS)

@@ -13,7 +13,14 @@
 )]
 
 mod common;
+mod event_client;
+mod event_faults;
+mod events;
 mod faults;
 mod limits;
 mod lists;
 mod login;
+mod presence;
+mod presence_state;
+mod recovery;
+mod subscriptions;

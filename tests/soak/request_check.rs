@@ -328,7 +328,7 @@ impl Session {
                 }
                 _ => {}
             },
-            Operation::Revoke => {}
+            _ => {}
         }
     }
 
@@ -355,9 +355,10 @@ impl Session {
 
 fn group(operation: Operation) -> &'static str {
     match operation {
-        Operation::Token | Operation::Revoke => "auth",
-        Operation::Extensions => "medium",
-        Operation::ActiveCalls => "heavy",
+        Operation::Token | Operation::Revoke | Operation::EventToken => "auth",
+        Operation::Extensions | Operation::Subscription => "medium",
+        Operation::ActiveCalls | Operation::Presence => "heavy",
+        Operation::EventConnection | Operation::EventStream | Operation::Notification => "none",
     }
 }
 

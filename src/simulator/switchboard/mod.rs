@@ -23,7 +23,7 @@ const MAX_CACHED_MINUTES: usize = 2 * (MAX_LISTED_MINUTES as usize + 2);
 pub struct Switchboard {
     company: Company,
     load_profile: LoadProfile,
-    seed: u64,
+    pub(super) seed: u64,
     missing_live_records: f64,
     /// A std mutex, because it is never held across an await.
     minutes: Mutex<BTreeMap<i64, Arc<[CallTimeline]>>>,
@@ -113,7 +113,7 @@ impl Switchboard {
     }
 
     /// Returns the minutes whose calls can be listed between `from` and `until`.
-    fn relevant_timelines(
+    pub(super) fn relevant_timelines(
         &self,
         from: i64,
         until: i64,

@@ -1,16 +1,21 @@
-// Client that follows RingCentral's guide, with the SDK `@ringcentral/sdk`.
+// Client that follows RingCentral's guide, with the SDKs `@ringcentral/sdk` and `@rc-ex/core`.
 //
 //     node client.js lists|limit|expiry
+//     node client.js events|subscriptions COUNT
 //
 // Runs one scenario against the account in the environment and prints its results as one line of JSON.
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const { default: RingCentral } = require('@rc-ex/core');
+const { default: WebSocketExtension } = require('@rc-ex/ws');
 const { SDK } = require('@ringcentral/sdk');
+const { Subscriptions } = require('@ringcentral/subscriptions');
 
 const ACCOUNT_CALLS = '/restapi/v1.0/account/~/active-calls';
 const OWN_CALLS = '/restapi/v1.0/account/~/extension/~/active-calls';
 const EXTENSIONS = '/restapi/v1.0/account/~/extension';
+const PRESENCE = '/restapi/v1.0/account/~/presence';
 
 const sdk = new SDK({
     server: process.env.RC_SERVER_URL,
@@ -51,7 +56,62 @@ async function refusals() {
     return Promise.all(results);
 }
 
+async function waitForTest() {
+    console.log('waiting');
+    await once(process.stdin, 'data');
+    process.stdin.destroy();
+}
+
+// Collects this number of events, of which `subscribe` passes each to its argument.
+async function collect(count, subscribe) {
+    const events = [];
+    let finish;
+    const complete = new Promise(resolve => { finish = resolve; });
+    await subscribe(event => {
+        events.push([event.uuid, event.body.sequence]);
+        if (events.length === count) {
+            finish();
+        }
+    });
+    await waitForTest();
+    await complete;
+    return events;
+}
+
 const scenarios = {
+    // With the extension of `@rc-ex/core`.
+    async events(count) {
+        const rc = new RingCentral({
+            server: process.env.RC_SERVER_URL,
+            clientId: process.env.RC_CLIENT_ID,
+            clientSecret: process.env.RC_CLIENT_SECRET,
+        });
+        await rc.authorize({ jwt: process.env.RC_JWT });
+        const extension = new WebSocketExtension();
+        await rc.installExtension(extension);
+        const events = await collect(count, add => extension.subscribe([PRESENCE], add));
+        await extension.revoke();
+        await rc.revoke();
+        return { events };
+    },
+
+    // With the extension of `@ringcentral/sdk`.
+    async subscriptions(count) {
+        await login();
+        const subscriptions = new Subscriptions({ sdk });
+        const subscription = subscriptions.createSubscription();
+        let registered;
+        const events = await collect(count, async add => {
+            subscription.on(subscription.events.notification, add);
+            registered = await subscription.setEventFilters([PRESENCE]).register();
+        });
+        await registered.revoke();
+        await platform.logout();
+        // The extension reconnects until the program ends.
+        setImmediate(() => process.exit());
+        return { events };
+    },
+
     async lists() {
         await login();
         const account = await readPages(ACCOUNT_CALLS, { view: 'Simple', perPage: 1000 });
@@ -87,9 +147,7 @@ const scenarios = {
         await login();
         const { expires_in: expiresIn } = await platform.auth().data();
         await getOwnCalls();
-        console.log('waiting');
-        await once(process.stdin, 'data');
-        process.stdin.destroy();
+        await waitForTest();
         // A login by JWT returns no refresh token, so the SDK ends the session after the 401.
         await assert.rejects(getOwnCalls, /refresh token is missing/i);
         assert.equal(await platform.loggedIn(), false);
@@ -103,4 +161,5 @@ const scenarios = {
     },
 };
 
-scenarios[process.argv[2]]().then(results => console.log(JSON.stringify(results)));
+const [, , scenario, count] = process.argv;
+scenarios[scenario](Number(count)).then(results => console.log(JSON.stringify(results)));

@@ -1,10 +1,12 @@
 """Client that follows RingCentral's guide, with the SDK `ringcentral`.
 
     python client.py lists|limit|expiry
+    python client.py events COUNT
 
 Runs one scenario against the account in the environment and prints its results as one line of JSON.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -12,10 +14,12 @@ import time
 
 from ringcentral import SDK
 from ringcentral.http.api_exception import ApiException
+from ringcentral.websocket.events import WebSocketEvents
 
 ACCOUNT_CALLS = '/restapi/v1.0/account/~/active-calls'
 OWN_CALLS = '/restapi/v1.0/account/~/extension/~/active-calls'
 EXTENSIONS = '/restapi/v1.0/account/~/extension'
+PRESENCE = '/restapi/v1.0/account/~/presence'
 
 sdk = SDK(os.environ['RC_CLIENT_ID'], os.environ['RC_CLIENT_SECRET'], os.environ['RC_SERVER_URL'])
 platform = sdk.platform()
@@ -97,6 +101,38 @@ def expiry():
     return {'expires_in': expires_in, 'refusals': [refusal(expired), refusal(revoked)]}
 
 
+async def collect(count):
+    events = []
+    subscribed = asyncio.Event()
+    complete = asyncio.Event()
+
+    def add(message):
+        event = message[1]
+        events.append([event['uuid'], event['body']['sequence']])
+        if len(events) == count:
+            complete.set()
+
+    client = sdk.create_web_socket_client()
+    client.on(WebSocketEvents.subscriptionCreated, lambda subscription: subscribed.set())
+    client.on(WebSocketEvents.receiveSubscriptionNotification, add)
+    connection = asyncio.create_task(client.create_new_connection())
+    await client.create_subscription([PRESENCE])
+    await subscribed.wait()
+    print('waiting', flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await complete.wait()
+    connection.cancel()
+    await client.close_connection()
+    return events
+
+
+def events(count):
+    login()
+    collected = asyncio.run(collect(int(count)))
+    platform.logout()
+    return {'events': collected}
+
+
 if __name__ == '__main__':
-    scenarios = {'lists': lists, 'limit': limit, 'expiry': expiry}
-    print(json.dumps(scenarios[sys.argv[1]]()))
+    scenarios = {'lists': lists, 'limit': limit, 'expiry': expiry, 'events': events}
+    print(json.dumps(scenarios[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,73 @@
+//! The statuses of an extension, with RingCentral's words as label values. Pure.
+//!
+//! Values that RingCentral does not document, and fields that a row lacks, are `Unknown`.
+
+use crate::label_enum::label_enum;
+
+label_enum! {
+    /// What the extension's phone does.
+    TelephonyStatus {
+        /// Nothing.
+        NoCall = "NoCall",
+        /// A call rings.
+        Ringing = "Ringing",
+        /// A call is connected.
+        CallConnected = "CallConnected",
+        /// The call is on hold.
+        OnHold = "OnHold",
+        /// The call is parked.
+        ParkedCall = "ParkedCall",
+        /// Not given, or not documented.
+        Unknown = "Unknown",
+    }
+}
+
+label_enum! {
+    /// Whether the person is reachable, as RingCentral combines it from the other statuses.
+    PresenceStatus {
+        /// Reachable.
+        Available = "Available",
+        /// In a call, or set by the person.
+        Busy = "Busy",
+        /// No device is registered.
+        Offline = "Offline",
+        /// Not given, or not documented.
+        Unknown = "Unknown",
+    }
+}
+
+label_enum! {
+    /// Which calls the person accepts.
+    DndStatus {
+        /// All calls.
+        TakeAllCalls = "TakeAllCalls",
+        /// Only calls of queues.
+        TakeDepartmentCallsOnly = "TakeDepartmentCallsOnly",
+        /// No calls of queues.
+        DoNotAcceptDepartmentCalls = "DoNotAcceptDepartmentCalls",
+        /// No calls.
+        DoNotAcceptAnyCalls = "DoNotAcceptAnyCalls",
+        /// Not given, or not documented.
+        Unknown = "Unknown",
+    }
+}
+
+/// The statuses of one extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExtensionStatus {
+    /// What the phone does.
+    pub telephony: TelephonyStatus,
+    /// Whether the person is reachable.
+    pub presence: PresenceStatus,
+    /// Which calls the person accepts.
+    pub dnd: DndStatus,
+}
+
+impl ExtensionStatus {
+    /// The status of which nothing is known.
+    pub const UNKNOWN: Self = Self {
+        telephony: TelephonyStatus::Unknown,
+        presence: PresenceStatus::Unknown,
+        dnd: DndStatus::Unknown,
+    };
+}
