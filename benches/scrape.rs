@@ -15,7 +15,7 @@ use ringcentral_exporter::account::state::{AccountState, FetchReport, TimedSnaps
 use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
+use ringcentral_exporter::config::{Account, Level, Metrics, PresenceMode, Scrape};
 use ringcentral_exporter::exposition::{AccountView, render};
 use ringcentral_exporter::ringcentral::wire::parse_page;
 use ringcentral_exporter::secret::SecretSource;
@@ -31,6 +31,7 @@ const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
     extension_info: false,
     extension_calls: false,
+    extension_presence: false,
     max_extensions: 10_000,
 };
 
@@ -73,6 +74,7 @@ fn account() -> Account {
         jwt: secret,
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: PresenceMode::Off,
         concurrent_calls_limit: None,
         ca: None,
     }

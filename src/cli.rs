@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::setting::{ParseResult, Setting, parse_listen_address, parse_path};
-use crate::config::{AccountArgs, Settings};
+use crate::config::{AccountArgs, PresenceMode, Settings, parse_presence};
 use crate::secret;
 
 /// Prometheus exporter for the active calls of RingCentral accounts.
@@ -120,6 +120,14 @@ pub struct DemoArgs {
     #[arg(value_name = "ADDRESS")]
     #[arg(default_value = "127.0.0.1:0", value_parser = parse_listen_address)]
     pub listen_address: String,
+    /// Whether to read who rings, talks and is available: off, poll (at most once a minute) or events (in real time)
+    #[arg(
+        long = "ringcentral.presence",
+        value_name = "off|poll|events",
+        env = "RC_PRESENCE"
+    )]
+    #[arg(hide_env_values = true, default_value = "off", value_parser = parse_presence)]
+    pub presence: PresenceMode,
     /// Everything that is not about an account.
     #[command(flatten)]
     pub settings: Settings,

@@ -32,6 +32,7 @@ const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
     extension_info: true,
     extension_calls: true,
+    extension_presence: false,
     max_extensions: 10_000,
 };
 const TOKEN_SECONDS: u64 = 3600;
@@ -284,6 +285,7 @@ fn account(limit: u64) -> anyhow::Result<config::Account> {
         jwt: secret,
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: config::PresenceMode::Off,
         concurrent_calls_limit: Some(limit),
         ca: None,
     })

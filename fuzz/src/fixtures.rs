@@ -8,7 +8,7 @@ use ringcentral_exporter::account::metrics::AccountMetrics;
 use ringcentral_exporter::account::state::AccountState;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::clock::Moment;
-use ringcentral_exporter::config::{Account, Level, Metrics, Scrape};
+use ringcentral_exporter::config::{Account, Level, Metrics, PresenceMode, Scrape};
 use ringcentral_exporter::exposition::{AccountView, render};
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
@@ -27,6 +27,7 @@ pub const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
     extension_info: true,
     extension_calls: true,
+    extension_presence: false,
     max_extensions: 5,
 };
 
@@ -41,6 +42,7 @@ pub fn account(name: &str) -> Account {
         jwt: secret(name),
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: PresenceMode::Off,
         concurrent_calls_limit: None,
         ca: None,
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use ringcentral_exporter::config::{
-    Config, Log, LogFormat, Metrics, Network, Settings, State, Timeouts, Web,
+    Config, Log, LogFormat, Metrics, Network, Presence, Settings, State, Timeouts, Web,
 };
 use ringcentral_exporter::http::scrape::scrape_timeout;
 use ringcentral_exporter::reload::Reloader;
@@ -137,6 +137,9 @@ fn config() -> Config {
             ..METRICS
         },
         scrape: SCRAPE,
+        presence: Presence {
+            audit: Duration::from_secs(600),
+        },
         state: State::default(),
         log: Log {
             level: tracing::Level::ERROR,

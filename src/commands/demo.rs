@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::cli::DemoArgs;
 use crate::commands::documentation;
-use crate::config::{Account, Config, ConfigError, Level, Settings};
+use crate::config::{Account, Config, ConfigError, Level, PresenceMode, Settings};
 use crate::http::listener::{self, loopback_if_unspecified};
 use crate::secret::{SecretSource, redact_address, redact_value};
 use crate::simulator::{Scenario, Simulator};
@@ -27,6 +27,7 @@ pub struct Demo {
     scenario: Scenario,
     seed: u64,
     accounts: u16,
+    presence: PresenceMode,
     listen_address: String,
 }
 
@@ -39,6 +40,7 @@ struct SimulatedAccount {
     name: String,
     /// Seven for ten extensions: a normal day uses a quarter of them, a surge nearly all.
     concurrent_calls_limit: u64,
+    presence: PresenceMode,
     simulator: Simulator,
 }
 
@@ -66,6 +68,7 @@ impl Demo {
             scenario,
             seed: args.seed,
             accounts: args.accounts,
+            presence: args.presence,
             listen_address: args.listen_address.clone(),
         })
     }
@@ -93,6 +96,7 @@ impl Demo {
                     _ => format!("demo-{}", index + 1),
                 },
                 concurrent_calls_limit: self.scenario.extensions as u64 * 7 / 10,
+                presence: self.presence,
                 simulator: Simulator::start(listener, self.scenario.clone(), seed)?,
             });
         }
@@ -115,6 +119,7 @@ impl RunningDemo {
         for account in &self.accounts {
             accounts.push(account.config()?);
         }
+        settings.check_presence(&accounts)?;
         Ok(Config {
             accounts,
             accounts_file: None,
@@ -156,6 +161,7 @@ impl SimulatedAccount {
             jwt: secret(self.simulator.jwt()),
             account_id: "~".to_owned(),
             level: Level::Account,
+            presence: self.presence,
             concurrent_calls_limit: Some(self.concurrent_calls_limit),
             ca: None,
         })

@@ -38,6 +38,8 @@ pub struct Account {
     pub account_id: String,
     /// Whether to list the calls of the account or only those of the user.
     pub level: Level,
+    /// Whether and how the presence of extensions is read.
+    pub presence: PresenceMode,
     /// The number of concurrent calls that the account allows, if configured.
     pub concurrent_calls_limit: Option<u64>,
     /// Additional root certificates in valid PEM.
@@ -51,6 +53,30 @@ pub enum Level {
     Account,
     /// Only the calls of the JWT's user.
     Extension,
+}
+
+/// How the presence of extensions is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PresenceMode {
+    /// Not at all.
+    #[default]
+    Off,
+    /// The list of all extensions, at most once a minute.
+    Poll,
+    /// Events over a WebSocket, which cost none of the requests that calls need.
+    Events,
+}
+
+impl PresenceMode {
+    /// Returns the value of the setting.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Poll => "poll",
+            Self::Events => "events",
+        }
+    }
 }
 
 impl Level {
@@ -80,6 +106,7 @@ impl Account {
             None => None,
         };
         let ca_file = values.remove("ca_file");
+        let presence = presence(&mut values)?;
         let mut value_or = |key: &str, default: &str| match values.remove(key) {
             Some(setting) => setting,
             None => Setting::new("default", default),
@@ -92,6 +119,7 @@ impl Account {
             jwt,
             account_id: parse_account_id(value_or("account_id", "~"))?,
             level: parse(&value_or("level", "account"), parse_level)?,
+            presence,
             concurrent_calls_limit: limit,
             ca: ca_file.map(|file| read_ca_bundle(&file, dir)).transpose()?,
         })
@@ -169,6 +197,19 @@ fn reject_secrets(
     Ok(())
 }
 
+/// Returns whether and how presence is read, which needs the level `account`.
+fn presence(values: &mut BTreeMap<String, Setting>) -> Result<PresenceMode, ConfigError> {
+    let Some(setting) = values.remove("presence") else {
+        return Ok(PresenceMode::Off);
+    };
+    let presence = parse(&setting, parse_presence)?;
+    let level = values.get("level").map(|level| level.value.as_str());
+    if presence != PresenceMode::Off && level == Some("extension") {
+        return Err(setting.invalid("off at level extension"));
+    }
+    Ok(presence)
+}
+
 /// Parses a value, which the error repeats only if it is too short for a secret.
 fn parse<T>(setting: &Setting, parser: fn(&str) -> ParseResult<T>) -> Result<T, ConfigError> {
     match parser(&setting.value) {
@@ -189,6 +230,10 @@ fn parse_name(text: &str) -> ParseResult<String> {
 
 fn parse_level(text: &str) -> ParseResult<Level> {
     <Level as ValueEnum>::from_str(text, false).map_err(|_| "account or extension")
+}
+
+pub(crate) fn parse_presence(text: &str) -> ParseResult<PresenceMode> {
+    <PresenceMode as ValueEnum>::from_str(text, false).map_err(|_| "off, poll or events")
 }
 
 fn parse_client_id(setting: Setting) -> Result<String, ConfigError> {

@@ -47,6 +47,11 @@ pub struct AccountArgs {
     /// `account` for all calls, `extension` for only the calls of the JWT's user [default: account]
     #[arg(long = "ringcentral.level", value_name = "LEVEL", env = "RC_LEVEL")]
     level: Option<OsString>,
+    /// Whether to read who rings, talks and is available: off, poll (at most once a minute) or events (in real time)
+    /// [default: off]
+    #[arg(long = "ringcentral.presence", value_name = "off|poll|events")]
+    #[arg(env = "RC_PRESENCE")]
+    presence: Option<OsString>,
     /// Number of concurrent calls that the account allows
     #[arg(long = "ringcentral.concurrent-calls-limit", value_name = "NUMBER")]
     #[arg(env = "RC_CONCURRENT_CALLS_LIMIT")]

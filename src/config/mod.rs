@@ -17,7 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use account::{Account, Level};
+pub(crate) use account::parse_presence;
+pub use account::{Account, Level, PresenceMode};
 pub use accounts_file::read_accounts;
 use clap::{ArgMatches, Args, ValueEnum, ValueHint};
 pub use flags::{AccountArgs, reject_jwts};
@@ -55,6 +56,9 @@ pub struct Settings {
     /// The fetches.
     #[command(flatten)]
     pub scrape: Scrape,
+    /// The presence of extensions.
+    #[command(flatten)]
+    pub presence: Presence,
     /// The state that outlives a restart.
     #[command(flatten)]
     pub state: State,
@@ -102,6 +106,9 @@ pub struct Metrics {
     /// Count ended calls by extension
     #[arg(long = "metrics.extension-calls")]
     pub extension_calls: bool,
+    /// Export the telephony status of each extension, which is personal data; needs --ringcentral.presence
+    #[arg(long = "metrics.extension-presence")]
+    pub extension_presence: bool,
     /// Maximum number of distinct values of the label `extension`; later ones become `other`
     #[arg(long = "metrics.max-extensions", value_name = "NUMBER")]
     #[arg(default_value = "10000", value_parser = parse_count::<usize>)]
@@ -124,6 +131,15 @@ pub struct Scrape {
     #[arg(long = "scrape.max-age", value_name = "DURATION")]
     #[arg(default_value = "2m", value_parser = parse_positive_duration)]
     pub max_age: Duration,
+}
+
+/// The flags of presence that are not about an account.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Presence {
+    /// How often --ringcentral.presence=events reads the list of all extensions, to correct what events have missed
+    #[arg(id = "presence_audit", long = "ringcentral.presence-audit")]
+    #[arg(value_name = "DURATION", default_value = "10m", value_parser = parse_audit_interval)]
+    pub audit: Duration,
 }
 
 /// The flags of the state that outlives a restart.
@@ -247,6 +263,7 @@ impl Config {
             None => vec![flags::account(account_flags)?],
         };
         let mut settings = settings.validate()?;
+        settings.check_presence(&accounts)?;
         settings.network.proxies = Proxies::from_env()?;
         for account in &accounts {
             settings.network.proxies.for_server(&account.server)?;
@@ -276,12 +293,30 @@ impl Settings {
             return Err(setting.invalid(&expected));
         }
         let label_off = self.metrics.extension_label == ExtensionLabel::Off;
-        if label_off && (self.metrics.extension_info || self.metrics.extension_calls) {
+        let metrics = &self.metrics;
+        if label_off
+            && (metrics.extension_info || metrics.extension_calls || metrics.extension_presence)
+        {
             return Err(Setting::new("--metrics.extension-label", "off").invalid(
-                "number or id with --metrics.extension-info or --metrics.extension-calls",
+                "number or id with --metrics.extension-info, --metrics.extension-calls or --metrics.extension-presence",
             ));
         }
         Ok(self)
+    }
+
+    /// Checks that an account has presence if it is to be exported.
+    ///
+    /// # Errors
+    /// Returns an error if none has.
+    pub fn check_presence(&self, accounts: &[Account]) -> Result<(), ConfigError> {
+        let is_off = |account: &Account| account.presence == PresenceMode::Off;
+        if self.metrics.extension_presence && accounts.iter().all(is_off) {
+            let flag = "--metrics.extension-presence";
+            return Err(ConfigError(format!(
+                "{flag}: no account reads presence: expected --ringcentral.presence=poll or events"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -317,6 +352,13 @@ fn parse_min_interval(text: &str) -> ParseResult<Duration> {
     }
     parse_positive_duration(text)
         .map_err(|_| "auto, or a duration above 0 and at most 24h, such as 500ms, 10s or 2m")
+}
+
+fn parse_audit_interval(text: &str) -> ParseResult<Duration> {
+    match parse_duration(text) {
+        Ok(duration) if duration >= Duration::from_secs(60) => Ok(duration),
+        _ => Err("a duration from 1m to 24h, such as 10m"),
+    }
 }
 
 fn parse_log_level(text: &str) -> ParseResult<tracing::Level> {

@@ -13,7 +13,7 @@ use crate::calls::{
     Call, CallEvents, CallResult, CallState, Direction, Directory, Extension, ExtensionLabel,
     LabelLimiter, Outcome, SessionIds, Snapshot,
 };
-use crate::config::Level;
+use crate::config::{Level, PresenceMode};
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
@@ -28,6 +28,7 @@ const METRICS: Metrics = Metrics {
     extension_label: ExtensionLabel::Number,
     extension_info: true,
     extension_calls: true,
+    extension_presence: false,
     max_extensions: 3,
 };
 
@@ -41,6 +42,7 @@ fn account(name: &str) -> Account {
         jwt: secret,
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: PresenceMode::Off,
         concurrent_calls_limit: Some(50),
         ca: None,
     }

@@ -244,7 +244,7 @@ impl Cause {
     fn from_code(operation: Operation, code: &str) -> Option<Self> {
         match operation {
             Operation::Token | Operation::Revoke => Self::from_login_code(code),
-            Operation::ActiveCalls | Operation::Extensions => Self::from_list_code(code),
+            _ => Self::from_list_code(code),
         }
     }
 

@@ -243,8 +243,8 @@ impl Client {
     fn needs_login(&self, operation: Operation, now: Moment) -> bool {
         match operation {
             Operation::Token => true,
-            Operation::ActiveCalls | Operation::Extensions => !self.has_token(now),
             Operation::Revoke => false,
+            _ => !self.has_token(now),
         }
     }
 

@@ -169,7 +169,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::{Account, Level, Network, Timeouts};
+    use crate::config::{Account, Level, Network, PresenceMode, Timeouts};
     use crate::ringcentral::client::Users;
     use crate::ringcentral::http_client::HttpClient;
     use crate::ringcentral::metrics::ApiMetrics;
@@ -194,6 +194,7 @@ mod tests {
             jwt: SecretSource::Value(simulator.jwt().into()),
             account_id: "~".to_owned(),
             level: Level::Account,
+            presence: PresenceMode::Off,
             concurrent_calls_limit: None,
             ca: None,
         };

@@ -13,6 +13,10 @@ label_enum! {
         Extensions = "extensions",
         /// `POST /restapi/oauth/revoke`: revokes the token.
         Revoke = "revoke",
+        /// `GET .../presence`: one page of the statuses of all extensions.
+        Presence = "presence",
+        /// `POST /restapi/oauth/wstoken`: a token for one event connection.
+        EventToken = "event_token",
     }
 }
 
@@ -20,15 +24,15 @@ impl Operation {
     /// Returns whether its requests are GET, which may be sent twice.
     #[must_use]
     pub fn is_get(self) -> bool {
-        matches!(self, Self::ActiveCalls | Self::Extensions)
+        matches!(self, Self::ActiveCalls | Self::Extensions | Self::Presence)
     }
 
     /// Returns the documented usage group. None is documented for the revocation; counting it as a login is safe.
     #[must_use]
     pub fn group(self) -> UsageGroup {
         match self {
-            Self::Token | Self::Revoke => UsageGroup::Auth,
-            Self::ActiveCalls => UsageGroup::Heavy,
+            Self::Token | Self::Revoke | Self::EventToken => UsageGroup::Auth,
+            Self::ActiveCalls | Self::Presence => UsageGroup::Heavy,
             Self::Extensions => UsageGroup::Medium,
         }
     }

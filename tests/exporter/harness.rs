@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::{
-    Account, Config, Level, Log, LogFormat, Metrics, Network, Scrape, Settings, State, Timeouts,
-    Web,
+    Account, Config, Level, Log, LogFormat, Metrics, Network, Presence, PresenceMode, Scrape,
+    Settings, State, Timeouts, Web,
 };
 use ringcentral_exporter::reload::Reloader;
 use ringcentral_exporter::secret::SecretSource;
@@ -55,7 +55,11 @@ pub fn default_settings() -> Settings {
             extension_label: ExtensionLabel::Number,
             extension_info: false,
             extension_calls: false,
+            extension_presence: false,
             max_extensions: 10_000,
+        },
+        presence: Presence {
+            audit: Duration::from_secs(600),
         },
         state: State::default(),
         log: Log {
@@ -81,6 +85,7 @@ pub fn account_config(simulator: &Simulator) -> Account {
         jwt: secret(&simulator.jwt()),
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: PresenceMode::Off,
         concurrent_calls_limit: None,
         ca: None,
     }

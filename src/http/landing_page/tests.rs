@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::account::state::{AccountState, FetchReport};
 use crate::clock::Moment;
-use crate::config::{Account, Level};
+use crate::config::{Account, Level, PresenceMode};
 use crate::ringcentral::{Cause, Error, Operation};
 use crate::secret::SecretSource;
 
@@ -23,6 +23,7 @@ fn account() -> Account {
         jwt: SecretSource::Value(SecretString::from("jwt")),
         account_id: "~".to_owned(),
         level: Level::Account,
+        presence: PresenceMode::Off,
         concurrent_calls_limit: None,
         ca: None,
     }
