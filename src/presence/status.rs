@@ -52,6 +52,23 @@ label_enum! {
     }
 }
 
+/// Adds the documented values of an enum, which are all but the last one.
+macro_rules! documented {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// The values that RingCentral documents.
+            pub const DOCUMENTED: &[Self] = {
+                let [documented @ .., Self::Unknown] = &Self::ALL else {
+                    panic!("the last value is Unknown");
+                };
+                documented
+            };
+        })*
+    };
+}
+
+documented!(TelephonyStatus, PresenceStatus, DndStatus);
+
 /// The statuses of one extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExtensionStatus {
