@@ -8,6 +8,7 @@
 //!
 //! Nothing here sends a request, and the lock is never held across an await.
 
+pub(crate) mod facts;
 pub mod metrics;
 mod schedule;
 mod stub;
@@ -61,6 +62,7 @@ pub struct Presence {
     max_age: Duration,
     /// `None` unless presence is from events.
     metrics: Option<EventMetrics>,
+    created: Moment,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
     // Never held across an await. Poisoning is ignored, since a state between two fields is shown until the next read
@@ -114,6 +116,8 @@ pub(crate) struct PresenceView {
     pub(crate) last_read: Option<Moment>,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
+    /// Since when a read of the list has been due, if none has failed.
+    pub(crate) read_due_since: Option<Moment>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<StreamFailure>,
     /// Since when a subscription exists. `None` if there is none.
@@ -155,6 +159,7 @@ impl Presence {
             read_interval,
             max_age,
             metrics,
+            created: Moment::now(),
             logins: watch::Sender::new(0),
             shared: Mutex::default(),
         })))
@@ -170,6 +175,15 @@ impl Presence {
             _ => self.read_interval,
         };
         shared.schedule.is_due(now, interval)
+    }
+
+    /// Returns since when a read should have started, if none has failed.
+    fn read_due_since(&self, shared: &Shared, now: Moment) -> Option<Moment> {
+        let begin = match self.mode {
+            PresenceMode::Events => shared.stream.subscribed_since?,
+            _ => self.created,
+        };
+        shared.schedule.due_since(begin, now, self.read_interval)
     }
 
     /// Records that the first page of the list is requested: what events report from now on is newer.
@@ -358,6 +372,7 @@ impl Presence {
             counts: self.is_current(&shared, now).then(counts),
             last_read: shared.schedule.last_read(),
             read_failure: shared.schedule.failure().cloned(),
+            read_due_since: self.read_due_since(&shared, now),
             stream_failure: shared.stream.failure.clone(),
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,
