@@ -65,12 +65,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::account::presence::STREAM_STOP_TIMEOUT;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
-/// Time allowed at shutdown in addition to the timeout of one token revocation.
+/// Time allowed at shutdown in addition to the timeouts of one stream of events and one token revocation.
 const SHUTDOWN_MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs the exporter on bound sockets until `stop` completes. Then it answers the scrapes in flight and revokes the
@@ -89,7 +90,7 @@ pub async fn run(
     } = config;
     let manager = reloader.accounts().clone();
     manager.apply(accounts)?;
-    let max_revoke_time = settings.timeouts.revoke + SHUTDOWN_MARGIN;
+    let max_stop_time = STREAM_STOP_TIMEOUT + settings.timeouts.revoke + SHUTDOWN_MARGIN;
     let app = AppState {
         settings,
         reloader,
@@ -97,7 +98,7 @@ pub async fn run(
         shutdown_deadline: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    let deadline = Moment::now().after(max_revoke_time);
+    let deadline = Moment::now().after(max_stop_time);
     manager.shutdown(deadline.instant).await;
     Ok(())
 }

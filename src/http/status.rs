@@ -82,7 +82,9 @@ impl Status {
         for handle in accounts {
             let state = handle.collector.state();
             let account = &handle.config;
-            statuses.push(AccountStatus::new(account, &state, None, max_age, now));
+            let presence = handle.presence.as_ref().map(|presence| presence.view(now));
+            let presence = presence.as_ref();
+            statuses.push(AccountStatus::new(account, &state, presence, max_age, now));
         }
         statuses.sort_by(|a, b| (a.health, &a.name).cmp(&(b.health, &b.name)));
         Self {

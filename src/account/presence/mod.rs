@@ -5,19 +5,24 @@
 //! |---|---|
 //! | [`schedule`] | when the list is read |
 //! | [`metrics`] | the counters of events |
+//! | [`collector_part`] | what the collector does for presence |
 //!
-//! Nothing here sends a request, and the lock is never held across an await.
+//! The lock of the shared state is never held across an await.
 
+mod collector_part;
 pub(crate) mod facts;
 pub mod metrics;
 mod schedule;
-mod stub;
+pub(crate) mod stub;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub(crate) use crate::account::presence::collector_part::{
+    CollectorPresence, PresenceConfig, STREAM_STOP_TIMEOUT, StreamRequest,
+};
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
@@ -163,6 +168,11 @@ impl Presence {
             logins: watch::Sender::new(0),
             shared: Mutex::default(),
         })))
+    }
+
+    /// Returns whether and how presence is read; never `Off`.
+    pub(crate) fn mode(&self) -> PresenceMode {
+        self.mode
     }
 
     /// Returns whether the list should be read now, or a read that has begun should continue. With events nothing is
@@ -354,6 +364,14 @@ impl Presence {
         }
         if let Some(metrics) = &self.metrics {
             metrics.record_connection(result);
+        }
+    }
+
+    /// Records that the stream was stopped. If it had a subscription, events may be missed from now on.
+    pub(crate) fn end_stream(&self, now: Moment) {
+        let stream = std::mem::take(&mut self.lock().stream);
+        if stream.subscribed_since.is_some() {
+            self.record_gap(now);
         }
     }
 
