@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use crate::account::presence::collector_part::{
-    CollectorPresence, PresenceConfig, STREAM_STOP_TIMEOUT, StreamRequest,
+    CollectorPresence, PresenceConfig, STREAM_STOP_TIMEOUT, StreamRequest, StreamTask,
 };
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
@@ -83,6 +83,7 @@ struct Shared {
     unknown: UnknownExtensions,
     schedule: ReadSchedule,
     stream: StreamState,
+    reads_without_events: bool,
     /// Grows with each change of a status.
     version: u64,
 }
@@ -123,6 +124,8 @@ pub(crate) struct PresenceView {
     pub(crate) read_failure: Option<Error>,
     /// Since when a read of the list has been due, if none has failed.
     pub(crate) read_due_since: Option<Moment>,
+    /// Whether a part of the list was read, and the rest is still to be read.
+    pub(crate) is_reading: bool,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<StreamFailure>,
     /// Since when a subscription exists. `None` if there is none.
@@ -131,6 +134,15 @@ pub(crate) struct PresenceView {
     pub(crate) last_heard: Option<Moment>,
     /// The version of the statuses, which grows with each change.
     pub(crate) version: u64,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
+    fn may_read(&self) -> bool {
+        self.stream.subscribed_since.is_some() || self.reads_without_events
+    }
 }
 
 // === impl Presence ===
@@ -180,11 +192,16 @@ impl Presence {
     pub(crate) fn is_read_due(&self, now: Moment) -> bool {
         let shared = self.lock();
         let interval = match self.mode {
-            PresenceMode::Events if shared.stream.subscribed_since.is_none() => return false,
+            PresenceMode::Events if !shared.may_read() => return false,
             PresenceMode::Events if !shared.state.is_whole() => schedule::MIN_INTERVAL,
             _ => self.read_interval,
         };
         shared.schedule.is_due(now, interval)
+    }
+
+    /// Allows reads before there is a subscription, for `check`.
+    pub(crate) fn allow_read_without_events(&self) {
+        self.lock().reads_without_events = true;
     }
 
     /// Returns since when a read should have started, if none has failed.
@@ -391,6 +408,7 @@ impl Presence {
             last_read: shared.schedule.last_read(),
             read_failure: shared.schedule.failure().cloned(),
             read_due_since: self.read_due_since(&shared, now),
+            is_reading: shared.schedule.is_reading(),
             stream_failure: shared.stream.failure.clone(),
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,

@@ -51,7 +51,7 @@ impl ReadSchedule {
         now: Moment,
         interval: Duration,
     ) -> Option<Moment> {
-        if self.failure.is_some() || self.progress == Progress::Begun {
+        if self.failure.is_some() || self.is_reading() {
             return None;
         }
         let due = self.last_start.map_or(begin, |start| start.after(interval));
@@ -99,6 +99,11 @@ impl ReadSchedule {
         if was_reading {
             self.progress = Progress::Outdated;
         }
+    }
+
+    /// Returns whether the read that was started last is not complete.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.progress == Progress::Begun
     }
 
     /// Returns whether the pages of the present read must not be used.
