@@ -172,6 +172,7 @@ fn render_one(
         account,
         state: state.clone(),
         counters,
+        presence: None,
     };
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
@@ -184,6 +185,7 @@ fn rendered(names: &[&str], state: impl Fn(Moment) -> AccountState, later: Durat
         account,
         state: Arc::new(state(start)),
         counters,
+        presence: None,
     });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
@@ -385,6 +387,7 @@ fn label_id_gives_each_extension_its_series() {
         account: &account("a"),
         state: Arc::new(state),
         counters: &AccountMetrics::new("a", false).unwrap(),
+        presence: None,
     };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
     assert!(

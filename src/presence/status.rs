@@ -87,4 +87,12 @@ impl ExtensionStatus {
         presence: PresenceStatus::Unknown,
         dnd: DndStatus::Unknown,
     };
+
+    /// Returns whether all three are values that RingCentral documents.
+    #[must_use]
+    pub fn is_documented(self) -> bool {
+        self.telephony != TelephonyStatus::Unknown
+            && self.presence != PresenceStatus::Unknown
+            && self.dnd != DndStatus::Unknown
+    }
 }

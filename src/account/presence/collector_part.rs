@@ -16,7 +16,7 @@ use crate::ringcentral::{Client, Error};
 use crate::secret::Fingerprint;
 
 /// The time that a stopped stream has to delete its subscription.
-pub(crate) const STREAM_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const STREAM_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests of the stream that the channel holds.
 const REQUEST_CAPACITY: usize = 8;
 /// The number of consecutive failures after which a read starts again at the first page.

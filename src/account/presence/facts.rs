@@ -172,27 +172,21 @@ mod tests {
         polled.last_read = Some(begin);
         let not_current = "poll: not current; list read 100 s ago";
         assert_eq!(lines(&polled, begin), [not_current]);
-        polled.counts = Some(vec![
-            (
-                status(TelephonyStatus::Ringing, PresenceStatus::Available),
-                3,
-            ),
-            (
-                status(TelephonyStatus::CallConnected, PresenceStatus::Busy),
-                12,
-            ),
-            (
-                status(TelephonyStatus::NoCall, PresenceStatus::Available),
-                147,
-            ),
-            (status(TelephonyStatus::Unknown, PresenceStatus::Unknown), 1),
-        ]);
+        use PresenceStatus::{Available, Busy};
+        use TelephonyStatus::{CallConnected, NoCall, OnHold, ParkedCall, Ringing};
+        let unknown = status(TelephonyStatus::Unknown, PresenceStatus::Unknown);
+        let mut counts = vec![
+            (status(Ringing, Available), 3),
+            (status(CallConnected, Busy), 12),
+            (status(NoCall, Available), 147),
+            (unknown, 1),
+        ];
+        polled.counts = Some(counts.clone().into());
         let text =
             "poll: 3 ringing, 12 in calls, 150 available, of 163 extensions; list read 100 s ago";
         assert_eq!(lines(&polled, begin), [text]);
-        let counts = polled.counts.as_mut().unwrap();
-        counts.push((status(TelephonyStatus::OnHold, PresenceStatus::Busy), 2));
-        counts.push((status(TelephonyStatus::ParkedCall, PresenceStatus::Busy), 1));
+        counts.extend([(status(OnHold, Busy), 2), (status(ParkedCall, Busy), 1)]);
+        polled.counts = Some(counts.into());
         assert!(lines(&polled, begin)[0].contains("12 in calls, 2 on hold, 1 parked, 150"));
         let mut failed = view(PresenceMode::Poll);
         let error = Error::new(Operation::Presence, Cause::AppLacksPresence, "x");
