@@ -503,4 +503,4 @@ fn has_presence(kind: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,8 @@ struct Flags {
     settings: Settings,
 }
 
-fn presence_with(mode: PresenceMode, flags: &[&str]) -> Arc<Presence> {
+/// Returns the presence of the account `a` with these flags.
+pub(crate) fn presence_with(mode: PresenceMode, flags: &[&str]) -> Arc<Presence> {
     let flags = Flags::parse_from(["test"].iter().chain(flags));
     let presence = Presence::new("a", mode, &flags.settings).unwrap();
     presence.unwrap()
@@ -31,6 +32,26 @@ fn subscribed(now: Moment) -> Arc<Presence> {
     presence.record_subscribed(now);
     read(&presence, now);
     presence
+}
+
+/// Reads a list of these extensions.
+pub(crate) fn read_rows(presence: &Presence, rows: &[(u64, TelephonyStatus)], now: Moment) {
+    presence.start_read(now);
+    let rows = rows.iter().map(|(id, telephony)| PresenceRow {
+        has_telephony: true,
+        ..row(*id, *telephony)
+    });
+    presence.finish_read(rows.collect(), now);
+}
+
+/// Applies an event that arrived 70 ms after its timestamp.
+pub(crate) fn apply_event(
+    presence: &Presence,
+    extension: u64,
+    telephony: TelephonyStatus,
+    now: Moment,
+) {
+    presence.apply(&event(extension, 1, telephony, now), now);
 }
 
 fn row(extension: u64, telephony: TelephonyStatus) -> PresenceRow {
