@@ -534,3 +534,6 @@ fn knows(directory: Option<&Directory>, extension: u64) -> bool {
 fn has_presence(kind: &str) -> bool {
     !TYPES_WITHOUT_PRESENCE.contains(&kind)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
