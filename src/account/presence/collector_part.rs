@@ -138,7 +138,7 @@ impl CollectorPresence {
                 self.failures = 0;
                 match rows {
                     Some(rows) => presence.finish_read(rows, Moment::now()),
-                    None => presence.pause_read(),
+                    None => presence.pause_read(self.read.page_count()),
                 }
             }
             Err(error) => {

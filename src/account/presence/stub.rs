@@ -26,6 +26,10 @@ impl PresenceRead {
     pub(crate) fn has_begun(&self) -> bool {
         false
     }
+
+    pub(crate) fn page_count(&self) -> u32 {
+        0
+    }
 }
 
 pub(crate) fn set_presence_due(_client: &mut Client, _is_due: bool) {}
