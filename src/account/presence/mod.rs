@@ -25,12 +25,12 @@ pub(crate) use crate::account::presence::collector_part::{
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
-use crate::account::presence::stub::PresenceRow;
 use crate::calls::unknown_extensions::UnknownExtensions;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
 use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Cause, Error, Reason};
 use crate::text_format::{FamilyTexts, SharedTexts};
 
