@@ -8,10 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::account::presence::Presence;
-use crate::account::presence::stub::{self, EventToken, PresenceRead};
+use crate::account::presence::stub::{self, EventToken};
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::PresenceMode;
+use crate::ringcentral::presence::PresenceRead;
 use crate::ringcentral::{Client, Error};
 use crate::secret::Fingerprint;
 
@@ -122,13 +123,13 @@ impl CollectorPresence {
             .presence
             .as_ref()
             .is_some_and(|it| it.is_read_due(now));
-        stub::set_presence_due(client, is_due);
+        client.set_presence_due(is_due);
     }
 
     /// Returns whether a part of the list can be read now.
     pub(crate) fn can_read(&self, client: &Client, now: Moment) -> bool {
         let presence = self.config.presence.as_ref();
-        presence.is_some_and(|it| it.is_read_due(now)) && stub::can_fetch_presence(client, now)
+        presence.is_some_and(|it| it.is_read_due(now)) && client.can_fetch_presence(now)
     }
 
     /// Reads a part of the list and records the result.
@@ -144,13 +145,13 @@ impl CollectorPresence {
         }
         // Scrapes that arrive meanwhile cause no fetch, so the read pauses when one is possible.
         let pause_at = Some(client.next_fetch_at(now));
-        let result = stub::fetch_presence(client, &mut self.read, pause_at).await;
+        let result = client.fetch_presence(&mut self.read, pause_at).await;
         match result {
             Ok(rows) => {
                 self.failures = 0;
                 match rows {
                     Some(rows) => presence.finish_read(rows, Moment::now()),
-                    None => presence.pause_read(),
+                    None => presence.pause_read(self.read.page_count()),
                 }
             }
             Err(error) => {

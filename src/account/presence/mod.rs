@@ -26,12 +26,12 @@ pub(crate) use crate::account::presence::collector_part::{
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
-use crate::account::presence::stub::PresenceRow;
 use crate::calls::unknown_extensions::UnknownExtensions;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
 use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Cause, Error, Reason};
 use crate::text_format::{FamilyTexts, SharedTexts};
 
@@ -141,6 +141,8 @@ pub(crate) struct PresenceView {
     pub(crate) counts: Option<Arc<[(ExtensionStatus, u64)]>>,
     /// When the list was last read completely.
     pub(crate) last_read: Option<Moment>,
+    /// Number of pages of an unfinished read; 0 if there is none.
+    pub(crate) pages: u32,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
     /// Since when a read of the list has been due, if none has failed.
@@ -264,6 +266,7 @@ impl Presence {
                 listed.push((row.extension, row.status));
             }
         }
+        keep_last(&mut listed);
         let extensions = listed.len();
         let corrections = state.finish_read(listed, |id| knows(directory, id));
         shared.record_change();
@@ -274,9 +277,9 @@ impl Presence {
         tracing::debug!(account = self.account, extensions, "presence list fetched");
     }
 
-    /// Records that a part of the list was read.
-    pub(crate) fn pause_read(&self) {
-        self.lock().schedule.record_success();
+    /// Records that a part of the list was read: this number of pages.
+    pub(crate) fn pause_read(&self, pages: u32) {
+        self.lock().schedule.pause(pages);
     }
 
     /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a warning.
@@ -284,7 +287,7 @@ impl Presence {
         let mut shared = self.lock();
         if error.reason == Reason::Budget {
             // The request was not sent, so that nothing has failed.
-            shared.schedule.record_success();
+            shared.schedule.postpone();
             return;
         }
         let is_first = shared.schedule.fail(error.clone(), now);
@@ -427,6 +430,7 @@ impl Presence {
             is_up: self.is_up(&shared, now),
             counts: is_current.then(|| shared.counts()),
             last_read: shared.schedule.last_read(),
+            pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
             read_due_since: self.read_due_since(&shared, now),
             is_reading: shared.schedule.is_reading(),
@@ -514,6 +518,13 @@ impl Shared {
         let count = || state.counts().into_iter().collect();
         self.counts.get_or_insert_with(count).clone()
     }
+}
+
+/// Keeps the last row of an extension that is on two pages, since it is newer.
+fn keep_last(rows: &mut Vec<(u64, ExtensionStatus)>) {
+    rows.reverse();
+    rows.sort_by_key(|(extension, _)| *extension);
+    rows.dedup_by_key(|(extension, _)| *extension);
 }
 
 /// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by its

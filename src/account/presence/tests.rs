@@ -182,8 +182,9 @@ fn poll_is_due_once_a_minute_and_until_it_is_complete() {
     let (presence, start) = (polled(), Moment::now());
     assert!(presence.is_read_due(start));
     presence.start_read(start);
-    presence.pause_read();
+    presence.pause_read(4);
     assert!(presence.is_read_due(at(start, 1)), "unfinished");
+    assert_eq!(presence.view(start).pages, 4);
     presence.finish_read(Vec::new(), at(start, 50));
     assert!(!presence.is_read_due(at(start, 59)));
     assert!(presence.is_read_due(at(start, 60)));
@@ -268,7 +269,7 @@ fn read_that_began_before_a_gap_is_not_used() {
         let presence = presence_with(PresenceMode::Events, &[]);
         presence.record_subscribed(start);
         presence.start_read(start);
-        presence.pause_read();
+        presence.pause_read(1);
         if is_lost {
             presence.record_connection(ConnectionResult::Lost);
             presence.record_subscribed(at(start, 1));
@@ -380,6 +381,33 @@ fn extensions_without_presence_are_left_out() {
         presence.finish_read(rows, start);
         assert_eq!(extensions(&presence, start), with_presence);
     }
+}
+
+#[test]
+fn row_on_two_pages_counts_once_and_the_later_wins() {
+    use TelephonyStatus::{CallConnected, NoCall, OnHold, Ringing};
+    let start = Moment::now();
+    let presence = subscribed(start);
+    apply_event(&presence, 7, Ringing, start);
+    presence.start_read(at(start, 600));
+    let rows = [(7, NoCall), (8, NoCall), (7, Ringing), (8, OnHold)];
+    let rows = rows.iter().map(|(id, telephony)| row(*id, *telephony));
+    presence.finish_read(rows.collect(), at(start, 600));
+    let statuses = presence.statuses(start).unwrap();
+    let statuses: Vec<_> = statuses
+        .iter()
+        .map(|(id, it)| (*id, it.telephony))
+        .collect();
+    assert_eq!(statuses, [(7, Ringing), (8, OnHold)]);
+    let late = event(7, 0, CallConnected, start);
+    presence.apply(&late, start);
+    assert_counters(
+        &presence,
+        &[
+            "presence_corrections_total{account=\"a\"} 0",
+            "events_discarded_total{account=\"a\",reason=\"late\"} 1",
+        ],
+    );
 }
 
 #[test]
