@@ -19,11 +19,13 @@
 //! | [`client`] | the client of one account |
 //! | [`login`] | its login, token renewal and revocation |
 //! | [`active_calls`], [`extensions`], [`pagination`] | its two lists, all pages of them |
+//! | [`events`] | its event connection: token, WebSocket, subscription |
 
 pub mod active_calls;
 pub mod cause;
 pub mod client;
 pub mod error;
+pub(crate) mod events;
 pub mod extensions;
 pub mod http_client;
 pub mod jwt;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`schedule`] | when the list is read |
 //! | [`metrics`] | the counters of events |
+//! | [`stream`] | the task that receives events |
 //! | [`collector_part`] | what the collector does for presence |
 //!
 //! The lock of the shared state is never held across an await.
@@ -12,6 +13,7 @@
 mod collector_part;
 pub mod metrics;
 mod schedule;
+mod stream;
 pub(crate) mod stub;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,6 +165,11 @@ impl Presence {
             logins: watch::Sender::new(0),
             shared: Mutex::default(),
         })))
+    }
+
+    /// Returns the name of the account.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Returns whether and how presence is read; never `Off`.

@@ -1,10 +1,5 @@
-//! Stands for the parts of `ringcentral` that read the list and connect to RingCentral, until they exist.
+//! Stands for the part of `ringcentral` that reads the list, until it exists.
 
-use std::sync::Arc;
-
-use tokio::sync::{mpsc, oneshot};
-
-use crate::account::presence::{Presence, StreamRequest};
 use crate::clock::Moment;
 use crate::presence::ExtensionStatus;
 use crate::ringcentral::{Client, Error};
@@ -19,9 +14,6 @@ pub(crate) struct PresenceRow {
 #[derive(Default)]
 pub(crate) struct PresenceRead;
 
-#[derive(Debug)]
-pub(crate) struct EventToken;
-
 impl PresenceRead {
     pub(crate) fn has_begun(&self) -> bool {
         false
@@ -34,26 +26,10 @@ pub(crate) fn can_fetch_presence(_client: &Client, _now: Moment) -> bool {
     false
 }
 
-pub(crate) fn login_count(_client: &Client) -> u64 {
-    0
-}
-
 pub(crate) async fn fetch_presence(
     _client: &mut Client,
     _read: &mut PresenceRead,
     _pause_at: Option<Moment>,
 ) -> Result<Option<Vec<PresenceRow>>, Error> {
     Ok(None)
-}
-
-pub(crate) async fn fetch_event_token(_client: &mut Client) -> Result<EventToken, Error> {
-    Ok(EventToken)
-}
-
-pub(crate) async fn run_stream(
-    _presence: Arc<Presence>,
-    _requests: mpsc::Sender<StreamRequest>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let _ = stopped.await;
 }
