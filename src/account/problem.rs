@@ -197,7 +197,7 @@ mod tests {
             last_read: None,
             read_failure: None,
             read_due_since: None,
-            is_reading: false,
+            pages: 0,
             stream_failure: None,
             connected_since: None,
             last_heard: None,

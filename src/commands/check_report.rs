@@ -149,7 +149,7 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
 /// `check` from reading it.
 fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Problem> {
     let mut warnings = problem::presence_warnings(presence, state);
-    let is_read = presence.is_reading || presence.last_read.is_some();
+    let is_read = presence.pages > 0 || presence.last_read.is_some();
     if !is_read && presence.read_failure.is_none() {
         warnings.push(Problem::from_warning(Warning::PresenceStarved));
     }

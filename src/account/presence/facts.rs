@@ -38,8 +38,9 @@ fn state_fact(view: &PresenceView, now: Moment) -> Fact {
     let mut text = match (&summary, view.last_read) {
         (Some(summary), _) => summary.to_text(),
         (None, None) if view.read_failure.is_some() => "request failed".to_owned(),
-        (None, None) if view.is_reading => {
-            "a part of the list was read, the rest follows within the rate limit".to_owned()
+        (None, None) if view.pages > 0 => {
+            let pages = plural(view.pages.into(), "page");
+            format!("{pages} of the list read, the rest follows within the rate limit")
         }
         (None, None) => "not read yet".to_owned(),
         (None, Some(_)) => "not current".to_owned(),
@@ -141,7 +142,7 @@ mod tests {
             last_read: None,
             read_failure: None,
             read_due_since: None,
-            is_reading: false,
+            pages: 0,
             stream_failure: None,
             connected_since: None,
             last_heard: None,

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`schedule`] | when the list is read |
 //! | [`metrics`] | the counters of events |
+//! | [`stream`] | the task that receives events |
 //! | [`collector_part`] | what the collector does for presence |
 //!
 //! The lock of the shared state is never held across an await.
@@ -13,7 +14,7 @@ mod collector_part;
 pub(crate) mod facts;
 pub mod metrics;
 mod schedule;
-pub(crate) mod stub;
+mod stream;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -147,8 +148,6 @@ pub(crate) struct PresenceView {
     pub(crate) read_failure: Option<Error>,
     /// Since when a read of the list has been due, if none has failed.
     pub(crate) read_due_since: Option<Moment>,
-    /// Whether a part of the list was read, and the rest is still to be read.
-    pub(crate) is_reading: bool,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<StreamFailure>,
     /// Since when a subscription exists. `None` if there is none.
@@ -204,6 +203,11 @@ impl Presence {
             text: Mutex::default(),
             shared: Mutex::default(),
         })))
+    }
+
+    /// Returns the name of the account.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Returns whether and how presence is read; never `Off`.
@@ -433,7 +437,6 @@ impl Presence {
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
             read_due_since: self.read_due_since(&shared, now),
-            is_reading: shared.schedule.is_reading(),
             stream_failure: shared.stream.failure.clone(),
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,

@@ -168,7 +168,7 @@ fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
-fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
+pub(super) fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
     let text = field.text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (text.len() <= 40 && text.bytes().all(is_allowed)).then(|| text.to_owned())
