@@ -141,7 +141,9 @@ impl Problem {
     fn add_stream_failure(&mut self, failure: &StreamFailure) {
         self.set_cause(failure.cause, gateway_hint(failure.cause));
         let mut message = failure.message.clone();
-        if let Some(code) = &failure.code {
+        if let Some(code) = &failure.code
+            && !message.contains(code)
+        {
             message += &format!(" {code}");
         }
         self.add_error(&message);

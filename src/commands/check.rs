@@ -29,7 +29,6 @@ use crate::config::{Config, ConfigError, Proxies};
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::logging;
 use crate::reload::Reloader;
-use crate::ringcentral::{Operation, Reason};
 use crate::secret::redact_value;
 use crate::shutdown::ShutdownSignals;
 
@@ -220,8 +219,9 @@ async fn fetch_once(
         state = handle.collector.refresh() => state,
         () = signals.recv() => return None,
     };
-    let check = PresenceCheck::new(handle).filter(|_| can_check_presence(&state));
-    let Some(mut check) = check else {
+    // After a failure there may be no token, and a penalty.
+    let is_ok = state.last_fetch.is_some() && last_failure(&state).is_none();
+    let Some(mut check) = PresenceCheck::new(handle).filter(|_| is_ok) else {
         return Some((state, None));
     };
     let view = tokio::select! {
@@ -232,16 +232,6 @@ async fn fetch_once(
     // With the requests of presence.
     let state = handle.collector.state();
     Some((state, Some(view?)))
-}
-
-/// Returns whether there is a token, and no penalty: the fetch succeeded, or the user or the app lacks a permission.
-fn can_check_presence(state: &AccountState) -> bool {
-    match last_failure(state) {
-        Some(failure) => {
-            failure.reason == Reason::Forbidden && failure.operation != Operation::Token
-        }
-        None => state.last_fetch.is_some(),
-    }
 }
 
 impl Printer {

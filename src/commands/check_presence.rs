@@ -47,8 +47,8 @@ impl<'a> PresenceCheck<'a> {
         self.presence.allow_read_without_events();
         let mut read = self.request_read().await;
         let is_read = timeout_at(stop_at, &mut read).await.is_ok();
-        if self.is_connected() {
-            sleep(stop_at.saturating_duration_since(Instant::now())).await;
+        while self.is_connected() && Instant::now() < stop_at {
+            sleep(LOOK_INTERVAL).await;
         }
         let mut view = self.presence.view(Moment::now());
         self.stop().await;
