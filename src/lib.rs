@@ -65,14 +65,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::account::presence::STREAM_STOP_TIMEOUT;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
-/// Time allowed at shutdown in addition to the timeouts of one stream of events and one token revocation.
-const SHUTDOWN_MARGIN: Duration = Duration::from_millis(500);
+/// Time allowed at shutdown in addition to the timeout of one token revocation, of which the stream of events has 1 s.
+const SHUTDOWN_MARGIN: Duration = Duration::from_millis(1500);
 
 /// Runs the exporter on bound sockets until `stop` completes. Then it answers the scrapes in flight and revokes the
 /// tokens.
@@ -90,7 +89,7 @@ pub async fn run(
     } = config;
     let manager = reloader.accounts().clone();
     manager.apply(accounts)?;
-    let max_stop_time = STREAM_STOP_TIMEOUT + settings.timeouts.revoke + SHUTDOWN_MARGIN;
+    let max_revoke_time = settings.timeouts.revoke + SHUTDOWN_MARGIN;
     let app = AppState {
         settings,
         reloader,
@@ -98,7 +97,7 @@ pub async fn run(
         shutdown_deadline: watch::Sender::new(None),
     };
     http::server::serve(listeners, Arc::new(app), stop).await;
-    let deadline = Moment::now().after(max_stop_time);
+    let deadline = Moment::now().after(max_revoke_time);
     manager.shutdown(deadline.instant).await;
     Ok(())
 }

@@ -183,7 +183,7 @@ impl Client {
         ApiStatus {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
-            min_fetch_interval: budget.min_fetch_interval(),
+            min_fetch_interval: budget.min_fetch_interval(now),
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
             requests_left: self.requests_left(now),

@@ -9,16 +9,16 @@ use tokio::time::timeout;
 
 use crate::account::presence::Presence;
 use crate::account::presence::stream;
-use crate::account::presence::stub::{self, PresenceRead};
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::PresenceMode;
 use crate::ringcentral::events::EventToken;
+use crate::ringcentral::presence::PresenceRead;
 use crate::ringcentral::{Client, Error};
 use crate::secret::Fingerprint;
 
 /// The time that a stopped stream has to delete its subscription.
-pub(crate) const STREAM_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const STREAM_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests of the stream that the channel holds.
 const REQUEST_CAPACITY: usize = 8;
 /// The number of consecutive failures after which a read starts again at the first page.
@@ -112,13 +112,13 @@ impl CollectorPresence {
             .presence
             .as_ref()
             .is_some_and(|it| it.is_read_due(now));
-        stub::set_presence_due(client, is_due);
+        client.set_presence_due(is_due);
     }
 
     /// Returns whether a part of the list can be read now.
     pub(crate) fn can_read(&self, client: &Client, now: Moment) -> bool {
         let presence = self.config.presence.as_ref();
-        presence.is_some_and(|it| it.is_read_due(now)) && stub::can_fetch_presence(client, now)
+        presence.is_some_and(|it| it.is_read_due(now)) && client.can_fetch_presence(now)
     }
 
     /// Reads a part of the list and records the result.
@@ -134,13 +134,13 @@ impl CollectorPresence {
         }
         // Scrapes that arrive meanwhile cause no fetch, so the read pauses when one is possible.
         let pause_at = Some(client.next_fetch_at(now));
-        let result = stub::fetch_presence(client, &mut self.read, pause_at).await;
+        let result = client.fetch_presence(&mut self.read, pause_at).await;
         match result {
             Ok(rows) => {
                 self.failures = 0;
                 match rows {
                     Some(rows) => presence.finish_read(rows, Moment::now()),
-                    None => presence.pause_read(),
+                    None => presence.pause_read(self.read.page_count()),
                 }
             }
             Err(error) => {

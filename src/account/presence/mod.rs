@@ -14,7 +14,6 @@ mod collector_part;
 pub mod metrics;
 mod schedule;
 mod stream;
-pub(crate) mod stub;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,18 +21,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use crate::account::presence::collector_part::{
-    CollectorPresence, PresenceConfig, STREAM_STOP_TIMEOUT, StreamRequest,
+    CollectorPresence, PresenceConfig, StreamRequest,
 };
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
-use crate::account::presence::stub::PresenceRow;
 use crate::calls::unknown_extensions::UnknownExtensions;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
 use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Cause, Error, Reason};
+use crate::text_format::{FamilyTexts, SharedTexts};
 
 /// The shortest time after which a state that is only read is too old to be shown.
 const MIN_POLL_MAX_AGE: Duration = Duration::from_secs(3 * 60);
@@ -70,6 +70,7 @@ pub struct Presence {
     metrics: Option<EventMetrics>,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
+    text: Mutex<PresenceText>,
     // Never held across an await. Poisoning is ignored, since a state between two fields is shown until the next read
     // at most.
     shared: Mutex<Shared>,
@@ -83,8 +84,27 @@ struct Shared {
     unknown: UnknownExtensions,
     schedule: ReadSchedule,
     stream: StreamState,
-    /// Grows with each change of a status.
+    /// Grows with each change of a status or a counter.
     version: u64,
+    /// The counts of the present statuses, once they are needed.
+    counts: Option<Arc<[(ExtensionStatus, u64)]>>,
+}
+
+/// The metric families of a presence as text, which scrapes share. `exposition` renders each part when a scrape first
+/// needs it.
+#[derive(Debug, Default)]
+pub(crate) struct PresenceText {
+    /// Families of the state, which scrapes leave out while it is not current.
+    pub(crate) state: Option<VersionedText>,
+    /// Families of the counters.
+    pub(crate) counters: Option<VersionedText>,
+}
+
+/// A text and the version of the presence that it shows.
+#[derive(Debug)]
+pub(crate) struct VersionedText {
+    pub(crate) version: u64,
+    pub(crate) families: Arc<SharedTexts>,
 }
 
 /// What is known of the subscription.
@@ -116,9 +136,11 @@ pub(crate) struct PresenceView {
     /// Whether the state is whole and current.
     pub(crate) is_up: bool,
     /// The number of extensions in each state that occurs. `None` while the state is unknown or too old.
-    pub(crate) counts: Option<Vec<(ExtensionStatus, u64)>>,
+    pub(crate) counts: Option<Arc<[(ExtensionStatus, u64)]>>,
     /// When the list was last read completely.
     pub(crate) last_read: Option<Moment>,
+    /// Number of pages of an unfinished read; 0 if there is none.
+    pub(crate) pages: u32,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
     /// Why there are no events at present.
@@ -127,7 +149,7 @@ pub(crate) struct PresenceView {
     pub(crate) connected_since: Option<Moment>,
     /// When the subscription last gave a sign: an event, a pong or a heartbeat.
     pub(crate) last_heard: Option<Moment>,
-    /// The version of the statuses, which grows with each change.
+    /// Grows with each change of a status or a counter.
     pub(crate) version: u64,
 }
 
@@ -163,6 +185,7 @@ impl Presence {
             max_age,
             metrics,
             logins: watch::Sender::new(0),
+            text: Mutex::default(),
             shared: Mutex::default(),
         })))
     }
@@ -218,19 +241,20 @@ impl Presence {
                 listed.push((row.extension, row.status));
             }
         }
+        keep_last(&mut listed);
         let extensions = listed.len();
         let corrections = state.finish_read(listed, |id| knows(directory, id));
-        shared.version += 1;
-        drop(shared);
+        shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_corrections(corrections);
         }
+        drop(shared);
         tracing::debug!(account = self.account, extensions, "presence list fetched");
     }
 
-    /// Records that a part of the list was read.
-    pub(crate) fn pause_read(&self) {
-        self.lock().schedule.record_success();
+    /// Records that a part of the list was read: this number of pages.
+    pub(crate) fn pause_read(&self, pages: u32) {
+        self.lock().schedule.pause(pages);
     }
 
     /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a warning.
@@ -238,7 +262,7 @@ impl Presence {
         let mut shared = self.lock();
         if error.reason == Reason::Budget {
             // The request was not sent, so that nothing has failed.
-            shared.schedule.record_success();
+            shared.schedule.postpone();
             return;
         }
         let is_first = shared.schedule.fail(error.clone(), now);
@@ -264,7 +288,7 @@ impl Presence {
         let mut shared = self.lock();
         let new = shared.unknown.apply(&directory);
         shared.directory = Some(directory);
-        shared.version += 1;
+        shared.record_change();
         new
     }
 
@@ -280,7 +304,7 @@ impl Presence {
         shared.directory = None;
         shared.unknown = UnknownExtensions::default();
         shared.schedule.reset();
-        shared.version += 1;
+        shared.record_change();
     }
 
     /// Records the number of the client's logins, each of which is another OAuth session.
@@ -317,14 +341,10 @@ impl Presence {
         let directory = directory.as_deref();
         let result = state.apply(event, |id| knows(directory, id));
         let is_listed = directory.is_some_and(|it| it.by_internal_id(event.extension).is_some());
-        match result {
-            Ok(_) => shared.version += 1,
-            Err(Discarded::UnknownExtension) if shared.directory.is_some() && !is_listed => {
-                shared.unknown.insert(&event.extension.to_string().into());
-            }
-            Err(_) => {}
+        if result == Err(Discarded::UnknownExtension) && shared.directory.is_some() && !is_listed {
+            shared.unknown.insert(&event.extension.to_string().into());
         }
-        drop(shared);
+        shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_event(event, received, result);
         }
@@ -332,6 +352,8 @@ impl Presence {
 
     /// Counts a notification that could not be parsed.
     pub(crate) fn record_unreadable(&self) {
+        let mut shared = self.lock();
+        shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_unreadable();
         }
@@ -342,7 +364,7 @@ impl Presence {
         let mut shared = self.lock();
         shared.state.record_gap();
         shared.schedule.record_gap();
-        drop(shared);
+        shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_gap();
         }
@@ -350,8 +372,9 @@ impl Presence {
 
     /// Counts the result of a connection attempt, or the loss of a connection, with which its subscription ends.
     pub(crate) fn record_connection(&self, result: ConnectionResult) {
+        let mut shared = self.lock();
+        shared.record_change();
         if result == ConnectionResult::Lost {
-            let mut shared = self.lock();
             shared.stream.subscribed_since = None;
             shared.schedule.record_gap();
         }
@@ -375,13 +398,14 @@ impl Presence {
 
     /// Returns the presence at this moment.
     pub(crate) fn view(&self, now: Moment) -> PresenceView {
-        let shared = self.lock();
-        let counts = || shared.state.counts().into_iter().collect();
+        let mut shared = self.lock();
+        let is_current = self.is_current(&shared, now);
         PresenceView {
             mode: self.mode,
             is_up: self.is_up(&shared, now),
-            counts: self.is_current(&shared, now).then(counts),
+            counts: is_current.then(|| shared.counts()),
             last_read: shared.schedule.last_read(),
+            pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
             stream_failure: shared.stream.failure.clone(),
             connected_since: shared.stream.subscribed_since,
@@ -400,6 +424,27 @@ impl Presence {
         drop(shared);
         statuses.sort_unstable_by_key(|(id, _)| *id);
         Some(statuses)
+    }
+
+    /// Returns the extensions of the account, if the list was read.
+    pub(crate) fn directory(&self) -> Option<Arc<Directory>> {
+        self.lock().directory.clone()
+    }
+
+    /// Returns the text that scrapes share.
+    pub(crate) fn text(&self) -> MutexGuard<'_, PresenceText> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the families of the counters, if events are received.
+    ///
+    /// # Errors
+    /// Returns an error if a family has no name or no sample.
+    pub(crate) fn add_counters_to(&self, families: &mut FamilyTexts) -> prometheus::Result<()> {
+        match &self.metrics {
+            Some(metrics) => metrics.add_to(families),
+            None => Ok(()),
+        }
     }
 
     /// Returns whether the state may be shown.
@@ -431,6 +476,30 @@ impl Presence {
     }
 }
 
+// === impl Shared ===
+
+impl Shared {
+    /// Records that a status or a counter changes.
+    fn record_change(&mut self) {
+        self.version += 1;
+        self.counts = None;
+    }
+
+    /// Returns the number of extensions in each state that occurs.
+    fn counts(&mut self) -> Arc<[(ExtensionStatus, u64)]> {
+        let state = &self.state;
+        let count = || state.counts().into_iter().collect();
+        self.counts.get_or_insert_with(count).clone()
+    }
+}
+
+/// Keeps the last row of an extension that is on two pages, since it is newer.
+fn keep_last(rows: &mut Vec<(u64, ExtensionStatus)>) {
+    rows.reverse();
+    rows.sort_by_key(|(extension, _)| *extension);
+    rows.dedup_by_key(|(extension, _)| *extension);
+}
+
 /// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by its
 /// telephony status.
 fn row_has_presence(row: &PresenceRow, directory: Option<&Directory>) -> bool {
@@ -449,3 +518,6 @@ fn knows(directory: Option<&Directory>, extension: u64) -> bool {
 fn has_presence(kind: &str) -> bool {
     !TYPES_WITHOUT_PRESENCE.contains(&kind)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

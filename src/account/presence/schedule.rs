@@ -15,6 +15,8 @@ const LASTING_FAILURE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct ReadSchedule {
     last_start: Option<Moment>,
     progress: Progress,
+    /// The number of pages of the present read.
+    pages: u32,
     /// When the last read was completed.
     last_read: Option<Moment>,
     /// The failure of the last attempt, and its time.
@@ -48,12 +50,14 @@ impl ReadSchedule {
     pub(crate) fn start(&mut self, now: Moment) {
         self.last_start = Some(now);
         self.progress = Progress::Begun;
+        self.pages = 0;
     }
 
     /// Records that all pages were received. Returns whether they are valid.
     pub(crate) fn finish(&mut self, now: Moment) -> bool {
         let is_valid = self.progress != Progress::Outdated;
         self.progress = Progress::None;
+        self.pages = 0;
         self.failure = None;
         if is_valid {
             self.last_read = Some(now);
@@ -66,8 +70,14 @@ impl ReadSchedule {
         self.failure.replace((error, now)).is_none()
     }
 
-    /// Records that nothing has failed: a page was received, or none was requested for lack of budget.
-    pub(crate) fn record_success(&mut self) {
+    /// Records that a part of the list was read: this number of pages.
+    pub(crate) fn pause(&mut self, pages: u32) {
+        self.failure = None;
+        self.pages = pages;
+    }
+
+    /// Records that no page was requested, for lack of budget.
+    pub(crate) fn postpone(&mut self) {
         self.failure = None;
     }
 
@@ -90,6 +100,11 @@ impl ReadSchedule {
     /// Returns whether the pages of the present read must not be used.
     pub(crate) fn is_outdated(&self) -> bool {
         self.progress == Progress::Outdated
+    }
+
+    /// Returns the number of pages of an unfinished read.
+    pub(crate) fn pages(&self) -> u32 {
+        self.pages
     }
 
     /// Returns when the last read was completed.

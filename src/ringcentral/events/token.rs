@@ -64,15 +64,6 @@ impl Client {
         self.login_count
     }
 
-    /// Returns whether a request for an event token leaves room for the next login.
-    fn can_request_event_token(&self, now: Moment) -> bool {
-        let budget = &self.transport.budget;
-        budget.requests_left(Operation::EventToken, now) >= 2
-            && budget
-                .next_request_at(Operation::EventToken, now)
-                .is_past(now)
-    }
-
     /// Requests a token for an event connection, after a login if there is no access token and a login is allowed. A
     /// request that would take what the next login needs is not sent.
     ///
