@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
-use crate::account::presence::stub;
 use crate::account::presence::{CollectorPresence, PresenceConfig, StreamRequest};
 use crate::account::saved_calls::SavedCalls;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
@@ -239,7 +238,7 @@ impl Collector {
         self.apply_new_config();
         match request {
             StreamRequest::EventToken(reply) => {
-                let token = stub::fetch_event_token(&mut self.client);
+                let token = self.client.fetch_event_token();
                 let token = run_while_answering(&mut self.requests, &self.latest, token).await;
                 self.publish();
                 // An error means that the stream has stopped.

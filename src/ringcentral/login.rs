@@ -188,6 +188,7 @@ impl Client {
         let now = Moment::now();
         match result {
             Ok((response, client_secret)) => {
+                self.login_count += 1;
                 self.register_login(response.user.clone());
                 self.join_usage_of_user();
                 self.token_state.set_token(response, client_secret, now);

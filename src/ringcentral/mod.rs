@@ -20,11 +20,13 @@
 //! | [`login`] | its login, token renewal and revocation |
 //! | [`active_calls`], [`extensions`], [`presence`] | its lists |
 //! | [`pagination`], [`list_read`] | all pages of a list; a read over several rate limit windows |
+//! | [`events`] | its event connection: token, WebSocket, subscription |
 
 pub mod active_calls;
 pub mod cause;
 pub mod client;
 pub mod error;
+pub(crate) mod events;
 pub mod extensions;
 pub mod http_client;
 pub mod jwt;

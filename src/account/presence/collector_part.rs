@@ -8,10 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::account::presence::Presence;
-use crate::account::presence::stub::{self, EventToken};
+use crate::account::presence::stream;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::PresenceMode;
+use crate::ringcentral::events::EventToken;
 use crate::ringcentral::presence::PresenceRead;
 use crate::ringcentral::{Client, Error};
 use crate::secret::Fingerprint;
@@ -177,7 +178,7 @@ impl CollectorPresence {
     /// Shows the stream a new login.
     pub(crate) fn set_login_count(&self, client: &Client) {
         if let Some(presence) = &self.config.presence {
-            presence.set_login_count(stub::login_count(client));
+            presence.set_login_count(client.login_count());
         }
     }
 
@@ -210,7 +211,7 @@ impl StreamTask {
                 presence.end_stream(Moment::now());
             }
             if presence.mode() == PresenceMode::Events {
-                stub::run_stream(presence, requests, stopped).await;
+                stream::run(presence, requests, stopped).await;
             }
         };
         Self {

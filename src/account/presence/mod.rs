@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`schedule`] | when the list is read |
 //! | [`metrics`] | the counters of events |
+//! | [`stream`] | the task that receives events |
 //! | [`collector_part`] | what the collector does for presence |
 //!
 //! The lock of the shared state is never held across an await.
@@ -12,7 +13,7 @@
 mod collector_part;
 pub mod metrics;
 mod schedule;
-pub(crate) mod stub;
+mod stream;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -187,6 +188,11 @@ impl Presence {
             text: Mutex::default(),
             shared: Mutex::default(),
         })))
+    }
+
+    /// Returns the name of the account.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Returns whether and how presence is read; never `Off`.

@@ -8,6 +8,8 @@
 //! What outlives the parse is small: ids, names and results are cut, and nothing is kept of what exceeds a limit.
 
 mod api_error;
+mod event;
+mod event_token;
 mod extension;
 mod json;
 mod lenient;
@@ -17,6 +19,8 @@ mod record;
 mod token;
 
 pub use api_error::{ApiError, parse_api_error};
+pub(crate) use event::{ConnectionDetails, Frame, Response, parse_frame};
+pub(crate) use event_token::{EventTokenResponse, parse_event_token};
 pub use page::{
     CallPage, ExtensionPage, ListPage, PresencePage, parse_extensions, parse_extensions_after,
     parse_page, parse_page_after, parse_presence, parse_presence_after,
