@@ -322,7 +322,7 @@ fn short_windows(scenario: Scenario) -> Scenario {
 #[tokio::test]
 async fn long_list_is_shown_once_it_is_whole() {
     let scenario = short_windows(Scenario {
-        max_per_page: 20,
+        max_per_page: 30,
         ..Scenario::normal()
     });
     let exporter = TestExporter::start_with(scenario, poll).await;
@@ -335,7 +335,7 @@ async fn long_list_is_shown_once_it_is_whole() {
     let with_presence = list.iter().filter(|row| row.status.is_some()).count();
     assert_eq!(counted, with_presence as f64);
     let requests = exporter.requests(Operation::Presence);
-    assert_eq!(requests.len(), list.len().div_ceil(20));
+    assert_eq!(requests.len(), list.len().div_ceil(30));
     for entry in exporter.simulator.journal() {
         assert_ne!(entry.status, Some(429), "{entry:?}");
     }

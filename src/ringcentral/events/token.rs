@@ -223,7 +223,6 @@ mod tests {
             "ws://g.example/ws",
             "http://g.example/ws",
             "https://g.example/ws",
-            "wss:///ws",
             "wss://",
             "wss://u@g.example/ws",
             "wss://u:p@g.example/ws",
