@@ -86,7 +86,7 @@ fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
     fetched.fetched_at.monotonic_duration_since(due_since) >= STARVED_AFTER
 }
 
-/// Returns what to do about a connection to the event gateway that failed. Calls show that the API server can be reached.
+/// Returns what to do about an event connection that failed. Calls show that the API server can be reached.
 fn gateway_hint(cause: Cause) -> &'static str {
     match cause {
         Cause::NameNotFound
@@ -100,6 +100,9 @@ fn gateway_hint(cause: Cause) -> &'static str {
         | Cause::TlsRefused
         | Cause::NotRingCentral => {
             "see that DNS, firewall and proxy allow HTTPS and WebSocket connections also to the event gateway, which is another host than --ringcentral.server-url; or set --ringcentral.presence=poll"
+        }
+        Cause::NoBudget => {
+            "wait a minute: logins use the same limit and come first; if this repeats, give the exporter an app of its own"
         }
         _ => cause.hint(),
     }

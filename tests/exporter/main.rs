@@ -48,3 +48,4 @@ mod responses;
 mod scrapes;
 mod state_directory;
 mod status;
+mod status_presence;

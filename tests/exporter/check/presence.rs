@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringcentral_exporter::simulator::limiter::OtherClient;
+use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{
     Fault, FaultKind, GatewayFault, Operation, Scenario, SimResponse, Simulator,
 };
@@ -77,8 +78,10 @@ async fn polled_presence_is_read_once() {
 
 #[tokio::test]
 async fn events_are_received_for_a_few_seconds() {
+    let mut limits = Limits::default();
+    limits.auth.requests = 50;
     let simulator = start_simulator(Scenario {
-        jwt_lifetime: None,
+        limits,
         max_subscriptions: 1,
         ..Scenario::normal()
     })
