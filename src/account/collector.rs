@@ -213,7 +213,7 @@ impl Collector {
                     let Some(waiter) = waiter else { return };
                     self.handle_scrape(waiter).await;
                     // Scrapes that never pause leave room for one request of the stream each.
-                    if let Ok(request) = self.presence.requests.try_recv() {
+                    if let Some(request) = self.presence.next_request() {
                         self.handle_stream_request(request).await;
                     }
                 }
@@ -244,6 +244,10 @@ impl Collector {
     async fn handle_stream_request(&mut self, request: StreamRequest) {
         self.apply_new_config();
         match request {
+            // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
+            StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
+                self.presence.held = Some(reply);
+            }
             StreamRequest::EventToken(reply) => {
                 let token = self.client.fetch_event_token();
                 let token = run_while_answering(&mut self.requests, &self.latest, token).await;

@@ -33,6 +33,7 @@ mod docs_links;
 mod docs_readme;
 mod documentation;
 mod endpoints;
+mod event_families;
 mod faults;
 mod fixtures;
 mod flags;

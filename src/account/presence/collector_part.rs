@@ -27,7 +27,7 @@ const MAX_FAILURES: u32 = 3;
 /// A request of the stream to the collector, which owns the client.
 pub(crate) enum StreamRequest {
     /// A token for a connection.
-    EventToken(oneshot::Sender<Result<EventToken, Error>>),
+    EventToken(TokenReply),
     /// A read of the list if it is due.
     Read,
     /// The same for `check`, which waits for its end.
@@ -55,7 +55,12 @@ pub(crate) struct CollectorPresence {
     sender: mpsc::Sender<StreamRequest>,
     /// The requests of the stream.
     pub(crate) requests: mpsc::Receiver<StreamRequest>,
+    /// A request for a token that waits for a login.
+    pub(crate) held: Option<TokenReply>,
 }
+
+/// The sender for the reply to a request for a token.
+type TokenReply = oneshot::Sender<Result<EventToken, Error>>;
 
 /// A running stream of events.
 pub(crate) struct StreamTask {
@@ -77,6 +82,7 @@ impl CollectorPresence {
             stream: None,
             sender,
             requests,
+            held: None,
         }
     }
 
@@ -91,6 +97,7 @@ impl CollectorPresence {
             return;
         }
         self.config = config;
+        self.held = None;
         self.restart_read();
         let former = self.stream.take();
         let Some(presence) = &self.config.presence else {
@@ -117,14 +124,18 @@ impl CollectorPresence {
         self.sender.clone()
     }
 
+    /// Returns the next request of the stream, if there is one.
+    pub(crate) fn next_request(&mut self) -> Option<StreamRequest> {
+        match self.held.take() {
+            Some(reply) => Some(StreamRequest::EventToken(reply)),
+            None => self.requests.try_recv().ok(),
+        }
+    }
+
     /// Sets whether the calls' pace leaves room for a read.
     pub(crate) fn update_pace(&self, client: &mut Client, now: Moment) {
-        let is_due = self
-            .config
-            .presence
-            .as_ref()
-            .is_some_and(|it| it.is_read_due(now));
-        client.set_presence_due(is_due);
+        let presence = self.config.presence.as_ref();
+        client.set_presence_due(presence.is_some_and(|it| it.is_read_due(now)));
     }
 
     /// Returns whether a part of the list can be read now.
@@ -196,6 +207,10 @@ impl CollectorPresence {
 
     /// Stops the stream, which deletes its subscription first.
     pub(crate) async fn stop(&mut self) {
+        // The stream does not wait for replies any more.
+        self.held = None;
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
         if let Some(stream) = self.stream.take() {
             stream.stop().await;
         }
