@@ -334,7 +334,8 @@ impl Presence {
     /// Applies and counts an event.
     pub(crate) fn apply(&self, event: &PresenceEvent, received: Moment) {
         let mut shared = self.lock();
-        shared.stream.last_heard = Some(received);
+        // Events of a renewed connection wait for those of the one that it replaces.
+        shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
         let Shared {
             state, directory, ..
         } = &mut *shared;
