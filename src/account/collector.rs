@@ -37,6 +37,7 @@ type Waiter = oneshot::Sender<Arc<AccountState>>;
 #[derive(Clone)]
 pub struct CollectorHandle {
     requests: mpsc::Sender<Waiter>,
+    presence_requests: mpsc::Sender<StreamRequest>,
     latest: watch::Receiver<Arc<AccountState>>,
 }
 
@@ -122,6 +123,7 @@ pub(crate) fn spawn(
         .log_rare_fetches(&collector.account_name, &api);
     let handle = CollectorHandle {
         requests: request_sender,
+        presence_requests: collector.presence.request_sender(),
         latest: latest_receiver,
     };
     let task = CollectorTask {
@@ -142,6 +144,11 @@ impl CollectorHandle {
         let _ = self.requests.try_send(waiter);
         let latest = self.latest.clone();
         async move { reply.await.unwrap_or_else(|_| latest.borrow().clone()) }
+    }
+
+    /// Returns a sender for requests about presence.
+    pub(crate) fn presence_requests(&self) -> mpsc::Sender<StreamRequest> {
+        self.presence_requests.clone()
     }
 
     /// Returns the latest state without requesting a refresh.
@@ -249,6 +256,11 @@ impl Collector {
                 let _ = reply.send(token);
             }
             StreamRequest::Read => self.read_presence().await,
+            StreamRequest::CheckedRead(reply) => {
+                self.read_presence().await;
+                // An error means that the check was interrupted.
+                let _ = reply.send(());
+            }
         }
     }
 

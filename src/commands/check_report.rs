@@ -9,12 +9,14 @@ use serde_json::json;
 use crate::account::facts::{
     Fact, config_facts, format_line, format_wait, last_failure, penalty, state_facts,
 };
+use crate::account::presence::PresenceView;
+use crate::account::presence::facts::presence_facts;
 use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::{Account, Proxies};
-use crate::ringcentral::{Cause, Operation, Reason};
+use crate::ringcentral::{Cause, Error, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
@@ -61,20 +63,35 @@ pub(super) fn tls_setup_failed(error: &anyhow::Error) -> String {
 pub(super) fn account_report(
     account: &Account,
     state: &AccountState,
+    presence: Option<&PresenceView>,
     max_age: Duration,
     now: Moment,
 ) -> String {
+    let mut facts = state_facts(account, state, max_age, now);
+    let mut warnings = problem::warnings(account, state, now);
+    if let Some(presence) = presence {
+        facts.extend(presence_facts(presence, now));
+        warnings.extend(presence_warnings(presence, state));
+    }
     let mut text = String::new();
-    for fact in state_facts(account, state, max_age, now) {
+    for fact in facts {
         text += &fact.to_line();
     }
-    let mut warnings = problem::warnings(account, state, now);
     if state.last_fetch.is_some() {
         warnings.extend(few_requests_left(state));
     }
     for warning in &mut warnings {
         if warning.name == Warning::ExtensionsNotRead.as_str() {
-            warning.details.extend(extensions_penalty_fact(state, now));
+            let failure = state.directory_failure.as_ref();
+            warning
+                .details
+                .extend(list_penalty_fact(failure, state, now));
+        }
+        if warning.name == Warning::PresenceNotRead.as_str() {
+            let failure = presence.and_then(|presence| presence.read_failure.as_ref());
+            warning
+                .details
+                .extend(list_penalty_fact(failure, state, now));
         }
         text += &warning.to_text("WARNING");
     }
@@ -128,8 +145,20 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
     Some(Fact::new("wait", format_wait(penalty), json!({})))
 }
 
-fn extensions_penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
-    let failure = state.directory_failure.as_ref()?;
+/// Returns the warnings about presence. A list of which nothing was read is one, since nothing but the budget keeps
+/// `check` from reading it.
+fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Problem> {
+    let mut warnings = problem::presence_warnings(presence, state);
+    let is_read = presence.pages > 0 || presence.last_read.is_some();
+    if !is_read && presence.read_failure.is_none() {
+        warnings.push(Problem::from_warning(Warning::PresenceStarved));
+    }
+    warnings
+}
+
+/// Returns how long to wait before another request for a list besides that of the calls.
+fn list_penalty_fact(failure: Option<&Error>, state: &AccountState, now: Moment) -> Option<Fact> {
+    let failure = failure?;
     if failure.cause != Cause::RateLimited {
         return None;
     }

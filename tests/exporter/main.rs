@@ -49,3 +49,4 @@ mod responses;
 mod scrapes;
 mod state_directory;
 mod status;
+mod status_presence;

@@ -30,6 +30,8 @@ pub(crate) enum StreamRequest {
     EventToken(TokenReply),
     /// A read of the list if it is due.
     Read,
+    /// The same for `check`, which waits for its end.
+    CheckedRead(oneshot::Sender<()>),
 }
 
 /// The presence that a collector reads, and the user whose events its stream receives.
@@ -39,6 +41,8 @@ pub(crate) struct PresenceConfig {
     pub(crate) presence: Option<Arc<Presence>>,
     /// The JWT; another one is possibly that of another user.
     pub(crate) jwt: Option<Fingerprint>,
+    /// Whether `check` runs, which starts the stream for a few seconds itself.
+    pub(crate) is_check: bool,
 }
 
 /// The collector's part of presence.
@@ -59,7 +63,7 @@ pub(crate) struct CollectorPresence {
 type TokenReply = oneshot::Sender<Result<EventToken, Error>>;
 
 /// A running stream of events.
-struct StreamTask {
+pub(crate) struct StreamTask {
     /// The stream stops when this sender is dropped.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -105,11 +109,19 @@ impl CollectorPresence {
         if let Some(directory) = directory {
             presence.set_directory(directory.clone());
         }
+        if self.config.is_check {
+            return;
+        }
         self.stream = Some(StreamTask::spawn(
             presence.clone(),
             self.sender.clone(),
             former,
         ));
+    }
+
+    /// Returns a sender for [`requests`](Self::requests).
+    pub(crate) fn request_sender(&self) -> mpsc::Sender<StreamRequest> {
+        self.sender.clone()
     }
 
     /// Returns the next request of the stream, if there is one.
@@ -214,7 +226,7 @@ impl CollectorPresence {
 
 impl StreamTask {
     /// Starts a stream after the former one has stopped. Presence that is polled has none.
-    fn spawn(
+    pub(crate) fn spawn(
         presence: Arc<Presence>,
         requests: mpsc::Sender<StreamRequest>,
         former: Option<Self>,
@@ -236,7 +248,7 @@ impl StreamTask {
     }
 
     /// Stops the stream. Its task is aborted if the subscription cannot be deleted in time.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop(self.stop);
         let mut task = self.task;
         if timeout(STREAM_STOP_TIMEOUT, &mut task).await.is_err() {
