@@ -158,15 +158,6 @@ pub(crate) struct PresenceView {
     pub(crate) version: u64,
 }
 
-// === impl Shared ===
-
-impl Shared {
-    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
-    fn may_read(&self) -> bool {
-        self.stream.subscribed_since.is_some() || self.reads_without_events
-    }
-}
-
 // === impl Presence ===
 
 impl Presence {
@@ -510,6 +501,11 @@ impl Presence {
 // === impl Shared ===
 
 impl Shared {
+    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
+    fn may_read(&self) -> bool {
+        self.stream.subscribed_since.is_some() || self.reads_without_events
+    }
+
     /// Records that a status or a counter changes.
     fn record_change(&mut self) {
         self.version += 1;
