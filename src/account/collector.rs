@@ -337,6 +337,7 @@ impl Collector {
     /// Reads a part of the list of presence if it is due. Requests that arrive meanwhile get the latest state immediately.
     async fn read_presence(&mut self) {
         let now = Moment::now();
+        self.presence.update_pace(&mut self.client, now);
         if self.presence.can_read(&self.client, now) {
             let part = self.presence.read_part(&mut self.client, now);
             run_while_answering(&mut self.requests, &self.latest, part).await;

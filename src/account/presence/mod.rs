@@ -158,15 +158,6 @@ pub(crate) struct PresenceView {
     pub(crate) version: u64,
 }
 
-// === impl Shared ===
-
-impl Shared {
-    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
-    fn may_read(&self) -> bool {
-        self.stream.subscribed_since.is_some() || self.reads_without_events
-    }
-}
-
 // === impl Presence ===
 
 impl Presence {
@@ -363,7 +354,8 @@ impl Presence {
     /// Applies and counts an event.
     pub(crate) fn apply(&self, event: &PresenceEvent, received: Moment) {
         let mut shared = self.lock();
-        shared.stream.last_heard = Some(received);
+        // Events of a renewed connection wait for those of the one that it replaces.
+        shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
         let Shared {
             state, directory, ..
         } = &mut *shared;
@@ -509,6 +501,11 @@ impl Presence {
 // === impl Shared ===
 
 impl Shared {
+    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
+    fn may_read(&self) -> bool {
+        self.stream.subscribed_since.is_some() || self.reads_without_events
+    }
+
     /// Records that a status or a counter changes.
     fn record_change(&mut self) {
         self.version += 1;
