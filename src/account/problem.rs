@@ -78,11 +78,8 @@ pub(crate) fn presence_warnings(view: &PresenceView, state: &AccountState) -> Ve
     problems
 }
 
-/// Returns whether calls need all requests, or were fetched again and again while a read of the presence list was due.
+/// Returns whether calls were fetched again and again while a read of the presence list was due.
 fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
-    if state.api.is_presence_starved {
-        return true;
-    }
     let (Some(due_since), Some(fetched)) = (view.read_due_since, &state.snapshot) else {
         return false;
     };
@@ -284,9 +281,6 @@ mod tests {
         };
         let mut view = view();
         assert!(names(&view, &fetched_at(600)).is_empty());
-        let mut needed = fetched_at(0);
-        needed.api.is_presence_starved = true;
-        assert_eq!(names(&view, &needed), ["presence_starved"]);
         view.read_due_since = Some(due);
         assert!(names(&view, &AccountState::default()).is_empty());
         assert!(names(&view, &fetched_at(179)).is_empty());

@@ -140,8 +140,7 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
 fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Problem> {
     let mut warnings = problem::presence_warnings(presence, state);
     let is_read = presence.pages > 0 || presence.last_read.is_some();
-    let is_known = is_read || presence.read_failure.is_some() || state.api.is_presence_starved;
-    if !is_known {
+    if !is_read && presence.read_failure.is_none() {
         warnings.push(Problem::from_warning(Warning::PresenceStarved));
     }
     warnings

@@ -100,7 +100,6 @@ fn state(now: Moment) -> AccountState {
             requests_left: Vec::new(),
             keeps_token: false,
             penalty_until: None,
-            is_presence_starved: false,
             token_expiry: Some(now.after(Duration::from_secs(3600))),
             jwt_expiry: Some(1_798_078_634.0),
             jwt_malformed: false,

@@ -189,7 +189,6 @@ impl Client {
             requests_left: self.requests_left(now),
             keeps_token: self.keeps_token(now),
             penalty_until: self.penalty_until(Operation::ActiveCalls, now),
-            is_presence_starved: self.is_presence_starved(),
             token_expiry: self.token_state.expiry(),
             jwt_expiry: self.jwt.expiry,
             jwt_malformed: self.jwt.is_malformed,

@@ -28,8 +28,6 @@ pub struct ApiStatus {
     /// The end of the last penalty that holds a fetch, which may be in the past. A penalty is set by
     /// RingCentral and holds other programs of the same user and app, too; a backoff is the exporter's.
     pub penalty_until: Option<Moment>,
-    /// Whether the rate limit has no room for the presence list beside the calls, so that it is never read.
-    pub is_presence_starved: bool,
     /// When the access token expires.
     pub token_expiry: Option<Moment>,
     /// The `exp` claim of the JWT that the last login used, in seconds since 1970.

@@ -277,7 +277,7 @@ async fn lost_connection_is_a_warning() {
     assert_matches_golden(&mask(&report), "events_lost");
 }
 
-/// The gateway is another host. Nobody listens on port 9.
+/// The gateway is another host, here a port that is closed.
 #[tokio::test]
 async fn unreachable_gateway_is_a_warning() {
     let fault = unknown_token("http://127.0.0.1:9");
