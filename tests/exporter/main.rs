@@ -42,6 +42,7 @@ mod http_requests;
 mod limits;
 mod log;
 mod network;
+mod presence;
 mod process;
 mod responses;
 mod scrapes;
