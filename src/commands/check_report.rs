@@ -16,7 +16,7 @@ use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::{Account, Proxies};
-use crate::ringcentral::{Cause, Error, Operation, Reason};
+use crate::ringcentral::{Cause, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
@@ -81,18 +81,8 @@ pub(super) fn account_report(
         warnings.extend(few_requests_left(state));
     }
     for warning in &mut warnings {
-        if warning.name == Warning::ExtensionsNotRead.as_str() {
-            let failure = state.directory_failure.as_ref();
-            warning
-                .details
-                .extend(list_penalty_fact(failure, state, now));
-        }
-        if warning.name == Warning::PresenceNotRead.as_str() {
-            let failure = presence.and_then(|presence| presence.read_failure.as_ref());
-            warning
-                .details
-                .extend(list_penalty_fact(failure, state, now));
-        }
+        let wait = warning_wait(warning, state, presence, now);
+        warning.details.extend(wait);
         text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
@@ -156,14 +146,32 @@ fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Probl
     warnings
 }
 
-/// Returns how long to wait before another request for a list besides that of the calls.
-fn list_penalty_fact(failure: Option<&Error>, state: &AccountState, now: Moment) -> Option<Fact> {
-    let failure = failure?;
-    if failure.cause != Cause::RateLimited {
+/// Returns how long to wait before the request that a warning is about, if RingCentral blocks it.
+fn warning_wait(
+    warning: &Problem,
+    state: &AccountState,
+    presence: Option<&PresenceView>,
+    now: Moment,
+) -> Option<Fact> {
+    let is_about = |about: Warning| warning.name == about.as_str();
+    let (operation, cause) = if is_about(Warning::ExtensionsNotRead) {
+        (
+            Operation::Extensions,
+            state.directory_failure.as_ref()?.cause,
+        )
+    } else if is_about(Warning::PresenceNotRead) {
+        (Operation::Presence, presence?.read_failure.as_ref()?.cause)
+    } else if is_about(Warning::EventsNotReceived) {
+        let failure = presence?.stream_failure.as_ref()?;
+        (Operation::EventToken, failure.cause)
+    } else {
+        return None;
+    };
+    if cause != Cause::RateLimited {
         return None;
     }
-    let wait = state.api.blocked_for(failure.operation, now)?;
-    Some(blocked_fact(failure.operation, now.after(wait), now))
+    let wait = state.api.blocked_for(operation, now)?;
+    Some(blocked_fact(operation, now.after(wait), now))
 }
 
 /// Returns until when RingCentral blocks an operation after a 429.

@@ -277,7 +277,7 @@ async fn lost_connection_is_a_warning() {
     assert_matches_golden(&mask(&report), "events_lost");
 }
 
-/// The gateway is another host. Nobody listens on port 9.
+/// The gateway is another host, here a port that is closed.
 #[tokio::test]
 async fn unreachable_gateway_is_a_warning() {
     let fault = unknown_token("http://127.0.0.1:9");
@@ -297,6 +297,25 @@ async fn penalty_of_presence_is_a_warning() {
         "{report}"
     );
     assert_eq!(count(&simulator, Operation::Presence), 1);
+}
+
+/// The penalty of an event token is that of logins too.
+#[tokio::test]
+async fn penalty_of_event_token_is_a_warning() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let refusal = SimResponse::too_many_requests(Some(60)).with("X-Rate-Limit-Group", "auth");
+    simulator.inject(Fault::always(Operation::EventToken, refusal));
+    let (code, report, _) = output(check_command(&simulator, &EVENTS)).await;
+    assert_eq!(code, Some(0), "{report}");
+    for text in [
+        "WARNING: no_events: ",
+        "  cause         rate_limited: ",
+        "event_token requests are blocked until ",
+    ] {
+        assert!(report.contains(text), "{report}");
+    }
+    assert_eq!(count(&simulator, Operation::EventToken), 1);
+    assert_eq!(count(&simulator, Operation::Revoke), 0);
 }
 
 #[tokio::test]
