@@ -44,9 +44,9 @@ impl Metrics {
         }
     }
 
-    /// Returns the first exposition of an exporter with a busy account.
+    /// Returns the first exposition with calls, of an exporter with a busy account.
     pub async fn first_exposition() -> String {
-        Self::exposition_with("ringcentral_up").await
+        Self::exposition_with("ringcentral_call_sessions_in_progress").await
     }
 
     /// Returns the first exposition with this series, of an exporter with a busy account.
