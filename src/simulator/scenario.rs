@@ -236,7 +236,7 @@ impl Scenario {
         Scenario {
             name: "lossy",
             notification_fault: Some(GatewayFault::Unreliable {
-                lost: 0.05,
+                lost: 0.1,
                 duplicated: 0.05,
                 late: 0.05,
             }),
