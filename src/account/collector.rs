@@ -217,7 +217,8 @@ impl Collector {
                         self.handle_stream_request(request).await;
                     }
                 }
-                Some(request) = self.presence.requests.recv() => {
+                // Not before calls were fetched, since a scrape during a request of the stream gets the latest state.
+                Some(request) = self.presence.requests.recv(), if self.last_fetch.is_some() => {
                     self.handle_stream_request(request).await;
                 }
             }
