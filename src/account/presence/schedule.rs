@@ -146,3 +146,29 @@ fn retry_interval(error: &Error) -> Duration {
         _ => MIN_INTERVAL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ringcentral::Operation;
+
+    #[test]
+    fn read_is_due_since_begin_or_interval() {
+        let begin = Moment::now();
+        let at = |seconds| begin.after(Duration::from_secs(seconds));
+        let mut schedule = ReadSchedule::default();
+        let due_since = |schedule: &ReadSchedule, seconds| {
+            let since = schedule.due_since(begin, at(seconds), MIN_INTERVAL)?;
+            Some(since.saturating_duration_since(begin).as_secs())
+        };
+        assert_eq!(due_since(&schedule, 10), Some(0));
+        schedule.start(at(20));
+        assert_eq!(due_since(&schedule, 300), None, "a read has begun");
+        schedule.finish(at(30));
+        assert_eq!(due_since(&schedule, 79), None);
+        assert_eq!(due_since(&schedule, 90), Some(80));
+        let error = Error::new(Operation::Presence, Cause::ServerError, "");
+        schedule.fail(error, at(90));
+        assert_eq!(due_since(&schedule, 300), None, "a read has failed");
+    }
+}
