@@ -15,8 +15,8 @@ use crate::faults::log;
 use crate::harness::{ScrapeResponse, TestExporter};
 use crate::scrapes::unlimited_requests;
 
-const STATE_FAMILY: &str = "ringcentral_extensions{";
-const STATE_SET_FAMILY: &str = "ringcentral_extension_telephony_status{";
+pub const STATE_FAMILY: &str = "ringcentral_extensions{";
+pub const STATE_SET_FAMILY: &str = "ringcentral_extension_telephony_status{";
 const TELEPHONY: [&str; 5] = ["NoCall", "Ringing", "CallConnected", "OnHold", "ParkedCall"];
 const PRESENCE: [&str; 3] = ["Available", "Busy", "Offline"];
 const DND: [&str; 4] = [
@@ -39,13 +39,18 @@ fn poll(config: &mut Config) {
     config.accounts[0].presence = PresenceMode::Poll;
 }
 
+/// Sets presence with events.
+pub fn events(config: &mut Config) {
+    config.accounts[0].presence = PresenceMode::Events;
+}
+
 fn poll_with_state_sets(config: &mut Config) {
     poll(config);
     config.settings.metrics.extension_presence = true;
 }
 
 /// Returns the samples of a family, which ends with `{`.
-fn samples_of(response: &ScrapeResponse, family: &str) -> BTreeMap<String, f64> {
+pub fn samples_of(response: &ScrapeResponse, family: &str) -> BTreeMap<String, f64> {
     let mut samples = response.samples();
     samples.retain(|series, _| series.starts_with(family));
     samples
@@ -56,7 +61,7 @@ fn presence_up(response: &ScrapeResponse) -> f64 {
 }
 
 /// Scrapes until the state is shown.
-async fn scrape_until_shown(exporter: &TestExporter) -> ScrapeResponse {
+pub async fn scrape_until_shown(exporter: &TestExporter) -> ScrapeResponse {
     for _ in 0..400 {
         let response = exporter.scrape().await;
         assert_eq!(response.up(), 1.0);
@@ -66,11 +71,12 @@ async fn scrape_until_shown(exporter: &TestExporter) -> ScrapeResponse {
         assert_eq!(presence_up(&response), 0.0);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("the state is not shown");
+    let requests = exporter.simulator.journal();
+    panic!("the state is not shown: {requests:#?}");
 }
 
 /// Returns the samples of `ringcentral_extensions` that the account's truth requires.
-fn expected_counts(exporter: &TestExporter) -> BTreeMap<String, f64> {
+pub fn expected_counts(exporter: &TestExporter) -> BTreeMap<String, f64> {
     let series = |telephony: &str, presence: &str, dnd: &str| {
         format!(
             "{STATE_FAMILY}account=\"default\",telephony_status=\"{telephony}\",presence_status=\"{presence}\",dnd_status=\"{dnd}\"}}"
@@ -101,7 +107,7 @@ fn expected_counts(exporter: &TestExporter) -> BTreeMap<String, f64> {
 }
 
 /// Returns the state sets that the account's truth requires, with numbers or ids as labels.
-fn expected_state_sets(exporter: &TestExporter, by_number: bool) -> BTreeMap<String, f64> {
+pub fn expected_state_sets(exporter: &TestExporter, by_number: bool) -> BTreeMap<String, f64> {
     let simulator = &exporter.simulator;
     let numbers = extension_numbers(simulator);
     let mut samples = BTreeMap::new();
@@ -257,20 +263,31 @@ async fn forbidden_presence_never_disturbs_the_calls() {
 
 #[tokio::test]
 async fn failed_page_is_not_asked_for_again_at_once() {
+    let elsewhere = "https://198.51.100.7/".to_owned();
     for fault in [
         FaultKind::from(SimResponse::unavailable(503)),
-        FaultKind::Disconnect,
+        FaultKind::from(SimResponse::unavailable(500)),
+        FaultKind::CloseBeforeResponse,
+        FaultKind::Truncate,
+        FaultKind::Body("<html>".into()),
+        FaultKind::Body("{}".into()),
+        FaultKind::GzipBomb(1 << 26),
+        FaultKind::NextPage(elsewhere.clone()),
+        FaultKind::Redirect {
+            status: 302,
+            location: elsewhere,
+        },
     ] {
         let exporter = TestExporter::start_with(frozen_scenario(), poll).await;
         let fault = Fault::always(Operation::Presence, fault);
         exporter.simulator.inject(fault);
-        for _ in 0..10 {
+        while exporter.count_requests(Operation::ActiveCalls) < 5 {
             let response = exporter.scrape().await;
             assert_eq!((response.up(), presence_up(&response)), (1.0, 0.0));
             assert!(!response.text.contains(STATE_FAMILY));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(exporter.count_requests(Operation::Presence) <= 2);
-        assert!(exporter.count_requests(Operation::ActiveCalls) >= 10);
     }
 }
 
@@ -309,7 +326,7 @@ fn short_windows(scenario: Scenario) -> Scenario {
 #[tokio::test]
 async fn long_list_is_shown_once_it_is_whole() {
     let scenario = short_windows(Scenario {
-        max_per_page: 20,
+        max_per_page: 30,
         ..Scenario::normal()
     });
     let exporter = TestExporter::start_with(scenario, poll).await;
@@ -322,15 +339,15 @@ async fn long_list_is_shown_once_it_is_whole() {
     let with_presence = list.iter().filter(|row| row.status.is_some()).count();
     assert_eq!(counted, with_presence as f64);
     let requests = exporter.requests(Operation::Presence);
-    assert_eq!(requests.len(), list.len().div_ceil(20));
+    assert_eq!(requests.len(), list.len().div_ceil(30));
     for entry in exporter.simulator.journal() {
         assert_ne!(entry.status, Some(429), "{entry:?}");
     }
     for start in &requests {
-        let is_in_window = |ms: i64| (0..4000).contains(&(ms - start.received_ms));
+        let is_in_window = |ms: i64| (0..4000).contains(&(ms - start.arrived_ms));
         let in_window = requests
             .iter()
-            .filter(|entry| is_in_window(entry.received_ms));
+            .filter(|entry| is_in_window(entry.arrived_ms));
         assert!(in_window.count() <= 5, "half of the limit");
     }
 }
