@@ -37,6 +37,7 @@ type Waiter = oneshot::Sender<Arc<AccountState>>;
 #[derive(Clone)]
 pub struct CollectorHandle {
     requests: mpsc::Sender<Waiter>,
+    presence_requests: mpsc::Sender<StreamRequest>,
     latest: watch::Receiver<Arc<AccountState>>,
 }
 
@@ -122,6 +123,7 @@ pub(crate) fn spawn(
         .log_rare_fetches(&collector.account_name, &api);
     let handle = CollectorHandle {
         requests: request_sender,
+        presence_requests: collector.presence.request_sender(),
         latest: latest_receiver,
     };
     let task = CollectorTask {
@@ -142,6 +144,11 @@ impl CollectorHandle {
         let _ = self.requests.try_send(waiter);
         let latest = self.latest.clone();
         async move { reply.await.unwrap_or_else(|_| latest.borrow().clone()) }
+    }
+
+    /// Returns a sender for requests about presence.
+    pub(crate) fn presence_requests(&self) -> mpsc::Sender<StreamRequest> {
+        self.presence_requests.clone()
     }
 
     /// Returns the latest state without requesting a refresh.
@@ -206,7 +213,7 @@ impl Collector {
                     let Some(waiter) = waiter else { return };
                     self.handle_scrape(waiter).await;
                     // Scrapes that never pause leave room for one request of the stream each.
-                    if let Ok(request) = self.presence.requests.try_recv() {
+                    if let Some(request) = self.presence.next_request() {
                         self.handle_stream_request(request).await;
                     }
                 }
@@ -238,6 +245,10 @@ impl Collector {
     async fn handle_stream_request(&mut self, request: StreamRequest) {
         self.apply_new_config();
         match request {
+            // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
+            StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
+                self.presence.held = Some(reply);
+            }
             StreamRequest::EventToken(reply) => {
                 let token = self.client.fetch_event_token();
                 let token = run_while_answering(&mut self.requests, &self.latest, token).await;
@@ -246,6 +257,11 @@ impl Collector {
                 let _ = reply.send(token);
             }
             StreamRequest::Read => self.read_presence().await,
+            StreamRequest::CheckedRead(reply) => {
+                self.read_presence().await;
+                // An error means that the check was interrupted.
+                let _ = reply.send(());
+            }
         }
     }
 
@@ -322,6 +338,7 @@ impl Collector {
     /// Reads a part of the list of presence if it is due. Requests that arrive meanwhile get the latest state immediately.
     async fn read_presence(&mut self) {
         let now = Moment::now();
+        self.presence.update_pace(&mut self.client, now);
         if self.presence.can_read(&self.client, now) {
             let part = self.presence.read_part(&mut self.client, now);
             run_while_answering(&mut self.requests, &self.latest, part).await;

@@ -88,6 +88,7 @@ struct AccountSetup {
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
     presence: Option<Arc<Presence>>,
+    is_check: bool,
 }
 
 // === impl AccountManager ===
@@ -199,6 +200,7 @@ impl AccountManager {
         known.extend(prepared);
         let http = shared_http_client(&account, &known, &self.settings.network)?;
         Ok(AccountSetup {
+            is_check: self.is_check.load(Ordering::Relaxed),
             config: ClientConfig {
                 account: Arc::new(account),
                 http,
@@ -219,12 +221,11 @@ impl AccountManager {
             setup.counters.api.clone(),
             self.users.clone(),
         );
-        let is_check = self.is_check.load(Ordering::Relaxed);
-        if is_check {
+        if setup.is_check {
             client.spares_last_request = true;
             client.end_backoff();
         }
-        let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !is_check));
+        let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !setup.is_check));
         let (collector, task) = collector::spawn(
             setup.collector_config(),
             self.settings.metrics,
@@ -304,6 +305,7 @@ impl AccountSetup {
             presence: PresenceConfig {
                 presence: self.presence.clone(),
                 jwt: self.jwt,
+                is_check: self.is_check,
             },
         }
     }

@@ -7,7 +7,6 @@ pub(crate) mod facts;
 pub mod fetch_log;
 pub mod manager;
 pub mod metrics;
-#[allow(dead_code, reason = "the parts that use it are being added")]
 pub mod presence;
 pub(crate) mod problem;
 mod saved_calls;

@@ -251,7 +251,8 @@ impl Client {
         }
     }
 
-    pub(super) fn has_token(&self, now: Moment) -> bool {
+    /// Returns whether there is an access token that is not expired.
+    pub(crate) fn has_token(&self, now: Moment) -> bool {
         self.token_state.status(now) != TokenStatus::Missing
     }
 

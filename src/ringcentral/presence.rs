@@ -31,11 +31,6 @@ impl Client {
         self.has_token(now) && self.transport.budget.can_request_presence(now)
     }
 
-    /// Returns whether the rate limit has no room for the list beside the calls, so that it is never read.
-    pub(crate) fn is_presence_starved(&self) -> bool {
-        self.transport.budget.max_presence_pages() == 0
-    }
-
     /// Continues to read the list by at least one page, see [`Client::read_list`]. Returns the rows once all pages were
     /// received. A row on two pages occurs twice, the newer one later.
     ///

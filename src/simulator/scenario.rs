@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::simulator::company::Ringing;
+use crate::simulator::faults::GatewayFault;
 use crate::simulator::limiter::{Limit, OtherClient};
 
 /// A clock that returns Unix milliseconds.
@@ -144,6 +145,8 @@ pub struct Scenario {
     pub ping_interval: Duration,
     /// Time in which a client must answer a ping; default 10 s.
     pub pong_timeout: Duration,
+    /// What happens to each notification of an event; default nothing.
+    pub notification_fault: Option<GatewayFault>,
     /// Clock of the account; default the system clock.
     pub clock: Option<Clock>,
 }
@@ -185,6 +188,7 @@ impl Default for Scenario {
             max_subscriptions: 20,
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
+            notification_fault: None,
             clock: None,
         }
     }
@@ -192,13 +196,14 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that [`FromStr`] accepts.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
         "normal",
         "surge",
         "outage",
         "throttled",
         "huge",
         "sequential",
+        "lossy",
     ];
 
     /// Returns a working day of a company of 200 extensions.
@@ -222,6 +227,19 @@ impl Scenario {
             name: "sequential",
             ringing: Ringing::Sequential,
             missing_live_records: 0.01,
+            ..Scenario::default()
+        }
+    }
+
+    /// Returns a scenario whose events are partly lost, sent twice or sent late.
+    pub fn lossy() -> Scenario {
+        Scenario {
+            name: "lossy",
+            notification_fault: Some(GatewayFault::Unreliable {
+                lost: 0.1,
+                duplicated: 0.05,
+                late: 0.05,
+            }),
             ..Scenario::default()
         }
     }
@@ -295,6 +313,7 @@ impl FromStr for Scenario {
             "normal" => Ok(Scenario::normal()),
             "surge" => Ok(Scenario::surge()),
             "sequential" => Ok(Scenario::sequential()),
+            "lossy" => Ok(Scenario::lossy()),
             "outage" => Ok(Scenario::outage()),
             "throttled" => Ok(Scenario::throttled()),
             "huge" => Ok(Scenario::huge()),
@@ -321,7 +340,7 @@ mod tests {
         let error = "hugh".parse::<Scenario>().err().unwrap().to_string();
         assert_eq!(
             error,
-            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge, sequential"
+            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge, sequential, lossy"
         );
     }
 

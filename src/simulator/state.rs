@@ -1,6 +1,6 @@
 //! The mutable state of the simulated account: sessions, rate limits, faults, journal and JWTs.
 
-use crate::simulator::faults::Faults;
+use crate::simulator::faults::{Fault, Faults};
 use crate::simulator::gateway::Hub;
 use crate::simulator::limiter::Limiter;
 use crate::simulator::request_log::{Operation, RequestLog};
@@ -22,6 +22,15 @@ pub(super) struct ServerState {
     heavy: Limiter,
 }
 
+/// Returns the faults that a scenario has from the start.
+fn initial_faults(scenario: &Scenario) -> Faults {
+    let mut faults = Faults::default();
+    if let Some(fault) = scenario.notification_fault.clone() {
+        faults.inject(Fault::always(Operation::Notification, fault));
+    }
+    faults
+}
+
 impl ServerState {
     /// Creates the state at `now`, with full rate limits and no JWT.
     pub(super) fn new(scenario: &Scenario, seed: u64, now: i64) -> ServerState {
@@ -29,7 +38,7 @@ impl ServerState {
             jwts: Vec::new(),
             jwts_issued: 0,
             tokens: Tokens::new(scenario.max_sessions, seed),
-            faults: Faults::default(),
+            faults: initial_faults(scenario),
             journal: RequestLog::default(),
             hub: Hub::new(seed, now),
             auth: Limiter::new(scenario.limits.auth, None, now),

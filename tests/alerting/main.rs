@@ -30,17 +30,22 @@ mod webhook;
 
 use std::time::Duration;
 
+use common::exporter_process::{ExporterProcess, command_for_simulator};
 use common::prometheus::{PrometheusBuilder, PrometheusServer};
-use common::{demo, exporter_process::ExporterProcess, get};
+use common::{demo, get};
 use harness::{AlertPipeline, INTERVAL, TIMEOUT};
 use notification::{has_name, numbers, problems};
+use ringcentral_exporter::simulator::{Scenario, Simulator};
 use serde_json::Value;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 /// Alert on unusually many calls.
 const VOLUME: &str = "RingCentralCallVolumeHigh";
 /// Alert on failing API requests.
 const FAILING: &str = "RingCentralAPIFailing";
+/// Alert on presence that is not current.
+const PRESENCE: &str = "RingCentralPresenceDown";
 /// Metric of the calls in progress.
 const CALLS: &str = "ringcentral_call_sessions_in_progress";
 
@@ -82,6 +87,32 @@ async fn surge_and_outage_are_notified_and_resolved() {
         "{problems:#?}\n{}",
         pipeline.diagnostics().await
     );
+}
+
+/// The app of this account lacks *Read Presence*.
+#[tokio::test]
+async fn missing_presence_is_notified_while_calls_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = rules::copy_with_short_durations(folder.path());
+    let scenario = Scenario {
+        read_presence: false,
+        ..Scenario::normal()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let simulator = Simulator::start(listener, scenario, 1).unwrap();
+    let flags = [
+        "--web.listen-address=127.0.0.1:0",
+        "--ringcentral.presence=events",
+    ];
+    let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &flags));
+    let url = exporter.wait_for_url().await;
+    let data = backfill::create(folder.path(), "usual", USUAL);
+    let pipeline = AlertPipeline::start(&url, &data, &rules).await;
+    let alert = pipeline.wait_for_notification(PRESENCE, "firing").await;
+    assert_eq!(pipeline.up_at(&alert["startsAt"]).await, [1.0], "{alert:#}");
+    let description = alert["annotations"]["description"].as_str().unwrap();
+    assert!(description.contains("It has not been read"), "{alert:#}");
+    assert_eq!(problems(&alert), [""; 0]);
 }
 
 /// Prints an alert: which further alerts arrive depends on the time of day.

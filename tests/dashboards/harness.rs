@@ -1,9 +1,13 @@
 //! Three simulated accounts for the queries, each with its own exporter process.
 
+use std::time::Duration;
+
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::common::{MAX_WAIT, get};
 
 /// Simulated account and the exporter process that monitors it, both stopped on drop.
 pub struct TestAccount {
@@ -14,9 +18,11 @@ pub struct TestAccount {
 }
 
 impl TestAccount {
-    /// Starts an account with many calls and an exporter with all optional metrics.
+    /// Starts an account with many calls and an exporter with all optional metrics, with presence by events.
     pub async fn busy() -> Self {
         let flags = [
+            "--ringcentral.presence=events",
+            "--metrics.extension-presence",
             "--metrics.extension-info",
             "--metrics.extension-calls",
             "--ringcentral.concurrent-calls-limit=100",
@@ -75,6 +81,20 @@ impl TestAccount {
             self.simulator
                 .inject(Fault::always(operation, FaultKind::CloseBeforeResponse));
         }
+    }
+
+    /// Returns the first exposition that contains this series.
+    pub async fn wait_for_series(&self, name: &str) -> String {
+        let text = async {
+            loop {
+                let text = get(&format!("{}/metrics", self.url)).await;
+                if text.contains(&format!("\n{name}{{")) {
+                    return text;
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        timeout(MAX_WAIT, text).await.expect(name)
     }
 
     /// Returns the label `instance` of the exporter.

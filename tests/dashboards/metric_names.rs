@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::common;
 use crate::common::exposition::Exposition;
 use crate::common::markdown;
 use crate::common::promql::labels::{self, LabelAnalysis, Labels};
@@ -13,11 +12,12 @@ use crate::common::promql::{self, Expr, MatchType, Selector};
 use crate::harness::{TestAccount, run_on_new_runtime};
 use crate::model::{Dashboard, assert_no_problems};
 
-/// Exposition of a busy account with every optional metric.
+/// Exposition of a busy account with every optional metric, after its presence was read.
 static EXPOSITION: LazyLock<Exposition> = LazyLock::new(|| {
     run_on_new_runtime(async {
         let busy = TestAccount::busy().await;
-        Exposition::parse(&common::get(&format!("{}/metrics", busy.url)).await)
+        let last = "ringcentral_extension_telephony_status";
+        Exposition::parse(&busy.wait_for_series(last).await)
     })
 });
 

@@ -14,6 +14,8 @@ type Exception = (&'static str, &'static str, &'static str, &'static str);
 
 /// Dashboard of the calls.
 const CALLS: &str = "ringcentral-calls";
+/// Dashboard of presence.
+const PEOPLE: &str = "ringcentral-people";
 /// Dashboard of the exporter.
 const EXPORTER: &str = "ringcentral-exporter";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -170,7 +172,7 @@ fn all_accounts_have_data_in_every_query() {
 #[test]
 fn extension_in_a_call_has_data_in_every_query() {
     let extension_results = panel_results(Selection::Extension)
-        .filter(|result| result.dashboard == "ringcentral-extensions");
+        .filter(|result| ["ringcentral-extensions", PEOPLE].contains(&&*result.dashboard));
     assert_have_data(&extension_results.collect::<Vec<_>>(), &[]);
 }
 

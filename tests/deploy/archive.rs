@@ -10,7 +10,7 @@ use crate::docs::dead_links;
 use crate::tools::{read, run_ok};
 
 /// Files that the archive must contain. All other files are below `dashboards`, `deploy` or `docs`.
-const REQUIRED_FILES: [&str; 24] = [
+const REQUIRED_FILES: [&str; 25] = [
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -22,6 +22,7 @@ const REQUIRED_FILES: [&str; 24] = [
     "dashboards/ringcentral-calls.json",
     "dashboards/ringcentral-exporter.json",
     "dashboards/ringcentral-extensions.json",
+    "dashboards/ringcentral-people.json",
     "deploy/README.md",
     "deploy/accounts.example.yml",
     "deploy/prometheus/prometheus.accounts.yml",

@@ -39,6 +39,7 @@ async fn every_demo_scenario_has_calls() {
         "throttled",
         "huge",
         "sequential",
+        "lossy",
     ] {
         let (mut program, url, _) = start(&["--demo.scenario", scenario]).await;
         let text = scrape_until_up(&url).await;
@@ -154,7 +155,7 @@ async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],
-            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge, sequential",
+            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge, sequential, lossy",
         ),
         (
             ["--demo.seed", "-1"],

@@ -2,25 +2,32 @@
 //!
 //! Known are the families of an exporter with every flag, those that Prometheus adds, and the recorded series.
 
+use std::time::Duration;
+
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::exposition::Exposition;
 use crate::common::markdown::queries;
 use crate::common::promql::labels::{self, LabelAnalysis, Labels};
 use crate::common::promql::{self, Expr, Selector};
-use crate::common::{get, markdown};
+use crate::common::{MAX_WAIT, get, markdown};
 use crate::conventions::templates;
 use crate::rule_files::{self, Rule};
 
 /// Flags with which the exporter shows every family.
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 6] = [
     "--web.listen-address=127.0.0.1:0",
     "--ringcentral.concurrent-calls-limit=50",
     "--metrics.extension-info",
     "--metrics.extension-calls",
+    "--ringcentral.presence=events",
+    "--metrics.extension-presence",
 ];
+/// Series that appears last: after the first read of presence.
+const LAST_SERIES: &str = "ringcentral_extension_telephony_status";
 
 /// Metrics and labels that a query can select.
 pub struct Metrics {
@@ -29,16 +36,21 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Scrapes an exporter with a busy account, which has a series of every family.
+    /// Scrapes an exporter with a busy account until it has a series of every family.
     pub async fn from_exporter() -> Self {
         Self {
-            exposed: Exposition::parse(&Self::first_exposition().await),
+            exposed: Exposition::parse(&Self::exposition_with(LAST_SERIES).await),
             records: rule_files::records(),
         }
     }
 
-    /// Returns the first exposition of an exporter with a busy account.
+    /// Returns the first exposition with calls, of an exporter with a busy account.
     pub async fn first_exposition() -> String {
+        Self::exposition_with("ringcentral_call_sessions_in_progress").await
+    }
+
+    /// Returns the first exposition with this series, of an exporter with a busy account.
+    async fn exposition_with(series: &str) -> String {
         let busy = Scenario {
             calls_per_minute: 60.0,
             ..Scenario::normal()
@@ -47,7 +59,16 @@ impl Metrics {
         let simulator = Simulator::start(listener, busy, 1).unwrap();
         let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &FLAGS));
         let url = exporter.wait_for_url().await;
-        get(&format!("{url}/metrics")).await
+        let text = async {
+            loop {
+                let text = get(&format!("{url}/metrics")).await;
+                if text.contains(&format!("\n{series}{{")) {
+                    return text;
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        timeout(MAX_WAIT, text).await.expect(series)
     }
 
     /// Returns the labels of the selected series, or `None` if there are none.

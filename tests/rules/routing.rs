@@ -62,8 +62,10 @@ fn alerts() -> Vec<Value> {
         alert("RingCentralDataStale", "critical", "one"),
         alert("RingCentralAPIFailing", "warning", "one"),
         alert("RingCentralBlockedLong", "warning", "one"),
+        alert("RingCentralPresenceDown", "warning", "one"),
         alert("RingCentralCallsNearLimit", "critical", "one"),
         alert("RingCentralAPIFailing", "warning", "two"),
+        alert("RingCentralPresenceDown", "warning", "two"),
         alert("RingCentralJWTExpiring", "warning", "two"),
         alert("RingCentralJWTExpiring", "critical", "two"),
         alert("RingCentralJWTExpiring", "warning", "three"),
@@ -71,6 +73,7 @@ fn alerts() -> Vec<Value> {
         alert("RingCentralDataStale", "critical", "four"),
         alert("RingCentralAPIFailing", "warning", "four"),
         alert("RingCentralBlockedLong", "warning", "four"),
+        alert("RingCentralPresenceDown", "warning", "four"),
         json!({ "labels": { "alertname": "RingCentralExporterDown", "severity": "critical", "job": "ringcentral", "instance": "exporter-0:10072" } }),
         alert("RingCentralAccountMissing", "critical", "five"),
         alert_of_other_job("RingCentralAccountMissing", "critical", "six"),
@@ -127,6 +130,8 @@ async fn only_redundant_alerts_of_an_account_are_inhibited() {
         "RingCentralBlockedLong warning one",
         "RingCentralDataStale critical four",
         "RingCentralJWTExpiring warning two",
+        "RingCentralPresenceDown warning four",
+        "RingCentralPresenceDown warning one",
     ];
     assert_eq!(inhibited(&address).await, expected);
 }

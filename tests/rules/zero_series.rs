@@ -15,7 +15,16 @@ use crate::metrics::{Metrics, template_queries};
 use crate::rule_files;
 
 /// Labels with a closed set of values.
-const CLOSED_LABELS: [&str; 5] = ["direction", "result", "outcome", "operation", "reason"];
+const CLOSED_LABELS: [&str; 8] = [
+    "direction",
+    "result",
+    "outcome",
+    "operation",
+    "reason",
+    "from",
+    "to",
+    "telephony_status",
+];
 /// Suffixes of the series of counters and histograms.
 const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_bucket", "_count", "_sum"];
 
@@ -204,7 +213,7 @@ async fn counters_in_queries_start_at_zero() {
 }
 
 /// Queries and the problem of each.
-const WRONG_QUERIES: [(&str, &str); 8] = [
+const WRONG_QUERIES: [(&str, &str); 9] = [
     (
         r#"increase(ringcentral_calls_ended_total{result="No Calling Credit"}[5m])"#,
         "no 0 from the start",
@@ -235,6 +244,10 @@ const WRONG_QUERIES: [(&str, &str); 8] = [
     ),
     (
         r#"increase(ringcentral_call_sessions_ended_total{outcome="unanswered"}[5m])"#,
+        "undocumented",
+    ),
+    (
+        r#"increase(ringcentral_extension_status_changes_total{from="Ringing",to="Talking"}[5m])"#,
         "undocumented",
     ),
 ];

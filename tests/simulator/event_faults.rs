@@ -242,6 +242,26 @@ async fn unreliable_stream_has_the_injected_shares() {
 }
 
 #[tokio::test]
+async fn lossy_scenario_has_every_fate_from_the_start() {
+    let scenario = Scenario {
+        calls_per_minute: 60.0,
+        ..Scenario::lossy()
+    };
+    let server = TestSimulator::start(scenario).await;
+    let token = server.token().await;
+    let _client = server.subscribe(&token).await;
+    for _ in 0..60 {
+        server.advance_millis(2_000);
+        server.settled_events().await;
+    }
+    let events = server.settled_events().await;
+    for fate in [EventFate::Lost, EventFate::Duplicated, EventFate::Late] {
+        let count = events.iter().filter(|event| event.fate == fate).count();
+        assert!((1..events.len() / 5).contains(&count), "{fate:?}: {count}");
+    }
+}
+
+#[tokio::test]
 async fn late_notification_comes_after_newer_ones() {
     let server = TestSimulator::start(busy()).await;
     let token = server.token().await;

@@ -27,9 +27,11 @@ const MAX_FAILURES: u32 = 3;
 /// A request of the stream to the collector, which owns the client.
 pub(crate) enum StreamRequest {
     /// A token for a connection.
-    EventToken(oneshot::Sender<Result<EventToken, Error>>),
+    EventToken(TokenReply),
     /// A read of the list if it is due.
     Read,
+    /// The same for `check`, which waits for its end.
+    CheckedRead(oneshot::Sender<()>),
 }
 
 /// The presence that a collector reads, and the user whose events its stream receives.
@@ -39,6 +41,8 @@ pub(crate) struct PresenceConfig {
     pub(crate) presence: Option<Arc<Presence>>,
     /// The JWT; another one is possibly that of another user.
     pub(crate) jwt: Option<Fingerprint>,
+    /// Whether `check` runs, which starts the stream for a few seconds itself.
+    pub(crate) is_check: bool,
 }
 
 /// The collector's part of presence.
@@ -51,10 +55,15 @@ pub(crate) struct CollectorPresence {
     sender: mpsc::Sender<StreamRequest>,
     /// The requests of the stream.
     pub(crate) requests: mpsc::Receiver<StreamRequest>,
+    /// A request for a token that waits for a login.
+    pub(crate) held: Option<TokenReply>,
 }
 
+/// The sender for the reply to a request for a token.
+type TokenReply = oneshot::Sender<Result<EventToken, Error>>;
+
 /// A running stream of events.
-struct StreamTask {
+pub(crate) struct StreamTask {
     /// The stream stops when this sender is dropped.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -73,6 +82,7 @@ impl CollectorPresence {
             stream: None,
             sender,
             requests,
+            held: None,
         }
     }
 
@@ -87,6 +97,7 @@ impl CollectorPresence {
             return;
         }
         self.config = config;
+        self.held = None;
         self.restart_read();
         let former = self.stream.take();
         let Some(presence) = &self.config.presence else {
@@ -98,6 +109,9 @@ impl CollectorPresence {
         if let Some(directory) = directory {
             presence.set_directory(directory.clone());
         }
+        if self.config.is_check {
+            return;
+        }
         self.stream = Some(StreamTask::spawn(
             presence.clone(),
             self.sender.clone(),
@@ -105,14 +119,23 @@ impl CollectorPresence {
         ));
     }
 
+    /// Returns a sender for [`requests`](Self::requests).
+    pub(crate) fn request_sender(&self) -> mpsc::Sender<StreamRequest> {
+        self.sender.clone()
+    }
+
+    /// Returns the next request of the stream, if there is one.
+    pub(crate) fn next_request(&mut self) -> Option<StreamRequest> {
+        match self.held.take() {
+            Some(reply) => Some(StreamRequest::EventToken(reply)),
+            None => self.requests.try_recv().ok(),
+        }
+    }
+
     /// Sets whether the calls' pace leaves room for a read.
     pub(crate) fn update_pace(&self, client: &mut Client, now: Moment) {
-        let is_due = self
-            .config
-            .presence
-            .as_ref()
-            .is_some_and(|it| it.is_read_due(now));
-        client.set_presence_due(is_due);
+        let presence = self.config.presence.as_ref();
+        client.set_presence_due(presence.is_some_and(|it| it.is_read_due(now)));
     }
 
     /// Returns whether a part of the list can be read now.
@@ -184,6 +207,10 @@ impl CollectorPresence {
 
     /// Stops the stream, which deletes its subscription first.
     pub(crate) async fn stop(&mut self) {
+        // The stream does not wait for replies any more.
+        self.held = None;
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
         if let Some(stream) = self.stream.take() {
             stream.stop().await;
         }
@@ -199,7 +226,7 @@ impl CollectorPresence {
 
 impl StreamTask {
     /// Starts a stream after the former one has stopped. Presence that is polled has none.
-    fn spawn(
+    pub(crate) fn spawn(
         presence: Arc<Presence>,
         requests: mpsc::Sender<StreamRequest>,
         former: Option<Self>,
@@ -221,7 +248,7 @@ impl StreamTask {
     }
 
     /// Stops the stream. Its task is aborted if the subscription cannot be deleted in time.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop(self.stop);
         let mut task = self.task;
         if timeout(STREAM_STOP_TIMEOUT, &mut task).await.is_err() {

@@ -11,6 +11,7 @@
 //! The lock of the shared state is never held across an await.
 
 mod collector_part;
+pub(crate) mod facts;
 pub mod metrics;
 mod schedule;
 mod stream;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use crate::account::presence::collector_part::{
-    CollectorPresence, PresenceConfig, StreamRequest,
+    CollectorPresence, PresenceConfig, StreamRequest, StreamTask,
 };
 use crate::account::presence::metrics::EventMetrics;
 pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
@@ -68,6 +69,7 @@ pub struct Presence {
     max_age: Duration,
     /// `None` unless presence is from events.
     metrics: Option<EventMetrics>,
+    created: Moment,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
     text: Mutex<PresenceText>,
@@ -84,6 +86,7 @@ struct Shared {
     unknown: UnknownExtensions,
     schedule: ReadSchedule,
     stream: StreamState,
+    reads_without_events: bool,
     /// Grows with each change of a status or a counter.
     version: u64,
     /// The counts of the present statuses, once they are needed.
@@ -143,6 +146,8 @@ pub(crate) struct PresenceView {
     pub(crate) pages: u32,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
+    /// Since when a read of the list has been due, if none has failed.
+    pub(crate) read_due_since: Option<Moment>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<StreamFailure>,
     /// Since when a subscription exists. `None` if there is none.
@@ -184,6 +189,7 @@ impl Presence {
             read_interval,
             max_age,
             metrics,
+            created: Moment::now(),
             logins: watch::Sender::new(0),
             text: Mutex::default(),
             shared: Mutex::default(),
@@ -205,11 +211,25 @@ impl Presence {
     pub(crate) fn is_read_due(&self, now: Moment) -> bool {
         let shared = self.lock();
         let interval = match self.mode {
-            PresenceMode::Events if shared.stream.subscribed_since.is_none() => return false,
+            PresenceMode::Events if !shared.may_read() => return false,
             PresenceMode::Events if !shared.state.is_whole() => schedule::MIN_INTERVAL,
             _ => self.read_interval,
         };
         shared.schedule.is_due(now, interval)
+    }
+
+    /// Allows reads before there is a subscription, for `check`.
+    pub(crate) fn allow_read_without_events(&self) {
+        self.lock().reads_without_events = true;
+    }
+
+    /// Returns since when a read should have started, if none has failed.
+    fn read_due_since(&self, shared: &Shared, now: Moment) -> Option<Moment> {
+        let begin = match self.mode {
+            PresenceMode::Events => shared.stream.subscribed_since?,
+            _ => self.created,
+        };
+        shared.schedule.due_since(begin, now, self.read_interval)
     }
 
     /// Records that the first page of the list is requested: what events report from now on is newer.
@@ -334,7 +354,8 @@ impl Presence {
     /// Applies and counts an event.
     pub(crate) fn apply(&self, event: &PresenceEvent, received: Moment) {
         let mut shared = self.lock();
-        shared.stream.last_heard = Some(received);
+        // Events of a renewed connection wait for those of the one that it replaces.
+        shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
         let Shared {
             state, directory, ..
         } = &mut *shared;
@@ -407,6 +428,7 @@ impl Presence {
             last_read: shared.schedule.last_read(),
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
+            read_due_since: self.read_due_since(&shared, now),
             stream_failure: shared.stream.failure.clone(),
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,
@@ -479,6 +501,11 @@ impl Presence {
 // === impl Shared ===
 
 impl Shared {
+    /// Returns whether events keep the state current after a read, or `check` only wants to know whether it succeeds.
+    fn may_read(&self) -> bool {
+        self.stream.subscribed_since.is_some() || self.reads_without_events
+    }
+
     /// Records that a status or a counter changes.
     fn record_change(&mut self) {
         self.version += 1;

@@ -46,6 +46,20 @@ impl ReadSchedule {
         self.last_start.is_none_or(is_over)
     }
 
+    /// Returns since when a read should have started, if none has failed. `begin` is when the first one became due.
+    pub(crate) fn due_since(
+        &self,
+        begin: Moment,
+        now: Moment,
+        interval: Duration,
+    ) -> Option<Moment> {
+        if self.failure.is_some() || self.is_reading() {
+            return None;
+        }
+        let due = self.last_start.map_or(begin, |start| start.after(interval));
+        due.is_past(now).then_some(due)
+    }
+
     /// Records that the first page is requested.
     pub(crate) fn start(&mut self, now: Moment) {
         self.last_start = Some(now);
@@ -97,6 +111,11 @@ impl ReadSchedule {
         }
     }
 
+    /// Returns whether the read that was started last is not complete.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.progress == Progress::Begun
+    }
+
     /// Returns whether the pages of the present read must not be used.
     pub(crate) fn is_outdated(&self) -> bool {
         self.progress == Progress::Outdated
@@ -123,5 +142,31 @@ fn retry_interval(error: &Error) -> Duration {
     match error.reason {
         Reason::Forbidden | Reason::NotFound | Reason::ClientError => LASTING_FAILURE_INTERVAL,
         _ => MIN_INTERVAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ringcentral::{Cause, Operation};
+
+    #[test]
+    fn read_is_due_since_begin_or_interval() {
+        let begin = Moment::now();
+        let at = |seconds| begin.after(Duration::from_secs(seconds));
+        let mut schedule = ReadSchedule::default();
+        let due_since = |schedule: &ReadSchedule, seconds| {
+            let since = schedule.due_since(begin, at(seconds), MIN_INTERVAL)?;
+            Some(since.saturating_duration_since(begin).as_secs())
+        };
+        assert_eq!(due_since(&schedule, 10), Some(0));
+        schedule.start(at(20));
+        assert_eq!(due_since(&schedule, 300), None, "a read has begun");
+        schedule.finish(at(30));
+        assert_eq!(due_since(&schedule, 79), None);
+        assert_eq!(due_since(&schedule, 90), Some(80));
+        let error = Error::new(Operation::Presence, Cause::ServerError, "");
+        schedule.fail(error, at(90));
+        assert_eq!(due_since(&schedule, 300), None, "a read has failed");
     }
 }

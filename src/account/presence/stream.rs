@@ -291,8 +291,9 @@ impl Stream {
     /// Records a failed attempt to connect.
     fn record_failure(&mut self, error: &EventError) {
         if error.cause == Cause::NoBudget {
-            // Nothing was sent.
+            // Nothing was sent, so that nothing has failed.
             self.wait = BUDGET_WAIT;
+            self.presence.set_stream_failure(Some(error.clone().into()));
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -302,18 +303,7 @@ impl Stream {
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
         self.log.log(self.presence.account(), message, error);
-        let EventError {
-            cause,
-            message,
-            code,
-            request_id,
-        } = error.clone();
-        self.presence.set_stream_failure(Some(StreamFailure {
-            cause,
-            message,
-            code,
-            request_id,
-        }));
+        self.presence.set_stream_failure(Some(error.clone().into()));
     }
 
     /// Returns how long to wait after a failure.
@@ -399,6 +389,23 @@ async fn reached(moment: Option<Moment>) {
     match moment {
         Some(moment) => sleep_until(moment.instant).await,
         None => std::future::pending().await,
+    }
+}
+
+impl From<EventError> for StreamFailure {
+    fn from(error: EventError) -> Self {
+        let EventError {
+            cause,
+            message,
+            code,
+            request_id,
+        } = error;
+        Self {
+            cause,
+            message,
+            code,
+            request_id,
+        }
     }
 }
 

@@ -59,9 +59,10 @@ pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
         Ok(Err(failed)) => {
             // Without the URL, which contains the token.
             let error = failed.error.without_url();
-            return Err(TransportError::from_reqwest(&error, token.http.route()).into());
+            let error = TransportError::from_reqwest(&error, token.http.route());
+            return Err(unreachable(token, &error));
         }
-        Err(_) => return Err(TransportError::timeout().into()),
+        Err(_) => return Err(unreachable(token, &TransportError::timeout())),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, deadline).await);
@@ -76,8 +77,17 @@ pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
             let message = "event connection: closed during the upgrade";
             Err(EventError::new(Cause::BrokenConnection, message))
         }
-        Err(_) => Err(TransportError::timeout().into()),
+        Err(_) => Err(unreachable(token, &TransportError::timeout())),
     }
+}
+
+/// Returns the error of a connection that cannot be had, with the gateway's host: firewalls have to allow it.
+fn unreachable(token: &EventToken, error: &TransportError) -> EventError {
+    let gateway = token.gateway_address();
+    EventError::new(
+        error.cause,
+        format!("event connection to {gateway}: {}", error.message),
+    )
 }
 
 fn web_socket(stream: Upgraded) -> Socket {

@@ -1,6 +1,5 @@
 //! Why there are no events. Its texts contain error codes and nothing else of a message.
 
-use crate::ringcentral::transport_error::TransportError;
 use crate::ringcentral::wire::ApiError;
 use crate::ringcentral::{Cause, Error};
 
@@ -43,11 +42,5 @@ impl From<Error> for EventError {
             code: error.code,
             request_id: error.request_id,
         }
-    }
-}
-
-impl From<TransportError> for EventError {
-    fn from(error: TransportError) -> Self {
-        Self::new(error.cause, format!("event connection: {}", error.message))
     }
 }

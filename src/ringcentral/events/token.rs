@@ -42,6 +42,13 @@ impl EventToken {
         url
     }
 
+    /// Returns the gateway's host and port, without anything else of its URL.
+    pub(super) fn gateway_address(&self) -> String {
+        let host = self.gateway.host_str().unwrap_or_default();
+        let port = self.gateway.port_or_known_default().unwrap_or_default();
+        format!("{host}:{port}")
+    }
+
     /// Returns whether the token is no longer accepted.
     pub(super) fn is_expired(&self, now: Moment) -> bool {
         self.expiry.is_past(now)

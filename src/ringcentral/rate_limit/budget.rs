@@ -11,6 +11,7 @@ use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::presence::PresencePages;
 use crate::ringcentral::rate_limit::shared::SharedUsage;
+use crate::ringcentral::rate_limit::usage::Usage;
 use crate::ringcentral::status::ReportedLimit;
 
 /// The budget of one account.
@@ -26,8 +27,13 @@ pub struct Budget {
     /// Pages of the fetch in progress that are reserved and not requested yet.
     reserved: u32,
     in_flight: Option<Operation>,
+    /// Whether RingCentral has responded to a page of calls, so that the limit is known.
+    is_limit_known: bool,
     presence: PresencePages,
 }
+
+/// When this many pages of calls are available.
+type AvailableAt = fn(&Usage, u32, Moment) -> Moment;
 
 /// What a fetch revealed of the number of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +60,7 @@ impl Budget {
             last_fetch: None,
             reserved: 0,
             in_flight: None,
+            is_limit_known: false,
             presence: PresencePages::default(),
         }
     }
@@ -89,7 +96,7 @@ impl Budget {
         let pages = self.expected_pages();
         let next = self
             .usage
-            .read(|usage| usage.available_at(Operation::ActiveCalls, pages, 0, now));
+            .read(|usage| usage.fetch_available_at(pages, now));
         next.max(self.next_pace_at(now))
     }
 
@@ -130,12 +137,12 @@ impl Budget {
         if self.next_pace_at(now) > now {
             return false;
         }
-        if !self.may_reserve(now) {
+        if !self.may_reserve(now, Usage::fetch_available_at) {
             // Another process may have used less than was known.
             self.usage.refresh(now);
         }
-        if self.may_reserve(now) {
-            self.reserved = self.reserve(self.expected_pages(), now);
+        if self.may_reserve(now, Usage::fetch_available_at) {
+            self.reserved = self.reserve(self.expected_pages(), now, Usage::fetch_available_at);
         }
         if self.reserved == 0 {
             self.usage
@@ -149,8 +156,8 @@ impl Budget {
     /// Reserves the expected pages for a fetch that starts again at its first page, after [`Budget::finish_fetch`].
     /// Returns whether the window holds them now.
     pub fn try_restart_fetch(&mut self, now: Moment) -> bool {
-        if self.may_reserve(now) {
-            self.reserved = self.reserve(self.expected_pages(), now);
+        if self.may_reserve(now, Usage::pages_available_at) {
+            self.reserved = self.reserve(self.expected_pages(), now, Usage::pages_available_at);
         }
         self.reserved > 0
     }
@@ -200,6 +207,7 @@ impl Budget {
         self.usage.update(now, |usage| {
             usage.record_response(operation, headers, now);
         });
+        self.is_limit_known |= operation == Operation::ActiveCalls && headers.is_some();
         if operation == Operation::Presence {
             self.presence.last_page = Some(now);
             self.share_presence(now);
@@ -232,10 +240,9 @@ impl Budget {
     /// the next one has room at its pace after the page, and no other account has waited longer for a page.
     #[must_use]
     pub fn can_request_presence(&self, now: Moment) -> bool {
-        if self.last_fetch.is_none() {
+        if !self.is_limit_known {
             return false;
         }
-        let calls = Operation::ActiveCalls;
         let expected = self.expected_pages();
         let next = self.next_fetch_at(now);
         self.usage.read(|usage| {
@@ -245,12 +252,8 @@ impl Budget {
                 && usage
                     .available_at(Operation::Presence, 1, 0, now)
                     .is_past(now)
-                && usage
-                    .limit_available_at(calls, waiting, 0, now)
-                    .is_past(now)
-                && usage
-                    .limit_available_at(calls, with_next, 0, next)
-                    .is_past(next)
+                && usage.pages_available_at(waiting, now).is_past(now)
+                && usage.pages_available_at(with_next, next).is_past(next)
         })
     }
 
@@ -285,7 +288,7 @@ impl Budget {
         self.usage.read(|usage| {
             !usage.have_common_group(operation, fetch)
                 || (requests <= usage.max_pages()
-                    && usage.available_at(fetch, requests, 0, next).is_past(next))
+                    && usage.fetch_available_at(requests, next).is_past(next))
         })
     }
 
@@ -315,7 +318,7 @@ impl Budget {
         let reserved = self.leave(now);
         take_over(&usage, &self.usage);
         self.usage = usage;
-        self.reserved = self.reserve(reserved, now);
+        self.reserved = self.reserve(reserved, now, Usage::pages_available_at);
         self.share_presence(now);
     }
 
@@ -338,21 +341,20 @@ impl Budget {
     }
 
     /// Returns whether the window holds the expected pages, and those of the accounts that have waited longer.
-    fn may_reserve(&self, now: Moment) -> bool {
+    fn may_reserve(&self, now: Moment, available_at: AvailableAt) -> bool {
         let pages = self.expected_pages();
         self.usage.read(|usage| {
             let ahead = usage.pages_ahead(self.account, now);
             let all = pages.saturating_add(ahead);
-            let available_at = usage.available_at(Operation::ActiveCalls, all, 0, now);
-            (ahead == 0 || all <= usage.max_pages()) && available_at.is_past(now)
+            let fits = ahead == 0 || all <= usage.max_fetched_pages(now);
+            fits && available_at(usage, all, now).is_past(now)
         })
     }
 
     /// Reserves pages, if the window holds them now. Returns their number, or 0.
-    fn reserve(&self, pages: u32, now: Moment) -> u32 {
+    fn reserve(&self, pages: u32, now: Moment, available_at: AvailableAt) -> u32 {
         self.usage.update(now, |usage| {
-            let available_at = usage.available_at(Operation::ActiveCalls, pages, 0, now);
-            if pages == 0 || !available_at.is_past(now) {
+            if pages == 0 || !available_at(usage, pages, now).is_past(now) {
                 return 0;
             }
             usage.reserve(pages);

@@ -47,7 +47,7 @@ impl PresencePages {
 
     /// Returns whether the account waits for its next page. One that had no opportunity for two windows is not scraped
     /// any more.
-    pub(crate) fn is_due(&self, now: Moment, window: Duration) -> bool {
+    pub(crate) fn is_waiting(&self, now: Moment, window: Duration) -> bool {
         let is_scraped = |at: Moment| now.monotonic_duration_since(at) < 2 * window;
         self.is_due && self.due_at.is_some_and(is_scraped)
     }

@@ -54,19 +54,6 @@ pub(crate) struct SavedGroup {
     pub(crate) presence: Vec<SavedCount>,
 }
 
-impl SavedGroup {
-    /// Returns the number of presence pages that occupy the window until this time.
-    pub(crate) fn presence_count(&self, until_ms: i64) -> u32 {
-        let mut pages = 0_u32;
-        for presence in &self.presence {
-            if presence.until_ms == until_ms {
-                pages = pages.saturating_add(presence.count);
-            }
-        }
-        pages
-    }
-}
-
 /// A number of requests and a time.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct SavedCount {

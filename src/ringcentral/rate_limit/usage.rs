@@ -65,8 +65,8 @@ impl Usage {
         }
     }
 
-    /// Returns when this many requests of an operation can be sent, of which the caller has reserved `reserved`. Calls
-    /// leave what presence lists need, presence lists use no more than that, and an event token leaves a login.
+    /// Returns when this many requests of an operation can be sent, of which the caller has reserved `reserved`. Presence
+    /// lists use no more than their part of the limit, and an event token leaves room for a login.
     pub(crate) fn available_at(
         &self,
         operation: Operation,
@@ -76,7 +76,6 @@ impl Usage {
     ) -> Moment {
         let limit = self.limit_available_at(operation, requests, reserved, now);
         match operation {
-            Operation::ActiveCalls => limit.max(self.calls_available_at(requests, reserved, now)),
             Operation::Presence => limit.max(self.presence_available_at(now)),
             Operation::EventToken => limit.max(self.login_fits_at(operation, now)),
             _ => limit,
@@ -96,17 +95,23 @@ impl Usage {
         fits_at
     }
 
-    fn calls_available_at(&self, requests: u32, reserved: u32, now: Moment) -> Moment {
+    /// Returns when the limit has room for this many pages of calls.
+    pub(crate) fn pages_available_at(&self, pages: u32, now: Moment) -> Moment {
+        self.available_at(Operation::ActiveCalls, pages, 0, now)
+    }
+
+    /// Returns when a fetch of this many pages can start, so that all fetches leave what presence lists need. Within a
+    /// fetch the pages use the whole limit: calls come first.
+    pub(crate) fn fetch_available_at(&self, pages: u32, now: Moment) -> Moment {
+        let mut available_at = self.pages_available_at(pages, now);
         let presence = self.presence_share(now);
         if presence == 0 {
-            return now;
+            return available_at;
         }
-        let mut available_at = now;
+        let since = self.share.since.unwrap_or(now);
         for group in self.shared_groups() {
             let window = self.group(group);
-            let since = self.share.since.unwrap_or(now);
-            available_at = available_at
-                .max(window.calls_available_at(requests, reserved, presence, since, now));
+            available_at = available_at.max(window.calls_available_at(pages, presence, since, now));
         }
         available_at
     }
@@ -127,7 +132,7 @@ impl Usage {
     }
 
     /// Returns when the limit allows this many requests of an operation, of which the caller has reserved `reserved`.
-    pub(crate) fn limit_available_at(
+    fn limit_available_at(
         &self,
         operation: Operation,
         requests: u32,
@@ -214,20 +219,16 @@ impl Usage {
         self.share.set_pages(self.presence_share(now), now);
     }
 
-    /// Returns whether the requests that are left to presence belong to other accounts, whose last page is older.
+    /// Returns whether no other account waits for its next presence page that received its last one earlier.
     pub(crate) fn is_presence_turn(&self, account: u64, now: Moment) -> bool {
-        let mut pages_ahead = 0_u32;
         let own = self.presence.get(&account).and_then(|own| own.last_page);
         for (other, presence) in &self.presence {
-            if *other != account
-                && presence.is_due(now, self.heavy.length)
-                && presence.last_page < own
-            {
-                pages_ahead = pages_ahead.saturating_add(1);
+            let is_waiting = presence.is_waiting(now, self.heavy.length);
+            if *other != account && is_waiting && presence.last_page < own {
+                return false;
             }
         }
-        let _ = pages_ahead;
-        pages_ahead == 0
+        true
     }
 
     /// Returns the pages of all fetches that wait for room in the window.
@@ -239,6 +240,11 @@ impl Usage {
             }
         }
         pages
+    }
+
+    /// Returns the maximum number of pages of all fetches in one window.
+    pub(crate) fn max_fetched_pages(&self, now: Moment) -> u32 {
+        self.max_pages().saturating_sub(self.presence_share(now))
     }
 
     /// Returns the interval at which an account can fetch its pages without ever filling the window, when the other

@@ -148,19 +148,17 @@ impl RateLimitWindow {
             .max(self.available_by_report(requests, now))
     }
 
-    /// Returns when this many pages of calls can be requested so that all those since `since` leave `presence` requests
-    /// of the window. More than are left count as those that are left.
+    /// Returns when this many pages of calls can be requested, so that all those since `since` leave `presence` requests
+    /// of the window. More pages than that count as an empty window.
     pub(crate) fn calls_available_at(
         &self,
-        requests: u32,
-        reserved: u32,
+        pages: u32,
         presence: u32,
         since: Moment,
         now: Moment,
     ) -> Moment {
         let usable = self.usable().saturating_sub(presence);
-        let reserved_by_others = self.reserved.saturating_sub(reserved);
-        let requests = requests.min(usable).saturating_add(reserved_by_others);
+        let requests = pages.min(usable).saturating_add(self.reserved);
         now.max(self.available_by_count(requests, usable, Counted::CallsSince(since), now))
     }
 
@@ -382,18 +380,20 @@ impl RateLimitWindow {
             self.limit = limit;
             self.length = Duration::from_millis(length_ms);
         }
+        let mut presence = part.presence.clone();
         for SavedCount { count, until_ms } in &part.requests {
-            if let Some(until) = times.future(*until_ms) {
-                let presence = part.presence_count(*until_ms).min(*count);
-                for (count, is_presence) in [(count - presence, false), (presence, true)] {
-                    if count > 0 {
-                        self.others.push(Occupied {
-                            until,
-                            count,
-                            is_own,
-                            is_presence,
-                        });
-                    }
+            let pages = take_count(&mut presence, *until_ms, *count);
+            let Some(until) = times.future(*until_ms) else {
+                continue;
+            };
+            for (count, is_presence) in [(count - pages, false), (pages, true)] {
+                if count > 0 {
+                    self.others.push(Occupied {
+                        until,
+                        count,
+                        is_own,
+                        is_presence,
+                    });
                 }
             }
         }
@@ -490,6 +490,19 @@ impl RateLimitWindow {
 fn saved_count(count: u32, until: Moment, now: Moment) -> SavedCount {
     let until_ms = future_ms(until, now);
     SavedCount { count, until_ms }
+}
+
+/// Takes up to `max` requests that end at this time out of a list. Returns their number.
+fn take_count(list: &mut [SavedCount], until_ms: i64, max: u32) -> u32 {
+    let mut taken = 0;
+    for requests in list {
+        if requests.until_ms == until_ms {
+            let count = requests.count.min(max - taken);
+            requests.count -= count;
+            taken += count;
+        }
+    }
+    taken
 }
 
 /// Returns whether a limit of a file is one that a response could have.
