@@ -155,6 +155,7 @@ fn rows() -> Vec<Row> {
             EventToken,
             FaultKind::Body("<html>".into()),
         ),
+        refused("token: hangs", EventToken, FaultKind::Hang),
         refused("token: closed", EventToken, FaultKind::CloseBeforeResponse),
         refused(
             "gateway: unknown host",
