@@ -59,9 +59,9 @@ lint:
 unit:
 	$(CARGO) test --locked --lib --bins --test simulator --test exporter
 
-# Simulated days of requests and of calls, in process: they only compute.
+# Simulated days of requests, of calls and of presence, in process: they only compute.
 property-tests:
-	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker
+	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker --test presence
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -104,6 +104,7 @@ fn render_text(state: Arc<AccountState>, account: &Account, counters: &AccountMe
         account,
         state,
         counters,
+        presence: None,
     };
     render([view], None, &SCRAPE, &METRICS, Moment::now()).unwrap()
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
+use crate::account::presence::{CollectorPresence, PresenceConfig, StreamRequest};
 use crate::account::saved_calls::SavedCalls;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
 use crate::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter};
@@ -36,14 +37,24 @@ type Waiter = oneshot::Sender<Arc<AccountState>>;
 #[derive(Clone)]
 pub struct CollectorHandle {
     requests: mpsc::Sender<Waiter>,
+    presence_requests: mpsc::Sender<StreamRequest>,
     latest: watch::Receiver<Arc<AccountState>>,
 }
 
 /// The owner of a collector, which stops, revokes its token and ends when this value is dropped.
 pub(crate) struct CollectorTask {
     /// The collector stops when this sender is dropped.
-    config: watch::Sender<ClientConfig>,
+    config: watch::Sender<CollectorConfig>,
     task: JoinHandle<Client>,
+}
+
+/// What a configuration reload may change of a running collector.
+#[derive(Clone)]
+pub(crate) struct CollectorConfig {
+    /// The configuration of its client.
+    pub(crate) client: ClientConfig,
+    /// The presence of its account.
+    pub(crate) presence: PresenceConfig,
 }
 
 struct Collector {
@@ -56,9 +67,10 @@ struct Collector {
     /// one: all counters are 0 in the first exposition, or Prometheus would take the new value for a continued old one.
     held_list: Option<(Vec<Call>, Moment)>,
     directory: DirectoryCache,
+    presence: CollectorPresence,
     counters: Arc<AccountMetrics>,
     requests: mpsc::Receiver<Waiter>,
-    config: watch::Receiver<ClientConfig>,
+    config: watch::Receiver<CollectorConfig>,
     latest: watch::Sender<Arc<AccountState>>,
     fetch_log: FetchLog,
     metrics: Metrics,
@@ -70,7 +82,7 @@ struct Collector {
 /// Spawns a collector. It first waits for the end of its predecessor, if there is one with the same user and app, and
 /// continues with its budget and penalties.
 pub(crate) fn spawn(
-    config: ClientConfig,
+    config: CollectorConfig,
     metrics: Metrics,
     client: Client,
     counters: Arc<AccountMetrics>,
@@ -79,7 +91,7 @@ pub(crate) fn spawn(
 ) -> (CollectorHandle, CollectorTask) {
     let (request_sender, requests) = mpsc::channel(REQUEST_CAPACITY);
     let (latest, latest_receiver) = watch::channel(Arc::default());
-    let account = config.account.clone();
+    let account = config.client.account.clone();
     let (config_sender, config) = watch::channel(config);
     // At level `extension` the user is not an admin, and only an admin may read the directory.
     let needs_directory =
@@ -92,6 +104,7 @@ pub(crate) fn spawn(
         saved_calls,
         held_list: None,
         directory: DirectoryCache::new(needs_directory),
+        presence: CollectorPresence::new(),
         counters,
         requests,
         config,
@@ -110,6 +123,7 @@ pub(crate) fn spawn(
         .log_rare_fetches(&collector.account_name, &api);
     let handle = CollectorHandle {
         requests: request_sender,
+        presence_requests: collector.presence.request_sender(),
         latest: latest_receiver,
     };
     let task = CollectorTask {
@@ -132,6 +146,11 @@ impl CollectorHandle {
         async move { reply.await.unwrap_or_else(|_| latest.borrow().clone()) }
     }
 
+    /// Returns a sender for requests about presence.
+    pub(crate) fn presence_requests(&self) -> mpsc::Sender<StreamRequest> {
+        self.presence_requests.clone()
+    }
+
     /// Returns the latest state without requesting a refresh.
     #[must_use]
     pub fn state(&self) -> Arc<AccountState> {
@@ -143,7 +162,7 @@ impl CollectorHandle {
 
 impl CollectorTask {
     /// Sets the configuration that the collector uses from its next fetch on.
-    pub(crate) fn reconfigure(&self, config: ClientConfig) {
+    pub(crate) fn reconfigure(&self, config: CollectorConfig) {
         self.config.send_replace(config);
     }
 
@@ -165,6 +184,8 @@ impl Collector {
             self.client.resume_from(&stopped);
             self.publish();
         }
+        let presence = self.config.borrow().presence.clone();
+        self.presence.apply(presence, None);
         let config = self.config.clone();
         tokio::select! {
             biased;
@@ -175,6 +196,7 @@ impl Collector {
         self.requests.close();
         while self.requests.try_recv().is_ok() {}
         self.saved_calls.save(&self.tracker, Moment::now());
+        self.presence.stop().await;
         // Before the revocation, which is another request.
         self.client.abandon_requests();
         self.client.revoke().await;
@@ -182,26 +204,76 @@ impl Collector {
         self.client
     }
 
-    /// Replies to each request with the latest state, after a fetch if the budget allows one.
+    /// Handles the requests of scrapes, and those of the stream of events after them.
     async fn handle_requests(&mut self) {
-        while let Some(waiter) = self.requests.recv().await {
-            let mut waiters = vec![waiter];
-            if self.config.has_changed().unwrap_or(false) {
-                let config = self.config.borrow_and_update().clone();
-                self.client.reconfigure(config);
-                self.publish();
+        loop {
+            tokio::select! {
+                biased;
+                waiter = self.requests.recv() => {
+                    let Some(waiter) = waiter else { return };
+                    self.handle_scrape(waiter).await;
+                    // Scrapes that never pause leave room for one request of the stream each.
+                    if let Some(request) = self.presence.next_request() {
+                        self.handle_stream_request(request).await;
+                    }
+                }
+                // Not before calls were fetched, since a scrape during a request of the stream gets the latest state.
+                Some(request) = self.presence.requests.recv(), if self.last_fetch.is_some() => {
+                    self.handle_stream_request(request).await;
+                }
             }
-            let now = Moment::now();
-            if self.client.try_start_fetch(now) {
-                self.fetch(&mut waiters).await;
-            } else if Some(self.client.next_fetch_at(now)) > self.latest.borrow().api.next_fetch_at
-            {
-                // The token has expired since, and a penalty or back-off holds the login.
-                self.publish();
-            }
-            reply_all(&self.latest, waiters);
-            self.run_maintenance().await;
         }
+    }
+
+    /// Replies to a request with the latest state, after a fetch if the budget allows one.
+    async fn handle_scrape(&mut self, waiter: Waiter) {
+        let mut waiters = vec![waiter];
+        self.apply_new_config();
+        let now = Moment::now();
+        self.presence.update_pace(&mut self.client, now);
+        if self.client.try_start_fetch(now) {
+            self.fetch(&mut waiters).await;
+        } else if Some(self.client.next_fetch_at(now)) > self.latest.borrow().api.next_fetch_at {
+            // The token has expired since, and a penalty or back-off holds the login.
+            self.publish();
+        }
+        reply_all(&self.latest, waiters);
+        self.run_maintenance().await;
+    }
+
+    /// Handles a request of the stream. Requests of scrapes that arrive meanwhile get the latest state immediately.
+    async fn handle_stream_request(&mut self, request: StreamRequest) {
+        self.apply_new_config();
+        match request {
+            // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
+            StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
+                self.presence.held = Some(reply);
+            }
+            StreamRequest::EventToken(reply) => {
+                let token = self.client.fetch_event_token();
+                let token = run_while_answering(&mut self.requests, &self.latest, token).await;
+                self.publish();
+                // An error means that the stream has stopped.
+                let _ = reply.send(token);
+            }
+            StreamRequest::Read => self.read_presence().await,
+            StreamRequest::CheckedRead(reply) => {
+                self.read_presence().await;
+                // An error means that the check was interrupted.
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn apply_new_config(&mut self) {
+        if !self.config.has_changed().unwrap_or(false) {
+            return;
+        }
+        let config = self.config.borrow_and_update().clone();
+        self.client.reconfigure(config.client);
+        let directory = self.directory.directory.as_ref().map(|it| &it.directory);
+        self.presence.apply(config.presence, directory);
+        self.publish();
     }
 
     /// Fetches the call list and publishes the result. Requests that arrive meanwhile are added to `waiters`.
@@ -249,10 +321,10 @@ impl Collector {
             run_while_answering(&mut self.requests, &self.latest, renewal).await;
             self.publish();
         }
+        self.read_presence().await;
         let now = Moment::now();
-        if self.directory.is_due(now, self.labels.has_new_extension())
-            && self.client.can_fetch_extensions(now)
-        {
+        let has_new = self.labels.has_new_extension() || self.presence.has_unknown_extension();
+        if self.directory.is_due(now, has_new) && self.client.can_fetch_extensions(now) {
             // Scrapes that arrive meanwhile cause no fetch, so the read pauses when one is possible.
             let pause_at = Some(self.client.next_fetch_at(now));
             let read = &mut self.directory.read;
@@ -263,12 +335,25 @@ impl Collector {
         }
     }
 
+    /// Reads a part of the list of presence if it is due. Requests that arrive meanwhile get the latest state immediately.
+    async fn read_presence(&mut self) {
+        let now = Moment::now();
+        self.presence.update_pace(&mut self.client, now);
+        if self.presence.can_read(&self.client, now) {
+            let part = self.presence.read_part(&mut self.client, now);
+            run_while_answering(&mut self.requests, &self.latest, part).await;
+            self.presence.update_pace(&mut self.client, Moment::now());
+            self.publish();
+        }
+    }
+
     /// Records a part of a read of the extension list, and uses the directory once it is complete.
     fn update_directory(&mut self, result: Result<ReadProgress, Error>) {
         let now = Moment::now();
         let account = &self.account_name;
         if let Some(directory) = self.directory.record_result(account, result, now) {
-            let new = self.labels.set_directory(directory);
+            let new = self.presence.set_directory(&directory);
+            let new = self.labels.set_directory(directory).and(new);
             self.directory.record_new_extensions(new);
         }
     }
@@ -293,6 +378,7 @@ impl Collector {
             self.tracker = CallTracker::default();
             self.held_list = None;
             self.directory.reset();
+            self.presence.reset();
         }
     }
 
@@ -325,6 +411,7 @@ impl Collector {
 
     /// Publishes the current state, which is rendered with the current counters.
     fn publish(&self) {
+        self.presence.set_login_count(&self.client);
         self.latest.send_replace(Arc::new(AccountState {
             snapshot: self.snapshot.clone(),
             last_fetch: self.last_fetch.clone(),
@@ -351,7 +438,7 @@ fn log_block(account: &str, api: &ApiStatus) {
     }
 }
 
-async fn sender_dropped(mut config: watch::Receiver<ClientConfig>) {
+async fn sender_dropped(mut config: watch::Receiver<CollectorConfig>) {
     while config.changed().await.is_ok() {}
 }
 

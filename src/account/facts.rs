@@ -103,7 +103,8 @@ pub(crate) fn state_facts(
         facts.push(rate_limit_fact(&api.rate_limits, now));
     }
     let interval = api.min_fetch_interval.as_secs_f64();
-    let text = format!("at most one fetch every {interval} s");
+    let tenths = (interval * 10.0).round() / 10.0;
+    let text = format!("at most one fetch every {tenths} s");
     let json = json!({"min_fetch_interval_seconds": interval});
     facts.push(Fact::new("min interval", text, json));
     facts.push(extensions_fact(account, state, now));

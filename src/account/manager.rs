@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::collector::{self, CollectorHandle, CollectorTask};
+use crate::account::collector::{self, CollectorConfig, CollectorHandle, CollectorTask};
 use crate::account::metrics::AccountMetrics;
+use crate::account::presence::{Presence, PresenceConfig};
 use crate::account::saved_calls::SavedCalls;
 use crate::clock::Moment;
 use crate::config::{Account, Network, Settings, is_loopback};
@@ -35,6 +36,8 @@ pub struct AccountHandle {
     pub collector: CollectorHandle,
     /// The account's counters.
     pub counters: Arc<AccountMetrics>,
+    /// The presence of its extensions, `None` if it is off.
+    pub presence: Option<Arc<Presence>>,
 }
 
 /// The result of [`AccountManager::apply`].
@@ -84,6 +87,8 @@ struct AccountSetup {
     config: ClientConfig,
     jwt: Option<Fingerprint>,
     counters: Arc<AccountMetrics>,
+    presence: Option<Arc<Presence>>,
+    is_check: bool,
 }
 
 // === impl AccountManager ===
@@ -189,17 +194,20 @@ impl AccountManager {
     ) -> anyhow::Result<AccountSetup> {
         let by_extension = self.settings.metrics.extension_calls;
         let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
+        let presence = Presence::new(&account.name, account.presence, &self.settings)?;
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
         let mut known: Vec<_> = running.iter().map(|running| &running.setup).collect();
         known.extend(prepared);
         let http = shared_http_client(&account, &known, &self.settings.network)?;
         Ok(AccountSetup {
+            is_check: self.is_check.load(Ordering::Relaxed),
             config: ClientConfig {
                 account: Arc::new(account),
                 http,
             },
             jwt,
             counters,
+            presence,
         })
     }
 
@@ -213,14 +221,13 @@ impl AccountManager {
             setup.counters.api.clone(),
             self.users.clone(),
         );
-        let is_check = self.is_check.load(Ordering::Relaxed);
-        if is_check {
+        if setup.is_check {
             client.spares_last_request = true;
             client.end_backoff();
         }
-        let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !is_check));
+        let saved_calls = SavedCalls::new(self.state.clone().filter(|_| !setup.is_check));
         let (collector, task) = collector::spawn(
-            setup.config.clone(),
+            setup.collector_config(),
             self.settings.metrics,
             client,
             setup.counters.clone(),
@@ -247,6 +254,7 @@ impl RunningAccount {
             config: self.setup.config.account.clone(),
             collector: self.collector.clone(),
             counters: self.setup.counters.clone(),
+            presence: self.setup.presence.clone(),
         }
     }
 
@@ -265,11 +273,14 @@ impl RunningAccount {
         own.name == account.name && own.same_call_source(account)
     }
 
-    /// Passes the new configuration to the collector, which keeps its counters.
+    /// Passes the new configuration to the collector, which keeps its counters, and its presence unless the mode differs.
     fn reconfigured(mut self, new: AccountSetup) -> Self {
-        self.task.reconfigure(new.config.clone());
+        if self.setup.config.account.presence != new.config.account.presence {
+            self.setup.presence = new.presence;
+        }
         self.setup.config = new.config;
         self.setup.jwt = new.jwt;
+        self.task.reconfigure(self.setup.collector_config());
         self
     }
 
@@ -281,6 +292,21 @@ impl RunningAccount {
             jwt: self.setup.jwt,
             task: self.task.shutdown(),
             stopped_at: now,
+        }
+    }
+}
+
+// === impl AccountSetup ===
+
+impl AccountSetup {
+    fn collector_config(&self) -> CollectorConfig {
+        CollectorConfig {
+            client: self.config.clone(),
+            presence: PresenceConfig {
+                presence: self.presence.clone(),
+                jwt: self.jwt,
+                is_check: self.is_check,
+            },
         }
     }
 }

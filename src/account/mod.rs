@@ -7,6 +7,7 @@ pub(crate) mod facts;
 pub mod fetch_log;
 pub mod manager;
 pub mod metrics;
+pub mod presence;
 pub(crate) mod problem;
 mod saved_calls;
 pub mod state;

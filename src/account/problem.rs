@@ -1,14 +1,21 @@
 //! What is wrong with an account, and what to do about it: the failure and the warnings that `check`, the landing
 //! page and `/status` show.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::account::facts::{Fact, add_values, format_line, last_failure};
+use crate::account::presence::{PresenceView, StreamFailure};
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
 use crate::ringcentral::{Cause, Error};
+
+/// How long calls are fetched while a read of the presence list is due, until that is a warning. The pace of the calls
+/// leaves room for a read in each window of 60 s.
+const STARVED_AFTER: Duration = Duration::from_secs(3 * 60);
 
 /// A failure or a warning.
 pub(crate) struct Problem {
@@ -38,12 +45,7 @@ pub(crate) fn warnings(account: &Account, state: &AccountState, now: Moment) -> 
         if warning == Warning::ExtensionsNotRead
             && let Some(failure) = &state.directory_failure
         {
-            let cause = failure.cause.as_str();
-            let text = format!("{cause}: {}", failure.cause.summary());
-            let cause = Fact::new("cause", text, json!({"cause": cause}));
-            problem.details.push(cause);
-            problem.add_failure(failure);
-            problem.hint = failure.cause.hint();
+            problem.add_caused_failure(failure);
         }
         if warning == Warning::SameUser
             && let Some(other) = &state.api.same_user_account
@@ -55,6 +57,55 @@ pub(crate) fn warnings(account: &Account, state: &AccountState, now: Moment) -> 
         problems.push(problem);
     }
     problems
+}
+
+/// Returns the warnings about presence, which never are failures of the account.
+pub(crate) fn presence_warnings(view: &PresenceView, state: &AccountState) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(failure) = &view.read_failure {
+        let mut problem = Problem::from_warning(Warning::PresenceNotRead);
+        problem.add_caused_failure(failure);
+        problems.push(problem);
+    }
+    if let Some(failure) = &view.stream_failure {
+        let mut problem = Problem::from_warning(Warning::EventsNotReceived);
+        problem.add_stream_failure(failure);
+        problems.push(problem);
+    }
+    if is_starved(view, state) {
+        problems.push(Problem::from_warning(Warning::PresenceStarved));
+    }
+    problems
+}
+
+/// Returns whether calls were fetched again and again while a read of the presence list was due.
+fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
+    let (Some(due_since), Some(fetched)) = (view.read_due_since, &state.snapshot) else {
+        return false;
+    };
+    fetched.fetched_at.monotonic_duration_since(due_since) >= STARVED_AFTER
+}
+
+/// Returns what to do about an event connection that failed. Calls show that the API server can be reached.
+fn gateway_hint(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NameNotFound
+        | Cause::Unreachable
+        | Cause::Timeout
+        | Cause::BrokenConnection
+        | Cause::ProxyUnreachable
+        | Cause::ProxyRefused
+        | Cause::UntrustedCertificate
+        | Cause::NoTls
+        | Cause::TlsRefused
+        | Cause::NotRingCentral => {
+            "see that DNS, firewall and proxy allow HTTPS and WebSocket connections also to the event gateway, which is another host than --ringcentral.server-url; or set --ringcentral.presence=poll"
+        }
+        Cause::NoBudget => {
+            "wait a minute: logins use the same limit and come first; if this repeats, give the exporter an app of its own"
+        }
+        _ => cause.hint(),
+    }
 }
 
 impl Problem {
@@ -76,9 +127,39 @@ impl Problem {
         }
     }
 
+    /// Adds the cause of a warning, and its hint.
+    fn set_cause(&mut self, cause: Cause, hint: &'static str) {
+        let name = cause.as_str();
+        let text = format!("{name}: {}", cause.summary());
+        self.details
+            .push(Fact::new("cause", text, json!({"cause": name})));
+        self.hint = hint;
+    }
+
+    fn add_caused_failure(&mut self, failure: &Error) {
+        self.set_cause(failure.cause, failure.hint());
+        self.add_failure(failure);
+    }
+
+    fn add_stream_failure(&mut self, failure: &StreamFailure) {
+        self.set_cause(failure.cause, gateway_hint(failure.cause));
+        let mut message = failure.message.clone();
+        if let Some(code) = &failure.code
+            && !message.contains(code)
+        {
+            message += &format!(" {code}");
+        }
+        self.add_error(&message);
+        self.add_request_id(failure.request_id.as_deref());
+    }
+
     fn add_failure(&mut self, failure: &Error) {
         self.add_error(&failure.to_string());
-        if let Some(id) = &failure.request_id {
+        self.add_request_id(failure.request_id.as_deref());
+    }
+
+    fn add_request_id(&mut self, id: Option<&str>) {
+        if let Some(id) = id {
             let id = Fact::new("request id", id, json!({"request_id": id}));
             self.details.push(id);
         }
@@ -102,5 +183,107 @@ impl Problem {
         let mut json = json!({"name": self.name, "summary": self.summary, "fix": self.hint});
         add_values(&mut json, &self.details);
         json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::state::TimedSnapshot;
+    use crate::calls::{ExtensionLabel, LabelLimiter};
+    use crate::config::PresenceMode;
+    use crate::ringcentral::Operation;
+
+    fn view() -> PresenceView {
+        PresenceView {
+            mode: PresenceMode::Events,
+            is_up: false,
+            counts: None,
+            last_read: None,
+            read_failure: None,
+            read_due_since: None,
+            pages: 0,
+            stream_failure: None,
+            connected_since: None,
+            last_heard: None,
+            version: 0,
+        }
+    }
+
+    fn names(view: &PresenceView, state: &AccountState) -> Vec<&'static str> {
+        let problems = presence_warnings(view, state);
+        problems.iter().map(|problem| problem.name).collect()
+    }
+
+    #[test]
+    fn read_and_events_have_a_warning_each() {
+        let mut view = view();
+        let state = AccountState::default();
+        assert!(names(&view, &state).is_empty());
+        let error = Error::new(
+            Operation::Presence,
+            Cause::AppLacksPresence,
+            "HTTP status 403",
+        );
+        view.read_failure = Some(error);
+        view.stream_failure = Some(StreamFailure {
+            cause: Cause::TooManySubscriptions,
+            message: "subscription: status 403".to_owned(),
+            code: Some("SUB-505".to_owned()),
+            request_id: Some("f3b0".to_owned()),
+        });
+        assert_eq!(names(&view, &state), ["presence_unread", "no_events"]);
+        let [read, events] = &presence_warnings(&view, &state)[..] else {
+            panic!("two warnings");
+        };
+        assert!(read.hint.contains("Read Presence"));
+        let text = events.to_text("WARNING");
+        for line in [
+            "  cause         too_many_subscriptions: ",
+            "  error         subscription: status 403 SUB-505\n",
+            "  request id    f3b0\n",
+            "  fix           give the exporter an app of its own",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn unreachable_gateway_hint_names_the_other_host() {
+        let hint_of = |cause| {
+            let mut view = view();
+            view.stream_failure = Some(StreamFailure {
+                cause,
+                message: String::new(),
+                code: None,
+                request_id: None,
+            });
+            presence_warnings(&view, &AccountState::default())[0].hint
+        };
+        for cause in [Cause::NameNotFound, Cause::Unreachable, Cause::ProxyRefused] {
+            assert!(hint_of(cause).contains("event gateway"), "{cause:?}");
+        }
+        assert!(hint_of(Cause::AppLacksWebSocket).contains("WebSocket Subscriptions"));
+    }
+
+    /// Without scrapes nothing is read: then calls do not starve the read.
+    #[test]
+    fn presence_is_starved_by_fetched_calls_only() {
+        let due = Moment::now();
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        let mut fetched_at = |seconds| AccountState {
+            snapshot: Some(TimedSnapshot::new(
+                &[],
+                due.after(Duration::from_secs(seconds)),
+                &mut labels,
+            )),
+            ..AccountState::default()
+        };
+        let mut view = view();
+        assert!(names(&view, &fetched_at(600)).is_empty());
+        view.read_due_since = Some(due);
+        assert!(names(&view, &AccountState::default()).is_empty());
+        assert!(names(&view, &fetched_at(179)).is_empty());
+        assert_eq!(names(&view, &fetched_at(180)), ["presence_starved"]);
     }
 }

@@ -49,7 +49,12 @@ impl Directory {
     /// Returns the extension with this id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&DirectoryEntry> {
-        let id: u64 = id.parse().ok()?;
+        self.by_internal_id(id.parse().ok()?)
+    }
+
+    /// Returns the extension with this id, as a number.
+    #[must_use]
+    pub fn by_internal_id(&self, id: u64) -> Option<&DirectoryEntry> {
         let index = self.entries.binary_search_by_key(&id, |entry| entry.id);
         self.entries.get(index.ok()?)
     }

@@ -35,6 +35,18 @@ pub enum NewExtensions {
     Missing,
 }
 
+impl NewExtensions {
+    /// Returns what a list has of these and other extensions.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Found || other == Self::None {
+            self
+        } else {
+            other
+        }
+    }
+}
+
 impl UnknownExtensions {
     /// Records that the present list lacks an extension.
     pub(crate) fn insert(&mut self, id: &SmolStr) {
@@ -94,6 +106,20 @@ mod tests {
         assert_eq!(unknown.apply(&directory(&[5])), NewExtensions::Missing);
         unknown.insert(&"7".into());
         assert!(!unknown.has_new());
+    }
+
+    #[test]
+    fn found_extension_outweighs_missing_ones() {
+        use NewExtensions::{Found, Missing, None};
+        for (one, other, both) in [
+            (None, None, None),
+            (None, Missing, Missing),
+            (None, Found, Found),
+            (Missing, Missing, Missing),
+            (Missing, Found, Found),
+        ] {
+            assert_eq!((one.and(other), other.and(one)), (both, both));
+        }
     }
 
     #[test]

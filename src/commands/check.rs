@@ -1,6 +1,7 @@
 //! The command `check`: logs in and fetches once for each account, and reports what works and how to fix what does not.
 //!
-//! It runs the same collector as `serve` and requests one fetch, so that budget and failures are the same.
+//! It runs the same collector as `serve` and requests one fetch, so that budget and failures are the same. Presence is
+//! checked after that, see [`PresenceCheck`].
 //! The report goes to standard output; with `--print-metrics` it goes to standard error, so that standard
 //! output contains only the exposition and can be piped to `promtool check metrics`. Logs are written only with
 //! `--log.level` `debug` or `trace`.
@@ -8,6 +9,7 @@
 //! Another thread writes the output, so that signals end the check and tokens are revoked although a full pipe is not read.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,8 +19,11 @@ use tokio::time::sleep;
 
 use crate::account::facts::last_failure;
 use crate::account::manager::AccountHandle;
+use crate::account::presence::PresenceView;
+use crate::account::state::AccountState;
 use crate::cli::CheckArgs;
 use crate::clock::Moment;
+use crate::commands::check_presence::PresenceCheck;
 use crate::commands::check_report::{self, CheckSummary};
 use crate::config::{Config, ConfigError, Proxies};
 use crate::exposition::{self, AccountView, ExporterInfo};
@@ -158,17 +163,16 @@ impl Check {
                 continue;
             }
             self.print(printer, check_report::header(account, self.proxies()));
-            let state = tokio::select! {
-                state = handle.collector.refresh() => state,
-                () = signals.recv() => {
-                    self.print(printer, check_report::interrupted().to_owned());
-                    summary.skipped.push(name);
-                    interrupted = true;
-                    continue;
-                }
+            let Some((state, presence)) = fetch_once(handle, signals).await else {
+                self.print(printer, check_report::interrupted().to_owned());
+                summary.skipped.push(name);
+                interrupted = true;
+                continue;
             };
             let max_age = self.config.settings.scrape.max_age;
-            let report = check_report::account_report(account, &state, max_age, Moment::now());
+            let presence = presence.as_ref();
+            let report =
+                check_report::account_report(account, &state, presence, max_age, Moment::now());
             self.print(printer, report);
             if state.last_fetch.is_some() && last_failure(&state).is_none() {
                 summary.ok.push(name);
@@ -204,6 +208,30 @@ impl Check {
         };
         printer.print(output, text);
     }
+}
+
+/// Fetches the calls of an account, and then its presence if that is not off. Returns `None` after a signal.
+async fn fetch_once(
+    handle: &AccountHandle,
+    signals: &mut ShutdownSignals,
+) -> Option<(Arc<AccountState>, Option<PresenceView>)> {
+    let state = tokio::select! {
+        state = handle.collector.refresh() => state,
+        () = signals.recv() => return None,
+    };
+    // After a failure there may be no token, and a penalty.
+    let is_ok = state.last_fetch.is_some() && last_failure(&state).is_none();
+    let Some(mut check) = PresenceCheck::new(handle).filter(|_| is_ok) else {
+        return Some((state, None));
+    };
+    let view = tokio::select! {
+        view = check.run() => Some(view),
+        () = signals.recv() => None,
+    };
+    check.stop().await;
+    // With the requests of presence.
+    let state = handle.collector.state();
+    Some((state, Some(view?)))
 }
 
 impl Printer {

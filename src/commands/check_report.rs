@@ -9,6 +9,8 @@ use serde_json::json;
 use crate::account::facts::{
     Fact, config_facts, format_line, format_wait, last_failure, penalty, state_facts,
 };
+use crate::account::presence::PresenceView;
+use crate::account::presence::facts::presence_facts;
 use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
@@ -61,21 +63,26 @@ pub(super) fn tls_setup_failed(error: &anyhow::Error) -> String {
 pub(super) fn account_report(
     account: &Account,
     state: &AccountState,
+    presence: Option<&PresenceView>,
     max_age: Duration,
     now: Moment,
 ) -> String {
+    let mut facts = state_facts(account, state, max_age, now);
+    let mut warnings = problem::warnings(account, state, now);
+    if let Some(presence) = presence {
+        facts.extend(presence_facts(presence, now));
+        warnings.extend(presence_warnings(presence, state));
+    }
     let mut text = String::new();
-    for fact in state_facts(account, state, max_age, now) {
+    for fact in facts {
         text += &fact.to_line();
     }
-    let mut warnings = problem::warnings(account, state, now);
     if state.last_fetch.is_some() {
         warnings.extend(few_requests_left(state));
     }
     for warning in &mut warnings {
-        if warning.name == Warning::ExtensionsNotRead.as_str() {
-            warning.details.extend(extensions_penalty_fact(state, now));
-        }
+        let wait = warning_wait(warning, state, presence, now);
+        warning.details.extend(wait);
         text += &warning.to_text("WARNING");
     }
     if state.last_fetch.is_none() {
@@ -128,13 +135,43 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
     Some(Fact::new("wait", format_wait(penalty), json!({})))
 }
 
-fn extensions_penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
-    let failure = state.directory_failure.as_ref()?;
-    if failure.cause != Cause::RateLimited {
+/// Returns the warnings about presence. A list of which nothing was read is one, since nothing but the budget keeps
+/// `check` from reading it.
+fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Problem> {
+    let mut warnings = problem::presence_warnings(presence, state);
+    let is_read = presence.pages > 0 || presence.last_read.is_some();
+    if !is_read && presence.read_failure.is_none() {
+        warnings.push(Problem::from_warning(Warning::PresenceStarved));
+    }
+    warnings
+}
+
+/// Returns how long to wait before the request that a warning is about, if RingCentral blocks it.
+fn warning_wait(
+    warning: &Problem,
+    state: &AccountState,
+    presence: Option<&PresenceView>,
+    now: Moment,
+) -> Option<Fact> {
+    let is_about = |about: Warning| warning.name == about.as_str();
+    let (operation, cause) = if is_about(Warning::ExtensionsNotRead) {
+        (
+            Operation::Extensions,
+            state.directory_failure.as_ref()?.cause,
+        )
+    } else if is_about(Warning::PresenceNotRead) {
+        (Operation::Presence, presence?.read_failure.as_ref()?.cause)
+    } else if is_about(Warning::EventsNotReceived) {
+        let failure = presence?.stream_failure.as_ref()?;
+        (Operation::EventToken, failure.cause)
+    } else {
+        return None;
+    };
+    if cause != Cause::RateLimited {
         return None;
     }
-    let wait = state.api.blocked_for(failure.operation, now)?;
-    Some(blocked_fact(failure.operation, now.after(wait), now))
+    let wait = state.api.blocked_for(operation, now)?;
+    Some(blocked_fact(operation, now.after(wait), now))
 }
 
 /// Returns until when RingCentral blocks an operation after a 429.

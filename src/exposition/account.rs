@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::account::state::FetchReport;
+use crate::calls::directory::DirectoryEntry;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
@@ -63,7 +66,7 @@ families! {
 }
 
 /// The label `account` of every series.
-type AccountLabel<'a> = (&'static str, &'a str);
+pub(super) type AccountLabel<'a> = (&'static str, &'a str);
 
 /// Returns the text of the snapshot, rendered if this is the first scrape that needs it.
 pub(crate) fn snapshot_text(view: &AccountView<'_>, snapshot: &Snapshot) -> Arc<SharedTexts> {
@@ -128,7 +131,7 @@ pub(crate) fn add_current(
     families.add_sample(&ACCOUNT_INFO, &labels, 1.0);
 }
 
-fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
+pub(super) fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
     ("account", &view.account.name)
 }
 
@@ -210,27 +213,12 @@ fn add_extension_info(
     directory: &Directory,
     metrics: &Metrics,
 ) {
-    let by_number = metrics.extension_label == ExtensionLabel::Number;
-    let mut remaining = metrics.max_extensions;
     let mut samples = BlockWriter::default();
-    for entry in directory.entries() {
+    for (extension, entry) in labelled_entries(directory, metrics) {
         let id = entry.id.to_string();
-        let mut extension = id.as_str();
-        if by_number {
-            extension = entry.number.as_deref().unwrap_or(&id);
-            if let Some(preferred) = directory.by_number(extension)
-                && preferred.id != entry.id
-            {
-                continue;
-            }
-        }
-        if remaining == 0 {
-            break;
-        }
-        remaining -= 1;
         let labels = [
             account,
-            ("extension", extension),
+            ("extension", extension.as_str()),
             ("extension_id", &id),
             ("extension_name", &entry.name),
             ("extension_type", &entry.kind),
@@ -239,4 +227,24 @@ fn add_extension_info(
         samples.add_sample(&EXTENSION_INFO, &labels, 1.0);
     }
     families.add_blocks(&EXTENSION_INFO, samples.finish());
+}
+
+/// Returns the extensions with their value of `extension`: one for each value, and none beyond the maximum number.
+pub(super) fn labelled_entries<'a>(
+    directory: &'a Directory,
+    metrics: &Metrics,
+) -> impl Iterator<Item = (SmolStr, &'a DirectoryEntry)> {
+    let by_number = metrics.extension_label == ExtensionLabel::Number;
+    let labelled = move |entry: &'a DirectoryEntry| {
+        let id = SmolStr::from(entry.id.to_string());
+        if !by_number {
+            return Some((id, entry));
+        }
+        let extension = entry.number.clone().unwrap_or(id);
+        let preferred = directory.by_number(&extension);
+        let is_preferred = preferred.is_none_or(|preferred| preferred.id == entry.id);
+        is_preferred.then_some((extension, entry))
+    };
+    let entries = directory.entries().iter().filter_map(labelled);
+    entries.take(metrics.max_extensions)
 }

@@ -1,13 +1,14 @@
 //! Account states and the process as the text that Prometheus reads.
 //!
 //! The text of a state is rendered once and shared by all scrapes, see [`RenderedText`]; a scrape only adds what the clock
-//! and the configuration change. `account` has the families of an account, `process` those of the exporter itself, and
-//! `text_format` writes them. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else depends
+//! and the configuration change. `account` has the families of an account, `presence` those of its presence, `process` those
+//! of the exporter itself, and `text_format` writes them. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else depends
 //! on the arguments.
 //!
 //! [`RenderedText`]: crate::account::state::RenderedText
 
 mod account;
+mod presence;
 mod process;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use process::{ExporterInfo, ProcessStats};
 
 use crate::account::manager::AccountHandle;
 use crate::account::metrics::AccountMetrics;
+use crate::account::presence::Presence;
 use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
@@ -30,6 +32,8 @@ pub struct AccountView<'a> {
     pub state: Arc<AccountState>,
     /// Its counters.
     pub counters: &'a AccountMetrics,
+    /// The presence of its extensions, `None` if it is off.
+    pub presence: Option<&'a Presence>,
 }
 
 impl<'a> AccountView<'a> {
@@ -40,6 +44,7 @@ impl<'a> AccountView<'a> {
             account: &handle.config,
             state: handle.collector.state(),
             counters: &handle.counters,
+            presence: handle.presence.as_deref(),
         }
     }
 }
@@ -79,6 +84,7 @@ pub(crate) fn exposition<'a>(
         }
         parts.push(account::account_text(view, metrics)?);
         account::add_current(&mut current, view, scrape, now);
+        presence::add(&mut parts, &mut current, view, metrics, now)?;
     }
     if let Some(exporter) = exporter {
         process::add(&mut current, exporter);

@@ -1,4 +1,4 @@
-//! Tests of whole expositions; `tests/golden/exposition.prom` is one.
+//! Tests of whole expositions; `tests/golden/exposition.prom` and `presence.prom` are two.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
+use crate::account::presence::tests::{apply_event, presence_with, read_rows};
 use crate::account::state::{FetchReport, TimedDirectory, TimedSnapshot};
 use crate::calls::directory::DirectoryEntry;
 use crate::calls::{
@@ -14,6 +15,7 @@ use crate::calls::{
     LabelLimiter, Outcome, SessionIds, Snapshot,
 };
 use crate::config::{Level, PresenceMode};
+use crate::presence::TelephonyStatus::{NoCall, Ringing, Unknown};
 use crate::ringcentral::status::{ApiStatus, ReportedLimit};
 use crate::ringcentral::wire::parse_page;
 use crate::ringcentral::{Operation, Reason};
@@ -172,6 +174,7 @@ fn render_one(
         account,
         state: state.clone(),
         counters,
+        presence: None,
     };
     render([view], None, &SCRAPE, &METRICS, now).unwrap()
 }
@@ -184,19 +187,25 @@ fn rendered(names: &[&str], state: impl Fn(Moment) -> AccountState, later: Durat
         account,
         state: Arc::new(state(start)),
         counters,
+        presence: None,
     });
     render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
 }
 
-/// Rewrites the file if `UPDATE_GOLDEN` is set: `UPDATE_GOLDEN=1 cargo test golden`.
+/// Asserts that a text equals a golden file, which is rewritten if `UPDATE_GOLDEN` is set:
+/// `UPDATE_GOLDEN=1 cargo test golden`.
+fn assert_golden(text: &str, file: &str) {
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(path).unwrap());
+}
+
 #[test]
 fn exposition_equals_golden_file() {
     let text = rendered(&["default"], state, Duration::from_secs(5));
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/exposition.prom");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, &text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(path).unwrap());
+    assert_golden(&text, "exposition.prom");
 }
 
 #[test]
@@ -385,6 +394,7 @@ fn label_id_gives_each_extension_its_series() {
         account: &account("a"),
         state: Arc::new(state),
         counters: &AccountMetrics::new("a", false).unwrap(),
+        presence: None,
     };
     let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
     assert!(
@@ -393,4 +403,137 @@ fn label_id_gives_each_extension_its_series() {
             .all(|id| text.contains(&format!("extension=\"{id}\""))),
         "{text}"
     );
+}
+
+const PRESENCE_METRICS: Metrics = Metrics {
+    extension_presence: true,
+    ..METRICS
+};
+
+/// Renders only the families of presence.
+fn render_presence(presence: &Presence, metrics: &Metrics, now: Moment) -> String {
+    let view = AccountView {
+        account: &account("a"),
+        state: Arc::default(),
+        counters: &AccountMetrics::new("a", false).unwrap(),
+        presence: Some(presence),
+    };
+    let mut current = FamilyTexts::default();
+    let mut parts = Vec::new();
+    presence::add(&mut parts, &mut current, &view, metrics, now).unwrap();
+    parts.push(current.share());
+    Exposition::new(parts).into_text()
+}
+
+/// Returns the extensions of the state sets, in their order.
+fn state_sets(text: &str) -> Vec<String> {
+    let mut extensions = Vec::new();
+    for line in text.lines() {
+        let labels = line.strip_prefix("ringcentral_extension_telephony_status{");
+        if let Some((_, rest)) = labels.and_then(|labels| labels.split_once("extension=\"")) {
+            extensions.push(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    extensions.dedup();
+    extensions
+}
+
+#[test]
+fn presence_equals_golden_file() {
+    let now = moment("2026-11-24T10:00:00Z");
+    let presence = presence_with(PresenceMode::Events, &[]);
+    presence.set_directory(Arc::new(directory()));
+    presence.record_subscribed(now);
+    read_rows(
+        &presence,
+        &[(62_264_425_016, NoCall), (234_567, Unknown)],
+        now,
+    );
+    apply_event(&presence, 62_264_425_016, Ringing, now);
+    let text = render_presence(&presence, &PRESENCE_METRICS, now);
+    assert_golden(&text, "presence.prom");
+}
+
+#[test]
+fn presence_that_is_not_current_has_no_state() {
+    let now = moment("2026-11-24T10:00:00Z");
+    let presence = presence_with(PresenceMode::Poll, &[]);
+    let text = render_presence(&presence, &PRESENCE_METRICS, now);
+    assert_eq!(
+        text.lines().skip(2).collect::<Vec<_>>(),
+        ["ringcentral_presence_up{account=\"a\"} 0"]
+    );
+    read_rows(&presence, &[(7, NoCall)], now);
+    let count = |text: String| text.lines().filter(|line| !line.starts_with('#')).count();
+    let shown = render_presence(&presence, &METRICS, now);
+    assert_eq!(count(shown), 60 + 2);
+    let later = now.after(Duration::from_secs(3600));
+    let too_old = render_presence(&presence, &PRESENCE_METRICS, later);
+    assert_eq!(count(too_old), 2, "whether it is up, and when it was read");
+}
+
+#[test]
+fn state_set_has_the_extensions_of_the_info() {
+    let now = moment("2026-11-24T10:00:00Z");
+    let presence = presence_with(PresenceMode::Poll, &[]);
+    let rows = [
+        (7, NoCall),
+        (8, NoCall),
+        (234_567, NoCall),
+        (62_264_425_016, Ringing),
+    ];
+    read_rows(&presence, &rows, now);
+    let by_id = Metrics {
+        extension_label: ExtensionLabel::Id,
+        ..PRESENCE_METRICS
+    };
+    let sets = |metrics| state_sets(&render_presence(&presence, metrics, now));
+    assert_eq!(
+        sets(&PRESENCE_METRICS),
+        ["7", "8", "234567"],
+        "without a directory by id, and at most three"
+    );
+    presence.set_directory(Arc::new(directory()));
+    // Each call has other metrics, so the text is not that of another one.
+    read_rows(&presence, &rows, now);
+    assert_eq!(
+        sets(&PRESENCE_METRICS),
+        ["234567", "101"],
+        "one of number 101, and none that the directory lacks"
+    );
+    read_rows(&presence, &rows, now);
+    assert_eq!(sets(&by_id), ["7", "234567", "62264425016"]);
+    let two = Metrics {
+        max_extensions: 2,
+        ..by_id
+    };
+    read_rows(&presence, &rows, now);
+    assert_eq!(sets(&two), ["7", "234567"]);
+}
+
+#[test]
+fn scrapes_share_the_text_of_a_version() {
+    let now = moment("2026-11-24T10:00:00Z");
+    let presence = presence_with(PresenceMode::Events, &[]);
+    presence.record_subscribed(now);
+    read_rows(&presence, &[(7, NoCall)], now);
+    let shared = || {
+        render_presence(&presence, &PRESENCE_METRICS, now);
+        let text = presence.text();
+        let state = text.state.as_ref().unwrap().families.clone();
+        (state, text.counters.as_ref().unwrap().families.clone())
+    };
+    let (state, counters) = shared();
+    let (same_state, same_counters) = shared();
+    assert!(Arc::ptr_eq(&state, &same_state) && Arc::ptr_eq(&counters, &same_counters));
+    apply_event(&presence, 7, Ringing, now);
+    let text = render_presence(&presence, &PRESENCE_METRICS, now);
+    assert!(!Arc::ptr_eq(&state, &shared().0));
+    for line in [
+        "extension=\"7\",telephony_status=\"Ringing\"} 1",
+        "extension=\"7\",telephony_status=\"NoCall\"} 0",
+        "from=\"NoCall\",to=\"Ringing\"} 1",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
 }

@@ -13,6 +13,8 @@ use crate::account::facts::{
     plural, state_facts, to_seconds,
 };
 use crate::account::manager::AccountHandle;
+use crate::account::presence::PresenceView;
+use crate::account::presence::facts::presence_facts;
 use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
@@ -79,7 +81,10 @@ impl Status {
         let mut statuses = Vec::new();
         for handle in accounts {
             let state = handle.collector.state();
-            statuses.push(AccountStatus::new(&handle.config, &state, max_age, now));
+            let account = &handle.config;
+            let presence = handle.presence.as_ref().map(|presence| presence.view(now));
+            let presence = presence.as_ref();
+            statuses.push(AccountStatus::new(account, &state, presence, max_age, now));
         }
         statuses.sort_by(|a, b| (a.health, &a.name).cmp(&(b.health, &b.name)));
         Self {
@@ -208,6 +213,7 @@ impl AccountStatus {
     pub(crate) fn new(
         account: &Account,
         state: &AccountState,
+        presence: Option<&PresenceView>,
         max_age: Duration,
         now: Moment,
     ) -> Self {
@@ -215,6 +221,11 @@ impl AccountStatus {
         let fetched_at = state.snapshot.as_ref().map(|fetched| fetched.fetched_at);
         let mut facts = fetch_facts(state, max_age, now);
         facts.extend(state_facts(account, state, max_age, now));
+        let mut warnings = problem::warnings(account, state, now);
+        if let Some(presence) = presence {
+            facts.extend(presence_facts(presence, now));
+            warnings.extend(problem::presence_warnings(presence, state));
+        }
         facts.extend(config_facts(account));
         Self {
             name: account.name.clone(),
@@ -224,7 +235,7 @@ impl AccountStatus {
             next_fetch_wait: next_fetch_wait(state, now),
             facts,
             failure: problem::failure(state),
-            warnings: problem::warnings(account, state, now),
+            warnings,
         }
     }
 

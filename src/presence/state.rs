@@ -43,7 +43,9 @@ pub enum Discarded {
     UnknownExtension,
 }
 
-/// A change of the telephony status that an event reports.
+/// A change of the telephony status that an event reports. After a missing sequence number it is the change from the
+/// status that was reported last: a hole suggests a lost event but does not prove it, and the next audit counts what was
+/// lost. Its duration is not known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StatusChange {
     /// The status before.
@@ -61,6 +63,8 @@ pub struct PresenceState {
     recent: RecentIds,
     /// Whether a read has succeeded since the last gap.
     is_whole: bool,
+    /// Whether there was a gap since the present read was requested.
+    is_read_outdated: bool,
 }
 
 /// What is known of one extension.
@@ -90,13 +94,15 @@ struct Newer {
 impl PresenceState {
     /// Marks the time at which a read of the whole list was requested: what events say from now on is newer.
     pub fn start_read(&mut self) {
+        self.is_read_outdated = false;
         for row in self.rows.values_mut() {
             row.newer = Newer::default();
         }
     }
 
     /// Replaces the state by that of a read, except for what events said after it was requested. An extension that the
-    /// read lacks stays if such an event named it and the directory `knows` it.
+    /// read lacks stays if such an event named it and the directory `knows` it. A read that was requested before a gap
+    /// changes nothing, since its rows may be older than what was missed.
     ///
     /// Returns the number of extensions whose status differs from what the events said, 0 for the first read after a gap.
     pub fn finish_read(
@@ -104,6 +110,9 @@ impl PresenceState {
         listed: impl IntoIterator<Item = (u64, ExtensionStatus)>,
         knows: impl Fn(u64) -> bool,
     ) -> u64 {
+        if self.is_read_outdated {
+            return 0;
+        }
         let mut former = std::mem::take(&mut self.rows);
         let mut corrections = 0;
         for (extension, read) in listed {
@@ -151,6 +160,7 @@ impl PresenceState {
     /// Records that events may have been lost. Nothing that spans this time is counted, and sequences start again.
     pub fn record_gap(&mut self) {
         self.is_whole = false;
+        self.is_read_outdated = true;
         for row in self.rows.values_mut() {
             row.sequence = None;
             row.is_seen = false;
@@ -237,6 +247,9 @@ impl Row {
 
     fn apply_event(&mut self, event: &PresenceEvent) -> Option<StatusChange> {
         let is_next = self.is_next(event.sequence);
+        if !is_next {
+            self.began = None;
+        }
         self.sequence = event.sequence.or(self.sequence);
         if let Some(presence) = event.presence {
             self.status.presence = presence;
@@ -254,20 +267,21 @@ impl Row {
         if from == to && was_seen {
             return None;
         }
-        let began = self.began.filter(|_| is_next);
+        let began = self.began;
         let change = StatusChange {
             from,
             to,
             duration: began.and_then(|began| duration_between(began, event.timestamp)),
         };
         self.status.telephony = to;
-        // A status that was not known before may have begun earlier.
-        self.began = was_seen.then_some(event.timestamp);
+        // After a status that was not known, or an event that is missing, the status may have begun earlier: some bodies
+        // have statuses that did not change.
+        self.began = (was_seen && is_next).then_some(event.timestamp);
         was_seen.then_some(change)
     }
 
     /// Returns whether no event of the extension is missing before this one, as far as the sequences show. A missing one
-    /// may have reported the end of the present status.
+    /// may have reported the end of the present status, and that it began again.
     fn is_next(&self, sequence: Option<u64>) -> bool {
         match (self.sequence, sequence) {
             (Some(last), Some(sequence)) => sequence.checked_sub(last) == Some(1),
@@ -382,8 +396,41 @@ mod tests {
     fn missing_sequence_number_ends_no_duration() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 5, Ringing), KNOWN).unwrap();
-        let change = state.apply(&event(20, 7, NoCall), KNOWN).unwrap().unwrap();
-        assert_eq!(change.duration, None);
+        let reported = state.apply(&event(20, 7, NoCall), KNOWN).unwrap();
+        assert_eq!(reported, Some(change(Ringing, NoCall, None)));
+    }
+
+    #[test]
+    fn missing_sequence_number_begins_no_duration() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(10, 5, NoCall), KNOWN).unwrap();
+        // The missing event may have reported the begin, and this one another field.
+        state.apply(&event(20, 7, Ringing), KNOWN).unwrap();
+        let reported = state.apply(&event(30, 8, NoCall), KNOWN).unwrap();
+        assert_eq!(reported, Some(change(Ringing, NoCall, None)));
+    }
+
+    #[test]
+    fn missing_sequence_number_ends_no_later_duration() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(10, 5, Ringing), KNOWN).unwrap();
+        // The missing event may have reported another status, and this one that it rings again.
+        assert_eq!(state.apply(&event(20, 7, Ringing), KNOWN), Ok(None));
+        let reported = state.apply(&event(30, 8, NoCall), KNOWN).unwrap();
+        assert_eq!(reported, Some(change(Ringing, NoCall, None)));
+    }
+
+    #[test]
+    fn read_requested_before_a_gap_changes_nothing() {
+        let mut state = state_of(NoCall);
+        state.start_read();
+        state.record_gap();
+        assert_eq!(read(&mut state, &[(7, status(OnHold))]), 0);
+        assert!(!state.is_whole());
+        assert_eq!(state.apply(&event(10, 1, Ringing), KNOWN), Ok(None));
+        state.start_read();
+        read(&mut state, &[(7, status(Ringing))]);
+        assert!(state.is_whole());
     }
 
     #[test]

@@ -52,6 +52,23 @@ label_enum! {
     }
 }
 
+/// Adds the documented values of an enum, which are all but the last one.
+macro_rules! documented {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// The values that RingCentral documents.
+            pub const DOCUMENTED: &[Self] = {
+                let [documented @ .., Self::Unknown] = &Self::ALL else {
+                    panic!("the last value is Unknown");
+                };
+                documented
+            };
+        })*
+    };
+}
+
+documented!(TelephonyStatus, PresenceStatus, DndStatus);
+
 /// The statuses of one extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExtensionStatus {
@@ -70,4 +87,28 @@ impl ExtensionStatus {
         presence: PresenceStatus::Unknown,
         dnd: DndStatus::Unknown,
     };
+
+    /// Returns whether all three are values that RingCentral documents.
+    #[must_use]
+    pub fn is_documented(self) -> bool {
+        self.telephony != TelephonyStatus::Unknown
+            && self.presence != PresenceStatus::Unknown
+            && self.dnd != DndStatus::Unknown
+    }
 }
+
+/// Defines `parse` for an enum with a variant `Unknown`.
+macro_rules! parse_or_unknown {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Returns the value with this name, `Unknown` if the text is missing or not documented.
+            #[must_use]
+            pub fn parse(text: Option<&str>) -> Self {
+                let mut values = Self::ALL.into_iter();
+                let known = values.find(|value| Some(value.as_str()) == text);
+                known.unwrap_or(Self::Unknown)
+            }
+        }
+    )*};
+}
+parse_or_unknown!(TelephonyStatus, PresenceStatus, DndStatus);

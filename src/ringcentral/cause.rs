@@ -109,6 +109,33 @@ described_enum! {
         ExtensionsForbidden = "extensions_forbidden",
             summary: "no permission to read the extension list",
             hint: "add the permission Read Accounts to the app, and ReadExtensions to the user's role";
+        AppLacksPresence = "app_lacks_presence",
+            summary: "the app is not allowed to read presence",
+            hint: "add the permission Read Presence to the app in the developer console (Apps, the app, Settings, Security)";
+        UserLacksPresence = "user_lacks_presence",
+            summary: "the user is not allowed to read the presence of the account",
+            hint: "add the permission ReadPresenceStatus to the user's role (Admin Portal, Users, Roles), or use the JWT of another user";
+        AppLacksWebSocket = "app_lacks_web_socket",
+            summary: "the app is not allowed to open event connections",
+            hint: "add the permission WebSocket Subscriptions to the app in the developer console (Apps, the app, Settings, Security), or set --ringcentral.presence=poll";
+        SubscriptionForbidden = "subscription_forbidden",
+            summary: "no permission to receive the account's presence events",
+            hint: "add the permission Read Accounts to the app in the developer console (Apps, the app, Settings, Security), or set --ringcentral.presence=poll";
+        FilterDisabled = "filter_disabled",
+            summary: "RingCentral disabled the filter of the subscription, so that no event would arrive",
+            hint: "see the reason in the error, and check that the app has the permission Read Accounts and that the JWT's user is an admin; or set --ringcentral.presence=poll";
+        TooManySubscriptions = "too_many_subscriptions",
+            summary: "the user and app have the maximum number of event subscriptions",
+            hint: "give the exporter an app of its own, or stop other programs of this user and app that receive events; subscriptions that were not deleted count for up to 24 h";
+        SubscriptionRefused = "subscription_refused",
+            summary: "RingCentral rejected the subscription to presence events",
+            hint: "if this repeats, set --ringcentral.presence=poll; RingCentral's support needs the error code";
+        GatewayRefused = "gateway_refused",
+            summary: "the event gateway, or a proxy before it, rejected the connection",
+            hint: "check that firewall and proxy allow WebSocket connections (HTTP Upgrade) to the gateway's host; if this repeats without a proxy, set --ringcentral.presence=poll";
+        EventsLost = "events_lost",
+            summary: "the event connection was lost",
+            hint: "the exporter connects again by itself; if this repeats, look for a firewall or proxy that ends long connections, and for more than four other logins of the same user";
         Forbidden = "forbidden",
             summary: "permission denied",
             hint: "check the app's permissions (developer console) and the user's role (Admin Portal, Users, Roles)";
@@ -149,6 +176,7 @@ impl Cause {
                 | Self::PageGone
                 | Self::Timeout
                 | Self::BrokenConnection
+                | Self::EventsLost
         )
     }
 
@@ -175,18 +203,78 @@ impl Cause {
         Self::from_status(operation, status, error.is_ringcentral())
     }
 
-    /// Returns the cause of a missing permission. ReadCallLog is a permission of the app and one of the user: only the
-    /// code distinguishes them.
+    /// Returns the cause of a subscription that RingCentral rejected: by the missing permission, else by RingCentral's
+    /// codes, else by the status.
+    #[must_use]
+    pub fn from_subscription(status: u16, error: &ApiError) -> Self {
+        if status == 429 {
+            return Self::RateLimited;
+        }
+        if let Some(cause) = Self::from_subscription_permission(error) {
+            return cause;
+        }
+        for code in &error.codes {
+            if let Some(cause) = Self::from_subscription_code(code) {
+                return cause;
+            }
+        }
+        match status {
+            401 => Self::SessionEnded,
+            403 => Self::SubscriptionForbidden,
+            408 => Self::Timeout,
+            500..600 => Self::ServerError,
+            _ => Self::SubscriptionRefused,
+        }
+    }
+
+    /// Returns the cause of a filter that RingCentral disabled, by the word that it gives as the reason.
+    #[must_use]
+    pub fn from_disabled_filter(reason: &str) -> Self {
+        if reason.to_ascii_lowercase().contains("permission") {
+            return Self::SubscriptionForbidden;
+        }
+        Self::FilterDisabled
+    }
+
+    fn from_subscription_permission(error: &ApiError) -> Option<Self> {
+        Some(match error.permission.as_deref()? {
+            "ThirdPartyAppAccess" => Self::AppAccessDenied,
+            "ReadPresence" if error.has_user_code() => Self::UserLacksPresence,
+            "ReadPresence" => Self::AppLacksPresence,
+            "ReadPresenceStatus" => Self::UserLacksPresence,
+            permission if is_web_socket(permission) => Self::AppLacksWebSocket,
+            _ => Self::SubscriptionForbidden,
+        })
+    }
+
+    fn from_subscription_code(code: &str) -> Option<Self> {
+        match code {
+            "SUB-505" => Some(Self::TooManySubscriptions),
+            // Another user, account or extension, or an unknown one.
+            "SUB-402" | "SUB-403" | "SUB-404" | "SUB-405" | "SUB-406" | "SUB-408" | "CMN-401"
+            | "CMN-402" | "CMN-408" => Some(Self::SubscriptionForbidden),
+            code if code.starts_with("SUB-") => Some(Self::SubscriptionRefused),
+            _ => None,
+        }
+    }
+
+    /// Returns the cause of a missing permission. ReadCallLog and ReadPresence may be permissions of the app or of the
+    /// user: only the code distinguishes them.
     fn from_permission(operation: Operation, error: &ApiError) -> Option<Self> {
-        let is_user = |code: &String| matches!(code.as_str(), "CMN-402" | "CMN-408");
+        let is_user = error.has_user_code();
         match (operation, error.permission.as_deref()?) {
             (_, "ThirdPartyAppAccess") => Some(Self::AppAccessDenied),
+            (Operation::Presence, "ReadPresence") if !is_user => Some(Self::AppLacksPresence),
+            (Operation::Presence, "ReadPresence" | "ReadPresenceStatus") => {
+                Some(Self::UserLacksPresence)
+            }
+            (Operation::EventToken, permission) if is_web_socket(permission) => {
+                Some(Self::AppLacksWebSocket)
+            }
             (Operation::ActiveCalls, "ReadCompanyCallLog" | "FullCompanyCallLog") => {
                 Some(Self::NotAdmin)
             }
-            (Operation::ActiveCalls, "ReadCallLog") if error.codes.iter().any(is_user) => {
-                Some(Self::UserLacksCallLog)
-            }
+            (Operation::ActiveCalls, "ReadCallLog") if is_user => Some(Self::UserLacksCallLog),
             (Operation::ActiveCalls, "ReadCallLog") => Some(Self::AppLacksCallLog),
             _ => None,
         }
@@ -219,7 +307,9 @@ impl Cause {
             | Self::BrokenConnection
             | Self::ProxyUnreachable
             | Self::ProxyRefused
-            | Self::NoRootCertificates => Reason::Connect,
+            | Self::NoRootCertificates
+            | Self::GatewayRefused
+            | Self::EventsLost => Reason::Connect,
             Self::RateLimited => Reason::RateLimited,
             Self::ServerError => Reason::ServerError,
             Self::AppAccessDenied
@@ -227,6 +317,12 @@ impl Cause {
             | Self::NotAdmin
             | Self::UserLacksCallLog
             | Self::ExtensionsForbidden
+            | Self::AppLacksPresence
+            | Self::UserLacksPresence
+            | Self::AppLacksWebSocket
+            | Self::SubscriptionForbidden
+            | Self::FilterDisabled
+            | Self::TooManySubscriptions
             | Self::Forbidden => Reason::Forbidden,
             Self::BadClient
             | Self::JwtNotAllowed
@@ -236,6 +332,7 @@ impl Cause {
             | Self::LoginRefused
             | Self::WrongAccount
             | Self::PageGone
+            | Self::SubscriptionRefused
             | Self::Refused => Reason::ClientError,
         }
     }
@@ -244,7 +341,9 @@ impl Cause {
     fn from_code(operation: Operation, code: &str) -> Option<Self> {
         match operation {
             Operation::Token | Operation::Revoke => Self::from_login_code(code),
-            _ => Self::from_list_code(code),
+            Operation::ActiveCalls | Operation::Extensions => Self::from_list_code(code),
+            Operation::Presence => Self::from_presence_code(code),
+            Operation::EventToken => Self::from_event_token_code(code),
         }
     }
 
@@ -275,6 +374,24 @@ impl Cause {
         })
     }
 
+    /// Returns the cause of a code or a word from the presence list.
+    fn from_presence_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "CMN-401" | "insufficient_scope" => Self::AppLacksPresence,
+            "CMN-408" | "CMN-402" => Self::UserLacksPresence,
+            "CMN-102" => Self::WrongAccount,
+            _ => return None,
+        })
+    }
+
+    /// Returns the cause of a code or a word from the endpoint of event tokens.
+    fn from_event_token_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "CMN-401" | "insufficient_scope" => Self::AppLacksWebSocket,
+            _ => return None,
+        })
+    }
+
     /// Returns the cause by status. RingCentral's 4xx responses have an error code, sometimes except 401; one
     /// without a code comes from another server, such as a proxy or a captive portal.
     fn from_status(operation: Operation, status: u16, has_code: bool) -> Self {
@@ -290,6 +407,13 @@ impl Cause {
             _ => Self::Refused,
         }
     }
+}
+
+/// Returns whether this is a name of the permission that the console calls *WebSocket Subscriptions*. RingCentral's
+/// description of the API, its guide and the scope of a token have different names.
+fn is_web_socket(permission: &str) -> bool {
+    let name = permission.to_ascii_lowercase();
+    name.starts_with("websocket") || name == "subscriptionwebsocket"
 }
 
 #[cfg(test)]
@@ -620,6 +744,154 @@ mod tests {
                 cause,
                 "{body}"
             );
+        }
+    }
+
+    /// Returns the body of a 403 in each form in which RingCentral sends it.
+    fn forms_of_403(code: &str, permission: &str) -> Vec<String> {
+        let message = format!("In order to call this, it needs to have [{permission}] permission");
+        vec![
+            format!(r#"{{"errorCode":"{code}","message":"m","permissionName":"{permission}"}}"#),
+            format!(r#"{{"errorCode":"{code}","message":"{message}"}}"#),
+            format!(
+                r#"{{"errorCode":"InsufficientPermissions","message":"m","errors":[{{"errorCode":"{code}","permissionName":"{permission}"}}]}}"#
+            ),
+            format!(
+                r#"{{"errors":[{{"errorCode":"InsufficientPermissions"}},{{"errorCode":"{code}","message":"{message}"}}]}}"#
+            ),
+            format!(
+                r#"{{"errorCode":"{code}","parameters":[{{"parameterName":"permissionName","parameterValue":"{permission}"}}]}}"#
+            ),
+        ]
+    }
+
+    #[test]
+    fn missing_presence_permission_is_of_app_or_user() {
+        for (code, permission, cause) in [
+            ("CMN-401", "ReadPresence", Cause::AppLacksPresence),
+            ("CMN-408", "ReadPresence", Cause::UserLacksPresence),
+            ("CMN-402", "ReadPresence", Cause::UserLacksPresence),
+            ("CMN-408", "ReadPresenceStatus", Cause::UserLacksPresence),
+            ("CMN-401", "ReadPresenceStatus", Cause::UserLacksPresence),
+            ("CMN-408", "ThirdPartyAppAccess", Cause::AppAccessDenied),
+            ("X", "ReadPresence", Cause::AppLacksPresence),
+            ("X", "Other", Cause::Forbidden),
+        ] {
+            for body in forms_of_403(code, permission) {
+                if permission == "Other" && !body.contains(r#""Other""#) {
+                    continue;
+                }
+                let error = parse_api_error(body.as_bytes());
+                let found = Cause::from_response(Operation::Presence, 403, &error);
+                assert_eq!(found, cause, "{body}");
+            }
+        }
+        let by_code = |status, code, word| {
+            Cause::from_response(Operation::Presence, status, &error(code, "", word))
+        };
+        assert_eq!(by_code(403, Some("CMN-401"), ""), Cause::AppLacksPresence);
+        assert_eq!(by_code(403, Some("CMN-408"), ""), Cause::UserLacksPresence);
+        assert_eq!(
+            by_code(403, None, "insufficient_scope"),
+            Cause::AppLacksPresence
+        );
+        assert_eq!(by_code(403, Some("CMN-109"), ""), Cause::Forbidden);
+        assert_eq!(by_code(403, None, ""), Cause::NotRingCentral);
+        assert_eq!(by_code(404, Some("CMN-102"), ""), Cause::WrongAccount);
+        assert_eq!(by_code(401, Some("OAU-213"), ""), Cause::SessionEnded);
+        assert_eq!(by_code(429, Some("CMN-301"), ""), Cause::RateLimited);
+        assert_eq!(by_code(503, None, ""), Cause::ServerError);
+    }
+
+    #[test]
+    fn missing_web_socket_permission_has_many_names() {
+        for permission in [
+            "WebSocket",
+            "WebSocketSubscription",
+            "WebSocketSubscriptions",
+            "WebSocketsSubscription",
+            "WebSocketsSubscriptions",
+            "SubscriptionWebSocket",
+        ] {
+            for code in ["CMN-401", "CMN-408", "InsufficientPermissions"] {
+                for body in forms_of_403(code, permission) {
+                    let error = parse_api_error(body.as_bytes());
+                    let found = Cause::from_response(Operation::EventToken, 403, &error);
+                    assert_eq!(found, Cause::AppLacksWebSocket, "{body}");
+                    let found = Cause::from_subscription(403, &error);
+                    assert_eq!(found, Cause::AppLacksWebSocket, "{body}");
+                }
+            }
+        }
+        let by_code = |status, code, word| {
+            Cause::from_response(Operation::EventToken, status, &error(code, "", word))
+        };
+        assert_eq!(by_code(403, Some("CMN-401"), ""), Cause::AppLacksWebSocket);
+        assert_eq!(
+            by_code(403, None, "insufficient_scope"),
+            Cause::AppLacksWebSocket
+        );
+        // The user's role: neither the app's permission nor the level of the calls can be the fix.
+        assert_eq!(by_code(403, Some("CMN-408"), ""), Cause::Forbidden);
+        assert_eq!(by_code(403, None, ""), Cause::NotRingCentral);
+        assert_eq!(by_code(404, Some("CMN-102"), ""), Cause::Refused);
+        assert_eq!(by_code(401, None, ""), Cause::SessionEnded);
+        assert_eq!(by_code(429, None, ""), Cause::RateLimited);
+        assert_eq!(by_code(500, None, ""), Cause::ServerError);
+    }
+
+    #[test]
+    fn rejected_subscription_has_a_cause() {
+        use Cause::{SubscriptionForbidden, SubscriptionRefused, TooManySubscriptions};
+        for (status, code, cause) in [
+            (403, Some("SUB-505"), TooManySubscriptions),
+            (400, Some("SUB-505"), TooManySubscriptions),
+            (403, Some("SUB-402"), SubscriptionForbidden),
+            (403, Some("SUB-405"), SubscriptionForbidden),
+            (403, Some("SUB-406"), SubscriptionForbidden),
+            (403, Some("SUB-408"), SubscriptionForbidden),
+            (403, Some("CMN-401"), SubscriptionForbidden),
+            (403, Some("CMN-408"), SubscriptionForbidden),
+            (403, Some("InsufficientPermissions"), SubscriptionForbidden),
+            (403, None, SubscriptionForbidden),
+            (404, Some("SUB-507"), SubscriptionRefused),
+            (400, Some("SUB-508"), SubscriptionRefused),
+            (403, Some("SUB-528"), SubscriptionRefused),
+            (400, Some("CMN-101"), SubscriptionRefused),
+            (404, Some("CMN-120"), SubscriptionRefused),
+            (400, None, SubscriptionRefused),
+            (401, Some("AGW-401"), Cause::SessionEnded),
+            (401, None, Cause::SessionEnded),
+            (429, Some("CMN-301"), Cause::RateLimited),
+            (408, None, Cause::Timeout),
+            (503, Some("CMN-201"), Cause::ServerError),
+        ] {
+            let found = Cause::from_subscription(status, &error(code, "", ""));
+            assert_eq!(found, cause, "{status} {code:?}");
+        }
+        for (code, permission, cause) in [
+            ("CMN-401", "ReadAccounts", SubscriptionForbidden),
+            ("CMN-401", "ReadPresence", Cause::AppLacksPresence),
+            ("CMN-408", "ReadPresence", Cause::UserLacksPresence),
+            ("CMN-408", "ReadPresenceStatus", Cause::UserLacksPresence),
+            ("CMN-408", "ThirdPartyAppAccess", Cause::AppAccessDenied),
+        ] {
+            for body in forms_of_403(code, permission) {
+                let error = parse_api_error(body.as_bytes());
+                assert_eq!(Cause::from_subscription(403, &error), cause, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn disabled_filter_is_forbidden_or_has_another_reason() {
+        for (reason, cause) in [
+            ("InsufficientPermissions", Cause::SubscriptionForbidden),
+            ("insufficient_permissions", Cause::SubscriptionForbidden),
+            ("FeatureNotAvailable", Cause::FilterDisabled),
+            ("", Cause::FilterDisabled),
+        ] {
+            assert_eq!(Cause::from_disabled_filter(reason), cause, "{reason}");
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Client {
     pub(super) replaced_token: Option<Token>,
     pub(super) logins: Arc<LoginRegistry>,
     pub(super) login: Option<Arc<ActiveLogin>>,
+    /// The number of successful logins, each of which is another OAuth session.
+    pub(super) login_count: u64,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
     /// The lists of which a page was gone also after a restart. Until a fetch succeeds they are not restarted, which
@@ -90,6 +92,7 @@ impl Client {
             is_user_known: false,
             logins,
             login: None,
+            login_count: 0,
             reported_account_id: None,
             futile_restarts: Vec::new(),
             spares_last_request: false,
@@ -180,7 +183,7 @@ impl Client {
         ApiStatus {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
-            min_fetch_interval: budget.min_fetch_interval(),
+            min_fetch_interval: budget.min_fetch_interval(now),
             next_fetch_at: Some(self.next_fetch_at(now)),
             blocked_until: blocked_until.to_vec(),
             requests_left: self.requests_left(now),
@@ -248,7 +251,8 @@ impl Client {
         }
     }
 
-    pub(super) fn has_token(&self, now: Moment) -> bool {
+    /// Returns whether there is an access token that is not expired.
+    pub(crate) fn has_token(&self, now: Moment) -> bool {
         self.token_state.status(now) != TokenStatus::Missing
     }
 

@@ -1,27 +1,16 @@
 //! Fetches the list of the account's extensions, in as many rate limit windows as its pages need.
 
-use tokio::time::Instant;
-
 use crate::calls::Directory;
 use crate::calls::directory::DirectoryEntry;
 use crate::clock::Moment;
-use crate::ringcentral::pagination::PageCursor;
-use crate::ringcentral::wire::parse_extensions_after;
+use crate::ringcentral::list_read::{ListEntry, ListRead};
+use crate::ringcentral::wire::{ListPage, ParseError, parse_extensions_after};
 use crate::ringcentral::{Client, Error, Operation};
 
 const OPERATION: Operation = Operation::Extensions;
 
-/// An unfinished read of the list: the pages that were received, and the position after them.
-#[derive(Default)]
-pub(crate) struct ExtensionRead {
-    /// `None` before the first request.
-    pages: Option<PageCursor>,
-    entries: Vec<DirectoryEntry>,
-    /// The number of all records, those without an id included.
-    records: usize,
-    /// Whether the read started again at the first page because a page was gone.
-    was_restarted: bool,
-}
+/// An unfinished read of the list.
+pub(crate) type ExtensionRead = ListRead<DirectoryEntry>;
 
 /// What a part of a read has led to.
 pub(crate) enum ReadProgress {
@@ -31,44 +20,12 @@ pub(crate) enum ReadProgress {
     Paused,
 }
 
-impl ExtensionRead {
-    /// Creates a read of which this many pages were received.
-    #[cfg(test)]
-    pub(crate) fn with_pages(count: u32) -> Self {
-        Self {
-            pages: Some(PageCursor::with_received(count)),
-            ..Self::default()
-        }
-    }
+impl ListEntry for DirectoryEntry {
+    const OPERATION: Operation = OPERATION;
+    const PATH: &str = "extension";
 
-    fn is_complete(&self) -> bool {
-        self.pages.as_ref().is_some_and(PageCursor::is_at_end)
-    }
-
-    /// Returns whether a part of the list was read.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.was_restarted || self.page_count() > 0
-    }
-
-    /// Returns the directory of a complete read, which starts again at the first page.
-    fn take_directory(&mut self) -> Directory {
-        Directory::new(std::mem::take(self).entries)
-    }
-
-    /// Starts the read again at the first page because a page is gone.
-    fn restart(&mut self) {
-        *self = Self {
-            was_restarted: true,
-            ..Self::default()
-        };
-    }
-
-    /// Returns the number of pages that were received.
-    pub(crate) fn page_count(&self) -> u32 {
-        match &self.pages {
-            Some(pages) => pages.received(),
-            None => 0,
-        }
+    fn parse_page(body: &[u8], earlier_records: usize) -> Result<ListPage<Self>, ParseError> {
+        parse_extensions_after(body, earlier_records)
     }
 }
 
@@ -82,9 +39,8 @@ impl Client {
             && budget.leaves_room_for_fetch(OPERATION, now)
     }
 
-    /// Continues to read the list by at least one page, until it is complete, the budget is used up, the time of a fetch
-    /// is over, or `pause_at` is past. The list may change meanwhile: of an extension on two pages the later entry is
-    /// kept, and once the read starts again if a page is gone.
+    /// Continues to read the list by at least one page, see [`Client::read_list`]. Of an extension on two pages the
+    /// later entry is kept.
     ///
     /// # Errors
     /// Returns an error if a page cannot be fetched or is invalid. `read` keeps the pages before it.
@@ -93,72 +49,12 @@ impl Client {
         read: &mut ExtensionRead,
         pause_at: Option<Moment>,
     ) -> Result<ReadProgress, Error> {
-        let timeouts = self.timeouts;
-        let started = Moment::now();
-        let deadline = started.after(timeouts.fetch).instant;
-        // A page that starts later could be cut off by the deadline.
-        let mut last_start = started.after(timeouts.fetch.saturating_sub(timeouts.request));
-        if let Some(pause_at) = pause_at {
-            last_start = last_start.min(pause_at);
-        }
-        loop {
-            self.fetch_extension_page(read, deadline).await?;
-            if read.is_complete() {
-                self.futile_restarts.retain(|list| *list != OPERATION);
-                return Ok(ReadProgress::Complete(read.take_directory()));
-            }
-            let now = Moment::now();
-            if last_start.is_past(now) || !self.can_fetch_extensions(now) {
-                return Ok(ReadProgress::Paused);
-            }
+        let entries = self.read_list(read, pause_at, Self::can_fetch_extensions);
+        match entries.await? {
+            Some(entries) => Ok(ReadProgress::Complete(Directory::new(entries))),
+            None => Ok(ReadProgress::Paused),
         }
     }
-
-    async fn fetch_extension_page(
-        &mut self,
-        read: &mut ExtensionRead,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let pages = match &mut read.pages {
-            Some(pages) => pages,
-            None => {
-                let path = extensions_path(&self.account.account_id);
-                read.pages.insert(self.first_page(OPERATION, &path)?)
-            }
-        };
-        let earlier_records = read.records;
-        let parse = move |body: &[u8]| parse_extensions_after(body, earlier_records);
-        let result = self.fetch_next_page(OPERATION, pages, deadline, parse);
-        match result.await {
-            Ok(Some(page)) => {
-                read.records += page.records;
-                read.entries.extend(page.entries);
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(error) if pages.is_next_gone(&error) => {
-                if read.was_restarted {
-                    self.futile_restarts.push(OPERATION);
-                }
-                if self.futile_restarts.contains(&OPERATION) {
-                    return Err(error.into_page_gone());
-                }
-                read.restart();
-                Ok(())
-            }
-            Err(error) => {
-                // A list that does not end has no page to try again.
-                if pages.is_at_end() {
-                    *read = ExtensionRead::default();
-                }
-                Err(error)
-            }
-        }
-    }
-}
-
-fn extensions_path(account_id: &str) -> String {
-    format!("/restapi/v1.0/account/{account_id}/extension?perPage=1000")
 }
 
 #[cfg(test)]

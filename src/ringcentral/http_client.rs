@@ -49,6 +49,7 @@ pub struct HttpClient(Arc<Shared>);
 
 struct Shared {
     ca: Option<Arc<[u8]>>,
+    network: Network,
     setup: ClientSetup,
     /// The client whose pool has no connection from before the last failure.
     client: Mutex<Client>,
@@ -102,6 +103,11 @@ fn tls_config(uses_tls: bool, ca: Option<&[u8]>) -> anyhow::Result<ClientConfig>
     Ok(config)
 }
 
+/// Returns whether the connection to the server or to its proxy uses TLS.
+fn uses_tls(server: &Url, proxy: Option<&Proxy>) -> bool {
+    server.scheme() == "https" || proxy.is_some_and(Proxy::uses_tls)
+}
+
 /// Returns a proxy for all requests of a client.
 fn with_authorization(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
     let all = reqwest::Proxy::all(proxy.url.clone())?;
@@ -134,8 +140,45 @@ impl HttpClient {
             order: Arc::default(),
         };
         let setup = ClientSetup::new(server, ca.as_deref(), proxy, addresses)?;
+        Self::with_setup(ca, network.clone(), setup)
+    }
+
+    /// Builds a client for another server with the same root certificates and the proxy for that server. Reads the root
+    /// certificates only if this client has none.
+    ///
+    /// # Errors
+    /// Returns an error as [`new`](Self::new) does.
+    pub(crate) fn for_server(&self, server: &Url) -> anyhow::Result<Self> {
+        let Shared {
+            ca, network, setup, ..
+        } = &*self.0;
+        if !setup.uses_tls() {
+            return Self::new(server, ca.clone(), network);
+        }
+        let setup = ClientSetup {
+            server: server.clone(),
+            proxy: network.proxies.for_server(server)?.cloned(),
+            addresses: Addresses {
+                lookup: network.lookup.clone(),
+                order: Arc::default(),
+            },
+            tls: setup.tls.clone(),
+        };
+        Self::with_setup(ca.clone(), network.clone(), setup)
+    }
+
+    fn with_setup(
+        ca: Option<Arc<[u8]>>,
+        network: Network,
+        setup: ClientSetup,
+    ) -> anyhow::Result<Self> {
         let client = Mutex::new(setup.build()?);
-        Ok(Self(Arc::new(Shared { ca, setup, client })))
+        Ok(Self(Arc::new(Shared {
+            ca,
+            network,
+            setup,
+            client,
+        })))
     }
 
     /// Returns whether requests to `server` with the root certificates `ca` can use this client.
@@ -193,7 +236,7 @@ impl ClientSetup {
         proxy: Option<Proxy>,
         addresses: Addresses,
     ) -> anyhow::Result<Self> {
-        let uses_tls = server.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::uses_tls);
+        let uses_tls = uses_tls(server, proxy.as_ref());
         let tls = tls_config(uses_tls, ca).context(
             "cannot set up TLS: does the system have root certificates (package ca-certificates)?",
         )?;
@@ -203,6 +246,11 @@ impl ClientSetup {
             addresses,
             tls,
         })
+    }
+
+    /// Returns whether the TLS configuration has root certificates.
+    fn uses_tls(&self) -> bool {
+        uses_tls(&self.server, self.proxy.as_ref())
     }
 
     /// Builds a client without connections.

@@ -140,6 +140,21 @@ impl Client {
         allowed_at.max(self.transport.budget.next_request_at(Operation::Token, now))
     }
 
+    /// Returns whether an event token may be requested: there is a token, and a login fits into the window afterwards.
+    pub(crate) fn can_request_event_token(&self, now: Moment) -> bool {
+        self.has_token(now) && self.next_event_token_at(now).is_past(now)
+    }
+
+    /// Returns when an event token may be requested, as far as is known now. Without a token that is after a login.
+    pub(crate) fn next_event_token_at(&self, now: Moment) -> Moment {
+        let budget = &self.transport.budget;
+        let next = budget.next_request_at(Operation::EventToken, now);
+        if self.has_token(now) {
+            return next;
+        }
+        next.max(self.next_login_at(now))
+    }
+
     /// Returns the name of another account that is logged in as the same user.
     pub(super) fn same_user_account(&self) -> Option<String> {
         self.logins.other_account(self.login.as_ref()?)
@@ -173,6 +188,7 @@ impl Client {
         let now = Moment::now();
         match result {
             Ok((response, client_secret)) => {
+                self.login_count += 1;
                 self.register_login(response.user.clone());
                 self.join_usage_of_user();
                 self.token_state.set_token(response, client_secret, now);

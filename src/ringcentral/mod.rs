@@ -18,20 +18,25 @@
 //! | [`login_registry`] | two accounts of one user |
 //! | [`client`] | the client of one account |
 //! | [`login`] | its login, token renewal and revocation |
-//! | [`active_calls`], [`extensions`], [`pagination`] | its two lists, all pages of them |
+//! | [`active_calls`], [`extensions`], [`presence`] | its lists |
+//! | [`pagination`], [`list_read`] | all pages of a list; a read over several rate limit windows |
+//! | [`events`] | its event connection: token, WebSocket, subscription |
 
 pub mod active_calls;
 pub mod cause;
 pub mod client;
 pub mod error;
+pub(crate) mod events;
 pub mod extensions;
 pub mod http_client;
 pub mod jwt;
+mod list_read;
 pub mod login;
 pub mod login_registry;
 pub mod metrics;
 pub mod operation;
 pub mod pagination;
+pub mod presence;
 pub mod rate_limit;
 pub mod reason;
 pub mod response_body;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use crate::ringcentral::wire::{CallPage, ExtensionPage, ParseError};
+use crate::ringcentral::wire::{CallPage, ListPage, ParseError};
 use crate::ringcentral::{Cause, Client, Error, Operation, response_body};
 
 /// The maximum number of pages of a list, for 100,000 records.
@@ -82,7 +82,7 @@ impl Page for CallPage {
     }
 }
 
-impl Page for ExtensionPage {
+impl<T: Send + 'static> Page for ListPage<T> {
     fn take_next(&mut self) -> Option<String> {
         self.next.take()
     }

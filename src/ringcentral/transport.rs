@@ -280,13 +280,13 @@ async fn execute(
 }
 
 /// Returns whether a URL has a user or password, which would be sent in place of the token.
-fn has_user_info(url: &Url) -> bool {
+pub(super) fn has_user_info(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
 /// Returns the `RCRequestId` header, unless it is too long or has characters that are unsafe in a
 /// log.
-fn request_id(headers: &HeaderMap) -> Option<String> {
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("rcrequestid")?.to_str().ok()?;
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if id.len() > MAX_REQUEST_ID_LEN || !id.bytes().all(is_safe) {

@@ -17,7 +17,7 @@ accounts:
   client_secret_file: secret
   jwt_file: jwt
 ";
-const KEYS: &str = "name, server_url, client_id, client_secret_file, jwt_file, account_id, level, concurrent_calls_limit, ca_file";
+const KEYS: &str = "name, server_url, client_id, client_secret_file, jwt_file, account_id, level, presence, concurrent_calls_limit, ca_file";
 const ORIGIN: &str = "an origin such as https://platform.ringcentral.com";
 /// A value in the form of a JWT.
 const JWT: &str =
@@ -214,6 +214,21 @@ async fn invalid_value_is_rejected_with_expected_form() {
         (
             with_line(7, "  client_id: two words"),
             format!(" line 7: accounts[1].client_id: invalid client id: {client}"),
+        ),
+        (
+            with_key("presence: x"),
+            " line 10: accounts[1].presence: invalid value \"x\": expected off, poll or events"
+                .to_owned(),
+        ),
+        (
+            with_key("level: extension\n  presence: poll"),
+            " line 11: accounts[1].presence: invalid value \"poll\": expected off at level extension"
+                .to_owned(),
+        ),
+        (
+            with_key("presence: events\n  level: extension"),
+            " line 10: accounts[1].presence: invalid value \"events\": expected off at level extension"
+                .to_owned(),
         ),
         (
             with_key("level: x"),

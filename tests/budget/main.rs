@@ -21,6 +21,7 @@
 mod api_model;
 mod client_model;
 mod odd_headers;
+mod presence_pace;
 mod shared_limit;
 
 use api_model::{ApiModel, Scenario};

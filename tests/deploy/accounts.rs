@@ -25,11 +25,12 @@ const KUBERNETES_FILE: &str = "deploy/kubernetes/components/accounts/accounts.ym
 /// Required keys of an account.
 const REQUIRED_KEYS: [&str; 4] = ["client_id", "client_secret_file", "jwt_file", "name"];
 /// Optional keys of an account.
-const OPTIONAL_KEYS: [&str; 5] = [
+const OPTIONAL_KEYS: [&str; 6] = [
     "account_id",
     "ca_file",
     "concurrent_calls_limit",
     "level",
+    "presence",
     "server_url",
 ];
 

@@ -1,6 +1,7 @@
 //! Tests that compare the documents with the program, its tests and its dependencies.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
 
@@ -31,10 +32,16 @@ async fn metrics_match_documentation() {
             "--ringcentral.concurrent-calls-limit=50",
             "--metrics.extension-info",
             "--metrics.extension-calls",
+            "--ringcentral.presence=events",
+            "--metrics.extension-presence",
         ],
     ));
     let url = program.wait_for_url().await;
-    let text = get(&format!("{url}/metrics")).await;
+    let mut text = get(&format!("{url}/metrics")).await;
+    while !text.contains("ringcentral_extensions{") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        text = get(&format!("{url}/metrics")).await;
+    }
     assert_eq!(exposed_families(&text), all_metric_families());
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ringcentral_exporter::config::Config;
+use ringcentral_exporter::config::{Config, PresenceMode};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse, Simulator};
 use secrecy::SecretString;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
 use crate::harness::{TestExporter, bind_loopback};
+use crate::status_presence::{exporter_with, wait_for_status};
 
 /// Returns the text of `/status`, whose lines must fit a terminal and whose words must contain no secret.
 async fn status_text(exporter: &TestExporter) -> String {
@@ -398,6 +399,9 @@ async fn status_keys_match_documentation() {
     let reload = unread.http.post(format!("{}/-/reload", unread.url));
     assert_eq!(reload.send().await.unwrap().status(), 500);
     add_keys(&status_json(&unread).await, "", &mut keys);
+    let events = exporter_with(PresenceMode::Events, Scenario::normal()).await;
+    let status = wait_for_status(&events, |status| status["presence_up"] == true).await;
+    add_keys(&status, "accounts[].", &mut keys);
     let mut documented = BTreeSet::new();
     let (_, table) = include_str!("../../docs/STATUS.md")
         .split_once("| key |")

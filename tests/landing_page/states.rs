@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::config::Config;
+use ringcentral_exporter::config::{Config, PresenceMode};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::{Fault, Operation, Scenario, SimResponse};
 
@@ -189,4 +189,30 @@ async fn unread_extension_list_is_shown() {
         "Read Accounts",
     ];
     assert_page_shows(&rig, "unread", &words).await;
+}
+
+/// Presence that is not received is a warning of an account that is OK.
+#[tokio::test]
+async fn missing_permission_of_presence_is_shown() {
+    let rig = TestExporter::start_with(
+        Scenario {
+            web_socket: false,
+            ..Scenario::normal()
+        },
+        |config: &mut Config| config.accounts[0].presence = PresenceMode::Events,
+    )
+    .await;
+    rig.scrape().await;
+    rig.wait_for_requests(Operation::EventToken, 1).await;
+    let words = [
+        ">OK<",
+        ">Presence<",
+        "events: not read yet",
+        "not connected: the app is not allowed to open event connections",
+        "No presence events are received",
+        "no_events",
+        "app_lacks_web_socket",
+        "WebSocket Subscriptions",
+    ];
+    assert_page_shows(&rig, "presence", &words).await;
 }

@@ -120,7 +120,7 @@ fn page_escapes_text_from_the_api() {
         }),
         ..AccountState::default()
     };
-    let status = AccountStatus::new(&account(), &state, MINUTE, now);
+    let status = AccountStatus::new(&account(), &state, None, MINUTE, now);
     let html = account::section(&status, "/metrics").into_string();
     assert!(
         html.contains("Error: active_calls: &lt;a href='x'&gt;&quot;&amp;<br>")

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::ringcentral::operation::Operation;
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::rate_limit::presence::PresencePages;
 use crate::ringcentral::rate_limit::shared::SharedUsage;
+use crate::ringcentral::rate_limit::usage::Usage;
 use crate::ringcentral::status::ReportedLimit;
 
 /// The budget of one account.
@@ -25,7 +27,13 @@ pub struct Budget {
     /// Pages of the fetch in progress that are reserved and not requested yet.
     reserved: u32,
     in_flight: Option<Operation>,
+    /// Whether RingCentral has responded to a page of calls, so that the limit is known.
+    is_limit_known: bool,
+    presence: PresencePages,
 }
+
+/// When this many pages of calls are available.
+type AvailableAt = fn(&Usage, u32, Moment) -> Moment;
 
 /// What a fetch revealed of the number of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +60,8 @@ impl Budget {
             last_fetch: None,
             reserved: 0,
             in_flight: None,
+            is_limit_known: false,
+            presence: PresencePages::default(),
         }
     }
 
@@ -86,16 +96,16 @@ impl Budget {
         let pages = self.expected_pages();
         let next = self
             .usage
-            .read(|usage| usage.available_at(Operation::ActiveCalls, pages, 0, now));
+            .read(|usage| usage.fetch_available_at(pages, now));
         next.max(self.next_pace_at(now))
     }
 
     /// Returns the minimum time between the starts of two fetches of the expected number of pages.
     #[must_use]
-    pub fn min_fetch_interval(&self) -> Duration {
+    pub fn min_fetch_interval(&self, now: Moment) -> Duration {
         let interval = self.usage.read(|usage| {
             let own = self.page_estimate.min(usage.max_pages());
-            usage.min_fetch_interval(self.account, own)
+            usage.min_fetch_interval(self.account, own, now)
         });
         interval.max(self.min_interval)
     }
@@ -123,15 +133,16 @@ impl Budget {
 
     /// Starts a fetch and reserves its expected pages. Returns whether a fetch may start now.
     pub fn try_start_fetch(&mut self, now: Moment) -> bool {
+        self.record_presence_opportunity(now);
         if self.next_pace_at(now) > now {
             return false;
         }
-        if !self.may_reserve(now) {
+        if !self.may_reserve(now, Usage::fetch_available_at) {
             // Another process may have used less than was known.
             self.usage.refresh(now);
         }
-        if self.may_reserve(now) {
-            self.reserved = self.reserve(self.expected_pages(), now);
+        if self.may_reserve(now, Usage::fetch_available_at) {
+            self.reserved = self.reserve(self.expected_pages(), now, Usage::fetch_available_at);
         }
         if self.reserved == 0 {
             self.usage
@@ -145,8 +156,8 @@ impl Budget {
     /// Reserves the expected pages for a fetch that starts again at its first page, after [`Budget::finish_fetch`].
     /// Returns whether the window holds them now.
     pub fn try_restart_fetch(&mut self, now: Moment) -> bool {
-        if self.may_reserve(now) {
-            self.reserved = self.reserve(self.expected_pages(), now);
+        if self.may_reserve(now, Usage::pages_available_at) {
+            self.reserved = self.reserve(self.expected_pages(), now, Usage::pages_available_at);
         }
         self.reserved > 0
     }
@@ -196,6 +207,60 @@ impl Budget {
         self.usage.update(now, |usage| {
             usage.record_response(operation, headers, now);
         });
+        self.is_limit_known |= operation == Operation::ActiveCalls && headers.is_some();
+        if operation == Operation::Presence {
+            self.presence.last_page = Some(now);
+            self.share_presence(now);
+        }
+    }
+
+    /// Sets whether a read of the presence list is due. While one is, and until its last page has left the window, calls
+    /// leave room for its pages.
+    pub fn set_presence_due(&mut self, is_due: bool, now: Moment) {
+        if self.presence.is_due != is_due {
+            self.presence.is_due = is_due;
+            self.presence.due_at = Some(now);
+            self.share_presence(now);
+        }
+    }
+
+    /// Records the number of pages that the presence list is known to have; a complete read has shown the exact one.
+    pub fn record_presence_pages(&mut self, pages: u32, is_exact: bool, now: Moment) {
+        let known = match is_exact {
+            true => pages.max(1),
+            false => self.presence.pages.max(pages),
+        };
+        if self.presence.pages != known {
+            self.presence.pages = known;
+            self.share_presence(now);
+        }
+    }
+
+    /// Returns whether a page of the presence list may be requested: calls were fetched before, no fetch waits for room,
+    /// the next one has room at its pace after the page, and no other account has waited longer for a page.
+    #[must_use]
+    pub fn can_request_presence(&self, now: Moment) -> bool {
+        if !self.is_limit_known {
+            return false;
+        }
+        let expected = self.expected_pages();
+        let next = self.next_fetch_at(now);
+        self.usage.read(|usage| {
+            let waiting = usage.pages_waiting(now).saturating_add(1);
+            let with_next = expected.saturating_add(1);
+            usage.is_presence_turn(self.account, now)
+                && usage
+                    .available_at(Operation::Presence, 1, 0, now)
+                    .is_past(now)
+                && usage.pages_available_at(waiting, now).is_past(now)
+                && usage.pages_available_at(with_next, next).is_past(next)
+        })
+    }
+
+    /// Returns the maximum number of presence pages in one window, 0 if calls need the whole window.
+    #[must_use]
+    pub fn max_presence_pages(&self) -> u32 {
+        self.usage.read(|usage| usage.max_presence_pages())
     }
 
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
@@ -223,7 +288,7 @@ impl Budget {
         self.usage.read(|usage| {
             !usage.have_common_group(operation, fetch)
                 || (requests <= usage.max_pages()
-                    && usage.available_at(fetch, requests, 0, next).is_past(next))
+                    && usage.fetch_available_at(requests, next).is_past(next))
         })
     }
 
@@ -253,7 +318,8 @@ impl Budget {
         let reserved = self.leave(now);
         take_over(&usage, &self.usage);
         self.usage = usage;
-        self.reserved = self.reserve(reserved, now);
+        self.reserved = self.reserve(reserved, now, Usage::pages_available_at);
+        self.share_presence(now);
     }
 
     /// Ends the use of the present usage. Returns the pages that were reserved.
@@ -269,27 +335,26 @@ impl Budget {
     /// Returns when the minimum interval has passed, `now` at the earliest.
     fn next_pace_at(&self, now: Moment) -> Moment {
         match self.last_fetch {
-            Some(last_fetch) => now.max(last_fetch.after(self.min_fetch_interval())),
+            Some(last_fetch) => now.max(last_fetch.after(self.min_fetch_interval(now))),
             None => now,
         }
     }
 
     /// Returns whether the window holds the expected pages, and those of the accounts that have waited longer.
-    fn may_reserve(&self, now: Moment) -> bool {
+    fn may_reserve(&self, now: Moment, available_at: AvailableAt) -> bool {
         let pages = self.expected_pages();
         self.usage.read(|usage| {
             let ahead = usage.pages_ahead(self.account, now);
             let all = pages.saturating_add(ahead);
-            let available_at = usage.available_at(Operation::ActiveCalls, all, 0, now);
-            (ahead == 0 || all <= usage.max_pages()) && available_at.is_past(now)
+            let fits = ahead == 0 || all <= usage.max_fetched_pages(now);
+            fits && available_at(usage, all, now).is_past(now)
         })
     }
 
     /// Reserves pages, if the window holds them now. Returns their number, or 0.
-    fn reserve(&self, pages: u32, now: Moment) -> u32 {
+    fn reserve(&self, pages: u32, now: Moment, available_at: AvailableAt) -> u32 {
         self.usage.update(now, |usage| {
-            let available_at = usage.available_at(Operation::ActiveCalls, pages, 0, now);
-            if pages == 0 || !available_at.is_past(now) {
+            if pages == 0 || !available_at(usage, pages, now).is_past(now) {
                 return 0;
             }
             usage.reserve(pages);
@@ -297,6 +362,26 @@ impl Budget {
             usage.end_wait(self.account);
             pages
         })
+    }
+
+    /// Records that this account can read its presence list now, if a read is due.
+    fn record_presence_opportunity(&mut self, now: Moment) {
+        if self.presence.is_due {
+            self.presence.due_at = Some(now);
+            self.usage.set_presence(self.account, self.presence);
+        }
+    }
+
+    /// Shares what is known of the presence list with the other accounts and processes.
+    fn share_presence(&mut self, now: Moment) {
+        if self.presence == PresencePages::default() {
+            return;
+        }
+        self.usage.update(now, |usage| {
+            let last_page = self.presence.last_page;
+            self.presence.until = last_page.map(|at| usage.end_of_presence(at));
+            usage.set_presence(self.account, self.presence);
+        });
     }
 
     fn reserved_for(&self, operation: Operation) -> u32 {
@@ -720,7 +805,7 @@ mod tests {
         budget.finish_fetch(Some(PageCount::Exact(u32::MAX)), start);
         assert!(wait(&budget, start) > 86_400.0);
         budget.min_interval = Duration::ZERO;
-        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(60));
+        assert_eq!(budget.min_fetch_interval(start), Duration::from_secs(60));
         let long = RateLimitHeaders {
             limit: Some(100),
             window: Some(Duration::from_secs(86_400)),
@@ -728,7 +813,7 @@ mod tests {
         };
         budget.finish_fetch(Some(PageCount::Exact(2)), start);
         request(&mut budget, HEAVY, &long, start);
-        assert_eq!(budget.min_fetch_interval(), Duration::from_secs(2160));
+        assert_eq!(budget.min_fetch_interval(start), Duration::from_secs(2160));
     }
 
     #[test]

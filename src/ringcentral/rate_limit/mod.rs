@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`headers`] | the headers of a response |
 //! | `window` | the requests of one usage group |
+//! | `presence` | what presence lists use of a limit |
 //! | `usage` | all groups of one user and app |
 //! | `saved` | the form of a usage in the state directory |
 //! | [`shared`] | a usage that several accounts and processes share |
@@ -14,6 +15,7 @@
 
 pub mod budget;
 pub mod headers;
+mod presence;
 pub mod registry;
 mod saved;
 pub mod shared;

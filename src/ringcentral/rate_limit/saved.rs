@@ -29,6 +29,10 @@ pub(crate) struct SavedProcess {
     pub(crate) saved_at_ms: i64,
     /// Expected pages of the next fetches of all accounts; 0 after a graceful stop.
     pub(crate) pages: u32,
+    /// Pages of the longest of these fetches. 0 in files of versions up to 0.1, which have no presence.
+    pub(crate) longest_fetch: u32,
+    /// Pages of the presence lists for which calls keep a slower pace now.
+    pub(crate) presence_pages: u32,
     /// End of the penalty of all groups.
     pub(crate) blocked_until_ms: Option<i64>,
     pub(crate) groups: Vec<SavedGroup>,
@@ -46,6 +50,8 @@ pub(crate) struct SavedGroup {
     pub(crate) remaining: Option<SavedCount>,
     /// The requests that occupy the window.
     pub(crate) requests: Vec<SavedCount>,
+    /// Those of them that were pages of a presence list.
+    pub(crate) presence: Vec<SavedCount>,
 }
 
 /// A number of requests and a time.

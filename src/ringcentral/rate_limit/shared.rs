@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Moment;
+use crate::ringcentral::rate_limit::presence::PresencePages;
 use crate::ringcentral::rate_limit::saved::SavedUsage;
 use crate::ringcentral::rate_limit::usage::Usage;
 use crate::state_directory::StateDirectory;
@@ -50,7 +51,9 @@ impl SharedUsage {
         if let Some(file) = &self.file
             && let Some(saved) = file.directory.read(&file.name)
         {
-            self.lock().adopt(saved, self.process, now);
+            let mut usage = self.lock();
+            usage.adopt(saved, self.process, now);
+            usage.update_share(now);
         }
     }
 
@@ -63,7 +66,9 @@ impl SharedUsage {
     pub(crate) fn update<R>(&self, now: Moment, change: impl FnOnce(&mut Usage) -> R) -> R {
         let mut usage = self.lock();
         let Some(file) = &self.file else {
-            return change(&mut usage);
+            let result = change(&mut usage);
+            usage.update_share(now);
+            return result;
         };
         file.directory
             .update(&file.name, |saved: Option<SavedUsage>| {
@@ -71,6 +76,7 @@ impl SharedUsage {
                     usage.adopt(saved, self.process, now);
                 }
                 let result = change(&mut usage);
+                usage.update_share(now);
                 (usage.saved(self.process, now), result)
             })
     }
@@ -91,6 +97,11 @@ impl SharedUsage {
     /// Records that an account waits for room in the window. Other processes need not know.
     pub(crate) fn record_wait(&self, account: u64, pages: u32, now: Moment) {
         self.lock().record_wait(account, pages, now);
+    }
+
+    /// Sets the presence pages of an account. Only their number matters to other processes, see [`SharedUsage::update`].
+    pub(crate) fn set_presence(&self, account: u64, presence: PresencePages) {
+        self.lock().set_presence(account, presence);
     }
 
     /// Forgets an account whose budget is dropped.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::ringcentral::operation::{Operation, UsageGroup};
 use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
+use crate::ringcentral::rate_limit::presence::{PresencePages, PresenceShare};
 use crate::ringcentral::rate_limit::saved::{
     SavedProcess, SavedTimes, SavedUsage, saved_block, wall_ms,
 };
@@ -30,6 +31,10 @@ pub(crate) struct Usage {
     pages: BTreeMap<u64, u32>,
     /// The accounts whose pages the window does not hold.
     waiting: BTreeMap<u64, Waiting>,
+    /// The accounts for whose presence lists calls keep a slower pace.
+    presence: BTreeMap<u64, PresencePages>,
+    /// The requests of each window that calls leave to presence lists.
+    share: PresenceShare,
     /// The parts of other processes that still matter.
     others: Vec<SavedProcess>,
 }
@@ -54,12 +59,80 @@ impl Usage {
             blocked_until: None,
             pages: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            presence: BTreeMap::new(),
+            share: PresenceShare::default(),
             others: Vec::new(),
         }
     }
 
-    /// Returns when this many requests of an operation can be sent, of which the caller has reserved `reserved`.
+    /// Returns when this many requests of an operation can be sent, of which the caller has reserved `reserved`. Presence
+    /// lists use no more than their part of the limit, and an event token leaves room for a login.
     pub(crate) fn available_at(
+        &self,
+        operation: Operation,
+        requests: u32,
+        reserved: u32,
+        now: Moment,
+    ) -> Moment {
+        let limit = self.limit_available_at(operation, requests, reserved, now);
+        match operation {
+            Operation::Presence => limit.max(self.presence_available_at(now)),
+            Operation::EventToken => limit.max(self.login_fits_at(operation, now)),
+            _ => limit,
+        }
+    }
+
+    /// Returns when a login can be sent after one request of an operation of its group.
+    fn login_fits_at(&self, operation: Operation, now: Moment) -> Moment {
+        let mut fits_at = now;
+        for group in self.groups(operation) {
+            let window = self.group(group);
+            fits_at = fits_at.max(match window.usable() {
+                0 | 1 => window.end_of(now),
+                _ => window.available_at(2, 0, now),
+            });
+        }
+        fits_at
+    }
+
+    /// Returns when the limit has room for this many pages of calls.
+    pub(crate) fn pages_available_at(&self, pages: u32, now: Moment) -> Moment {
+        self.available_at(Operation::ActiveCalls, pages, 0, now)
+    }
+
+    /// Returns when a fetch of this many pages can start, so that all fetches leave what presence lists need. Within a
+    /// fetch the pages use the whole limit: calls come first.
+    pub(crate) fn fetch_available_at(&self, pages: u32, now: Moment) -> Moment {
+        let mut available_at = self.pages_available_at(pages, now);
+        let presence = self.presence_share(now);
+        if presence == 0 {
+            return available_at;
+        }
+        let since = self.share.since.unwrap_or(now);
+        for group in self.shared_groups() {
+            let window = self.group(group);
+            available_at = available_at.max(window.calls_available_at(pages, presence, since, now));
+        }
+        available_at
+    }
+
+    fn presence_available_at(&self, now: Moment) -> Moment {
+        let pages = self.max_presence_pages();
+        let mut available_at = now;
+        for group in self.shared_groups() {
+            available_at = available_at.max(self.group(group).presence_available_at(pages, now));
+        }
+        available_at
+    }
+
+    /// Returns the groups in which both calls and presence lists count.
+    fn shared_groups(&self) -> impl Iterator<Item = UsageGroup> + use<'_> {
+        let presence = self.groups(Operation::Presence);
+        presence.filter(|group| self.groups(Operation::ActiveCalls).any(|it| it == *group))
+    }
+
+    /// Returns when the limit allows this many requests of an operation, of which the caller has reserved `reserved`.
+    fn limit_available_at(
         &self,
         operation: Operation,
         requests: u32,
@@ -89,9 +162,94 @@ impl Usage {
         max_pages
     }
 
+    /// Returns the maximum number of presence pages in one window: half of it, and no more than what the longest fetch of
+    /// an account leaves.
+    pub(crate) fn max_presence_pages(&self) -> u32 {
+        let mut longest_fetch = 1;
+        for pages in self.pages.values() {
+            longest_fetch = longest_fetch.max(*pages);
+        }
+        for process in &self.others {
+            longest_fetch = longest_fetch.max(match process.longest_fetch {
+                0 => process.pages,
+                pages => pages,
+            });
+        }
+        let mut pages = u32::MAX;
+        for group in self.shared_groups() {
+            let usable = self.group(group).usable();
+            pages = pages
+                .min(usable / 2)
+                .min(usable.saturating_sub(longest_fetch));
+        }
+        pages
+    }
+
+    /// Returns the requests of each window that calls leave to the presence lists of all accounts and processes.
+    pub(crate) fn presence_share(&self, now: Moment) -> u32 {
+        let mut pages = self.own_presence_pages(now);
+        for process in &self.others {
+            pages = pages.saturating_add(process.presence_pages);
+        }
+        pages.min(self.max_presence_pages())
+    }
+
+    fn own_presence_pages(&self, now: Moment) -> u32 {
+        let mut pages = 0_u32;
+        for presence in self.presence.values() {
+            if presence.slows_calls(now) {
+                pages = pages.saturating_add(presence.pages);
+            }
+        }
+        pages
+    }
+
+    /// Sets the presence pages of an account.
+    pub(crate) fn set_presence(&mut self, account: u64, presence: PresencePages) {
+        self.presence.insert(account, presence);
+    }
+
+    /// Returns when a presence page with this time of its response no longer occupies the window.
+    pub(crate) fn end_of_presence(&self, response: Moment) -> Moment {
+        self.heavy.end_of(response)
+    }
+
+    /// Updates since when calls leave the present number of requests.
+    pub(crate) fn update_share(&mut self, now: Moment) {
+        self.share.set_pages(self.presence_share(now), now);
+    }
+
+    /// Returns whether no other account waits for its next presence page that received its last one earlier.
+    pub(crate) fn is_presence_turn(&self, account: u64, now: Moment) -> bool {
+        let own = self.presence.get(&account).and_then(|own| own.last_page);
+        for (other, presence) in &self.presence {
+            let is_waiting = presence.is_waiting(now, self.heavy.length);
+            if *other != account && is_waiting && presence.last_page < own {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Returns the pages of all fetches that wait for room in the window.
+    pub(crate) fn pages_waiting(&self, now: Moment) -> u32 {
+        let mut pages = 0_u32;
+        for waiting in self.waiting.values() {
+            if now.monotonic_duration_since(waiting.last_try) < 2 * self.heavy.length {
+                pages = pages.saturating_add(waiting.pages);
+            }
+        }
+        pages
+    }
+
+    /// Returns the maximum number of pages of all fetches in one window.
+    pub(crate) fn max_fetched_pages(&self, now: Moment) -> u32 {
+        self.max_pages().saturating_sub(self.presence_share(now))
+    }
+
     /// Returns the interval at which an account can fetch its pages without ever filling the window, when the other
     /// accounts and processes fetch theirs as often.
-    pub(crate) fn min_fetch_interval(&self, account: u64, own_pages: u32) -> Duration {
+    pub(crate) fn min_fetch_interval(&self, account: u64, own_pages: u32, now: Moment) -> Duration {
         let mut pages = own_pages;
         for (other, other_pages) in &self.pages {
             if *other != account {
@@ -101,9 +259,12 @@ impl Usage {
         for process in &self.others {
             pages = pages.saturating_add(process.pages);
         }
+        let share = self.presence_share(now);
         let mut interval = Duration::ZERO;
         for group in self.groups(Operation::ActiveCalls) {
-            interval = interval.max(self.group(group).min_interval(pages));
+            let is_shared = self.shared_groups().any(|it| it == group);
+            let presence = if is_shared { share } else { 0 };
+            interval = interval.max(self.group(group).min_interval(pages, presence));
         }
         interval
     }
@@ -117,6 +278,7 @@ impl Usage {
     pub(crate) fn remove_account(&mut self, account: u64) {
         self.pages.remove(&account);
         self.waiting.remove(&account);
+        self.presence.remove(&account);
     }
 
     /// Records that an account waits for room in the window.
@@ -244,7 +406,10 @@ impl Usage {
     pub(crate) fn is_unused(&self, now: Moment) -> bool {
         let is_blocked = self.blocked_until.is_some_and(|until| !until.is_past(now));
         let is_unused = |window: &RateLimitWindow| window.is_unused(now);
-        !is_blocked && self.pages.is_empty() && self.windows().into_iter().all(is_unused)
+        !is_blocked
+            && self.pages.is_empty()
+            && self.presence.is_empty()
+            && self.windows().into_iter().all(is_unused)
     }
 
     /// Replaces what is known of other processes by their parts of a file. `process` is the id of this one.
@@ -302,6 +467,8 @@ impl Usage {
                 .pages
                 .values()
                 .fold(0, |sum, pages| sum.saturating_add(*pages)),
+            longest_fetch: self.pages.values().copied().max().unwrap_or(0),
+            presence_pages: self.own_presence_pages(now),
             blocked_until_ms: saved_block(self.blocked_until, now),
             groups: self.windows().map(|window| window.saved(now)).to_vec(),
         });

@@ -64,6 +64,7 @@ struct Completed {
     first: Moment,
     last: Moment,
     count: u32,
+    is_presence: bool,
 }
 
 /// Requests that occupy the window until a known time.
@@ -73,6 +74,17 @@ struct Occupied {
     count: u32,
     /// Whether this process has to save them.
     is_own: bool,
+    is_presence: bool,
+}
+
+/// The requests that share a part of the limit.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    All,
+    /// Pages of the presence list.
+    Presence,
+    /// Requests other than presence that were sent since this moment.
+    CallsSince(Moment),
 }
 
 /// The number of requests that RingCentral last reported as remaining, less those sent since.
@@ -112,10 +124,16 @@ impl RateLimitWindow {
         self.limit - self.limit / 5
     }
 
-    /// Returns the interval between fetches of this many pages at which the window never fills up.
-    pub(crate) fn min_interval(&self, pages: u32) -> Duration {
-        self.length
-            .mul_f64(f64::from(pages) / f64::from(self.usable()))
+    /// Returns the interval between fetches of this many pages at which the window never fills up, while this many
+    /// further requests of each window are left to the presence list.
+    pub(crate) fn min_interval(&self, pages: u32, presence: u32) -> Duration {
+        let usable = self.usable().saturating_sub(presence).max(1);
+        self.length.mul_f64(f64::from(pages) / f64::from(usable))
+    }
+
+    /// Returns when a request with this time of its response no longer occupies the window.
+    pub(crate) fn end_of(&self, response: Moment) -> Moment {
+        response.after(self.length + SAFETY_MARGIN)
     }
 
     /// Returns when this many requests can be sent, as far as is known now, of which the caller has reserved
@@ -126,8 +144,27 @@ impl RateLimitWindow {
             .min(self.usable())
             .saturating_add(reserved_by_others);
         now.max(self.blocked_until.unwrap_or(now))
-            .max(self.available_by_count(requests, now))
+            .max(self.available_by_count(requests, self.usable(), Counted::All, now))
             .max(self.available_by_report(requests, now))
+    }
+
+    /// Returns when this many pages of calls can be requested, so that all those since `since` leave `presence` requests
+    /// of the window. More pages than that count as an empty window.
+    pub(crate) fn calls_available_at(
+        &self,
+        pages: u32,
+        presence: u32,
+        since: Moment,
+        now: Moment,
+    ) -> Moment {
+        let usable = self.usable().saturating_sub(presence);
+        let requests = pages.min(usable).saturating_add(self.reserved);
+        now.max(self.available_by_count(requests, usable, Counted::CallsSince(since), now))
+    }
+
+    /// Returns when a page of the presence list can be requested, so that no more than `presence` are in the window.
+    pub(crate) fn presence_available_at(&self, presence: u32, now: Moment) -> Moment {
+        now.max(self.available_by_count(1, presence, Counted::Presence, now))
     }
 
     /// Blocks all requests until `until`; a longer block stays.
@@ -167,7 +204,7 @@ impl RateLimitWindow {
             return false;
         };
         self.in_flight.swap_remove(position);
-        self.add_completed(now);
+        self.add_completed(operation == Operation::Presence, now);
         true
     }
 
@@ -205,10 +242,13 @@ impl RateLimitWindow {
         });
     }
 
-    fn add_completed(&mut self, now: Moment) {
+    fn add_completed(&mut self, is_presence: bool, now: Moment) {
         let merge_within = self.length / MERGE_FRACTION;
         match self.completed.back_mut() {
-            Some(latest) if now.monotonic_duration_since(latest.first) < merge_within => {
+            Some(latest)
+                if latest.is_presence == is_presence
+                    && now.monotonic_duration_since(latest.first) < merge_within =>
+            {
                 latest.last = now;
                 latest.count += 1;
             }
@@ -216,6 +256,7 @@ impl RateLimitWindow {
                 first: now,
                 last: now,
                 count: 1,
+                is_presence,
             }),
         }
     }
@@ -259,24 +300,8 @@ impl RateLimitWindow {
 
     /// Returns the part of this process for its file.
     pub(crate) fn saved(&self, now: Moment) -> SavedGroup {
-        let mut requests = Vec::new();
-        for own in self.others.iter().filter(|requests| requests.is_own) {
-            requests.push(saved_count(own.count, own.until, now));
-        }
-        for own in &self.completed {
-            requests.push(saved_count(own.count, self.expires_at(own), now));
-        }
-        requests.retain(|requests| requests.until_ms > wall_ms(now) + 1);
-        let unfinished = [
-            (self.in_flight.len() as u32, MAX_REQUEST_TIME),
-            (self.reserved, MAX_FETCH_TIME),
-        ];
-        for (count, max_time) in unfinished {
-            if count > 0 {
-                let until = now.after(max_time + self.length + SAFETY_MARGIN);
-                requests.push(saved_count(count, until, now));
-            }
-        }
+        let requests = self.saved_requests(Counted::All, now);
+        let presence = self.saved_requests(Counted::Presence, now);
         let length_ms = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
         SavedGroup {
             group: self.group.as_str().to_owned(),
@@ -287,6 +312,61 @@ impl RateLimitWindow {
                 .filter(|remaining| !remaining.until.is_past(now))
                 .map(|remaining| saved_count(remaining.requests, remaining.until, now)),
             requests,
+            presence,
+        }
+    }
+
+    /// Returns the requests of this process for its file.
+    fn saved_requests(&self, counted: Counted, now: Moment) -> Vec<SavedCount> {
+        let mut requests = Vec::new();
+        for own in self.others.iter().filter(|requests| requests.is_own) {
+            if self.counts(counted, own.is_presence, own.until) {
+                requests.push(saved_count(own.count, own.until, now));
+            }
+        }
+        for own in &self.completed {
+            let until = self.expires_at(own);
+            if self.counts(counted, own.is_presence, until) {
+                requests.push(saved_count(own.count, until, now));
+            }
+        }
+        requests.retain(|requests| requests.until_ms > wall_ms(now) + 1);
+        let reserved = match counted {
+            Counted::Presence => 0,
+            Counted::All | Counted::CallsSince(_) => self.reserved,
+        };
+        let unfinished = [
+            (self.in_flight(counted), MAX_REQUEST_TIME),
+            (reserved, MAX_FETCH_TIME),
+        ];
+        for (count, max_time) in unfinished {
+            if count > 0 {
+                let until = self.end_of(now.after(max_time));
+                requests.push(saved_count(count, until, now));
+            }
+        }
+        requests
+    }
+
+    /// Returns the number of requests in flight.
+    fn in_flight(&self, counted: Counted) -> u32 {
+        let presence = self.in_flight.iter();
+        let presence = presence
+            .filter(|sent| **sent == Operation::Presence)
+            .count() as u32;
+        match counted {
+            Counted::All => self.in_flight.len() as u32,
+            Counted::Presence => presence,
+            Counted::CallsSince(_) => self.in_flight.len() as u32 - presence,
+        }
+    }
+
+    /// Returns whether requests that occupy the window until `until` are counted.
+    fn counts(&self, counted: Counted, is_presence: bool, until: Moment) -> bool {
+        match counted {
+            Counted::All => true,
+            Counted::Presence => is_presence,
+            Counted::CallsSince(since) => !is_presence && until >= self.end_of(since),
         }
     }
 
@@ -300,13 +380,21 @@ impl RateLimitWindow {
             self.limit = limit;
             self.length = Duration::from_millis(length_ms);
         }
+        let mut presence = part.presence.clone();
         for SavedCount { count, until_ms } in &part.requests {
-            if let Some(until) = times.future(*until_ms) {
-                self.others.push(Occupied {
-                    until,
-                    count: *count,
-                    is_own,
-                });
+            let pages = take_count(&mut presence, *until_ms, *count);
+            let Some(until) = times.future(*until_ms) else {
+                continue;
+            };
+            for (count, is_presence) in [(count - pages, false), (pages, true)] {
+                if count > 0 {
+                    self.others.push(Occupied {
+                        until,
+                        count,
+                        is_own,
+                        is_presence,
+                    });
+                }
             }
         }
         if let Some(until) = part.blocked_until_ms.and_then(|until| times.future(until)) {
@@ -342,20 +430,33 @@ impl RateLimitWindow {
         }
     }
 
-    fn available_by_count(&self, requests: u32, now: Moment) -> Moment {
-        let mut occupied = requests.saturating_add(self.in_flight.len() as u32);
-        if occupied > self.usable() {
+    /// Returns when this many requests can be sent so that those counted are at most `limit` in the window.
+    fn available_by_count(
+        &self,
+        requests: u32,
+        limit: u32,
+        counted: Counted,
+        now: Moment,
+    ) -> Moment {
+        let mut occupied = requests.saturating_add(self.in_flight(counted));
+        if occupied > limit {
             // Requests in flight are in the way; the earliest possible end of their occupation is a window from now.
-            return now.after(self.length + SAFETY_MARGIN);
+            return self.end_of(now);
         }
         let mut exceeds = |count| {
             occupied = occupied.saturating_add(count);
-            occupied > self.usable()
+            occupied > limit
         };
         // Both are ordered by their end; those that occupy the window for longest come first.
-        let mut others = self.others.iter().peekable();
+        let others = self.others.iter();
+        let mut others = others
+            .filter(|other| self.counts(counted, other.is_presence, other.until))
+            .peekable();
         for own in self.completed.iter().rev() {
             let until = self.expires_at(own);
+            if !self.counts(counted, own.is_presence, until) {
+                continue;
+            }
             while let Some(other) = others.next_if(|other| other.until > until) {
                 if exceeds(other.count) {
                     return other.until;
@@ -382,13 +483,26 @@ impl RateLimitWindow {
     }
 
     fn expires_at(&self, entry: &Completed) -> Moment {
-        entry.last.after(self.length + SAFETY_MARGIN)
+        self.end_of(entry.last)
     }
 }
 
 fn saved_count(count: u32, until: Moment, now: Moment) -> SavedCount {
     let until_ms = future_ms(until, now);
     SavedCount { count, until_ms }
+}
+
+/// Takes up to `max` requests that end at this time out of a list. Returns their number.
+fn take_count(list: &mut [SavedCount], until_ms: i64, max: u32) -> u32 {
+    let mut taken = 0;
+    for requests in list {
+        if requests.until_ms == until_ms {
+            let count = requests.count.min(max - taken);
+            requests.count -= count;
+            taken += count;
+        }
+    }
+    taken
 }
 
 /// Returns whether a limit of a file is one that a response could have.
@@ -460,8 +574,8 @@ mod tests {
     #[test]
     fn min_interval_spreads_usable_requests_evenly() {
         let (window, _) = heavy();
-        assert_eq!(window.min_interval(1), Duration::from_millis(7500));
-        assert_eq!(window.min_interval(3), Duration::from_millis(22_500));
+        assert_eq!(window.min_interval(1, 0), Duration::from_millis(7500));
+        assert_eq!(window.min_interval(3, 0), Duration::from_millis(22_500));
     }
 
     #[test]
@@ -635,7 +749,7 @@ mod tests {
             ..RateLimitHeaders::default()
         };
         window.apply_headers(&day, start);
-        assert_eq!(window.min_interval(1), Duration::from_millis(108));
+        assert_eq!(window.min_interval(1, 0), Duration::from_millis(108));
         for second in 0..86_400 {
             for _ in 0..9 {
                 request(&mut window, at(start, f64::from(second)));

@@ -8,13 +8,19 @@ use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
 
 /// The permissions that may be taken from a message, whose other words may be personal data. Of several the first of
 /// these counts: a user who lacks the calls of the company may have their own.
-const KNOWN_PERMISSIONS: [&str; 7] = [
+const KNOWN_PERMISSIONS: [&str; 13] = [
     "ReadCompanyCallLog",
     "FullCompanyCallLog",
     "ReadCallLog",
     "ReadAccounts",
     "ReadExtensions",
     "ReadPresence",
+    "ReadPresenceStatus",
+    "WebSocketSubscription",
+    "WebSocketSubscriptions",
+    "WebSocketsSubscription",
+    "WebSocketsSubscriptions",
+    "SubscriptionWebSocket",
     "ThirdPartyAppAccess",
 ];
 
@@ -41,6 +47,12 @@ impl ApiError {
         {
             self.codes.push(code);
         }
+    }
+
+    /// Returns whether a code says that the user lacks a permission, and not the app.
+    pub(crate) fn has_user_code(&self) -> bool {
+        let mut codes = self.codes.iter();
+        codes.any(|code| matches!(code.as_str(), "CMN-402" | "CMN-408"))
     }
 
     /// Returns whether anything in the body shows that RingCentral sent it.
@@ -149,11 +161,14 @@ fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
             return Some(known.to_owned());
         }
     }
-    None
+    // Without brackets it is an ordinary word.
+    message
+        .contains("[WebSocket]")
+        .then(|| "WebSocket".to_owned())
 }
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
-fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
+pub(super) fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
     let text = field.text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (text.len() <= 40 && text.bytes().all(is_allowed)).then(|| text.to_owned())
@@ -221,6 +236,7 @@ mod tests {
             "Read_ReadCallLog",
             "éReadCallLog",
             "ReadCallLog2 [ReadCallLog3]",
+            "WebSocket connection idle timeout",
             "readcalllog",
             "[",
         ] {
@@ -251,6 +267,11 @@ mod tests {
             ("Sesame lacks 'ReadAccounts'.", "ReadAccounts"),
             ("]ReadCallLog[", "ReadCallLog"),
             ("ReadCallLogs or ReadCallLog", "ReadCallLog"),
+            ("application needs [ReadPresence]", "ReadPresence"),
+            ("[ReadPresenceStatus] required", "ReadPresenceStatus"),
+            ("needs to have [WebSocket] permission", "WebSocket"),
+            ("[SubscriptionWebSocket] needed", "SubscriptionWebSocket"),
+            ("WebSocketsSubscription", "WebSocketsSubscription"),
         ] {
             let body = format!(r#"{{"errorCode":"X","message":"{message}"}}"#);
             let error = parse_api_error(body.as_bytes());

@@ -85,10 +85,7 @@ pub(crate) fn read_document<'a>(
     text: &'a [u8],
     object: &mut impl JsonObject<'a>,
 ) -> Result<(), ParseError> {
-    let mut json = JsonReader {
-        text: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
-        position: 0,
-    };
+    let mut json = JsonReader::new(text);
     let Err(error) = json.read_document(object) else {
         return Ok(());
     };
@@ -103,6 +100,14 @@ pub(crate) fn read_document<'a>(
 }
 
 impl<'a> JsonReader<'a> {
+    /// Creates a reader at the start of a text.
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self {
+            text: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
+            position: 0,
+        }
+    }
+
     /// Skips white space and returns the byte behind it.
     #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
@@ -142,6 +147,35 @@ impl<'a> JsonReader<'a> {
                 Ok(JsonValue::Container)
             }
             _ => Ok(JsonValue::Scalar(self.read_scalar()?)),
+        }
+    }
+
+    /// Skips a value of any type and returns its text.
+    pub(crate) fn read_raw_value(&mut self) -> JsonResult<&'a [u8]> {
+        self.peek();
+        let start = self.position;
+        self.skip_value()?;
+        Ok(self.slice(start..self.position))
+    }
+
+    /// Returns whether this text follows, after white space.
+    pub(crate) fn is_followed_by(&mut self, text: &[u8]) -> bool {
+        self.peek();
+        self.slice(self.position..self.text.len()).starts_with(text)
+    }
+
+    /// Skips this byte, after white space. Returns false if another one follows.
+    pub(crate) fn skip_byte(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.position += usize::from(is_next);
+        is_next
+    }
+
+    /// Expects the end of the text.
+    pub(crate) fn expect_end(&mut self) -> JsonResult {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.invalid()),
         }
     }
 
@@ -240,10 +274,7 @@ impl<'a> JsonReader<'a> {
                 return Err(JsonError::UnexpectedStructure);
             }
         }
-        if self.peek().is_some() {
-            return Err(self.invalid());
-        }
-        Ok(())
+        self.expect_end()
     }
 
     fn read_container(
@@ -291,7 +322,7 @@ impl<'a> JsonReader<'a> {
 
     /// Skips white space and then this byte.
     #[inline]
-    fn expect(&mut self, expected: u8) -> JsonResult {
+    pub(crate) fn expect(&mut self, expected: u8) -> JsonResult {
         if self.peek() != Some(expected) {
             return Err(self.invalid());
         }

@@ -1,4 +1,4 @@
-//! JSON as RingCentral sends it, and the calls, extensions, tokens and errors in it. Pure.
+//! JSON as RingCentral sends it, and the calls, extensions, statuses, tokens and errors in it. Pure.
 //!
 //! A list is read whole or not at all, since part of a list would show too few calls: a body that is not JSON, has
 //! no `records`, has too many of them, or points to a next page in a way that cannot be followed is an error. All else
@@ -8,17 +8,24 @@
 //! What outlives the parse is small: ids, names and results are cut, and nothing is kept of what exceeds a limit.
 
 mod api_error;
+mod event;
+mod event_token;
 mod extension;
 mod json;
 mod lenient;
 mod page;
+mod presence;
 mod record;
 mod token;
 
 pub use api_error::{ApiError, parse_api_error};
+pub(crate) use event::{ConnectionDetails, Frame, Response, parse_frame};
+pub(crate) use event_token::{EventTokenResponse, parse_event_token};
 pub use page::{
-    CallPage, ExtensionPage, parse_extensions, parse_extensions_after, parse_page, parse_page_after,
+    CallPage, ExtensionPage, ListPage, PresencePage, parse_extensions, parse_extensions_after,
+    parse_page, parse_page_after, parse_presence, parse_presence_after,
 };
+pub use presence::PresenceRow;
 pub use token::{TokenResponse, parse_token};
 
 /// The reason why a body cannot be parsed, in words that repeat nothing of its content.

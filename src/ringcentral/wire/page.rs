@@ -1,4 +1,4 @@
-//! A page of the active-calls list or of the extension list.
+//! A page of the active-calls list, of the extension list or of the presence list.
 
 use std::borrow::Cow;
 
@@ -12,6 +12,7 @@ use crate::ringcentral::wire::json::{
     JsonError, JsonObject, JsonReader, JsonResult, JsonString, JsonValue, read_document,
 };
 use crate::ringcentral::wire::lenient::{Field, ReadValue, json_object};
+use crate::ringcentral::wire::presence::{PresenceRecord, PresenceRow};
 use crate::ringcentral::wire::record::{CallRecord, id_after};
 
 /// The maximum number of records of a page, those that are skipped included.
@@ -36,16 +37,22 @@ pub struct CallPage {
     pub account_id: Option<String>,
 }
 
-/// One page of the account's extension list.
-#[derive(Debug, Default, PartialEq)]
-pub struct ExtensionPage {
-    /// The extensions that have an id.
-    pub entries: Vec<DirectoryEntry>,
+/// One page of a list of extensions.
+#[derive(Debug, PartialEq)]
+pub struct ListPage<T> {
+    /// The records that have an id.
+    pub entries: Vec<T>,
     /// Number of all records, with those that have no id.
     pub records: usize,
     /// Address of the next page as sent.
     pub next: Option<String>,
 }
+
+/// One page of the account's extension list.
+pub type ExtensionPage = ListPage<DirectoryEntry>;
+
+/// One page of the account's presence list.
+pub type PresencePage = ListPage<PresenceRow>;
 
 /// The parts of a page that are not records.
 struct PageLinks {
@@ -162,16 +169,54 @@ pub fn parse_extensions_after(
     body: &[u8],
     earlier_records: usize,
 ) -> Result<ExtensionPage, ParseError> {
-    let mut page = ExtensionPage::default();
-    let links = read_page("page of extensions", body, earlier_records, |json| {
-        page.records += 1;
-        if let Some(record) = ExtensionRecord::read_value(json)? {
-            page.entries.extend(record.to_entry());
-        }
+    read_entries("page of extensions", body, earlier_records, |json| {
+        let record = ExtensionRecord::read_value(json)?;
+        Ok(record.and_then(|record| record.to_entry()))
+    })
+}
+
+/// Parses a page of the presence list. Rows without a valid extension id are skipped.
+///
+/// # Errors
+/// Returns an error if the body is not JSON, has no list of records or more than 10,000 of them, or names a next page
+/// without its address.
+pub fn parse_presence(body: &[u8]) -> Result<PresencePage, ParseError> {
+    parse_presence_after(body, 0)
+}
+
+/// Parses a page of the presence list that follows pages with this number of records, see [`parse_presence`].
+///
+/// # Errors
+/// Also returns an error if the list has more than 100,000 records.
+pub fn parse_presence_after(
+    body: &[u8],
+    earlier_records: usize,
+) -> Result<PresencePage, ParseError> {
+    read_entries("page of presence", body, earlier_records, |json| {
+        let record = PresenceRecord::read_value(json)?;
+        Ok(record.and_then(|record| record.to_row()))
+    })
+}
+
+/// Reads a page of a list of extensions; `read_entry` reads one record, `None` if it has no id.
+fn read_entries<'a, T>(
+    subject: &str,
+    body: &'a [u8],
+    earlier_records: usize,
+    mut read_entry: impl FnMut(&mut JsonReader<'a>) -> JsonResult<Option<T>>,
+) -> Result<ListPage<T>, ParseError> {
+    let mut entries = Vec::new();
+    let mut records = 0;
+    let links = read_page(subject, body, earlier_records, |json| {
+        records += 1;
+        entries.extend(read_entry(json)?);
         Ok(())
     })?;
-    page.next = links.next;
-    Ok(page)
+    Ok(ListPage {
+        entries,
+        records,
+        next: links.next,
+    })
 }
 
 /// Reads a page of a list; `read_record` reads one record.

@@ -45,17 +45,22 @@ pub fn parse_token(body: &[u8]) -> Result<TokenResponse, ParseError> {
             return Err(ParseError(problem.to_owned()));
         }
     };
-    let expires_in = match token.expires_in.value {
-        Some(JsonValue::String(JsonString::Text(text))) => parse_seconds(text.trim()),
-        Some(JsonValue::Scalar(number)) => parse_seconds(number),
-        _ => None,
-    };
+    let expires_in = seconds(&token.expires_in);
     let user = token.owner_id.text().filter(|id| is_digits(id, 20));
     Ok(TokenResponse {
         access_token: SecretString::from(access_token),
         expires_in,
         user: user.map(str::to_owned),
     })
+}
+
+/// Returns the seconds of a field that may be text.
+pub(super) fn seconds(field: &Field<JsonValue<'_>>) -> Option<u64> {
+    match &field.value {
+        Some(JsonValue::String(JsonString::Text(text))) => parse_seconds(text.trim()),
+        Some(JsonValue::Scalar(number)) => parse_seconds(number),
+        _ => None,
+    }
 }
 
 /// Parses a number of seconds, rounded down to a whole number that may be 0.

@@ -2,12 +2,13 @@
 //! keep running.
 //!
 //! `accounts`, `secrets` and `files` change one thing each, `during_fetch` during a fetch,
-//! `penalties` during a penalty.
+//! `penalties` during a penalty. `presence` changes how presence is read.
 
 mod accounts;
 mod during_fetch;
 mod files;
 mod penalties;
+mod presence;
 mod secrets;
 
 use std::collections::BTreeMap;

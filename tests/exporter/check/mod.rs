@@ -6,6 +6,7 @@
 mod docs;
 mod faults;
 mod network;
+mod presence;
 mod success;
 
 use ringcentral_exporter::simulator::{Scenario, Simulator};
@@ -82,6 +83,10 @@ fn mask_line(line: &str) -> String {
         ("  JWT           expires in ", "N days (DATE)"),
         ("  last fetch    failed after ", "N ms"),
         ("  extensions    200 extensions, fetched ", "N s ago"),
+        (
+            "  events        connected for ",
+            "N s, last message N s ago",
+        ),
     ];
     for (start, mask) in masks {
         if line.starts_with(start) {
@@ -92,6 +97,9 @@ fn mask_line(line: &str) -> String {
         && let Some((_, after)) = rest.split_once(" UTC")
     {
         return format!("{before} requests are blocked until DATE UTC{after}");
+    }
+    if let Some((state, _)) = line.split_once("; list read ") {
+        return format!("{state}; list read N s ago");
     }
     if line.starts_with("  last fetch    ")
         && let Some((fetched, _)) = line.rsplit_once(" in ")

@@ -1,0 +1,112 @@
+//! What `check` does for presence: it reads the list once, and with events it subscribes for a few seconds.
+//!
+//! List and events are read by the same code as in `serve`, so that budget and failures are the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::account::manager::AccountHandle;
+use crate::account::presence::{Presence, PresenceView, StreamFailure, StreamRequest, StreamTask};
+use crate::clock::Moment;
+use crate::config::PresenceMode;
+use crate::ringcentral::Cause;
+
+/// The time in which there must be a subscription.
+const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long the connection is open after that.
+const CONNECTED_TIME: Duration = Duration::from_secs(3);
+/// Time between two looks at the stream.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The check of one account's presence.
+pub(super) struct PresenceCheck<'a> {
+    handle: &'a AccountHandle,
+    presence: &'a Arc<Presence>,
+    stream: Option<StreamTask>,
+}
+
+impl<'a> PresenceCheck<'a> {
+    /// Creates the check of an account. Returns `None` if its presence is off.
+    pub(super) fn new(handle: &'a AccountHandle) -> Option<Self> {
+        Some(Self {
+            handle,
+            presence: handle.presence.as_ref()?,
+            stream: None,
+        })
+    }
+
+    /// Reads the list and receives events, if they are configured. Returns what that gave.
+    pub(super) async fn run(&mut self) -> PresenceView {
+        if self.handle.config.presence == PresenceMode::Events {
+            self.connect().await;
+        }
+        let stop_at = Instant::now() + CONNECTED_TIME;
+        self.presence.allow_read_without_events();
+        let mut read = self.request_read().await;
+        let is_read = timeout_at(stop_at, &mut read).await.is_ok();
+        while self.is_connected() && Instant::now() < stop_at {
+            sleep(LOOK_INTERVAL).await;
+        }
+        let mut view = self.presence.view(Moment::now());
+        self.stop().await;
+        if !is_read {
+            let _ = read.await;
+            view.read_failure = self.presence.view(Moment::now()).read_failure;
+        }
+        view
+    }
+
+    /// Closes the connection, which deletes the subscription.
+    pub(super) async fn stop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.stop().await;
+        }
+    }
+
+    /// Starts the stream, and waits until there is a subscription or none can be had.
+    async fn connect(&mut self) {
+        let requests = self.handle.collector.presence_requests();
+        self.stream = Some(StreamTask::spawn(self.presence.clone(), requests, None));
+        if timeout(MAX_CONNECT_TIME, self.wait_for_stream())
+            .await
+            .is_err()
+        {
+            self.presence.set_stream_failure(Some(StreamFailure {
+                cause: Cause::Timeout,
+                message: format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs()),
+                code: None,
+                request_id: None,
+            }));
+        }
+        if !self.is_connected() {
+            self.stop().await;
+        }
+    }
+
+    async fn wait_for_stream(&self) {
+        loop {
+            let view = self.presence.view(Moment::now());
+            if view.connected_since.is_some() || view.stream_failure.is_some() {
+                return;
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        let view = self.presence.view(Moment::now());
+        view.connected_since.is_some()
+    }
+
+    /// Requests a read of the list. Returns a receiver for its end.
+    async fn request_read(&self) -> oneshot::Receiver<()> {
+        let (reply, receiver) = oneshot::channel();
+        let requests = self.handle.collector.presence_requests();
+        // An error means that the collector has stopped; then the receiver returns immediately.
+        let _ = requests.send(StreamRequest::CheckedRead(reply)).await;
+        receiver
+    }
+}

@@ -1,0 +1,176 @@
+//! The metric families of the presence of one account.
+//!
+//! Presence changes between fetches and often between scrapes. Its text is kept with the version that it shows, so that
+//! scrapes without a change in between share it.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::account::presence::{Presence, PresenceText, VersionedText};
+use crate::clock::{Moment, unix_seconds};
+use crate::config::Metrics;
+use crate::exposition::AccountView;
+use crate::exposition::account::{AccountLabel, account_label, labelled_entries};
+use crate::presence::{DndStatus, ExtensionStatus, PresenceStatus, TelephonyStatus};
+use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, families};
+
+families! {
+    gauge EXTENSIONS = "ringcentral_extensions":
+        "Extensions in that state now. Absent until the list of presence was read, and while it is too old or events \
+         may be missing.";
+    gauge TELEPHONY_STATUS = "ringcentral_extension_telephony_status":
+        "Whether the extension is in that telephony status (1) or not (0). Personal data.";
+    gauge TIMESTAMP = "ringcentral_presence_timestamp_seconds":
+        "Time at which the list of presence was last read completely; absent until then.";
+    gauge UP = "ringcentral_presence_up":
+        "Whether presence is whole and current (1) or not (0).";
+}
+
+/// Adds the families of an account's presence, if it has any.
+///
+/// # Errors
+/// Returns an error if a counter family has no name or no sample.
+pub(crate) fn add(
+    parts: &mut Vec<Arc<SharedTexts>>,
+    current: &mut FamilyTexts,
+    view: &AccountView<'_>,
+    metrics: &Metrics,
+    now: Moment,
+) -> prometheus::Result<()> {
+    let Some(presence) = view.presence else {
+        return Ok(());
+    };
+    let account = account_label(view);
+    let status = presence.view(now);
+    current.add_sample(&UP, &[account], f64::from(status.is_up));
+    if let Some(last_read) = status.last_read {
+        current.add_sample(&TIMESTAMP, &[account], unix_seconds(last_read.wall));
+    }
+    let mut text = presence.text();
+    let PresenceText { state, counters } = &mut *text;
+    if let Some(counts) = &status.counts {
+        let render = || Ok(state_families(account, counts, presence, metrics, now));
+        parts.push(shared_text(state, status.version, render)?);
+    }
+    let render = || {
+        let mut families = FamilyTexts::default();
+        presence.add_counters_to(&mut families)?;
+        Ok(families)
+    };
+    parts.push(shared_text(counters, status.version, render)?);
+    Ok(())
+}
+
+/// Returns the text of this version, rendered if this is the first scrape that needs it.
+fn shared_text(
+    text: &mut Option<VersionedText>,
+    version: u64,
+    render: impl FnOnce() -> prometheus::Result<FamilyTexts>,
+) -> prometheus::Result<Arc<SharedTexts>> {
+    if let Some(text) = text
+        && text.version == version
+    {
+        return Ok(text.families.clone());
+    }
+    let families = render()?.share();
+    *text = Some(VersionedText {
+        version,
+        families: families.clone(),
+    });
+    Ok(families)
+}
+
+fn state_families(
+    account: AccountLabel<'_>,
+    counts: &[(ExtensionStatus, u64)],
+    presence: &Presence,
+    metrics: &Metrics,
+    now: Moment,
+) -> FamilyTexts {
+    let mut families = FamilyTexts::default();
+    add_counts(&mut families, account, counts);
+    if metrics.extension_presence
+        && let Some(statuses) = presence.statuses(now)
+    {
+        add_state_sets(&mut families, account, presence, &statuses, metrics);
+    }
+    families
+}
+
+/// Adds the counts of all documented states, and of the other ones that occur.
+fn add_counts(
+    families: &mut FamilyTexts,
+    account: AccountLabel<'_>,
+    counts: &[(ExtensionStatus, u64)],
+) {
+    for telephony in TelephonyStatus::ALL {
+        for presence in PresenceStatus::ALL {
+            for dnd in DndStatus::ALL {
+                let status = ExtensionStatus {
+                    telephony,
+                    presence,
+                    dnd,
+                };
+                let count = counts.iter().find(|(counted, _)| *counted == status);
+                if count.is_none() && !status.is_documented() {
+                    continue;
+                }
+                let labels = [
+                    account,
+                    ("telephony_status", telephony.as_str()),
+                    ("presence_status", presence.as_str()),
+                    ("dnd_status", dnd.as_str()),
+                ];
+                let count = count.map_or(0, |(_, count)| *count);
+                families.add_sample(&EXTENSIONS, &labels, count as f64);
+            }
+        }
+    }
+}
+
+/// Adds a state set for each value of `extension`, with the values that the other families have.
+fn add_state_sets(
+    families: &mut FamilyTexts,
+    account: AccountLabel<'_>,
+    presence: &Presence,
+    statuses: &[(u64, ExtensionStatus)],
+    metrics: &Metrics,
+) {
+    let mut samples = BlockWriter::default();
+    if let Some(directory) = presence.directory() {
+        for (extension, entry) in labelled_entries(&directory, metrics) {
+            if let Ok(index) = statuses.binary_search_by_key(&entry.id, |(id, _)| *id)
+                && let Some((_, status)) = statuses.get(index)
+            {
+                add_state_set(&mut samples, account, &extension, status.telephony);
+            }
+        }
+    } else {
+        for (id, status) in statuses.iter().take(metrics.max_extensions) {
+            let extension = SmolStr::from(id.to_string());
+            add_state_set(&mut samples, account, &extension, status.telephony);
+        }
+    }
+    families.add_blocks(&TELEPHONY_STATUS, samples.finish());
+}
+
+/// Adds the samples of an extension: one for each documented status, and for another one that it is in.
+fn add_state_set(
+    samples: &mut BlockWriter,
+    account: AccountLabel<'_>,
+    extension: &str,
+    telephony: TelephonyStatus,
+) {
+    for status in TelephonyStatus::ALL {
+        let is_present = status == telephony;
+        if is_present || status != TelephonyStatus::Unknown {
+            let labels = [
+                account,
+                ("extension", extension),
+                ("telephony_status", status.as_str()),
+            ];
+            samples.add_sample(&TELEPHONY_STATUS, &labels, f64::from(is_present));
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The pace of calls and of reads of the presence list, of one account that is scraped regularly.
+
+use std::time::Duration;
+
+use ringcentral_exporter::clock::Moment;
+use ringcentral_exporter::ringcentral::Operation;
+use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
+use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
+use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter};
+
+const MINUTE_MS: i64 = 60_000;
+/// When the measurement starts.
+const WARM_UP_MS: i64 = 10 * MINUTE_MS;
+const END_MS: i64 = 70 * MINUTE_MS;
+
+/// What an account does.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    pub limit: u32,
+    /// Pages of the list of calls.
+    pub call_pages: u32,
+    /// Pages of the presence list; 0 without presence.
+    pub presence_pages: u32,
+    pub scrape_interval_ms: i64,
+    pub latency_ms: i64,
+}
+
+impl Account {
+    pub fn usable(self) -> u32 {
+        self.limit - self.limit / 5
+    }
+
+    /// Returns the presence pages that one window has room for.
+    pub fn presence_room(self) -> u32 {
+        (self.usable() / 2).min(self.usable() - self.call_pages)
+    }
+
+    /// Returns the documented interval of fetches in milliseconds.
+    pub fn pace_ms(self) -> f64 {
+        let presence = self.presence_pages.min(self.presence_room());
+        60_000.0 * f64::from(self.call_pages) / f64::from(self.usable() - presence)
+    }
+}
+
+/// The times in milliseconds of an hour in the steady state.
+#[derive(Debug, Default)]
+pub struct Hour {
+    pub fetches: Vec<i64>,
+    /// Starts of complete reads.
+    pub reads: Vec<i64>,
+    pub presence_requests: Vec<i64>,
+    /// The interval that status and `check` show.
+    pub shown_interval: Duration,
+}
+
+impl Hour {
+    /// Returns the longest time between two of these times.
+    pub fn longest_gap(times: &[i64]) -> i64 {
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.max().unwrap_or(i64::MAX)
+    }
+
+    /// Returns the largest number of presence pages in a window of a minute.
+    pub fn most_presence_pages(&self) -> usize {
+        let mut most = 0;
+        for from in &self.presence_requests {
+            let window = *from..from + MINUTE_MS;
+            let pages = self.presence_requests.iter();
+            most = most.max(pages.filter(|at| window.contains(at)).count());
+        }
+        most
+    }
+}
+
+struct Simulation {
+    account: Account,
+    budget: Budget,
+    limiter: Limiter,
+    midnight: Moment,
+    now: i64,
+    /// Pages of the unfinished read.
+    pages_read: u32,
+    read_started: Option<i64>,
+    hour: Hour,
+}
+
+/// Simulates an account that polls its presence list.
+pub fn simulate(account: Account) -> Hour {
+    let mut simulation = Simulation {
+        account,
+        budget: Budget::new(Duration::ZERO),
+        limiter: Limiter::new(Limit::per_minute(account.limit), None, 0),
+        midnight: Moment::now(),
+        now: 0,
+        pages_read: 0,
+        read_started: None,
+        hour: Hour::default(),
+    };
+    simulation.run();
+    simulation.hour
+}
+
+impl Simulation {
+    fn run(&mut self) {
+        while self.now < END_MS {
+            self.scrape();
+            let interval = self.account.scrape_interval_ms;
+            self.now = (self.now / interval + 1) * interval;
+        }
+        self.hour.shown_interval = self.budget.min_fetch_interval(self.moment());
+    }
+
+    fn scrape(&mut self) {
+        let started = self.now;
+        if self.budget.try_start_fetch(self.moment()) {
+            self.note(|hour| &mut hour.fetches, started);
+            for _ in 0..self.account.call_pages {
+                self.request(Operation::ActiveCalls);
+            }
+            let pages = PageCount::Exact(self.account.call_pages);
+            self.budget.finish_fetch(Some(pages), self.moment());
+        }
+        if self.account.presence_pages > 0 {
+            self.read_presence();
+        }
+    }
+
+    fn read_presence(&mut self) {
+        let is_due = self.is_read_due();
+        self.budget.set_presence_due(is_due, self.moment());
+        let pause_at = self.budget.next_fetch_at(self.moment());
+        while self.is_read_due() && self.budget.can_request_presence(self.moment()) {
+            if self.pages_read == 0 {
+                self.read_started = Some(self.now);
+            }
+            self.note(|hour| &mut hour.presence_requests, self.now);
+            self.request(Operation::Presence);
+            self.pages_read += 1;
+            let is_complete = self.pages_read == self.account.presence_pages;
+            let known = self.pages_read + u32::from(!is_complete);
+            let now = self.moment();
+            self.budget.record_presence_pages(known, is_complete, now);
+            if is_complete {
+                self.pages_read = 0;
+                let started = self.read_started.unwrap();
+                self.note(|hour| &mut hour.reads, started);
+                self.budget.set_presence_due(false, now);
+            }
+            if pause_at.is_past(now) {
+                return;
+            }
+        }
+    }
+
+    fn is_read_due(&self) -> bool {
+        let next = self.read_started.map_or(0, |started| started + MINUTE_MS);
+        self.pages_read > 0 || self.now >= next
+    }
+
+    fn request(&mut self, operation: Operation) {
+        assert!(self.budget.try_request(operation, self.moment()));
+        let decision = self.limiter.admit(self.now);
+        let Decision::Admitted { remaining } = decision else {
+            panic!("429 at {} ms: {:?}", self.now, self.account);
+        };
+        self.now += self.account.latency_ms;
+        let headers = RateLimitHeaders {
+            status: 200,
+            group: Some("heavy".to_owned()),
+            limit: Some(self.account.limit),
+            window: Some(Duration::from_secs(60)),
+            remaining: Some(remaining),
+            ..RateLimitHeaders::default()
+        };
+        self.budget
+            .record_response(operation, Some(&headers), self.moment());
+    }
+
+    fn note(&mut self, times: fn(&mut Hour) -> &mut Vec<i64>, at: i64) {
+        if at >= WARM_UP_MS {
+            times(&mut self.hour).push(at);
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        self.midnight.after(Duration::from_millis(self.now as u64))
+    }
+}
+
+/// Returns accounts with all kinds of limits, lists, scrapes and latencies.
+pub fn accounts() -> Vec<Account> {
+    let mut accounts = Vec::new();
+    for limit in [2, 3, 5, 10, 20, 50, 200] {
+        for call_pages in [1, 2, 3, 6] {
+            for presence_pages in [1, 2, 3, 4, 5, 10, 50] {
+                for (scrape_interval_ms, latency_ms) in [
+                    (1000, 0),
+                    (1000, 900),
+                    (5000, 300),
+                    (15_000, 0),
+                    (15_000, 2000),
+                    (60_000, 300),
+                ] {
+                    let account = Account {
+                        limit,
+                        call_pages,
+                        presence_pages,
+                        scrape_interval_ms,
+                        latency_ms,
+                    };
+                    if call_pages <= account.usable() {
+                        accounts.push(account);
+                    }
+                }
+            }
+        }
+    }
+    accounts
+}
+
+#[test]
+fn probe() {
+    for account in accounts() {
+        let hour = simulate(account);
+        let alone = simulate(Account {
+            presence_pages: 0,
+            ..account
+        });
+        println!(
+            "{account:?} pace {:.1} fetch gap max {} mean {} reads {} gap max {} most {} of {} alone mean {}",
+            account.pace_ms(),
+            Hour::longest_gap(&hour.fetches),
+            3_600_000 / hour.fetches.len().max(1),
+            hour.reads.len(),
+            Hour::longest_gap(&hour.reads),
+            hour.most_presence_pages(),
+            account.presence_room(),
+            3_600_000 / alone.fetches.len().max(1),
+        );
+    }
+}
