@@ -255,6 +255,7 @@ impl Exporter {
             account: &self.config,
             state: observation,
             counters: &self.instruments,
+            presence: None,
         };
         Ok(render(
             [view],
