@@ -20,7 +20,7 @@ SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests doc deny \
+.PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
@@ -34,7 +34,7 @@ check: format language lint unit property-tests doc deny
 # only compute; last, one after the other, the floods. No test depends on this order: it saves time.
 test: tools format language lint doc fuzz-replay build
 	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=7 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static deny dashboards deploy sdk-compat landing-page
+	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static deny dashboards deploy sdk-compat landing-page presence
 	$(MAKE) --jobs=2 --output-sync=target accounts property-tests
 	$(MAKE) --jobs=3 --output-sync=target unit web sim-day
 	$(MAKE) --jobs=1 load connection-limits
@@ -59,9 +59,13 @@ lint:
 unit:
 	$(CARGO) test --locked --lib --bins --test simulator --test exporter
 
-# Simulated days of requests, of calls and of presence, in process: they only compute.
+# Simulated days of requests and of calls, in process: they only compute.
 property-tests:
-	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker --test presence
+	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker
+
+# Simulated days of presence, and each fault between the exporter and the event gateway: mostly waits, for three minutes.
+presence:
+	$(CARGO) test --locked --test presence
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -3,7 +3,8 @@
 //! A scrape over loopback that fetches from the simulated account is compared with a plain GET of the same pages, by the same
 //! client on one kept connection without gzip. Both run by turns, since machines are noisy: read the ratio. The account
 //! reports a limit of 1,000,000, and the exporter's request counter proves that every scrape fetched. Prints tables in
-//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions`, `flags` and `scrapers`.
+//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions`, `flags`, `scrapers` and
+//! `presence`.
 
 #![allow(
     unreachable_pub,
@@ -22,6 +23,7 @@ mod accounts;
 mod exporter;
 mod extension_flags;
 mod pair;
+mod presence;
 mod simulated;
 
 use std::time::Duration;
@@ -82,6 +84,9 @@ async fn main() {
     }
     if wants("accounts") {
         accounts::table(&SIZES[2]).await;
+    }
+    if wants("presence") {
+        presence::table().await;
     }
 }
 

@@ -217,8 +217,7 @@ impl Collector {
                         self.handle_stream_request(request).await;
                     }
                 }
-                // Not before calls were fetched, since a scrape during a request of the stream gets the latest state.
-                Some(request) = self.presence.requests.recv(), if self.last_fetch.is_some() => {
+                Some(request) = self.presence.requests.recv() => {
                     self.handle_stream_request(request).await;
                 }
             }

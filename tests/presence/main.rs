@@ -3,11 +3,15 @@
 //!
 //! `recording` has the truth of a day, the connections, and what arrives over them. `verifier` follows the contract from
 //! the whole history of each extension. The reducers in `mutants` have defects and must fail: they test the test.
+//!
+//! With a whole exporter over real sockets: `whole_exporter` compares its metrics with the truth, `faults` has a table of
+//! what can go wrong between it and the event gateway, and `secrets` looks for tokens in all that it writes.
 
 #![allow(
     unreachable_pub,
     reason = "nothing outside this program can use its items"
 )]
+#![allow(clippy::disallowed_methods, reason = "tests measure time themselves")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,9 +20,17 @@
     reason = "a test may fail"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
+#[allow(dead_code, reason = "another test program's, which uses all of it")]
+#[path = "../exporter/harness.rs"]
+mod harness;
 mod mutants;
 mod recording;
+mod secrets;
 mod verifier;
+mod whole_exporter;
 
 use std::sync::LazyLock;
 

@@ -14,6 +14,8 @@ use crate::ringcentral::wire::{EventTokenResponse, parse_event_token};
 use crate::ringcentral::{Cause, Client, Error, Operation};
 
 const TOKEN_PATH: &str = "/restapi/oauth/wstoken";
+/// The maximum time of the request: a scrape that arrives meanwhile causes no fetch of calls.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The lifetime if the response has none: the shortest documented one.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(30);
 /// The shortest lifetime that is used: with 0 no connection would be possible.
@@ -90,7 +92,8 @@ impl Client {
         if !self.can_request_event_token(now) {
             return Err(not_sent("the rate limit is left to the next login"));
         }
-        let deadline = now.after(self.timeouts.request).instant;
+        let timeout = self.timeouts.request.min(REQUEST_TIMEOUT);
+        let deadline = now.after(timeout).instant;
         let url = self
             .transport
             .resolve_url(Operation::EventToken, None, TOKEN_PATH)?;

@@ -1,0 +1,285 @@
+//! The whole exporter over real sockets against the simulated account, whose clock the test moves: gauges and counters
+//! equal the truth.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use ringcentral_exporter::config::PresenceMode;
+use ringcentral_exporter::simulator::limiter::Limit;
+use ringcentral_exporter::simulator::presence::Presence;
+use ringcentral_exporter::simulator::scenario::{EventBody, Limits};
+use ringcentral_exporter::simulator::{
+    EventEntry, EventFate, Fault, GatewayFault, Operation, Scenario, Simulator,
+};
+use tokio::time::sleep;
+
+use crate::common::clock::ManualClock;
+use crate::faults::Observer;
+use crate::harness::{ScrapeResponse, TestExporter, bind_loopback};
+use crate::recording::changes_telephony;
+use crate::verifier::status;
+
+const STEP: Duration = Duration::from_secs(5);
+/// The audits are in real time.
+const AUDIT: Duration = Duration::from_secs(75);
+
+struct Test {
+    observer: Observer,
+    clock: ManualClock,
+    initial: HashMap<u64, Presence>,
+}
+
+impl Test {
+    async fn start(only_changed: bool) -> Self {
+        let clock = ManualClock::new();
+        let scenario = Scenario {
+            extensions: 100,
+            calls_per_minute: 30.0,
+            token_lifetime: Duration::from_secs(24 * 3_600),
+            // The windows do not pass while the clock stands still.
+            limits: Limits {
+                heavy: Limit::per_minute(10_000),
+                auth: Limit::per_minute(100),
+                ..Limits::default()
+            },
+            event_body: EventBody {
+                only_changed,
+                ids_as_text: only_changed,
+            },
+            ..Scenario::normal()
+        };
+        let scenario = clock.attach_to(scenario);
+        let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
+        let exporter = TestExporter::start_for_simulator(simulator, |config| {
+            config.accounts[0].presence = PresenceMode::Events;
+            config.settings.presence.audit = AUDIT;
+        })
+        .await;
+        let mut observer = Observer::new(exporter, "truth");
+        observer.wait_until_up().await;
+        let now = observer.exporter.simulator.now();
+        let initial = truth_at(&observer.exporter.simulator, now);
+        Self {
+            observer,
+            clock,
+            initial,
+        }
+    }
+
+    fn simulator(&self) -> &Simulator {
+        &self.observer.exporter.simulator
+    }
+
+    /// Moves the clock and waits until everything that is due then has been sent.
+    async fn advance(&self, by: Duration) -> Vec<EventEntry> {
+        self.clock.advance(by);
+        loop {
+            let events = self.simulator().events();
+            // Regular notifications are sent at most 113 ms after the change.
+            let due = self.simulator().now() - 113;
+            let waits = |event: &EventEntry| {
+                event.fate == EventFate::Regular
+                    && event.sent_ms.is_none()
+                    && event.change.at_ms <= due
+            };
+            if !events.iter().any(waits) {
+                return events;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Scrapes once all events that were sent have been received.
+    async fn scrape(&mut self) -> (ScrapeResponse, Vec<EventEntry>) {
+        loop {
+            let events = self.simulator().events();
+            let sent: u32 = events.iter().map(|event| event.copies).sum();
+            let response = self.observer.scrape().await;
+            let received = response.value("ringcentral_events_total{account=\"default\"}");
+            assert!(received <= f64::from(sent), "{received} of {sent}");
+            if received == f64::from(sent) {
+                return (response, events);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn truth_at(simulator: &Simulator, at: i64) -> HashMap<u64, Presence> {
+    let mut truth = HashMap::new();
+    for row in simulator.switchboard().presence_at(at) {
+        truth.extend(row.status.map(|status| (row.extension_id, status)));
+    }
+    truth
+}
+
+/// Returns the series of a family that are not 0.
+fn non_zero(response: &ScrapeResponse, family: &str) -> BTreeMap<String, f64> {
+    let mut samples = response.samples();
+    samples.retain(|series, value| *value != 0.0 && series.split('{').next() == Some(family));
+    samples
+}
+
+/// Returns the expected gauges.
+fn gauges(truth: &HashMap<u64, Presence>) -> BTreeMap<String, f64> {
+    let mut gauges = BTreeMap::new();
+    for presence in truth.values() {
+        let status = status(*presence);
+        let series = format!(
+            "ringcentral_extensions{{account=\"default\",telephony_status=\"{}\",presence_status=\"{}\",dnd_status=\"{}\"}}",
+            status.telephony.as_str(),
+            status.presence.as_str(),
+            status.dnd.as_str()
+        );
+        *gauges.entry(series).or_default() += 1.0;
+    }
+    gauges
+}
+
+/// Returns the statuses after everything that was sent: of each extension the change with the highest sequence.
+fn sent_state(initial: &HashMap<u64, Presence>, events: &[EventEntry]) -> HashMap<u64, Presence> {
+    let mut state = initial.clone();
+    // In the order of the changes.
+    for event in events.iter().filter(|event| event.copies > 0) {
+        state.insert(event.change.extension_id, event.change.to);
+    }
+    state
+}
+
+/// Returns the expected counts of changes, and of durations with their sums.
+fn counters(events: &[EventEntry]) -> [BTreeMap<String, f64>; 3] {
+    let [mut changes, mut counts, mut sums] = [(); 3].map(|()| BTreeMap::new());
+    let mut began: HashMap<u64, i64> = HashMap::new();
+    for event in events.iter().filter(|event| event.copies > 0) {
+        let change = &event.change;
+        if !changes_telephony(change) {
+            continue;
+        }
+        let (from, to) = (
+            status(change.from).telephony.as_str(),
+            status(change.to).telephony.as_str(),
+        );
+        let series = format!(
+            "ringcentral_extension_status_changes_total{{account=\"default\",from=\"{from}\",to=\"{to}\"}}"
+        );
+        *changes.entry(series).or_default() += 1.0;
+        let Some(began) = began.insert(change.extension_id, change.at_ms) else {
+            continue;
+        };
+        if from != "NoCall" {
+            let family = "ringcentral_extension_status_duration_seconds";
+            let labels = format!("{{account=\"default\",telephony_status=\"{from}\"}}");
+            *counts.entry(format!("{family}_count{labels}")).or_default() += 1.0;
+            let seconds = (change.at_ms - began) as f64 / 1_000.0;
+            *sums.entry(format!("{family}_sum{labels}")).or_default() += seconds;
+        }
+    }
+    [changes, counts, sums]
+}
+
+fn assert_counters(response: &ScrapeResponse, events: &[EventEntry]) {
+    let [changes, counts, sums] = counters(events);
+    let duration = "ringcentral_extension_status_duration_seconds";
+    assert_eq!(
+        non_zero(response, "ringcentral_extension_status_changes_total"),
+        changes
+    );
+    assert_eq!(non_zero(response, &format!("{duration}_count")), counts);
+    let actual = non_zero(response, &format!("{duration}_sum"));
+    assert_eq!(actual.len(), sums.len());
+    for (series, sum) in sums {
+        assert!(
+            (actual[&series] - sum).abs() < 0.01,
+            "{series}: {} for {sum}",
+            actual[&series]
+        );
+    }
+}
+
+async fn assert_reliable_stream_is_exact(only_changed: bool) {
+    let mut test = Test::start(only_changed).await;
+    for _ in 0..40 {
+        for _ in 0..12 {
+            test.advance(STEP).await;
+        }
+        let (response, events) = test.scrape().await;
+        let expected = gauges(&sent_state(&test.initial, &events));
+        assert_eq!(non_zero(&response, "ringcentral_extensions"), expected);
+        assert_counters(&response, &events);
+    }
+    let (response, events) = test.scrape().await;
+    assert!(events.len() > 1_000, "{}", events.len());
+    for family in [
+        "ringcentral_presence_corrections_total",
+        "ringcentral_events_discarded_total",
+    ] {
+        assert_eq!(non_zero(&response, family), BTreeMap::new());
+    }
+    test.observer.exporter.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_of_a_reliable_stream_equal_the_truth() {
+    assert_reliable_stream_is_exact(true).await;
+}
+
+#[tokio::test]
+async fn metrics_with_full_bodies_equal_the_truth() {
+    assert_reliable_stream_is_exact(false).await;
+}
+
+/// Lost, repeated and late events until an audit, whose corrections are what is wrong then; after that a gap.
+#[tokio::test]
+async fn audit_corrects_what_was_lost_and_a_gap_hides_it() {
+    let mut test = Test::start(false).await;
+    let unreliable = GatewayFault::Unreliable {
+        lost: 0.1,
+        duplicated: 0.1,
+        late: 0.1,
+    };
+    test.simulator()
+        .inject(Fault::always(Operation::Notification, unreliable));
+    for _ in 0..200 {
+        test.advance(STEP).await;
+    }
+    let (before, events) = test.scrape().await;
+    // From here on the clock stands still.
+    let known = sent_state(&test.initial, &events);
+    assert_eq!(non_zero(&before, "ringcentral_extensions"), gauges(&known));
+    let truth = truth_at(test.simulator(), test.simulator().now());
+    let is_wrong = |(id, presence): &(&u64, &Presence)| status(known[*id]) != status(**presence);
+    let wrong = truth.iter().filter(is_wrong).count();
+    assert!(wrong > 0);
+    let corrections = "ringcentral_presence_corrections_total{account=\"default\"}";
+    assert_eq!(before.value(corrections), 0.0);
+    let audited = |response: &ScrapeResponse| response.value(corrections) > 0.0;
+    let after = test.observer.wait_until("audited", audited).await;
+    assert_eq!(after.value(corrections), wrong as f64);
+    assert_eq!(non_zero(&after, "ringcentral_extensions"), gauges(&truth));
+    for reason in ["duplicate", "late"] {
+        let series = format!(
+            "ringcentral_events_discarded_total{{account=\"default\",reason=\"{reason}\"}}"
+        );
+        assert!(after.value(&series) > 0.0, "{reason}");
+    }
+    // What is seen before the gap ends after it.
+    let changes = "ringcentral_extension_status_duration_seconds_count";
+    test.simulator().clear_faults();
+    test.simulator().inject(Fault::once(
+        Operation::EventStream,
+        GatewayFault::Disconnect,
+    ));
+    let is_lost = |response: &ScrapeResponse| response.extensions().is_none();
+    let during = test.observer.wait_until("lost", is_lost).await;
+    test.clock.advance(Duration::from_secs(600));
+    let after = test.observer.wait_until_up().await;
+    let truth = truth_at(test.simulator(), test.simulator().now());
+    assert_eq!(non_zero(&after, "ringcentral_extensions"), gauges(&truth));
+    assert_eq!(
+        after.value(corrections),
+        wrong as f64,
+        "a read after a gap is no audit"
+    );
+    assert_eq!(non_zero(&after, changes), non_zero(&during, changes));
+    test.observer.exporter.stop().await;
+}
