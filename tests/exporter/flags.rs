@@ -138,7 +138,7 @@ async fn invalid_flag_error_shows_accepted_values() {
 async fn extension_metrics_require_extension_label() {
     for flag in ["--metrics.extension-info", "--metrics.extension-calls"] {
         let complaint = complaint(&["--metrics.extension-label=off", flag], &[]).await;
-        let expected = r#"--metrics.extension-label: invalid value "off": expected number or id with --metrics.extension-info or --metrics.extension-calls"#;
+        let expected = r#"--metrics.extension-label: invalid value "off": expected number or id with --metrics.extension-info, --metrics.extension-calls or --metrics.extension-presence"#;
         assert_eq!(complaint, expected);
     }
 }
