@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_notifications_of_other_subjects_are_unreadable() {
+    fn notifications_of_other_subjects_are_unreadable() {
         let store =
             include_str!("../../../tests/fixtures/events/ws-notification-message-store-2023.json");
         assert!(matches!(parse(store), Frame::Notification(None)));
