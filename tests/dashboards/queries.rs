@@ -105,11 +105,16 @@ fn assert_empty(problems: Vec<String>) {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
+/// Returns whether a query has data only after a hold whose begin was seen: at 60 calls a minute about one in 100 s.
+fn needs_ended_hold(result: &QueryResult) -> bool {
+    result.dashboard == PEOPLE && result.panel == "Hold time"
+}
+
 /// Asserts that exactly the queries in the table of exceptions have no data, and that all of these exist.
 fn assert_have_data(results: &[&QueryResult], table: &[Exception]) {
-    let unexpected = results
-        .iter()
-        .filter(|result| result.has_data() == is_listed(result, table));
+    let unexpected = results.iter().filter(|result| {
+        !needs_ended_hold(result) && result.has_data() == is_listed(result, table)
+    });
     assert_empty(
         unexpected
             .map(|result| {
