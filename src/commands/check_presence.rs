@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::account::manager::AccountHandle;
 use crate::account::presence::{Presence, PresenceView, StreamFailure, StreamRequest, StreamTask};
@@ -43,11 +43,11 @@ impl<'a> PresenceCheck<'a> {
         if self.handle.config.presence == PresenceMode::Events {
             self.connect().await;
         }
-        let stop_at = Instant::now() + CONNECTED_TIME;
+        let stop_at = Moment::now().after(CONNECTED_TIME);
         self.presence.allow_read_without_events();
         let mut read = self.request_read().await;
-        let is_read = timeout_at(stop_at, &mut read).await.is_ok();
-        while self.is_connected() && Instant::now() < stop_at {
+        let is_read = timeout_at(stop_at.instant, &mut read).await.is_ok();
+        while self.is_connected() && !stop_at.is_past(Moment::now()) {
             sleep(LOOK_INTERVAL).await;
         }
         let mut view = self.presence.view(Moment::now());

@@ -44,6 +44,7 @@ mod limits;
 mod log;
 mod network;
 mod presence;
+mod presence_events;
 mod process;
 mod responses;
 mod scrapes;

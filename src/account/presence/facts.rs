@@ -68,15 +68,17 @@ fn events_fact(view: &PresenceView, now: Moment) -> Fact {
     };
     let connected = now.saturating_duration_since(since);
     let mut text = format!("connected for {}", format_duration(connected));
-    let mut json = json!({
+    let mut silence = None;
+    if let Some(heard) = view.last_heard {
+        let age = now.saturating_duration_since(heard);
+        text += &format!(", last message {} ago", format_duration(age));
+        silence = Some(to_seconds(age));
+    }
+    let json = json!({
         "events_connected": true,
         "events_connected_seconds": to_seconds(connected),
+        "events_silence_seconds": silence,
     });
-    if let Some(heard) = view.last_heard {
-        let silence = now.saturating_duration_since(heard);
-        text += &format!(", last message {} ago", format_duration(silence));
-        json["events_silence_seconds"] = json!(to_seconds(silence));
-    }
     Fact::new("events", text, json)
 }
 

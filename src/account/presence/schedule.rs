@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::ringcentral::{Error, Reason};
+use crate::ringcentral::{Cause, Error, Reason};
 
 /// The shortest time between the starts of two reads.
 pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -140,6 +140,8 @@ impl ReadSchedule {
 /// Returns the wait after a failure.
 fn retry_interval(error: &Error) -> Duration {
     match error.reason {
+        // The list has become shorter.
+        _ if error.cause == Cause::PageGone => MIN_INTERVAL,
         Reason::Forbidden | Reason::NotFound | Reason::ClientError => LASTING_FAILURE_INTERVAL,
         _ => MIN_INTERVAL,
     }
@@ -148,7 +150,7 @@ fn retry_interval(error: &Error) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ringcentral::{Cause, Operation};
+    use crate::ringcentral::Operation;
 
     #[test]
     fn read_is_due_since_begin_or_interval() {

@@ -198,6 +198,7 @@ fn failed_read_is_repeated_after_a_wait() {
         (Cause::Unreachable, 60),
         (Cause::NotRingCentral, 60),
         (Cause::AppLacksCallLog, 300),
+        (Cause::PageGone, 60),
     ] {
         let presence = polled();
         presence.start_read(start);

@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use crate::check::{
     assert_matches_golden, assert_output, check_command, frozen_scenario, mask, start_simulator,
 };
-use crate::common::exporter_process::{ExporterProcess, output};
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator, output};
+use crate::common::get;
 use crate::harness::wait_for_requests;
 
 const POLL: [&str; 1] = ["--ringcentral.presence=poll"];
@@ -406,5 +407,58 @@ async fn trace_log_of_events_has_no_secret() {
     assert_eq!(code, Some(0));
     for secret in ["access_token", "U0pDMTFQ", "Bearer", "/ws?"] {
         assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn print_metrics_has_presence() {
+    for mode in [POLL, EVENTS] {
+        let simulator = start_simulator(frozen_scenario()).await;
+        let arguments = [mode[0], "--print-metrics"];
+        let (code, metrics, report) = output(check_command(&simulator, &arguments)).await;
+        assert_eq!(code, Some(0), "{report}");
+        let up = "\nringcentral_presence_up{account=\"default\"} 1\n";
+        assert!(metrics.contains(up), "{mode:?}: {metrics}");
+        assert!(metrics.contains("\nringcentral_extensions{"), "{mode:?}");
+    }
+}
+
+/// The exporter's connection, its state and its limits stay as they were.
+#[tokio::test]
+async fn check_does_not_disturb_a_running_exporter() {
+    // More logins than the default of 5: else the check of a newly started exporter has to wait a minute.
+    let mut limits = Limits::default();
+    limits.auth.requests = 20;
+    let simulator = start_simulator(Scenario {
+        limits,
+        ..Scenario::normal()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let state = format!("--state.directory={}", folder.path().display());
+    let arguments = [
+        "serve",
+        EVENTS[0],
+        &state,
+        "--web.listen-address=127.0.0.1:0",
+    ];
+    let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &arguments));
+    let url = exporter.wait_for_url().await;
+    let is_up = |text: &str| text.contains("ringcentral_presence_up{account=\"default\"} 1\n");
+    while !is_up(&get(&format!("{url}/metrics")).await) {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let command = check_command(&simulator, &[EVENTS[0], &state]);
+    let (code, report, _) = output(command).await;
+    assert_eq!(code, Some(0), "{report}");
+    assert!(!report.contains("no_events"), "{report}");
+    let metrics = get(&format!("{url}/metrics")).await;
+    assert!(is_up(&metrics), "{metrics}");
+    let [own, checked] = &simulator.event_connections()[..] else {
+        panic!("two connections");
+    };
+    assert_eq!((own.closed_ms, checked.closed_ms.is_some()), (None, true));
+    for entry in simulator.journal() {
+        assert_ne!(entry.status, Some(429), "{entry:?}");
     }
 }

@@ -1,0 +1,267 @@
+//! Tests of presence from events: the connection, its renewal, its end, and its secrets.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ringcentral_exporter::config::{Config, PresenceMode};
+use ringcentral_exporter::simulator::{
+    EventEntry, Fault, GatewayFault, JournalEntry, Operation, Scenario, Simulator,
+};
+use tokio::time::sleep;
+
+use crate::common::clock::ManualClock;
+use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
+use crate::common::get;
+use crate::harness::{ScrapeResponse, TestExporter, bind_loopback};
+use crate::scrapes::unlimited_requests;
+
+/// A series of an account without further labels.
+fn series(family: &str) -> String {
+    format!("{family}{{account=\"default\"}}")
+}
+
+fn connections(response: &ScrapeResponse, result: &str) -> f64 {
+    response.value(&format!(
+        "ringcentral_event_connections_total{{account=\"default\",result=\"{result}\"}}"
+    ))
+}
+
+fn discarded(response: &ScrapeResponse, reason: &str) -> f64 {
+    response.value(&format!(
+        "ringcentral_events_discarded_total{{account=\"default\",reason=\"{reason}\"}}"
+    ))
+}
+
+fn is_up(response: &ScrapeResponse) -> bool {
+    response.value(&series("ringcentral_presence_up")) == 1.0
+}
+
+fn gaps(response: &ScrapeResponse) -> f64 {
+    response.value(&series("ringcentral_event_gaps_total"))
+}
+
+fn busy(clock: &ManualClock) -> Scenario {
+    clock.attach_to(Scenario {
+        calls_per_minute: 120.0,
+        limits: unlimited_requests(),
+        ..Scenario::normal()
+    })
+}
+
+fn events(config: &mut Config) {
+    config.accounts[0].presence = PresenceMode::Events;
+}
+
+async fn start(clock: &ManualClock) -> TestExporter {
+    TestExporter::start_with(busy(clock), events).await
+}
+
+/// Scrapes, and lets the account's time pass, until a response is as expected.
+async fn scrape_until(
+    exporter: &TestExporter,
+    clock: &ManualClock,
+    is_expected: impl Fn(&ScrapeResponse) -> bool,
+) -> ScrapeResponse {
+    for _ in 0..1200 {
+        let response = exporter.scrape().await;
+        assert_eq!(response.up(), 1.0, "{}", response.text);
+        if is_expected(&response) {
+            return response;
+        }
+        clock.advance(Duration::from_millis(200));
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{}", exporter.scrape().await.text);
+}
+
+/// Returns the number of different changes that the account has sent since the first subscription.
+async fn sent_changes(exporter: &TestExporter) -> usize {
+    let simulator = &exporter.simulator;
+    loop {
+        let events = simulator.events();
+        // A notification is due 113 ms after its change at most.
+        let is_waiting = |event: &&EventEntry| {
+            event.sent_ms.is_none() && event.change.at_ms + 113 <= simulator.now()
+        };
+        if !events.iter().any(|event| is_waiting(&event)) {
+            let sent = events.iter().filter(|event| event.copies > 0);
+            let changes: HashSet<_> = sent
+                .map(|event| (event.change.extension_id, event.sequence))
+                .collect();
+            return changes.len();
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until the exporter has counted all changes, each of them once. Returns the last response.
+async fn wait_for_all_changes(exporter: &TestExporter) -> ScrapeResponse {
+    let sent = sent_changes(exporter).await as f64;
+    for _ in 0..400 {
+        let response = exporter.scrape().await;
+        let received = response.value(&series("ringcentral_events_total"));
+        if received - discarded(&response, "duplicate") == sent {
+            return response;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{sent} changes were sent\n{}", exporter.scrape().await.text);
+}
+
+fn is_deletion(entry: &JournalEntry) -> bool {
+    let prefix = "/restapi/v1.0/subscription/";
+    entry.operation == Some(Operation::Subscription) && entry.target.starts_with(prefix)
+}
+
+#[tokio::test]
+async fn every_event_arrives_over_one_connection() {
+    let clock = ManualClock::new();
+    let exporter = start(&clock).await;
+    scrape_until(&exporter, &clock, is_up).await;
+    let received =
+        |response: &ScrapeResponse| response.value(&series("ringcentral_events_total")) > 100.0;
+    scrape_until(&exporter, &clock, received).await;
+    let response = wait_for_all_changes(&exporter).await;
+    assert!(is_up(&response));
+    assert_eq!(connections(&response, "connected"), 1.0);
+    assert_eq!(gaps(&response), 0.0);
+    for reason in ["duplicate", "late", "unreadable", "unknown_extension"] {
+        assert_eq!(discarded(&response, reason), 0.0, "{reason}");
+    }
+    assert_eq!(exporter.count_requests(Operation::EventToken), 1);
+    assert_eq!(exporter.count_requests(Operation::Presence), 1);
+}
+
+#[tokio::test]
+async fn renewal_at_a_new_login_loses_no_event() {
+    let clock = ManualClock::new();
+    let scenario = Scenario {
+        // A login after half of it.
+        advertised_token_lifetime: Some(Duration::from_secs(8)),
+        ..busy(&clock)
+    };
+    let exporter = TestExporter::start_with(scenario, events).await;
+    scrape_until(&exporter, &clock, is_up).await;
+    // Until the old connections of both are closed.
+    let renewed_twice = |response: &ScrapeResponse| {
+        assert!(is_up(response));
+        let closed = exporter.simulator.event_connections();
+        let closed = closed.iter().filter(|entry| entry.closed_ms.is_some());
+        connections(response, "renewed") >= 2.0 && closed.count() >= 2
+    };
+    scrape_until(&exporter, &clock, renewed_twice).await;
+    let response = wait_for_all_changes(&exporter).await;
+    assert!(discarded(&response, "duplicate") > 0.0);
+    assert_eq!(discarded(&response, "late"), 0.0);
+    assert_eq!(gaps(&response), 0.0);
+    assert_eq!(connections(&response, "connected"), 1.0);
+    for result in ["failed", "lost"] {
+        assert_eq!(connections(&response, result), 0.0, "{result}");
+    }
+    let journal = exporter.simulator.journal();
+    let deletions: Vec<_> = journal.iter().filter(|entry| is_deletion(entry)).collect();
+    assert!(deletions.len() >= 2);
+    assert!(deletions.iter().all(|entry| entry.status == Some(204)));
+    assert_eq!(exporter.count_requests(Operation::Presence), 1);
+}
+
+#[tokio::test]
+async fn renewal_after_the_end_of_the_session_is_a_gap() {
+    let clock = ManualClock::new();
+    let exporter = start(&clock).await;
+    scrape_until(&exporter, &clock, is_up).await;
+    // The socket goes silent, and the next fetch needs a login.
+    exporter.simulator.evict_tokens();
+    let renewed = |response: &ScrapeResponse| gaps(response) == 1.0;
+    let response = scrape_until(&exporter, &clock, renewed).await;
+    assert_eq!(connections(&response, "renewed"), 1.0);
+    assert_eq!(connections(&response, "lost"), 0.0);
+    assert!(!is_up(&response));
+}
+
+#[tokio::test]
+async fn subscription_is_deleted_at_a_graceful_stop() {
+    let clock = ManualClock::new();
+    let mut exporter = start(&clock).await;
+    scrape_until(&exporter, &clock, is_up).await;
+    exporter.stop().await;
+    let journal = exporter.simulator.journal();
+    let [.., deletion, revocation] = journal.as_slice() else {
+        panic!("{journal:?}");
+    };
+    assert!(is_deletion(deletion), "{deletion:?}");
+    assert_eq!(deletion.status, Some(204));
+    assert_eq!(revocation.operation, Some(Operation::Revoke));
+    while exporter.simulator.event_connections()[0]
+        .closed_ms
+        .is_none()
+    {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn message_over_1_mib_is_a_gap_and_ends_the_connection() {
+    let clock = ManualClock::new();
+    let exporter = start(&clock).await;
+    scrape_until(&exporter, &clock, is_up).await;
+    let mib = 1024 * 1024;
+    let fault = |size| Fault::once(Operation::EventStream, GatewayFault::Oversized(size));
+    exporter.simulator.inject(fault(mib));
+    let unreadable = |response: &ScrapeResponse| discarded(response, "unreadable") == 1.0;
+    let response = scrape_until(&exporter, &clock, unreadable).await;
+    assert!(is_up(&response), "a message of 1 MiB is read");
+    exporter.simulator.inject(fault(mib + 1));
+    let connected = |response: &ScrapeResponse| connections(response, "connected") == 2.0;
+    let response = scrape_until(&exporter, &clock, connected).await;
+    assert_eq!(connections(&response, "lost"), 1.0);
+    assert_eq!(gaps(&response), 1.0);
+    assert!(!is_up(&response), "no read has followed the gap");
+    assert_eq!(discarded(&response, "unreadable"), 1.0);
+}
+
+#[tokio::test]
+async fn secrets_of_event_connections_are_never_logged() {
+    let scenario = Scenario {
+        limits: unlimited_requests(),
+        ..Scenario::normal()
+    };
+    let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
+    let fault = |code: u16| GatewayFault::Close {
+        code,
+        reason: "reason-with-access_token".to_owned(),
+    };
+    let refusal = ringcentral_exporter::simulator::SimResponse::html(403, "403 Forbidden");
+    simulator.inject(Fault::once(Operation::EventConnection, refusal));
+    simulator.inject(Fault::once(Operation::EventStream, fault(4400)));
+    let mut command = command_for_simulator(
+        &simulator,
+        &["--web.listen-address=127.0.0.1:0", "--log.level=trace"],
+    );
+    command
+        .env("RC_PRESENCE", "events")
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "1");
+    let mut program = ExporterProcess::start(command);
+    let url = program.wait_for_url().await;
+    get(&format!("{url}/metrics")).await;
+    program.wait_for_log("no event connection").await;
+    simulator.clear_faults();
+    program.wait_for_log("receiving presence events").await;
+    program.signal("TERM").await;
+    program.wait_for_exit().await;
+    let log = &program.log;
+    // The start of event tokens, of access tokens, and of the parameter of the URL.
+    for secret in [
+        "U0pDMTFQMDFQQVMwMXdz",
+        "U0pDMTFQMDFQQVMwMHx",
+        "access_token",
+        "Bearer",
+        "/ws?",
+    ] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+    for secret in [simulator.client_secret(), simulator.jwt()] {
+        assert!(!log.contains(&secret), "{log}");
+    }
+}
