@@ -410,10 +410,10 @@ impl Observer {
     }
 }
 
-/// Returns a small company with enough calls for several events a minute.
+/// Returns a small company with about 20 events a minute.
 fn scenario() -> Scenario {
     Scenario {
-        extensions: 30,
+        extensions: 60,
         calls_per_minute: 20.0,
         ..Scenario::normal()
     }

@@ -475,10 +475,10 @@ fn true_states(recording: &Recording) -> HashSet<(u64, i64, i64)> {
     for (extension, changes) in &recording.changes {
         let mut began = None;
         for change in changes {
-            if changes_telephony(change) {
-                if let Some(began) = began.replace(change.at_ms) {
-                    states.insert((*extension, began, change.at_ms - began));
-                }
+            if changes_telephony(change)
+                && let Some(began) = began.replace(change.at_ms)
+            {
+                states.insert((*extension, began, change.at_ms - began));
             }
         }
     }
