@@ -1,4 +1,4 @@
-//! Fetches the list of the statuses of all extensions, within what the budget leaves beside the calls.
+//! Fetches the list of the statuses of all extensions, within what calls leave of the budget.
 
 use crate::clock::Moment;
 use crate::ringcentral::list_read::{ListEntry, ListRead};
@@ -26,7 +26,7 @@ impl Client {
     }
 
     /// Returns whether a page of the list may be fetched: there is a token, the calls were fetched first, and the budget
-    /// has room beside the next fetch of the calls.
+    /// has room for it and for the next fetch of calls.
     pub(crate) fn can_fetch_presence(&self, now: Moment) -> bool {
         self.has_token(now) && self.transport.budget.can_request_presence(now)
     }

@@ -268,7 +268,7 @@ impl Stream {
         }
     }
 
-    /// Asks the collector to read the list if that is due. It may be busy, so that the request is repeated later.
+    /// Requests a read of the list from the collector if one is due. It may be busy, so that the request is repeated later.
     fn request_read(&mut self) {
         let now = Moment::now();
         self.next_check = now.after(CHECK_INTERVAL);

@@ -23,7 +23,7 @@ pub(crate) struct PresencePages {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PresenceShare {
     pages: u32,
-    /// Since when calls leave so many. Those before used the whole limit, so they are not counted against the rest.
+    /// Since when calls leave this number. Earlier calls used the whole limit, so they are not counted against the rest.
     pub(crate) since: Option<Moment>,
 }
 
