@@ -135,6 +135,8 @@ pub struct Scenario {
     pub read_presence: bool,
     /// Whether the app has the scope `WebSocket`; default true.
     pub web_socket: bool,
+    /// Whether the gateway is offered by `wss`, for a relay that terminates TLS; default false.
+    pub gateway_tls: bool,
     /// Lifetime of an event token; default 60 s.
     pub event_token_lifetime: Duration,
     /// Form of the events' bodies.
@@ -180,6 +182,7 @@ impl Default for Scenario {
             read_accounts: true,
             read_presence: true,
             web_socket: true,
+            gateway_tls: false,
             event_token_lifetime: Duration::from_secs(60),
             event_body: EventBody {
                 only_changed: true,

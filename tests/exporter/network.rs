@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringcentral_exporter::config::PresenceMode;
 use ringcentral_exporter::simulator::{Operation, Scenario, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -50,13 +52,18 @@ async fn serve_tls_relay(listener: TcpListener, acceptor: TlsAcceptor, upstream:
 /// Starts an exporter that sends its API requests through a TLS relay, and configures the
 /// certificate of the relay as its CA if `trusts_relay`.
 async fn start_behind_tls(trusts_relay: bool) -> TestExporter {
-    let simulator = Simulator::start(bind_loopback().await, Scenario::normal(), 1).unwrap();
+    let scenario = Scenario {
+        gateway_tls: true,
+        ..Scenario::normal()
+    };
+    let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
     let (port, certificate) = start_tls_relay(&simulator, "localhost").await;
     TestExporter::start_for_simulator(simulator, |config| {
         config.accounts[0].server = format!("https://localhost:{port}").parse().unwrap();
         if trusts_relay {
             config.accounts[0].ca = Some(certificate.as_bytes().into());
         }
+        config.accounts[0].presence = PresenceMode::Events;
     })
     .await
 }
@@ -67,6 +74,18 @@ async fn configured_ca_is_trusted() {
     let response = exporter.scrape().await;
     assert_eq!(response.up(), 1.0, "{}", response.text);
     assert!(!response.call_samples().is_empty());
+    let mut is_up = 0.0;
+    for _ in 0..500 {
+        is_up = exporter
+            .scrape()
+            .await
+            .value("ringcentral_presence_up{account=\"default\"}");
+        if is_up == 1.0 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(is_up, 1.0, "events over wss");
 }
 
 #[tokio::test]

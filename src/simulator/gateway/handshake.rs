@@ -81,8 +81,13 @@ impl Account {
         };
         let expires_ms = now + lifetime.as_millis() as i64;
         let token = state.hub.issue_token(login, expires_ms);
+        let scheme = if self.scenario.gateway_tls {
+            "wss"
+        } else {
+            "ws"
+        };
         let body = json!({
-            "uri": format!("ws://{}/ws", request.host),
+            "uri": format!("{scheme}://{}/ws", request.host),
             "ws_access_token": token,
             "expires_in": lifetime.as_secs(),
         });
