@@ -1,7 +1,7 @@
 //! The command `check`: logs in and fetches once for each account, and reports what works and how to fix what does not.
 //!
 //! It runs the same collector as `serve` and requests one fetch, so that budget and failures are the same. Presence is
-//! checked after that, see [`PresenceCheck`].
+//! checked after that, see `check_presence`.
 //! The report goes to standard output; with `--print-metrics` it goes to standard error, so that standard
 //! output contains only the exposition and can be piped to `promtool check metrics`. Logs are written only with
 //! `--log.level` `debug` or `trace`.

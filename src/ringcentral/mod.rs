@@ -19,8 +19,8 @@
 //! | [`client`] | the client of one account |
 //! | [`login`] | its login, token renewal and revocation |
 //! | [`active_calls`], [`extensions`], [`presence`] | its lists |
-//! | [`pagination`], [`list_read`] | all pages of a list; a read over several rate limit windows |
-//! | [`events`] | its event connection: token, WebSocket, subscription |
+//! | [`pagination`], `list_read` | all pages of a list; a read over several rate limit windows |
+//! | `events` | its event connection: token, WebSocket, subscription |
 
 pub mod active_calls;
 pub mod cause;

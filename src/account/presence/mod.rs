@@ -3,10 +3,10 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`schedule`] | when the list is read |
-//! | [`metrics`] | the counters of events |
-//! | [`stream`] | the task that receives events |
-//! | [`collector_part`] | what the collector does for presence |
+//! | `schedule` | when the list is read |
+//! | `metrics` | the counters of events |
+//! | `stream` | the task that receives events |
+//! | `collector_part` | what the collector does for presence |
 //!
 //! The lock of the shared state is never held across an await.
 
