@@ -73,6 +73,7 @@ pub fn render_account(
         account: &account,
         state: Arc::new(state),
         counters,
+        presence: None,
     };
     render([view], None, &SCRAPE, metrics, now).expect("valid families")
 }
