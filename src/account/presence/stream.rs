@@ -1,4 +1,4 @@
-//! The task that receives the events of one account: it connects, subscribes and feeds [`Presence`] until it is stopped.
+//! The task that receives the events of one account: it connects, subscribes and feeds [`Presence`] until it stops.
 //!
 //! A lost connection is a gap, after which the list is read again. A connection that ends as planned is not: another one
 //! is subscribed first. Both deliver events for a while; those of the new one wait until the old subscription is deleted,
@@ -52,6 +52,10 @@ pub(crate) async fn run(
             _ = &mut stopped => return connections.close().await,
             error = stream.receive(&mut connections) => error,
         };
+        if let Some(old) = connections.old.take() {
+            // Its subscription counts against the user's limit until it is deleted.
+            tokio::spawn(old.close());
+        }
         drop(connections);
         stream.record_loss(error);
         tokio::select! {
@@ -268,7 +272,8 @@ impl Stream {
         }
     }
 
-    /// Requests a read of the list from the collector if one is due. It may be busy, so that the request is repeated later.
+    /// Requests a read of the list from the collector if one is due. The collector may be busy, so that the request is
+    /// repeated later.
     fn request_read(&mut self) {
         let now = Moment::now();
         self.next_check = now.after(CHECK_INTERVAL);
