@@ -245,6 +245,8 @@ impl Collector {
         self.apply_new_config();
         match request {
             // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
+            // The stream was stopped or has given the connection up: a token would be a request for nothing.
+            StreamRequest::EventToken(reply) if reply.is_closed() => {}
             StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
                 self.presence.held = Some(reply);
             }

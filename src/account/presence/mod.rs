@@ -279,14 +279,11 @@ impl Presence {
 
     /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a warning.
     pub(crate) fn fail_read(&self, error: Error, now: Moment) {
-        let mut shared = self.lock();
         if error.reason == Reason::Budget {
-            // The request was not sent, so that nothing has failed.
-            shared.schedule.postpone();
+            // The request was not sent, so that nothing has failed, and what failed before is not repaired.
             return;
         }
-        let is_first = shared.schedule.fail(error.clone(), now);
-        drop(shared);
+        let is_first = self.lock().schedule.fail(error.clone(), now);
         if is_first {
             tracing::warn!(
                 account = self.account,

@@ -90,11 +90,6 @@ impl ReadSchedule {
         self.pages = pages;
     }
 
-    /// Records that no page was requested, for lack of budget.
-    pub(crate) fn postpone(&mut self) {
-        self.failure = None;
-    }
-
     /// Records that events may have been missed, so that pages that were read before are outdated.
     pub(crate) fn record_gap(&mut self) {
         if self.progress == Progress::Begun {

@@ -315,7 +315,7 @@ impl Stream {
     fn wait_after(&mut self, error: &EventError) -> Duration {
         let backoff = match error.cause {
             Cause::NoBudget => return BUDGET_WAIT,
-            cause if is_lasting(cause) => return MAX_BACKOFF,
+            cause if is_lasting(cause) => MAX_BACKOFF,
             _ => self.backoff.record_failure(),
         };
         let wait = backoff.mul_f64(1.0 - fastrand::f64() / 2.0);

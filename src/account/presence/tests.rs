@@ -178,6 +178,18 @@ fn unsent_request_is_no_failure() {
 }
 
 #[test]
+fn unsent_request_does_not_hide_a_failure() {
+    let (presence, start) = (polled(), Moment::now());
+    read(&presence, start);
+    presence.start_read(at(start, 60));
+    presence.fail_read(error(Cause::Timeout), at(start, 60));
+    presence.fail_read(error(Cause::NoBudget), at(start, 120));
+    assert_eq!(shown_and_up(&presence, at(start, 120)), (true, false));
+    let failure = presence.view(start).read_failure.unwrap();
+    assert_eq!(failure.cause, Cause::Timeout);
+}
+
+#[test]
 fn poll_is_due_once_a_minute_and_until_it_is_complete() {
     let (presence, start) = (polled(), Moment::now());
     assert!(presence.is_read_due(start));
