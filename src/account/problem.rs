@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::account::facts::{Fact, add_values, format_line, last_failure};
-use crate::account::presence::{PresenceView, StreamFailure};
+use crate::account::presence::PresenceView;
 use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::Account;
+use crate::ringcentral::events::EventError;
 use crate::ringcentral::{Cause, Error};
 
 /// How long calls are fetched while a read of the presence list is due, until that is a warning. The pace of the calls
@@ -141,7 +142,7 @@ impl Problem {
         self.add_failure(failure);
     }
 
-    fn add_stream_failure(&mut self, failure: &StreamFailure) {
+    fn add_stream_failure(&mut self, failure: &EventError) {
         self.set_cause(failure.cause, gateway_hint(failure.cause));
         let mut message = failure.message.clone();
         if let Some(code) = &failure.code
@@ -194,22 +195,6 @@ mod tests {
     use crate::config::PresenceMode;
     use crate::ringcentral::Operation;
 
-    fn view() -> PresenceView {
-        PresenceView {
-            mode: PresenceMode::Events,
-            is_up: false,
-            counts: None,
-            last_read: None,
-            read_failure: None,
-            read_due_since: None,
-            pages: 0,
-            stream_failure: None,
-            connected_since: None,
-            last_heard: None,
-            version: 0,
-        }
-    }
-
     fn names(view: &PresenceView, state: &AccountState) -> Vec<&'static str> {
         let problems = presence_warnings(view, state);
         problems.iter().map(|problem| problem.name).collect()
@@ -217,7 +202,7 @@ mod tests {
 
     #[test]
     fn read_and_events_have_a_warning_each() {
-        let mut view = view();
+        let mut view = PresenceView::empty(PresenceMode::Events);
         let state = AccountState::default();
         assert!(names(&view, &state).is_empty());
         let error = Error::new(
@@ -226,7 +211,7 @@ mod tests {
             "HTTP status 403",
         );
         view.read_failure = Some(error);
-        view.stream_failure = Some(StreamFailure {
+        view.stream_failure = Some(EventError {
             cause: Cause::TooManySubscriptions,
             message: "subscription: status 403".to_owned(),
             code: Some("SUB-505".to_owned()),
@@ -251,13 +236,8 @@ mod tests {
     #[test]
     fn unreachable_gateway_hint_names_the_other_host() {
         let hint_of = |cause| {
-            let mut view = view();
-            view.stream_failure = Some(StreamFailure {
-                cause,
-                message: String::new(),
-                code: None,
-                request_id: None,
-            });
+            let mut view = PresenceView::empty(PresenceMode::Events);
+            view.stream_failure = Some(EventError::new(cause, ""));
             presence_warnings(&view, &AccountState::default())[0].hint
         };
         for cause in [Cause::NameNotFound, Cause::Unreachable, Cause::ProxyRefused] {
@@ -279,7 +259,7 @@ mod tests {
             )),
             ..AccountState::default()
         };
-        let mut view = view();
+        let mut view = PresenceView::empty(PresenceMode::Events);
         assert!(names(&view, &fetched_at(600)).is_empty());
         view.read_due_since = Some(due);
         assert!(names(&view, &AccountState::default()).is_empty());

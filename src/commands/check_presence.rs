@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::account::manager::AccountHandle;
-use crate::account::presence::{Presence, PresenceView, StreamFailure, StreamRequest, StreamTask};
+use crate::account::presence::{Presence, PresenceView, StreamRequest, StreamTask};
 use crate::clock::Moment;
 use crate::config::PresenceMode;
 use crate::ringcentral::Cause;
+use crate::ringcentral::events::EventError;
 
 /// The time in which there must be a subscription.
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -74,12 +75,10 @@ impl<'a> PresenceCheck<'a> {
             .await
             .is_err()
         {
-            self.presence.set_stream_failure(Some(StreamFailure {
-                cause: Cause::Timeout,
-                message: format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs()),
-                code: None,
-                request_id: None,
-            }));
+            self.presence.set_stream_failure(Some(EventError::new(
+                Cause::Timeout,
+                format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs()),
+            )));
         }
         if !self.is_connected() {
             self.stop().await;

@@ -235,7 +235,7 @@ impl StreamTask {
         let task = async move {
             if let Some(former) = former {
                 former.stop().await;
-                presence.end_stream(Moment::now());
+                presence.end_stream();
             }
             if presence.mode() == PresenceMode::Events {
                 stream::run(presence, requests, stopped).await;

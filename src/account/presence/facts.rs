@@ -132,25 +132,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::account::presence::StreamFailure;
     use crate::presence::DndStatus;
+    use crate::ringcentral::events::EventError;
     use crate::ringcentral::{Cause, Error, Operation};
-
-    fn view(mode: PresenceMode) -> PresenceView {
-        PresenceView {
-            mode,
-            is_up: false,
-            counts: None,
-            last_read: None,
-            read_failure: None,
-            read_due_since: None,
-            pages: 0,
-            stream_failure: None,
-            connected_since: None,
-            last_heard: None,
-            version: 0,
-        }
-    }
 
     fn status(telephony: TelephonyStatus, presence: PresenceStatus) -> ExtensionStatus {
         ExtensionStatus {
@@ -170,7 +154,7 @@ mod tests {
     #[test]
     fn presence_in_a_few_words() {
         let begin = Moment::now();
-        let mut polled = view(PresenceMode::Poll);
+        let mut polled = PresenceView::empty(PresenceMode::Poll);
         assert_eq!(lines(&polled, begin), ["poll: not read yet"]);
         polled.last_read = Some(begin);
         let not_current = "poll: not current; list read 100 s ago";
@@ -191,7 +175,7 @@ mod tests {
         counts.extend([(status(OnHold, Busy), 2), (status(ParkedCall, Busy), 1)]);
         polled.counts = Some(counts.into());
         assert!(lines(&polled, begin)[0].contains("12 in calls, 2 on hold, 1 parked, 150"));
-        let mut failed = view(PresenceMode::Poll);
+        let mut failed = PresenceView::empty(PresenceMode::Poll);
         let error = Error::new(Operation::Presence, Cause::AppLacksPresence, "x");
         failed.read_failure = Some(error);
         assert_eq!(lines(&failed, begin), ["poll: request failed"]);
@@ -200,17 +184,12 @@ mod tests {
     #[test]
     fn event_connection_in_a_few_words() {
         let begin = Moment::now();
-        let mut events = view(PresenceMode::Events);
+        let mut events = PresenceView::empty(PresenceMode::Events);
         assert_eq!(
             lines(&events, begin),
             ["events: not read yet", "not connected"]
         );
-        events.stream_failure = Some(StreamFailure {
-            cause: Cause::TooManySubscriptions,
-            message: "m".to_owned(),
-            code: None,
-            request_id: None,
-        });
+        events.stream_failure = Some(EventError::new(Cause::TooManySubscriptions, "m"));
         assert_eq!(
             lines(&events, begin)[1],
             "not connected: the user and app have the maximum number of event subscriptions"

@@ -32,14 +32,13 @@ use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
 use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::ringcentral::events::{EventError, MAX_SILENCE};
 use crate::ringcentral::wire::PresenceRow;
-use crate::ringcentral::{Cause, Error, Reason};
+use crate::ringcentral::{Error, Reason};
 use crate::text_format::{FamilyTexts, SharedTexts};
 
 /// The shortest time after which a state that is only read is too old to be shown.
 const MIN_POLL_MAX_AGE: Duration = Duration::from_secs(3 * 60);
-/// The longest silence of a subscription that counts as up.
-const MAX_SILENCE: Duration = Duration::from_secs(90);
 /// The types of extensions without a phone, for which RingCentral has no presence.
 const TYPES_WITHOUT_PRESENCE: [&str; 15] = [
     "Department",
@@ -115,20 +114,7 @@ pub(crate) struct VersionedText {
 struct StreamState {
     subscribed_since: Option<Moment>,
     last_heard: Option<Moment>,
-    failure: Option<StreamFailure>,
-}
-
-/// Why there are no events at present.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamFailure {
-    /// The cause in detail, with its hint.
-    pub(crate) cause: Cause,
-    /// What happened, without anything secret.
-    pub(crate) message: String,
-    /// RingCentral's error code, like `SUB-505`.
-    pub(crate) code: Option<String>,
-    /// The header `RCRequestId`, which RingCentral's support needs.
-    pub(crate) request_id: Option<String>,
+    failure: Option<EventError>,
 }
 
 /// The presence at one moment.
@@ -149,7 +135,7 @@ pub(crate) struct PresenceView {
     /// Since when a read of the list has been due, if none has failed.
     pub(crate) read_due_since: Option<Moment>,
     /// Why there are no events at present.
-    pub(crate) stream_failure: Option<StreamFailure>,
+    pub(crate) stream_failure: Option<EventError>,
     /// Since when a subscription exists. `None` if there is none.
     pub(crate) connected_since: Option<Moment>,
     /// When the subscription last gave a sign: an event, a pong or a heartbeat.
@@ -378,7 +364,7 @@ impl Presence {
     }
 
     /// Records that events may have been missed: the state is whole again after the next read.
-    pub(crate) fn record_gap(&self, _now: Moment) {
+    pub(crate) fn record_gap(&self) {
         let mut shared = self.lock();
         shared.state.record_gap();
         shared.schedule.record_gap();
@@ -402,15 +388,15 @@ impl Presence {
     }
 
     /// Records that the stream was stopped. If it had a subscription, events may be missed from now on.
-    pub(crate) fn end_stream(&self, now: Moment) {
+    pub(crate) fn end_stream(&self) {
         let stream = std::mem::take(&mut self.lock().stream);
         if stream.subscribed_since.is_some() {
-            self.record_gap(now);
+            self.record_gap();
         }
     }
 
     /// Sets why there are no events at present, `None` if there are.
-    pub(crate) fn set_stream_failure(&self, failure: Option<StreamFailure>) {
+    pub(crate) fn set_stream_failure(&self, failure: Option<EventError>) {
         self.lock().stream.failure = failure;
     }
 
@@ -492,6 +478,26 @@ impl Presence {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl PresenceView {
+    /// Creates a view of presence of which nothing is known yet.
+    pub(crate) fn empty(mode: PresenceMode) -> Self {
+        Self {
+            mode,
+            is_up: false,
+            counts: None,
+            last_read: None,
+            pages: 0,
+            read_failure: None,
+            read_due_since: None,
+            stream_failure: None,
+            connected_since: None,
+            last_heard: None,
+            version: 0,
+        }
     }
 }
 

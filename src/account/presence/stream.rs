@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
-use crate::account::presence::{ConnectionResult, Presence, StreamFailure, StreamRequest};
+use crate::account::presence::{ConnectionResult, Presence, StreamRequest};
 use crate::clock::Moment;
 use crate::presence::PresenceEvent;
 use crate::ringcentral::Cause;
@@ -249,7 +249,7 @@ impl Stream {
         if !is_confirmed {
             let account = self.presence.account();
             tracing::debug!(account, "replaced event connection ended early");
-            self.presence.record_gap(Moment::now());
+            self.presence.record_gap();
         }
         for (event, arrived) in connections.waiting.drain(..) {
             self.presence.apply(&event, arrived);
@@ -289,7 +289,7 @@ impl Stream {
         }
         self.connected_at = None;
         self.presence.record_connection(ConnectionResult::Lost);
-        self.presence.record_gap(Moment::now());
+        self.presence.record_gap();
         self.show_failure(&error, "event connection lost");
     }
 
@@ -298,7 +298,7 @@ impl Stream {
         if error.cause == Cause::NoBudget {
             // Nothing was sent, so that nothing has failed.
             self.wait = BUDGET_WAIT;
-            self.presence.set_stream_failure(Some(error.clone().into()));
+            self.presence.set_stream_failure(Some(error.clone()));
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -308,7 +308,7 @@ impl Stream {
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
         self.log.log(self.presence.account(), message, error);
-        self.presence.set_stream_failure(Some(error.clone().into()));
+        self.presence.set_stream_failure(Some(error.clone()));
     }
 
     /// Returns how long to wait after a failure.
@@ -394,23 +394,6 @@ async fn reached(moment: Option<Moment>) {
     match moment {
         Some(moment) => sleep_until(moment.instant).await,
         None => std::future::pending().await,
-    }
-}
-
-impl From<EventError> for StreamFailure {
-    fn from(error: EventError) -> Self {
-        let EventError {
-            cause,
-            message,
-            code,
-            request_id,
-        } = error;
-        Self {
-            cause,
-            message,
-            code,
-            request_id,
-        }
     }
 }
 

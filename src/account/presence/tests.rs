@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::calls::directory::DirectoryEntry;
 use crate::presence::{DndStatus, PresenceStatus, TelephonyStatus};
-use crate::ringcentral::Operation;
+use crate::ringcentral::{Cause, Operation};
 use crate::text_format::Exposition;
 
 #[derive(Parser)]
@@ -257,7 +257,7 @@ fn gap_hides_the_state_until_the_next_read() {
     let start = Moment::now();
     let presence = subscribed(start);
     presence.record_connection(ConnectionResult::Lost);
-    presence.record_gap(at(start, 10));
+    presence.record_gap();
     assert_eq!(shown_and_up(&presence, at(start, 10)), (false, false));
     assert!(!presence.is_read_due(at(start, 70)), "no subscription");
     presence.record_subscribed(at(start, 20));
@@ -287,7 +287,7 @@ fn read_that_began_before_a_gap_is_not_used() {
             presence.record_connection(ConnectionResult::Lost);
             presence.record_subscribed(at(start, 1));
         } else {
-            presence.record_gap(start);
+            presence.record_gap();
         }
         assert!(presence.is_read_outdated());
         presence.finish_read(vec![row(7, TelephonyStatus::NoCall)], at(start, 2));
@@ -333,12 +333,7 @@ fn silent_subscription_is_down_and_then_hidden() {
 fn stream_failure_is_down_without_hiding_the_state() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.set_stream_failure(Some(StreamFailure {
-        cause: Cause::Timeout,
-        message: "no".to_owned(),
-        code: None,
-        request_id: None,
-    }));
+    presence.set_stream_failure(Some(EventError::new(Cause::Timeout, "no")));
     assert_eq!(shown_and_up(&presence, start), (true, false));
     presence.set_stream_failure(None);
     assert_eq!(shown_and_up(&presence, start), (true, true));
@@ -560,8 +555,8 @@ fn other_account_starts_without_a_state() {
 fn stopped_stream_is_a_gap() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.end_stream(start);
-    presence.end_stream(start);
+    presence.end_stream();
+    presence.end_stream();
     assert_eq!(shown_and_up(&presence, start), (false, false));
     assert_counters(&presence, &["event_gaps_total{account=\"a\"} 1"]);
 }
@@ -586,7 +581,7 @@ fn version_grows_with_each_change() {
     assert!(has_grown());
     presence.record_connection(ConnectionResult::Failed);
     assert!(has_grown());
-    presence.record_gap(start);
+    presence.record_gap();
     assert!(has_grown());
     read(&presence, start);
     assert!(has_grown());

@@ -20,4 +20,5 @@ mod token;
 
 pub(crate) use connection::{EventConnection, Received};
 pub(crate) use error::EventError;
+pub(crate) use protocol::MAX_SILENCE;
 pub(crate) use token::EventToken;

@@ -18,7 +18,7 @@ const EVENT_FILTER: &str = "/restapi/v1.0/account/~/presence";
 /// Time between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The time without any sign of the gateway after which the connection is lost.
-const MAX_SILENCE: Duration = Duration::from_secs(90);
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(90);
 /// The maximum time from the start of the connection until it is subscribed.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The maximum time until the subscription is deleted.

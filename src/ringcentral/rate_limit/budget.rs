@@ -257,12 +257,6 @@ impl Budget {
         })
     }
 
-    /// Returns the maximum number of presence pages in one window, 0 if calls need the whole window.
-    #[must_use]
-    pub fn max_presence_pages(&self) -> u32 {
-        self.usage.read(|usage| usage.max_presence_pages())
-    }
-
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
     /// response any more.
     pub fn abandon(&mut self, now: Moment) {
