@@ -22,16 +22,21 @@ mod api_model;
 mod client_model;
 mod odd_headers;
 mod presence_pace;
+mod shared_account;
+mod shared_conditions;
 mod shared_limit;
 
 use api_model::{ApiModel, Scenario};
 use client_model::{ClientModel, Mutation};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use shared_limit::{Conditions, Defect, Simulation};
+use shared_conditions::Conditions;
+use shared_limit::{Defect, Simulation};
 
 const RATE_LIMITED: &str = "429 at ";
 const INSIDE_PENALTY: &str = "request inside a penalty";
+const PRESENCE_SHARE: &str = "presence pages in a window";
+const NO_LOGIN: &str = "no login after an event token";
 
 /// Simulates a day and checks the properties after each scrape.
 fn check_day(scenario: &Scenario, mutation: Mutation) -> Result<(), TestCaseError> {
@@ -123,20 +128,41 @@ fn accounts_and_restarts_of_one_user_keep_the_limit() {
         .unwrap();
 }
 
+/// Asserts that an exporter with this defect fails with one of the messages.
+fn assert_defect_detected(defect: Defect, messages: &[&str]) {
+    let failure = runner()
+        .run(&Conditions::any(), |conditions| {
+            check_shared_limit(&conditions, defect)
+        })
+        .unwrap_err()
+        .to_string();
+    assert!(
+        messages.iter().any(|message| failure.contains(message)),
+        "{failure}"
+    );
+}
+
 #[test]
 fn exporter_that_shares_or_saves_nothing_is_detected() {
     for defect in [Defect::ForgetsAtRestart, Defect::SharesNothing] {
-        let failure = runner()
-            .run(&Conditions::any(), |conditions| {
-                check_shared_limit(&conditions, defect)
-            })
-            .unwrap_err()
-            .to_string();
-        assert!(
-            failure.contains(RATE_LIMITED) || failure.contains(INSIDE_PENALTY),
-            "{failure}"
-        );
+        let messages = [RATE_LIMITED, INSIDE_PENALTY, PRESENCE_SHARE];
+        assert_defect_detected(defect, &messages);
     }
+}
+
+#[test]
+fn presence_that_ignores_its_share_is_detected() {
+    assert_defect_detected(Defect::PresenceIgnoresShare, &[PRESENCE_SHARE]);
+}
+
+#[test]
+fn presence_that_ignores_other_processes_is_detected() {
+    assert_defect_detected(Defect::SharesNoPresence, &[PRESENCE_SHARE]);
+}
+
+#[test]
+fn event_token_that_ignores_the_login_is_detected() {
+    assert_defect_detected(Defect::EventTokenIgnoresLogin, &[NO_LOGIN]);
 }
 
 #[test]
