@@ -167,6 +167,11 @@ impl RateLimitWindow {
         now.max(self.available_by_count(1, presence, Counted::Presence, now))
     }
 
+    /// Returns the number of requests that this process waits for.
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.in_flight(Counted::All)
+    }
+
     /// Blocks all requests until `until`; a longer block stays.
     pub(crate) fn block_until(&mut self, until: Moment) {
         self.blocked_until = self.blocked_until.max(Some(until));
