@@ -2,9 +2,10 @@
 //!
 //! Each day is simulated request by request against the limiter of the simulator: fixed and sliding
 //! windows, responses after up to ten seconds or never, a list that grows and shrinks, another
-//! client that uses the same limit, and headers in all forms that occur. The exporter must cause no 429, send nothing inside a penalty,
-//! and keep its snapshot as fresh as the limit allows. Four budgets with a defect must fail: they
-//! test the test.
+//! client that uses the same limit, and headers in all forms that occur. The exporter fetches calls,
+//! reads presence, logs in and requests event tokens. It must cause no 429, send nothing inside a
+//! penalty, keep its snapshot as fresh as the limit allows, leave half of the limit to calls, and
+//! leave room for a login. Budgets with a defect must fail: they test the test.
 
 #![allow(
     unreachable_pub,
@@ -18,11 +19,11 @@
     reason = "a test may fail"
 )]
 
+mod account_model;
 mod api_model;
 mod client_model;
 mod odd_headers;
 mod presence_pace;
-mod shared_account;
 mod shared_conditions;
 mod shared_limit;
 
@@ -46,12 +47,16 @@ fn check_day(scenario: &Scenario, mutation: Mutation) -> Result<(), TestCaseErro
         if !client.is_fetching(time) {
             client.scrape(&mut api, time);
         }
-        prop_assert!(api.inside_penalty == 0, "{INSIDE_PENALTY} before {time} ms");
         prop_assert!(
-            scenario.other_is_greedy || api.refused == 0,
+            api.inside_penalty() == 0,
+            "{INSIDE_PENALTY} before {time} ms"
+        );
+        prop_assert!(
+            api.refused(scenario.other_is_greedy) == 0,
             "{RATE_LIMITED}{time} ms"
         );
         client.check_freshness(time)?;
+        client.check_presence(&api, time)?;
     }
     prop_assert!(client.fetches > 0);
     Ok(())
@@ -59,14 +64,19 @@ fn check_day(scenario: &Scenario, mutation: Mutation) -> Result<(), TestCaseErro
 
 /// Returns a runner with a fixed seed, so that only a change of the code can make a test fail.
 /// `PROPTEST_CASES=5000` runs that many random cases instead.
-fn runner() -> TestRunner {
-    runner_of(96)
+fn runner(cases: u32) -> TestRunner {
+    runner_of(cases, 200)
 }
 
-fn runner_of(cases: u32) -> TestRunner {
+/// Returns a runner that stops at the first failure, which is the expected result.
+fn detector() -> TestRunner {
+    runner_of(96, 0)
+}
+
+fn runner_of(cases: u32, max_shrink_iters: u32) -> TestRunner {
     let config = Config {
         failure_persistence: None,
-        max_shrink_iters: 200,
+        max_shrink_iters,
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_some() {
@@ -79,7 +89,7 @@ fn runner_of(cases: u32) -> TestRunner {
 
 #[test]
 fn budget_keeps_limit_and_penalties_on_any_day() {
-    runner()
+    runner(96)
         .run(&Scenario::any(), |scenario| {
             check_day(&scenario, Mutation::None)
         })
@@ -88,7 +98,7 @@ fn budget_keeps_limit_and_penalties_on_any_day() {
 
 /// Asserts that a budget with this defect fails with one of the messages.
 fn assert_detected(mutation: Mutation, messages: &[&str]) {
-    let failure = runner()
+    let failure = detector()
         .run(&Scenario::any(), |scenario| check_day(&scenario, mutation))
         .unwrap_err()
         .to_string();
@@ -113,6 +123,12 @@ fn budget_that_ignores_penalties_is_detected() {
     assert_detected(Mutation::IgnoresPenalties, &[INSIDE_PENALTY]);
 }
 
+#[test]
+fn presence_and_event_tokens_without_care_are_detected() {
+    assert_detected(Mutation::PresenceIgnoresShare, &[PRESENCE_SHARE]);
+    assert_detected(Mutation::EventTokenIgnoresLogin, &[NO_LOGIN]);
+}
+
 /// Simulates hours of accounts and processes that share a user.
 fn check_shared_limit(conditions: &Conditions, defect: Defect) -> Result<(), TestCaseError> {
     let directory = tempfile::tempdir().unwrap();
@@ -121,7 +137,7 @@ fn check_shared_limit(conditions: &Conditions, defect: Defect) -> Result<(), Tes
 
 #[test]
 fn accounts_and_restarts_of_one_user_keep_the_limit() {
-    runner_of(24)
+    runner(24)
         .run(&Conditions::any(), |conditions| {
             check_shared_limit(&conditions, Defect::None)
         })
@@ -130,7 +146,7 @@ fn accounts_and_restarts_of_one_user_keep_the_limit() {
 
 /// Asserts that an exporter with this defect fails with one of the messages.
 fn assert_defect_detected(defect: Defect, messages: &[&str]) {
-    let failure = runner()
+    let failure = detector()
         .run(&Conditions::any(), |conditions| {
             check_shared_limit(&conditions, defect)
         })

@@ -1,43 +1,16 @@
 //! The conditions under which accounts of one user share its limits.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringcentral_exporter::ringcentral::Operation;
 use ringcentral_exporter::ringcentral::rate_limit::headers::RateLimitHeaders;
 use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient, Window};
 
+use crate::account_model::{Group, Mode, Plan};
+
 /// Mean life of a process in which each account should fetch at least once.
 const STABLE_LIFE_MS: i64 = 600_000;
-
-/// How an account reads presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Off,
-    Poll,
-    Events,
-}
-
-/// The rate limits that the accounts use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    Heavy,
-    Auth,
-}
-
-/// What one account does.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub scrape_interval_ms: i64,
-    pub mode: Mode,
-    /// Pages of its presence list.
-    pub presence_pages: u32,
-    /// How often `Events` reads the list.
-    pub audit_ms: i64,
-    /// How often the event connection ends.
-    pub gap_ms: i64,
-    pub token_life_ms: i64,
-}
 
 /// The limit of one group.
 #[derive(Clone, Debug)]
@@ -51,6 +24,7 @@ pub struct GroupLimit {
 #[derive(Clone, Debug)]
 pub struct Conditions {
     heavy: GroupLimit,
+    /// At least the documented limit: that of a restarted process which has not yet got a response.
     auth: GroupLimit,
     penalty_windows: u32,
     /// Whether another tool uses the whole limit of calls now and then. Of logins it uses a fifth.
@@ -64,48 +38,8 @@ pub struct Conditions {
     pub seed: u64,
 }
 
-impl Group {
-    /// Returns the group in which RingCentral counts an operation.
-    pub fn of(operation: Operation) -> Self {
-        match operation {
-            Operation::ActiveCalls | Operation::Presence => Self::Heavy,
-            _ => Self::Auth,
-        }
-    }
-}
-
-impl Plan {
-    fn any() -> impl Strategy<Value = Plan> {
-        let mode = prop_oneof![
-            2 => Just(Mode::Off),
-            3 => Just(Mode::Poll),
-            3 => Just(Mode::Events)
-        ];
-        (
-            10_000_i64..=60_000,
-            mode,
-            prop_oneof![1_u32..=3, 1_u32..=50],
-            60_000_i64..=600_000,
-            15_000_i64..=300_000,
-            60_000_i64..=1_200_000,
-        )
-            .prop_map(
-                |(scrape_interval_ms, mode, presence_pages, audit_ms, gap_ms, token_life_ms)| {
-                    Plan {
-                        scrape_interval_ms,
-                        mode,
-                        presence_pages,
-                        audit_ms,
-                        gap_ms,
-                        token_life_ms,
-                    }
-                },
-            )
-    }
-}
-
 impl GroupLimit {
-    fn any(requests: std::ops::RangeInclusive<u32>) -> impl Strategy<Value = GroupLimit> {
+    fn any(requests: RangeInclusive<u32>) -> impl Strategy<Value = GroupLimit> {
         let window_s = prop_oneof![Just(60_u64), 20_u64..=120];
         let kind = prop_oneof![Just(Window::Fixed), Just(Window::Sliding)];
         (requests, window_s, kind).prop_map(|(requests, window_s, kind)| GroupLimit {
@@ -130,7 +64,7 @@ impl Conditions {
     pub fn any() -> impl Strategy<Value = Conditions> {
         let process = prop::collection::vec(Plan::any(), 1..=2);
         (
-            (GroupLimit::any(2..=30), GroupLimit::any(2..=12), 1_u32..=3),
+            (GroupLimit::any(2..=30), GroupLimit::any(5..=12), 1_u32..=3),
             (prop::bool::weighted(0.3), 0_i64..=12_000, 1_u32..=6),
             (
                 prop::collection::vec(process, 1..=2),
@@ -157,9 +91,34 @@ impl Conditions {
             )
     }
 
-    /// Returns whether processes live long enough, and calls and logins have room enough, that each account should fetch.
-    pub fn is_stable(&self) -> bool {
-        self.mean_life_ms == STABLE_LIFE_MS && !self.other_is_greedy && self.auth.requests >= 5
+    /// Returns whether each account should fetch within `duration_ms`: processes live long enough, the limit is theirs,
+    /// and what presence leaves of it is enough for each account four times. Those of other processes know no order, so
+    /// the slower pace of calls while presence is read can leave one of them out for some rounds.
+    pub fn should_all_fetch(&self, duration_ms: i64) -> bool {
+        let is_stable = self.mean_life_ms == STABLE_LIFE_MS && !self.other_is_greedy;
+        is_stable && (self.presence_share() == 0 || 4 * self.round_ms() <= duration_ms)
+    }
+
+    /// Returns the requests of a window that calls leave to presence.
+    fn presence_share(&self) -> u32 {
+        let mut pages = 0;
+        for plan in self.processes.iter().flatten() {
+            if plan.mode != Mode::Off {
+                pages += plan.presence_pages;
+            }
+        }
+        let usable = self.heavy.usable();
+        pages.min(usable / 2).min(usable - self.pages)
+    }
+
+    /// Returns how long it takes until each account has fetched, by the pace of calls while presence is read: as many
+    /// whole fetches in a window as it has room for.
+    fn round_ms(&self) -> i64 {
+        let accounts: usize = self.processes.iter().map(Vec::len).sum();
+        let per_window = (self.heavy.usable() - self.presence_share()) / self.pages;
+        let windows = (accounts as i64).div_euclid(i64::from(per_window)) + 1;
+        let fetch_ms = i64::from(self.pages) * self.max_latency_ms;
+        windows * (self.heavy.window_s as i64 * 1000 + 1000 + fetch_ms)
     }
 
     pub fn limit(&self, group: Group) -> &GroupLimit {

@@ -1,11 +1,41 @@
-//! What one account of a process knows and does next, apart from its budget.
+//! What one account knows and does next, apart from its budget.
 
-use crate::shared_conditions::{Mode, Plan};
+use proptest::prelude::*;
+use ringcentral_exporter::ringcentral::Operation;
 
 /// The shortest time between the starts of two reads of a presence list.
 const READ_INTERVAL_MS: i64 = 60_000;
 /// How long before its end a token is renewed.
 const RENEWAL_MS: i64 = 30_000;
+
+/// How an account reads presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Off,
+    Poll,
+    Events,
+}
+
+/// The rate limits that the accounts use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Heavy,
+    Auth,
+}
+
+/// What one account does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub scrape_interval_ms: i64,
+    pub mode: Mode,
+    /// Pages of its presence list.
+    pub presence_pages: u32,
+    /// How often `Events` reads the list.
+    pub audit_ms: i64,
+    /// How often the event connection ends.
+    pub gap_ms: i64,
+    pub token_life_ms: i64,
+}
 
 /// What an account waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +65,47 @@ pub struct Account {
     /// Pages of the unfinished read.
     pub pages_read: u32,
     read_started: Option<i64>,
+}
+
+impl Group {
+    /// Returns the group in which RingCentral counts an operation.
+    pub fn of(operation: Operation) -> Self {
+        match operation {
+            Operation::ActiveCalls | Operation::Presence => Self::Heavy,
+            _ => Self::Auth,
+        }
+    }
+}
+
+impl Plan {
+    /// Returns the strategy that generates plans.
+    pub fn any() -> impl Strategy<Value = Plan> {
+        let mode = prop_oneof![
+            2 => Just(Mode::Off),
+            3 => Just(Mode::Poll),
+            3 => Just(Mode::Events)
+        ];
+        (
+            10_000_i64..=60_000,
+            mode,
+            prop_oneof![1_u32..=3, 1_u32..=50],
+            60_000_i64..=600_000,
+            15_000_i64..=300_000,
+            60_000_i64..=1_200_000,
+        )
+            .prop_map(
+                |(scrape_interval_ms, mode, presence_pages, audit_ms, gap_ms, token_life_ms)| {
+                    Plan {
+                        scrape_interval_ms,
+                        mode,
+                        presence_pages,
+                        audit_ms,
+                        gap_ms,
+                        token_life_ms,
+                    }
+                },
+            )
+    }
 }
 
 impl Account {
