@@ -26,7 +26,7 @@ use crate::shared_conditions::Conditions;
 const END_MS: i64 = 20 * 60 * 1000;
 /// The client's timeout of a request.
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
-/// How often a stream asks for a token or a read.
+/// How often a stream requests a token or a read.
 const POKE_MS: i64 = 5_000;
 
 /// A defect of the exporter.
@@ -50,7 +50,7 @@ pub enum Defect {
 enum Event {
     Start,
     Scrape,
-    /// The stream of events asks for what it needs.
+    /// The stream of events requests what it needs.
     Poke,
     /// The event connection ends.
     Gap,
@@ -110,6 +110,9 @@ pub struct Simulation<'a> {
     auth: GroupState,
     /// When pages of presence arrived, as far as they are in the window.
     presence: VecDeque<i64>,
+    /// The lives of processes that have ended gracefully. They count a request in flight as answered
+    /// at their end, so a page of presence that arrives later is not in their count.
+    abandoned: Vec<(usize, u32)>,
     /// The account that received the last event token, if no other request of the group followed.
     login_fits: Option<At>,
     rng: fastrand::Rng,
@@ -152,6 +155,7 @@ impl<'a> Simulation<'a> {
             heavy: GroupState::new(conditions, Group::Heavy),
             auth: GroupState::new(conditions, Group::Auth),
             presence: VecDeque::new(),
+            abandoned: Vec::new(),
             login_fits: None,
             rng: fastrand::Rng::with_seed(conditions.seed),
             events: BTreeMap::new(),
@@ -254,7 +258,10 @@ impl<'a> Simulation<'a> {
                 sent,
                 answered_at,
             } => {
-                let decision = Some(self.arrive(operation, sent, now));
+                if !self.abandoned.contains(&(at.process, life)) {
+                    self.count_presence(operation, now);
+                }
+                let decision = Some(self.group(operation).admit(sent, now));
                 if let Some(answered_at) = answered_at
                     && is_alive
                 {
@@ -311,6 +318,10 @@ impl<'a> Simulation<'a> {
 
     fn end(&mut self, process: usize, now: i64) {
         let is_graceful = self.rng.bool();
+        if is_graceful {
+            let life = self.processes[process].life;
+            self.abandoned.push((process, life));
+        }
         for account in 0..self.processes[process].budgets.len() {
             let at = At { process, account };
             if is_graceful {
@@ -444,7 +455,7 @@ impl<'a> Simulation<'a> {
         is_sent
     }
 
-    /// Returns the operation as which the budget is told of a request.
+    /// Returns the operation that the budget records for a request.
     fn counted_as(&self, operation: Operation) -> Operation {
         match (self.defect, operation) {
             (Defect::PresenceIgnoresShare, Operation::Presence) => Operation::ActiveCalls,
@@ -500,8 +511,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Decides on a request that arrives.
-    fn arrive(&mut self, operation: Operation, sent: i64, now: i64) -> Decision {
+    /// Counts a page of presence that arrives.
+    fn count_presence(&mut self, operation: Operation, now: i64) {
         let window_ms = self.conditions.limit(Group::Heavy).window_s as i64 * 1000;
         while self
             .presence
@@ -513,7 +524,6 @@ impl<'a> Simulation<'a> {
         if operation == Operation::Presence {
             self.presence.push_back(now);
         }
-        self.group(operation).admit(sent, now)
     }
 
     fn answer(&mut self, at: At, operation: Operation, decision: Option<Decision>, now: i64) {
