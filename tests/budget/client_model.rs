@@ -49,6 +49,7 @@ pub struct ClientModel<'a> {
     midnight: Moment,
     account: Account,
     next_gap: i64,
+    is_pace_slow: bool,
     /// End of the latest renewal, read of presence or request of an event token: scrapes before it
     /// get the latest snapshot.
     busy_until: i64,
@@ -89,6 +90,7 @@ impl<'a> ClientModel<'a> {
             midnight: Moment::now(),
             account: Account::new(scenario.plan.clone(), 0),
             next_gap: scenario.plan.gap_ms,
+            is_pace_slow: false,
             busy_until: 0,
             longest_hold_ms: 0,
             last_login_failure: None,
@@ -182,7 +184,11 @@ impl<'a> ClientModel<'a> {
 
     fn update_pace(&mut self, now: i64) {
         let is_due = self.account.is_read_due(now);
-        self.budget.set_presence_due(is_due, self.moment(now));
+        // The budget ignores the same value too; the time is costly.
+        if self.is_pace_slow != is_due {
+            self.is_pace_slow = is_due;
+            self.budget.set_presence_due(is_due, self.moment(now));
+        }
     }
 
     /// Renews the token, reads presence and requests an event token, if they are due. Returns when
