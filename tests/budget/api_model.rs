@@ -1,10 +1,13 @@
 //! Model of the API during a simulated day.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use ringcentral_exporter::ringcentral::Operation;
 use ringcentral_exporter::simulator::limiter::{Decision, Limit, Limiter, OtherClient, Window};
 
+use crate::account_model::{Group, Plan};
 use crate::odd_headers::HeaderStyle;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -34,6 +37,10 @@ pub struct Scenario {
     pub header_style: HeaderStyle,
     /// Interval and phase of each scraper in milliseconds.
     pub scrapers: Vec<(i64, i64)>,
+    /// Presence, logins and event tokens of the account.
+    pub plan: Plan,
+    /// Logins and event tokens per minute, at least the documented number.
+    pub auth_limit: u32,
     pub seed: u64,
 }
 
@@ -61,13 +68,15 @@ impl Scenario {
                 prop::collection::vec(scraper, 1..=4),
                 any::<u64>(),
                 HeaderStyle::any(),
+                Plan::any(),
+                5_u32..=10,
             ),
         )
             .prop_map(
                 |(
                     (limit, window_s, window_kind, max_pages, page_change_interval_s),
                     (max_latency_ms, other, other_is_greedy, penalty_windows, sends_remaining),
-                    (scrapers, seed, header_style),
+                    (scrapers, seed, header_style, plan, auth_limit),
                 )| {
                     let other_requests = if other_is_greedy {
                         limit
@@ -87,6 +96,8 @@ impl Scenario {
                         sends_remaining,
                         header_style,
                         scrapers,
+                        plan,
+                        auth_limit,
                         seed,
                     }
                 },
@@ -138,15 +149,48 @@ pub struct Response {
     pub decision: Option<Decision>,
 }
 
-/// The API with its limiter, and the violations that it has seen.
+/// The API with its limiters, and the violations that it has seen.
 pub struct ApiModel {
-    limiter: Limiter,
+    heavy: GroupModel,
+    auth: GroupModel,
     max_latency_ms: i64,
     rng: fastrand::Rng,
-    pub refused: u32,
-    /// Requests inside a penalty that the client knew of.
-    pub inside_penalty: u32,
+    window_ms: i64,
+    /// When pages of presence arrived within the last window.
+    presence: VecDeque<i64>,
+    /// The most pages of presence that arrived within a window.
+    pub most_presence: usize,
+}
+
+/// The limiter of a group, and the violations that it has seen.
+struct GroupModel {
+    limiter: Limiter,
+    refused: u32,
+    inside_penalty: u32,
     client_knows_penalty: bool,
+}
+
+impl GroupModel {
+    fn new(limit: Limit, other: Option<OtherClient>) -> Self {
+        Self {
+            limiter: Limiter::new(limit, other, 0),
+            refused: 0,
+            inside_penalty: 0,
+            client_knows_penalty: false,
+        }
+    }
+
+    /// Decides on a request that arrives at `now`.
+    fn admit(&mut self, now: i64, is_answered: bool) -> Decision {
+        // A client cannot know of a penalty if the response that announced it was lost.
+        self.inside_penalty += u32::from(self.client_knows_penalty && self.limiter.in_penalty(now));
+        let decision = self.limiter.admit(now);
+        if let Decision::Refused { .. } = decision {
+            self.refused += 1;
+            self.client_knows_penalty = is_answered;
+        }
+        decision
+    }
 }
 
 impl ApiModel {
@@ -169,33 +213,66 @@ impl ApiModel {
             first: window / 3,
             every,
         });
+        let minute = Duration::from_secs(60);
+        let auth = Limit {
+            kind: scenario.window_kind,
+            ..Limit::per_minute(scenario.auth_limit)
+        };
+        let other_logins = OtherClient {
+            requests: scenario.auth_limit / 5,
+            first: minute / 3,
+            every: minute,
+        };
         Self {
-            limiter: Limiter::new(limit, other, 0),
+            heavy: GroupModel::new(limit, other),
+            auth: GroupModel::new(auth, Some(other_logins)),
             max_latency_ms: scenario.max_latency_ms,
             rng: fastrand::Rng::with_seed(scenario.seed),
-            refused: 0,
-            inside_penalty: 0,
-            client_knows_penalty: false,
+            window_ms: scenario.window_s as i64 * 1000,
+            presence: VecDeque::new(),
+            most_presence: 0,
         }
+    }
+
+    /// Returns the 429s that the exporter has caused: a greedy client causes only those of calls.
+    pub fn refused(&self, other_is_greedy: bool) -> u32 {
+        match other_is_greedy {
+            true => self.auth.refused,
+            false => self.auth.refused + self.heavy.refused,
+        }
+    }
+
+    /// Returns the requests inside a penalty that the client knew of.
+    pub fn inside_penalty(&self) -> u32 {
+        self.heavy.inside_penalty + self.auth.inside_penalty
     }
 
     /// Returns the response to a request sent at `sent`. The request arrives at a random time
     /// within its latency.
-    pub fn request(&mut self, sent: i64) -> Response {
+    pub fn request(&mut self, operation: Operation, sent: i64) -> Response {
         let latency = self.rng.i64(0..=self.max_latency_ms);
         let arrived = sent + self.rng.i64(0..=latency);
-        // A client cannot know of a penalty if the response that announced it was lost.
-        self.inside_penalty +=
-            u32::from(self.client_knows_penalty && self.limiter.in_penalty(arrived));
-        let decision = self.limiter.admit(arrived);
         let in_time = latency <= REQUEST_TIMEOUT_MS;
-        if let Decision::Refused { .. } = decision {
-            self.refused += 1;
-            self.client_knows_penalty = in_time;
+        if operation == Operation::Presence {
+            self.count_presence(arrived);
         }
+        let group = match Group::of(operation) {
+            Group::Heavy => &mut self.heavy,
+            Group::Auth => &mut self.auth,
+        };
+        let decision = group.admit(arrived, in_time);
         Response {
             time: sent + latency.min(REQUEST_TIMEOUT_MS),
             decision: in_time.then_some(decision),
         }
+    }
+
+    fn count_presence(&mut self, now: i64) {
+        let start = now - self.window_ms;
+        while self.presence.front().is_some_and(|at| *at <= start) {
+            self.presence.pop_front();
+        }
+        self.presence.push_back(now);
+        self.most_presence = self.most_presence.max(self.presence.len());
     }
 }

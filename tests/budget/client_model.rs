@@ -12,11 +12,16 @@ use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
 use ringcentral_exporter::ringcentral::rate_limit::headers::{RateLimitHeaders, Unreadable};
 use ringcentral_exporter::simulator::limiter::Decision;
 
-use crate::api_model::{ApiModel, Scenario};
+use crate::account_model::{Account, Group};
+use crate::api_model::{ApiModel, Response, Scenario};
 use crate::odd_headers::Values;
 
 /// The client's timeout of a fetch.
 const FETCH_TIMEOUT_MS: i64 = 30_000;
+/// The client's timeout of a request.
+const REQUEST_TIMEOUT_MS: i64 = 10_000;
+/// The window of logins.
+const AUTH_WINDOW_MS: i64 = 61_000;
 
 /// A defect of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,10 @@ pub enum Mutation {
     IgnoresPenalties,
     /// The budget receives no wait that is not a plain number.
     ReadsOnlyPlainWaits,
+    /// The budget takes pages of presence for calls.
+    PresenceIgnoresShare,
+    /// The budget takes event tokens for logins.
+    EventTokenIgnoresLogin,
 }
 
 /// The exporter during a day.
@@ -38,6 +47,19 @@ pub struct ClientModel<'a> {
     mutation: Mutation,
     budget: Budget,
     midnight: Moment,
+    account: Account,
+    next_gap: i64,
+    is_pace_slow: bool,
+    /// End of the latest renewal, read of presence or request of an event token: scrapes before it
+    /// get the latest snapshot.
+    busy_until: i64,
+    /// The longest time for which one of these has held a fetch that was possible.
+    longest_hold_ms: i64,
+    last_login_failure: Option<i64>,
+    /// When an event token left no room for a login.
+    login_lost_at: Option<i64>,
+    /// When the latest page of presence was received.
+    last_page: i64,
     /// End of the latest fetch.
     fetch_end: i64,
     longest_fetch_ms: i64,
@@ -66,6 +88,14 @@ impl<'a> ClientModel<'a> {
             mutation,
             budget: Budget::new(Duration::ZERO),
             midnight: Moment::now(),
+            account: Account::new(scenario.plan.clone(), 0),
+            next_gap: scenario.plan.gap_ms,
+            is_pace_slow: false,
+            busy_until: 0,
+            longest_hold_ms: 0,
+            last_login_failure: None,
+            login_lost_at: None,
+            last_page: i64::MIN,
             fetch_end: i64::MIN,
             longest_fetch_ms: 0,
             result: FetchResult::Success,
@@ -80,14 +110,41 @@ impl<'a> ClientModel<'a> {
         now < self.fetch_end
     }
 
-    /// Starts a fetch if the budget allows one.
+    /// Starts a fetch if the budget allows one, then does what else is due.
     pub fn scrape(&mut self, api: &mut ApiModel, now: i64) {
-        let moment = self.moment(now);
-        if !self.budget.try_start_fetch(moment) {
+        if now < self.busy_until {
             return;
         }
-        let (end, page_count, result) = self.fetch(api, now);
-        self.budget.finish_fetch(Some(page_count), self.moment(end));
+        if now >= self.next_gap {
+            self.next_gap = now + self.scenario.plan.gap_ms;
+            self.account.lose_connection();
+        }
+        self.update_pace(now);
+        let mut end = now;
+        if self.can_log_in(now) && self.budget.try_start_fetch(self.moment(now)) {
+            end = self.run_fetch(api, now);
+        }
+        self.busy_until = self.maintain(api, end);
+    }
+
+    /// Returns whether there is a token, or a login is allowed.
+    fn can_log_in(&self, now: i64) -> bool {
+        self.account.has_token(now) || self.may_send(Operation::Token, now)
+    }
+
+    fn may_send(&self, operation: Operation, now: i64) -> bool {
+        let moment = self.moment(now);
+        let next = self.budget.next_request_at(operation, moment);
+        next.is_past(moment)
+    }
+
+    /// Fetches calls and returns the end of the fetch.
+    fn run_fetch(&mut self, api: &mut ApiModel, now: i64) -> i64 {
+        let (end, page_count, result) = match self.ensure_token(api, now) {
+            Ok(start) => self.fetch(api, start),
+            Err(end) => (end, None, FetchResult::NetworkError),
+        };
+        self.budget.finish_fetch(page_count, self.moment(end));
         self.fetches += 1;
         self.fetch_end = end;
         self.longest_fetch_ms = self.longest_fetch_ms.max(end - now);
@@ -98,48 +155,206 @@ impl<'a> ClientModel<'a> {
             self.stopped_in_vain = true;
         }
         self.result = result;
+        end
     }
 
-    fn fetch(&mut self, api: &mut ApiModel, start: i64) -> (i64, PageCount, FetchResult) {
+    /// Logs in if there is no token. Returns when that was done, or when it has failed.
+    fn ensure_token(&mut self, api: &mut ApiModel, now: i64) -> Result<i64, i64> {
+        if self.account.has_token(now) {
+            return Ok(now);
+        }
+        let end = self.log_in(api, now);
+        match self.account.has_token(end) {
+            true => Ok(end),
+            false => Err(end),
+        }
+    }
+
+    /// Logs in. Returns when that has succeeded or failed.
+    fn log_in(&mut self, api: &mut ApiModel, now: i64) -> i64 {
+        let Some(response) = self.send(api, Operation::Token, now) else {
+            return now;
+        };
+        match response.decision {
+            Some(Decision::Admitted { .. }) => self.account.log_in(response.time),
+            _ => self.last_login_failure = Some(response.time),
+        }
+        response.time
+    }
+
+    fn update_pace(&mut self, now: i64) {
+        let is_due = self.account.is_read_due(now);
+        // The budget ignores the same value too; the time is costly.
+        if self.is_pace_slow != is_due {
+            self.is_pace_slow = is_due;
+            self.budget.set_presence_due(is_due, self.moment(now));
+        }
+    }
+
+    /// Renews the token, reads presence and requests an event token, if they are due. Returns when
+    /// that is done.
+    fn maintain(&mut self, api: &mut ApiModel, start: i64) -> i64 {
+        if !self.has_work(start) {
+            return start;
+        }
+        let fetch_at = self.next_fetch_at(start);
+        let mut now = start;
+        if self.account.is_renewal_due(now) && self.may_send(Operation::Token, now) {
+            now = self.log_in(api, now);
+        }
+        now = self.read_presence(api, now);
+        if self.account.wants_event_token && self.account.has_token(now) {
+            now = self.fetch_event_token(api, now);
+        }
+        self.longest_hold_ms = self.longest_hold_ms.max(now - fetch_at);
+        now
+    }
+
+    fn has_work(&self, now: i64) -> bool {
+        let needs_auth = self.account.is_renewal_due(now) || self.account.wants_event_token;
+        needs_auth || self.account.is_read_due(now) && self.can_read(now)
+    }
+
+    fn next_fetch_at(&self, now: i64) -> i64 {
+        let moment = self.moment(now);
+        let wait = self.budget.next_fetch_at(moment);
+        now + wait.saturating_duration_since(moment).as_millis() as i64
+    }
+
+    /// Reads pages of presence until a fetch is possible. Returns when the last one was received.
+    fn read_presence(&mut self, api: &mut ApiModel, start: i64) -> i64 {
+        let mut now = start;
+        let pause_at = self.next_fetch_at(now).min(now + FETCH_TIMEOUT_MS);
+        while self.can_read(now) {
+            self.account.start_read(now);
+            let Some(response) = self.send(api, Operation::Presence, now) else {
+                break;
+            };
+            now = response.time;
+            self.last_page = now;
+            let is_admitted = matches!(response.decision, Some(Decision::Admitted { .. }));
+            if is_admitted {
+                let (known, is_complete) = self.account.record_page();
+                let moment = self.moment(now);
+                self.budget
+                    .record_presence_pages(known, is_complete, moment);
+            }
+            self.update_pace(now);
+            if !is_admitted || now >= pause_at {
+                break;
+            }
+        }
+        now
+    }
+
+    fn can_read(&self, now: i64) -> bool {
+        if !self.account.has_token(now) || !self.account.is_read_due(now) {
+            return false;
+        }
+        match self.mutation {
+            Mutation::PresenceIgnoresShare => self.may_send(Operation::ActiveCalls, now),
+            _ => self.budget.can_request_presence(self.moment(now)),
+        }
+    }
+
+    fn fetch_event_token(&mut self, api: &mut ApiModel, now: i64) -> i64 {
+        let Some(response) = self.send(api, Operation::EventToken, now) else {
+            return now;
+        };
+        let end = response.time;
+        if matches!(response.decision, Some(Decision::Admitted { .. })) {
+            self.account.connect();
+        }
+        if !self.may_send(Operation::Token, end) {
+            self.login_lost_at = Some(end);
+        }
+        end
+    }
+
+    /// Sends a request, if the budget allows it, and records its response.
+    fn send(&mut self, api: &mut ApiModel, operation: Operation, now: i64) -> Option<Response> {
+        let counted = match (self.mutation, operation) {
+            (Mutation::PresenceIgnoresShare, Operation::Presence) => Operation::ActiveCalls,
+            (Mutation::EventTokenIgnoresLogin, Operation::EventToken) => Operation::Token,
+            _ => operation,
+        };
+        if !self.budget.try_request(counted, self.moment(now)) {
+            return None;
+        }
+        let response = api.request(operation, now);
+        let headers = response
+            .decision
+            .map(|decision| self.headers_of(operation, decision, response.time));
+        let recorded_at = match self.mutation {
+            Mutation::WindowFromStart if operation == Operation::ActiveCalls => now,
+            _ => response.time,
+        };
+        let moment = self.moment(recorded_at);
+        self.budget
+            .record_response(counted, headers.as_ref(), moment);
+        let is_refused = matches!(response.decision, Some(Decision::Refused { .. }));
+        if is_refused && Group::of(operation) == Group::Heavy {
+            self.result = FetchResult::Refused;
+        }
+        Some(response)
+    }
+
+    fn fetch(&mut self, api: &mut ApiModel, start: i64) -> (i64, Option<PageCount>, FetchResult) {
         let expected = self.budget.expected_pages();
         let mut now = start;
         for page in 1.. {
-            let moment = self.moment(now);
-            if !self.budget.try_request(Operation::ActiveCalls, moment) {
+            let Some(response) = self.send(api, Operation::ActiveCalls, now) else {
                 let page_count = if page > expected {
                     PageCount::Unknown
                 } else {
                     PageCount::AtLeast(page)
                 };
-                return (now, page_count, FetchResult::BudgetExhausted);
-            }
-            let response = api.request(now);
-            let headers = response
-                .decision
-                .map(|decision| self.cached_headers(decision, response.time));
-            let recorded_at = if self.mutation == Mutation::WindowFromStart {
-                now
-            } else {
-                response.time
+                return (now, Some(page_count), FetchResult::BudgetExhausted);
             };
-            self.budget.record_response(
-                Operation::ActiveCalls,
-                headers.as_ref(),
-                self.moment(recorded_at),
-            );
             now = response.time;
+            let at_least = Some(PageCount::AtLeast(page));
             match response.decision {
                 Some(Decision::Admitted { .. }) if page >= self.scenario.pages_at(now) => {
-                    return (now, PageCount::Exact(page), FetchResult::Success);
+                    return (now, Some(PageCount::Exact(page)), FetchResult::Success);
                 }
                 Some(Decision::Admitted { .. }) if now - start < FETCH_TIMEOUT_MS => {}
-                Some(Decision::Refused { .. }) => {
-                    return (now, PageCount::AtLeast(page), FetchResult::Refused);
-                }
-                _ => return (now, PageCount::AtLeast(page), FetchResult::NetworkError),
+                Some(Decision::Refused { .. }) => return (now, at_least, FetchResult::Refused),
+                _ => return (now, at_least, FetchResult::NetworkError),
             }
         }
         unreachable!("a fetch ends")
+    }
+
+    fn headers_of(
+        &mut self,
+        operation: Operation,
+        decision: Decision,
+        now: i64,
+    ) -> RateLimitHeaders {
+        match Group::of(operation) {
+            Group::Heavy => self.cached_headers(decision, now),
+            Group::Auth => self.auth_headers(decision),
+        }
+    }
+
+    fn auth_headers(&self, decision: Decision) -> RateLimitHeaders {
+        let mut headers = RateLimitHeaders {
+            status: 200,
+            group: Some("auth".to_owned()),
+            limit: Some(self.scenario.auth_limit),
+            window: Some(Duration::from_secs(60)),
+            ..RateLimitHeaders::default()
+        };
+        match decision {
+            Decision::Admitted { remaining } => headers.remaining = Some(remaining),
+            Decision::Refused {
+                retry_after_seconds,
+            } => {
+                headers.status = 429;
+                headers.retry_after = Some(Duration::from_secs(retry_after_seconds));
+            }
+        }
+        headers
     }
 
     /// Returns the rate limit headers of a response that is received at `now`. Those of admitted
@@ -203,7 +418,19 @@ impl<'a> ClientModel<'a> {
             max_age += window * i64::from(self.scenario.penalty_windows);
             max_age += self.scenario.header_style.max_extra_wait_ms();
         }
-        let age = now - self.fetch_end;
+        // While presence is read the pace is at most a window too: presence leaves the pages of a
+        // fetch. But a renewal, a page of presence and an event token, of 10 s each, hold a fetch.
+        max_age += self.longest_hold_ms.min(3 * REQUEST_TIMEOUT_MS);
+        if self.has_failed_login(now) {
+            max_age += AUTH_WINDOW_MS;
+        }
+        // A report that another tool has used the limit holds a fetch for a window, whatever it
+        // answers: a page of presence between two fetches as well.
+        let is_reported = self.scenario.other_requests > 0 && self.scenario.sends_remaining;
+        let age = match is_reported {
+            true => now - self.fetch_end.max(self.last_page),
+            false => now - self.fetch_end,
+        };
         prop_assert!(
             age <= max_age,
             "latest fetch is {age} ms old at {now} ms, expected at most {max_age} ms"
@@ -213,6 +440,28 @@ impl<'a> ClientModel<'a> {
             "budget stopped two consecutive fetches of a list that fits, before {now} ms"
         );
         Ok(())
+    }
+
+    /// Checks that presence keeps its share, and that event tokens leave room for a login.
+    pub fn check_presence(&self, api: &ApiModel, now: i64) -> Result<(), TestCaseError> {
+        let half = self.scenario.usable_requests() / 2;
+        let pages = api.most_presence;
+        prop_assert!(
+            pages <= half as usize,
+            "{pages} presence pages in a window before {now} ms, expected at most {half}"
+        );
+        prop_assert!(
+            self.login_lost_at.is_none(),
+            "no login after an event token at {:?} ms",
+            self.login_lost_at
+        );
+        Ok(())
+    }
+
+    /// Returns whether a login has failed so lately that another one may have to wait.
+    fn has_failed_login(&self, now: i64) -> bool {
+        let failed_at = self.last_login_failure;
+        failed_at.is_some_and(|failed_at| now - failed_at <= 2 * AUTH_WINDOW_MS)
     }
 
     fn moment(&self, now: i64) -> Moment {

@@ -843,6 +843,29 @@ mod tests {
     }
 
     #[test]
+    fn event_tokens_in_flight_leave_room_for_a_login() {
+        let (mut one, mut other, start) = two_accounts();
+        let token = Operation::EventToken;
+        let answer = |remaining| RateLimitHeaders {
+            status: 200,
+            group: Some("auth".to_owned()),
+            limit: Some(3),
+            remaining: Some(remaining),
+            ..RateLimitHeaders::default()
+        };
+        request(&mut one, Operation::Token, &answer(2), start);
+        let later = at(start, 70.0);
+        assert!(one.try_request(token, later));
+        // RingCentral may have counted both before it answers the first.
+        let remaining = match other.try_request(token, later) {
+            true => 1,
+            false => 2,
+        };
+        one.record_response(token, Some(&answer(remaining)), later);
+        assert!(one.next_request_at(Operation::Token, later).is_past(later));
+    }
+
+    #[test]
     fn account_that_needs_the_whole_window_is_not_starved() {
         let (mut long, mut short, start) = two_accounts();
         long.finish_fetch(Some(PageCount::Exact(8)), start);

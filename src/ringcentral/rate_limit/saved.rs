@@ -103,3 +103,88 @@ pub(crate) fn saved_block(until: Option<Moment>, now: Moment) -> Option<i64> {
     let until = until.filter(|until| !until.is_past(now))?;
     Some(future_ms(until, now))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ringcentral::Operation;
+    use crate::ringcentral::rate_limit::usage::Usage;
+
+    const PRESENCE: Operation = Operation::Presence;
+
+    /// Fields of the file that only versions with presence have.
+    const NEW_FIELDS: [&str; 3] = ["longest_fetch", "presence_pages", "presence"];
+
+    /// Returns the file of a process that has sent two calls and one page of presence.
+    fn file(now: Moment) -> String {
+        let mut usage = Usage::new();
+        usage.set_pages(1, 2);
+        for operation in [Operation::ActiveCalls, Operation::ActiveCalls, PRESENCE] {
+            usage.record_request(operation, now);
+            usage.record_response(operation, None, now);
+        }
+        serde_json::to_string(&usage.saved(7, now)).unwrap()
+    }
+
+    /// Returns a file as a version without presence writes it: fields that it does not know are gone.
+    fn without_new_fields(value: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Array(values) => values.into_iter().map(without_new_fields).collect(),
+            Value::Object(fields) => {
+                let mut old = serde_json::Map::new();
+                for (name, value) in fields {
+                    if !NEW_FIELDS.contains(&name.as_str()) {
+                        old.insert(name, without_new_fields(value));
+                    }
+                }
+                Value::Object(old)
+            }
+            other => other,
+        }
+    }
+
+    /// Returns the usage of a process that reads this file.
+    fn read(text: &str, now: Moment) -> Usage {
+        let mut usage = Usage::new();
+        usage.adopt(serde_json::from_str(text).unwrap(), 8, now);
+        usage
+    }
+
+    #[test]
+    fn file_of_a_version_without_presence_is_read() {
+        let now = Moment::now();
+        let saved_at = wall_ms(now);
+        let until = saved_at + 61_000;
+        let text = format!(
+            r#"{{"processes":[{{"id":7,"saved_at_ms":{saved_at},"pages":2,"blocked_until_ms":null,"groups":[
+            {{"group":"heavy","limit":[10,60000],"blocked_until_ms":null,"remaining":null,
+            "requests":[{{"count":3,"until_ms":{until}}}]}}]}}]}}"#
+        );
+        let usage = read(&text, now);
+        assert_eq!(usage.requests_left(PRESENCE, now), 7);
+        assert_eq!(usage.max_presence_pages(), 4);
+        assert_eq!(usage.presence_share(now), 0);
+        assert!(usage.available_at(PRESENCE, 1, 0, now).is_past(now));
+    }
+
+    /// An older version ignores the new fields, and writes the parts of other processes without them.
+    #[test]
+    fn file_with_presence_is_the_old_one_with_more_fields() {
+        let now = Moment::now();
+        let text = file(now);
+        for field in NEW_FIELDS {
+            assert!(text.contains(&format!("\"{field}\"")), "{field}");
+        }
+        let new = read(&text, now);
+        let old = without_new_fields(serde_json::from_str(&text).unwrap());
+        let old_fields = ["id", "saved_at_ms", "pages", "blocked_until_ms", "groups"];
+        for field in old["processes"][0].as_object().unwrap().keys() {
+            assert!(old_fields.contains(&field.as_str()), "{field}");
+        }
+        let old = read(&old.to_string(), now);
+        for usage in [&new, &old] {
+            assert_eq!(usage.requests_left(PRESENCE, now), 7, "all are counted");
+        }
+    }
+}

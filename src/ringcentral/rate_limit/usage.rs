@@ -82,14 +82,15 @@ impl Usage {
         }
     }
 
-    /// Returns when a login can be sent after one request of an operation of its group.
+    /// Returns when a login can be sent after one request of an operation of its group. A report on that request may count
+    /// those in flight, which are subtracted from it too, so there is room for them twice.
     fn login_fits_at(&self, operation: Operation, now: Moment) -> Moment {
         let mut fits_at = now;
         for group in self.groups(operation) {
             let window = self.group(group);
             fits_at = fits_at.max(match window.usable() {
                 0 | 1 => window.end_of(now),
-                _ => window.available_at(2, 0, now),
+                _ => window.available_at(window.unanswered().saturating_add(2), 0, now),
             });
         }
         fits_at

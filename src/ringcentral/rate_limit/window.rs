@@ -167,6 +167,11 @@ impl RateLimitWindow {
         now.max(self.available_by_count(1, presence, Counted::Presence, now))
     }
 
+    /// Returns the number of requests that this process waits for.
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.in_flight(Counted::All)
+    }
+
     /// Blocks all requests until `until`; a longer block stays.
     pub(crate) fn block_until(&mut self, until: Moment) {
         self.blocked_until = self.blocked_until.max(Some(until));
@@ -219,10 +224,7 @@ impl RateLimitWindow {
         self.length = length;
         if let Some(requests) = headers.remaining {
             // RingCentral may not have counted the requests that are still in flight.
-            self.remaining = Some(Remaining {
-                requests: requests.saturating_sub(self.in_flight.len() as u32),
-                until: now.after(self.length + SAFETY_MARGIN),
-            });
+            self.set_remaining(requests.saturating_sub(self.in_flight.len() as u32), now);
         }
         let mut limit = headers.limit.unwrap_or(self.limit);
         if headers.unreadable.limit {
@@ -240,6 +242,16 @@ impl RateLimitWindow {
             window: self.length,
             blocked_until: None,
         });
+    }
+
+    /// Sets the remaining requests of a report. One that only subtracts what was sent since the present report says
+    /// nothing new, so it holds no longer: a page of presence shortly before a fetch would else postpone that.
+    fn set_remaining(&mut self, requests: u32, now: Moment) {
+        let is_known = |known: Remaining| known.requests == requests && !known.until.is_past(now);
+        if !self.remaining.is_some_and(is_known) {
+            let until = self.end_of(now);
+            self.remaining = Some(Remaining { requests, until });
+        }
     }
 
     fn add_completed(&mut self, is_presence: bool, now: Moment) {
@@ -638,6 +650,22 @@ mod tests {
             "requests sent since the report are subtracted"
         );
         assert_eq!(wait(&window, 8, at(start, 62.0)), 0.0);
+    }
+
+    #[test]
+    fn report_that_was_expected_holds_no_longer() {
+        for (reported, wait_s) in [(1, 1.0), (0, 51.0), (2, 0.0)] {
+            let (mut window, start) = heavy();
+            let report = |remaining| RateLimitHeaders {
+                remaining: Some(remaining),
+                ..RateLimitHeaders::default()
+            };
+            window.apply_headers(&report(2), start);
+            let later = at(start, 50.0);
+            request(&mut window, later);
+            window.apply_headers(&report(reported), later);
+            assert_eq!(wait(&window, 2, at(start, 60.0)), wait_s, "{reported}");
+        }
     }
 
     #[test]
