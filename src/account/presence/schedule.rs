@@ -126,6 +126,12 @@ impl ReadSchedule {
         self.last_read
     }
 
+    /// Returns when the next attempt after a failure may start.
+    pub(crate) fn retry_at(&self) -> Option<Moment> {
+        let (error, failed_at) = self.failure.as_ref()?;
+        Some(failed_at.after(retry_interval(error)))
+    }
+
     /// Returns the failure of the last attempt.
     pub(crate) fn failure(&self) -> Option<&Error> {
         self.failure.as_ref().map(|(error, _)| error)

@@ -232,6 +232,15 @@ fn events_need_a_subscription_before_the_first_read() {
 }
 
 #[test]
+fn audit_is_due_after_ten_minutes_by_default() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    presence.record_subscribed(start);
+    read(&presence, start);
+    assert!(!presence.is_read_due(at(start, 599)));
+    assert!(presence.is_read_due(at(start, 600)));
+}
+
+#[test]
 fn audit_is_due_at_its_interval() {
     let presence = presence_with(
         PresenceMode::Events,
