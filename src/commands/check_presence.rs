@@ -69,7 +69,7 @@ impl<'a> PresenceCheck<'a> {
             connected_since: shift(closed.connected_since),
             last_heard: shift(closed.last_heard),
             stream_retry_at: None,
-            read_retry_at: None,
+            next_read_at: None,
             ..self.presence.view(now)
         }
     }

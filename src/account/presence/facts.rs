@@ -42,9 +42,10 @@ fn list_fact(view: &PresenceView, now: Moment) -> Fact {
         text += &format!("; list read {} ago", format_duration(age));
         json["presence_read_age_seconds"] = json!(to_seconds(age));
     }
-    if let Some(wait) = time_until(view.read_retry_at, now) {
-        text += &format!("; next attempt in {}", format_wait(wait));
-        json["presence_next_attempt_in_seconds"] = json!(to_seconds(wait));
+    let is_wanted = view.counts.is_none() || view.read_failure.is_some();
+    if let Some(wait) = time_until(view.next_read_at, now).filter(|_| is_wanted) {
+        text += &format!("; next read in {}", format_wait(wait));
+        json["presence_next_read_in_seconds"] = json!(to_seconds(wait));
     }
     if let Some(counts) = &view.counts {
         Summary::new(counts).add_to(&mut json);
@@ -89,10 +90,10 @@ fn connected_fact(view: &PresenceView, since: Moment, now: Moment) -> Fact {
 
 /// Returns why no events are received, and when the next attempt to connect starts.
 fn unconnected_fact(view: &PresenceView, api: &ApiStatus, now: Moment) -> Fact {
-    let mut text = "not connected".to_owned();
-    if let Some(failure) = &view.stream_failure {
-        text += &format!(": {}", failure.cause.summary());
-    }
+    let mut text = match &view.stream_failure {
+        Some(failure) => format!("not connected: {}", failure.cause.summary()),
+        None => "not connected yet".to_owned(),
+    };
     let mut json = json!({"events_connected": false});
     // An attempt begins with the request for a token.
     let retry_at = view.stream_retry_at.max(api.next_event_token_at);
@@ -181,7 +182,8 @@ mod tests {
         let mut polled = PresenceView::empty(PresenceMode::Poll);
         assert_eq!(lines(&polled, begin), ["poll: not read yet"]);
         polled.last_read = Some(begin);
-        let not_current = "poll: not current; list read 100 s ago";
+        polled.next_read_at = Some(begin.after(Duration::from_secs(130)));
+        let not_current = "poll: not current; list read 100 s ago; next read in 30 s";
         assert_eq!(lines(&polled, begin), [not_current]);
         use PresenceStatus::{Available, Busy};
         use TelephonyStatus::{CallConnected, NoCall, OnHold, ParkedCall, Ringing};
@@ -193,6 +195,7 @@ mod tests {
             (unknown, 1),
         ];
         polled.counts = Some(counts.clone().into());
+        polled.next_read_at = Some(begin.after(Duration::from_secs(101)));
         let text = "poll: 163 extensions with presence, 3 ringing, 12 in calls, 150 available; list read 100 s ago";
         assert_eq!(lines(&polled, begin), [text]);
         counts.extend([(status(OnHold, Busy), 2), (status(ParkedCall, Busy), 1)]);
@@ -202,8 +205,8 @@ mod tests {
         let error = Error::new(Operation::Presence, Cause::AppLacksPresence, "x");
         failed.read_failure = Some(error);
         assert_eq!(lines(&failed, begin), ["poll: request failed"]);
-        failed.read_retry_at = Some(begin.after(Duration::from_secs(400)));
-        let text = "poll: request failed; next attempt in 5 min";
+        failed.next_read_at = Some(begin.after(Duration::from_secs(400)));
+        let text = "poll: request failed; next read in 5 min";
         assert_eq!(lines(&failed, begin), [text]);
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let mut events = PresenceView::empty(PresenceMode::Events);
         assert_eq!(
             lines(&events, begin),
-            ["events: not read yet", "not connected"]
+            ["events: not read yet", "not connected yet"]
         );
         events.stream_failure = Some(EventError::new(Cause::TooManySubscriptions, "m"));
         assert_eq!(

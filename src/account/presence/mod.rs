@@ -136,8 +136,8 @@ pub(crate) struct PresenceView {
     pub(crate) read_failure: Option<Error>,
     /// Since when a read of the list has been due, if none has failed.
     pub(crate) read_due_since: Option<Moment>,
-    /// When the list may be requested again after that failure.
-    pub(crate) read_retry_at: Option<Moment>,
+    /// When the next read may start. `None` if it may now, or nothing is to be read.
+    pub(crate) next_read_at: Option<Moment>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<EventError>,
     /// When the next attempt to connect starts.
@@ -202,12 +202,22 @@ impl Presence {
     /// read before there is a subscription, since the state would not stay current.
     pub(crate) fn is_read_due(&self, now: Moment) -> bool {
         let shared = self.lock();
-        let interval = match self.mode {
-            PresenceMode::Events if !shared.may_read() => return false,
-            PresenceMode::Events if !shared.state.is_whole() => schedule::MIN_INTERVAL,
-            _ => self.read_interval,
-        };
-        shared.schedule.is_due(now, interval)
+        let interval = self.interval(&shared);
+        interval.is_some_and(|interval| shared.schedule.is_due(now, interval))
+    }
+
+    /// Returns the time between two reads, `None` if nothing is to be read.
+    fn interval(&self, shared: &Shared) -> Option<Duration> {
+        match self.mode {
+            PresenceMode::Events if !shared.may_read() => None,
+            PresenceMode::Events if !shared.state.is_whole() => Some(schedule::MIN_INTERVAL),
+            _ => Some(self.read_interval),
+        }
+    }
+
+    fn next_read_at(&self, shared: &Shared) -> Option<Moment> {
+        let interval = self.interval(shared)?;
+        shared.schedule.next_start(interval)
     }
 
     /// Allows reads before there is a subscription, for `check`.
@@ -444,7 +454,7 @@ impl Presence {
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
             read_due_since: self.read_due_since(&shared, now),
-            read_retry_at: shared.schedule.retry_at(),
+            next_read_at: self.next_read_at(&shared),
             stream_failure: shared.stream.failure.clone(),
             stream_retry_at: shared.stream.retry_at,
             connected_since: shared.stream.subscribed_since,
@@ -527,7 +537,7 @@ impl PresenceView {
             pages: 0,
             read_failure: None,
             read_due_since: None,
-            read_retry_at: None,
+            next_read_at: None,
             stream_failure: None,
             stream_retry_at: None,
             connected_since: None,
