@@ -89,10 +89,9 @@ impl<'a> PresenceCheck<'a> {
             .await
             .is_err()
         {
-            self.presence.set_stream_failure(Some(EventError::new(
-                Cause::Timeout,
-                format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs()),
-            )));
+            let message = format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs());
+            let failure = EventError::new(Cause::Timeout, message);
+            self.presence.set_stream_failure(failure, None);
         }
         if !self.is_connected() {
             self.stop().await;

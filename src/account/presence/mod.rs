@@ -432,14 +432,11 @@ impl Presence {
         }
     }
 
-    /// Sets why there are no events at present, `None` if there are.
-    pub(crate) fn set_stream_failure(&self, failure: Option<EventError>) {
-        self.lock().stream.failure = failure;
-    }
-
-    /// Sets when the next attempt to connect starts.
-    pub(crate) fn set_stream_retry(&self, at: Moment) {
-        self.lock().stream.retry_at = Some(at);
+    /// Sets why there are no events at present, and when the next attempt to connect starts.
+    pub(crate) fn set_stream_failure(&self, failure: EventError, retry_at: Option<Moment>) {
+        let stream = &mut self.lock().stream;
+        stream.failure = Some(failure);
+        stream.retry_at = retry_at;
     }
 
     /// Returns the presence at this moment.

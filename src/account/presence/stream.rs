@@ -300,7 +300,7 @@ impl Stream {
             // Nothing was sent, so that nothing has failed.
             self.wait = BUDGET_WAIT;
             self.log.log_waiting(self.presence.account(), error);
-            self.presence.set_stream_failure(Some(error.clone()));
+            self.set_failure(error);
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -310,7 +310,13 @@ impl Stream {
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
         self.log.log(self.presence.account(), message, error);
-        self.presence.set_stream_failure(Some(error.clone()));
+        self.set_failure(error);
+    }
+
+    fn set_failure(&self, error: &EventError) {
+        let retry_at = Moment::now().after(self.wait);
+        self.presence
+            .set_stream_failure(error.clone(), Some(retry_at));
     }
 
     /// Returns how long to wait after a failure.
@@ -330,8 +336,6 @@ impl Stream {
     /// Waits until the next attempt. A new login ends the wait, since permissions are those of the login.
     async fn wait(&mut self) {
         self.logins.mark_unchanged();
-        let retry_at = Moment::now().after(self.wait);
-        self.presence.set_stream_retry(retry_at);
         tokio::select! {
             () = sleep(self.wait) => {}
             // The sender is in `presence`.
