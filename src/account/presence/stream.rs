@@ -126,7 +126,8 @@ impl Stream {
                     self.connected_at = Some(now);
                     self.presence.record_connection(ConnectionResult::Connected);
                     self.presence.record_subscribed(now);
-                    self.log.log_connected(self.presence.account());
+                    self.log
+                        .log_connected(self.presence.account(), &connection.gateway);
                     return connection;
                 }
                 Err(error) => {
@@ -298,7 +299,8 @@ impl Stream {
         if error.cause == Cause::NoBudget {
             // Nothing was sent, so that nothing has failed.
             self.wait = BUDGET_WAIT;
-            self.presence.set_stream_failure(Some(error.clone()));
+            self.log.log_waiting(self.presence.account(), error);
+            self.set_failure(error);
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -308,7 +310,13 @@ impl Stream {
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
         self.log.log(self.presence.account(), message, error);
-        self.presence.set_stream_failure(Some(error.clone()));
+        self.set_failure(error);
+    }
+
+    fn set_failure(&self, error: &EventError) {
+        let retry_at = Moment::now().after(self.wait);
+        self.presence
+            .set_stream_failure(error.clone(), Some(retry_at));
     }
 
     /// Returns how long to wait after a failure.
@@ -439,6 +447,7 @@ impl FailureLog {
             message,
             code,
             request_id,
+            gateway,
         } = error;
         if self.warned.contains(cause) || *cause == Cause::NoBudget {
             tracing::debug!(
@@ -446,6 +455,7 @@ impl FailureLog {
                 cause = cause.as_str(),
                 error = message,
                 code,
+                gateway,
                 "{event}"
             );
             return;
@@ -457,16 +467,33 @@ impl FailureLog {
             cause = cause.as_str(),
             code,
             request_id,
-            hint = cause.hint(),
+            gateway,
+            hint = error.hint(),
             error = message,
             "{event}"
         );
     }
 
+    /// Logs once that the rate limit does not allow a connection yet. Nothing has failed.
+    fn log_waiting(&mut self, account: &str, error: &EventError) {
+        if self.warned.contains(&error.cause) {
+            return;
+        }
+        self.warned.push(error.cause);
+        self.is_good_news = false;
+        tracing::info!(
+            account,
+            cause = error.cause.as_str(),
+            hint = error.hint(),
+            error = error.message,
+            "event connection waiting for the rate limit"
+        );
+    }
+
     /// Logs that events are received, after a start or a warning.
-    fn log_connected(&mut self, account: &str) {
+    fn log_connected(&mut self, account: &str, gateway: &str) {
         if !std::mem::replace(&mut self.is_good_news, true) {
-            tracing::info!(account, "receiving presence events");
+            tracing::info!(account, gateway, "receiving presence events");
         }
     }
 

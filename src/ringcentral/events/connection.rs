@@ -22,6 +22,8 @@ pub(crate) struct EventConnection {
     protocol: Protocol,
     /// What arrived before the response to the subscription.
     earlier: VecDeque<Received>,
+    /// The host and port of the gateway.
+    pub(crate) gateway: String,
     /// The number of logins of the client when the token was issued.
     pub(crate) login: u64,
 }
@@ -48,17 +50,21 @@ impl EventConnection {
     /// # Errors
     /// Returns an error if there is no connection or no subscription.
     pub(crate) async fn open(token: EventToken) -> Result<Self, EventError> {
-        let socket = connect(&token).await?;
+        let gateway = token.gateway_address();
+        let socket = connect(&token).await;
+        let socket = socket.map_err(|error| error.at_gateway(&gateway))?;
         let id_prefix = format!("{:032x}", fastrand::u128(..));
         let mut connection = Self {
             socket,
             protocol: Protocol::new(id_prefix, Moment::now()),
             earlier: VecDeque::new(),
+            gateway,
             login: token.login,
         };
         match connection.subscribe().await {
             Ok(()) => Ok(connection),
             Err(error) => {
+                let error = error.at_gateway(&connection.gateway);
                 // A subscription whose filter is disabled counts against the limit.
                 connection.close().await;
                 Err(error)
@@ -80,7 +86,8 @@ impl EventConnection {
             return Ok(received);
         }
         loop {
-            match self.next_input().await? {
+            let input = self.next_input().await;
+            match input.map_err(|error| error.at_gateway(&self.gateway))? {
                 Input::Event(event) => return Ok(Received::Event(event, Moment::now())),
                 Input::Unreadable => return Ok(Received::Unreadable),
                 Input::Sign => return Ok(Received::Sign),
