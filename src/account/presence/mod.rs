@@ -117,6 +117,10 @@ struct StreamState {
     failure: Option<EventError>,
     /// When the next attempt to connect starts.
     retry_at: Option<Moment>,
+    /// Whether an event has arrived since the last read.
+    has_event: bool,
+    /// Whether a read differed from the state although no event had arrived since the one before.
+    lacks_events: bool,
 }
 
 /// The presence at one moment.
@@ -268,6 +272,9 @@ impl Presence {
         keep_last(&mut listed);
         let extensions = listed.len();
         let corrections = state.finish_read(listed, |id| knows(directory, id));
+        let stream = &mut shared.stream;
+        stream.lacks_events |= corrections > 0 && !stream.has_event;
+        stream.has_event = false;
         shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_corrections(corrections);
@@ -338,6 +345,7 @@ impl Presence {
 
     /// Forgets everything about the account, whose JWT now belongs to another one. Counters continue.
     pub(crate) fn reset(&self) {
+        self.end_stream();
         let mut shared = self.lock();
         shared.state = PresenceState::default();
         shared.directory = None;
@@ -364,6 +372,18 @@ impl Presence {
         stream.last_heard = Some(now);
         stream.failure = None;
         stream.retry_at = None;
+        stream.lacks_events = false;
+    }
+
+    /// Returns whether the subscription seems to send nothing: a read differed from the state although no event had
+    /// arrived since the one before.
+    pub(crate) fn lacks_events(&self) -> bool {
+        self.lock().stream.lacks_events
+    }
+
+    /// Returns the age from which a state is not shown.
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
     }
 
     /// Records a sign of the subscription: an event, a pong or a heartbeat.
@@ -376,6 +396,7 @@ impl Presence {
         let mut shared = self.lock();
         // Events of a renewed connection wait for those of the one that it replaces.
         shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
+        shared.stream.has_event = true;
         let Shared {
             state, directory, ..
         } = &mut *shared;
@@ -411,14 +432,17 @@ impl Presence {
         }
     }
 
-    /// Counts the result of a connection attempt, or the loss of a connection, with which its subscription ends.
+    /// Records that a subscription has ended with its connection: events may be missed from now on.
+    pub(crate) fn record_loss(&self) {
+        self.lock().stream.subscribed_since = None;
+        self.record_connection(ConnectionResult::Lost);
+        self.record_gap();
+    }
+
+    /// Counts the result of a connection attempt, or the loss of a connection.
     pub(crate) fn record_connection(&self, result: ConnectionResult) {
         let mut shared = self.lock();
         shared.record_change();
-        if result == ConnectionResult::Lost {
-            shared.stream.subscribed_since = None;
-            shared.schedule.record_gap();
-        }
         if let Some(metrics) = &self.metrics {
             metrics.record_connection(result);
         }
@@ -437,6 +461,13 @@ impl Presence {
         let stream = &mut self.lock().stream;
         stream.failure = Some(failure);
         stream.retry_at = retry_at;
+    }
+
+    /// Sets that the next attempt to connect has to wait, unless there was a failure.
+    pub(crate) fn set_stream_wait(&self, wait: EventError, retry_at: Moment) {
+        let stream = &mut self.lock().stream;
+        stream.failure.get_or_insert(wait);
+        stream.retry_at = Some(retry_at);
     }
 
     /// Returns the presence at this moment.
