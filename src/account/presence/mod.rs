@@ -24,14 +24,14 @@ use tokio::sync::watch;
 pub(crate) use crate::account::presence::collector_part::{
     CollectorPresence, PresenceConfig, StreamRequest, StreamTask,
 };
+pub use crate::account::presence::metrics::ConnectionResult;
 use crate::account::presence::metrics::EventMetrics;
-pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
 use crate::calls::unknown_extensions::UnknownExtensions;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
-use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState, StatusChange};
 use crate::ringcentral::events::{EventError, MAX_SILENCE};
 use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Error, Reason};
@@ -175,10 +175,8 @@ impl Presence {
             ),
             PresenceMode::Events => (settings.presence.audit_interval(), max_age),
         };
-        let metrics = match mode {
-            PresenceMode::Events => Some(EventMetrics::new(account)?),
-            _ => None,
-        };
+        let has_events = mode == PresenceMode::Events;
+        let metrics = has_events.then(|| EventMetrics::new(account)).transpose()?;
         Ok(Some(Arc::new(Self {
             account: account.to_owned(),
             mode,
@@ -241,12 +239,12 @@ impl Presence {
     /// Records that the first page of the list is requested: what events report from now on is newer.
     pub(crate) fn start_read(&self, now: Moment) {
         let mut shared = self.lock();
-        shared.state.start_read();
+        shared.state.start_read(now.wall);
         shared.schedule.start(now);
     }
 
-    /// Returns whether the pages of the present read are older than a gap or of another account, so that it has to start
-    /// again.
+    /// Returns whether the pages of the present read are older than a gap or of another account, so that it has to
+    /// start again.
     pub(crate) fn is_read_outdated(&self) -> bool {
         self.lock().schedule.is_outdated()
     }
@@ -259,26 +257,14 @@ impl Presence {
         if !schedule.finish(now) {
             return;
         }
-        let Shared {
-            state, directory, ..
-        } = &mut *shared;
-        let directory = directory.as_deref();
-        let mut listed = Vec::with_capacity(rows.len());
-        for row in rows {
-            if row_has_presence(&row, directory) {
-                listed.push((row.extension, row.status));
-            }
-        }
-        keep_last(&mut listed);
-        let extensions = listed.len();
-        let corrections = state.finish_read(listed, |id| knows(directory, id));
+        let corrections = shared.finish_read(rows);
         let stream = &mut shared.stream;
         stream.lacks_events |= corrections > 0 && !stream.has_event;
         stream.has_event = false;
-        shared.record_change();
         if let Some(metrics) = &self.metrics {
             metrics.record_corrections(corrections);
         }
+        let extensions = shared.state.statuses().count();
         drop(shared);
         self.log_read(extensions, corrections, is_news);
     }
@@ -306,7 +292,8 @@ impl Presence {
         self.lock().schedule.pause(pages);
     }
 
-    /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a warning.
+    /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a
+    /// warning.
     pub(crate) fn fail_read(&self, error: Error, now: Moment) {
         if error.reason == Reason::Budget {
             // The request was not sent, so that nothing has failed, and what failed before is not repaired.
@@ -397,18 +384,9 @@ impl Presence {
         // Events of a renewed connection wait for those of the one that it replaces.
         shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
         shared.stream.has_event = true;
-        let Shared {
-            state, directory, ..
-        } = &mut *shared;
-        let directory = directory.as_deref();
-        let result = state.apply(event, |id| knows(directory, id));
-        let is_listed = directory.is_some_and(|it| it.by_internal_id(event.extension).is_some());
-        if result == Err(Discarded::UnknownExtension) && shared.directory.is_some() && !is_listed {
-            shared.unknown.insert(&event.extension.to_string().into());
-        }
-        shared.record_change();
+        let result = shared.apply(event);
         if let Some(metrics) = &self.metrics {
-            metrics.record_event(event, received, result);
+            metrics.record_event(event, result);
         }
     }
 
@@ -497,10 +475,7 @@ impl Presence {
         if !self.is_current(&shared, now) {
             return None;
         }
-        let mut statuses: Vec<_> = shared.state.statuses().collect();
-        drop(shared);
-        statuses.sort_unstable_by_key(|(id, _)| *id);
-        Some(statuses)
+        Some(shared.state.statuses().collect())
     }
 
     /// Returns the extensions of the account, if the list was read.
@@ -589,6 +564,30 @@ impl Shared {
         self.counts = None;
     }
 
+    /// Replaces the state by a list. Returns the number of corrections.
+    fn finish_read(&mut self, rows: Vec<PresenceRow>) -> u64 {
+        self.record_change();
+        let directory = self.directory.as_deref();
+        let rows = rows.into_iter();
+        let listed = rows.filter(|row| row_has_presence(row, directory));
+        let listed = listed.map(|row| (row.extension, row.status));
+        self.state.finish_read(listed, |id| knows(directory, id))
+    }
+
+    /// Applies an event. Returns the change that it reports or why it was not applied.
+    fn apply(&mut self, event: &PresenceEvent) -> Result<Option<StatusChange>, Discarded> {
+        self.record_change();
+        let directory = self.directory.as_deref();
+        let result = self.state.apply(event, |id| knows(directory, id));
+        if result == Err(Discarded::UnknownExtension)
+            && let Some(directory) = directory
+            && directory.by_internal_id(event.extension).is_none()
+        {
+            self.unknown.insert(&event.extension.to_string().into());
+        }
+        result
+    }
+
     /// Returns the number of extensions in each state that occurs.
     fn counts(&mut self) -> Arc<[(ExtensionStatus, u64)]> {
         let state = &self.state;
@@ -597,15 +596,8 @@ impl Shared {
     }
 }
 
-/// Keeps the last row of an extension that is on two pages, since it is newer.
-fn keep_last(rows: &mut Vec<(u64, ExtensionStatus)>) {
-    rows.reverse();
-    rows.sort_by_key(|(extension, _)| *extension);
-    rows.dedup_by_key(|(extension, _)| *extension);
-}
-
-/// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by its
-/// telephony status.
+/// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by
+/// its telephony status.
 fn row_has_presence(row: &PresenceRow, directory: Option<&Directory>) -> bool {
     match directory.and_then(|directory| directory.by_internal_id(row.extension)) {
         Some(entry) => has_presence(&entry.kind),

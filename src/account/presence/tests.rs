@@ -73,10 +73,11 @@ fn read(presence: &Presence, now: Moment) {
 
 fn event(extension: u64, sequence: u64, telephony: TelephonyStatus, now: Moment) -> PresenceEvent {
     PresenceEvent {
-        uuid: None,
+        id: None,
         extension,
         sequence: Some(sequence),
-        timestamp: now.wall - SignedDuration::from_millis(70),
+        timestamp: Some(now.wall - SignedDuration::from_millis(70)),
+        arrived: now.wall,
         telephony: Some(telephony),
         presence: None,
         dnd: None,
@@ -527,6 +528,18 @@ fn events_are_counted_with_changes_and_durations() {
     let text = counters(&presence);
     assert!(!text.contains("telephony_status=\"Unknown\""), "{text}");
     assert!(!text.contains("telephony_status=\"NoCall\""), "{text}");
+}
+
+#[test]
+fn delay_is_that_of_events_with_a_timestamp() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    let mut first = event(7, 1, TelephonyStatus::Ringing, start);
+    presence.apply(&first, start);
+    first.sequence = Some(2);
+    first.timestamp = None;
+    presence.apply(&first, start);
+    assert_counters(&presence, &["event_delay_seconds_count{account=\"a\"} 1"]);
 }
 
 #[test]
