@@ -12,6 +12,7 @@ use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::presence::PresencePages;
 use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::rate_limit::usage::Usage;
+use crate::ringcentral::rate_limit::window::MAX_REQUEST_TIME;
 use crate::ringcentral::status::ReportedLimit;
 
 /// The budget of one account.
@@ -275,14 +276,23 @@ impl Budget {
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
     /// response any more.
     pub fn abandon(&mut self, now: Moment) {
-        self.abandon_request(now);
+        if let Some((operation, _)) = self.in_flight {
+            self.record_response(operation, None, now);
+        }
         self.leave(now);
     }
 
-    /// Records a request in flight, if there is one, as completed now. Returns its operation and age.
-    pub(crate) fn abandon_request(&mut self, now: Moment) -> Option<(Operation, Duration)> {
-        let (operation, sent) = self.in_flight?;
-        self.record_response(operation, None, now);
+    /// Ends the wait for the response to a request, if there is one. RingCentral may still receive it until its timeout,
+    /// so it counts as long as if that had passed. Returns its operation and age.
+    pub fn abandon_request(&mut self, now: Moment) -> Option<(Operation, Duration)> {
+        let (operation, sent) = self.in_flight.take()?;
+        let timeout = sent.after(MAX_REQUEST_TIME);
+        self.usage
+            .update(now, |usage| usage.record_abandoned(operation, timeout));
+        if operation == Operation::Presence {
+            self.presence.last_page = Some(timeout);
+            self.share_presence(now);
+        }
         Some((operation, now.monotonic_duration_since(sent)))
     }
 
