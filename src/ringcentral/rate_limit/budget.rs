@@ -919,6 +919,48 @@ mod tests {
     }
 
     #[test]
+    fn presence_of_an_account_without_scrapes_slows_no_other() {
+        let (mut first, mut second, start) = two_accounts();
+        assert!(try_fetch(&mut first, 1, start) && try_fetch(&mut second, 1, start));
+        let undisturbed = second.min_fetch_interval(start);
+        first.set_presence_due(true, start);
+        assert!(second.min_fetch_interval(at(start, 119.0)) > undisturbed);
+        assert_eq!(second.min_fetch_interval(at(start, 120.0)), undisturbed);
+        first.set_presence_due(true, at(start, 200.0));
+        assert!(second.min_fetch_interval(at(start, 200.0)) > undisturbed);
+    }
+
+    #[test]
+    fn abandoned_page_counts_as_if_it_had_timed_out() {
+        let (mut budget, start) = new_budget();
+        let presence = Operation::Presence;
+        fetch(&mut budget, 1, start);
+        assert_eq!(budget.abandon_request(start), None, "it has a response");
+        assert!(budget.try_request(presence, at(start, 10.0)));
+        let waited = Duration::from_secs(2);
+        let abandoned = budget.abandon_request(at(start, 12.0));
+        assert_eq!(abandoned, Some((presence, waited)));
+        let left = |seconds| budget.requests_left(presence, at(start, seconds));
+        assert_eq!((left(12.0), left(81.9), left(82.0)), (8, 9, 10));
+    }
+
+    #[test]
+    fn presence_is_read_in_as_many_windows_as_calls_leave() {
+        let (mut budget, start) = new_budget();
+        for (call_pages, presence_pages, seconds) in
+            [(1, 1, 0), (1, 4, 0), (1, 5, 60), (1, 9, 120), (6, 4, 60)]
+        {
+            budget.finish_fetch(Some(PageCount::Exact(call_pages)), start);
+            budget.record_presence_pages(presence_pages, true, start);
+            assert_eq!(budget.presence_read_time().as_secs(), seconds);
+        }
+        budget.finish_fetch(Some(PageCount::Exact(8)), start);
+        assert_eq!(budget.presence_read_time(), Duration::MAX);
+        budget.finish_fetch(Some(PageCount::Unknown), start);
+        assert_eq!(budget.presence_read_time(), Duration::ZERO);
+    }
+
+    #[test]
     fn request_of_an_abandoned_account_leaves_the_window() {
         let (mut first, mut second, start) = two_accounts();
         assert!(first.try_start_fetch(start) && first.try_request(HEAVY, start));
