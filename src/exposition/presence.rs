@@ -22,7 +22,7 @@ families! {
     gauge TELEPHONY_STATUS = "ringcentral_extension_telephony_status":
         "Whether the extension is in that telephony status (1) or not (0). Personal data.";
     gauge TIMESTAMP = "ringcentral_presence_timestamp_seconds":
-        "Time at which the list of presence was last read completely; absent until then.";
+        "Start of the last complete read of the list of presence; absent until there is one.";
     gauge UP = "ringcentral_presence_up":
         "Whether presence is whole and current (1) or not (0).";
 }
