@@ -42,6 +42,8 @@ pub struct Client {
     pub(super) login: Option<Arc<ActiveLogin>>,
     /// The number of successful logins, each of which is another OAuth session.
     pub(super) login_count: u64,
+    /// The HTTP client for the event gateway, once it is known.
+    pub(super) gateway: Option<HttpClient>,
     /// The id of the RingCentral account, from the last page of calls that had it.
     pub(super) reported_account_id: Option<String>,
     /// The lists of which a page was gone also after a restart. Until a fetch succeeds they are not restarted, which
@@ -93,6 +95,7 @@ impl Client {
             logins,
             login: None,
             login_count: 0,
+            gateway: None,
             reported_account_id: None,
             futile_restarts: Vec::new(),
             spares_last_request: false,
@@ -185,6 +188,7 @@ impl Client {
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(now),
             next_fetch_at: Some(self.next_fetch_at(now)),
+            next_event_token_at: Some(self.next_event_token_at(now)),
             blocked_until: blocked_until.to_vec(),
             requests_left: self.requests_left(now),
             keeps_token: self.keeps_token(now),

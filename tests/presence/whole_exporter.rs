@@ -52,7 +52,7 @@ impl Test {
         let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
         let exporter = TestExporter::start_for_simulator(simulator, |config| {
             config.accounts[0].presence = PresenceMode::Events;
-            config.settings.presence.audit = AUDIT;
+            config.settings.presence.audit = Some(AUDIT);
         })
         .await;
         let mut observer = Observer::new(exporter, "truth");

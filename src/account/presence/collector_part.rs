@@ -17,8 +17,8 @@ use crate::ringcentral::presence::PresenceRead;
 use crate::ringcentral::{Client, Error};
 use crate::secret::Fingerprint;
 
-/// The time that a stopped stream has to delete its subscription.
-const STREAM_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a stopped stream has to delete its subscription and to close its connection.
+const STREAM_STOP_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Requests of the stream that the channel holds.
 const REQUEST_CAPACITY: usize = 8;
 /// The number of consecutive failures after which a read starts again at the first page.
@@ -101,9 +101,7 @@ impl CollectorPresence {
         self.restart_read();
         let former = self.stream.take();
         let Some(presence) = &self.config.presence else {
-            if let Some(former) = former {
-                tokio::spawn(former.stop());
-            }
+            self.stream = former.map(StreamTask::stopping);
             return;
         };
         if let Some(directory) = directory {
@@ -193,8 +191,15 @@ impl CollectorPresence {
     /// Forgets what belongs to another account.
     pub(crate) fn reset(&mut self) {
         self.restart_read();
-        if let Some(presence) = &self.config.presence {
-            presence.reset();
+        let Some(presence) = &self.config.presence else {
+            return;
+        };
+        presence.reset();
+        if let Some(former) = self.stream.take() {
+            // Its subscription is for the other account.
+            self.held = None;
+            let sender = self.sender.clone();
+            self.stream = Some(StreamTask::spawn(presence.clone(), sender, Some(former)));
         }
     }
 
@@ -244,6 +249,14 @@ impl StreamTask {
         Self {
             stop,
             task: tokio::spawn(task),
+        }
+    }
+
+    /// Begins to stop the stream, and returns the task that waits for its end.
+    fn stopping(former: Self) -> Self {
+        Self {
+            stop: oneshot::channel().0,
+            task: tokio::spawn(former.stop()),
         }
     }
 

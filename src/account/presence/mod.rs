@@ -115,6 +115,12 @@ struct StreamState {
     subscribed_since: Option<Moment>,
     last_heard: Option<Moment>,
     failure: Option<EventError>,
+    /// When the next attempt to connect starts.
+    retry_at: Option<Moment>,
+    /// Whether an event has arrived since the last read.
+    has_event: bool,
+    /// Whether a read differed from the state although no event had arrived since the one before.
+    lacks_events: bool,
 }
 
 /// The presence at one moment.
@@ -134,8 +140,12 @@ pub(crate) struct PresenceView {
     pub(crate) read_failure: Option<Error>,
     /// Since when a read of the list has been due, if none has failed.
     pub(crate) read_due_since: Option<Moment>,
+    /// When the next read may start. `None` if it may now, or nothing is to be read.
+    pub(crate) next_read_at: Option<Moment>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<EventError>,
+    /// When the next attempt to connect starts.
+    pub(crate) stream_retry_at: Option<Moment>,
     /// Since when a subscription exists. `None` if there is none.
     pub(crate) connected_since: Option<Moment>,
     /// When the subscription last gave a sign: an event, a pong or a heartbeat.
@@ -163,7 +173,7 @@ impl Presence {
                 schedule::MIN_INTERVAL,
                 MIN_POLL_MAX_AGE.max(max_age.saturating_mul(2)),
             ),
-            PresenceMode::Events => (settings.presence.audit, max_age),
+            PresenceMode::Events => (settings.presence.audit_interval(), max_age),
         };
         let has_events = mode == PresenceMode::Events;
         let metrics = has_events.then(|| EventMetrics::new(account)).transpose()?;
@@ -194,12 +204,22 @@ impl Presence {
     /// read before there is a subscription, since the state would not stay current.
     pub(crate) fn is_read_due(&self, now: Moment) -> bool {
         let shared = self.lock();
-        let interval = match self.mode {
-            PresenceMode::Events if !shared.may_read() => return false,
-            PresenceMode::Events if !shared.state.is_whole() => schedule::MIN_INTERVAL,
-            _ => self.read_interval,
-        };
-        shared.schedule.is_due(now, interval)
+        let interval = self.interval(&shared);
+        interval.is_some_and(|interval| shared.schedule.is_due(now, interval))
+    }
+
+    /// Returns the time between two reads, `None` if nothing is to be read.
+    fn interval(&self, shared: &Shared) -> Option<Duration> {
+        match self.mode {
+            PresenceMode::Events if !shared.may_read() => None,
+            PresenceMode::Events if !shared.state.is_whole() => Some(schedule::MIN_INTERVAL),
+            _ => Some(self.read_interval),
+        }
+    }
+
+    fn next_read_at(&self, shared: &Shared) -> Option<Moment> {
+        let interval = self.interval(shared)?;
+        shared.schedule.next_start(interval)
     }
 
     /// Allows reads before there is a subscription, for `check`.
@@ -232,16 +252,39 @@ impl Presence {
     /// Replaces the state by a list that was read completely, unless it is outdated.
     pub(crate) fn finish_read(&self, rows: Vec<PresenceRow>, now: Moment) {
         let mut shared = self.lock();
-        if !shared.schedule.finish(now) {
+        let schedule = &mut shared.schedule;
+        let is_news = schedule.last_read().is_none() || schedule.failure().is_some();
+        if !schedule.finish(now) {
             return;
         }
         let corrections = shared.finish_read(rows);
+        let stream = &mut shared.stream;
+        stream.lacks_events |= corrections > 0 && !stream.has_event;
+        stream.has_event = false;
         if let Some(metrics) = &self.metrics {
             metrics.record_corrections(corrections);
         }
         let extensions = shared.state.statuses().count();
         drop(shared);
-        tracing::debug!(account = self.account, extensions, "presence list fetched");
+        self.log_read(extensions, corrections, is_news);
+    }
+
+    /// Logs a complete read of the list: at level info the first one, the first one after a failure, and those that differ
+    /// from the events.
+    fn log_read(&self, extensions: usize, corrections: u64, is_news: bool) {
+        let account = &self.account;
+        if corrections > 0 {
+            tracing::info!(
+                account,
+                extensions,
+                corrections,
+                "presence list fetched, events corrected"
+            );
+        } else if is_news {
+            tracing::info!(account, extensions, "presence list fetched");
+        } else {
+            tracing::debug!(account, extensions, "presence list fetched");
+        }
     }
 
     /// Records that a part of the list was read: this number of pages.
@@ -289,6 +332,7 @@ impl Presence {
 
     /// Forgets everything about the account, whose JWT now belongs to another one. Counters continue.
     pub(crate) fn reset(&self) {
+        self.end_stream();
         let mut shared = self.lock();
         shared.state = PresenceState::default();
         shared.directory = None;
@@ -314,6 +358,19 @@ impl Presence {
         stream.subscribed_since.get_or_insert(now);
         stream.last_heard = Some(now);
         stream.failure = None;
+        stream.retry_at = None;
+        stream.lacks_events = false;
+    }
+
+    /// Returns whether the subscription seems to send nothing: a read differed from the state although no event had
+    /// arrived since the one before.
+    pub(crate) fn lacks_events(&self) -> bool {
+        self.lock().stream.lacks_events
+    }
+
+    /// Returns the age from which a state is not shown.
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
     }
 
     /// Records a sign of the subscription: an event, a pong or a heartbeat.
@@ -326,6 +383,7 @@ impl Presence {
         let mut shared = self.lock();
         // Events of a renewed connection wait for those of the one that it replaces.
         shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
+        shared.stream.has_event = true;
         let result = shared.apply(event);
         if let Some(metrics) = &self.metrics {
             metrics.record_event(event, result);
@@ -352,14 +410,17 @@ impl Presence {
         }
     }
 
-    /// Counts the result of a connection attempt, or the loss of a connection, with which its subscription ends.
+    /// Records that a subscription has ended with its connection: events may be missed from now on.
+    pub(crate) fn record_loss(&self) {
+        self.lock().stream.subscribed_since = None;
+        self.record_connection(ConnectionResult::Lost);
+        self.record_gap();
+    }
+
+    /// Counts the result of a connection attempt, or the loss of a connection.
     pub(crate) fn record_connection(&self, result: ConnectionResult) {
         let mut shared = self.lock();
         shared.record_change();
-        if result == ConnectionResult::Lost {
-            shared.stream.subscribed_since = None;
-            shared.schedule.record_gap();
-        }
         if let Some(metrics) = &self.metrics {
             metrics.record_connection(result);
         }
@@ -373,9 +434,18 @@ impl Presence {
         }
     }
 
-    /// Sets why there are no events at present, `None` if there are.
-    pub(crate) fn set_stream_failure(&self, failure: Option<EventError>) {
-        self.lock().stream.failure = failure;
+    /// Sets why there are no events at present, and when the next attempt to connect starts.
+    pub(crate) fn set_stream_failure(&self, failure: EventError, retry_at: Option<Moment>) {
+        let stream = &mut self.lock().stream;
+        stream.failure = Some(failure);
+        stream.retry_at = retry_at;
+    }
+
+    /// Sets that the next attempt to connect has to wait, unless there was a failure.
+    pub(crate) fn set_stream_wait(&self, wait: EventError, retry_at: Moment) {
+        let stream = &mut self.lock().stream;
+        stream.failure.get_or_insert(wait);
+        stream.retry_at = Some(retry_at);
     }
 
     /// Returns the presence at this moment.
@@ -390,7 +460,9 @@ impl Presence {
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
             read_due_since: self.read_due_since(&shared, now),
+            next_read_at: self.next_read_at(&shared),
             stream_failure: shared.stream.failure.clone(),
+            stream_retry_at: shared.stream.retry_at,
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,
             version: shared.version,
@@ -468,7 +540,9 @@ impl PresenceView {
             pages: 0,
             read_failure: None,
             read_due_since: None,
+            next_read_at: None,
             stream_failure: None,
+            stream_retry_at: None,
             connected_since: None,
             last_heard: None,
             version: 0,

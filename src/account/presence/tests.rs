@@ -218,7 +218,21 @@ fn failed_read_is_repeated_after_a_wait() {
         presence.fail_read(error(cause), at(start, 5));
         assert!(!presence.is_read_due(at(start, 5 + wait - 1)), "{cause:?}");
         assert!(presence.is_read_due(at(start, 5 + wait)), "{cause:?}");
+        let next = presence.view(at(start, 6)).next_read_at;
+        assert_eq!(next, Some(at(start, 5 + wait)), "{cause:?}");
     }
+}
+
+#[test]
+fn next_read_after_a_gap_is_a_minute_after_the_last() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    assert_eq!(presence.view(start).next_read_at, None, "no subscription");
+    presence.record_subscribed(start);
+    assert_eq!(presence.view(start).next_read_at, None, "it may start now");
+    read(&presence, start);
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 600)));
+    presence.record_gap();
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 60)));
 }
 
 #[test]
@@ -230,6 +244,15 @@ fn events_need_a_subscription_before_the_first_read() {
     assert_eq!(shown_and_up(&presence, start), (false, false));
     read(&presence, start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
+}
+
+#[test]
+fn audit_is_due_after_ten_minutes_by_default() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    presence.record_subscribed(start);
+    read(&presence, start);
+    assert!(!presence.is_read_due(at(start, 599)));
+    assert!(presence.is_read_due(at(start, 600)));
 }
 
 #[test]
@@ -257,8 +280,7 @@ fn audit_is_due_at_its_interval() {
 fn gap_hides_the_state_until_the_next_read() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.record_connection(ConnectionResult::Lost);
-    presence.record_gap();
+    presence.record_loss();
     assert_eq!(shown_and_up(&presence, at(start, 10)), (false, false));
     assert!(!presence.is_read_due(at(start, 70)), "no subscription");
     presence.record_subscribed(at(start, 20));
@@ -285,7 +307,7 @@ fn read_that_began_before_a_gap_is_not_used() {
         presence.start_read(start);
         presence.pause_read(1);
         if is_lost {
-            presence.record_connection(ConnectionResult::Lost);
+            presence.record_loss();
             presence.record_subscribed(at(start, 1));
         } else {
             presence.record_gap();
@@ -334,9 +356,9 @@ fn silent_subscription_is_down_and_then_hidden() {
 fn stream_failure_is_down_without_hiding_the_state() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.set_stream_failure(Some(EventError::new(Cause::Timeout, "no")));
+    presence.set_stream_failure(EventError::new(Cause::Timeout, "no"), None);
     assert_eq!(shown_and_up(&presence, start), (true, false));
-    presence.set_stream_failure(None);
+    presence.record_subscribed(start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
 }
 
@@ -561,6 +583,7 @@ fn other_account_starts_without_a_state() {
     assert_eq!(shown_and_up(&presence, at(start, 1)), (false, false));
     presence.finish_read(Vec::new(), at(start, 2));
     assert_eq!(shown_and_up(&presence, at(start, 2)), (false, false));
+    presence.record_subscribed(at(start, 2));
     assert!(presence.is_read_due(at(start, 2)));
 }
 
@@ -613,4 +636,47 @@ fn stream_sees_each_login_once() {
     assert_eq!(*logins.borrow_and_update(), 1);
     presence.set_login_count(1);
     assert!(!logins.has_changed().unwrap());
+}
+
+#[test]
+fn audit_that_corrects_without_events_is_a_silent_stream() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    let audit = |telephony, second| {
+        presence.start_read(at(start, second));
+        presence.finish_read(vec![row(7, telephony)], at(start, second));
+        presence.lacks_events()
+    };
+    assert!(!audit(TelephonyStatus::NoCall, 600), "nothing differs");
+    apply_event(&presence, 7, TelephonyStatus::OnHold, at(start, 700));
+    assert!(!audit(TelephonyStatus::NoCall, 1200), "an event arrived");
+    assert!(audit(TelephonyStatus::OnHold, 1800));
+    assert!(audit(TelephonyStatus::OnHold, 2400), "until it is renewed");
+    presence.record_subscribed(at(start, 2401));
+    assert!(!presence.lacks_events());
+    assert_eq!(shown_and_up(&presence, at(start, 2402)), (true, true));
+}
+
+#[test]
+fn wait_for_the_budget_does_not_hide_a_failure() {
+    let presence = presence_with(PresenceMode::Events, &[]);
+    let cause = || presence.view(Moment::now()).stream_failure.unwrap().cause;
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""));
+    assert_eq!(cause(), Cause::NoBudget);
+    presence.set_stream_failure(Some(EventError::new(Cause::EventsLost, "")));
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""));
+    assert_eq!(cause(), Cause::EventsLost);
+}
+
+#[test]
+fn other_account_needs_another_subscription() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    presence.reset();
+    assert!(!presence.is_read_due(at(start, 600)));
+    assert_eq!(presence.view(start).connected_since, None);
+    assert_counters(&presence, &["event_gaps_total{account=\"a\"} 1"]);
+    presence.record_subscribed(at(start, 1));
+    read(&presence, at(start, 1));
+    assert_eq!(shown_and_up(&presence, at(start, 2)), (true, true));
 }

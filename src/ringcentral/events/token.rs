@@ -110,7 +110,7 @@ impl Client {
         self.read_event_token(&body)
     }
 
-    fn read_event_token(&self, body: &[u8]) -> Result<EventToken, Error> {
+    fn read_event_token(&mut self, body: &[u8]) -> Result<EventToken, Error> {
         let invalid = |problem| {
             let transport = &self.transport;
             transport.record_invalid_response(Operation::EventToken, problem)
@@ -123,7 +123,8 @@ impl Client {
         } = response;
         let server = &self.account.server;
         let gateway = gateway_url(&uri, server).map_err(|problem| invalid(problem.to_owned()))?;
-        let http = self.transport.http.for_server(&gateway);
+        let http = &self.transport.http;
+        let http = http.for_gateway(&gateway, self.gateway.as_ref());
         let http = http.map_err(|_| {
             Error::new(
                 Operation::EventToken,
@@ -131,6 +132,7 @@ impl Client {
                 "cannot set up the connection to the event gateway",
             )
         })?;
+        self.gateway = Some(http.clone());
         let lifetime = expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
         Ok(EventToken {
             secret: token,

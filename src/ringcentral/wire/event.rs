@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::presence::{DndStatus, EventId, PresenceEvent, PresenceStatus, TelephonyStatus};
-use crate::ringcentral::wire::api_error::identifier;
+use crate::ringcentral::wire::api_error::{identifier, long_identifier};
 use crate::ringcentral::wire::json::{
     JsonObject, JsonReader, JsonResult, JsonString, JsonValue, read_document,
 };
@@ -288,7 +288,7 @@ impl Response {
         let disabled = body.disabled.value.filter(|filters| filters.count > 0);
         let reason = disabled.map(|filters| filters.reason.unwrap_or_default());
         SubscriptionReply {
-            id: identifier(&body.id),
+            id: long_identifier(&body.id),
             disabled: reason.or_else(|| (is_empty || is_inactive).then(String::new)),
         }
     }
