@@ -53,11 +53,7 @@ pub(crate) fn add(
         let render = || Ok(state_families(account, counts, presence, metrics, now));
         parts.push(shared_text(state, status.version, render)?);
     }
-    let render = || {
-        let mut families = FamilyTexts::default();
-        presence.add_counters_to(&mut families)?;
-        Ok(families)
-    };
+    let render = || counter_families(presence);
     parts.push(shared_text(counters, status.version, render)?);
     Ok(())
 }
@@ -78,6 +74,12 @@ fn shared_text(
         version,
         families: families.clone(),
     });
+    Ok(families)
+}
+
+fn counter_families(presence: &Presence) -> prometheus::Result<FamilyTexts> {
+    let mut families = FamilyTexts::default();
+    presence.add_counters_to(&mut families)?;
     Ok(families)
 }
 
