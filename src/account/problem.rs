@@ -87,28 +87,6 @@ fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
     fetched.fetched_at.monotonic_duration_since(due_since) >= STARVED_AFTER
 }
 
-/// Returns what to do about an event connection that failed. Calls show that the API server can be reached.
-fn gateway_hint(cause: Cause) -> &'static str {
-    match cause {
-        Cause::NameNotFound
-        | Cause::Unreachable
-        | Cause::Timeout
-        | Cause::BrokenConnection
-        | Cause::ProxyUnreachable
-        | Cause::ProxyRefused
-        | Cause::UntrustedCertificate
-        | Cause::NoTls
-        | Cause::TlsRefused
-        | Cause::NotRingCentral => {
-            "see that DNS, firewall and proxy allow HTTPS and WebSocket connections also to the event gateway, which is another host than --ringcentral.server-url; or set --ringcentral.presence=poll"
-        }
-        Cause::NoBudget => {
-            "wait a minute: logins use the same limit and come first; if this repeats, give the exporter an app of its own"
-        }
-        _ => cause.hint(),
-    }
-}
-
 impl Problem {
     pub(crate) fn from_warning(warning: Warning) -> Self {
         Self {
@@ -143,7 +121,11 @@ impl Problem {
     }
 
     fn add_stream_failure(&mut self, failure: &EventError) {
-        self.set_cause(failure.cause, gateway_hint(failure.cause));
+        self.set_cause(failure.cause, failure.hint());
+        if let Some(gateway) = &failure.gateway {
+            let gateway = Fact::new("gateway", gateway, json!({"gateway": gateway}));
+            self.details.push(gateway);
+        }
         let mut message = failure.message.clone();
         if let Some(code) = &failure.code
             && !message.contains(code)
@@ -216,6 +198,7 @@ mod tests {
             message: "subscription: status 403".to_owned(),
             code: Some("SUB-505".to_owned()),
             request_id: Some("f3b0".to_owned()),
+            gateway: Some("g.example:443".to_owned()),
         });
         assert_eq!(names(&view, &state), ["presence_unread", "no_events"]);
         let [read, events] = &presence_warnings(&view, &state)[..] else {
@@ -225,6 +208,7 @@ mod tests {
         let text = events.to_text("WARNING");
         for line in [
             "  cause         too_many_subscriptions: ",
+            "  gateway       g.example:443\n",
             "  error         subscription: status 403 SUB-505\n",
             "  request id    f3b0\n",
             "  fix           give the exporter an app of its own",
@@ -235,15 +219,24 @@ mod tests {
 
     #[test]
     fn unreachable_gateway_hint_names_the_other_host() {
-        let hint_of = |cause| {
+        let hint_of = |cause, gateway: Option<&str>| {
             let mut view = PresenceView::empty(PresenceMode::Events);
-            view.stream_failure = Some(EventError::new(cause, ""));
+            view.stream_failure = Some(EventError {
+                gateway: gateway.map(str::to_owned),
+                ..EventError::new(cause, "")
+            });
             presence_warnings(&view, &AccountState::default())[0].hint
         };
+        let gateway = Some("g.example:443");
         for cause in [Cause::NameNotFound, Cause::Unreachable, Cause::ProxyRefused] {
-            assert!(hint_of(cause).contains("event gateway"), "{cause:?}");
+            assert!(
+                hint_of(cause, gateway).contains("event gateway"),
+                "{cause:?}"
+            );
+            assert_eq!(hint_of(cause, None), cause.hint(), "the API server");
         }
-        assert!(hint_of(Cause::AppLacksWebSocket).contains("WebSocket Subscriptions"));
+        assert!(hint_of(Cause::UntrustedCertificate, gateway).contains("--ringcentral.ca-file"));
+        assert!(hint_of(Cause::AppLacksWebSocket, None).contains("WebSocket Subscriptions"));
     }
 
     /// Without scrapes nothing is read: then calls do not starve the read.

@@ -90,6 +90,7 @@ fn state(now: Moment) -> AccountState {
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
             next_fetch_at: Some(now.after(Duration::from_secs(30))),
+            next_event_token_at: None,
             blocked_until: vec![
                 (Operation::Token, None),
                 (

@@ -188,6 +188,7 @@ impl Client {
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(now),
             next_fetch_at: Some(self.next_fetch_at(now)),
+            next_event_token_at: Some(self.next_event_token_at(now)),
             blocked_until: blocked_until.to_vec(),
             requests_left: self.requests_left(now),
             keeps_token: self.keeps_token(now),

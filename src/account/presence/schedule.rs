@@ -126,6 +126,18 @@ impl ReadSchedule {
         self.last_read
     }
 
+    /// Returns when the next read may start or continue, `None` if it may now. `interval` is that of
+    /// [`is_due`](Self::is_due).
+    pub(crate) fn next_start(&self, interval: Duration) -> Option<Moment> {
+        if let Some((error, failed_at)) = &self.failure {
+            return Some(failed_at.after(retry_interval(error)));
+        }
+        if self.progress == Progress::Begun {
+            return None;
+        }
+        self.last_start.map(|start| start.after(interval))
+    }
+
     /// Returns the failure of the last attempt.
     pub(crate) fn failure(&self) -> Option<&Error> {
         self.failure.as_ref().map(|(error, _)| error)

@@ -73,10 +73,11 @@ fn read(presence: &Presence, now: Moment) {
 
 fn event(extension: u64, sequence: u64, telephony: TelephonyStatus, now: Moment) -> PresenceEvent {
     PresenceEvent {
-        uuid: None,
+        id: None,
         extension,
         sequence: Some(sequence),
-        timestamp: now.wall - SignedDuration::from_millis(70),
+        timestamp: Some(now.wall - SignedDuration::from_millis(70)),
+        arrived: now.wall,
         telephony: Some(telephony),
         presence: None,
         dnd: None,
@@ -217,7 +218,21 @@ fn failed_read_is_repeated_after_a_wait() {
         presence.fail_read(error(cause), at(start, 5));
         assert!(!presence.is_read_due(at(start, 5 + wait - 1)), "{cause:?}");
         assert!(presence.is_read_due(at(start, 5 + wait)), "{cause:?}");
+        let next = presence.view(at(start, 6)).next_read_at;
+        assert_eq!(next, Some(at(start, 5 + wait)), "{cause:?}");
     }
+}
+
+#[test]
+fn next_read_after_a_gap_is_a_minute_after_the_last() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    assert_eq!(presence.view(start).next_read_at, None, "no subscription");
+    presence.record_subscribed(start);
+    assert_eq!(presence.view(start).next_read_at, None, "it may start now");
+    read(&presence, start);
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 600)));
+    presence.record_gap();
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 60)));
 }
 
 #[test]
@@ -229,6 +244,15 @@ fn events_need_a_subscription_before_the_first_read() {
     assert_eq!(shown_and_up(&presence, start), (false, false));
     read(&presence, start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
+}
+
+#[test]
+fn audit_is_due_after_ten_minutes_by_default() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    presence.record_subscribed(start);
+    read(&presence, start);
+    assert!(!presence.is_read_due(at(start, 599)));
+    assert!(presence.is_read_due(at(start, 600)));
 }
 
 #[test]
@@ -332,9 +356,9 @@ fn silent_subscription_is_down_and_then_hidden() {
 fn stream_failure_is_down_without_hiding_the_state() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.set_stream_failure(Some(EventError::new(Cause::Timeout, "no")));
+    presence.set_stream_failure(EventError::new(Cause::Timeout, "no"), None);
     assert_eq!(shown_and_up(&presence, start), (true, false));
-    presence.set_stream_failure(None);
+    presence.record_subscribed(start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
 }
 
@@ -504,6 +528,18 @@ fn events_are_counted_with_changes_and_durations() {
     let text = counters(&presence);
     assert!(!text.contains("telephony_status=\"Unknown\""), "{text}");
     assert!(!text.contains("telephony_status=\"NoCall\""), "{text}");
+}
+
+#[test]
+fn delay_is_that_of_events_with_a_timestamp() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    let mut first = event(7, 1, TelephonyStatus::Ringing, start);
+    presence.apply(&first, start);
+    first.sequence = Some(2);
+    first.timestamp = None;
+    presence.apply(&first, start);
+    assert_counters(&presence, &["event_delay_seconds_count{account=\"a\"} 1"]);
 }
 
 #[test]

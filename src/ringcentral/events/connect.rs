@@ -68,9 +68,9 @@ async fn try_connect(token: &EventToken) -> Result<Socket, EventError> {
             // Without the URL, which contains the token.
             let error = failed.error.without_url();
             let error = TransportError::from_reqwest(&error, token.http.route());
-            return Err(unreachable(token, &error));
+            return Err(unreachable(&error));
         }
-        Err(_) => return Err(unreachable(token, &TransportError::timeout())),
+        Err(_) => return Err(unreachable(&TransportError::timeout())),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, deadline).await);
@@ -86,17 +86,12 @@ async fn try_connect(token: &EventToken) -> Result<Socket, EventError> {
             let message = "event connection: closed during the upgrade";
             Err(EventError::new(Cause::BrokenConnection, message))
         }
-        Err(_) => Err(unreachable(token, &TransportError::timeout())),
+        Err(_) => Err(unreachable(&TransportError::timeout())),
     }
 }
 
-/// Returns the error of a connection that cannot be had, with the gateway's host: firewalls have to allow it.
-fn unreachable(token: &EventToken, error: &TransportError) -> EventError {
-    let gateway = token.gateway_address();
-    EventError::new(
-        error.cause,
-        format!("event connection to {gateway}: {}", error.message),
-    )
+fn unreachable(error: &TransportError) -> EventError {
+    EventError::new(error.cause, format!("event connection: {}", error.message))
 }
 
 fn web_socket(stream: Upgraded) -> Socket {

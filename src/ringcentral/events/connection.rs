@@ -36,6 +36,8 @@ pub(crate) struct EventConnection {
     protocol: Protocol,
     /// What arrived before the response to the subscription.
     earlier: VecDeque<Received>,
+    /// The host and port of the gateway.
+    pub(crate) gateway: String,
     lost: LostSubscriptions,
     /// The number of logins of the client when the token was issued.
     pub(crate) login: u64,
@@ -66,7 +68,9 @@ impl EventConnection {
         token: EventToken,
         settings: ConnectionSettings,
     ) -> Result<Self, EventError> {
-        let socket = connect(&token).await?;
+        let gateway = token.gateway_address();
+        let socket = connect(&token).await;
+        let socket = socket.map_err(|error| error.at_gateway(&gateway))?;
         let id_prefix = format!("{:032x}", fastrand::u128(..));
         let ConnectionSettings { max_age, lost } = settings;
         let ping_interval = (max_age / 3).clamp(MIN_PING_INTERVAL, MAX_PING_INTERVAL);
@@ -74,12 +78,14 @@ impl EventConnection {
             socket,
             protocol: Protocol::new(id_prefix, ping_interval, lost.take(), Moment::now()),
             earlier: VecDeque::new(),
+            gateway,
             lost,
             login: token.login,
         };
         match connection.subscribe().await {
             Ok(()) => Ok(connection),
             Err(error) => {
+                let error = error.at_gateway(&connection.gateway);
                 // A subscription whose filter is disabled counts against the limit.
                 connection.close().await;
                 Err(error)
@@ -101,7 +107,9 @@ impl EventConnection {
             return Ok(received);
         }
         loop {
-            if let Input::Received(received) = self.next_input().await? {
+            let input = self.next_input().await;
+            let input = input.map_err(|error| error.at_gateway(&self.gateway))?;
+            if let Input::Received(received) = input {
                 return Ok(received);
             }
         }

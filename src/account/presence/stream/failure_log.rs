@@ -20,6 +20,7 @@ impl FailureLog {
             message,
             code,
             request_id,
+            gateway,
         } = error;
         if self.warned.contains(cause) || *cause == Cause::NoBudget {
             tracing::debug!(
@@ -27,6 +28,7 @@ impl FailureLog {
                 cause = cause.as_str(),
                 error = message,
                 code,
+                gateway,
                 "{event}"
             );
             return;
@@ -38,16 +40,33 @@ impl FailureLog {
             cause = cause.as_str(),
             code,
             request_id,
-            hint = cause.hint(),
+            gateway,
+            hint = error.hint(),
             error = message,
             "{event}"
         );
     }
 
+    /// Logs once that the rate limit does not allow a connection yet. Nothing has failed.
+    pub(super) fn log_waiting(&mut self, account: &str, error: &EventError) {
+        if self.warned.contains(&error.cause) {
+            return;
+        }
+        self.warned.push(error.cause);
+        self.is_good_news = false;
+        tracing::info!(
+            account,
+            cause = error.cause.as_str(),
+            hint = error.hint(),
+            error = error.message,
+            "event connection waiting for the rate limit"
+        );
+    }
+
     /// Logs that events are received, after a start or a warning.
-    pub(super) fn log_connected(&mut self, account: &str) {
+    pub(super) fn log_connected(&mut self, account: &str, gateway: &str) {
         if !std::mem::replace(&mut self.is_good_news, true) {
-            tracing::info!(account, "receiving presence events");
+            tracing::info!(account, gateway, "receiving presence events");
         }
     }
 

@@ -115,7 +115,7 @@ impl Stream {
         loop {
             match opening.await {
                 Ok(connection) => {
-                    self.record_connected();
+                    self.record_connected(&connection.gateway);
                     return connection;
                 }
                 Err(error) => {
@@ -127,12 +127,12 @@ impl Stream {
         }
     }
 
-    fn record_connected(&mut self) {
+    fn record_connected(&mut self, gateway: &str) {
         let now = Moment::now();
         self.connected_at = Some(now);
         self.presence.record_connection(ConnectionResult::Connected);
         self.presence.record_subscribed(now);
-        self.log.log_connected(self.presence.account());
+        self.log.log_connected(self.presence.account(), gateway);
     }
 
     /// Receives events until the connection is lost.
@@ -325,7 +325,9 @@ impl Stream {
             // Nothing was sent, so that nothing has failed, and what failed before is not repaired.
             self.wait = BUDGET_WAIT;
             self.ends_with_login = false;
-            self.presence.set_stream_wait(error.clone());
+            self.log.log_waiting(self.presence.account(), error);
+            self.presence
+                .set_stream_wait(error.clone(), Moment::now().after(self.wait));
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -336,7 +338,13 @@ impl Stream {
         self.wait = self.wait_after(error);
         self.ends_with_login = is_lasting(error.cause);
         self.log.log(self.presence.account(), message, error);
-        self.presence.set_stream_failure(Some(error.clone()));
+        self.set_failure(error);
+    }
+
+    fn set_failure(&self, error: &EventError) {
+        let retry_at = Moment::now().after(self.wait);
+        self.presence
+            .set_stream_failure(error.clone(), Some(retry_at));
     }
 
     /// Returns how long to wait after a failure.
