@@ -661,10 +661,11 @@ fn audit_that_corrects_without_events_is_a_silent_stream() {
 fn wait_for_the_budget_does_not_hide_a_failure() {
     let presence = presence_with(PresenceMode::Events, &[]);
     let cause = || presence.view(Moment::now()).stream_failure.unwrap().cause;
-    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""));
+    let wait = || presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
+    wait();
     assert_eq!(cause(), Cause::NoBudget);
-    presence.set_stream_failure(Some(EventError::new(Cause::EventsLost, "")));
-    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""));
+    presence.set_stream_failure(EventError::new(Cause::EventsLost, ""), None);
+    wait();
     assert_eq!(cause(), Cause::EventsLost);
 }
 
