@@ -31,7 +31,7 @@ struct Test {
 
 impl Test {
     async fn start(only_changed: bool) -> Self {
-        let clock = ManualClock::new();
+        let clock = ManualClock::starting_now();
         let scenario = Scenario {
             extensions: 100,
             calls_per_minute: 30.0,

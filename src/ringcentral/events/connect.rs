@@ -34,11 +34,19 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A WebSocket over a connection of the HTTP client.
 pub(super) type Socket = WebSocketStream<Upgraded>;
 
-/// Connects to the gateway.
+/// Connects to the gateway. After a failure another of its addresses is tried first.
 ///
 /// # Errors
 /// Returns an error if the connection does not become a WebSocket in time.
 pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
+    let result = try_connect(token).await;
+    if result.is_err() {
+        token.http.record_failure();
+    }
+    result
+}
+
+async fn try_connect(token: &EventToken) -> Result<Socket, EventError> {
     let now = Moment::now();
     if token.is_expired(now) {
         let message = "the event token has expired before its use";
@@ -71,6 +79,7 @@ pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
         let message = "event connection: the response is not that of a WebSocket server";
         return Err(EventError::new(Cause::GatewayRefused, message));
     }
+    token.http.record_success(response.remote_addr());
     match timeout_at(deadline, response.upgrade()).await {
         Ok(Ok(stream)) => Ok(web_socket(stream)),
         Ok(Err(_)) => {
