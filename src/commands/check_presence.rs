@@ -19,8 +19,8 @@ use crate::ringcentral::events::EventError;
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(25);
 /// How long the connection is open after that.
 const CONNECTED_TIME: Duration = Duration::from_secs(3);
-/// Time between two looks at the stream.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// The interval at which the state of the stream is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The check of one account's presence.
 pub(super) struct PresenceCheck<'a> {
@@ -39,7 +39,7 @@ impl<'a> PresenceCheck<'a> {
         })
     }
 
-    /// Reads the list and receives events, if they are configured. Returns what that gave.
+    /// Reads the list and, if they are configured, receives events for a few seconds. Returns the presence after that.
     pub(super) async fn run(&mut self) -> PresenceView {
         if self.handle.config.presence == PresenceMode::Events {
             self.connect().await;
@@ -49,7 +49,7 @@ impl<'a> PresenceCheck<'a> {
         let mut read = self.request_read().await;
         let is_read = timeout_at(stop_at.instant, &mut read).await.is_ok();
         while self.is_connected() && !stop_at.is_past(Moment::now()) {
-            sleep(LOOK_INTERVAL).await;
+            sleep(POLL_INTERVAL).await;
         }
         let closed = self.presence.view(Moment::now());
         self.stop().await;
@@ -81,7 +81,7 @@ impl<'a> PresenceCheck<'a> {
         }
     }
 
-    /// Starts the stream, and waits until there is a subscription or none can be had.
+    /// Starts the stream, and waits until it is subscribed or has failed.
     async fn connect(&mut self) {
         let requests = self.handle.collector.presence_requests();
         self.stream = Some(StreamTask::spawn(self.presence.clone(), requests, None));
@@ -104,7 +104,7 @@ impl<'a> PresenceCheck<'a> {
             if view.connected_since.is_some() || view.stream_failure.is_some() {
                 return;
             }
-            sleep(LOOK_INTERVAL).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -259,6 +259,7 @@ async fn forbidden_presence_never_disturbs_the_calls() {
     let mut lines = log::account_lines("no_presence");
     lines.retain(|line| line.contains("presence list fetch failed"));
     assert!(lines.len() == 1 && lines[0].contains("hint="), "{lines:#?}");
+    assert!(lines[0].contains("retry_in_seconds=300"), "{lines:#?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Facts about an account's presence, pure: what `check`, the landing page and `/status` show of it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::facts::{Fact, format_duration, format_wait, plural, to_seconds};
 use crate::account::presence::PresenceView;
@@ -35,22 +35,26 @@ pub(crate) fn presence_facts(view: &PresenceView, api: &ApiStatus, now: Moment) 
 /// Returns the mode, the extensions by what they do, and the age of the last full read.
 fn list_fact(view: &PresenceView, now: Moment) -> Fact {
     let mode = view.mode.as_str();
-    let mut json = json!({"presence": mode, "presence_up": view.is_up});
+    let mut json = Map::new();
+    json.insert("presence".to_owned(), json!(mode));
+    json.insert("presence_up".to_owned(), json!(view.is_up));
     let mut text = format!("{mode}: {}", list_text(view));
     if let Some(last_read) = view.last_read {
         let age = now.saturating_duration_since(last_read);
         text += &format!("; list read {} ago", format_duration(age));
-        json["presence_read_age_seconds"] = json!(to_seconds(age));
+        let age = json!(to_seconds(age));
+        json.insert("presence_read_age_seconds".to_owned(), age);
     }
     let is_wanted = view.counts.is_none() || view.read_failure.is_some();
     if let Some(wait) = time_until(view.next_read_at, now).filter(|_| is_wanted) {
         text += &format!("; next read in {}", format_wait(wait));
-        json["presence_next_read_in_seconds"] = json!(to_seconds(wait));
+        let wait = json!(to_seconds(wait));
+        json.insert("presence_next_read_in_seconds".to_owned(), wait);
     }
     if let Some(counts) = &view.counts {
         Summary::new(counts).add_to(&mut json);
     }
-    Fact::new("presence", text, json)
+    Fact::new("presence", text, Value::Object(json))
 }
 
 fn list_text(view: &PresenceView) -> String {
@@ -58,7 +62,13 @@ fn list_text(view: &PresenceView) -> String {
         return Summary::new(counts).to_text();
     }
     if view.last_read.is_some() {
-        return "not current".to_owned();
+        let is_kept = view.mode == PresenceMode::Poll || view.connected_since.is_some();
+        let text = if is_kept {
+            "not current"
+        } else {
+            "not current without events"
+        };
+        return text.to_owned();
     }
     if view.read_failure.is_some() {
         return "request failed".to_owned();
@@ -94,16 +104,18 @@ fn unconnected_fact(view: &PresenceView, api: &ApiStatus, now: Moment) -> Fact {
         Some(failure) => format!("not connected: {}", failure.cause.summary()),
         None => "not connected yet".to_owned(),
     };
-    let mut json = json!({"events_connected": false});
+    let mut json = Map::new();
+    json.insert("events_connected".to_owned(), json!(false));
     // An attempt begins with the request for a token.
     let retry_at = view.stream_retry_at.max(api.next_event_token_at);
     if view.stream_retry_at.is_some()
         && let Some(wait) = time_until(retry_at, now)
     {
         text += &format!("; next attempt in {}", format_wait(wait));
-        json["events_next_attempt_in_seconds"] = json!(to_seconds(wait));
+        let wait = json!(to_seconds(wait));
+        json.insert("events_next_attempt_in_seconds".to_owned(), wait);
     }
-    Fact::new("events", text, json)
+    Fact::new("events", text, Value::Object(json))
 }
 
 impl Summary {
@@ -138,7 +150,7 @@ impl Summary {
         text + &format!(", {} available", self.available)
     }
 
-    fn add_to(&self, json: &mut Value) {
+    fn add_to(&self, json: &mut Map<String, Value>) {
         for (key, count) in [
             ("presence_extensions", self.total),
             ("presence_ringing", self.ringing),
@@ -147,7 +159,7 @@ impl Summary {
             ("presence_parked", self.parked),
             ("presence_available", self.available),
         ] {
-            json[key] = json!(count);
+            json.insert(key.to_owned(), json!(count));
         }
     }
 }
@@ -240,6 +252,9 @@ mod tests {
             let shown = text.split_once("; next attempt in ").map(|it| it.1);
             assert_eq!(shown, next, "{text}");
         }
+        events.last_read = Some(begin);
+        let not_current = "events: not current without events; list read 100 s ago";
+        assert_eq!(lines(&events, begin)[0], not_current);
         events.connected_since = Some(begin);
         events.last_heard = Some(begin.after(Duration::from_secs(96)));
         assert_eq!(

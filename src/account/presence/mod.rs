@@ -311,6 +311,7 @@ impl Presence {
                 reason = error.reason.as_str(),
                 cause = error.cause.as_str(),
                 request_id = error.request_id.as_deref(),
+                retry_in_seconds = schedule::retry_interval(&error).as_secs(),
                 hint = error.hint(),
                 %error,
                 "presence list fetch failed"

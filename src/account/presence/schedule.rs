@@ -165,7 +165,7 @@ impl ReadSchedule {
 }
 
 /// Returns the wait after a failure.
-fn retry_interval(error: &Error) -> Duration {
+pub(super) fn retry_interval(error: &Error) -> Duration {
     match error.reason {
         // The list has become shorter.
         _ if error.cause == Cause::PageGone => MIN_INTERVAL,
