@@ -70,8 +70,8 @@ use crate::config::Config;
 use crate::http::routes::AppState;
 use crate::reload::Reloader;
 
-/// Time allowed at shutdown in addition to the timeout of one token revocation, of which the stream of events has 1 s.
-const SHUTDOWN_MARGIN: Duration = Duration::from_millis(1500);
+/// Time allowed at shutdown in addition to the timeout of one token revocation, of which the stream of events has 2.5 s.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(3);
 
 /// Runs the exporter on bound sockets until `stop` completes. Then it answers the scrapes in flight and revokes the
 /// tokens.

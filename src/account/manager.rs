@@ -109,6 +109,11 @@ impl AccountManager {
         }
     }
 
+    /// Returns the settings that are not about an account.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Prepares for `check`: accounts that are started from now on revoke their token only if that does not use the
     /// last request of its group, and leave the saved calls to the exporter.
     pub(crate) fn prepare_for_check(&self) {

@@ -79,34 +79,21 @@ pub(crate) fn presence_warnings(view: &PresenceView, state: &AccountState) -> Ve
     problems
 }
 
-/// Returns whether calls were fetched again and again while a read of the presence list was due.
+/// Returns whether calls leave too few requests for the presence list: none, so few that its pages would be too old, or
+/// none for so long while calls were fetched.
 fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
-    let (Some(due_since), Some(fetched)) = (view.read_due_since, &state.snapshot) else {
+    let Some(fetched) = state
+        .snapshot
+        .as_ref()
+        .filter(|_| view.read_failure.is_none())
+    else {
         return false;
     };
-    fetched.fetched_at.monotonic_duration_since(due_since) >= STARVED_AFTER
-}
-
-/// Returns what to do about an event connection that failed. Calls show that the API server can be reached.
-fn gateway_hint(cause: Cause) -> &'static str {
-    match cause {
-        Cause::NameNotFound
-        | Cause::Unreachable
-        | Cause::Timeout
-        | Cause::BrokenConnection
-        | Cause::ProxyUnreachable
-        | Cause::ProxyRefused
-        | Cause::UntrustedCertificate
-        | Cause::NoTls
-        | Cause::TlsRefused
-        | Cause::NotRingCentral => {
-            "see that DNS, firewall and proxy allow HTTPS and WebSocket connections also to the event gateway, which is another host than --ringcentral.server-url; or set --ringcentral.presence=poll"
-        }
-        Cause::NoBudget => {
-            "wait a minute: logins use the same limit and come first; if this repeats, give the exporter an app of its own"
-        }
-        _ => cause.hint(),
-    }
+    let read_time = state.api.presence_read_time;
+    let is_waiting = |since| fetched.fetched_at.monotonic_duration_since(since) >= STARVED_AFTER;
+    read_time == Duration::MAX
+        || view.max_read_time.is_some_and(|max| read_time > max)
+        || view.read_waits_since.is_some_and(is_waiting)
 }
 
 impl Problem {
@@ -143,7 +130,11 @@ impl Problem {
     }
 
     fn add_stream_failure(&mut self, failure: &EventError) {
-        self.set_cause(failure.cause, gateway_hint(failure.cause));
+        self.set_cause(failure.cause, failure.hint());
+        if let Some(gateway) = &failure.gateway {
+            let gateway = Fact::new("gateway", gateway, json!({"gateway": gateway}));
+            self.details.push(gateway);
+        }
         let mut message = failure.message.clone();
         if let Some(code) = &failure.code
             && !message.contains(code)
@@ -216,6 +207,7 @@ mod tests {
             message: "subscription: status 403".to_owned(),
             code: Some("SUB-505".to_owned()),
             request_id: Some("f3b0".to_owned()),
+            gateway: Some("g.example:443".to_owned()),
         });
         assert_eq!(names(&view, &state), ["presence_unread", "no_events"]);
         let [read, events] = &presence_warnings(&view, &state)[..] else {
@@ -225,6 +217,7 @@ mod tests {
         let text = events.to_text("WARNING");
         for line in [
             "  cause         too_many_subscriptions: ",
+            "  gateway       g.example:443\n",
             "  error         subscription: status 403 SUB-505\n",
             "  request id    f3b0\n",
             "  fix           give the exporter an app of its own",
@@ -235,15 +228,24 @@ mod tests {
 
     #[test]
     fn unreachable_gateway_hint_names_the_other_host() {
-        let hint_of = |cause| {
+        let hint_of = |cause, gateway: Option<&str>| {
             let mut view = PresenceView::empty(PresenceMode::Events);
-            view.stream_failure = Some(EventError::new(cause, ""));
+            view.stream_failure = Some(EventError {
+                gateway: gateway.map(str::to_owned),
+                ..EventError::new(cause, "")
+            });
             presence_warnings(&view, &AccountState::default())[0].hint
         };
+        let gateway = Some("g.example:443");
         for cause in [Cause::NameNotFound, Cause::Unreachable, Cause::ProxyRefused] {
-            assert!(hint_of(cause).contains("event gateway"), "{cause:?}");
+            assert!(
+                hint_of(cause, gateway).contains("event gateway"),
+                "{cause:?}"
+            );
+            assert_eq!(hint_of(cause, None), cause.hint(), "the API server");
         }
-        assert!(hint_of(Cause::AppLacksWebSocket).contains("WebSocket Subscriptions"));
+        assert!(hint_of(Cause::UntrustedCertificate, gateway).contains("--ringcentral.ca-file"));
+        assert!(hint_of(Cause::AppLacksWebSocket, None).contains("WebSocket Subscriptions"));
     }
 
     /// Without scrapes nothing is read: then calls do not starve the read.
@@ -261,9 +263,36 @@ mod tests {
         };
         let mut view = PresenceView::empty(PresenceMode::Events);
         assert!(names(&view, &fetched_at(600)).is_empty());
-        view.read_due_since = Some(due);
+        view.read_waits_since = Some(due);
         assert!(names(&view, &AccountState::default()).is_empty());
         assert!(names(&view, &fetched_at(179)).is_empty());
         assert_eq!(names(&view, &fetched_at(180)), ["presence_starved"]);
+    }
+
+    #[test]
+    fn presence_without_enough_requests_is_starved_at_once() {
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        let mut starved = |view: &PresenceView, read_time| {
+            let mut state = AccountState {
+                snapshot: Some(TimedSnapshot::new(&[], Moment::now(), &mut labels)),
+                ..AccountState::default()
+            };
+            state.api.presence_read_time = read_time;
+            !names(view, &state).is_empty()
+        };
+        let never = Duration::MAX;
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let events = PresenceView::empty(PresenceMode::Events);
+        assert!(!starved(&events, minutes(60)), "a long list");
+        assert!(starved(&events, never));
+        let mut polled = PresenceView::empty(PresenceMode::Poll);
+        polled.max_read_time = Some(minutes(4));
+        assert!(!starved(&polled, minutes(4)));
+        assert!(starved(&polled, minutes(5)));
+        polled.read_failure = Some(Error::new(Operation::Presence, Cause::Timeout, ""));
+        let mut state = AccountState::default();
+        state.api.presence_read_time = never;
+        assert_eq!(names(&polled, &state), ["presence_unread"]);
+        assert_eq!(names(&events, &state), [""; 0], "no calls were fetched");
     }
 }

@@ -32,14 +32,17 @@ described_enum! {
             summary: "the list of extensions could not be read: an extension without a number in its records is shown by its id",
             hint: "see the fix for the cause that is shown with this warning";
         PresenceNotRead = "presence_unread",
-            summary: "the presence list could not be read, so the metrics of presence are missing or old; calls are not affected",
+            summary: "the presence list could not be read, so the metrics of presence are missing or old",
             hint: "see the fix for the cause that is shown with this warning";
         EventsNotReceived = "no_events",
-            summary: "no presence events are received, so the metrics of presence are missing; calls are not affected",
+            summary: "no presence events are received, so the metrics of presence are missing or old",
             hint: "see the fix for the cause that is shown with this warning";
         PresenceStarved = "presence_starved",
             summary: "the rate limit leaves no request for the presence list, since calls come first: the metrics of presence are missing or old",
             hint: "give the exporter an app of its own, ask RingCentral for a higher Heavy limit, or set --ringcentral.presence=off";
+        PresenceUntested = "presence_untested",
+            summary: "presence was not tested completely: after the requests of the last minute the rate limit leaves none for it",
+            hint: "wait a minute and check again; if this repeats, give the exporter an app of its own or ask RingCentral for higher limits";
         SameUser = "same_user",
             summary: "another account is logged in as the same user: both share its sessions and, with the same app, its rate limit, and their calls are counted twice",
             hint: "remove one of the two accounts, or give each the JWT of its own company";

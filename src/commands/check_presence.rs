@@ -15,8 +15,8 @@ use crate::config::PresenceMode;
 use crate::ringcentral::Cause;
 use crate::ringcentral::events::EventError;
 
-/// The time in which there must be a subscription.
-const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
+/// The time in which there must be a subscription. The stream's own timeouts are shorter, and name what has failed.
+const MAX_CONNECT_TIME: Duration = Duration::from_secs(25);
 /// How long the connection is open after that.
 const CONNECTED_TIME: Duration = Duration::from_secs(3);
 /// Time between two looks at the stream.
@@ -51,13 +51,27 @@ impl<'a> PresenceCheck<'a> {
         while self.is_connected() && !stop_at.is_past(Moment::now()) {
             sleep(LOOK_INTERVAL).await;
         }
-        let mut view = self.presence.view(Moment::now());
+        let closed = self.presence.view(Moment::now());
         self.stop().await;
         if !is_read {
             let _ = read.await;
-            view.read_failure = self.presence.view(Moment::now()).read_failure;
         }
-        view
+        self.result(closed, stop_at)
+    }
+
+    /// Returns the presence now, with the connection as it was when it was closed. There is no other attempt.
+    fn result(&self, closed: PresenceView, closed_at: Moment) -> PresenceView {
+        let now = Moment::now();
+        let since_close = now.monotonic_duration_since(closed_at);
+        let shift = |moment: Option<Moment>| moment.map(|it| it.after(since_close));
+        PresenceView {
+            stream_failure: closed.stream_failure,
+            connected_since: shift(closed.connected_since),
+            last_heard: shift(closed.last_heard),
+            stream_retry_at: None,
+            next_read_at: None,
+            ..self.presence.view(now)
+        }
     }
 
     /// Closes the connection, which deletes the subscription.
@@ -75,10 +89,9 @@ impl<'a> PresenceCheck<'a> {
             .await
             .is_err()
         {
-            self.presence.set_stream_failure(Some(EventError::new(
-                Cause::Timeout,
-                format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs()),
-            )));
+            let message = format!("no subscription within {} s", MAX_CONNECT_TIME.as_secs());
+            let failure = EventError::new(Cause::Timeout, message);
+            self.presence.set_stream_failure(failure, None);
         }
         if !self.is_connected() {
             self.stop().await;

@@ -16,6 +16,7 @@ use crate::account::state::AccountState;
 use crate::account::warning::Warning;
 use crate::clock::Moment;
 use crate::config::{Account, Proxies};
+use crate::ringcentral::events::EventError;
 use crate::ringcentral::{Cause, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
@@ -70,9 +71,10 @@ pub(super) fn account_report(
     let mut facts = state_facts(account, state, max_age, now);
     let mut warnings = problem::warnings(account, state, now);
     if let Some(presence) = presence {
-        facts.extend(presence_facts(presence, now));
+        facts.extend(presence_facts(presence, &state.api, now));
         warnings.extend(presence_warnings(presence, state));
     }
+    let untested = presence.map(untested_presence).unwrap_or_default();
     let mut text = String::new();
     for fact in facts {
         text += &fact.to_line();
@@ -89,7 +91,7 @@ pub(super) fn account_report(
         return text + &not_fetched(state, now);
     }
     let Some(mut failure) = problem::failure(state) else {
-        return text + &success_line(&account.name, warnings.len());
+        return text + &success_line(&account.name, warnings.len(), &untested);
     };
     if let Some(wait) = penalty_fact(state, now) {
         failure.details.insert(0, wait);
@@ -135,15 +137,34 @@ fn penalty_fact(state: &AccountState, now: Moment) -> Option<Fact> {
     Some(Fact::new("wait", format_wait(penalty), json!({})))
 }
 
-/// Returns the warnings about presence. A list of which nothing was read is one, since nothing but the budget keeps
-/// `check` from reading it.
+/// Returns the warnings about presence. What the budget did not allow has not failed: it was not tested.
 fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Problem> {
-    let mut warnings = problem::presence_warnings(presence, state);
-    let is_read = presence.pages > 0 || presence.last_read.is_some();
-    if !is_read && presence.read_failure.is_none() {
-        warnings.push(Problem::from_warning(Warning::PresenceStarved));
+    let mut tested = presence.clone();
+    let is_unsent = |failure: &mut EventError| failure.cause == Cause::NoBudget;
+    tested.stream_failure.take_if(is_unsent);
+    let mut warnings = problem::presence_warnings(&tested, state);
+    let untested = untested_presence(presence);
+    if !untested.is_empty() {
+        let mut warning = Problem::from_warning(Warning::PresenceUntested);
+        let names = Fact::new("not tested", untested.join(", "), json!({}));
+        warning.details.push(names);
+        warnings.push(warning);
     }
     warnings
+}
+
+/// Returns what the budget kept `check` from requesting.
+fn untested_presence(presence: &PresenceView) -> Vec<&'static str> {
+    let mut untested = Vec::new();
+    let is_read = presence.pages > 0 || presence.last_read.is_some();
+    if !is_read && presence.read_failure.is_none() {
+        untested.push("presence list");
+    }
+    let failure = presence.stream_failure.as_ref();
+    if failure.is_some_and(|failure| failure.cause == Cause::NoBudget) {
+        untested.push("events");
+    }
+    untested
 }
 
 /// Returns how long to wait before the request that a warning is about, if RingCentral blocks it.
@@ -238,11 +259,15 @@ pub(super) fn summary(summary: &CheckSummary) -> String {
     text + FOOTER
 }
 
-fn success_line(account: &str, warnings: usize) -> String {
+fn success_line(account: &str, warnings: usize, untested: &[&str]) -> String {
     let warnings = match warnings {
         0 => String::new(),
         1 => ", with a warning".to_owned(),
         _ => format!(", with {warnings} warnings"),
     };
-    format!("OK{warnings}: account {account} can be read.\n")
+    let untested = match untested {
+        [] => String::new(),
+        _ => format!("; not tested: {}", untested.join(", ")),
+    };
+    format!("OK{warnings}: account {account} can be read{untested}.\n")
 }

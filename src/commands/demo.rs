@@ -119,7 +119,7 @@ impl RunningDemo {
         for account in &self.accounts {
             accounts.push(account.config()?);
         }
-        settings.check_presence(&accounts)?;
+        settings.check_presence(&accounts, None)?;
         Ok(Config {
             accounts,
             accounts_file: None,

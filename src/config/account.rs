@@ -203,11 +203,18 @@ fn presence(values: &mut BTreeMap<String, Setting>) -> Result<PresenceMode, Conf
         return Ok(PresenceMode::Off);
     };
     let presence = parse(&setting, parse_presence)?;
-    let level = values.get("level").map(|level| level.value.as_str());
-    if presence != PresenceMode::Off && level == Some("extension") {
-        return Err(setting.invalid("off at level extension"));
+    let is_extension = |level: &&Setting| level.value == "extension";
+    match values.get("level").filter(is_extension) {
+        Some(level) if presence != PresenceMode::Off => {
+            // The origin of a key is long: its file and line.
+            let expected = match level.origin.contains(' ') {
+                true => "off at level extension".to_owned(),
+                false => format!("off, since {} is extension", level.origin),
+            };
+            Err(setting.invalid(&expected))
+        }
+        _ => Ok(presence),
     }
-    Ok(presence)
 }
 
 /// Parses a value, which the error repeats only if it is too short for a secret.

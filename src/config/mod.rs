@@ -13,7 +13,7 @@ mod yaml;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ use setting::{
 
 use crate::calls::ExtensionLabel;
 use crate::clock::Moment;
+use crate::secret::redact_path;
+
+/// The time between two reads of the presence list with events.
+const DEFAULT_AUDIT_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -136,10 +140,11 @@ pub struct Scrape {
 /// The flags of presence that are not about an account.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Presence {
-    /// How often --ringcentral.presence=events reads the list of all extensions, to correct what events have missed
+    /// How often --ringcentral.presence=events reads the list of all extensions, to correct what events have missed;
+    /// for all accounts [default: 10m]
     #[arg(id = "presence_audit", long = "ringcentral.presence-audit")]
-    #[arg(value_name = "DURATION", default_value = "10m", value_parser = parse_audit_interval)]
-    pub audit: Duration,
+    #[arg(value_name = "DURATION", value_parser = parse_audit_interval)]
+    pub audit: Option<Duration>,
 }
 
 /// The flags of the state that outlives a restart.
@@ -184,6 +189,13 @@ pub struct Network {
     pub proxies: Proxies,
     /// Looks up host names in place of the system's resolver. No flag sets it; tests do.
     pub lookup: Option<Arc<dyn NameLookup>>,
+}
+
+impl Presence {
+    /// Returns the time between two reads of the list with events.
+    pub(crate) fn audit_interval(&self) -> Duration {
+        self.audit.unwrap_or(DEFAULT_AUDIT_INTERVAL)
+    }
 }
 
 /// A table of host names, for tests.
@@ -263,7 +275,7 @@ impl Config {
             None => vec![flags::account(account_flags)?],
         };
         let mut settings = settings.validate()?;
-        settings.check_presence(&accounts)?;
+        settings.check_presence(&accounts, accounts_file.as_deref())?;
         settings.network.proxies = Proxies::from_env()?;
         for account in &accounts {
             settings.network.proxies.for_server(&account.server)?;
@@ -304,20 +316,38 @@ impl Settings {
         Ok(self)
     }
 
-    /// Checks that an account has presence if it is to be exported.
+    /// Checks that the flags about presence apply to an account. `accounts_file` is the file of the accounts.
     ///
     /// # Errors
-    /// Returns an error if none has.
-    pub fn check_presence(&self, accounts: &[Account]) -> Result<(), ConfigError> {
-        let is_off = |account: &Account| account.presence == PresenceMode::Off;
-        if self.metrics.extension_presence && accounts.iter().all(is_off) {
-            let flag = "--metrics.extension-presence";
-            return Err(ConfigError(format!(
-                "{flag}: no account reads presence: expected --ringcentral.presence=poll or events"
-            )));
+    /// Returns an error for the first flag that applies to none.
+    pub fn check_presence(
+        &self,
+        accounts: &[Account],
+        accounts_file: Option<&Path>,
+    ) -> Result<(), ConfigError> {
+        let mut modes = accounts.iter().map(|account| account.presence);
+        let has_events = modes.clone().any(|mode| mode == PresenceMode::Events);
+        if self.presence.audit.is_some() && !has_events {
+            let problem = "--ringcentral.presence-audit: no account receives presence events";
+            return Err(missing_presence(problem, "events", accounts_file));
+        }
+        if self.metrics.extension_presence && modes.all(|mode| mode == PresenceMode::Off) {
+            let problem = "--metrics.extension-presence: no account reads presence";
+            return Err(missing_presence(problem, "poll or events", accounts_file));
         }
         Ok(())
     }
+}
+
+fn missing_presence(problem: &str, values: &str, accounts_file: Option<&Path>) -> ConfigError {
+    let expected = match accounts_file {
+        Some(file) => format!(
+            "`presence: {values}` for an account in {}",
+            redact_path(file)
+        ),
+        None => format!("--ringcentral.presence={values}"),
+    };
+    ConfigError(format!("{problem}: expected {expected}"))
 }
 
 fn display_duration(duration: Duration) -> String {

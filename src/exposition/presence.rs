@@ -12,7 +12,7 @@ use crate::clock::{Moment, unix_seconds};
 use crate::config::Metrics;
 use crate::exposition::AccountView;
 use crate::exposition::account::{AccountLabel, account_label, labelled_entries};
-use crate::presence::{DndStatus, ExtensionStatus, PresenceStatus, TelephonyStatus};
+use crate::presence::{ExtensionStatus, TelephonyStatus};
 use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, families};
 
 families! {
@@ -104,28 +104,19 @@ fn add_counts(
     account: AccountLabel<'_>,
     counts: &[(ExtensionStatus, u64)],
 ) {
-    for telephony in TelephonyStatus::ALL {
-        for presence in PresenceStatus::ALL {
-            for dnd in DndStatus::ALL {
-                let status = ExtensionStatus {
-                    telephony,
-                    presence,
-                    dnd,
-                };
-                let count = counts.iter().find(|(counted, _)| *counted == status);
-                if count.is_none() && !status.is_documented() {
-                    continue;
-                }
-                let labels = [
-                    account,
-                    ("telephony_status", telephony.as_str()),
-                    ("presence_status", presence.as_str()),
-                    ("dnd_status", dnd.as_str()),
-                ];
-                let count = count.map_or(0, |(_, count)| *count);
-                families.add_sample(&EXTENSIONS, &labels, count as f64);
-            }
+    for status in ExtensionStatus::all() {
+        let count = counts.iter().find(|(counted, _)| *counted == status);
+        if count.is_none() && !status.is_documented() {
+            continue;
         }
+        let labels = [
+            account,
+            ("telephony_status", status.telephony.as_str()),
+            ("presence_status", status.presence.as_str()),
+            ("dnd_status", status.dnd.as_str()),
+        ];
+        let count = count.map_or(0, |(_, count)| *count);
+        families.add_sample(&EXTENSIONS, &labels, count as f64);
     }
 }
 

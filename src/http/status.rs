@@ -223,7 +223,7 @@ impl AccountStatus {
         facts.extend(state_facts(account, state, max_age, now));
         let mut warnings = problem::warnings(account, state, now);
         if let Some(presence) = presence {
-            facts.extend(presence_facts(presence, now));
+            facts.extend(presence_facts(presence, &state.api, now));
             warnings.extend(problem::presence_warnings(presence, state));
         }
         facts.extend(config_facts(account));

@@ -1,5 +1,4 @@
-//! The presence of extensions: who is ringing, talking, on hold, available. Pure: no JSON, sockets or Prometheus, and the
-//! time is an argument.
+//! The presence of extensions: who is ringing, talking, on hold, available. Pure: no JSON, sockets or Prometheus.
 //!
 //! | module | content |
 //! |---|---|
@@ -11,5 +10,6 @@ pub mod recent_ids;
 pub mod state;
 pub mod status;
 
+pub use recent_ids::EventId;
 pub use state::{Discarded, PresenceEvent, PresenceState, StatusChange};
 pub use status::{DndStatus, ExtensionStatus, PresenceStatus, TelephonyStatus};

@@ -3,32 +3,48 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 /// The number of ids that are kept. A duplicate follows its original within seconds, and a busy account of 10,000
 /// extensions has 85 events a second.
 const CAPACITY: usize = 4096;
 
-/// The ids that were received last, as keyed hashes of eight bytes.
+/// The id of a notification, as a keyed hash, so that a notification takes the same memory however long its id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventId(u64);
+
+/// The ids that were received last.
 #[derive(Debug, Default)]
 pub struct RecentIds {
-    hasher: RandomState,
-    order: VecDeque<u64>,
-    hashes: HashSet<u64>,
+    order: VecDeque<EventId>,
+    known: HashSet<EventId>,
 }
+
+// === impl EventId ===
+
+impl EventId {
+    /// Creates the id of a notification with this uuid.
+    #[must_use]
+    pub fn new(uuid: &str) -> Self {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(KEYS.hash_one(uuid))
+    }
+}
+
+// === impl RecentIds ===
 
 impl RecentIds {
     /// Records an id. Returns false if it is among those that were received last.
-    pub fn insert(&mut self, id: &str) -> bool {
-        let hash = self.hasher.hash_one(id);
-        if !self.hashes.insert(hash) {
+    pub fn insert(&mut self, id: EventId) -> bool {
+        if !self.known.insert(id) {
             return false;
         }
-        self.order.push_back(hash);
-        if self.order.len() > CAPACITY
+        if self.order.len() == CAPACITY
             && let Some(oldest) = self.order.pop_front()
         {
-            self.hashes.remove(&oldest);
+            self.known.remove(&oldest);
         }
+        self.order.push_back(id);
         true
     }
 }
@@ -40,12 +56,12 @@ mod tests {
     #[test]
     fn id_is_new_once_until_it_is_forgotten() {
         let mut ids = RecentIds::default();
-        assert!(ids.insert("a"));
-        assert!(!ids.insert("a"));
+        assert!(ids.insert(EventId::new("a")));
+        assert!(!ids.insert(EventId::new("a")));
         for n in 0..CAPACITY {
-            assert!(ids.insert(&n.to_string()));
+            assert!(ids.insert(EventId::new(&n.to_string())));
         }
-        assert!(ids.insert("a"));
-        assert_eq!(ids.hashes.len(), CAPACITY);
+        assert!(ids.insert(EventId::new("a")));
+        assert_eq!(ids.known.len(), CAPACITY);
     }
 }

@@ -1,29 +1,45 @@
 //! The statuses of all extensions of an account. Pure.
 //!
 //! Two sources are combined: reads of the whole list, which are complete but old by the time they arrive, and events,
-//! which are new but may be lost. A read replaces the state, except for what events said after it was requested. A gap
-//! is a time in which events may have been lost: the state is whole again after the next read.
+//! which are new but may be lost. A read replaces the state, except for what events said after it was requested or just
+//! before. A gap is a time in which events may have been lost: the state is whole again after the next read.
+//!
+//! Sequence numbers order the events of an extension. A missing number is not a gap: it hints at a lost event but does
+//! not prove it, since RingCentral does not say which numbers it sends. The next audit counts what was lost.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::presence::recent_ids::RecentIds;
+use crate::label_enum::label_enum;
+use crate::presence::recent_ids::{EventId, RecentIds};
 use crate::presence::status::{DndStatus, ExtensionStatus, PresenceStatus, TelephonyStatus};
 
+/// The maximum number of extensions, which is that of a list. Before the first read nothing says which ones exist.
+const MAX_ROWS: usize = 100_000;
+/// How much newer than the newest event of its extension an event with a lower sequence is, so that it cannot be a late
+/// one: the sequences have started again. Clocks of servers differ by less.
+const RESTART_AFTER_MS: Millis = 60_000;
+
+/// How long before the request of a read an event arrives and still wins over it: how late the list shows a change is
+/// not known, and RingCentral's list of active calls is up to 10 s late.
+const LIST_DELAY_MS: Millis = 10_000;
+
 /// A notification about one extension. A field that it lacks has not changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PresenceEvent {
     /// The id of the notification.
-    pub uuid: Option<String>,
+    pub id: Option<EventId>,
     /// The extension's internal id.
     pub extension: u64,
     /// The number of the event among those of its extension.
     pub sequence: Option<u64>,
-    /// RingCentral's time of the event, else that of its arrival.
-    pub timestamp: Timestamp,
+    /// RingCentral's time of the event, if it has a usable one.
+    pub timestamp: Option<Timestamp>,
+    /// The time of its arrival.
+    pub arrived: Timestamp,
     /// What the phone does.
     pub telephony: Option<TelephonyStatus>,
     /// Whether the person is reachable.
@@ -32,20 +48,22 @@ pub struct PresenceEvent {
     pub dnd: Option<DndStatus>,
 }
 
-/// Why an event was not applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discarded {
-    /// It was received already.
-    Duplicate,
-    /// A newer one of the extension was received before.
-    Late,
-    /// Neither the last read nor the directory has its extension.
-    UnknownExtension,
+label_enum! {
+    /// Why a notification was not applied.
+    Discarded {
+        /// It was received already.
+        Duplicate = "duplicate",
+        /// A newer one of the extension was received before.
+        Late = "late",
+        /// It could not be parsed.
+        Unreadable = "unreadable",
+        /// Neither the last read nor the directory has its extension.
+        UnknownExtension = "unknown_extension",
+    }
 }
 
 /// A change of the telephony status that an event reports. After a missing sequence number it is the change from the
-/// status that was reported last: a hole suggests a lost event but does not prove it, and the next audit counts what was
-/// lost. Its duration is not known.
+/// status that was reported last, and its duration is not known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StatusChange {
     /// The status before.
@@ -59,52 +77,83 @@ pub struct StatusChange {
 /// The statuses of all extensions.
 #[derive(Debug, Default)]
 pub struct PresenceState {
-    rows: HashMap<u64, Row>,
+    /// Sorted by id.
+    rows: Vec<Row>,
     recent: RecentIds,
     /// Whether a read has succeeded since the last gap.
     is_whole: bool,
     /// Whether there was a gap since the present read was requested.
     is_read_outdated: bool,
+    /// The arrival from which on events are newer than the present read.
+    newer_from: Millis,
 }
+
+/// A time in milliseconds since 1970, which takes half the memory of a [`Timestamp`].
+type Millis = i64;
 
 /// What is known of one extension.
 #[derive(Clone, Copy, Debug)]
 struct Row {
+    extension: u64,
     status: ExtensionStatus,
-    /// The sequence of its newest event since the last gap.
-    sequence: Option<u64>,
+    /// That of its newest event since the last gap or correction.
+    sequence: Option<Sequence>,
     /// Whether the telephony status was read or reported since the last gap.
     is_seen: bool,
     /// When the telephony status began, if an event reported it.
-    began: Option<Timestamp>,
-    /// Which fields events reported after the current read was requested.
-    newer: Newer,
+    began: Option<Began>,
+    reported: Reported,
 }
 
-/// The fields that are newer than the read that was requested last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Newer {
-    telephony: bool,
-    presence: bool,
-    dnd: bool,
+/// The number of an event among those of its extension.
+#[derive(Clone, Copy, Debug)]
+struct Sequence {
+    number: u64,
+    at: Millis,
+}
+
+/// The begin of a status.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    at: Millis,
+    /// Whether that is RingCentral's time and not that of the arrival.
+    has_timestamp: bool,
+}
+
+/// When the newest event with each field arrived since the last gap.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    telephony: Millis,
+    presence: Millis,
+    dnd: Millis,
+}
+
+// === impl PresenceEvent ===
+
+impl PresenceEvent {
+    /// Returns RingCentral's time of the event, else that of its arrival.
+    fn at(&self) -> Millis {
+        self.timestamp.unwrap_or(self.arrived).as_millisecond()
+    }
 }
 
 // === impl PresenceState ===
 
 impl PresenceState {
-    /// Marks the time at which a read of the whole list was requested: what events say from now on is newer.
-    pub fn start_read(&mut self) {
+    /// Records that a read of the whole list is requested now: what events say from now on, or said just before, is
+    /// newer.
+    pub fn start_read(&mut self, now: Timestamp) {
         self.is_read_outdated = false;
-        for row in self.rows.values_mut() {
-            row.newer = Newer::default();
-        }
+        self.newer_from = now.as_millisecond() - LIST_DELAY_MS;
     }
 
-    /// Replaces the state by that of a read, except for what events said after it was requested. An extension that the
-    /// read lacks stays if such an event named it and the directory `knows` it. A read that was requested before a gap
-    /// changes nothing, since its rows may be older than what was missed.
+    /// Replaces the state by that of a read, except for what events said that are newer. Of several rows of an
+    /// extension the last one counts, since it is on a later page. An extension that the read lacks stays if such an
+    /// event named it and the directory `knows` it. A read that was requested before a gap changes nothing, since its
+    /// rows may be older than what was missed.
     ///
-    /// Returns the number of extensions whose status differs from what the events said, 0 for the first read after a gap.
+    /// Returns the number of extensions whose status differs from what the events said, 0 for the first read after a
+    /// gap.
     pub fn finish_read(
         &mut self,
         listed: impl IntoIterator<Item = (u64, ExtensionStatus)>,
@@ -113,20 +162,27 @@ impl PresenceState {
         if self.is_read_outdated {
             return 0;
         }
-        let mut former = std::mem::take(&mut self.rows);
+        let listed = last_rows(listed);
+        let mut rows = Vec::with_capacity(listed.len());
         let mut corrections = 0;
-        for (extension, read) in listed {
-            let mut row = former.remove(&extension).unwrap_or(Row::NEW);
-            let was_seen = self.is_whole && row.is_seen;
-            corrections += u64::from(was_seen && row.differs(read));
-            row.apply_read(read);
-            self.rows.insert(extension, row);
+        let newer_from = self.newer_from;
+        for (extension, read) in &listed {
+            let mut row = self
+                .row(*extension)
+                .copied()
+                .unwrap_or(Row::new(*extension));
+            let is_correction = row.apply_read(*read, newer_from, self.is_whole);
+            corrections += u64::from(is_correction);
+            rows.push(row);
         }
-        for (extension, row) in former {
-            if row.newer.any() && knows(extension) {
-                self.rows.insert(extension, row);
+        for row in &self.rows {
+            let is_listed = listed.binary_search_by_key(&row.extension, |(id, _)| *id);
+            if is_listed.is_err() && newer_from <= row.reported.last() && knows(row.extension) {
+                rows.push(*row);
             }
         }
+        rows.sort_unstable_by_key(|row| row.extension);
+        self.rows = rows;
         self.is_whole = true;
         corrections
     }
@@ -140,31 +196,36 @@ impl PresenceState {
         event: &PresenceEvent,
         knows: impl Fn(u64) -> bool,
     ) -> Result<Option<StatusChange>, Discarded> {
-        if let Some(uuid) = &event.uuid
-            && !self.recent.insert(uuid)
-        {
+        if event.id.is_some_and(|id| !self.recent.insert(id)) {
             return Err(Discarded::Duplicate);
         }
-        let row = match self.rows.entry(event.extension) {
-            Entry::Occupied(row) => row.into_mut(),
+        let index = match self.position(event.extension) {
+            Ok(index) => index,
             // Before a read is finished, it is not known whether the list has the extension.
-            Entry::Vacant(_) if self.is_whole && !knows(event.extension) => {
+            Err(_) if self.is_whole && !knows(event.extension) => {
                 return Err(Discarded::UnknownExtension);
             }
-            Entry::Vacant(row) => row.insert(Row::NEW),
+            Err(_) if self.rows.len() >= MAX_ROWS => return Err(Discarded::UnknownExtension),
+            Err(index) => {
+                self.rows.insert(index, Row::new(event.extension));
+                index
+            }
         };
-        row.check_sequence(event.sequence)?;
-        Ok(row.apply_event(event))
+        match self.rows.get_mut(index) {
+            Some(row) => row.apply_event(event),
+            None => Ok(None),
+        }
     }
 
     /// Records that events may have been lost. Nothing that spans this time is counted, and sequences start again.
     pub fn record_gap(&mut self) {
         self.is_whole = false;
         self.is_read_outdated = true;
-        for row in self.rows.values_mut() {
+        for row in &mut self.rows {
             row.sequence = None;
             row.is_seen = false;
             row.began = None;
+            row.reported = Reported::NEVER;
         }
     }
 
@@ -174,130 +235,179 @@ impl PresenceState {
         self.is_whole
     }
 
-    /// Returns the status of each extension.
+    /// Returns the status of each extension, sorted by id.
     pub fn statuses(&self) -> impl Iterator<Item = (u64, ExtensionStatus)> {
-        self.rows.iter().map(|(id, row)| (*id, row.status))
+        self.rows.iter().map(|row| (row.extension, row.status))
     }
 
     /// Returns the number of extensions in each state that occurs.
     #[must_use]
     pub fn counts(&self) -> HashMap<ExtensionStatus, u64> {
         let mut counts = HashMap::new();
-        for row in self.rows.values() {
+        for row in &self.rows {
             *counts.entry(row.status).or_default() += 1;
         }
         counts
     }
+
+    fn position(&self, extension: u64) -> Result<usize, usize> {
+        self.rows
+            .binary_search_by_key(&extension, |row| row.extension)
+    }
+
+    fn row(&self, extension: u64) -> Option<&Row> {
+        self.rows.get(self.position(extension).ok()?)
+    }
+}
+
+/// Returns the last row of each extension, sorted by id.
+fn last_rows(
+    listed: impl IntoIterator<Item = (u64, ExtensionStatus)>,
+) -> Vec<(u64, ExtensionStatus)> {
+    let mut rows: Vec<_> = listed.into_iter().collect();
+    rows.reverse();
+    rows.sort_by_key(|(extension, _)| *extension);
+    rows.dedup_by_key(|(extension, _)| *extension);
+    rows
 }
 
 // === impl Row ===
 
 impl Row {
-    const NEW: Self = Self {
-        status: ExtensionStatus::UNKNOWN,
-        sequence: None,
-        is_seen: false,
-        began: None,
-        newer: Newer {
-            telephony: false,
-            presence: false,
-            dnd: false,
-        },
-    };
-
-    /// Returns whether a read has another status than the events reported, apart from what is newer.
-    fn differs(&self, read: ExtensionStatus) -> bool {
-        self.merged(read) != self.status
-    }
-
-    /// Returns the status of a read with the fields that are newer.
-    fn merged(&self, read: ExtensionStatus) -> ExtensionStatus {
-        let newer = self.newer;
-        ExtensionStatus {
-            telephony: if newer.telephony {
-                self.status.telephony
-            } else {
-                read.telephony
-            },
-            presence: if newer.presence {
-                self.status.presence
-            } else {
-                read.presence
-            },
-            dnd: if newer.dnd { self.status.dnd } else { read.dnd },
+    fn new(extension: u64) -> Self {
+        Self {
+            extension,
+            status: ExtensionStatus::UNKNOWN,
+            sequence: None,
+            is_seen: false,
+            began: None,
+            reported: Reported::NEVER,
         }
     }
 
-    fn apply_read(&mut self, read: ExtensionStatus) {
-        let merged = self.merged(read);
-        if merged.telephony != self.status.telephony {
+    /// Returns the status of a read with the fields that are newer.
+    fn merged(&self, read: ExtensionStatus, newer_from: Millis) -> ExtensionStatus {
+        let mut merged = read;
+        if newer_from <= self.reported.telephony {
+            merged.telephony = self.status.telephony;
+        }
+        if newer_from <= self.reported.presence {
+            merged.presence = self.status.presence;
+        }
+        if newer_from <= self.reported.dnd {
+            merged.dnd = self.status.dnd;
+        }
+        merged
+    }
+
+    /// Applies a read. Returns whether it corrects what events said, if they have said everything since the read
+    /// before.
+    ///
+    /// After a correction the sequence is forgotten: either an event was lost, or the sequences have started again and
+    /// all events look late.
+    fn apply_read(&mut self, read: ExtensionStatus, newer_from: Millis, is_audit: bool) -> bool {
+        let merged = self.merged(read, newer_from);
+        let is_correction = is_audit && self.is_seen && merged != self.status;
+        if is_correction {
+            self.sequence = None;
+        }
+        if is_correction || merged.telephony != self.status.telephony {
             self.began = None;
         }
         self.status = merged;
         self.is_seen = true;
+        is_correction
     }
 
-    fn check_sequence(&self, sequence: Option<u64>) -> Result<(), Discarded> {
-        match (self.sequence, sequence) {
-            (Some(last), Some(sequence)) if sequence == last => Err(Discarded::Duplicate),
-            (Some(last), Some(sequence)) if sequence < last => Err(Discarded::Late),
-            _ => Ok(()),
-        }
-    }
-
-    fn apply_event(&mut self, event: &PresenceEvent) -> Option<StatusChange> {
-        let is_next = self.is_next(event.sequence);
+    fn apply_event(&mut self, event: &PresenceEvent) -> Result<Option<StatusChange>, Discarded> {
+        let is_next = self.advance(event)?;
         if !is_next {
             self.began = None;
         }
-        self.sequence = event.sequence.or(self.sequence);
+        let arrived = event.arrived.as_millisecond();
         if let Some(presence) = event.presence {
             self.status.presence = presence;
-            self.newer.presence = true;
+            self.reported.presence = arrived;
         }
         if let Some(dnd) = event.dnd {
             self.status.dnd = dnd;
-            self.newer.dnd = true;
+            self.reported.dnd = arrived;
         }
-        let to = event.telephony?;
-        let from = self.status.telephony;
-        let was_seen = self.is_seen;
-        self.newer.telephony = true;
-        self.is_seen = true;
+        let Some(telephony) = event.telephony else {
+            return Ok(None);
+        };
+        self.reported.telephony = arrived;
+        Ok(self.apply_telephony(telephony, event, is_next))
+    }
+
+    /// Moves to the sequence of an event. Returns whether no event of the extension is missing before it, as far as the
+    /// sequences show. A missing one may have reported the end of the present status, and that it began again.
+    fn advance(&mut self, event: &PresenceEvent) -> Result<bool, Discarded> {
+        let Some(number) = event.sequence else {
+            return Ok(true);
+        };
+        let at = event.at();
+        let mut is_next = true;
+        if let Some(last) = self.sequence {
+            let is_restart = at - last.at >= RESTART_AFTER_MS;
+            match number.cmp(&last.number) {
+                Ordering::Equal => return Err(Discarded::Duplicate),
+                Ordering::Less if !is_restart => return Err(Discarded::Late),
+                _ => is_next = number.checked_sub(1) == Some(last.number),
+            }
+        }
+        self.sequence = Some(Sequence { number, at });
+        Ok(is_next)
+    }
+
+    /// Applies the telephony status of an event. Returns the change if the status before is known.
+    fn apply_telephony(
+        &mut self,
+        to: TelephonyStatus,
+        event: &PresenceEvent,
+        is_next: bool,
+    ) -> Option<StatusChange> {
+        let from = std::mem::replace(&mut self.status.telephony, to);
+        let was_seen = std::mem::replace(&mut self.is_seen, true);
         if from == to && was_seen {
             return None;
         }
-        let began = self.began;
-        let change = StatusChange {
-            from,
-            to,
-            duration: began.and_then(|began| duration_between(began, event.timestamp)),
+        let began = Began {
+            at: event.at(),
+            has_timestamp: event.timestamp.is_some(),
         };
-        self.status.telephony = to;
-        // After a status that was not known, or an event that is missing, the status may have begun earlier: some bodies
-        // have statuses that did not change.
-        self.began = (was_seen && is_next).then_some(event.timestamp);
-        was_seen.then_some(change)
-    }
-
-    /// Returns whether no event of the extension is missing before this one, as far as the sequences show. A missing one
-    /// may have reported the end of the present status, and that it began again.
-    fn is_next(&self, sequence: Option<u64>) -> bool {
-        match (self.sequence, sequence) {
-            (Some(last), Some(sequence)) => sequence.checked_sub(last) == Some(1),
-            _ => true,
+        let former = self.began.take();
+        // After a status that was not known, or an event that is missing, the status may have begun earlier: some
+        // bodies have statuses that did not change.
+        if was_seen && is_next {
+            self.began = Some(began);
         }
+        let duration = former.and_then(|former| former.duration_until(began));
+        was_seen.then_some(StatusChange { from, to, duration })
     }
 }
 
-impl Newer {
-    fn any(self) -> bool {
-        self.telephony || self.presence || self.dnd
+impl Began {
+    /// Returns the time until another status began, if both are times of one clock.
+    fn duration_until(self, next: Self) -> Option<Duration> {
+        if self.has_timestamp != next.has_timestamp {
+            return None;
+        }
+        let millis = u64::try_from(next.at - self.at).ok()?;
+        Some(Duration::from_millis(millis))
     }
 }
 
-fn duration_between(began: Timestamp, ended: Timestamp) -> Option<Duration> {
-    ended.duration_since(began).try_into().ok()
+impl Reported {
+    const NEVER: Self = Self {
+        telephony: Millis::MIN,
+        presence: Millis::MIN,
+        dnd: Millis::MIN,
+    };
+
+    fn last(self) -> Millis {
+        self.telephony.max(self.presence).max(self.dnd)
+    }
 }
 
 #[cfg(test)]
@@ -316,13 +426,18 @@ mod tests {
         }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     /// Returns an event of extension 7 at this second.
     fn event(second: i64, sequence: u64, telephony: TelephonyStatus) -> PresenceEvent {
         PresenceEvent {
-            uuid: Some(format!("{second}-{sequence}")),
+            id: Some(EventId::new(&format!("{second}-{sequence}"))),
             extension: 7,
             sequence: Some(sequence),
-            timestamp: Timestamp::from_second(second).unwrap(),
+            timestamp: Some(at(second)),
+            arrived: at(second),
             telephony: Some(telephony),
             presence: None,
             dnd: None,
@@ -340,8 +455,7 @@ mod tests {
     }
 
     fn telephony(state: &PresenceState, extension: u64) -> Option<TelephonyStatus> {
-        let row = state.rows.get(&extension)?;
-        Some(row.status.telephony)
+        state.row(extension).map(|row| row.status.telephony)
     }
 
     fn change(from: TelephonyStatus, to: TelephonyStatus, seconds: Option<u64>) -> StatusChange {
@@ -423,12 +537,12 @@ mod tests {
     #[test]
     fn read_requested_before_a_gap_changes_nothing() {
         let mut state = state_of(NoCall);
-        state.start_read();
+        state.start_read(at(100));
         state.record_gap();
         assert_eq!(read(&mut state, &[(7, status(OnHold))]), 0);
         assert!(!state.is_whole());
         assert_eq!(state.apply(&event(10, 1, Ringing), KNOWN), Ok(None));
-        state.start_read();
+        state.start_read(at(100));
         read(&mut state, &[(7, status(Ringing))]);
         assert!(state.is_whole());
     }
@@ -437,8 +551,8 @@ mod tests {
     fn event_after_the_request_of_a_read_wins() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 1, Ringing), KNOWN).unwrap();
-        state.start_read();
-        state.apply(&event(11, 2, CallConnected), KNOWN).unwrap();
+        state.start_read(at(100));
+        state.apply(&event(101, 2, CallConnected), KNOWN).unwrap();
         let mut listed = status(Ringing);
         listed.dnd = DndStatus::DoNotAcceptAnyCalls;
         assert_eq!(
@@ -447,14 +561,37 @@ mod tests {
             "only the status that no event reported"
         );
         assert_eq!(telephony(&state, 7), Some(CallConnected));
-        assert_eq!(state.rows[&7].status.dnd, DndStatus::DoNotAcceptAnyCalls);
+        let dnd = state.row(7).unwrap().status.dnd;
+        assert_eq!(dnd, DndStatus::DoNotAcceptAnyCalls);
+    }
+
+    #[test]
+    fn event_just_before_the_request_of_a_read_wins() {
+        for (second, expected, corrections) in [(89, NoCall, 1), (90, Ringing, 0)] {
+            let mut state = state_of(NoCall);
+            state.apply(&event(second, 1, Ringing), KNOWN).unwrap();
+            state.start_read(at(100));
+            // The list may not show the ring yet.
+            assert_eq!(read(&mut state, &[(7, status(NoCall))]), corrections);
+            assert_eq!(telephony(&state, 7), Some(expected));
+        }
+    }
+
+    #[test]
+    fn event_before_a_gap_is_older_than_the_next_read() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(99, 1, Ringing), KNOWN).unwrap();
+        state.record_gap();
+        state.start_read(at(100));
+        read(&mut state, &[(7, status(NoCall))]);
+        assert_eq!(telephony(&state, 7), Some(NoCall));
     }
 
     #[test]
     fn audit_counts_statuses_that_events_did_not_report() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 1, Ringing), KNOWN).unwrap();
-        state.start_read();
+        state.start_read(at(100));
         assert_eq!(
             read(&mut state, &[(7, status(OnHold)), (8, status(NoCall))]),
             1
@@ -465,7 +602,7 @@ mod tests {
             Some(change(OnHold, NoCall, None)),
             "its begin was not seen"
         );
-        state.start_read();
+        state.start_read(at(100));
         assert_eq!(read(&mut state, &[(7, status(NoCall))]), 0);
         assert_eq!(
             telephony(&state, 8),
@@ -485,7 +622,7 @@ mod tests {
             Ok(None),
             "a lower sequence"
         );
-        state.start_read();
+        state.start_read(at(100));
         assert_eq!(
             read(&mut state, &[(7, status(OnHold))]),
             0,
@@ -499,7 +636,7 @@ mod tests {
     #[test]
     fn extension_that_the_read_lacks_needs_the_directory() {
         let mut state = PresenceState::default();
-        state.start_read();
+        state.start_read(at(100));
         let mut new = event(10, 1, Ringing);
         assert_eq!(
             state.apply(&new, |_| false),
@@ -517,5 +654,72 @@ mod tests {
         assert_eq!(state.apply(&new, KNOWN), Ok(None));
         assert_eq!(telephony(&state, 7), Some(Ringing));
         assert_eq!(state.counts().values().sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn lower_sequence_after_a_minute_is_a_restart() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(10, 500, Ringing), KNOWN).unwrap();
+        let late = event(69, 1, NoCall);
+        assert_eq!(state.apply(&late, KNOWN), Err(Discarded::Late));
+        let restarted = state.apply(&event(70, 2, CallConnected), KNOWN);
+        let connected = change(Ringing, CallConnected, None);
+        assert_eq!(restarted, Ok(Some(connected)), "its begin is not certain");
+        let ended = state.apply(&event(75, 3, NoCall), KNOWN).unwrap();
+        assert_eq!(ended, Some(change(CallConnected, NoCall, None)));
+        let ringing = state.apply(&event(80, 4, Ringing), KNOWN).unwrap();
+        assert_eq!(ringing, Some(change(NoCall, Ringing, Some(5))));
+    }
+
+    #[test]
+    fn correction_forgets_the_sequence() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(10, 500, Ringing), KNOWN).unwrap();
+        state.start_read(at(100));
+        assert_eq!(read(&mut state, &[(7, status(Ringing))]), 0);
+        let late = event(11, 499, NoCall);
+        assert_eq!(state.apply(&late, KNOWN), Err(Discarded::Late));
+        state.start_read(at(100));
+        let mut busy = status(Ringing);
+        busy.presence = PresenceStatus::Busy;
+        assert_eq!(read(&mut state, &[(7, busy)]), 1);
+        let ended = state.apply(&event(12, 1, NoCall), KNOWN).unwrap();
+        let unknown_begin = change(Ringing, NoCall, None);
+        assert_eq!(ended, Some(unknown_begin), "an event is missing");
+    }
+
+    #[test]
+    fn duration_needs_two_times_of_one_clock() {
+        for (has_timestamps, duration) in [
+            ([true, true], Some(10)),
+            ([false, false], Some(10)),
+            ([true, false], None),
+            ([false, true], None),
+        ] {
+            let mut state = state_of(NoCall);
+            let mut events = [event(10, 1, Ringing), event(20, 2, NoCall)];
+            for (event, has_timestamp) in events.iter_mut().zip(has_timestamps) {
+                event.timestamp = event.timestamp.filter(|_| has_timestamp);
+            }
+            state.apply(&events[0], KNOWN).unwrap();
+            let ended = state.apply(&events[1], KNOWN).unwrap();
+            assert_eq!(ended, Some(change(Ringing, NoCall, duration)));
+        }
+    }
+
+    #[test]
+    fn rows_before_the_first_read_are_bounded() {
+        let mut state = PresenceState::default();
+        let mut event = event(10, 1, Ringing);
+        event.id = None;
+        for extension in 0..MAX_ROWS as u64 {
+            event.extension = extension;
+            assert_eq!(state.apply(&event, KNOWN), Ok(None));
+        }
+        event.extension += 1;
+        let result = state.apply(&event, KNOWN);
+        assert_eq!(result, Err(Discarded::UnknownExtension));
+        event.extension = 5;
+        assert_eq!(state.apply(&event, KNOWN), Err(Discarded::Duplicate));
     }
 }

@@ -88,6 +88,22 @@ impl ExtensionStatus {
         dnd: DndStatus::Unknown,
     };
 
+    /// Returns all combinations.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TelephonyStatus::ALL.into_iter().flat_map(Self::all_with)
+    }
+
+    /// Returns all combinations with this telephony status.
+    fn all_with(telephony: TelephonyStatus) -> impl Iterator<Item = Self> {
+        PresenceStatus::ALL.into_iter().flat_map(move |presence| {
+            DndStatus::ALL.map(|dnd| Self {
+                telephony,
+                presence,
+                dnd,
+            })
+        })
+    }
+
     /// Returns whether all three are values that RingCentral documents.
     #[must_use]
     pub fn is_documented(self) -> bool {

@@ -181,6 +181,9 @@ impl Reloader {
         let mut accounts = Vec::new();
         if let Some(file) = &self.accounts_file {
             accounts = read_accounts(file)?;
+            self.accounts
+                .settings()
+                .check_presence(&accounts, Some(file))?;
         } else {
             for handle in self.accounts.accounts().iter() {
                 check_secrets(&handle.config)?;

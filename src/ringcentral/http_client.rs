@@ -32,8 +32,10 @@ const USER_AGENT: &str = concat!(
 const IDLE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// The maximum time to connect to one address. It is the kernel's limit for data without an
 /// acknowledgement, so it also ends an established connection whose route is lost for this time.
-#[cfg(target_os = "linux")]
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same limit for connections to the event gateway, whose route may be lost for as long as they may be silent. It is
+/// less than that, so that the kernel's error is reported.
+const GATEWAY_TIMEOUT: Duration = Duration::from_secs(80);
 /// The maximum time to connect to a server, with TLS. `reqwest` divides it over the addresses of a
 /// name, so that all of them are tried within the 10 s of a request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(9);
@@ -61,6 +63,8 @@ struct ClientSetup {
     proxy: Option<Proxy>,
     addresses: Addresses,
     tls: ClientConfig,
+    /// The kernel's limit for data without an acknowledgement.
+    acknowledge_timeout: Duration,
 }
 
 /// Why a request got no response.
@@ -143,26 +147,35 @@ impl HttpClient {
         Self::with_setup(ca, network.clone(), setup)
     }
 
-    /// Builds a client for another server with the same root certificates and the proxy for that server. Reads the root
-    /// certificates only if this client has none.
+    /// Builds a client for the event gateway with the same root certificates and the proxy for that server. Reads the
+    /// root certificates only if this client has none. If `former` is the client for that gateway it is returned, since
+    /// it knows which address to try next.
     ///
     /// # Errors
     /// Returns an error as [`new`](Self::new) does.
-    pub(crate) fn for_server(&self, server: &Url) -> anyhow::Result<Self> {
+    pub(crate) fn for_gateway(&self, gateway: &Url, former: Option<&Self>) -> anyhow::Result<Self> {
         let Shared {
             ca, network, setup, ..
         } = &*self.0;
-        if !setup.uses_tls() {
-            return Self::new(server, ca.clone(), network);
+        if let Some(former) = former
+            && former.can_serve(gateway, ca.as_ref())
+        {
+            return Ok(former.clone());
         }
+        let proxy = network.proxies.for_server(gateway)?.cloned();
+        let tls = match setup.uses_tls() {
+            true => setup.tls.clone(),
+            false => tls_config(uses_tls(gateway, proxy.as_ref()), ca.as_deref())?,
+        };
         let setup = ClientSetup {
-            server: server.clone(),
-            proxy: network.proxies.for_server(server)?.cloned(),
+            server: gateway.clone(),
+            proxy,
             addresses: Addresses {
                 lookup: network.lookup.clone(),
                 order: Arc::default(),
             },
-            tls: setup.tls.clone(),
+            tls,
+            acknowledge_timeout: GATEWAY_TIMEOUT,
         };
         Self::with_setup(ca.clone(), network.clone(), setup)
     }
@@ -245,6 +258,7 @@ impl ClientSetup {
             proxy,
             addresses,
             tls,
+            acknowledge_timeout: ADDRESS_TIMEOUT,
         })
     }
 
@@ -267,7 +281,7 @@ impl ClientSetup {
             .http1_only();
         #[cfg(target_os = "linux")]
         {
-            builder = builder.tcp_user_timeout(ADDRESS_TIMEOUT);
+            builder = builder.tcp_user_timeout(self.acknowledge_timeout);
         }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(with_authorization(proxy)?);
@@ -377,6 +391,25 @@ mod tests {
         order.first = Some([10, 0, 0, 2].into());
         assert_eq!(ordered(&order, &[3, 1, 2]), [2, 3, 1]);
         assert_eq!(ordered(&order, &[3, 1]), [3, 1], "it has moved");
+    }
+
+    #[test]
+    fn gateway_has_its_own_limit_and_keeps_its_client() {
+        let url = |text| Url::parse(text).unwrap();
+        let network = Network::default();
+        let api = HttpClient::new(&url("http://s.example"), None, &network).unwrap();
+        let gateway = url("http://g.example/ws");
+        let first = api.for_gateway(&gateway, None).unwrap();
+        let timeout = |client: &HttpClient| client.0.setup.acknowledge_timeout.as_secs();
+        assert_eq!((timeout(&api), timeout(&first)), (3, 80));
+        first.record_failure();
+        let second = api.for_gateway(&gateway, Some(&first)).unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        let other = api.for_gateway(&url("http://h.example/ws"), Some(&first));
+        assert!(!Arc::ptr_eq(&first.0, &other.unwrap().0));
+        let other_roots = HttpClient::new(&url("http://s.example"), Some((*b"").into()), &network);
+        let other = other_roots.unwrap().for_gateway(&gateway, Some(&first));
+        assert!(!Arc::ptr_eq(&first.0, &other.unwrap().0));
     }
 
     #[test]

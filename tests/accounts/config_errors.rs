@@ -106,6 +106,24 @@ async fn assert_errors(cases: &[(String, String)]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The key is named instead of the flag, which may not be used together with a file.
+#[tokio::test]
+async fn flags_about_presence_name_the_key() {
+    let folder = create_folder();
+    let file = folder.path().join("accounts.yml");
+    std::fs::write(&file, with_key("presence: poll")).unwrap();
+    let config_file = format!("--config.file={}", file.display());
+    let audit = "--ringcentral.presence-audit=5m";
+    let (code, _, error) = output(command(&["serve", &config_file, audit])).await;
+    assert_eq!(code, Some(2));
+    let expected = format!(
+        "ringcentral-exporter: --ringcentral.presence-audit: no account receives presence events: \
+         expected `presence: events` for an account in {}\n",
+        file.display()
+    );
+    assert_eq!(error, expected);
+}
+
 #[tokio::test]
 async fn missing_accounts_list_is_rejected() {
     let missing = ": accounts: the list is empty: expected at least one account";

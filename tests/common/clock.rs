@@ -20,6 +20,12 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(START_MS)))
     }
 
+    /// Creates a clock that shows the present time, for timestamps that the exporter compares with its own clock.
+    pub fn starting_now() -> Self {
+        let now = jiff::Timestamp::now().as_millisecond();
+        Self(Arc::new(AtomicI64::new(now)))
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, duration: Duration) {
         self.shift_ms(duration.as_millis() as i64);

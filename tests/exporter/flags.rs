@@ -143,6 +143,35 @@ async fn extension_metrics_require_extension_label() {
     }
 }
 
+/// A flag that applies to no account would be ignored.
+#[tokio::test]
+async fn presence_flags_require_presence() {
+    let (poll, off) = (("RC_PRESENCE", "poll"), ("RC_PRESENCE", "off"));
+    let audit = "--ringcentral.presence-audit: no account receives presence events: expected --ringcentral.presence=events";
+    let extensions = "--metrics.extension-presence: no account reads presence: expected --ringcentral.presence=poll or events";
+    for (flag, variable, message) in [
+        ("--ringcentral.presence-audit=10m", off, audit),
+        ("--ringcentral.presence-audit=5m", poll, audit),
+        ("--metrics.extension-presence", off, extensions),
+    ] {
+        assert_eq!(complaint(&[flag], &[variable]).await, message);
+    }
+}
+
+#[tokio::test]
+async fn presence_at_level_extension_names_both_settings() {
+    let both = [("RC_LEVEL", "extension"), ("RC_PRESENCE", "events")];
+    assert_eq!(
+        complaint(&[], &both).await,
+        r#"RC_PRESENCE: invalid value "events": expected off, since RC_LEVEL is extension"#
+    );
+    let flag = "--ringcentral.presence=poll";
+    assert_eq!(
+        complaint(&[flag], &both[..1]).await,
+        r#"--ringcentral.presence: invalid value "poll": expected off, since RC_LEVEL is extension"#
+    );
+}
+
 #[tokio::test]
 async fn invalid_variable_is_named_in_error() {
     let cases = [

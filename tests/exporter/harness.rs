@@ -58,9 +58,7 @@ pub fn default_settings() -> Settings {
             extension_presence: false,
             max_extensions: 10_000,
         },
-        presence: Presence {
-            audit: Duration::from_secs(600),
-        },
+        presence: Presence { audit: None },
         state: State::default(),
         log: Log {
             level: tracing::Level::DEBUG,

@@ -159,6 +159,12 @@ async fn missing_permission_is_a_warning_of_an_ok_account() {
             "{warning:#}"
         );
         assert_calls_are_ok(&exporter, &status).await;
+        let next = match name {
+            "no_events" => "events_next_attempt_in_seconds",
+            _ => "presence_next_read_in_seconds",
+        };
+        let next = status[next].as_f64().unwrap();
+        assert!((140.0..300.0).contains(&next), "{name}: {status:#}");
         let page = exporter.get("/", &[]).await.text;
         assert!(page.contains(cause) && page.contains(fix), "{page}");
     }
@@ -178,6 +184,9 @@ async fn events_that_return_end_the_warning() {
     })
     .await;
     assert_calls_are_ok(&exporter, &status).await;
+    let next = &status["events_next_attempt_in_seconds"];
+    assert!(next.as_f64().is_none_or(|next| next <= 2.0), "{status:#}");
     let status = wait_for_status(&exporter, |status| status["presence_up"] == true).await;
+    assert_eq!(status.get("events_next_attempt_in_seconds"), None);
     assert!(warning_names(&status).is_empty(), "{status:#}");
 }

@@ -1,11 +1,11 @@
 //! Presence over a simulated day: the exporter's state, fed with what arrives of the truth, against a second
 //! implementation of the contract.
 //!
-//! `recording` has the truth of a day, the connections, and what arrives over them. `verifier` follows the contract from
-//! the whole history of each extension. The reducers in `mutants` have defects and must fail: they test the test.
+//! `recording` has the truth of a day, the connections, and what arrives over them. `verifier` follows the contract
+//! from the whole history of each extension. The reducers in `mutants` have defects and must fail: they test the test.
 //!
-//! With a whole exporter over real sockets: `whole_exporter` compares its metrics with the truth, `faults` has a table of
-//! what can go wrong between it and the event gateway, and `secrets` looks for tokens in all that it writes.
+//! With a whole exporter over real sockets: `whole_exporter` compares its metrics with the truth, `faults` has a table
+//! of what can go wrong between it and the event gateway, and `secrets` looks for tokens in all that it writes.
 
 #![allow(
     unreachable_pub,
@@ -54,6 +54,7 @@ fn assert_every_fault_occurred(report: &Report) {
     assert!(report.gaps > 20 && report.stale_reads > 1, "{report:?}");
     assert!(report.unknown_extensions > 0, "{report:?}");
     assert!(report.corrections > 30, "{report:?}");
+    assert!(report.restarts > 10, "{report:?}");
     assert!(
         report.changes > 10_000 && report.durations > 8_000,
         "{report:?}"
@@ -123,8 +124,10 @@ fn defective_reducers_are_detected() {
         (Defect::KeepsDurationsOverGaps, "change"),
         (Defect::KeepsDurationsOverHoles, "change"),
         (Defect::KeepsSequencesOverGaps, "Err("),
+        (Defect::KeepsSequencesOverRestarts, "Err(Late)"),
         (Defect::IgnoresGaps, "is_whole"),
         (Defect::ReadReplacesNewerEvents, "state of"),
+        (Defect::ReadReplacesRecentEvents, "corrections"),
         (Defect::CountsCorrections, "change"),
         (Defect::CountsRepeatedStatuses, "change"),
         (Defect::ForgetsHold, "change"),

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ringcentral_exporter::presence::{
-    Discarded, ExtensionStatus, PresenceEvent, PresenceState, StatusChange, TelephonyStatus,
+    Discarded, EventId, ExtensionStatus, PresenceEvent, PresenceState, StatusChange,
+    TelephonyStatus,
 };
 
 type Knows<'a> = &'a dyn Fn(u64) -> bool;
@@ -21,7 +22,7 @@ pub struct ReadOutput {
 
 /// A reducer of reads and events, real or defective.
 pub trait Reducer {
-    fn start_read(&mut self);
+    fn start_read(&mut self, now: Timestamp);
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput;
     fn apply(&mut self, event: &PresenceEvent, knows: Knows<'_>) -> Applied;
     fn record_gap(&mut self);
@@ -31,8 +32,8 @@ pub trait Reducer {
 }
 
 impl Reducer for PresenceState {
-    fn start_read(&mut self) {
-        PresenceState::start_read(self);
+    fn start_read(&mut self, now: Timestamp) {
+        PresenceState::start_read(self, now);
     }
 
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput {
@@ -73,8 +74,10 @@ pub enum Defect {
     KeepsDurationsOverGaps,
     KeepsDurationsOverHoles,
     KeepsSequencesOverGaps,
+    KeepsSequencesOverRestarts,
     IgnoresGaps,
     ReadReplacesNewerEvents,
+    ReadReplacesRecentEvents,
     CountsCorrections,
     CountsRepeatedStatuses,
     ForgetsHold,
@@ -116,7 +119,7 @@ impl Mutant {
     /// Makes an event one that the state has not received.
     fn as_new(&mut self, event: &mut PresenceEvent) {
         self.uuids += 1;
-        event.uuid = Some(format!("new {}", self.uuids));
+        event.id = Some(EventId::new(&format!("new {}", self.uuids)));
         event.sequence = None;
     }
 
@@ -145,19 +148,23 @@ impl Mutant {
 
     /// Adds durations that the state does not know.
     fn lengthen(&mut self, event: &PresenceEvent, change: &mut StatusChange) {
-        let began = self.began.insert(event.extension, event.timestamp);
+        let timestamp = event.timestamp.unwrap();
+        let began = self.began.insert(event.extension, timestamp);
         if change.duration.is_none()
             && let Some(began) = began
         {
-            change.duration = Duration::try_from(event.timestamp.duration_since(began)).ok();
+            change.duration = Duration::try_from(timestamp.duration_since(began)).ok();
         }
     }
 }
 
 impl Reducer for Mutant {
-    fn start_read(&mut self) {
+    fn start_read(&mut self, mut now: Timestamp) {
         self.is_read_outdated = false;
-        self.state.start_read();
+        if self.has(Defect::ReadReplacesRecentEvents) {
+            now += SignedDuration::from_secs(10);
+        }
+        self.state.start_read(now);
     }
 
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput {
@@ -167,7 +174,7 @@ impl Reducer for Mutant {
             _ => false,
         };
         if restarts {
-            self.state.start_read();
+            self.state.start_read(Timestamp::MAX);
         }
         let before = Reducer::statuses(&self.state);
         let was_whole = self.state.is_whole();
@@ -200,7 +207,15 @@ impl Reducer for Mutant {
     }
 
     fn apply(&mut self, event: &PresenceEvent, knows: Knows<'_>) -> Applied {
-        let mut event = event.clone();
+        let mut event = *event;
+        if self.has(Defect::KeepsSequencesOverRestarts) {
+            let last = self.sequences.entry(event.extension).or_default();
+            let sequence = event.sequence.unwrap_or_default();
+            if sequence < *last {
+                return Err(Discarded::Late);
+            }
+            *last = sequence;
+        }
         self.falsify(&mut event);
         let knows: Knows<'_> = match self.defect {
             Defect::AcceptsUnknownExtensions => &|_| true,
@@ -241,6 +256,9 @@ impl Reducer for Mutant {
         self.is_read_outdated = true;
         if self.has(Defect::IgnoresGaps) {
             return;
+        }
+        if self.has(Defect::KeepsSequencesOverRestarts) {
+            self.sequences.clear();
         }
         if self.has(Defect::KeepsDurationsOverHoles) {
             self.began.clear();

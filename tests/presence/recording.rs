@@ -1,7 +1,7 @@
 //! A simulated day: the truth of all extensions, and what a client receives of it.
 //!
-//! The truth is the switchboard's. The network is this file's: connections that end, some unnoticed for a while, renewals
-//! with an overlap, events that are lost, repeated or late, and reads of the list that take their time.
+//! The truth is the switchboard's. The network is this file's: connections that end, some unnoticed for a while,
+//! renewals with an overlap, events that are lost, repeated or late, and reads of the list that take their time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +21,8 @@ const UNTIL_MS: i64 = FROM_MS + DAY_MS;
 const RENEWAL_MS: i64 = 55 * MINUTE_MS;
 const OVERLAP_MS: i64 = 3_000;
 const AUDIT_MS: i64 = 15 * MINUTE_MS;
+/// When sequences start again although no connection ends.
+const RESTART_MS: i64 = FROM_MS + 14 * HOUR_MS;
 
 /// The account and its network.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,8 @@ pub struct Settings {
     mean_connection_ms: Option<i64>,
     /// Whether an extension is created and another one deleted.
     staff_changes: bool,
+    /// Whether sequences start again at [`RESTART_MS`].
+    sequences_restart: bool,
 }
 
 impl Settings {
@@ -49,6 +53,7 @@ impl Settings {
             late: 0.02,
             mean_connection_ms: Some(40 * MINUTE_MS),
             staff_changes: true,
+            sequences_restart: true,
         }
     }
 
@@ -62,6 +67,7 @@ impl Settings {
             late: 0.0,
             mean_connection_ms: None,
             staff_changes: false,
+            sequences_restart: false,
         }
     }
 }
@@ -226,7 +232,7 @@ impl Recording {
         connections: &[Connection],
         rng: &mut Rng,
     ) {
-        let mut sequences: HashMap<(usize, u64), u64> = HashMap::new();
+        let mut sequences: HashMap<(usize, bool, u64), u64> = HashMap::new();
         let mut last_due = vec![0; connections.len()];
         for change in changes {
             let extension = change.extension_id;
@@ -234,9 +240,11 @@ impl Recording {
             let index = of_extension.len();
             of_extension.push(*change);
             let epoch = epoch_at(connections, change.at_ms);
+            let has_restarted = settings.sequences_restart && RESTART_MS <= change.at_ms;
+            let first = if has_restarted { 0 } else { 1_000 >> epoch };
             let sequence = sequences
-                .entry((epoch, extension))
-                .or_insert(1_000 >> epoch);
+                .entry((epoch, has_restarted, extension))
+                .or_insert(first);
             *sequence += 1;
             if !self.exists(extension, change.at_ms) {
                 continue;

@@ -1,18 +1,24 @@
-//! The contract of presence, by another way than the exporter's: from the whole history of each extension since the last
-//! gap, and with the truth at hand.
+//! The contract of presence, by another way than the exporter's: from the whole history of each extension since the
+//! last gap, and with the truth at hand.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ringcentral_exporter::presence::{
-    Discarded, DndStatus, ExtensionStatus, PresenceEvent, PresenceStatus, StatusChange,
+    Discarded, DndStatus, EventId, ExtensionStatus, PresenceEvent, PresenceStatus, StatusChange,
     TelephonyStatus,
 };
 use ringcentral_exporter::simulator::presence as truth;
 
 use crate::mutants::Reducer;
 use crate::recording::{Event, Input, Recording, changes_telephony};
+
+/// How much newer than the newest event of an extension one with a lower sequence is if sequences have started again.
+const RESTART_AFTER_MS: i64 = 60_000;
+
+/// How long before the request of a read an event arrives and still wins over it.
+const LIST_DELAY_MS: i64 = 10_000;
 
 /// What happened in a day.
 #[derive(Debug, Default)]
@@ -24,10 +30,12 @@ pub struct Report {
     pub gaps: u64,
     pub stale_reads: u64,
     pub corrections: u64,
+    /// Events with a lower sequence that were applied, since they were too new to be late.
+    pub restarts: u64,
     pub changes: u64,
     pub durations: u64,
-    /// States that were the first after a gap, and whose begin was reported by a later event than its own, which was lost:
-    /// nothing can show it.
+    /// States that were the first after a gap, and whose begin was reported by a later event than its own, which was
+    /// lost: nothing can show it.
     pub first_states_reported_late: u64,
     /// Events after which the state of the extension had to equal the truth.
     pub confirmed_by_truth: u64,
@@ -46,11 +54,13 @@ enum Fact {
         is_change: bool,
     },
     Read {
-        /// The position of the request.
-        requested: usize,
+        /// The position of the first input that is newer.
+        newer_from: usize,
         row: ExtensionStatus,
-        /// Whether it corrected the telephony status.
+        /// Whether it corrected what events had reported.
         is_correction: bool,
+        /// Whether the telephony status became another one.
+        changed_telephony: bool,
     },
 }
 
@@ -67,23 +77,25 @@ struct Reported {
 struct History(Vec<Fact>);
 
 impl History {
-    /// Returns a field: of the newest event after the request of the last read, else of that read, else of any event.
+    /// Returns a field: of the newest event that is newer than the last read, else of that read, else of any event.
     fn field<T: Copy>(
         &self,
         reported: impl Fn(&Reported) -> Option<T>,
         listed: impl Fn(&ExtensionStatus) -> T,
     ) -> Option<T> {
         let read = self.0.iter().rev().find_map(|fact| match fact {
-            Fact::Read { requested, row, .. } => Some((*requested, listed(row))),
+            Fact::Read {
+                newer_from, row, ..
+            } => Some((*newer_from, listed(row))),
             Fact::Reported { .. } => None,
         });
-        let newer_than = read.map_or(0, |(requested, _)| requested);
+        let newer_from = read.map_or(0, |(newer_from, _)| newer_from);
         let newest = self.0.iter().rev().find_map(|fact| match fact {
             Fact::Reported {
                 position,
                 reported: fields,
                 ..
-            } if *position >= newer_than => reported(fields),
+            } if *position >= newer_from => reported(fields),
             _ => None,
         });
         newest.or(read.map(|(_, listed)| listed))
@@ -104,23 +116,38 @@ impl History {
         }
     }
 
-    fn last_sequence(&self) -> Option<u64> {
-        self.0.iter().rev().find_map(|fact| match fact {
-            Fact::Reported { sequence, .. } => Some(*sequence),
-            Fact::Read { .. } => None,
-        })
+    /// Returns the sequence and the time of the newest event since the last correction.
+    fn last_event(&self) -> Option<(u64, i64)> {
+        for fact in self.0.iter().rev() {
+            match fact {
+                Fact::Reported {
+                    sequence, at_ms, ..
+                } => return Some((*sequence, *at_ms)),
+                Fact::Read { is_correction, .. } if *is_correction => return None,
+                Fact::Read { .. } => {}
+            }
+        }
+        None
     }
 
-    /// Returns when the present telephony status began, if it did with a change that was reported, and no event is missing
-    /// from before that change until the event with sequence `next`.
+    /// Returns when the present telephony status began, if it did with a change that was reported, and no event is
+    /// missing from before that change until the event with sequence `next`. What was before a correction is not known.
     fn began(&self, mut next: u64) -> Option<Began> {
         let mut began = None;
         for fact in self.0.iter().rev() {
             match fact {
-                Fact::Read { is_correction, .. } if *is_correction && began.is_none() => {
-                    return None;
+                Fact::Read {
+                    is_correction,
+                    changed_telephony,
+                    ..
+                } => {
+                    if began.is_none() && *changed_telephony {
+                        return None;
+                    }
+                    if *is_correction {
+                        break;
+                    }
                 }
-                Fact::Read { .. } => {}
                 Fact::Reported { sequence, .. } if *sequence + 1 != next => return None,
                 Fact::Reported { .. } if began.is_some() => return began,
                 Fact::Reported {
@@ -148,7 +175,7 @@ impl History {
 #[derive(Clone, Copy)]
 struct Began {
     at_ms: i64,
-    /// Whether no event since the last gap was before it, so that a missing one cannot be noticed.
+    /// Whether no event since the last gap or correction was before it, so that a missing one cannot be noticed.
     is_first: bool,
 }
 
@@ -156,8 +183,9 @@ struct Verifier<'a> {
     recording: &'a Recording,
     histories: HashMap<u64, History>,
     is_whole: bool,
-    /// The position of the request of the present read, and whether there was a gap since.
-    requested: usize,
+    /// The position of the first input that is newer than the present read.
+    newer_from: usize,
+    /// Whether there was a gap since the present read was requested.
     is_stale: bool,
     uuids: HashSet<&'a str>,
     /// The number of extensions in each state, while the state is whole.
@@ -178,7 +206,7 @@ pub fn verify(reducer: &mut dyn Reducer, recording: &Recording) -> Result<Report
         recording,
         histories: HashMap::new(),
         is_whole: false,
-        requested: 0,
+        newer_from: 0,
         is_stale: false,
         uuids: HashSet::new(),
         counts: HashMap::new(),
@@ -203,8 +231,10 @@ impl<'a> Verifier<'a> {
     ) -> Result<(), String> {
         match input {
             Input::StartRead => {
-                reducer.start_read();
-                (self.requested, self.is_stale) = (position, false);
+                reducer.start_read(Timestamp::from_millisecond(at).unwrap());
+                let inputs = &self.recording.inputs;
+                self.newer_from = inputs.partition_point(|(it, _)| *it < at - LIST_DELAY_MS);
+                self.is_stale = false;
             }
             Input::FinishRead(rows) => self.finish_read(reducer, at, rows)?,
             Input::Event(event) => self.event(reducer, position, at, event)?,
@@ -267,21 +297,29 @@ impl<'a> Verifier<'a> {
             let before = history.status();
             let index = history.0.len();
             history.0.push(Fact::Read {
-                requested: self.requested,
+                newer_from: self.newer_from,
                 row: status(*row),
                 is_correction: false,
+                changed_telephony: false,
             });
             let after = history.status();
-            corrections += u64::from(is_known && before != after);
-            if let Fact::Read { is_correction, .. } = &mut history.0[index] {
-                *is_correction = before.telephony != after.telephony;
+            let is_wrong = is_known && before != after;
+            corrections += u64::from(is_wrong);
+            if let Fact::Read {
+                is_correction,
+                changed_telephony,
+                ..
+            } = &mut history.0[index]
+            {
+                *is_correction = is_wrong;
+                *changed_telephony = before.telephony != after.telephony;
             }
             self.sync_with_read(*extension, *read_at, &history);
             self.histories.insert(*extension, history);
         }
         for (extension, mut history) in former {
             history.0.retain(
-                |fact| matches!(fact, Fact::Reported { position, .. } if *position > self.requested),
+                |fact| matches!(fact, Fact::Reported { position, .. } if *position >= self.newer_from),
             );
             if !history.0.is_empty() && self.recording.knows(extension, at) {
                 self.histories.insert(extension, history);
@@ -300,7 +338,7 @@ impl<'a> Verifier<'a> {
         let listed = self.recording.changes_until(extension, read_at);
         let mut newer = history.0.iter();
         if newer.any(
-            |fact| matches!(fact, Fact::Reported { position, .. } if *position > self.requested),
+            |fact| matches!(fact, Fact::Reported { position, .. } if *position >= self.newer_from),
         ) {
             // The same events may be in the row already.
             let is_true = status(self.recording.truth(extension, listed)) == history.status();
@@ -325,7 +363,8 @@ impl<'a> Verifier<'a> {
         let extension = event.change.extension_id;
         let reported = self.reported(event);
         let knows = |extension| self.recording.knows(extension, at);
-        let result = reducer.apply(&presence_event(event, reported), &knows);
+        let arrived = Timestamp::from_millisecond(at).unwrap();
+        let result = reducer.apply(&presence_event(event, reported, arrived), &knows);
         self.report.events += 1;
         if let Some(reason) = self.discarded(event, at) {
             return equal("discarded event", &result, &Err(reason));
@@ -383,16 +422,20 @@ impl<'a> Verifier<'a> {
             }
             return None;
         };
-        let last = history.last_sequence()?;
+        let (last, last_ms) = history.last_event()?;
         if event.sequence == last {
             self.report.duplicates += 1;
             return Some(Discarded::Duplicate);
         }
-        if event.sequence < last {
-            self.report.late += 1;
-            return Some(Discarded::Late);
+        if event.sequence > last {
+            return None;
         }
-        None
+        if event.change.at_ms >= last_ms + RESTART_AFTER_MS {
+            self.report.restarts += 1;
+            return None;
+        }
+        self.report.late += 1;
+        Some(Discarded::Late)
     }
 
     fn expected_change(&self, event: &Event, reported: Reported) -> Option<StatusChange> {
@@ -457,12 +500,13 @@ impl<'a> Verifier<'a> {
     }
 }
 
-fn presence_event(event: &Event, reported: Reported) -> PresenceEvent {
+fn presence_event(event: &Event, reported: Reported, arrived: Timestamp) -> PresenceEvent {
     PresenceEvent {
-        uuid: Some(event.uuid.clone()),
+        id: Some(EventId::new(&event.uuid)),
         extension: event.change.extension_id,
         sequence: Some(event.sequence),
-        timestamp: Timestamp::from_millisecond(event.change.at_ms).unwrap(),
+        timestamp: Timestamp::from_millisecond(event.change.at_ms).ok(),
+        arrived,
         telephony: reported.telephony,
         presence: reported.presence,
         dnd: reported.dnd,

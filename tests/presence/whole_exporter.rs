@@ -31,7 +31,7 @@ struct Test {
 
 impl Test {
     async fn start(only_changed: bool) -> Self {
-        let clock = ManualClock::new();
+        let clock = ManualClock::starting_now();
         let scenario = Scenario {
             extensions: 100,
             calls_per_minute: 30.0,
@@ -52,7 +52,7 @@ impl Test {
         let simulator = Simulator::start(bind_loopback().await, scenario, 1).unwrap();
         let exporter = TestExporter::start_for_simulator(simulator, |config| {
             config.accounts[0].presence = PresenceMode::Events;
-            config.settings.presence.audit = AUDIT;
+            config.settings.presence.audit = Some(AUDIT);
         })
         .await;
         let mut observer = Observer::new(exporter, "truth");

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ringcentral_exporter::presence::{
-    Discarded, DndStatus, ExtensionStatus, PresenceEvent, PresenceState, PresenceStatus,
+    Discarded, DndStatus, EventId, ExtensionStatus, PresenceEvent, PresenceState, PresenceStatus,
     StatusChange, TelephonyStatus,
 };
 use ringcentral_exporter::simulator::presence::{Presence, PresenceChange};
@@ -50,11 +51,14 @@ fn status(row: &Value) -> ExtensionStatus {
 
 fn event(notification: &Value) -> PresenceEvent {
     let body = &notification["body"];
+    let timestamp = notification["timestamp"].as_str().unwrap();
+    let timestamp = timestamp.parse().unwrap();
     PresenceEvent {
-        uuid: notification["uuid"].as_str().map(str::to_owned),
+        id: notification["uuid"].as_str().map(EventId::new),
         extension: extension_id(body),
         sequence: body["sequence"].as_u64(),
-        timestamp: notification["timestamp"].as_str().unwrap().parse().unwrap(),
+        timestamp: Some(timestamp),
+        arrived: timestamp,
         telephony: named(&TELEPHONY, &body["telephonyStatus"]),
         presence: named(&PRESENCE, &body["presenceStatus"]),
         dnd: named(&DND, &body["dndStatus"]),
@@ -104,7 +108,10 @@ impl Observer {
 
     /// Reads the list and returns the number of corrections.
     async fn read(&mut self) -> u64 {
-        self.state.start_read();
+        // The simulator's list shows changes immediately, so that it wins over all events.
+        let now = self.server.simulator.now() + 20_000;
+        self.state
+            .start_read(Timestamp::from_millisecond(now).unwrap());
         let path = format!("{ACCOUNT_PRESENCE}?perPage=1000");
         let body = json(self.server.get(&self.token, &path).await).await;
         let mut listed = Vec::new();

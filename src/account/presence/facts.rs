@@ -1,12 +1,13 @@
 //! Facts about an account's presence, pure: what `check`, the landing page and `/status` show of it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::account::facts::{Fact, format_duration, plural, to_seconds};
+use crate::account::facts::{Fact, format_duration, format_wait, plural, to_seconds};
 use crate::account::presence::PresenceView;
 use crate::clock::Moment;
 use crate::config::PresenceMode;
 use crate::presence::{ExtensionStatus, PresenceStatus, TelephonyStatus};
+use crate::ringcentral::status::{ApiStatus, time_until};
 
 /// Extensions by what they do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,52 +21,57 @@ struct Summary {
 }
 
 /// Returns what is known of an account's presence at `now`.
-pub(crate) fn presence_facts(view: &PresenceView, now: Moment) -> Vec<Fact> {
-    let mut facts = vec![state_fact(view, now)];
+pub(crate) fn presence_facts(view: &PresenceView, api: &ApiStatus, now: Moment) -> Vec<Fact> {
+    let mut facts = vec![list_fact(view, now)];
     if view.mode == PresenceMode::Events {
-        facts.push(events_fact(view, now));
+        facts.push(match view.connected_since {
+            Some(since) => connected_fact(view, since, now),
+            None => unconnected_fact(view, api, now),
+        });
     }
     facts
 }
 
 /// Returns the mode, the extensions by what they do, and the age of the last full read.
-fn state_fact(view: &PresenceView, now: Moment) -> Fact {
+fn list_fact(view: &PresenceView, now: Moment) -> Fact {
     let mode = view.mode.as_str();
-    let mut json = Map::new();
-    json.insert("presence".to_owned(), json!(mode));
-    json.insert("presence_up".to_owned(), json!(view.is_up));
-    let summary = view.counts.as_deref().map(Summary::new);
-    let mut text = match (&summary, view.last_read) {
-        (Some(summary), _) => summary.to_text(),
-        (None, None) if view.read_failure.is_some() => "request failed".to_owned(),
-        (None, None) if view.pages > 0 => {
-            let pages = plural(view.pages.into(), "page");
-            format!("{pages} of the list read, the rest follows within the rate limit")
-        }
-        (None, None) => "not read yet".to_owned(),
-        (None, Some(_)) => "not current".to_owned(),
-    };
+    let mut json = json!({"presence": mode, "presence_up": view.is_up});
+    let mut text = format!("{mode}: {}", list_text(view));
     if let Some(last_read) = view.last_read {
         let age = now.saturating_duration_since(last_read);
         text += &format!("; list read {} ago", format_duration(age));
-        let age = json!(to_seconds(age));
-        json.insert("presence_read_age_seconds".to_owned(), age);
+        json["presence_read_age_seconds"] = json!(to_seconds(age));
     }
-    if let Some(summary) = &summary {
-        summary.add_to(&mut json);
+    let is_wanted = view.counts.is_none() || view.read_failure.is_some();
+    if let Some(wait) = time_until(view.next_read_at, now).filter(|_| is_wanted) {
+        text += &format!("; next read in {}", format_wait(wait));
+        json["presence_next_read_in_seconds"] = json!(to_seconds(wait));
     }
-    Fact::new("presence", format!("{mode}: {text}"), Value::Object(json))
+    if let Some(counts) = &view.counts {
+        Summary::new(counts).add_to(&mut json);
+    }
+    Fact::new("presence", text, json)
 }
 
-/// Returns whether events are received, and since when.
-fn events_fact(view: &PresenceView, now: Moment) -> Fact {
-    let Some(since) = view.connected_since else {
-        let text = match &view.stream_failure {
-            Some(failure) => format!("not connected: {}", failure.cause.summary()),
-            None => "not connected".to_owned(),
-        };
-        return Fact::new("events", text, json!({"events_connected": false}));
-    };
+fn list_text(view: &PresenceView) -> String {
+    if let Some(counts) = &view.counts {
+        return Summary::new(counts).to_text();
+    }
+    if view.last_read.is_some() {
+        return "not current".to_owned();
+    }
+    if view.read_failure.is_some() {
+        return "request failed".to_owned();
+    }
+    if view.pages > 0 {
+        let pages = plural(view.pages.into(), "page");
+        return format!("{pages} of the list read, the rest follows within the rate limit");
+    }
+    "not read yet".to_owned()
+}
+
+/// Returns since when events are received.
+fn connected_fact(view: &PresenceView, since: Moment, now: Moment) -> Fact {
     let connected = now.saturating_duration_since(since);
     let mut text = format!("connected for {}", format_duration(connected));
     let mut silence = None;
@@ -79,6 +85,24 @@ fn events_fact(view: &PresenceView, now: Moment) -> Fact {
         "events_connected_seconds": to_seconds(connected),
         "events_silence_seconds": silence,
     });
+    Fact::new("events", text, json)
+}
+
+/// Returns why no events are received, and when the next attempt to connect starts.
+fn unconnected_fact(view: &PresenceView, api: &ApiStatus, now: Moment) -> Fact {
+    let mut text = match &view.stream_failure {
+        Some(failure) => format!("not connected: {}", failure.cause.summary()),
+        None => "not connected yet".to_owned(),
+    };
+    let mut json = json!({"events_connected": false});
+    // An attempt begins with the request for a token.
+    let retry_at = view.stream_retry_at.max(api.next_event_token_at);
+    if view.stream_retry_at.is_some()
+        && let Some(wait) = time_until(retry_at, now)
+    {
+        text += &format!("; next attempt in {}", format_wait(wait));
+        json["events_next_attempt_in_seconds"] = json!(to_seconds(wait));
+    }
     Fact::new("events", text, json)
 }
 
@@ -103,17 +127,18 @@ impl Summary {
 
     /// Returns the numbers in words; those that are rarely above 0 only if they are.
     fn to_text(&self) -> String {
-        let mut text = format!("{} ringing, {} in calls", self.ringing, self.in_calls);
+        let total = plural(self.total, "extension");
+        let (ringing, in_calls) = (self.ringing, self.in_calls);
+        let mut text = format!("{total} with presence, {ringing} ringing, {in_calls} in calls");
         for (count, state) in [(self.on_hold, "on hold"), (self.parked, "parked")] {
             if count > 0 {
                 text += &format!(", {count} {state}");
             }
         }
-        let total = plural(self.total, "extension");
-        text + &format!(", {} available, of {total}", self.available)
+        text + &format!(", {} available", self.available)
     }
 
-    fn add_to(&self, json: &mut Map<String, Value>) {
+    fn add_to(&self, json: &mut Value) {
         for (key, count) in [
             ("presence_extensions", self.total),
             ("presence_ringing", self.ringing),
@@ -122,7 +147,7 @@ impl Summary {
             ("presence_parked", self.parked),
             ("presence_available", self.available),
         ] {
-            json.insert(key.to_owned(), json!(count));
+            json[key] = json!(count);
         }
     }
 }
@@ -147,7 +172,7 @@ mod tests {
     /// Returns the lines of the facts 100 s after `begin`.
     fn lines(view: &PresenceView, begin: Moment) -> Vec<String> {
         let now = begin.after(Duration::from_secs(100));
-        let facts = presence_facts(view, now);
+        let facts = presence_facts(view, &ApiStatus::default(), now);
         facts.iter().map(|fact| fact.text.clone()).collect()
     }
 
@@ -157,7 +182,8 @@ mod tests {
         let mut polled = PresenceView::empty(PresenceMode::Poll);
         assert_eq!(lines(&polled, begin), ["poll: not read yet"]);
         polled.last_read = Some(begin);
-        let not_current = "poll: not current; list read 100 s ago";
+        polled.next_read_at = Some(begin.after(Duration::from_secs(130)));
+        let not_current = "poll: not current; list read 100 s ago; next read in 30 s";
         assert_eq!(lines(&polled, begin), [not_current]);
         use PresenceStatus::{Available, Busy};
         use TelephonyStatus::{CallConnected, NoCall, OnHold, ParkedCall, Ringing};
@@ -169,8 +195,8 @@ mod tests {
             (unknown, 1),
         ];
         polled.counts = Some(counts.clone().into());
-        let text =
-            "poll: 3 ringing, 12 in calls, 150 available, of 163 extensions; list read 100 s ago";
+        polled.next_read_at = Some(begin.after(Duration::from_secs(101)));
+        let text = "poll: 163 extensions with presence, 3 ringing, 12 in calls, 150 available; list read 100 s ago";
         assert_eq!(lines(&polled, begin), [text]);
         counts.extend([(status(OnHold, Busy), 2), (status(ParkedCall, Busy), 1)]);
         polled.counts = Some(counts.into());
@@ -179,6 +205,9 @@ mod tests {
         let error = Error::new(Operation::Presence, Cause::AppLacksPresence, "x");
         failed.read_failure = Some(error);
         assert_eq!(lines(&failed, begin), ["poll: request failed"]);
+        failed.next_read_at = Some(begin.after(Duration::from_secs(400)));
+        let text = "poll: request failed; next read in 5 min";
+        assert_eq!(lines(&failed, begin), [text]);
     }
 
     #[test]
@@ -187,13 +216,30 @@ mod tests {
         let mut events = PresenceView::empty(PresenceMode::Events);
         assert_eq!(
             lines(&events, begin),
-            ["events: not read yet", "not connected"]
+            ["events: not read yet", "not connected yet"]
         );
         events.stream_failure = Some(EventError::new(Cause::TooManySubscriptions, "m"));
         assert_eq!(
             lines(&events, begin)[1],
             "not connected: the user and app have the maximum number of event subscriptions"
         );
+        let at = |seconds| Some(begin.after(Duration::from_secs(seconds)));
+        let now = begin.after(Duration::from_secs(100));
+        for (retry_at, token_at, next) in [
+            (None, at(160), None),
+            (at(100), at(100), None),
+            (at(105), at(100), Some("5 s")),
+            (at(105), at(147), Some("47 s")),
+        ] {
+            events.stream_retry_at = retry_at;
+            let api = ApiStatus {
+                next_event_token_at: token_at,
+                ..ApiStatus::default()
+            };
+            let text = &presence_facts(&events, &api, now)[1].text;
+            let shown = text.split_once("; next attempt in ").map(|it| it.1);
+            assert_eq!(shown, next, "{text}");
+        }
         events.connected_since = Some(begin);
         events.last_heard = Some(begin.after(Duration::from_secs(96)));
         assert_eq!(

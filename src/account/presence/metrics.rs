@@ -3,7 +3,6 @@
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
-use crate::clock::Moment;
 use crate::label_enum::label_enum;
 use crate::presence::{Discarded, PresenceEvent, StatusChange, TelephonyStatus};
 use crate::text_format::{FamilyTexts, families};
@@ -56,20 +55,6 @@ label_enum! {
     }
 }
 
-label_enum! {
-    /// Why a notification was not applied.
-    DiscardReason {
-        /// It was received already.
-        Duplicate = "duplicate",
-        /// A newer one of the extension was received before.
-        Late = "late",
-        /// It could not be parsed.
-        Unreadable = "unreadable",
-        /// Neither the list nor the directory has its extension.
-        UnknownExtension = "unknown_extension",
-    }
-}
-
 /// The counters of an account's events. They start at zero.
 pub(crate) struct EventMetrics {
     changes: IntCounterVec,
@@ -119,7 +104,7 @@ impl EventMetrics {
         for status in TIMED_STATUSES {
             self.durations.with_label_values(&[status.as_str()]);
         }
-        for reason in DiscardReason::ALL {
+        for reason in Discarded::ALL {
             self.discarded.with_label_values(&[reason.as_str()]);
         }
         for result in ConnectionResult::ALL {
@@ -131,26 +116,24 @@ impl EventMetrics {
     pub(crate) fn record_event(
         &self,
         event: &PresenceEvent,
-        received: Moment,
         result: Result<Option<StatusChange>, Discarded>,
     ) {
         self.events.inc();
-        // An event without a timestamp has that of its arrival.
-        if event.timestamp != received.wall {
-            let delay = received.wall.duration_since(event.timestamp);
+        if let Some(timestamp) = event.timestamp {
+            let delay = event.arrived.duration_since(timestamp);
             self.delays.observe(delay.as_secs_f64().max(0.0));
         }
         match result {
             Ok(Some(change)) => self.record_change(change),
             Ok(None) => {}
-            Err(discarded) => self.record_discarded(discarded.into()),
+            Err(reason) => self.record_discarded(reason),
         }
     }
 
     /// Counts a notification that could not be parsed.
     pub(crate) fn record_unreadable(&self) {
         self.events.inc();
-        self.record_discarded(DiscardReason::Unreadable);
+        self.record_discarded(Discarded::Unreadable);
     }
 
     pub(crate) fn record_gap(&self) {
@@ -197,17 +180,7 @@ impl EventMetrics {
         }
     }
 
-    fn record_discarded(&self, reason: DiscardReason) {
+    fn record_discarded(&self, reason: Discarded) {
         self.discarded.with_label_values(&[reason.as_str()]).inc();
-    }
-}
-
-impl From<Discarded> for DiscardReason {
-    fn from(discarded: Discarded) -> Self {
-        match discarded {
-            Discarded::Duplicate => Self::Duplicate,
-            Discarded::Late => Self::Late,
-            Discarded::UnknownExtension => Self::UnknownExtension,
-        }
     }
 }

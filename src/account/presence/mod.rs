@@ -22,16 +22,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use crate::account::presence::collector_part::{
-    CollectorPresence, PresenceConfig, StreamRequest, StreamTask,
+    CollectorPresence, PresenceConfig, StreamRequest, StreamTask, TokenReply,
 };
+pub use crate::account::presence::metrics::ConnectionResult;
 use crate::account::presence::metrics::EventMetrics;
-pub use crate::account::presence::metrics::{ConnectionResult, DiscardReason};
 use crate::account::presence::schedule::ReadSchedule;
 use crate::calls::unknown_extensions::UnknownExtensions;
 use crate::calls::{Directory, NewExtensions};
 use crate::clock::Moment;
 use crate::config::{PresenceMode, Settings};
-use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState};
+use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState, StatusChange};
 use crate::ringcentral::events::{EventError, MAX_SILENCE};
 use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Error, Reason};
@@ -68,7 +68,6 @@ pub struct Presence {
     max_age: Duration,
     /// `None` unless presence is from events.
     metrics: Option<EventMetrics>,
-    created: Moment,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
     text: Mutex<PresenceText>,
@@ -115,6 +114,12 @@ struct StreamState {
     subscribed_since: Option<Moment>,
     last_heard: Option<Moment>,
     failure: Option<EventError>,
+    /// When the next attempt to connect starts.
+    retry_at: Option<Moment>,
+    /// Whether an event has arrived since the last read.
+    has_event: bool,
+    /// Whether a read differed from the state although no event had arrived since the one before.
+    lacks_events: bool,
 }
 
 /// The presence at one moment.
@@ -126,16 +131,22 @@ pub(crate) struct PresenceView {
     pub(crate) is_up: bool,
     /// The number of extensions in each state that occurs. `None` while the state is unknown or too old.
     pub(crate) counts: Option<Arc<[(ExtensionStatus, u64)]>>,
-    /// When the list was last read completely.
+    /// When the last complete read of the list has started.
     pub(crate) last_read: Option<Moment>,
     /// Number of pages of an unfinished read; 0 if there is none.
     pub(crate) pages: u32,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
-    /// Since when a read of the list has been due, if none has failed.
-    pub(crate) read_due_since: Option<Moment>,
+    /// When the next read may start. `None` if it may now, or nothing is to be read.
+    pub(crate) next_read_at: Option<Moment>,
+    /// Since when a page of the list has been due and could not be requested.
+    pub(crate) read_waits_since: Option<Moment>,
+    /// The time after which a read has taken too long for the state to be shown. `None` if events keep it current.
+    pub(crate) max_read_time: Option<Duration>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<EventError>,
+    /// When the next attempt to connect starts.
+    pub(crate) stream_retry_at: Option<Moment>,
     /// Since when a subscription exists. `None` if there is none.
     pub(crate) connected_since: Option<Moment>,
     /// When the subscription last gave a sign: an event, a pong or a heartbeat.
@@ -163,19 +174,16 @@ impl Presence {
                 schedule::MIN_INTERVAL,
                 MIN_POLL_MAX_AGE.max(max_age.saturating_mul(2)),
             ),
-            PresenceMode::Events => (settings.presence.audit, max_age),
+            PresenceMode::Events => (settings.presence.audit_interval(), max_age),
         };
-        let metrics = match mode {
-            PresenceMode::Events => Some(EventMetrics::new(account)?),
-            _ => None,
-        };
+        let has_events = mode == PresenceMode::Events;
+        let metrics = has_events.then(|| EventMetrics::new(account)).transpose()?;
         Ok(Some(Arc::new(Self {
             account: account.to_owned(),
             mode,
             read_interval,
             max_age,
             metrics,
-            created: Moment::now(),
             logins: watch::Sender::new(0),
             text: Mutex::default(),
             shared: Mutex::default(),
@@ -196,12 +204,22 @@ impl Presence {
     /// read before there is a subscription, since the state would not stay current.
     pub(crate) fn is_read_due(&self, now: Moment) -> bool {
         let shared = self.lock();
-        let interval = match self.mode {
-            PresenceMode::Events if !shared.may_read() => return false,
-            PresenceMode::Events if !shared.state.is_whole() => schedule::MIN_INTERVAL,
-            _ => self.read_interval,
-        };
-        shared.schedule.is_due(now, interval)
+        let interval = self.interval(&shared);
+        interval.is_some_and(|interval| shared.schedule.is_due(now, interval))
+    }
+
+    /// Returns the time between two reads, `None` if nothing is to be read.
+    fn interval(&self, shared: &Shared) -> Option<Duration> {
+        match self.mode {
+            PresenceMode::Events if !shared.may_read() => None,
+            PresenceMode::Events if !shared.state.is_whole() => Some(schedule::MIN_INTERVAL),
+            _ => Some(self.read_interval),
+        }
+    }
+
+    fn next_read_at(&self, shared: &Shared) -> Option<Moment> {
+        let interval = self.interval(shared)?;
+        shared.schedule.next_start(interval)
     }
 
     /// Allows reads before there is a subscription, for `check`.
@@ -209,61 +227,78 @@ impl Presence {
         self.lock().reads_without_events = true;
     }
 
-    /// Returns since when a read should have started, if none has failed.
-    fn read_due_since(&self, shared: &Shared, now: Moment) -> Option<Moment> {
-        let begin = match self.mode {
-            PresenceMode::Events => shared.stream.subscribed_since?,
-            _ => self.created,
-        };
-        shared.schedule.due_since(begin, now, self.read_interval)
+    /// Returns [`is_read_due`](Self::is_read_due), and records since when the next page has been waited for.
+    pub(crate) fn update_due(&self, now: Moment) -> bool {
+        let is_due = self.is_read_due(now);
+        self.lock().schedule.set_due(is_due, now);
+        is_due
     }
 
     /// Records that the first page of the list is requested: what events report from now on is newer.
     pub(crate) fn start_read(&self, now: Moment) {
         let mut shared = self.lock();
-        shared.state.start_read();
+        shared.state.start_read(now.wall);
         shared.schedule.start(now);
     }
 
-    /// Returns whether the pages of the present read are older than a gap or of another account, so that it has to start
-    /// again.
-    pub(crate) fn is_read_outdated(&self) -> bool {
-        self.lock().schedule.is_outdated()
+    /// Returns whether the pages of the present read are older than a gap or of another account, or without events too old
+    /// to be shown, so that it has to start again.
+    pub(crate) fn is_read_outdated(&self, now: Moment) -> bool {
+        let shared = self.lock();
+        let age = shared.schedule.age_of_read(now);
+        let is_too_old = |max| age.is_some_and(|age| age > max);
+        shared.schedule.is_outdated() || self.max_read_time().is_some_and(is_too_old)
+    }
+
+    fn max_read_time(&self) -> Option<Duration> {
+        (self.mode == PresenceMode::Poll).then_some(self.max_age)
     }
 
     /// Replaces the state by a list that was read completely, unless it is outdated.
     pub(crate) fn finish_read(&self, rows: Vec<PresenceRow>, now: Moment) {
         let mut shared = self.lock();
-        if !shared.schedule.finish(now) {
+        let schedule = &mut shared.schedule;
+        let is_news = schedule.last_read().is_none() || schedule.failure().is_some();
+        if !schedule.finish(now) {
             return;
         }
-        let Shared {
-            state, directory, ..
-        } = &mut *shared;
-        let directory = directory.as_deref();
-        let mut listed = Vec::with_capacity(rows.len());
-        for row in rows {
-            if row_has_presence(&row, directory) {
-                listed.push((row.extension, row.status));
-            }
-        }
-        keep_last(&mut listed);
-        let extensions = listed.len();
-        let corrections = state.finish_read(listed, |id| knows(directory, id));
-        shared.record_change();
+        let corrections = shared.finish_read(rows);
+        let stream = &mut shared.stream;
+        stream.lacks_events |= corrections > 0 && !stream.has_event;
+        stream.has_event = false;
         if let Some(metrics) = &self.metrics {
             metrics.record_corrections(corrections);
         }
+        let extensions = shared.state.statuses().count();
         drop(shared);
-        tracing::debug!(account = self.account, extensions, "presence list fetched");
+        self.log_read(extensions, corrections, is_news);
+    }
+
+    /// Logs a complete read of the list: at level info the first one, the first one after a failure, and those that differ
+    /// from the events.
+    fn log_read(&self, extensions: usize, corrections: u64, is_news: bool) {
+        let account = &self.account;
+        if corrections > 0 {
+            tracing::info!(
+                account,
+                extensions,
+                corrections,
+                "presence list fetched, events corrected"
+            );
+        } else if is_news {
+            tracing::info!(account, extensions, "presence list fetched");
+        } else {
+            tracing::debug!(account, extensions, "presence list fetched");
+        }
     }
 
     /// Records that a part of the list was read: this number of pages.
-    pub(crate) fn pause_read(&self, pages: u32) {
-        self.lock().schedule.pause(pages);
+    pub(crate) fn pause_read(&self, pages: u32, now: Moment) {
+        self.lock().schedule.pause(pages, now);
     }
 
-    /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a warning.
+    /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a
+    /// warning.
     pub(crate) fn fail_read(&self, error: Error, now: Moment) {
         if error.reason == Reason::Budget {
             // The request was not sent, so that nothing has failed, and what failed before is not repaired.
@@ -302,6 +337,7 @@ impl Presence {
 
     /// Forgets everything about the account, whose JWT now belongs to another one. Counters continue.
     pub(crate) fn reset(&self) {
+        self.end_stream();
         let mut shared = self.lock();
         shared.state = PresenceState::default();
         shared.directory = None;
@@ -327,6 +363,19 @@ impl Presence {
         stream.subscribed_since.get_or_insert(now);
         stream.last_heard = Some(now);
         stream.failure = None;
+        stream.retry_at = None;
+        stream.lacks_events = false;
+    }
+
+    /// Returns whether the subscription seems to send nothing: a read differed from the state although no event had
+    /// arrived since the one before.
+    pub(crate) fn lacks_events(&self) -> bool {
+        self.lock().stream.lacks_events
+    }
+
+    /// Returns the age from which a state is not shown.
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
     }
 
     /// Records a sign of the subscription: an event, a pong or a heartbeat.
@@ -339,18 +388,10 @@ impl Presence {
         let mut shared = self.lock();
         // Events of a renewed connection wait for those of the one that it replaces.
         shared.stream.last_heard = shared.stream.last_heard.max(Some(received));
-        let Shared {
-            state, directory, ..
-        } = &mut *shared;
-        let directory = directory.as_deref();
-        let result = state.apply(event, |id| knows(directory, id));
-        let is_listed = directory.is_some_and(|it| it.by_internal_id(event.extension).is_some());
-        if result == Err(Discarded::UnknownExtension) && shared.directory.is_some() && !is_listed {
-            shared.unknown.insert(&event.extension.to_string().into());
-        }
-        shared.record_change();
+        shared.stream.has_event = true;
+        let result = shared.apply(event);
         if let Some(metrics) = &self.metrics {
-            metrics.record_event(event, received, result);
+            metrics.record_event(event, result);
         }
     }
 
@@ -374,14 +415,17 @@ impl Presence {
         }
     }
 
-    /// Counts the result of a connection attempt, or the loss of a connection, with which its subscription ends.
+    /// Records that a subscription has ended with its connection: events may be missed from now on.
+    pub(crate) fn record_loss(&self) {
+        self.lock().stream.subscribed_since = None;
+        self.record_connection(ConnectionResult::Lost);
+        self.record_gap();
+    }
+
+    /// Counts the result of a connection attempt, or the loss of a connection.
     pub(crate) fn record_connection(&self, result: ConnectionResult) {
         let mut shared = self.lock();
         shared.record_change();
-        if result == ConnectionResult::Lost {
-            shared.stream.subscribed_since = None;
-            shared.schedule.record_gap();
-        }
         if let Some(metrics) = &self.metrics {
             metrics.record_connection(result);
         }
@@ -395,9 +439,18 @@ impl Presence {
         }
     }
 
-    /// Sets why there are no events at present, `None` if there are.
-    pub(crate) fn set_stream_failure(&self, failure: Option<EventError>) {
-        self.lock().stream.failure = failure;
+    /// Sets why there are no events at present, and when the next attempt to connect starts.
+    pub(crate) fn set_stream_failure(&self, failure: EventError, retry_at: Option<Moment>) {
+        let stream = &mut self.lock().stream;
+        stream.failure = Some(failure);
+        stream.retry_at = retry_at;
+    }
+
+    /// Sets that the next attempt to connect has to wait, unless there was a failure.
+    pub(crate) fn set_stream_wait(&self, wait: EventError, retry_at: Moment) {
+        let stream = &mut self.lock().stream;
+        stream.failure.get_or_insert(wait);
+        stream.retry_at = Some(retry_at);
     }
 
     /// Returns the presence at this moment.
@@ -408,11 +461,14 @@ impl Presence {
             mode: self.mode,
             is_up: self.is_up(&shared, now),
             counts: is_current.then(|| shared.counts()),
-            last_read: shared.schedule.last_read(),
+            last_read: shared.schedule.last_read_start(),
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
-            read_due_since: self.read_due_since(&shared, now),
+            next_read_at: self.next_read_at(&shared),
+            read_waits_since: shared.schedule.waits_since(),
+            max_read_time: self.max_read_time(),
             stream_failure: shared.stream.failure.clone(),
+            stream_retry_at: shared.stream.retry_at,
             connected_since: shared.stream.subscribed_since,
             last_heard: shared.stream.last_heard,
             version: shared.version,
@@ -425,10 +481,7 @@ impl Presence {
         if !self.is_current(&shared, now) {
             return None;
         }
-        let mut statuses: Vec<_> = shared.state.statuses().collect();
-        drop(shared);
-        statuses.sort_unstable_by_key(|(id, _)| *id);
-        Some(statuses)
+        Some(shared.state.statuses().collect())
     }
 
     /// Returns the extensions of the account, if the list was read.
@@ -492,8 +545,11 @@ impl PresenceView {
             last_read: None,
             pages: 0,
             read_failure: None,
-            read_due_since: None,
+            next_read_at: None,
+            read_waits_since: None,
+            max_read_time: None,
             stream_failure: None,
+            stream_retry_at: None,
             connected_since: None,
             last_heard: None,
             version: 0,
@@ -515,6 +571,30 @@ impl Shared {
         self.counts = None;
     }
 
+    /// Replaces the state by a list. Returns the number of corrections.
+    fn finish_read(&mut self, rows: Vec<PresenceRow>) -> u64 {
+        self.record_change();
+        let directory = self.directory.as_deref();
+        let rows = rows.into_iter();
+        let listed = rows.filter(|row| row_has_presence(row, directory));
+        let listed = listed.map(|row| (row.extension, row.status));
+        self.state.finish_read(listed, |id| knows(directory, id))
+    }
+
+    /// Applies an event. Returns the change that it reports or why it was not applied.
+    fn apply(&mut self, event: &PresenceEvent) -> Result<Option<StatusChange>, Discarded> {
+        self.record_change();
+        let directory = self.directory.as_deref();
+        let result = self.state.apply(event, |id| knows(directory, id));
+        if result == Err(Discarded::UnknownExtension)
+            && let Some(directory) = directory
+            && directory.by_internal_id(event.extension).is_none()
+        {
+            self.unknown.insert(&event.extension.to_string().into());
+        }
+        result
+    }
+
     /// Returns the number of extensions in each state that occurs.
     fn counts(&mut self) -> Arc<[(ExtensionStatus, u64)]> {
         let state = &self.state;
@@ -523,15 +603,8 @@ impl Shared {
     }
 }
 
-/// Keeps the last row of an extension that is on two pages, since it is newer.
-fn keep_last(rows: &mut Vec<(u64, ExtensionStatus)>) {
-    rows.reverse();
-    rows.sort_by_key(|(extension, _)| *extension);
-    rows.dedup_by_key(|(extension, _)| *extension);
-}
-
-/// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by its
-/// telephony status.
+/// Returns whether a row of the list is that of an extension with presence: by its type, or if that is not known, by
+/// its telephony status.
 fn row_has_presence(row: &PresenceRow, directory: Option<&Directory>) -> bool {
     match directory.and_then(|directory| directory.by_internal_id(row.extension)) {
         Some(entry) => has_presence(&entry.kind),

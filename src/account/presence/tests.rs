@@ -73,10 +73,11 @@ fn read(presence: &Presence, now: Moment) {
 
 fn event(extension: u64, sequence: u64, telephony: TelephonyStatus, now: Moment) -> PresenceEvent {
     PresenceEvent {
-        uuid: None,
+        id: None,
         extension,
         sequence: Some(sequence),
-        timestamp: now.wall - SignedDuration::from_millis(70),
+        timestamp: Some(now.wall - SignedDuration::from_millis(70)),
+        arrived: now.wall,
         telephony: Some(telephony),
         presence: None,
         dnd: None,
@@ -194,12 +195,36 @@ fn poll_is_due_once_a_minute_and_until_it_is_complete() {
     let (presence, start) = (polled(), Moment::now());
     assert!(presence.is_read_due(start));
     presence.start_read(start);
-    presence.pause_read(4);
+    presence.pause_read(4, start);
     assert!(presence.is_read_due(at(start, 1)), "unfinished");
     assert_eq!(presence.view(start).pages, 4);
     presence.finish_read(Vec::new(), at(start, 50));
     assert!(!presence.is_read_due(at(start, 59)));
     assert!(presence.is_read_due(at(start, 60)));
+}
+
+/// Pages of a poll are shown as current, so a read that pauses for too long starts again. With events they stay current.
+#[test]
+fn polled_pages_that_are_too_old_are_read_again() {
+    let start = Moment::now();
+    for (mode, is_outdated) in [(PresenceMode::Poll, true), (PresenceMode::Events, false)] {
+        let presence = presence_with(mode, &[]);
+        presence.record_subscribed(start);
+        presence.start_read(start);
+        presence.pause_read(1, at(start, 1));
+        assert!(!presence.is_read_outdated(at(start, 240)));
+        assert_eq!(presence.is_read_outdated(at(start, 241)), is_outdated);
+    }
+}
+
+#[test]
+fn timestamp_of_a_read_is_its_start() {
+    let (presence, start) = (polled(), Moment::now());
+    presence.start_read(start);
+    presence.finish_read(vec![row(7, TelephonyStatus::NoCall)], at(start, 100));
+    assert_eq!(presence.view(start).last_read, Some(start));
+    let is_shown = |seconds| presence.view(at(start, seconds)).counts.is_some();
+    assert!(is_shown(340) && !is_shown(341));
 }
 
 #[test]
@@ -217,7 +242,21 @@ fn failed_read_is_repeated_after_a_wait() {
         presence.fail_read(error(cause), at(start, 5));
         assert!(!presence.is_read_due(at(start, 5 + wait - 1)), "{cause:?}");
         assert!(presence.is_read_due(at(start, 5 + wait)), "{cause:?}");
+        let next = presence.view(at(start, 6)).next_read_at;
+        assert_eq!(next, Some(at(start, 5 + wait)), "{cause:?}");
     }
+}
+
+#[test]
+fn next_read_after_a_gap_is_a_minute_after_the_last() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    assert_eq!(presence.view(start).next_read_at, None, "no subscription");
+    presence.record_subscribed(start);
+    assert_eq!(presence.view(start).next_read_at, None, "it may start now");
+    read(&presence, start);
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 600)));
+    presence.record_gap();
+    assert_eq!(presence.view(start).next_read_at, Some(at(start, 60)));
 }
 
 #[test]
@@ -229,6 +268,15 @@ fn events_need_a_subscription_before_the_first_read() {
     assert_eq!(shown_and_up(&presence, start), (false, false));
     read(&presence, start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
+}
+
+#[test]
+fn audit_is_due_after_ten_minutes_by_default() {
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
+    presence.record_subscribed(start);
+    read(&presence, start);
+    assert!(!presence.is_read_due(at(start, 599)));
+    assert!(presence.is_read_due(at(start, 600)));
 }
 
 #[test]
@@ -256,8 +304,7 @@ fn audit_is_due_at_its_interval() {
 fn gap_hides_the_state_until_the_next_read() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.record_connection(ConnectionResult::Lost);
-    presence.record_gap();
+    presence.record_loss();
     assert_eq!(shown_and_up(&presence, at(start, 10)), (false, false));
     assert!(!presence.is_read_due(at(start, 70)), "no subscription");
     presence.record_subscribed(at(start, 20));
@@ -282,14 +329,14 @@ fn read_that_began_before_a_gap_is_not_used() {
         let presence = presence_with(PresenceMode::Events, &[]);
         presence.record_subscribed(start);
         presence.start_read(start);
-        presence.pause_read(1);
+        presence.pause_read(1, start);
         if is_lost {
-            presence.record_connection(ConnectionResult::Lost);
+            presence.record_loss();
             presence.record_subscribed(at(start, 1));
         } else {
             presence.record_gap();
         }
-        assert!(presence.is_read_outdated());
+        assert!(presence.is_read_outdated(start));
         presence.finish_read(vec![row(7, TelephonyStatus::NoCall)], at(start, 2));
         assert_eq!(shown_and_up(&presence, at(start, 2)), (false, false));
         assert!(presence.view(start).last_read.is_none());
@@ -333,9 +380,9 @@ fn silent_subscription_is_down_and_then_hidden() {
 fn stream_failure_is_down_without_hiding_the_state() {
     let start = Moment::now();
     let presence = subscribed(start);
-    presence.set_stream_failure(Some(EventError::new(Cause::Timeout, "no")));
+    presence.set_stream_failure(EventError::new(Cause::Timeout, "no"), None);
     assert_eq!(shown_and_up(&presence, start), (true, false));
-    presence.set_stream_failure(None);
+    presence.record_subscribed(start);
     assert_eq!(shown_and_up(&presence, start), (true, true));
 }
 
@@ -508,6 +555,18 @@ fn events_are_counted_with_changes_and_durations() {
 }
 
 #[test]
+fn delay_is_that_of_events_with_a_timestamp() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    let mut first = event(7, 1, TelephonyStatus::Ringing, start);
+    presence.apply(&first, start);
+    first.sequence = Some(2);
+    first.timestamp = None;
+    presence.apply(&first, start);
+    assert_counters(&presence, &["event_delay_seconds_count{account=\"a\"} 1"]);
+}
+
+#[test]
 fn counters_start_at_zero_for_all_documented_values() {
     let text = counters(&presence_with(PresenceMode::Events, &[]));
     let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
@@ -544,10 +603,11 @@ fn other_account_starts_without_a_state() {
     presence.set_directory(directory(&[(7, "User")]));
     presence.start_read(at(start, 1));
     presence.reset();
-    assert!(presence.is_read_outdated() && presence.directory().is_none());
+    assert!(presence.is_read_outdated(start) && presence.directory().is_none());
     assert_eq!(shown_and_up(&presence, at(start, 1)), (false, false));
     presence.finish_read(Vec::new(), at(start, 2));
     assert_eq!(shown_and_up(&presence, at(start, 2)), (false, false));
+    presence.record_subscribed(at(start, 2));
     assert!(presence.is_read_due(at(start, 2)));
 }
 
@@ -600,4 +660,47 @@ fn stream_sees_each_login_once() {
     assert_eq!(*logins.borrow_and_update(), 1);
     presence.set_login_count(1);
     assert!(!logins.has_changed().unwrap());
+}
+
+#[test]
+fn audit_that_corrects_without_events_is_a_silent_stream() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    let audit = |telephony, second| {
+        presence.start_read(at(start, second));
+        presence.finish_read(vec![row(7, telephony)], at(start, second));
+        presence.lacks_events()
+    };
+    assert!(!audit(TelephonyStatus::NoCall, 600), "nothing differs");
+    apply_event(&presence, 7, TelephonyStatus::OnHold, at(start, 700));
+    assert!(!audit(TelephonyStatus::NoCall, 1200), "an event arrived");
+    assert!(audit(TelephonyStatus::OnHold, 1800));
+    assert!(audit(TelephonyStatus::OnHold, 2400), "until it is renewed");
+    presence.record_subscribed(at(start, 2401));
+    assert!(!presence.lacks_events());
+    assert_eq!(shown_and_up(&presence, at(start, 2402)), (true, true));
+}
+
+#[test]
+fn wait_for_the_budget_does_not_hide_a_failure() {
+    let presence = presence_with(PresenceMode::Events, &[]);
+    let cause = || presence.view(Moment::now()).stream_failure.unwrap().cause;
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
+    assert_eq!(cause(), Cause::NoBudget);
+    presence.set_stream_failure(EventError::new(Cause::EventsLost, ""), None);
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
+    assert_eq!(cause(), Cause::EventsLost);
+}
+
+#[test]
+fn other_account_needs_another_subscription() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    presence.reset();
+    assert!(!presence.is_read_due(at(start, 600)));
+    assert_eq!(presence.view(start).connected_since, None);
+    assert_counters(&presence, &["event_gaps_total{account=\"a\"} 1"]);
+    presence.record_subscribed(at(start, 1));
+    read(&presence, at(start, 1));
+    assert_eq!(shown_and_up(&presence, at(start, 2)), (true, true));
 }

@@ -34,11 +34,19 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A WebSocket over a connection of the HTTP client.
 pub(super) type Socket = WebSocketStream<Upgraded>;
 
-/// Connects to the gateway.
+/// Connects to the gateway. After a failure another of its addresses is tried first.
 ///
 /// # Errors
 /// Returns an error if the connection does not become a WebSocket in time.
 pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
+    let result = try_connect(token).await;
+    if result.is_err() {
+        token.http.record_failure();
+    }
+    result
+}
+
+async fn try_connect(token: &EventToken) -> Result<Socket, EventError> {
     let now = Moment::now();
     if token.is_expired(now) {
         let message = "the event token has expired before its use";
@@ -60,9 +68,9 @@ pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
             // Without the URL, which contains the token.
             let error = failed.error.without_url();
             let error = TransportError::from_reqwest(&error, token.http.route());
-            return Err(unreachable(token, &error));
+            return Err(unreachable(&error));
         }
-        Err(_) => return Err(unreachable(token, &TransportError::timeout())),
+        Err(_) => return Err(unreachable(&TransportError::timeout())),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, deadline).await);
@@ -71,23 +79,19 @@ pub(super) async fn connect(token: &EventToken) -> Result<Socket, EventError> {
         let message = "event connection: the response is not that of a WebSocket server";
         return Err(EventError::new(Cause::GatewayRefused, message));
     }
+    token.http.record_success(response.remote_addr());
     match timeout_at(deadline, response.upgrade()).await {
         Ok(Ok(stream)) => Ok(web_socket(stream)),
         Ok(Err(_)) => {
             let message = "event connection: closed during the upgrade";
             Err(EventError::new(Cause::BrokenConnection, message))
         }
-        Err(_) => Err(unreachable(token, &TransportError::timeout())),
+        Err(_) => Err(unreachable(&TransportError::timeout())),
     }
 }
 
-/// Returns the error of a connection that cannot be had, with the gateway's host: firewalls have to allow it.
-fn unreachable(token: &EventToken, error: &TransportError) -> EventError {
-    let gateway = token.gateway_address();
-    EventError::new(
-        error.cause,
-        format!("event connection to {gateway}: {}", error.message),
-    )
+fn unreachable(error: &TransportError) -> EventError {
+    EventError::new(error.cause, format!("event connection: {}", error.message))
 }
 
 fn web_socket(stream: Upgraded) -> Socket {

@@ -9,16 +9,19 @@
 //! | [`connect`] | the connection through the HTTP client, with its root certificates and proxy, up to the upgrade |
 //! | [`protocol`] | pure: what is sent and when, and what a message means |
 //! | [`connection`] | the protocol over the WebSocket |
+//! | [`lost_subscriptions`] | what lost connections leave to be deleted |
 //!
 //! The URL of a connection contains its token, so no log message, error or `Debug` has it.
 
 mod connect;
 mod connection;
 mod error;
+mod lost_subscriptions;
 mod protocol;
 mod token;
 
-pub(crate) use connection::{EventConnection, Received};
+pub(crate) use connection::{ConnectionSettings, EventConnection, Received};
 pub(crate) use error::EventError;
+pub(crate) use lost_subscriptions::LostSubscriptions;
 pub(crate) use protocol::MAX_SILENCE;
 pub(crate) use token::EventToken;

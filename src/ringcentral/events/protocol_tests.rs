@@ -17,9 +17,15 @@ struct Test {
 
 impl Test {
     fn new() -> Self {
+        Self::with_lost(&[])
+    }
+
+    /// Returns a connection after others have lost these subscriptions.
+    fn with_lost(lost: &[&str]) -> Self {
         let start = Moment::now();
+        let lost = lost.iter().map(|id| (*id).to_owned()).collect();
         Self {
-            protocol: Protocol::new("id".to_owned(), start),
+            protocol: Protocol::new("id".to_owned(), MAX_PING_INTERVAL, lost, start),
             start,
             seconds: 0,
         }
@@ -43,7 +49,8 @@ impl Test {
     fn receive(&mut self, text: &str) -> String {
         let now = self.now();
         match self.protocol.receive(text, now) {
-            Ok(Input::Event(event)) => format!("Event {}", event.extension),
+            Ok(Input::Received(Received::Event(event, _))) => format!("Event {}", event.extension),
+            Ok(Input::Received(other)) => format!("{other:?}"),
             Ok(other) => format!("{other:?}"),
             Err(error) => describe(error),
         }
@@ -62,7 +69,7 @@ impl Test {
             let wait = wake_at.monotonic_duration_since(self.start);
             self.seconds = self.seconds.max(wait.as_secs());
             let now = self.now();
-            match self.protocol.due(now) {
+            match self.protocol.take_due(now) {
                 Ok(Some(Due::Ping)) => return (self.seconds, "ping".to_owned()),
                 Ok(Some(Due::Send(text))) => return (self.seconds, text),
                 Ok(None) => {}
@@ -83,10 +90,10 @@ fn nothing_is_sent_before_the_details() {
     let mut test = Test::new();
     assert_eq!(test.protocol.unsubscribe(test.now()), None);
     let sent = test.receive(DETAILS);
-    let Some(request) = sent.strip_prefix("Send(\"") else {
+    let Some(request) = sent.strip_prefix("Send([\"") else {
         panic!("{sent}");
     };
-    let request = request.strip_suffix("\")").unwrap().replace('\\', "");
+    let request = request.strip_suffix("\"])").unwrap().replace('\\', "");
     let request: Value = serde_json::from_str(&request).unwrap();
     let meta = &request[0];
     assert_eq!(meta["type"], "ClientRequest");
@@ -238,7 +245,7 @@ fn gateway_that_does_not_respond_is_given_up() {
     assert_eq!(test.next_due(), (35, timeout.to_owned()));
     let mut test = Test::subscribed();
     test.protocol.unsubscribe(test.now());
-    assert_eq!(test.next_due(), (2, timeout.to_owned()));
+    assert_eq!(test.next_due(), (10, timeout.to_owned()));
 }
 
 #[test]
@@ -263,7 +270,40 @@ fn suspended_machine_is_a_loss_by_the_wall_clock() {
         instant: now.after(Duration::from_secs(30)).instant,
         wall: now.after(Duration::from_secs(3600)).wall,
     };
-    assert!(test.protocol.due(resumed).is_err());
+    assert!(test.protocol.take_due(resumed).unwrap() == Some(Due::Ping));
+    assert_eq!(test.protocol.wake_at(), resumed.after(PROBE_TIMEOUT));
+    let later = |seconds| resumed.after(Duration::from_secs(seconds));
+    assert_eq!(test.protocol.take_due(later(9)).unwrap(), None);
+    assert!(test.protocol.take_due(later(10)).is_err());
+}
+
+#[test]
+fn wall_clock_that_was_set_is_not_a_loss() {
+    let mut test = Test::subscribed();
+    let now = test.now().after(Duration::from_secs(30));
+    let set = Moment {
+        wall: now.after(Duration::from_secs(3600)).wall,
+        ..now
+    };
+    assert_eq!(test.protocol.take_due(set).unwrap(), Some(Due::Ping));
+    test.protocol.record_sign(set);
+    let later = set.after(Duration::from_secs(10));
+    assert_eq!(test.protocol.take_due(later).unwrap(), None);
+    let silent = set.after(MAX_SILENCE);
+    assert!(test.protocol.take_due(silent).is_err());
+}
+
+#[test]
+fn messages_without_a_pause_do_not_stop_the_clock() {
+    let mut test = Test::subscribed();
+    test.seconds = 29;
+    test.receive(NOTIFICATION);
+    assert!(!test.protocol.is_overdue(test.now()));
+    test.seconds = 30;
+    assert!(test.protocol.is_overdue(test.now()), "a ping is due");
+    test.seconds = 200;
+    let is_overdue = test.protocol.is_overdue(test.now());
+    assert!(!is_overdue, "messages may be waiting to be read");
 }
 
 #[test]
@@ -294,6 +334,9 @@ fn connection_is_renewed_before_its_absolute_timeout() {
         ("7200", 6600),
         ("3600", 3240),
         ("600", 540),
+        ("300", 270),
+        ("60", 54),
+        ("59", 540),
         ("0", 540),
         ("-5", 540),
         ("99999999999", 85_800),
@@ -320,5 +363,78 @@ fn deletion_is_confirmed_by_its_own_response() {
         let expected = format!("Unsubscribed {{ is_confirmed: {is_confirmed} }}");
         assert_eq!(meaning, expected, "{status}");
         assert_eq!(test.protocol.unsubscribe(test.now()), None);
+    }
+}
+
+/// Returns method, path and name of each request.
+fn requests(input: Result<Input, EventError>) -> Vec<String> {
+    let Ok(Input::Send(texts)) = input else {
+        panic!("{input:?}");
+    };
+    let mut requests = Vec::new();
+    for text in texts {
+        let request: Value = serde_json::from_str(&text).unwrap();
+        let field = |name: &str| request[0][name].as_str().unwrap().to_owned();
+        let path = field("path").replace(SUBSCRIPTION_PATH, "");
+        requests.push(format!("{} {path} {}", field("method"), field("messageId")));
+    }
+    requests
+}
+
+#[test]
+fn lost_subscriptions_are_deleted_before_the_own_one() {
+    let mut test = Test::with_lost(&["a", "b", "c", "d"]);
+    let first = requests(test.protocol.receive(DETAILS, test.now()));
+    let expected = [
+        "DELETE /a id-delete-0",
+        "DELETE /b id-delete-1",
+        "DELETE /c id-delete-2",
+        "DELETE /d id-delete-3",
+        "POST  id-subscribe",
+    ];
+    assert_eq!(first, expected);
+    for (name, status) in [("delete-0", 204), ("delete-1", 404), ("delete-2", 429)] {
+        assert_eq!(test.respond(name, status, ""), "Sign");
+    }
+    assert_eq!(
+        test.respond("subscribe", 200, r#",{"id":"s"}"#),
+        "Subscribed"
+    );
+    // The last response comes late.
+    test.respond("delete-3", 503, "");
+    assert_eq!(test.protocol.take_undeleted(), ["c", "d", "s"]);
+    assert!(test.protocol.take_undeleted().is_empty());
+}
+
+#[test]
+fn too_many_subscriptions_are_deleted_again_once() {
+    let too_many = r#"[{"type":"ClientRequest","messageId":"id-subscribe","status":403},{"errorCode":"SUB-505"}]"#;
+    let mut test = Test::with_lost(&["a", "b"]);
+    test.receive(DETAILS);
+    test.respond("delete-0", 204, "");
+    test.respond("delete-1", 503, "");
+    let again = requests(test.protocol.receive(too_many, test.now()));
+    let expected = ["DELETE /b id-delete-1", "POST  id-subscribe-again"];
+    assert_eq!(again, expected);
+    test.respond("delete-1", 204, "");
+    assert_eq!(test.receive(too_many), "Sign", "the response to the first");
+    let end = test.receive(&too_many.replace("subscribe", "subscribe-again"));
+    assert!(end.starts_with("too_many_subscriptions"), "{end}");
+    assert!(test.protocol.take_undeleted().is_empty());
+    // Without a lost subscription nothing can be done about it.
+    let mut test = Test::new();
+    test.receive(DETAILS);
+    let end = test.receive(too_many);
+    assert!(end.starts_with("too_many_subscriptions"), "{end}");
+}
+
+#[test]
+fn deletion_that_is_refused_is_not_forgotten() {
+    for (status, is_gone) in [(204, true), (404, true), (429, false), (503, false)] {
+        let mut test = Test::subscribed();
+        test.protocol.unsubscribe(test.now());
+        test.respond("unsubscribe", status, "");
+        let undeleted = test.protocol.take_undeleted();
+        assert_eq!(undeleted.is_empty(), is_gone, "{status}");
     }
 }

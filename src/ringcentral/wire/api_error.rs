@@ -169,9 +169,14 @@ fn permission_in_message(message: &Field<Cow<'_, str>>) -> Option<String> {
 
 /// Returns a code or a name: short, and without the characters of which sentences and most secrets have some.
 pub(super) fn identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
+    long_identifier(field).filter(|text| text.len() <= 40)
+}
+
+/// Returns an id of up to 200 characters, without those that have a meaning in a path.
+pub(super) fn long_identifier(field: &Field<Cow<'_, str>>) -> Option<String> {
     let text = field.text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    (text.len() <= 40 && text.bytes().all(is_allowed)).then(|| text.to_owned())
+    (text.len() <= 200 && text.bytes().all(is_allowed)).then(|| text.to_owned())
 }
 
 #[cfg(test)]

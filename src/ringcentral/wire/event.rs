@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::presence::{DndStatus, PresenceEvent, PresenceStatus, TelephonyStatus};
-use crate::ringcentral::wire::api_error::identifier;
+use crate::presence::{DndStatus, EventId, PresenceEvent, PresenceStatus, TelephonyStatus};
+use crate::ringcentral::wire::api_error::{identifier, long_identifier};
 use crate::ringcentral::wire::json::{
     JsonObject, JsonReader, JsonResult, JsonString, JsonValue, read_document,
 };
@@ -19,6 +19,8 @@ use crate::ringcentral::wire::{ApiError, ParseError, parse_api_error};
 
 /// What stands in place of a body that is not JSON.
 const MULTIPART: &[u8] = b"--";
+/// How far a timestamp may be from the time of arrival: as far as a clock without a correct date is wrong.
+const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A message of the gateway.
 #[derive(Debug)]
@@ -102,19 +104,15 @@ json_object! {
     }
 }
 
-json_object! {
-    struct Envelope<'a> {
-        uuid: Cow<'a, str> = "uuid",
-        event: Cow<'a, str> = "event",
-        timestamp: Cow<'a, str> = "timestamp",
-        body: StatusBody<'a> = "body",
-        push: PushEnvelope<'a> = "pn_apns",
-    }
+/// A notification, in the form of 2018 inside a part for mobile devices.
+#[derive(Default)]
+struct Envelope<'a> {
+    notification: Notification<'a>,
+    push: Field<Notification<'a>>,
 }
 
 json_object! {
-    /// The form of 2018, which has the notification in a part for mobile devices.
-    struct PushEnvelope<'a> {
+    struct Notification<'a> {
         uuid: Cow<'a, str> = "uuid",
         event: Cow<'a, str> = "event",
         timestamp: Cow<'a, str> = "timestamp",
@@ -162,8 +160,8 @@ pub(crate) fn parse_frame(text: &str, arrived: Timestamp) -> Result<Frame, Parse
     })
 }
 
-/// Returns the texts of the meta and of the body, if there is one that is JSON. A part that is not JSON is multipart: it
-/// is in place of the body or after it.
+/// Returns the texts of the meta and of the body, if there is one that is JSON. A part that is not JSON is multipart:
+/// it is in place of the body or after it.
 fn split_frame(text: &[u8]) -> JsonResult<(&[u8], Option<&[u8]>)> {
     let mut json = JsonReader::new(text);
     json.expect(b'[')?;
@@ -197,31 +195,30 @@ fn parse_details(body: &[u8]) -> ConnectionDetails {
 
 /// Parses the body of a notification, `None` if it is unreadable or not about the presence of an extension.
 fn parse_notification(body: &[u8], arrived: Timestamp) -> Option<PresenceEvent> {
-    let mut outer = Envelope::default();
-    read_document("notification", body, &mut outer).ok()?;
-    let push = outer.push.value.unwrap_or_default();
-    let event = outer.event.text().or_else(|| push.event.text())?;
-    if !is_presence_event(event) {
+    let mut envelope = Envelope::default();
+    read_document("notification", body, &mut envelope).ok()?;
+    let notification = envelope.into_notification()?;
+    if !is_presence_event(notification.event.text()?) {
         return None;
     }
-    let uuid = outer.uuid.text().or_else(|| push.uuid.text());
-    let timestamp = outer.timestamp.text().or_else(|| push.timestamp.text());
-    let timestamp = timestamp.and_then(|text| text.parse().ok());
-    let status = outer.body.value.or(push.body.value)?;
-    let telephony = TelephonyStatus::ALL.map(|status| (status.as_str(), status));
-    let presence = PresenceStatus::ALL.map(|status| (status.as_str(), status));
-    let dnd = DndStatus::ALL.map(|status| (status.as_str(), status));
+    let status = notification.body.value?;
     Some(PresenceEvent {
-        uuid: uuid.map(str::to_owned),
+        id: notification.uuid.text().map(EventId::new),
         extension: status.extension.text()?.parse().ok()?,
         sequence: parse_sequence(&status.sequence).ok()?,
-        timestamp: timestamp.unwrap_or(arrived),
-        telephony: status
-            .telephony
-            .one_of(&telephony, TelephonyStatus::Unknown),
-        presence: status.presence.one_of(&presence, PresenceStatus::Unknown),
-        dnd: status.dnd.one_of(&dnd, DndStatus::Unknown),
+        timestamp: parse_timestamp(&notification.timestamp, arrived),
+        arrived,
+        telephony: status.telephony.parse_with(TelephonyStatus::parse),
+        presence: status.presence.parse_with(PresenceStatus::parse),
+        dnd: status.dnd.parse_with(DndStatus::parse),
     })
+}
+
+/// Parses a timestamp, which may be missing or unreadable. One that is far from the time of arrival is not used.
+fn parse_timestamp(field: &Field<Cow<'_, str>>, arrived: Timestamp) -> Option<Timestamp> {
+    let timestamp: Timestamp = field.text()?.parse().ok()?;
+    let distance = timestamp.duration_since(arrived).abs();
+    (distance <= MAX_CLOCK_DIFFERENCE).then_some(timestamp)
 }
 
 /// Parses the sequence, which may be missing.
@@ -241,6 +238,26 @@ fn is_presence_event(event: &str) -> bool {
         segments.as_slice(),
         [_, "account", _, "presence"] | [_, "account", _, "extension", _, "presence"]
     )
+}
+
+// === impl Envelope ===
+
+impl<'a> JsonObject<'a> for Envelope<'a> {
+    fn read_field(&mut self, key: &str, json: &mut JsonReader<'a>) -> JsonResult {
+        match key {
+            "pn_apns" => self.push.read(json),
+            _ => self.notification.read_field(key, json),
+        }
+    }
+}
+
+impl<'a> Envelope<'a> {
+    fn into_notification(self) -> Option<Notification<'a>> {
+        match self.notification.event.value {
+            Some(_) => Some(self.notification),
+            None => self.push.value,
+        }
+    }
 }
 
 // === impl Response ===
@@ -271,7 +288,7 @@ impl Response {
         let disabled = body.disabled.value.filter(|filters| filters.count > 0);
         let reason = disabled.map(|filters| filters.reason.unwrap_or_default());
         SubscriptionReply {
-            id: identifier(&body.id),
+            id: long_identifier(&body.id),
             disabled: reason.or_else(|| (is_empty || is_inactive).then(String::new)),
         }
     }
@@ -295,14 +312,13 @@ impl<'a> ReadValue<'a> for StatusText<'a> {
 }
 
 impl Field<StatusText<'_>> {
-    /// Returns the documented value with this name, `unknown` if there is none. A field that is missing has not changed.
-    fn one_of<T: Copy>(&self, values: &[(&str, T)], unknown: T) -> Option<T> {
+    /// Returns the parsed status, that of no text if it is unreadable. A field that is missing has not changed.
+    fn parse_with<T>(&self, parse: fn(Option<&str>) -> T) -> Option<T> {
         if self.is_repeated {
-            return Some(unknown);
+            return Some(parse(None));
         }
         let text = self.value.as_ref()?.0.trim();
-        let value = values.iter().find(|(name, _)| *name == text);
-        Some(value.map_or(unknown, |(_, value)| *value))
+        Some(parse(Some(text)))
     }
 }
 
@@ -368,12 +384,15 @@ mod tests {
         let ringing = include_str!(
             "../../../tests/fixtures/events/ws-notification-presence-ringing-2022.json"
         );
-        let Frame::Notification(Some(ringing)) = parse(ringing) else {
+        let arrived = "2022-02-10T08:43:42.9Z".parse().unwrap();
+        let Ok(Frame::Notification(Some(ringing))) = parse_frame(ringing, arrived) else {
             panic!("{ringing}");
         };
-        assert_eq!(ringing.uuid.as_deref(), Some("5745390252954738247"));
+        assert_eq!(ringing.arrived, arrived);
+        assert_eq!(ringing.id, Some(EventId::new("5745390252954738247")));
         assert_eq!((ringing.extension, ringing.sequence), (908199004, Some(10)));
-        assert_eq!(ringing.timestamp.to_string(), "2022-02-10T08:43:42.805Z");
+        let timestamp = "2022-02-10T08:43:42.805Z".parse().ok();
+        assert_eq!(ringing.timestamp, timestamp);
         assert_eq!(ringing.telephony, Some(TelephonyStatus::Ringing));
         assert_eq!(ringing.presence, Some(PresenceStatus::Available));
         assert_eq!(ringing.dnd, Some(DndStatus::TakeAllCalls));
@@ -403,13 +422,15 @@ mod tests {
         assert!(event(session).is_none());
         // The same form about presence is read.
         let presence = session.replace("/telephony/sessions", "/presence");
-        let presence = event(&presence).unwrap();
-        assert_eq!(presence.uuid.as_deref(), Some("837270960869181944"));
+        let arrived = "2018-06-05T00:14:50.3Z".parse().unwrap();
+        let presence = parse_notification(presence.as_bytes(), arrived).unwrap();
+        assert_eq!(presence.id, Some(EventId::new("837270960869181944")));
         assert_eq!(
             (presence.extension, presence.sequence),
             (400144455008, Some(5))
         );
-        assert_eq!(presence.timestamp.to_string(), "2018-06-05T00:14:50.181Z");
+        let timestamp = "2018-06-05T00:14:50.181Z".parse().ok();
+        assert_eq!(presence.timestamp, timestamp);
         assert_eq!(presence.telephony, None);
     }
 
@@ -634,28 +655,44 @@ mod tests {
     }
 
     #[test]
-    fn timestamp_is_that_of_the_event_or_of_its_arrival() {
+    fn timestamp_is_that_of_the_event_or_absent() {
+        let arrival = 1_800_000_000;
         for (field, second) in [
-            (r#""timestamp":"2027-01-15T08:00:01Z","#, 1_800_000_001),
-            (
-                r#""timestamp":"2027-01-15T08:00:01.000+0000","#,
-                1_800_000_001,
-            ),
-            (r#""timestamp":"2027-01-15T09:00:01+01:00","#, 1_800_000_001),
-            (r#""timestamp":"yesterday","#, 1_800_000_000),
-            (r#""timestamp":1800000001,"#, 1_800_000_000),
-            (r#""timestamp":null,"#, 1_800_000_000),
-            ("", 1_800_000_000),
+            (r#""2027-01-15T08:00:01Z""#, Some(arrival + 1)),
+            (r#""2027-01-15T08:00:01.000+0000""#, Some(arrival + 1)),
+            (r#""2027-01-15T09:00:01+01:00""#, Some(arrival + 1)),
+            (r#"" 2027-01-15 08:00:01Z ""#, Some(arrival + 1)),
+            (r#""2027-01-16T08:00:00Z""#, Some(arrival + 86_400)),
+            (r#""2027-01-16T08:00:01Z""#, None),
+            (r#""2027-01-14T08:00:00Z""#, Some(arrival - 86_400)),
+            (r#""2027-01-14T07:59:59Z""#, None),
+            (r#""2027-01-15T08:00:01""#, None),
+            (r#""2027-01-15""#, None),
+            (r#""yesterday""#, None),
+            (r#""-009999-01-02T01:59:59Z""#, None),
+            (r#""9999-12-30T22:00:00Z""#, None),
+            (r#""99999-01-01T00:00:00Z""#, None),
+            (r#""2027-02-30T08:00:00Z""#, None),
+            (r#""""#, None),
+            (r#""\ud800""#, None),
+            ("1800000001", None),
+            ("1e999", None),
+            ("true", None),
+            ("[1]", None),
+            (r#"{"a":{}}"#, None),
+            ("null", None),
+            (r#""2027-01-15T08:00:01Z","timestamp":1"#, None),
         ] {
             let text = format!(
-                r#"{{{field}"event":"/restapi/v1.0/account/1/presence","body":{{"extensionId":7}}}}"#
+                r#"{{"timestamp":{field},"event":"/restapi/v1.0/account/1/presence","body":{{"extensionId":7}}}}"#
             );
-            assert_eq!(
-                event(&text).unwrap().timestamp.as_second(),
-                second,
-                "{field}"
-            );
+            let event = event(&text).unwrap();
+            let found = event.timestamp.map(Timestamp::as_second);
+            assert_eq!(found, second, "{field}");
+            assert_eq!(event.arrived.as_second(), arrival);
         }
+        let event = event_with(r#""extensionId":7"#).unwrap();
+        assert_eq!(event.timestamp, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{advance_until_calls_end, assert_kept_running, ended_calls, start_and_scrape};
 use crate::common::clock::ManualClock;
 use crate::common::scrape_response::ScrapeResponse;
-use crate::harness::{TestExporter, up, wait_until};
+use crate::harness::{TestAccount, TestExporter, company, up, wait_until};
 
 /// Returns the number of extensions in the state of an account; 0 if it has none.
 fn counted_extensions(scraped: &ScrapeResponse, name: &str) -> f64 {
@@ -66,6 +66,22 @@ async fn presence_is_turned_on_and_off_by_a_reload() {
     for name in ["a", "b"] {
         assert_kept_running(&exporter, name, &before).await;
     }
+}
+
+/// A restart with this file would fail too.
+#[tokio::test]
+async fn reload_without_presence_needs_no_flag_for_it() {
+    let account = TestAccount::new("a", company(0), 1).await;
+    let with_poll = TestAccount {
+        extra_keys: ", presence: poll".to_owned(),
+        ..account
+    };
+    let flags = ["--metrics.extension-presence"];
+    let mut exporter = TestExporter::start_with_flags(vec![with_poll], &flags).await;
+    let text = std::fs::read_to_string(exporter.config_file()).unwrap();
+    let text = text.replace(", presence: poll", "");
+    let line = exporter.reload_invalid(&text).await;
+    assert!(line.contains("no account reads presence"), "{line}");
 }
 
 #[tokio::test]

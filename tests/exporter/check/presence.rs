@@ -9,7 +9,7 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{
     Fault, FaultKind, GatewayFault, Operation, Scenario, SimResponse, Simulator,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::check::{
@@ -331,7 +331,7 @@ async fn presence_without_budget_is_not_requested() {
         ..frozen_scenario()
     })
     .await;
-    assert_output(check_command(&simulator, &POLL), 0, "presence_starved").await;
+    assert_output(check_command(&simulator, &POLL), 0, "presence_untested").await;
     assert_eq!(count(&simulator, Operation::Presence), 0);
 }
 
@@ -348,18 +348,26 @@ async fn long_presence_list_is_read_in_part() {
     let part = " of the list read, the rest follows within the rate limit";
     assert!(report.contains(part), "{report}");
     assert!(!report.contains("presence_starved"), "{report}");
+    assert!(!report.contains("not tested"), "{report}");
     let pages = count(&simulator, Operation::Presence);
     assert!((1..=4).contains(&pages), "{pages}");
 }
 
-/// The connection does not wait for a list that hangs.
+/// The connection does not wait for a slow list, but the report does.
 #[tokio::test]
 async fn slow_list_does_not_keep_the_connection() {
     let simulator = start_simulator(frozen_scenario()).await;
-    let delay = FaultKind::Delay(Duration::from_secs(12));
+    let delay = FaultKind::Delay(Duration::from_millis(4500));
     simulator.inject(Fault::always(Operation::Presence, delay));
     let (code, report, _) = output(check_command(&simulator, &EVENTS)).await;
     assert_eq!(code, Some(0), "{report}");
+    for text in [
+        "events: 173 extensions with presence, ",
+        "connected for 3 s, ",
+        "\nOK: account default can be read.\n",
+    ] {
+        assert!(report.contains(text), "{text}: {report}");
+    }
     let [connection] = &simulator.event_connections()[..] else {
         panic!("one connection");
     };
@@ -378,13 +386,44 @@ async fn repeated_checks_with_events_cause_no_429() {
         let command = check_command(&simulator, &[EVENTS[0], &state]);
         reports += &output(command).await.1;
     }
-    assert!(reports.contains("no_budget: "), "{reports}");
+    for text in [
+        "WARNING: presence_untested: ",
+        "\n  not tested    events\n",
+        "account default can be read; not tested: events.\n",
+    ] {
+        assert!(reports.contains(text), "{reports}");
+    }
     let statuses: Vec<_> = simulator
         .journal()
         .into_iter()
         .map(|entry| entry.status)
         .collect();
     assert!(!statuses.contains(&Some(429)), "{statuses:?}");
+}
+
+/// The check has used logins, so that a token for events would take that of the next login.
+#[tokio::test]
+async fn start_after_check_says_when_it_connects() {
+    let simulator = start_simulator(frozen_scenario()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let state = format!("--state.directory={}", folder.path().display());
+    let (code, report, _) = output(check_command(&simulator, &[EVENTS[0], &state])).await;
+    assert_eq!(code, Some(0), "{report}");
+    let address = "--web.listen-address=127.0.0.1:0";
+    let arguments = ["serve", EVENTS[0], &state, address];
+    let mut exporter = ExporterProcess::start(command_for_simulator(&simulator, &arguments));
+    let url = exporter.wait_for_url().await;
+    get(&format!("{url}/metrics")).await;
+    let waiting = "event connection waiting for the rate limit";
+    let line = exporter.wait_for_log(waiting).await;
+    assert!(
+        line.contains("level=info") && line.contains("hint=\"wait: "),
+        "{line}"
+    );
+    let status = get(&format!("{url}/status?format=json")).await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let wait = &status["accounts"][0]["events_next_attempt_in_seconds"];
+    assert!((30.0..61.0).contains(&wait.as_f64().unwrap()), "{status:#}");
 }
 
 #[tokio::test]

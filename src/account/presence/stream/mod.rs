@@ -4,18 +4,23 @@
 //! is subscribed first. Both deliver events for a while; those of the new one wait until the old subscription is deleted,
 //! so that each extension's events are applied in their order.
 
+mod connections;
+mod failure_log;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
+use crate::account::presence::stream::connections::{Connections, Opening, Output, open};
+use crate::account::presence::stream::failure_log::FailureLog;
 use crate::account::presence::{ConnectionResult, Presence, StreamRequest};
 use crate::clock::Moment;
-use crate::presence::PresenceEvent;
 use crate::ringcentral::Cause;
-use crate::ringcentral::events::{EventConnection, EventError, Received};
+use crate::ringcentral::events::{
+    ConnectionSettings, EventConnection, EventError, LostSubscriptions, Received,
+};
 use crate::ringcentral::token::Backoff;
 
 /// The bounds of the wait before another attempt to connect, of which a random half is subtracted.
@@ -42,25 +47,23 @@ pub(crate) async fn run(
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut stream = Stream::new(presence, requests);
+    let mut next = None;
     loop {
         let connection = tokio::select! {
             _ = &mut stopped => return,
-            connection = stream.connect() => connection,
+            connection = stream.connect(next) => connection,
         };
         let mut connections = Connections::new(connection);
         let error = tokio::select! {
             _ = &mut stopped => return connections.close().await,
             error = stream.receive(&mut connections) => error,
         };
-        if let Some(old) = connections.old.take() {
-            // Its subscription counts against the user's limit until it is deleted.
-            tokio::spawn(old.close());
-        }
-        drop(connections);
-        stream.record_loss(error);
-        tokio::select! {
-            _ = &mut stopped => return,
-            () = stream.wait() => {}
+        next = stream.end(connections, &error);
+        if next.is_none() {
+            tokio::select! {
+                _ = &mut stopped => return,
+                () = stream.wait() => {}
+            }
         }
     }
 }
@@ -68,37 +71,16 @@ pub(crate) async fn run(
 struct Stream {
     presence: Arc<Presence>,
     requests: mpsc::Sender<StreamRequest>,
+    settings: ConnectionSettings,
     logins: watch::Receiver<u64>,
     backoff: Backoff,
     /// The wait before the next attempt.
     wait: Duration,
+    /// Whether a new login ends that wait.
+    ends_with_login: bool,
     connected_at: Option<Moment>,
     next_check: Moment,
     log: FailureLog,
-}
-
-/// The connections that are subscribed.
-struct Connections {
-    current: EventConnection,
-    /// The one that `current` replaces.
-    old: Option<EventConnection>,
-    /// When the subscription of `old` is to be deleted.
-    unsubscribe_at: Option<Moment>,
-    /// The events of `current` while there is an old one.
-    waiting: Vec<(PresenceEvent, Moment)>,
-    /// The connection that will replace `current`, while it is opened.
-    next: Option<BoxFuture<'static, Result<EventConnection, EventError>>>,
-    /// When the replacement of `current` may be tried again.
-    retry_at: Option<Moment>,
-}
-
-/// What was logged.
-#[derive(Default)]
-struct FailureLog {
-    /// The failures that were logged as warnings since a connection was stable.
-    warned: Vec<Cause>,
-    /// Whether the last message at level info or above says that events are received.
-    is_good_news: bool,
 }
 
 // === impl Stream ===
@@ -107,34 +89,50 @@ impl Stream {
     fn new(presence: Arc<Presence>, requests: mpsc::Sender<StreamRequest>) -> Self {
         Self {
             logins: presence.logins(),
+            settings: ConnectionSettings {
+                max_age: presence.max_age(),
+                lost: LostSubscriptions::default(),
+            },
             presence,
             requests,
             backoff: Backoff::new(MIN_BACKOFF, MAX_BACKOFF),
             wait: Duration::ZERO,
+            ends_with_login: false,
             connected_at: None,
             next_check: Moment::now(),
             log: FailureLog::default(),
         }
     }
 
-    /// Connects, after as many attempts as are necessary.
-    async fn connect(&mut self) -> EventConnection {
+    /// Begins to open a connection.
+    fn open(&self) -> Opening {
+        Box::pin(open(self.requests.clone(), self.settings.clone()))
+    }
+
+    /// Connects, after as many attempts as are necessary. The first one may have begun.
+    async fn connect(&mut self, begun: Option<Opening>) -> EventConnection {
+        let mut opening = begun.unwrap_or_else(|| self.open());
         loop {
-            match open(self.requests.clone()).await {
+            match opening.await {
                 Ok(connection) => {
-                    let now = Moment::now();
-                    self.connected_at = Some(now);
-                    self.presence.record_connection(ConnectionResult::Connected);
-                    self.presence.record_subscribed(now);
-                    self.log.log_connected(self.presence.account());
+                    self.record_connected(&connection.gateway);
                     return connection;
                 }
                 Err(error) => {
                     self.record_failure(&error);
                     self.wait().await;
+                    opening = self.open();
                 }
             }
         }
+    }
+
+    fn record_connected(&mut self, gateway: &str) {
+        let now = Moment::now();
+        self.connected_at = Some(now);
+        self.presence.record_connection(ConnectionResult::Connected);
+        self.presence.record_subscribed(now);
+        self.log.log_connected(self.presence.account(), gateway);
     }
 
     /// Receives events until the connection is lost.
@@ -149,69 +147,93 @@ impl Stream {
     async fn receive_once(&mut self, connections: &mut Connections) -> Result<(), EventError> {
         self.renew_if_due(connections);
         let check_at = self.next_check.instant;
-        let Connections {
-            current,
-            old,
-            unsubscribe_at,
-            next,
-            ..
-        } = connections;
-        tokio::select! {
-            received = current.next() => self.apply_current(connections, received?),
-            received = next_of(old) => self.apply_old(connections, received),
-            result = opened(next) => self.finish_renewal(connections, result),
-            () = reached(*unsubscribe_at) => connections.unsubscribe_old().await,
+        let output = tokio::select! {
+            output = connections.next() => output,
             // The sender is in `presence`.
-            _ = self.logins.changed() => {}
-            () = sleep_until(check_at) => self.request_read(),
+            _ = self.logins.changed() => return Ok(()),
+            () = sleep_until(check_at) => {
+                self.request_read();
+                return Ok(());
+            }
+        };
+        match output {
+            Output::Current(Ok(received)) => self.apply_current(connections, received),
+            Output::Current(Err(error)) => return self.return_to_old(connections, error),
+            Output::Old(received) => self.apply_old(connections, received),
+            Output::Opened(Ok(new)) => self.begin_overlap(connections, new),
+            Output::Opened(Err(error)) => self.record_failed_renewal(connections, &error),
+            Output::OverlapEnded => connections.unsubscribe_old().await,
         }
         Ok(())
     }
 
-    /// Begins to open another connection before the present one ends, or after a new login: sooner or later the gateway
-    /// ends the connections of the former session.
+    /// Begins to open another connection before the present one ends, after a new login, or if events seem to be missing.
+    /// Sooner or later the gateway ends the connections of the former session.
     fn renew_if_due(&mut self, connections: &mut Connections) {
+        if connections.next.is_some() || connections.old.is_some() {
+            return;
+        }
         let now = Moment::now();
-        let may_try = connections.retry_at.is_none_or(|at| at.is_past(now));
-        let has_new_login = *self.logins.borrow_and_update() != connections.current.login;
-        let is_due = has_new_login || connections.current.renew_at().is_past(now);
-        if is_due && may_try && connections.next.is_none() && connections.old.is_none() {
-            connections.next = Some(Box::pin(open(self.requests.clone())));
+        let login = *self.logins.borrow_and_update();
+        let is_due = login != connections.current.login
+            || connections.current.renew_at().is_past(now)
+            || self.presence.lacks_events();
+        let has_waited = connections.retry_at.is_none_or(|at| at.is_past(now));
+        let has_new_login = connections.refused_login.is_some_and(|it| it != login);
+        if is_due && (has_waited || has_new_login) {
+            connections.next = Some(self.open());
         }
     }
 
-    fn finish_renewal(
+    fn begin_overlap(&mut self, connections: &mut Connections, new: EventConnection) {
+        let now = Moment::now();
+        let old = std::mem::replace(&mut connections.current, new);
+        connections.old = Some(old);
+        connections.unsubscribe_at = Some(now.after(OVERLAP));
+        connections.retry_at = None;
+        connections.refused_login = None;
+        self.presence.record_connection(ConnectionResult::Renewed);
+        self.presence.record_subscribed(now);
+        self.backoff.reset();
+        let account = self.presence.account();
+        tracing::debug!(account, "event connection renewed");
+    }
+
+    fn record_failed_renewal(&mut self, connections: &mut Connections, error: &EventError) {
+        if error.cause != Cause::NoBudget {
+            self.presence.record_connection(ConnectionResult::Failed);
+        }
+        let account = self.presence.account();
+        self.log
+            .log(account, "event connection renewal failed", error);
+        self.delay_renewal(connections, error);
+    }
+
+    fn delay_renewal(&mut self, connections: &mut Connections, error: &EventError) {
+        let wait = self.wait_after(error);
+        connections.retry_at = Some(Moment::now().after(wait));
+        connections.refused_login = is_lasting(error.cause).then(|| *self.logins.borrow());
+    }
+
+    /// Continues with the old connection of a renewal if the new one is lost. This is not a gap, since the old one is
+    /// still subscribed.
+    ///
+    /// # Errors
+    /// Returns the error if there is no such connection.
+    fn return_to_old(
         &mut self,
         connections: &mut Connections,
-        result: Result<EventConnection, EventError>,
-    ) {
-        let now = Moment::now();
-        connections.next = None;
-        match result {
-            Ok(new) => {
-                let old = std::mem::replace(&mut connections.current, new);
-                connections.old = Some(old);
-                connections.unsubscribe_at = Some(now.after(OVERLAP));
-                connections.retry_at = None;
-                self.presence.record_connection(ConnectionResult::Renewed);
-                self.presence.record_subscribed(now);
-                self.backoff.reset();
-                tracing::debug!(
-                    account = self.presence.account(),
-                    "event connection renewed"
-                );
-            }
-            Err(error) => {
-                if error.cause != Cause::NoBudget {
-                    self.presence.record_connection(ConnectionResult::Failed);
-                }
-                let account = self.presence.account();
-                self.log
-                    .log(account, "event connection renewal failed", &error);
-                let wait = self.wait_after(&error);
-                connections.retry_at = Some(now.after(wait));
-            }
+        error: EventError,
+    ) -> Result<(), EventError> {
+        if !connections.restore_old() {
+            return Err(error);
         }
+        self.presence.record_connection(ConnectionResult::Lost);
+        let account = self.presence.account();
+        self.log
+            .log(account, "renewed event connection lost", &error);
+        self.delay_renewal(connections, &error);
+        Ok(())
     }
 
     fn apply_current(&mut self, connections: &mut Connections, received: Received) {
@@ -241,16 +263,16 @@ impl Stream {
     }
 
     fn end_overlap(&mut self, connections: &mut Connections, is_confirmed: bool) {
-        if let Some(old) = connections.old.take() {
-            // In a task of its own, since the events of the new connection must not wait.
-            tokio::spawn(old.close());
-        }
-        connections.unsubscribe_at = None;
+        connections.close_old();
         if !is_confirmed {
             let account = self.presence.account();
             tracing::debug!(account, "replaced event connection ended early");
             self.presence.record_gap();
         }
+        self.apply_waiting(connections);
+    }
+
+    fn apply_waiting(&mut self, connections: &mut Connections) {
         for (event, arrived) in connections.waiting.drain(..) {
             self.presence.apply(&event, arrived);
         }
@@ -282,23 +304,30 @@ impl Stream {
         }
     }
 
-    /// Records a loss of the connection: events may be missed from now on.
-    fn record_loss(&mut self, error: EventError) {
+    /// Ends connections of which the current one is lost: events may be missed from now on. Returns the connection that
+    /// was to replace it, if one is being opened.
+    fn end(&mut self, mut connections: Connections, error: &EventError) -> Option<Opening> {
+        self.apply_waiting(&mut connections);
+        // Its subscription counts against the user's limit until it is deleted.
+        connections.close_old();
         if self.is_stable() {
             self.backoff.reset();
         }
         self.connected_at = None;
-        self.presence.record_connection(ConnectionResult::Lost);
-        self.presence.record_gap();
-        self.show_failure(&error, "event connection lost");
+        self.presence.record_loss();
+        self.show_failure(error, "event connection lost");
+        connections.next
     }
 
     /// Records a failed attempt to connect.
     fn record_failure(&mut self, error: &EventError) {
         if error.cause == Cause::NoBudget {
-            // Nothing was sent, so that nothing has failed.
+            // Nothing was sent, so that nothing has failed, and what failed before is not repaired.
             self.wait = BUDGET_WAIT;
-            self.presence.set_stream_failure(Some(error.clone()));
+            self.ends_with_login = false;
+            self.log.log_waiting(self.presence.account(), error);
+            self.presence
+                .set_stream_wait(error.clone(), Moment::now().after(self.wait));
             return;
         }
         self.presence.record_connection(ConnectionResult::Failed);
@@ -307,8 +336,15 @@ impl Stream {
 
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
+        self.ends_with_login = is_lasting(error.cause);
         self.log.log(self.presence.account(), message, error);
-        self.presence.set_stream_failure(Some(error.clone()));
+        self.set_failure(error);
+    }
+
+    fn set_failure(&self, error: &EventError) {
+        let retry_at = Moment::now().after(self.wait);
+        self.presence
+            .set_stream_failure(error.clone(), Some(retry_at));
     }
 
     /// Returns how long to wait after a failure.
@@ -325,13 +361,13 @@ impl Stream {
         }
     }
 
-    /// Waits until the next attempt. A new login ends the wait, since permissions are those of the login.
+    /// Waits until the next attempt. A new login ends the wait after a refusal, since permissions are those of the login.
     async fn wait(&mut self) {
         self.logins.mark_unchanged();
         tokio::select! {
             () = sleep(self.wait) => {}
             // The sender is in `presence`.
-            _ = self.logins.changed() => {}
+            _ = self.logins.changed(), if self.ends_with_login => {}
         }
     }
 
@@ -339,23 +375,6 @@ impl Stream {
         let now = Moment::now();
         let age = self.connected_at.map(|at| now.monotonic_duration_since(at));
         age.is_some_and(|age| age >= STABLE_AFTER)
-    }
-}
-
-/// Requests a token from the collector and opens a connection with it. Waits for ever if the collector has stopped,
-/// which then stops this task.
-async fn open(requests: mpsc::Sender<StreamRequest>) -> Result<EventConnection, EventError> {
-    let (reply, token) = oneshot::channel();
-    if requests
-        .send(StreamRequest::EventToken(reply))
-        .await
-        .is_err()
-    {
-        return std::future::pending().await;
-    }
-    match token.await {
-        Ok(token) => EventConnection::open(token?).await,
-        Err(_) => std::future::pending().await,
     }
 }
 
@@ -374,104 +393,4 @@ fn is_lasting(cause: Cause) -> bool {
             | Cause::Forbidden
             | Cause::Refused
     )
-}
-
-async fn next_of(connection: &mut Option<EventConnection>) -> Result<Received, EventError> {
-    match connection {
-        Some(connection) => connection.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn opened<T>(next: &mut Option<BoxFuture<'static, T>>) -> T {
-    match next {
-        Some(next) => next.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn reached(moment: Option<Moment>) {
-    match moment {
-        Some(moment) => sleep_until(moment.instant).await,
-        None => std::future::pending().await,
-    }
-}
-
-// === impl Connections ===
-
-impl Connections {
-    fn new(current: EventConnection) -> Self {
-        Self {
-            current,
-            old: None,
-            unsubscribe_at: None,
-            waiting: Vec::new(),
-            next: None,
-            retry_at: None,
-        }
-    }
-
-    async fn unsubscribe_old(&mut self) {
-        self.unsubscribe_at = None;
-        if let Some(old) = &mut self.old {
-            old.unsubscribe().await;
-        }
-    }
-
-    /// Deletes all subscriptions.
-    async fn close(self) {
-        let close_old = async {
-            if let Some(old) = self.old {
-                old.close().await;
-            }
-        };
-        tokio::join!(self.current.close(), close_old);
-    }
-}
-
-// === impl FailureLog ===
-
-impl FailureLog {
-    /// Logs a failure: the first one of its kind as a warning.
-    fn log(&mut self, account: &str, event: &str, error: &EventError) {
-        let EventError {
-            cause,
-            message,
-            code,
-            request_id,
-        } = error;
-        if self.warned.contains(cause) || *cause == Cause::NoBudget {
-            tracing::debug!(
-                account,
-                cause = cause.as_str(),
-                error = message,
-                code,
-                "{event}"
-            );
-            return;
-        }
-        self.warned.push(*cause);
-        self.is_good_news = false;
-        tracing::warn!(
-            account,
-            cause = cause.as_str(),
-            code,
-            request_id,
-            hint = cause.hint(),
-            error = message,
-            "{event}"
-        );
-    }
-
-    /// Logs that events are received, after a start or a warning.
-    fn log_connected(&mut self, account: &str) {
-        if !std::mem::replace(&mut self.is_good_news, true) {
-            tracing::info!(account, "receiving presence events");
-        }
-    }
-
-    /// Forgets the failures: the next one is logged as a warning again.
-    fn forget(&mut self) {
-        self.warned.clear();
-    }
 }
