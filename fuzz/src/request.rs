@@ -138,7 +138,7 @@ fn config() -> Config {
         },
         scrape: SCRAPE,
         presence: Presence {
-            audit: Duration::from_secs(600),
+            audit: None,
         },
         state: State::default(),
         log: Log {

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::account::directory_cache::DirectoryCache;
 use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
-use crate::account::presence::{CollectorPresence, PresenceConfig, StreamRequest};
+use crate::account::presence::{CollectorPresence, PresenceConfig, StreamRequest, TokenReply};
 use crate::account::saved_calls::SavedCalls;
 use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
 use crate::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter};
@@ -27,6 +28,9 @@ use crate::ringcentral::{Client, ClientConfig, Error, FetchResult, Operation};
 
 /// Requests that the channel holds. A request that finds it full gets the latest state.
 const REQUEST_CAPACITY: usize = 1024;
+/// The age up to which calls are as good as a fetch for a scrape that arrives during another request, which else a pair
+/// of servers would abandon again and again.
+const FRESH_AGE: Duration = Duration::from_secs(1);
 /// Number of waiters above which those of disconnected scrapers are removed.
 const PRUNE_WAITERS_ABOVE: usize = 512;
 
@@ -70,6 +74,8 @@ struct Collector {
     presence: CollectorPresence,
     counters: Arc<AccountMetrics>,
     requests: mpsc::Receiver<Waiter>,
+    /// A request that can be fetched for, and for which another one was abandoned.
+    interrupting: Option<Waiter>,
     config: watch::Receiver<CollectorConfig>,
     latest: watch::Sender<Arc<AccountState>>,
     fetch_log: FetchLog,
@@ -77,6 +83,7 @@ struct Collector {
     account_identity: Option<String>,
     snapshot: Option<TimedSnapshot>,
     last_fetch: Option<FetchReport>,
+    last_fetch_end: Option<Moment>,
 }
 
 /// Spawns a collector. It first waits for the end of its predecessor, if there is one with the same user and app, and
@@ -107,6 +114,7 @@ pub(crate) fn spawn(
         presence: CollectorPresence::new(),
         counters,
         requests,
+        interrupting: None,
         config,
         latest,
         fetch_log: FetchLog::default(),
@@ -114,6 +122,7 @@ pub(crate) fn spawn(
         account_identity: None,
         snapshot: None,
         last_fetch: None,
+        last_fetch_end: None,
     };
     collector.publish();
     let api = collector.client.status();
@@ -209,11 +218,13 @@ impl Collector {
         loop {
             tokio::select! {
                 biased;
-                waiter = self.requests.recv() => {
+                waiter = next_waiter(self.interrupting.take(), &mut self.requests) => {
                     let Some(waiter) = waiter else { return };
                     self.handle_scrape(waiter).await;
                     // Scrapes that never pause leave room for one request of the stream each.
-                    if let Some(request) = self.presence.next_request() {
+                    if self.interrupting.is_none()
+                        && let Some(request) = self.presence.next_request()
+                    {
                         self.handle_stream_request(request).await;
                     }
                 }
@@ -240,7 +251,8 @@ impl Collector {
         self.run_maintenance().await;
     }
 
-    /// Handles a request of the stream. Requests of scrapes that arrive meanwhile get the latest state immediately.
+    /// Handles a request of the stream. Requests of scrapes that arrive meanwhile get the latest state immediately, or
+    /// end it if they can cause a fetch.
     async fn handle_stream_request(&mut self, request: StreamRequest) {
         self.apply_new_config();
         match request {
@@ -250,19 +262,41 @@ impl Collector {
             StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
                 self.presence.held = Some(reply);
             }
-            StreamRequest::EventToken(reply) => {
-                let token = self.client.fetch_event_token();
-                let token = run_while_answering(&mut self.requests, &self.latest, token).await;
-                self.publish();
-                // An error means that the stream has stopped.
-                let _ = reply.send(token);
-            }
+            StreamRequest::EventToken(reply) => self.request_event_token(reply).await,
             StreamRequest::Read => self.read_presence().await,
             StreamRequest::CheckedRead(reply) => {
                 self.read_presence().await;
                 // An error means that the check was interrupted.
                 let _ = reply.send(());
             }
+        }
+    }
+
+    /// Requests a token for the stream. One that is abandoned soon after it was sent is requested again after the fetch.
+    async fn request_event_token(&mut self, reply: TokenReply) {
+        let fetch_at = self.next_interruption();
+        let token = self.client.fetch_event_token();
+        let token = match run_until_fetch(&mut self.requests, &self.latest, fetch_at, token).await {
+            Ok(token) => Some(token),
+            Err(waiter) => {
+                self.interrupting = Some(waiter);
+                self.client.interrupt_request().map(Err)
+            }
+        };
+        self.publish();
+        match token {
+            // An error means that the stream has stopped.
+            Some(token) => drop(reply.send(token)),
+            None => self.presence.held = Some(reply),
+        }
+    }
+
+    /// Returns when a scrape can cause a fetch that a request about presence must not hold.
+    fn next_interruption(&self) -> Moment {
+        let fetch_at = self.client.next_fetch_at(Moment::now());
+        match self.last_fetch_end {
+            Some(end) => fetch_at.max(end.after(FRESH_AGE)),
+            None => fetch_at,
         }
     }
 
@@ -285,6 +319,7 @@ impl Collector {
         let fetch = self.client.fetch_active_calls();
         let fetch = run_while_queueing(&mut self.requests, waiters, fetch).await;
         self.reset_if_account_changed();
+        self.last_fetch_end = Some(Moment::now());
         self.last_fetch = Some(FetchReport {
             failure: fetch.calls.as_ref().err().cloned(),
             duration: fetch.duration,
@@ -323,6 +358,9 @@ impl Collector {
             self.publish();
         }
         self.read_presence().await;
+        if self.interrupting.is_some() {
+            return;
+        }
         let now = Moment::now();
         let has_new = self.labels.has_new_extension() || self.presence.has_unknown_extension();
         if self.directory.is_due(now, has_new) && self.client.can_fetch_extensions(now) {
@@ -336,13 +374,19 @@ impl Collector {
         }
     }
 
-    /// Reads a part of the list of presence if it is due. Requests that arrive meanwhile get the latest state immediately.
+    /// Reads a part of the list of presence if it is due. Requests that arrive meanwhile get the latest state immediately,
+    /// or end it if they can cause a fetch.
     async fn read_presence(&mut self) {
         let now = Moment::now();
         self.presence.update_pace(&mut self.client, now);
         if self.presence.can_read(&self.client, now) {
+            let fetch_at = self.next_interruption();
             let part = self.presence.read_part(&mut self.client, now);
-            run_while_answering(&mut self.requests, &self.latest, part).await;
+            let end = run_until_fetch(&mut self.requests, &self.latest, fetch_at, part).await;
+            if let Err(waiter) = end {
+                self.interrupting = Some(waiter);
+                self.presence.interrupt_part(&mut self.client);
+            }
             self.presence.update_pace(&mut self.client, Moment::now());
             self.publish();
         }
@@ -463,6 +507,41 @@ async fn run_while_answering<T>(
             output = &mut future => return output,
             Some(waiter) = requests.recv() => reply_all(latest, vec![waiter]),
         }
+    }
+}
+
+/// Runs a future to its end and replies to requests that arrive before `fetch_at` with the latest state.
+///
+/// # Errors
+/// Returns a request that arrived later, for which the future was dropped.
+async fn run_until_fetch<T>(
+    requests: &mut mpsc::Receiver<Waiter>,
+    latest: &watch::Sender<Arc<AccountState>>,
+    fetch_at: Moment,
+    future: impl Future<Output = T>,
+) -> Result<T, Waiter> {
+    let mut future = pin!(future);
+    loop {
+        tokio::select! {
+            output = &mut future => return Ok(output),
+            Some(waiter) = requests.recv() => {
+                if fetch_at.is_past(Moment::now()) {
+                    return Err(waiter);
+                }
+                reply_all(latest, vec![waiter]);
+            }
+        }
+    }
+}
+
+/// Returns the request that has interrupted another one, or the next one.
+async fn next_waiter(
+    interrupting: Option<Waiter>,
+    requests: &mut mpsc::Receiver<Waiter>,
+) -> Option<Waiter> {
+    match interrupting {
+        Some(waiter) => Some(waiter),
+        None => requests.recv().await,
     }
 }
 

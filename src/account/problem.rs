@@ -79,12 +79,21 @@ pub(crate) fn presence_warnings(view: &PresenceView, state: &AccountState) -> Ve
     problems
 }
 
-/// Returns whether calls were fetched again and again while a read of the presence list was due.
+/// Returns whether calls leave too few requests for the presence list: none, so few that its pages would be too old, or
+/// none for so long while calls were fetched.
 fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
-    let (Some(due_since), Some(fetched)) = (view.read_due_since, &state.snapshot) else {
+    let Some(fetched) = state
+        .snapshot
+        .as_ref()
+        .filter(|_| view.read_failure.is_none())
+    else {
         return false;
     };
-    fetched.fetched_at.monotonic_duration_since(due_since) >= STARVED_AFTER
+    let read_time = state.api.presence_read_time;
+    let is_waiting = |since| fetched.fetched_at.monotonic_duration_since(since) >= STARVED_AFTER;
+    read_time == Duration::MAX
+        || view.max_read_time.is_some_and(|max| read_time > max)
+        || view.read_waits_since.is_some_and(is_waiting)
 }
 
 impl Problem {
@@ -254,9 +263,36 @@ mod tests {
         };
         let mut view = PresenceView::empty(PresenceMode::Events);
         assert!(names(&view, &fetched_at(600)).is_empty());
-        view.read_due_since = Some(due);
+        view.read_waits_since = Some(due);
         assert!(names(&view, &AccountState::default()).is_empty());
         assert!(names(&view, &fetched_at(179)).is_empty());
         assert_eq!(names(&view, &fetched_at(180)), ["presence_starved"]);
+    }
+
+    #[test]
+    fn presence_without_enough_requests_is_starved_at_once() {
+        let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
+        let mut starved = |view: &PresenceView, read_time| {
+            let mut state = AccountState {
+                snapshot: Some(TimedSnapshot::new(&[], Moment::now(), &mut labels)),
+                ..AccountState::default()
+            };
+            state.api.presence_read_time = read_time;
+            !names(view, &state).is_empty()
+        };
+        let never = Duration::MAX;
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let events = PresenceView::empty(PresenceMode::Events);
+        assert!(!starved(&events, minutes(60)), "a long list");
+        assert!(starved(&events, never));
+        let mut polled = PresenceView::empty(PresenceMode::Poll);
+        polled.max_read_time = Some(minutes(4));
+        assert!(!starved(&polled, minutes(4)));
+        assert!(starved(&polled, minutes(5)));
+        polled.read_failure = Some(Error::new(Operation::Presence, Cause::Timeout, ""));
+        let mut state = AccountState::default();
+        state.api.presence_read_time = never;
+        assert_eq!(names(&polled, &state), ["presence_unread"]);
+        assert_eq!(names(&events, &state), [""; 0], "no calls were fetched");
     }
 }

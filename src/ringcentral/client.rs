@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::config::{Account, Level, Timeouts};
-use crate::ringcentral::Operation;
 use crate::ringcentral::http_client::HttpClient;
 use crate::ringcentral::jwt::JwtStatus;
 use crate::ringcentral::login_registry::{ActiveLogin, LoginRegistry};
@@ -19,7 +18,11 @@ use crate::ringcentral::rate_limit::registry::{App, JwtHash, UsageRegistry};
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::token::{Token, TokenState, TokenStatus};
 use crate::ringcentral::transport::Transport;
+use crate::ringcentral::{Cause, Error, Operation};
 use crate::secret::hash_parts;
+
+/// The time after which a request that must not hold a fetch has failed, instead of being repeated.
+const SLOW_RESPONSE: Duration = Duration::from_secs(1);
 
 /// The API client of one account.
 pub struct Client {
@@ -143,6 +146,18 @@ impl Client {
         self.transport.budget.abandon(Moment::now());
     }
 
+    /// Stops waiting for a response so that a fetch can start: its request occupies the budget as if it had timed out now.
+    /// Returns a counted failure if the response took long, `None` if the request is to be repeated.
+    pub(crate) fn interrupt_request(&mut self) -> Option<Error> {
+        let (operation, waited) = self.transport.budget.abandon_request(Moment::now())?;
+        if waited < SLOW_RESPONSE {
+            return None;
+        }
+        let problem = "no response before the next fetch of calls";
+        let transport = &self.transport;
+        Some(transport.record_failure(operation, Cause::Timeout, problem))
+    }
+
     /// Returns a name of the list of calls that this client fetches, which shows nothing of it.
     pub(crate) fn call_source(&self) -> String {
         let account = &self.account;
@@ -187,6 +202,7 @@ impl Client {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(now),
+            presence_read_time: budget.presence_read_time(),
             next_fetch_at: Some(self.next_fetch_at(now)),
             next_event_token_at: Some(self.next_event_token_at(now)),
             blocked_until: blocked_until.to_vec(),

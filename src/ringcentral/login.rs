@@ -30,7 +30,8 @@ impl Client {
     }
 
     /// Sends a GET request with the token and returns the body of the response. A 401 to a token
-    /// that was accepted before costs one login and one retry.
+    /// that was accepted before costs one login and one retry. A response about presence changes
+    /// nothing of the token, which calls need: their next fetch finds out itself.
     ///
     /// # Errors
     /// Returns an error, counted by its reason, if there is no complete 2xx response.
@@ -41,6 +42,9 @@ impl Client {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         let mut result = self.get_once(operation, url, deadline).await;
+        if operation == Operation::Presence {
+            return result;
+        }
         if let Err(error) = &result
             && error.reason == Reason::Unauthorized
             && self.token_state.was_accepted()

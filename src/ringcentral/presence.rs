@@ -32,16 +32,15 @@ impl Client {
     }
 
     /// Continues to read the list by at least one page, see [`Client::read_list`]. Returns the rows once all pages were
-    /// received. A row on two pages occurs twice, the newer one later.
+    /// received. A row on two pages occurs twice, the newer one later. The future may be dropped, see
+    /// [`Client::interrupt_request`].
     ///
     /// # Errors
     /// Returns an error if a page cannot be fetched or is invalid. `read` keeps the pages before it.
     pub(crate) async fn fetch_presence(
         &mut self,
         read: &mut PresenceRead,
-        pause_at: Option<Moment>,
     ) -> Result<Option<Vec<PresenceRow>>, Error> {
-        self.read_list(read, pause_at, Self::can_fetch_presence)
-            .await
+        self.read_list(read, None, Self::can_fetch_presence).await
     }
 }

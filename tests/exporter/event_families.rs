@@ -13,8 +13,8 @@ use tokio::time::sleep;
 use crate::common::clock::ManualClock;
 use crate::harness::{ScrapeResponse, TestExporter};
 use crate::presence::{
-    STATE_FAMILY, STATE_SET_FAMILY, events, expected_counts, expected_state_sets, samples_of,
-    scrape_until_shown,
+    STATE_FAMILY, STATE_SET_FAMILY, assert_hanging_request_holds_no_fetch, events, expected_counts,
+    expected_state_sets, samples_of, scrape_until_shown,
 };
 use crate::scrapes::unlimited_requests;
 
@@ -110,7 +110,6 @@ async fn stream_waits_for_the_first_scrape() {
 #[tokio::test]
 async fn failing_event_token_never_disturbs_the_calls() {
     for fault in [
-        FaultKind::Hang,
         FaultKind::CloseBeforeResponse,
         FaultKind::Body("{}".into()),
         FaultKind::from(SimResponse::unavailable(503)),
@@ -129,4 +128,9 @@ async fn failing_event_token_never_disturbs_the_calls() {
         }
         assert_eq!(exporter.count_requests(Operation::Presence), 0);
     }
+}
+
+#[tokio::test]
+async fn hanging_event_token_holds_no_fetch() {
+    assert_hanging_request_holds_no_fetch(Operation::EventToken, events).await;
 }

@@ -291,19 +291,57 @@ async fn failed_page_is_not_asked_for_again_at_once() {
     }
 }
 
-#[tokio::test]
-async fn hanging_presence_delays_no_scrape() {
-    let exporter = TestExporter::start_with(frozen_scenario(), poll).await;
-    let fault = Fault::once(Operation::Presence, FaultKind::Hang);
+/// Asserts that calls are fetched while a request of presence has no response. Soon after a fetch a scrape gets its
+/// calls, and ends no request.
+pub async fn assert_hanging_request_holds_no_fetch(
+    operation: Operation,
+    configure: impl FnOnce(&mut Config),
+) {
+    let clock = ManualClock::new();
+    let scenario = clock.attach_to(Scenario {
+        calls_per_minute: 40.0,
+        limits: unlimited_requests(),
+        ..Scenario::normal()
+    });
+    let exporter = TestExporter::start_with(scenario, configure).await;
+    let fault = Fault::always(operation, FaultKind::Hang);
     exporter.simulator.inject(fault);
     exporter.scrape().await;
-    exporter.wait_for_requests(Operation::Presence, 1).await;
-    for _ in 0..5 {
-        let response = exporter.scrape_with_timeout("5").await;
-        assert_eq!(response.up(), 1.0);
-        assert!(!response.call_samples().is_empty());
-        assert!(exporter.has_pending_request(Operation::Presence));
+    exporter.wait_for_requests(operation, 1).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    clock.advance(Duration::from_secs(120));
+    let response = exporter.scrape_with_timeout("5").await;
+    assert_eq!(response.up(), 1.0);
+    assert_eq!(response.call_samples(), exporter.expected_samples().await);
+    let failures = format!(
+        "ringcentral_api_request_failures_total{{account=\"default\",operation=\"{}\",reason=\"timeout\"}}",
+        operation.as_str()
+    );
+    assert_eq!(exporter.scrape().await.value(&failures), 1.0);
+}
+
+#[tokio::test]
+async fn hanging_presence_holds_no_fetch() {
+    assert_hanging_request_holds_no_fetch(Operation::Presence, poll).await;
+}
+
+#[tokio::test]
+async fn unauthorized_presence_never_disturbs_the_calls() {
+    let exporter = TestExporter::start_with(frozen_scenario(), poll).await;
+    let fault = FaultKind::from(SimResponse::token_not_found());
+    exporter
+        .simulator
+        .inject(Fault::always(Operation::Presence, fault));
+    for fetches in 1..=5 {
+        let response = exporter.scrape().await;
+        assert_eq!((response.up(), presence_up(&response)), (1.0, 0.0));
+        exporter.wait_for_requests(Operation::Presence, 1).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(exporter.count_requests(Operation::ActiveCalls) >= fetches);
     }
+    assert_eq!(exporter.count_requests(Operation::Presence), 1);
+    assert_eq!(exporter.count_requests(Operation::Token), 1);
+    assert_eq!(exporter.count_requests(Operation::Revoke), 0);
 }
 
 /// Returns a scenario whose group `heavy` allows ten requests in four seconds.

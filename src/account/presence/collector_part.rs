@@ -60,7 +60,7 @@ pub(crate) struct CollectorPresence {
 }
 
 /// The sender for the reply to a request for a token.
-type TokenReply = oneshot::Sender<Result<EventToken, Error>>;
+pub(crate) type TokenReply = oneshot::Sender<Result<EventToken, Error>>;
 
 /// A running stream of events.
 pub(crate) struct StreamTask {
@@ -133,7 +133,7 @@ impl CollectorPresence {
     /// Sets whether the calls' pace leaves room for a read.
     pub(crate) fn update_pace(&self, client: &mut Client, now: Moment) {
         let presence = self.config.presence.as_ref();
-        client.set_presence_due(presence.is_some_and(|it| it.is_read_due(now)));
+        client.set_presence_due(presence.is_some_and(|it| it.update_due(now)));
     }
 
     /// Returns whether a part of the list can be read now.
@@ -147,30 +147,45 @@ impl CollectorPresence {
         let Some(presence) = self.config.presence.clone() else {
             return;
         };
-        if presence.is_read_outdated() {
+        if presence.is_read_outdated(now) {
             self.restart_read();
         }
         if !self.read.has_begun() {
             presence.start_read(now);
         }
-        // Scrapes that arrive meanwhile cause no fetch, so the read pauses when one is possible.
-        let pause_at = Some(client.next_fetch_at(now));
-        let result = client.fetch_presence(&mut self.read, pause_at).await;
-        match result {
-            Ok(rows) => {
+        match client.fetch_presence(&mut self.read).await {
+            Ok(Some(rows)) => {
                 self.failures = 0;
-                match rows {
-                    Some(rows) => presence.finish_read(rows, Moment::now()),
-                    None => presence.pause_read(self.read.page_count()),
-                }
+                presence.finish_read(rows, Moment::now());
             }
-            Err(error) => {
-                self.failures += 1;
-                if self.failures >= MAX_FAILURES {
-                    self.restart_read();
-                }
-                presence.fail_read(error, Moment::now());
-            }
+            Ok(None) => self.pause_part(),
+            Err(error) => self.fail_part(error),
+        }
+    }
+
+    /// Ends a part of a read that a scrape has interrupted: it must not hold the fetch of calls. A page that takes long
+    /// is a failure, any other one is read after the fetch.
+    pub(crate) fn interrupt_part(&mut self, client: &mut Client) {
+        match client.interrupt_request() {
+            Some(error) => self.fail_part(error),
+            None => self.pause_part(),
+        }
+    }
+
+    fn pause_part(&mut self) {
+        self.failures = 0;
+        if let Some(presence) = &self.config.presence {
+            presence.pause_read(self.read.page_count(), Moment::now());
+        }
+    }
+
+    fn fail_part(&mut self, error: Error) {
+        self.failures += 1;
+        if self.failures >= MAX_FAILURES {
+            self.restart_read();
+        }
+        if let Some(presence) = &self.config.presence {
+            presence.fail_read(error, Moment::now());
         }
     }
 

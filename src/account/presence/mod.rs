@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use crate::account::presence::collector_part::{
-    CollectorPresence, PresenceConfig, StreamRequest, StreamTask,
+    CollectorPresence, PresenceConfig, StreamRequest, StreamTask, TokenReply,
 };
 pub use crate::account::presence::metrics::ConnectionResult;
 use crate::account::presence::metrics::EventMetrics;
@@ -68,7 +68,6 @@ pub struct Presence {
     max_age: Duration,
     /// `None` unless presence is from events.
     metrics: Option<EventMetrics>,
-    created: Moment,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
     text: Mutex<PresenceText>,
@@ -132,16 +131,18 @@ pub(crate) struct PresenceView {
     pub(crate) is_up: bool,
     /// The number of extensions in each state that occurs. `None` while the state is unknown or too old.
     pub(crate) counts: Option<Arc<[(ExtensionStatus, u64)]>>,
-    /// When the list was last read completely.
+    /// When the last complete read of the list has started.
     pub(crate) last_read: Option<Moment>,
     /// Number of pages of an unfinished read; 0 if there is none.
     pub(crate) pages: u32,
     /// The failure of the last read.
     pub(crate) read_failure: Option<Error>,
-    /// Since when a read of the list has been due, if none has failed.
-    pub(crate) read_due_since: Option<Moment>,
     /// When the next read may start. `None` if it may now, or nothing is to be read.
     pub(crate) next_read_at: Option<Moment>,
+    /// Since when a page of the list has been due and could not be requested.
+    pub(crate) read_waits_since: Option<Moment>,
+    /// The time after which a read has taken too long for the state to be shown. `None` if events keep it current.
+    pub(crate) max_read_time: Option<Duration>,
     /// Why there are no events at present.
     pub(crate) stream_failure: Option<EventError>,
     /// When the next attempt to connect starts.
@@ -183,7 +184,6 @@ impl Presence {
             read_interval,
             max_age,
             metrics,
-            created: Moment::now(),
             logins: watch::Sender::new(0),
             text: Mutex::default(),
             shared: Mutex::default(),
@@ -227,13 +227,11 @@ impl Presence {
         self.lock().reads_without_events = true;
     }
 
-    /// Returns since when a read should have started, if none has failed.
-    fn read_due_since(&self, shared: &Shared, now: Moment) -> Option<Moment> {
-        let begin = match self.mode {
-            PresenceMode::Events => shared.stream.subscribed_since?,
-            _ => self.created,
-        };
-        shared.schedule.due_since(begin, now, self.read_interval)
+    /// Returns [`is_read_due`](Self::is_read_due), and records since when the next page has been waited for.
+    pub(crate) fn update_due(&self, now: Moment) -> bool {
+        let is_due = self.is_read_due(now);
+        self.lock().schedule.set_due(is_due, now);
+        is_due
     }
 
     /// Records that the first page of the list is requested: what events report from now on is newer.
@@ -243,10 +241,17 @@ impl Presence {
         shared.schedule.start(now);
     }
 
-    /// Returns whether the pages of the present read are older than a gap or of another account, so that it has to
-    /// start again.
-    pub(crate) fn is_read_outdated(&self) -> bool {
-        self.lock().schedule.is_outdated()
+    /// Returns whether the pages of the present read are older than a gap or of another account, or without events too old
+    /// to be shown, so that it has to start again.
+    pub(crate) fn is_read_outdated(&self, now: Moment) -> bool {
+        let shared = self.lock();
+        let age = shared.schedule.age_of_read(now);
+        let is_too_old = |max| age.is_some_and(|age| age > max);
+        shared.schedule.is_outdated() || self.max_read_time().is_some_and(is_too_old)
+    }
+
+    fn max_read_time(&self) -> Option<Duration> {
+        (self.mode == PresenceMode::Poll).then_some(self.max_age)
     }
 
     /// Replaces the state by a list that was read completely, unless it is outdated.
@@ -288,8 +293,8 @@ impl Presence {
     }
 
     /// Records that a part of the list was read: this number of pages.
-    pub(crate) fn pause_read(&self, pages: u32) {
-        self.lock().schedule.pause(pages);
+    pub(crate) fn pause_read(&self, pages: u32, now: Moment) {
+        self.lock().schedule.pause(pages, now);
     }
 
     /// Records that a part of the list could not be read. Of consecutive failures only the first is logged as a
@@ -456,11 +461,12 @@ impl Presence {
             mode: self.mode,
             is_up: self.is_up(&shared, now),
             counts: is_current.then(|| shared.counts()),
-            last_read: shared.schedule.last_read(),
+            last_read: shared.schedule.last_read_start(),
             pages: shared.schedule.pages(),
             read_failure: shared.schedule.failure().cloned(),
-            read_due_since: self.read_due_since(&shared, now),
             next_read_at: self.next_read_at(&shared),
+            read_waits_since: shared.schedule.waits_since(),
+            max_read_time: self.max_read_time(),
             stream_failure: shared.stream.failure.clone(),
             stream_retry_at: shared.stream.retry_at,
             connected_since: shared.stream.subscribed_since,
@@ -539,8 +545,9 @@ impl PresenceView {
             last_read: None,
             pages: 0,
             read_failure: None,
-            read_due_since: None,
             next_read_at: None,
+            read_waits_since: None,
+            max_read_time: None,
             stream_failure: None,
             stream_retry_at: None,
             connected_since: None,

@@ -17,6 +17,10 @@ pub(crate) struct ReadSchedule {
     progress: Progress,
     /// The number of pages of the present read.
     pages: u32,
+    /// Since when a page has been due.
+    waits_since: Option<Moment>,
+    /// When the last complete read has started.
+    last_read_start: Option<Moment>,
     /// When the last read was completed.
     last_read: Option<Moment>,
     /// The failure of the last attempt, and its time.
@@ -46,18 +50,17 @@ impl ReadSchedule {
         self.last_start.is_none_or(is_over)
     }
 
-    /// Returns since when a read should have started, if none has failed. `begin` is when the first one became due.
-    pub(crate) fn due_since(
-        &self,
-        begin: Moment,
-        now: Moment,
-        interval: Duration,
-    ) -> Option<Moment> {
-        if self.failure.is_some() || self.is_reading() {
-            return None;
-        }
-        let due = self.last_start.map_or(begin, |start| start.after(interval));
-        due.is_past(now).then_some(due)
+    /// Records whether a page should be requested, as a scrape that can cause it has found.
+    pub(crate) fn set_due(&mut self, is_due: bool, now: Moment) {
+        self.waits_since = match is_due {
+            true => self.waits_since.or(Some(now)),
+            false => None,
+        };
+    }
+
+    /// Returns since when a page has been due, as far as scrapes have found.
+    pub(crate) fn waits_since(&self) -> Option<Moment> {
+        self.waits_since
     }
 
     /// Records that the first page is requested.
@@ -72,8 +75,10 @@ impl ReadSchedule {
         let is_valid = self.progress != Progress::Outdated;
         self.progress = Progress::None;
         self.pages = 0;
+        self.waits_since = None;
         self.failure = None;
         if is_valid {
+            self.last_read_start = self.last_start;
             self.last_read = Some(now);
         }
         is_valid
@@ -81,12 +86,16 @@ impl ReadSchedule {
 
     /// Records that a page could not be read. Returns whether this is the first of consecutive failures.
     pub(crate) fn fail(&mut self, error: Error, now: Moment) -> bool {
+        self.waits_since = None;
         self.failure.replace((error, now)).is_none()
     }
 
-    /// Records that a part of the list was read: this number of pages.
-    pub(crate) fn pause(&mut self, pages: u32) {
-        self.failure = None;
+    /// Records that a part of the list was read, by now this number of pages. What failed before is repaired once the list
+    /// is whole.
+    pub(crate) fn pause(&mut self, pages: u32, now: Moment) {
+        if pages > self.pages {
+            self.waits_since = Some(now);
+        }
         self.pages = pages;
     }
 
@@ -116,9 +125,20 @@ impl ReadSchedule {
         self.progress == Progress::Outdated
     }
 
+    /// Returns how long ago an unfinished read was started.
+    pub(crate) fn age_of_read(&self, now: Moment) -> Option<Duration> {
+        let start = self.last_start.filter(|_| self.is_reading())?;
+        Some(now.saturating_duration_since(start))
+    }
+
     /// Returns the number of pages of an unfinished read.
     pub(crate) fn pages(&self) -> u32 {
         self.pages
+    }
+
+    /// Returns when the last complete read has started: what it found is not newer.
+    pub(crate) fn last_read_start(&self) -> Option<Moment> {
+        self.last_read_start
     }
 
     /// Returns when the last read was completed.
@@ -159,23 +179,54 @@ mod tests {
     use super::*;
     use crate::ringcentral::Operation;
 
+    fn error() -> Error {
+        Error::new(Operation::Presence, Cause::ServerError, "")
+    }
+
     #[test]
-    fn read_is_due_since_begin_or_interval() {
+    fn page_is_waited_for_until_it_is_received_or_fails() {
         let begin = Moment::now();
         let at = |seconds| begin.after(Duration::from_secs(seconds));
         let mut schedule = ReadSchedule::default();
-        let due_since = |schedule: &ReadSchedule, seconds| {
-            let since = schedule.due_since(begin, at(seconds), MIN_INTERVAL)?;
+        let wait = |schedule: &ReadSchedule| {
+            let since = schedule.waits_since()?;
             Some(since.saturating_duration_since(begin).as_secs())
         };
-        assert_eq!(due_since(&schedule, 10), Some(0));
+        assert_eq!(wait(&schedule), None);
+        for second in [5, 20] {
+            schedule.set_due(true, at(second));
+            assert_eq!(wait(&schedule), Some(5));
+        }
         schedule.start(at(20));
-        assert_eq!(due_since(&schedule, 300), None, "a read has begun");
-        schedule.finish(at(30));
-        assert_eq!(due_since(&schedule, 79), None);
-        assert_eq!(due_since(&schedule, 90), Some(80));
-        let error = Error::new(Operation::Presence, Cause::ServerError, "");
-        schedule.fail(error, at(90));
-        assert_eq!(due_since(&schedule, 300), None, "a read has failed");
+        schedule.pause(1, at(30));
+        assert_eq!(wait(&schedule), Some(30), "the next page");
+        schedule.pause(1, at(40));
+        assert_eq!(wait(&schedule), Some(30), "the same page");
+        schedule.fail(error(), at(50));
+        assert_eq!(wait(&schedule), None);
+        schedule.set_due(true, at(110));
+        schedule.finish(at(111));
+        assert_eq!(wait(&schedule), None);
+        assert_eq!(schedule.last_read_start(), Some(at(20)));
+        schedule.set_due(true, at(120));
+        schedule.set_due(false, at(121));
+        assert_eq!(wait(&schedule), None, "no subscription");
+    }
+
+    #[test]
+    fn failure_lasts_until_the_list_is_whole() {
+        let begin = Moment::now();
+        let at = |seconds| begin.after(Duration::from_secs(seconds));
+        let mut schedule = ReadSchedule::default();
+        schedule.start(begin);
+        assert!(schedule.fail(error(), at(1)));
+        assert!(!schedule.is_due(at(60), MIN_INTERVAL));
+        assert!(schedule.is_due(at(61), MIN_INTERVAL));
+        schedule.pause(1, at(61));
+        assert!(schedule.failure().is_some());
+        assert!(schedule.is_due(at(61), MIN_INTERVAL), "the next page");
+        assert!(!schedule.fail(error(), at(70)), "the same failure");
+        schedule.finish(at(140));
+        assert!(schedule.failure().is_none());
     }
 }

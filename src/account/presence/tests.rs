@@ -195,12 +195,36 @@ fn poll_is_due_once_a_minute_and_until_it_is_complete() {
     let (presence, start) = (polled(), Moment::now());
     assert!(presence.is_read_due(start));
     presence.start_read(start);
-    presence.pause_read(4);
+    presence.pause_read(4, start);
     assert!(presence.is_read_due(at(start, 1)), "unfinished");
     assert_eq!(presence.view(start).pages, 4);
     presence.finish_read(Vec::new(), at(start, 50));
     assert!(!presence.is_read_due(at(start, 59)));
     assert!(presence.is_read_due(at(start, 60)));
+}
+
+/// Pages of a poll are shown as current, so a read that pauses for too long starts again. With events they stay current.
+#[test]
+fn polled_pages_that_are_too_old_are_read_again() {
+    let start = Moment::now();
+    for (mode, is_outdated) in [(PresenceMode::Poll, true), (PresenceMode::Events, false)] {
+        let presence = presence_with(mode, &[]);
+        presence.record_subscribed(start);
+        presence.start_read(start);
+        presence.pause_read(1, at(start, 1));
+        assert!(!presence.is_read_outdated(at(start, 240)));
+        assert_eq!(presence.is_read_outdated(at(start, 241)), is_outdated);
+    }
+}
+
+#[test]
+fn timestamp_of_a_read_is_its_start() {
+    let (presence, start) = (polled(), Moment::now());
+    presence.start_read(start);
+    presence.finish_read(vec![row(7, TelephonyStatus::NoCall)], at(start, 100));
+    assert_eq!(presence.view(start).last_read, Some(start));
+    let is_shown = |seconds| presence.view(at(start, seconds)).counts.is_some();
+    assert!(is_shown(340) && !is_shown(341));
 }
 
 #[test]
@@ -305,14 +329,14 @@ fn read_that_began_before_a_gap_is_not_used() {
         let presence = presence_with(PresenceMode::Events, &[]);
         presence.record_subscribed(start);
         presence.start_read(start);
-        presence.pause_read(1);
+        presence.pause_read(1, start);
         if is_lost {
             presence.record_loss();
             presence.record_subscribed(at(start, 1));
         } else {
             presence.record_gap();
         }
-        assert!(presence.is_read_outdated());
+        assert!(presence.is_read_outdated(start));
         presence.finish_read(vec![row(7, TelephonyStatus::NoCall)], at(start, 2));
         assert_eq!(shown_and_up(&presence, at(start, 2)), (false, false));
         assert!(presence.view(start).last_read.is_none());
@@ -579,7 +603,7 @@ fn other_account_starts_without_a_state() {
     presence.set_directory(directory(&[(7, "User")]));
     presence.start_read(at(start, 1));
     presence.reset();
-    assert!(presence.is_read_outdated() && presence.directory().is_none());
+    assert!(presence.is_read_outdated(start) && presence.directory().is_none());
     assert_eq!(shown_and_up(&presence, at(start, 1)), (false, false));
     presence.finish_read(Vec::new(), at(start, 2));
     assert_eq!(shown_and_up(&presence, at(start, 2)), (false, false));
@@ -661,11 +685,10 @@ fn audit_that_corrects_without_events_is_a_silent_stream() {
 fn wait_for_the_budget_does_not_hide_a_failure() {
     let presence = presence_with(PresenceMode::Events, &[]);
     let cause = || presence.view(Moment::now()).stream_failure.unwrap().cause;
-    let wait = || presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
-    wait();
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
     assert_eq!(cause(), Cause::NoBudget);
     presence.set_stream_failure(EventError::new(Cause::EventsLost, ""), None);
-    wait();
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
     assert_eq!(cause(), Cause::EventsLost);
 }
 

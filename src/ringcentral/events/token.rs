@@ -14,8 +14,6 @@ use crate::ringcentral::wire::{EventTokenResponse, parse_event_token};
 use crate::ringcentral::{Cause, Client, Error, Operation};
 
 const TOKEN_PATH: &str = "/restapi/oauth/wstoken";
-/// The maximum time of the request: a scrape that arrives meanwhile causes no fetch of calls.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The lifetime if the response has none: the shortest documented one.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(30);
 /// The shortest lifetime that is used: with 0 no connection would be possible.
@@ -76,7 +74,8 @@ impl Client {
     /// Requests a token for an event connection, after a login if there is no access token and a login is allowed. A
     /// request that would take what the next login needs is not sent.
     ///
-    /// A rejected access token stays in use: the next fetch of calls finds out itself.
+    /// A rejected access token stays in use: the next fetch of calls finds out itself. While there is a token, the future
+    /// may be dropped, see [`Client::interrupt_request`].
     ///
     /// # Errors
     /// Returns an error if there is no valid response, or the address in it is not one to connect to.
@@ -92,8 +91,7 @@ impl Client {
         if !self.can_request_event_token(now) {
             return Err(not_sent("the rate limit is left to the next login"));
         }
-        let timeout = self.timeouts.request.min(REQUEST_TIMEOUT);
-        let deadline = now.after(timeout).instant;
+        let deadline = now.after(self.timeouts.request).instant;
         let url = self
             .transport
             .resolve_url(Operation::EventToken, None, TOKEN_PATH)?;

@@ -26,7 +26,8 @@ pub struct Budget {
     last_fetch: Option<Moment>,
     /// Pages of the fetch in progress that are reserved and not requested yet.
     reserved: u32,
-    in_flight: Option<Operation>,
+    /// The request without a response, and when it was sent.
+    in_flight: Option<(Operation, Moment)>,
     /// Whether RingCentral has responded to a page of calls, so that the limit is known.
     is_limit_known: bool,
     presence: PresencePages,
@@ -191,7 +192,7 @@ impl Budget {
         });
         if is_allowed {
             self.reserved -= reserved.min(1);
-            self.in_flight = Some(operation);
+            self.in_flight = Some((operation, now));
         }
         is_allowed
     }
@@ -217,10 +218,12 @@ impl Budget {
     /// Sets whether a read of the presence list is due. While one is, and until its last page has left the window, calls
     /// leave room for its pages.
     pub fn set_presence_due(&mut self, is_due: bool, now: Moment) {
-        if self.presence.is_due != is_due {
-            self.presence.is_due = is_due;
+        let was_due = std::mem::replace(&mut self.presence.is_due, is_due);
+        if was_due != is_due {
             self.presence.due_at = Some(now);
             self.share_presence(now);
+        } else {
+            self.record_presence_opportunity(now);
         }
     }
 
@@ -257,13 +260,30 @@ impl Budget {
         })
     }
 
+    /// Returns the time from the first page of a read of the presence list to the last one, by the pages that a window has
+    /// room for, or `Duration::MAX` if calls need the whole window.
+    #[must_use]
+    pub fn presence_read_time(&self) -> Duration {
+        if self.page_estimate == u32::MAX {
+            // The next fetch finds out how many pages the calls need.
+            return Duration::ZERO;
+        }
+        let pages = self.presence.pages;
+        self.usage.read(|usage| usage.presence_read_time(pages))
+    }
+
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
     /// response any more.
     pub fn abandon(&mut self, now: Moment) {
-        if let Some(operation) = self.in_flight {
-            self.record_response(operation, None, now);
-        }
+        self.abandon_request(now);
         self.leave(now);
+    }
+
+    /// Records a request in flight, if there is one, as completed now. Returns its operation and age.
+    pub(crate) fn abandon_request(&mut self, now: Moment) -> Option<(Operation, Duration)> {
+        let (operation, sent) = self.in_flight?;
+        self.record_response(operation, None, now);
+        Some((operation, now.monotonic_duration_since(sent)))
     }
 
     /// Returns the end of the penalty that blocks this operation, present or past.

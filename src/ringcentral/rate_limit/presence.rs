@@ -40,9 +40,10 @@ impl Default for PresencePages {
 }
 
 impl PresencePages {
-    /// Returns whether calls keep the slower pace: a read is due, or its last page is still in the window.
-    pub(crate) fn slows_calls(&self, now: Moment) -> bool {
-        self.is_due || self.until.is_some_and(|until| !until.is_past(now))
+    /// Returns whether calls keep the slower pace: the account waits for a page, or its last page is still in the window.
+    pub(crate) fn slows_calls(&self, now: Moment, window: Duration) -> bool {
+        let is_in_window = self.until.is_some_and(|until| !until.is_past(now));
+        is_in_window || self.is_waiting(now, window)
     }
 
     /// Returns whether the account waits for its next page. One that had no opportunity for two windows is not scraped

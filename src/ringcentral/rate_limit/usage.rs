@@ -186,6 +186,15 @@ impl Usage {
         pages
     }
 
+    /// Returns the time from the first page of a presence list of this many pages to the last one, or `Duration::MAX` if
+    /// calls leave no room.
+    pub(crate) fn presence_read_time(&self, pages: u32) -> Duration {
+        match self.max_presence_pages() {
+            0 => Duration::MAX,
+            room => self.heavy.length * (pages.saturating_sub(1) / room),
+        }
+    }
+
     /// Returns the requests of each window that calls leave to the presence lists of all accounts and processes.
     pub(crate) fn presence_share(&self, now: Moment) -> u32 {
         let mut pages = self.own_presence_pages(now);
@@ -198,7 +207,7 @@ impl Usage {
     fn own_presence_pages(&self, now: Moment) -> u32 {
         let mut pages = 0_u32;
         for presence in self.presence.values() {
-            if presence.slows_calls(now) {
+            if presence.slows_calls(now, self.heavy.length) {
                 pages = pages.saturating_add(presence.pages);
             }
         }

@@ -93,6 +93,9 @@ struct Remaining {
     requests: u32,
     /// When the window of the report has ended.
     until: Moment,
+    /// When the last report arrived that counts all requests of the exporter in the window, so that each of them remains
+    /// again once it has left the window. `None` if the report counts fewer: then it does not show whose they are.
+    counts_own_until: Option<Moment>,
 }
 
 impl RateLimitWindow {
@@ -189,15 +192,25 @@ impl RateLimitWindow {
 
     /// Records that a request is sent.
     pub(crate) fn record_request(&mut self, operation: Operation, now: Moment) {
-        while let Some(oldest) = self.completed.front()
-            && self.expires_at(oldest).is_past(now)
-        {
-            self.completed.pop_front();
-        }
+        self.remove_expired(now);
         self.others.retain(|requests| !requests.until.is_past(now));
         self.in_flight.push(operation);
         if let Some(remaining) = &mut self.remaining {
             remaining.requests = remaining.requests.saturating_sub(1);
+        }
+    }
+
+    /// Removes the requests that have left the window. They remain again if the last report counts them.
+    fn remove_expired(&mut self, now: Moment) {
+        while let Some(oldest) = self.completed.front().copied()
+            && self.expires_at(&oldest).is_past(now)
+        {
+            self.completed.pop_front();
+            if let Some(remaining) = &mut self.remaining
+                && Some(oldest.last) <= remaining.counts_own_until
+            {
+                remaining.requests = remaining.requests.saturating_add(oldest.count);
+            }
         }
     }
 
@@ -224,7 +237,11 @@ impl RateLimitWindow {
         self.length = length;
         if let Some(requests) = headers.remaining {
             // RingCentral may not have counted the requests that are still in flight.
-            self.set_remaining(requests.saturating_sub(self.in_flight.len() as u32), now);
+            self.remove_expired(now);
+            let used = headers.limit.unwrap_or(self.limit).saturating_sub(requests);
+            let counts_own = !headers.unreadable.limit && used >= self.completed(now);
+            let requests = requests.saturating_sub(self.in_flight.len() as u32);
+            self.set_remaining(requests, counts_own, now);
         }
         let mut limit = headers.limit.unwrap_or(self.limit);
         if headers.unreadable.limit {
@@ -246,12 +263,30 @@ impl RateLimitWindow {
 
     /// Sets the remaining requests of a report. One that only subtracts what was sent since the present report says
     /// nothing new, so it holds no longer: a page of presence shortly before a fetch would else postpone that.
-    fn set_remaining(&mut self, requests: u32, now: Moment) {
-        let is_known = |known: Remaining| known.requests == requests && !known.until.is_past(now);
-        if !self.remaining.is_some_and(is_known) {
-            let until = self.end_of(now);
-            self.remaining = Some(Remaining { requests, until });
+    fn set_remaining(&mut self, requests: u32, counts_own: bool, now: Moment) {
+        let is_known = |known: &Remaining| known.requests == requests && !known.until.is_past(now);
+        let known = self.remaining.filter(is_known);
+        self.remaining = Some(Remaining {
+            requests,
+            until: known.map_or(self.end_of(now), |known| known.until),
+            counts_own_until: counts_own.then_some(now),
+        });
+    }
+
+    /// Returns the number of requests in the window whose responses have arrived, those of other processes included.
+    fn completed(&self, now: Moment) -> u32 {
+        let mut count = 0_u32;
+        for own in &self.completed {
+            if !self.expires_at(own).is_past(now) {
+                count = count.saturating_add(own.count);
+            }
         }
+        for other in &self.others {
+            if !other.until.is_past(now) {
+                count = count.saturating_add(other.count);
+            }
+        }
+        count
     }
 
     fn add_completed(&mut self, is_presence: bool, now: Moment) {
@@ -419,23 +454,17 @@ impl RateLimitWindow {
                 .is_none_or(|known| known.until.after(REPORT_TOLERANCE) < until)
         {
             let requests = remaining.count;
-            self.remaining = Some(Remaining { requests, until });
+            self.remaining = Some(Remaining {
+                requests,
+                until,
+                counts_own_until: None,
+            });
         }
     }
 
     /// Returns how many requests of the limit are left, by the exporter's own count and by RingCentral's report.
     pub(crate) fn requests_left(&self, now: Moment) -> u32 {
-        let mut left = self.limit;
-        for entry in &self.completed {
-            if !self.expires_at(entry).is_past(now) {
-                left = left.saturating_sub(entry.count);
-            }
-        }
-        for other in &self.others {
-            if !other.until.is_past(now) {
-                left = left.saturating_sub(other.count);
-            }
-        }
+        let left = self.limit.saturating_sub(self.completed(now));
         match self.remaining {
             Some(remaining) if !remaining.until.is_past(now) => left.min(remaining.requests),
             _ => left,
@@ -486,12 +515,21 @@ impl RateLimitWindow {
         now
     }
 
-    /// Returns when the requests are available by RingCentral's report, which holds while its window lasts.
+    /// Returns when the requests are available by RingCentral's report, which holds while its window lasts. The exporter's
+    /// requests that it counts leave the window at known times; those of other tools may do so at its end.
     fn available_by_report(&self, requests: u32, now: Moment) -> Moment {
-        match self.remaining {
-            Some(remaining) if remaining.requests < requests => remaining.until,
-            _ => now,
+        let Some(remaining) = self.remaining.filter(|it| it.requests < requests) else {
+            return now;
+        };
+        let mut left = remaining.requests;
+        let is_counted = |own: &&Completed| Some(own.last) <= remaining.counts_own_until;
+        for own in self.completed.iter().take_while(is_counted) {
+            left = left.saturating_add(own.count);
+            if left >= requests {
+                return self.expires_at(own).min(remaining.until);
+            }
         }
+        remaining.until
     }
 
     fn expires_at(&self, entry: &Completed) -> Moment {
@@ -650,6 +688,50 @@ mod tests {
             "requests sent since the report are subtracted"
         );
         assert_eq!(wait(&window, 8, at(start, 62.0)), 0.0);
+    }
+
+    /// Returns the headers of a response with this number of remaining requests.
+    fn report(remaining: u32) -> RateLimitHeaders {
+        RateLimitHeaders {
+            remaining: Some(remaining),
+            ..RateLimitHeaders::default()
+        }
+    }
+
+    /// A request leaves a window that slides after its length, and a fixed one no later.
+    #[test]
+    fn reported_requests_of_the_exporter_remain_again() {
+        // Of the ten requests the exporter has sent three, half a second before 0.5, 10.5 and 20.5 s.
+        for (used_by_others, wanted, wait_s) in [
+            (0, 7, 0.0),
+            (0, 8, 21.0),
+            (5, 2, 0.0),
+            (5, 3, 21.0),
+            (5, 4, 31.0),
+            (5, 5, 41.0),
+            (5, 6, 41.5),
+        ] {
+            let (mut window, start) = heavy();
+            for seconds in [0.0, 10.0, 20.0] {
+                request(&mut window, at(start, seconds));
+            }
+            window.apply_headers(&report(7 - used_by_others), at(start, 21.0));
+            let now = at(start, 40.5);
+            let available_at = window.available_by_report(wanted, now);
+            let needed_s = available_at.saturating_duration_since(now).as_secs_f64();
+            assert_eq!(needed_s, wait_s, "{used_by_others} {wanted}");
+        }
+    }
+
+    /// A fixed window has begun again, and it is not known when the requests of other tools in it were sent.
+    #[test]
+    fn report_of_fewer_requests_holds_to_its_end() {
+        let (mut window, start) = heavy();
+        for _ in 0..5 {
+            request(&mut window, start);
+        }
+        window.apply_headers(&report(6), at(start, 1.0));
+        assert_eq!(wait(&window, 7, at(start, 10.0)), 52.0);
     }
 
     #[test]
