@@ -38,7 +38,7 @@ described_enum! {
             summary: "no presence events are received, so the metrics of presence are missing or old",
             hint: "see the fix for the cause that is shown with this warning";
         PresenceStarved = "presence_starved",
-            summary: "the rate limit leaves no request for the presence list, since calls come first: the metrics of presence are missing or old",
+            summary: "the rate limit leaves too few requests for the presence list, since calls come first: the metrics of presence are missing or old",
             hint: "give the exporter an app of its own, ask RingCentral for a higher Heavy limit, or set --ringcentral.presence=off";
         PresenceUntested = "presence_untested",
             summary: "presence was not tested completely: after the requests of the last minute the rate limit leaves none for it",
