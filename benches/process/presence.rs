@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::exporter::{Exporter, get, get_encoded, http, value};
 
-/// Calls per minute that result in about 85 events a second.
+/// Calls per minute that result in about 35 events a second.
 const CALLS_PER_MINUTE: f64 = 1_000.0;
 const MEASURED: Duration = Duration::from_secs(60);
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);

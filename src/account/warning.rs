@@ -39,7 +39,7 @@ described_enum! {
             hint: "see the fix for the cause that is shown with this warning";
         PresenceStarved = "presence_starved",
             summary: "the rate limit leaves too few requests for the presence list, since calls come first: the metrics of presence are missing or old",
-            hint: "give the exporter an app of its own, ask RingCentral for a higher Heavy limit, or set --ringcentral.presence=off";
+            hint: "give the exporter an app of its own, ask RingCentral for a higher Heavy limit, set --ringcentral.presence=events if the list is long, or set it to off";
         PresenceUntested = "presence_untested",
             summary: "presence was not tested completely: after the requests of the last minute the rate limit leaves none for it",
             hint: "wait a minute and check again; if this repeats, give the exporter an app of its own or ask RingCentral for higher limits";

@@ -22,7 +22,7 @@ families! {
     gauge TELEPHONY_STATUS = "ringcentral_extension_telephony_status":
         "Whether the extension is in that telephony status (1) or not (0). Personal data.";
     gauge TIMESTAMP = "ringcentral_presence_timestamp_seconds":
-        "Time at which the list of presence was last read completely; absent until then.";
+        "Start of the last complete read of the list of presence; absent until there is one.";
     gauge UP = "ringcentral_presence_up":
         "Whether presence is whole and current (1) or not (0).";
 }
@@ -53,11 +53,7 @@ pub(crate) fn add(
         let render = || Ok(state_families(account, counts, presence, metrics, now));
         parts.push(shared_text(state, status.version, render)?);
     }
-    let render = || {
-        let mut families = FamilyTexts::default();
-        presence.add_counters_to(&mut families)?;
-        Ok(families)
-    };
+    let render = || counter_families(presence);
     parts.push(shared_text(counters, status.version, render)?);
     Ok(())
 }
@@ -78,6 +74,12 @@ fn shared_text(
         version,
         families: families.clone(),
     });
+    Ok(families)
+}
+
+fn counter_families(presence: &Presence) -> prometheus::Result<FamilyTexts> {
+    let mut families = FamilyTexts::default();
+    presence.add_counters_to(&mut families)?;
     Ok(families)
 }
 

@@ -163,23 +163,13 @@ impl PresenceState {
             return 0;
         }
         let listed = last_rows(listed);
-        let mut rows = Vec::with_capacity(listed.len());
+        let mut rows = self.unlisted_rows(&listed, knows);
         let mut corrections = 0;
-        let newer_from = self.newer_from;
-        for (extension, read) in &listed {
-            let mut row = self
-                .row(*extension)
-                .copied()
-                .unwrap_or(Row::new(*extension));
-            let is_correction = row.apply_read(*read, newer_from, self.is_whole);
+        for (extension, read) in listed {
+            let mut row = self.row(extension).copied().unwrap_or(Row::new(extension));
+            let is_correction = row.apply_read(read, self.newer_from, self.is_whole);
             corrections += u64::from(is_correction);
             rows.push(row);
-        }
-        for row in &self.rows {
-            let is_listed = listed.binary_search_by_key(&row.extension, |(id, _)| *id);
-            if is_listed.is_err() && newer_from <= row.reported.last() && knows(row.extension) {
-                rows.push(*row);
-            }
         }
         rows.sort_unstable_by_key(|row| row.extension);
         self.rows = rows;
@@ -199,22 +189,8 @@ impl PresenceState {
         if event.id.is_some_and(|id| !self.recent.insert(id)) {
             return Err(Discarded::Duplicate);
         }
-        let index = match self.position(event.extension) {
-            Ok(index) => index,
-            // Before a read is finished, it is not known whether the list has the extension.
-            Err(_) if self.is_whole && !knows(event.extension) => {
-                return Err(Discarded::UnknownExtension);
-            }
-            Err(_) if self.rows.len() >= MAX_ROWS => return Err(Discarded::UnknownExtension),
-            Err(index) => {
-                self.rows.insert(index, Row::new(event.extension));
-                index
-            }
-        };
-        match self.rows.get_mut(index) {
-            Some(row) => row.apply_event(event),
-            None => Ok(None),
-        }
+        let row = self.row_or_new(event.extension, knows);
+        row.ok_or(Discarded::UnknownExtension)?.apply_event(event)
     }
 
     /// Records that events may have been lost. Nothing that spans this time is counted, and sequences start again.
@@ -248,6 +224,38 @@ impl PresenceState {
             *counts.entry(row.status).or_default() += 1;
         }
         counts
+    }
+
+    /// Returns the rows that a list lacks but newer events named, with room for the list.
+    fn unlisted_rows(
+        &self,
+        listed: &[(u64, ExtensionStatus)],
+        knows: impl Fn(u64) -> bool,
+    ) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(listed.len());
+        for row in &self.rows {
+            let position = listed.binary_search_by_key(&row.extension, |(id, _)| *id);
+            let is_newer = self.newer_from <= row.reported.last();
+            if position.is_err() && is_newer && knows(row.extension) {
+                rows.push(*row);
+            }
+        }
+        rows
+    }
+
+    /// Returns the row of an extension. One that has none gets one if the directory `knows` it, or before a read is
+    /// finished, since it is not known then whether the list has it.
+    fn row_or_new(&mut self, extension: u64, knows: impl Fn(u64) -> bool) -> Option<&mut Row> {
+        let index = match self.position(extension) {
+            Ok(index) => index,
+            Err(_) if self.rows.len() >= MAX_ROWS => return None,
+            Err(_) if self.is_whole && !knows(extension) => return None,
+            Err(index) => {
+                self.rows.insert(index, Row::new(extension));
+                index
+            }
+        };
+        self.rows.get_mut(index)
     }
 
     fn position(&self, extension: u64) -> Result<usize, usize> {

@@ -45,11 +45,13 @@ pub enum Task {
         pages: u32,
     },
     Renewal,
-    /// Pages of presence, until a fetch is possible.
+    /// Pages of presence. A scrape from `fetch_at` on abandons the read for a fetch.
     Read {
-        pause_at: i64,
+        fetch_at: i64,
     },
-    EventToken,
+    EventToken {
+        fetch_at: i64,
+    },
 }
 
 /// An account during one life of its process.
@@ -57,6 +59,9 @@ pub enum Task {
 pub struct Account {
     plan: Plan,
     pub task: Option<Task>,
+    /// The number of the task's request.
+    pub request: u64,
+    pub last_fetch_end: i64,
     token_until: i64,
     pub wants_event_token: bool,
     is_connected: bool,
@@ -114,6 +119,8 @@ impl Account {
         Self {
             plan,
             task: None,
+            request: 0,
+            last_fetch_end: i64::MIN,
             token_until: now,
             wants_event_token: false,
             is_connected: false,

@@ -248,11 +248,11 @@ impl ApiModel {
     }
 
     /// Returns the response to a request sent at `sent`. The request arrives at a random time
-    /// within its latency.
-    pub fn request(&mut self, operation: Operation, sent: i64) -> Response {
+    /// within its latency, and not after its connection is closed at `closed_at`.
+    pub fn request(&mut self, operation: Operation, sent: i64, closed_at: i64) -> Response {
         let latency = self.rng.i64(0..=self.max_latency_ms);
-        let arrived = sent + self.rng.i64(0..=latency);
-        let in_time = latency <= REQUEST_TIMEOUT_MS;
+        let arrived = (sent + self.rng.i64(0..=latency)).min(closed_at);
+        let in_time = latency <= REQUEST_TIMEOUT_MS && sent + latency <= closed_at;
         if operation == Operation::Presence {
             self.count_presence(arrived);
         }

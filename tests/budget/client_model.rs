@@ -20,6 +20,8 @@ use crate::odd_headers::Values;
 const FETCH_TIMEOUT_MS: i64 = 30_000;
 /// The client's timeout of a request.
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
+/// For how long after a fetch a scrape ends no request of presence.
+const FRESH_MS: i64 = 1000;
 /// The window of logins.
 const AUTH_WINDOW_MS: i64 = 61_000;
 
@@ -53,8 +55,9 @@ pub struct ClientModel<'a> {
     /// End of the latest renewal, read of presence or request of an event token: scrapes before it
     /// get the latest snapshot.
     busy_until: i64,
-    /// The longest time for which one of these has held a fetch that was possible.
-    longest_hold_ms: i64,
+    /// The longest time for which a renewal has held a fetch.
+    longest_renewal_ms: i64,
+    scrape_times: Vec<i64>,
     last_login_failure: Option<i64>,
     /// When an event token left no room for a login.
     login_lost_at: Option<i64>,
@@ -92,7 +95,8 @@ impl<'a> ClientModel<'a> {
             next_gap: scenario.plan.gap_ms,
             is_pace_slow: false,
             busy_until: 0,
-            longest_hold_ms: 0,
+            longest_renewal_ms: 0,
+            scrape_times: scenario.scrape_times(),
             last_login_failure: None,
             login_lost_at: None,
             last_page: i64::MIN,
@@ -197,17 +201,26 @@ impl<'a> ClientModel<'a> {
         if !self.has_work(start) {
             return start;
         }
-        let fetch_at = self.next_fetch_at(start);
         let mut now = start;
         if self.account.is_renewal_due(now) && self.may_send(Operation::Token, now) {
             now = self.log_in(api, now);
+            self.longest_renewal_ms = self.longest_renewal_ms.max(now - start);
         }
-        now = self.read_presence(api, now);
-        if self.account.wants_event_token && self.account.has_token(now) {
+        let interrupted_at = self.next_interruption(now);
+        now = self.read_presence(api, now, interrupted_at);
+        let wants_token = self.account.wants_event_token && self.account.has_token(now);
+        if wants_token && now < interrupted_at {
             now = self.fetch_event_token(api, now);
         }
-        self.longest_hold_ms = self.longest_hold_ms.max(now - fetch_at);
         now
+    }
+
+    /// Returns the time of the next scrape that may fetch, which ends a request of presence.
+    fn next_interruption(&self, now: i64) -> i64 {
+        let soon = self.fetch_end.saturating_add(FRESH_MS);
+        let earliest = self.next_fetch_at(now).max(soon).max(now + 1);
+        let next = self.scrape_times.partition_point(|time| *time < earliest);
+        self.scrape_times.get(next).copied().unwrap_or(i64::MAX)
     }
 
     fn has_work(&self, now: i64) -> bool {
@@ -221,13 +234,14 @@ impl<'a> ClientModel<'a> {
         now + wait.saturating_duration_since(moment).as_millis() as i64
     }
 
-    /// Reads pages of presence until a fetch is possible. Returns when the last one was received.
-    fn read_presence(&mut self, api: &mut ApiModel, start: i64) -> i64 {
+    /// Reads pages of presence until a scrape may fetch. Returns when the last one was received.
+    fn read_presence(&mut self, api: &mut ApiModel, start: i64, interrupted_at: i64) -> i64 {
         let mut now = start;
-        let pause_at = self.next_fetch_at(now).min(now + FETCH_TIMEOUT_MS);
         while self.can_read(now) {
             self.account.start_read(now);
-            let Some(response) = self.send(api, Operation::Presence, now) else {
+            let operation = Operation::Presence;
+            let response = self.send_until(api, operation, now, interrupted_at);
+            let Some(response) = response else {
                 break;
             };
             now = response.time;
@@ -240,7 +254,7 @@ impl<'a> ClientModel<'a> {
                     .record_presence_pages(known, is_complete, moment);
             }
             self.update_pace(now);
-            if !is_admitted || now >= pause_at {
+            if !is_admitted || now >= start + FETCH_TIMEOUT_MS - REQUEST_TIMEOUT_MS {
                 break;
             }
         }
@@ -258,7 +272,9 @@ impl<'a> ClientModel<'a> {
     }
 
     fn fetch_event_token(&mut self, api: &mut ApiModel, now: i64) -> i64 {
-        let Some(response) = self.send(api, Operation::EventToken, now) else {
+        let interrupted_at = self.next_interruption(now);
+        let response = self.send_until(api, Operation::EventToken, now, interrupted_at);
+        let Some(response) = response else {
             return now;
         };
         let end = response.time;
@@ -273,6 +289,17 @@ impl<'a> ClientModel<'a> {
 
     /// Sends a request, if the budget allows it, and records its response.
     fn send(&mut self, api: &mut ApiModel, operation: Operation, now: i64) -> Option<Response> {
+        self.send_until(api, operation, now, i64::MAX)
+    }
+
+    /// Sends a request, if the budget allows it, and abandons it at `interrupted_at`.
+    fn send_until(
+        &mut self,
+        api: &mut ApiModel,
+        operation: Operation,
+        now: i64,
+        interrupted_at: i64,
+    ) -> Option<Response> {
         let counted = match (self.mutation, operation) {
             (Mutation::PresenceIgnoresShare, Operation::Presence) => Operation::ActiveCalls,
             (Mutation::EventTokenIgnoresLogin, Operation::EventToken) => Operation::Token,
@@ -281,7 +308,14 @@ impl<'a> ClientModel<'a> {
         if !self.budget.try_request(counted, self.moment(now)) {
             return None;
         }
-        let response = api.request(operation, now);
+        let response = api.request(operation, now, interrupted_at);
+        if response.time > interrupted_at {
+            self.budget.abandon_request(self.moment(interrupted_at));
+            return Some(Response {
+                time: interrupted_at,
+                decision: None,
+            });
+        }
         let headers = response
             .decision
             .map(|decision| self.headers_of(operation, decision, response.time));
@@ -419,8 +453,8 @@ impl<'a> ClientModel<'a> {
             max_age += self.scenario.header_style.max_extra_wait_ms();
         }
         // While presence is read the pace is at most a window too: presence leaves the pages of a
-        // fetch. But a renewal, a page of presence and an event token, of 10 s each, hold a fetch.
-        max_age += self.longest_hold_ms.min(3 * REQUEST_TIMEOUT_MS);
+        // fetch. A renewal holds a fetch; pages of presence and event tokens do not.
+        max_age += self.longest_renewal_ms;
         if self.has_failed_login(now) {
             max_age += AUTH_WINDOW_MS;
         }
@@ -444,6 +478,10 @@ impl<'a> ClientModel<'a> {
 
     /// Checks that presence keeps its share, and that event tokens leave room for a login.
     pub fn check_presence(&self, api: &ApiModel, now: i64) -> Result<(), TestCaseError> {
+        if self.mutation == Mutation::NoReserve {
+            // It takes the limit for a higher one, of which half is more.
+            return Ok(());
+        }
         let half = self.scenario.usable_requests() / 2;
         let pages = api.most_presence;
         prop_assert!(

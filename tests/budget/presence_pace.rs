@@ -192,10 +192,9 @@ impl Simulation {
         let operation = Operation::Presence;
         assert!(self.budget.try_request(operation, self.moment()));
         self.limiter.admit(self.now);
-        self.now = interrupted_at;
-        self.budget.record_response(operation, None, self.moment());
-        // The scrape is at this time, not after it.
-        self.now -= 1;
+        // Just before the scrape.
+        self.now = interrupted_at - 1;
+        self.budget.abandon_request(self.moment());
     }
 
     fn is_read_due(&self) -> bool {

@@ -25,7 +25,7 @@ pub struct GroupLimit {
 pub struct Conditions {
     heavy: GroupLimit,
     /// Not stricter than the documented limit, which a process uses that got no response before it was killed: logins are
-    /// rare, so nothing else may know the limit by then.
+    /// rare, so nothing else may know the limit at that time.
     auth: GroupLimit,
     penalty_windows: u32,
     /// Whether another tool uses the whole limit of calls now and then. Of logins it uses a fifth.

@@ -26,6 +26,8 @@ use crate::shared_conditions::Conditions;
 const END_MS: i64 = 20 * 60 * 1000;
 /// The client's timeout of a request.
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
+/// For how long after a fetch a scrape ends no request of presence.
+const FRESH_MS: i64 = 1000;
 /// How often a stream requests a token or a read.
 const POKE_MS: i64 = 5_000;
 
@@ -58,12 +60,14 @@ enum Event {
     /// late.
     Arrive {
         operation: Operation,
+        request: u64,
         sent: i64,
         answered_at: Option<i64>,
     },
     /// The response arrives; `None` is a timeout.
     Answer {
         operation: Operation,
+        request: u64,
         decision: Option<Decision>,
     },
     End,
@@ -251,6 +255,7 @@ impl<'a> Simulation<'a> {
             Event::Gap if is_alive => self.lose_connection(at, now),
             Event::Arrive {
                 operation,
+                request,
                 sent,
                 answered_at,
             } => {
@@ -263,6 +268,7 @@ impl<'a> Simulation<'a> {
                 {
                     let answer = Event::Answer {
                         operation,
+                        request,
                         decision,
                     };
                     self.schedule(answered_at, at, answer);
@@ -270,8 +276,11 @@ impl<'a> Simulation<'a> {
             }
             Event::Answer {
                 operation,
+                request,
                 decision,
-            } if is_alive => self.answer(at, operation, decision, now),
+            } if is_alive && self.account(at).request == request => {
+                self.answer(at, operation, decision, now);
+            }
             Event::End if is_alive => self.end(at.process, now),
             _ => {}
         }
@@ -346,6 +355,7 @@ impl<'a> Simulation<'a> {
     fn scrape(&mut self, at: At, now: i64) {
         let interval = self.plan(at).scrape_interval_ms;
         self.schedule(now + interval, at, Event::Scrape);
+        self.interrupt(at, now);
         if self.account(at).task.is_some() {
             return;
         }
@@ -353,6 +363,30 @@ impl<'a> Simulation<'a> {
         if !self.start_fetch(at, now) {
             self.maintain(at, now);
         }
+    }
+
+    /// Abandons a request of presence that must not hold a fetch.
+    fn interrupt(&mut self, at: At, now: i64) {
+        let fetch_at = match self.account(at).task {
+            Some(Task::Read { fetch_at } | Task::EventToken { fetch_at }) => fetch_at,
+            _ => return,
+        };
+        if now < fetch_at {
+            return;
+        }
+        let moment = self.moment(now);
+        self.budget(at).abandon_request(moment);
+        self.account(at).task = None;
+        self.account(at).request = 0;
+    }
+
+    /// Returns from when on a scrape ends a request of presence.
+    fn interruption(&mut self, at: At, now: i64) -> i64 {
+        let moment = self.moment(now);
+        let next = self.budget(at).next_fetch_at(moment);
+        let wait = next.saturating_duration_since(moment).as_millis() as i64;
+        let soon = self.account(at).last_fetch_end.saturating_add(FRESH_MS);
+        soon.max(now + wait)
     }
 
     fn poke(&mut self, at: At, now: i64) {
@@ -394,6 +428,7 @@ impl<'a> Simulation<'a> {
         let moment = self.moment(now);
         self.budget(at).finish_fetch(pages, moment);
         self.account(at).task = None;
+        self.account(at).last_fetch_end = now;
     }
 
     fn update_pace(&mut self, at: At, now: i64) {
@@ -408,18 +443,15 @@ impl<'a> Simulation<'a> {
             return;
         }
         self.update_pace(at, now);
-        let moment = self.moment(now);
+        let fetch_at = self.interruption(at, now);
         if self.can_read(at, now) {
-            let pause_at = self.budget(at).next_fetch_at(moment);
-            let wait = pause_at.saturating_duration_since(moment);
-            let pause_at = now + wait.as_millis() as i64;
             self.account(at).start_read(now);
-            if self.try_task(at, Task::Read { pause_at }, now) {
+            if self.try_task(at, Task::Read { fetch_at }, now) {
                 return;
             }
         }
         if self.account(at).wants_event_token && self.account(at).has_token(now) {
-            self.try_task(at, Task::EventToken, now);
+            self.try_task(at, Task::EventToken { fetch_at }, now);
         }
     }
 
@@ -443,7 +475,7 @@ impl<'a> Simulation<'a> {
         let operation = match task {
             Task::Renewal => Operation::Token,
             Task::Read { .. } => Operation::Presence,
-            Task::EventToken => Operation::EventToken,
+            Task::EventToken { .. } => Operation::EventToken,
             Task::Fetch { .. } => Operation::ActiveCalls,
         };
         let is_sent = self.send(at, operation, now);
@@ -473,11 +505,15 @@ impl<'a> Simulation<'a> {
             Operation::Token | Operation::Revoke => self.login_fits = None,
             _ => {}
         }
+        self.sequence += 1;
+        let request = self.sequence;
+        self.account(at).request = request;
         let latency = self.rng.i64(0..=self.conditions.max_latency_ms);
         let arrived = now + self.rng.i64(0..=latency);
         let is_answered = latency <= REQUEST_TIMEOUT_MS;
         let arrive = Event::Arrive {
             operation,
+            request,
             sent: now,
             answered_at: is_answered.then_some(now + latency),
         };
@@ -485,6 +521,7 @@ impl<'a> Simulation<'a> {
         if !is_answered {
             let timeout = Event::Answer {
                 operation,
+                request,
                 decision: None,
             };
             self.schedule(now + REQUEST_TIMEOUT_MS, at, timeout);
@@ -542,12 +579,12 @@ impl<'a> Simulation<'a> {
         }
         match self.account(at).task.unwrap() {
             Task::Fetch { pages } => self.continue_fetch(at, operation, pages, is_admitted, now),
-            Task::Read { pause_at } => self.continue_read(at, pause_at, is_admitted, now),
-            Task::EventToken if is_admitted => {
+            Task::Read { fetch_at } => self.continue_read(at, fetch_at, is_admitted, now),
+            Task::EventToken { .. } if is_admitted => {
                 self.account(at).connect();
                 self.account(at).task = None;
             }
-            Task::EventToken | Task::Renewal => self.account(at).task = None,
+            Task::EventToken { .. } | Task::Renewal => self.account(at).task = None,
         }
     }
 
@@ -578,15 +615,15 @@ impl<'a> Simulation<'a> {
         self.maintain(at, now);
     }
 
-    fn continue_read(&mut self, at: At, pause_at: i64, is_admitted: bool, now: i64) {
+    fn continue_read(&mut self, at: At, fetch_at: i64, is_admitted: bool, now: i64) {
         let moment = self.moment(now);
         self.account(at).task = None;
         if is_admitted {
             let (known, is_complete) = self.account(at).record_page();
             self.budget(at)
                 .record_presence_pages(known, is_complete, moment);
-            if !is_complete && now < pause_at && self.can_read(at, now) {
-                self.try_task(at, Task::Read { pause_at }, now);
+            if !is_complete && self.can_read(at, now) {
+                self.try_task(at, Task::Read { fetch_at }, now);
                 return;
             }
         }

@@ -438,7 +438,12 @@ async fn run(row: Row) {
     } else {
         &[]
     };
-    let exporter = start(scenario(), at_start).await;
+    // Without the deletion of the lost subscription there would be no other one.
+    let scenario = Scenario {
+        max_subscriptions: 1,
+        ..scenario()
+    };
+    let exporter = start(scenario, at_start).await;
     let mut observer = Observer::new(exporter, name);
     let before = observer.scrape().await;
     if row.stage == Stage::Stream {
@@ -612,6 +617,33 @@ async fn vanished_gateway_is_a_gap_after_90_seconds() {
         after.account_value("ringcentral_event_gaps_total"),
         Some(1.0)
     );
+    observer.assert_requests(&after);
+    observer.exporter.stop().await;
+}
+
+/// The gateway refuses to delete the lost subscription, which counts against the limit until it does.
+#[tokio::test]
+async fn lost_subscription_is_deleted_once_possible() {
+    let scenario = Scenario {
+        max_subscriptions: 1,
+        ..scenario()
+    };
+    let mut observer = Observer::new(start(scenario, &[]).await, "refused deletion");
+    observer.wait_until_up().await;
+    let refusal = SimResponse::unavailable(503);
+    for fault in [
+        Fault::once(Operation::Subscription, refusal),
+        Fault::once(Operation::EventStream, GatewayFault::Disconnect),
+    ] {
+        observer.exporter.simulator.inject(fault);
+    }
+    let lost = |response: &ScrapeResponse| response.connections("lost") > 0.0;
+    let during = observer.wait_until("lost", lost).await;
+    assert_eq!(during.presence_up(), 0.0);
+    assert_eq!(during.extensions(), None);
+    let after = observer.wait_until_up().await;
+    assert_eq!(after.connections("connected"), 2.0);
+    assert_eq!(after.connections("failed"), 0.0);
     observer.assert_requests(&after);
     observer.exporter.stop().await;
 }

@@ -683,12 +683,12 @@ fn audit_that_corrects_without_events_is_a_silent_stream() {
 
 #[test]
 fn wait_for_the_budget_does_not_hide_a_failure() {
-    let presence = presence_with(PresenceMode::Events, &[]);
+    let (presence, start) = (presence_with(PresenceMode::Events, &[]), Moment::now());
     let cause = || presence.view(Moment::now()).stream_failure.unwrap().cause;
-    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), start);
     assert_eq!(cause(), Cause::NoBudget);
     presence.set_stream_failure(EventError::new(Cause::EventsLost, ""), None);
-    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), Moment::now());
+    presence.set_stream_wait(EventError::new(Cause::NoBudget, ""), start);
     assert_eq!(cause(), Cause::EventsLost);
 }
 

@@ -318,35 +318,43 @@ impl Protocol {
         response: &Response,
         now: Moment,
     ) -> Result<Input, EventError> {
-        let error = |cause, message: String| EventError {
-            request_id: response.request_id.clone(),
-            ..EventError::new(cause, message)
-        };
         if !(200..300).contains(&response.status) {
-            let api_error = response.error();
-            let cause = Cause::from_subscription(response.status, &api_error);
-            let may_repeat = !self.is_second_attempt && !self.lost.is_empty();
-            if cause == Cause::TooManySubscriptions && may_repeat {
-                // The lost ones may have counted until now.
-                self.is_second_attempt = true;
-                return Ok(self.subscribe(now));
-            }
-            let message = format!("subscription: HTTP status {}", response.status);
-            return Err(error(cause, message).with_code(&api_error));
+            return self.repeat_subscription(response, now);
         }
         let reply = response.subscription();
         self.subscription = reply.id;
         if let Some(reason) = reply.disabled {
             let cause = Cause::from_disabled_filter(&reason);
-            let message = format!("subscription: the filter is disabled {reason}");
-            return Err(error(cause, message.trim_end().to_owned()));
+            let problem = format!("the filter is disabled {reason}");
+            return Err(refusal(response, cause, problem.trim_end()));
         }
         if self.subscription.is_none() {
-            let message = "subscription: the response has no id".to_owned();
-            return Err(error(Cause::SubscriptionRefused, message));
+            let problem = "the response has no id";
+            return Err(refusal(response, Cause::SubscriptionRefused, problem));
         }
         self.set_phase(Phase::Subscribed, now);
         Ok(Input::Subscribed)
+    }
+
+    /// Returns the requests of a second attempt if there are too many subscriptions: the lost ones may have counted until
+    /// now.
+    ///
+    /// # Errors
+    /// Returns the reason of the refusal if there was a second attempt, or it would be of no use.
+    fn repeat_subscription(
+        &mut self,
+        response: &Response,
+        now: Moment,
+    ) -> Result<Input, EventError> {
+        let api_error = response.error();
+        let cause = Cause::from_subscription(response.status, &api_error);
+        let may_repeat = !self.is_second_attempt && !self.lost.is_empty();
+        if cause == Cause::TooManySubscriptions && may_repeat {
+            self.is_second_attempt = true;
+            return Ok(self.subscribe(now));
+        }
+        let problem = format!("HTTP status {}", response.status);
+        Err(refusal(response, cause, &problem).with_code(&api_error))
     }
 
     /// Returns what a message that is unreadable means: a gateway that cannot be understood before the subscription is
@@ -408,6 +416,14 @@ impl Protocol {
 
     fn message_id(&self, name: &str) -> String {
         format!("{}-{name}", self.id_prefix)
+    }
+}
+
+/// Returns the error of a subscription that is of no use.
+fn refusal(response: &Response, cause: Cause, problem: &str) -> EventError {
+    EventError {
+        request_id: response.request_id.clone(),
+        ..EventError::new(cause, format!("subscription: {problem}"))
     }
 }
 

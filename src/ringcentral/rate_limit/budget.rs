@@ -12,6 +12,7 @@ use crate::ringcentral::rate_limit::headers::RateLimitHeaders;
 use crate::ringcentral::rate_limit::presence::PresencePages;
 use crate::ringcentral::rate_limit::shared::SharedUsage;
 use crate::ringcentral::rate_limit::usage::Usage;
+use crate::ringcentral::rate_limit::window::MAX_REQUEST_TIME;
 use crate::ringcentral::status::ReportedLimit;
 
 /// The budget of one account.
@@ -275,14 +276,23 @@ impl Budget {
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
     /// response any more.
     pub fn abandon(&mut self, now: Moment) {
-        self.abandon_request(now);
+        if let Some((operation, _)) = self.in_flight {
+            self.record_response(operation, None, now);
+        }
         self.leave(now);
     }
 
-    /// Records a request in flight, if there is one, as completed now. Returns its operation and age.
-    pub(crate) fn abandon_request(&mut self, now: Moment) -> Option<(Operation, Duration)> {
-        let (operation, sent) = self.in_flight?;
-        self.record_response(operation, None, now);
+    /// Ends the wait for the response to a request, if there is one. RingCentral may still receive it until its timeout,
+    /// so it counts as long as if that had passed. Returns its operation and age.
+    pub fn abandon_request(&mut self, now: Moment) -> Option<(Operation, Duration)> {
+        let (operation, sent) = self.in_flight.take()?;
+        let timeout = sent.after(MAX_REQUEST_TIME);
+        self.usage
+            .update(now, |usage| usage.record_abandoned(operation, timeout));
+        if operation == Operation::Presence {
+            self.presence.last_page = Some(timeout);
+            self.share_presence(now);
+        }
         Some((operation, now.monotonic_duration_since(sent)))
     }
 
@@ -906,6 +916,48 @@ mod tests {
         assert!(!try_fetch(&mut long, 8, at(start, 1.0)));
         assert!(!try_fetch(&mut short, 1, at(start, 80.0)));
         assert!(try_fetch(&mut short, 1, at(start, 150.0)));
+    }
+
+    #[test]
+    fn presence_of_an_account_without_scrapes_slows_no_other() {
+        let (mut first, mut second, start) = two_accounts();
+        assert!(try_fetch(&mut first, 1, start) && try_fetch(&mut second, 1, start));
+        let undisturbed = second.min_fetch_interval(start);
+        first.set_presence_due(true, start);
+        assert!(second.min_fetch_interval(at(start, 119.0)) > undisturbed);
+        assert_eq!(second.min_fetch_interval(at(start, 120.0)), undisturbed);
+        first.set_presence_due(true, at(start, 200.0));
+        assert!(second.min_fetch_interval(at(start, 200.0)) > undisturbed);
+    }
+
+    #[test]
+    fn abandoned_page_counts_as_if_it_had_timed_out() {
+        let (mut budget, start) = new_budget();
+        let presence = Operation::Presence;
+        fetch(&mut budget, 1, start);
+        assert_eq!(budget.abandon_request(start), None, "it has a response");
+        assert!(budget.try_request(presence, at(start, 10.0)));
+        let waited = Duration::from_secs(2);
+        let abandoned = budget.abandon_request(at(start, 12.0));
+        assert_eq!(abandoned, Some((presence, waited)));
+        let left = |seconds| budget.requests_left(presence, at(start, seconds));
+        assert_eq!((left(12.0), left(81.9), left(82.0)), (8, 9, 10));
+    }
+
+    #[test]
+    fn presence_is_read_in_as_many_windows_as_calls_leave() {
+        let (mut budget, start) = new_budget();
+        for (call_pages, presence_pages, seconds) in
+            [(1, 1, 0), (1, 4, 0), (1, 5, 60), (1, 9, 120), (6, 4, 60)]
+        {
+            budget.finish_fetch(Some(PageCount::Exact(call_pages)), start);
+            budget.record_presence_pages(presence_pages, true, start);
+            assert_eq!(budget.presence_read_time().as_secs(), seconds);
+        }
+        budget.finish_fetch(Some(PageCount::Exact(8)), start);
+        assert_eq!(budget.presence_read_time(), Duration::MAX);
+        budget.finish_fetch(Some(PageCount::Unknown), start);
+        assert_eq!(budget.presence_read_time(), Duration::ZERO);
     }
 
     #[test]

@@ -372,6 +372,13 @@ impl Usage {
         }
     }
 
+    /// Records that nothing waits for the response to a request any more, which would have timed out at `timeout`.
+    pub(crate) fn record_abandoned(&mut self, operation: Operation, timeout: Moment) {
+        for group in UsageGroup::ALL {
+            self.group_mut(group).record_abandoned(operation, timeout);
+        }
+    }
+
     /// Returns the end of the penalty that blocks this operation, present or past.
     pub(crate) fn blocked_until(&self, operation: Operation) -> Option<Moment> {
         let mut until = self.blocked_until;

@@ -29,7 +29,7 @@ const SAFETY_MARGIN: Duration = Duration::from_secs(1);
 const MERGE_FRACTION: u32 = 1000;
 
 /// How long a request may be in flight, and a fetch may use its reserved requests: longer than both timeouts.
-const MAX_REQUEST_TIME: Duration = Duration::from_secs(11);
+pub(crate) const MAX_REQUEST_TIME: Duration = Duration::from_secs(11);
 const MAX_FETCH_TIME: Duration = Duration::from_secs(41);
 
 /// Reports of which one ends at most so much later are the same one: times of a file are whole milliseconds.
@@ -47,7 +47,7 @@ pub(crate) struct RateLimitWindow {
     in_flight: Vec<Operation>,
     /// Requests that fetches have reserved and not sent yet.
     reserved: u32,
-    /// Requests of other processes, and of the time before the user was known.
+    /// Requests of other processes, of the time before the user was known, and abandoned ones.
     others: Vec<Occupied>,
     /// Requests whose response has arrived, the oldest first.
     completed: VecDeque<Completed>,
@@ -217,13 +217,32 @@ impl RateLimitWindow {
     /// Records that a response has arrived or that a request has timed out. Returns whether such a request was in
     /// flight in this window.
     pub(crate) fn record_response(&mut self, operation: Operation, now: Moment) -> bool {
+        let was_in_flight = self.remove_in_flight(operation);
+        if was_in_flight {
+            self.add_completed(operation == Operation::Presence, now);
+        }
+        was_in_flight
+    }
+
+    /// Records that nothing waits for the response to a request any more, which would have timed out at `timeout`.
+    pub(crate) fn record_abandoned(&mut self, operation: Operation, timeout: Moment) {
+        if self.remove_in_flight(operation) {
+            self.others.push(Occupied {
+                until: self.end_of(timeout),
+                count: 1,
+                is_own: true,
+                is_presence: operation == Operation::Presence,
+            });
+            self.others.sort_by_key(|requests| Reverse(requests.until));
+        }
+    }
+
+    /// Removes a request of this operation. Returns whether there was one.
+    fn remove_in_flight(&mut self, operation: Operation) -> bool {
         let mut in_flight = self.in_flight.iter();
-        let Some(position) = in_flight.position(|sent| *sent == operation) else {
-            return false;
-        };
-        self.in_flight.swap_remove(position);
-        self.add_completed(operation == Operation::Presence, now);
-        true
+        let position = in_flight.position(|sent| *sent == operation);
+        let removed = position.map(|position| self.in_flight.swap_remove(position));
+        removed.is_some()
     }
 
     /// Applies the limit, window and remaining requests of a response. An unreadable limit or window changes nothing in

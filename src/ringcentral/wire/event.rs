@@ -508,6 +508,21 @@ mod tests {
     }
 
     #[test]
+    fn subscription_ids_may_be_long_but_not_paths() {
+        let id = |id: &str| {
+            let text = format!(
+                r#"[{{"type":"ClientRequest","messageId":"1","status":200}},{{"id":"{id}"}}]"#
+            );
+            response(&text).subscription().id
+        };
+        let long = "a-_9".repeat(50);
+        assert_eq!(id(&long), Some(long.clone()));
+        for invalid in [format!("{long}a"), "a/b".to_owned(), "..".to_owned()] {
+            assert_eq!(id(&invalid), None, "{invalid}");
+        }
+    }
+
+    #[test]
     fn rejected_request_has_codes() {
         let text = r#"[{"type":"ClientRequest","messageId":7,"status":"403"},{"errorCode":"SUB-505","message":"m"}]"#;
         let rejected = response(text);

@@ -285,11 +285,7 @@ impl<'a> Connection<'a> {
     async fn tick(&mut self, socket: &mut Socket) -> Result<(), End> {
         let now = self.account.now();
         self.check_login()?;
-        let fault = self
-            .account
-            .state()
-            .faults
-            .take_next(Operation::EventStream);
+        let fault = self.next_fault();
         if let Some(FaultKind::Gateway(fault)) = fault {
             self.apply_fault(socket, fault).await?;
         }
@@ -299,6 +295,13 @@ impl<'a> Connection<'a> {
         }
         self.check_timeouts(socket, now).await?;
         self.ping(socket).await
+    }
+
+    /// Returns the fault of the event stream, which is always that of the newest connection.
+    fn next_fault(&self) -> Option<FaultKind> {
+        let state = &mut *self.account.state();
+        let is_newest = state.hub.is_newest(self.opened);
+        is_newest.then(|| state.faults.take_next(Operation::EventStream))?
     }
 
     /// Ends a connection whose login is over, which goes silent, or which another one has replaced.

@@ -216,6 +216,12 @@ impl Hub {
         (self.context_token(session) == token).then_some(session)
     }
 
+    /// Returns whether each later connection is closed or silent.
+    pub(super) fn is_newest(&self, opened: Opened) -> bool {
+        let mut later = self.journal.connections.iter().skip(opened.connection + 1);
+        later.all(|entry| entry.closed_ms.is_some() || entry.silent_ms.is_some())
+    }
+
     /// Records that nothing is sent to a connection any more.
     pub(super) fn silence(&mut self, opened: Opened, now: i64) {
         if let Some(entry) = self.journal.connections.get_mut(opened.connection) {

@@ -36,7 +36,7 @@ pub(super) enum Output {
     /// From the one that it replaces, or its loss.
     Old(Result<Received, EventError>),
     /// The connection that was opened, or why there is none.
-    Opened(Result<EventConnection, EventError>),
+    Opened(Result<Box<EventConnection>, EventError>),
     /// The old subscription is to be deleted.
     OverlapEnded,
 }
@@ -61,7 +61,7 @@ impl Connections {
             received = next_of(&mut self.old) => Output::Old(received),
             result = opened(&mut self.next) => {
                 self.next = None;
-                Output::Opened(result)
+                Output::Opened(result.map(Box::new))
             }
             () = reached(self.unsubscribe_at) => Output::OverlapEnded,
         }

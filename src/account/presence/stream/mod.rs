@@ -160,7 +160,7 @@ impl Stream {
             Output::Current(Ok(received)) => self.apply_current(connections, received),
             Output::Current(Err(error)) => return self.return_to_old(connections, error),
             Output::Old(received) => self.apply_old(connections, received),
-            Output::Opened(Ok(new)) => self.begin_overlap(connections, new),
+            Output::Opened(Ok(new)) => self.begin_overlap(connections, *new),
             Output::Opened(Err(error)) => self.record_failed_renewal(connections, &error),
             Output::OverlapEnded => connections.unsubscribe_old().await,
         }
@@ -389,4 +389,36 @@ fn is_lasting(cause: Cause) -> bool {
             | Cause::Forbidden
             | Cause::Refused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::account::presence::tests::presence_with;
+    use crate::config::PresenceMode;
+
+    /// Returns whether a new login ends the wait after a failure with this cause.
+    async fn is_ended_by_login(cause: Cause) -> bool {
+        let presence = presence_with(PresenceMode::Events, &[]);
+        let mut stream = Stream::new(presence.clone(), mpsc::channel(1).0);
+        stream.record_failure(&EventError::new(cause, "no"));
+        let wait = timeout(Duration::from_millis(100), stream.wait());
+        let login = async {
+            tokio::task::yield_now().await;
+            presence.set_login_count(1);
+        };
+        tokio::join!(wait, login).0.is_ok()
+    }
+
+    #[tokio::test]
+    async fn new_login_ends_only_the_wait_after_a_refusal() {
+        for cause in [Cause::AppLacksWebSocket, Cause::SubscriptionForbidden] {
+            assert!(is_ended_by_login(cause).await, "{cause:?}");
+        }
+        for cause in [Cause::RateLimited, Cause::GatewayRefused, Cause::NoBudget] {
+            assert!(!is_ended_by_login(cause).await, "{cause:?}");
+        }
+    }
 }
