@@ -63,7 +63,7 @@ unit:
 property-tests:
 	$(LOW_PRIORITY) test --locked --test budget --test malformed_records --test call_tracker
 
-# Simulated days of presence, and each fault between the exporter and the event gateway: mostly waits, for three minutes.
+# Simulated days of presence, and each fault between the exporter and the event gateway: mostly waits, for three to six minutes.
 presence:
 	$(CARGO) test --locked --test presence
 
