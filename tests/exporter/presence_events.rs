@@ -294,7 +294,7 @@ async fn silent_subscription_is_renewed_after_an_audit() {
     let clock = ManualClock::new();
     let exporter = TestExporter::start_with(busy(&clock), |config| {
         events(config);
-        config.settings.presence.audit = Duration::from_secs(1);
+        config.settings.presence.audit = Some(Duration::from_secs(1));
     })
     .await;
     scrape_until(&exporter, &clock, is_up).await;
