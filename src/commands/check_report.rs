@@ -21,6 +21,9 @@ use crate::ringcentral::{Cause, Operation, Reason};
 
 const FOOTER: &str = "This output contains no secrets and is safe to share.\n";
 
+/// The name of the list in the report.
+const PRESENCE_LIST: &str = "presence list";
+
 /// Results of a check: the names of the accounts.
 #[derive(Default)]
 pub struct CheckSummary {
@@ -143,7 +146,11 @@ fn presence_warnings(presence: &PresenceView, state: &AccountState) -> Vec<Probl
     let is_unsent = |failure: &mut EventError| failure.cause == Cause::NoBudget;
     tested.stream_failure.take_if(is_unsent);
     let mut warnings = problem::presence_warnings(&tested, state);
-    let untested = untested_presence(presence);
+    let mut untested = untested_presence(presence);
+    let is_starved = |warning: &Problem| warning.name == Warning::PresenceStarved.as_str();
+    if warnings.iter().any(is_starved) {
+        untested.retain(|name| *name != PRESENCE_LIST);
+    }
     if !untested.is_empty() {
         let mut warning = Problem::from_warning(Warning::PresenceUntested);
         let names = Fact::new("not tested", untested.join(", "), json!({}));
@@ -158,7 +165,7 @@ fn untested_presence(presence: &PresenceView) -> Vec<&'static str> {
     let mut untested = Vec::new();
     let is_read = presence.pages > 0 || presence.last_read.is_some();
     if !is_read && presence.read_failure.is_none() {
-        untested.push("presence list");
+        untested.push(PRESENCE_LIST);
     }
     let failure = presence.stream_failure.as_ref();
     if failure.is_some_and(|failure| failure.cause == Cause::NoBudget) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::simulator::Scenario;
 
 /// A Tuesday morning at a busy hour, in Unix milliseconds.
@@ -22,7 +23,7 @@ impl ManualClock {
 
     /// Creates a clock that shows the present time, for timestamps that the exporter compares with its own clock.
     pub fn starting_now() -> Self {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = Moment::now().wall.as_millisecond();
         Self(Arc::new(AtomicI64::new(now)))
     }
 

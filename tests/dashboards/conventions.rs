@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::common::markdown;
 use crate::model::{self, Dashboard, Datasource, Panel, Variable, assert_no_problems};
 
 /// Tag of every dashboard.
@@ -433,4 +434,65 @@ pub fn datasources(dashboard: &Dashboard) -> Vec<String> {
 #[test]
 fn all_queries_use_the_chosen_data_source() {
     assert_no_problems(datasources);
+}
+
+/// Label matcher of the changes that end a ring.
+const RING_END: &str = r#"from="Ringing""#;
+
+/// Lists the queries that leave out some ends of rings, so that answered and not answered are fewer than all.
+pub fn ring_ends(dashboard: &Dashboard) -> Vec<String> {
+    let complete = ["}", r#",to="CallConnected"}"#, r#",to!="CallConnected"}"#];
+    check_panels(dashboard, |panel| {
+        let mut problems = Vec::new();
+        for target in &panel.targets {
+            for rest in target.expr.split(RING_END).skip(1) {
+                let is_complete = complete.iter().any(|end| rest.starts_with(end));
+                problems.extend(unless(is_complete, || {
+                    format!(
+                        "query {}: some ends of rings are in no query",
+                        target.ref_id
+                    )
+                }));
+            }
+        }
+        problems
+    })
+}
+
+#[test]
+fn answered_and_unanswered_rings_are_all_rings() {
+    assert_no_problems(ring_ends);
+}
+
+/// Lists the panels about events that are not in a row whose title says that they need events.
+pub fn event_rows(dashboard: &Dashboard) -> Vec<String> {
+    let families = markdown::metric_families("Events");
+    let mut problems = Vec::new();
+    for panel in dashboard.panels() {
+        let needs_events = panel
+            .targets
+            .iter()
+            .any(|target| families.iter().any(|family| target.expr.contains(family)));
+        let is_named = row_title(dashboard, panel).contains("only with events");
+        problems.extend(unless(!needs_events || is_named, || {
+            format!(
+                "{}: its row does not say that it needs events",
+                describe(panel)
+            )
+        }));
+    }
+    problems
+}
+
+/// Returns the title of the nearest row above a panel.
+fn row_title<'a>(dashboard: &'a Dashboard, panel: &Panel) -> &'a str {
+    let rows = dashboard.panels.iter().filter(|row| row.is_row());
+    let above = rows.filter(|row| row.grid_pos.y <= panel.grid_pos.y);
+    let nearest = above.max_by_key(|row| row.grid_pos.y);
+    nearest.map_or("", |row| &row.title)
+}
+
+#[test]
+fn panels_about_events_are_in_a_row_that_says_so() {
+    assert_no_problems(event_rows);
 }

@@ -108,6 +108,12 @@ const CONVENTIONS: &[Mutation] = &[
     ("a fixed data source", conventions::datasources, |board| {
         first_stat(board)["targets"][0]["datasource"]["uid"] = json!("abc");
     }),
+    ("rings of one end", conventions::ring_ends, |board| {
+        set_stat_query(board, r#"sum({from="Ringing",to="NoCall"})"#)
+    }),
+    ("events in another row", conventions::event_rows, |board| {
+        set_stat_query(board, "sum(ringcentral_events_total)")
+    }),
 ];
 
 /// Mutations for `metric_names`.

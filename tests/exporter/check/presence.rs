@@ -335,6 +335,20 @@ async fn presence_without_budget_is_not_requested() {
     assert_eq!(count(&simulator, Operation::Presence), 0);
 }
 
+/// Another check would read nothing either.
+#[tokio::test]
+async fn limit_without_room_for_presence_is_a_warning() {
+    let mut limits = Limits::default();
+    limits.heavy.requests = 1;
+    let simulator = start_simulator(Scenario {
+        limits,
+        ..frozen_scenario()
+    })
+    .await;
+    assert_output(check_command(&simulator, &POLL), 0, "presence_starved").await;
+    assert_eq!(count(&simulator, Operation::Presence), 0);
+}
+
 #[tokio::test]
 async fn long_presence_list_is_read_in_part() {
     let simulator = start_simulator(Scenario {

@@ -1,5 +1,7 @@
 //! Which failures of the stream are logged as warnings.
 
+use std::time::Duration;
+
 use crate::ringcentral::Cause;
 use crate::ringcentral::events::EventError;
 
@@ -13,8 +15,8 @@ pub(super) struct FailureLog {
 }
 
 impl FailureLog {
-    /// Logs a failure: the first one of its kind as a warning.
-    pub(super) fn log(&mut self, account: &str, event: &str, error: &EventError) {
+    /// Logs a failure: the first one of its kind as a warning. `wait` is the time until the next attempt.
+    pub(super) fn log(&mut self, account: &str, event: &str, error: &EventError, wait: Duration) {
         let EventError {
             cause,
             message,
@@ -41,6 +43,7 @@ impl FailureLog {
             code,
             request_id,
             gateway,
+            retry_in_seconds = wait.as_secs(),
             hint = error.hint(),
             error = message,
             "{event}"

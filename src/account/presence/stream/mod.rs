@@ -203,14 +203,12 @@ impl Stream {
         if error.cause != Cause::NoBudget {
             self.presence.record_connection(ConnectionResult::Failed);
         }
-        let account = self.presence.account();
-        self.log
-            .log(account, "event connection renewal failed", error);
-        self.delay_renewal(connections, error);
+        self.delay_renewal(connections, error, "event connection renewal failed");
     }
 
-    fn delay_renewal(&mut self, connections: &mut Connections, error: &EventError) {
+    fn delay_renewal(&mut self, connections: &mut Connections, error: &EventError, message: &str) {
         let wait = self.wait_after(error);
+        self.log.log(self.presence.account(), message, error, wait);
         connections.retry_at = Some(Moment::now().after(wait));
         connections.refused_login = is_lasting(error.cause).then(|| *self.logins.borrow());
     }
@@ -229,10 +227,7 @@ impl Stream {
             return Err(error);
         }
         self.presence.record_connection(ConnectionResult::Lost);
-        let account = self.presence.account();
-        self.log
-            .log(account, "renewed event connection lost", &error);
-        self.delay_renewal(connections, &error);
+        self.delay_renewal(connections, &error, "renewed event connection lost");
         Ok(())
     }
 
@@ -337,7 +332,8 @@ impl Stream {
     fn show_failure(&mut self, error: &EventError, message: &str) {
         self.wait = self.wait_after(error);
         self.ends_with_login = is_lasting(error.cause);
-        self.log.log(self.presence.account(), message, error);
+        let account = self.presence.account();
+        self.log.log(account, message, error, self.wait);
         self.set_failure(error);
     }
 
