@@ -23,10 +23,6 @@ const MAX_ROWS: usize = 100_000;
 /// one: the sequences have started again. Clocks of servers differ by less.
 const RESTART_AFTER_MS: Millis = 60_000;
 
-/// How long before the request of a read an event arrives and still wins over it: how late the list shows a change is
-/// not known, and RingCentral's list of active calls is up to 10 s late.
-const LIST_DELAY_MS: Millis = 10_000;
-
 /// A notification about one extension. A field that it lacks has not changed.
 #[derive(Clone, Copy, Debug)]
 pub struct PresenceEvent {
@@ -140,11 +136,10 @@ impl PresenceEvent {
 // === impl PresenceState ===
 
 impl PresenceState {
-    /// Records that a read of the whole list is requested now: what events say from now on, or said just before, is
-    /// newer.
+    /// Records that a read of the whole list is requested now: what events say from now on is newer.
     pub fn start_read(&mut self, now: Timestamp) {
         self.is_read_outdated = false;
-        self.newer_from = now.as_millisecond() - LIST_DELAY_MS;
+        self.newer_from = now.as_millisecond();
     }
 
     /// Replaces the state by that of a read, except for what events said that are newer. Of several rows of an
@@ -574,12 +569,11 @@ mod tests {
     }
 
     #[test]
-    fn event_just_before_the_request_of_a_read_wins() {
-        for (second, expected, corrections) in [(89, NoCall, 1), (90, Ringing, 0)] {
+    fn event_from_the_request_of_a_read_on_wins() {
+        for (second, expected, corrections) in [(99, NoCall, 1), (100, Ringing, 0)] {
             let mut state = state_of(NoCall);
             state.apply(&event(second, 1, Ringing), KNOWN).unwrap();
             state.start_read(at(100));
-            // The list may not show the ring yet.
             assert_eq!(read(&mut state, &[(7, status(NoCall))]), corrections);
             assert_eq!(telephony(&state, 7), Some(expected));
         }

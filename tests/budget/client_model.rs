@@ -22,8 +22,6 @@ const FETCH_TIMEOUT_MS: i64 = 30_000;
 const REQUEST_TIMEOUT_MS: i64 = 10_000;
 /// For how long after a fetch a scrape ends no request of presence.
 const FRESH_MS: i64 = 1000;
-/// The window of logins.
-const AUTH_WINDOW_MS: i64 = 61_000;
 
 /// A defect of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +56,6 @@ pub struct ClientModel<'a> {
     /// The longest time for which a renewal has held a fetch.
     longest_renewal_ms: i64,
     scrape_times: Vec<i64>,
-    last_login_failure: Option<i64>,
     /// When an event token left no room for a login.
     login_lost_at: Option<i64>,
     /// When the latest page of presence was received.
@@ -97,7 +94,6 @@ impl<'a> ClientModel<'a> {
             busy_until: 0,
             longest_renewal_ms: 0,
             scrape_times: scenario.scrape_times(),
-            last_login_failure: None,
             login_lost_at: None,
             last_page: i64::MIN,
             fetch_end: i64::MIN,
@@ -179,9 +175,8 @@ impl<'a> ClientModel<'a> {
         let Some(response) = self.send(api, Operation::Token, now) else {
             return now;
         };
-        match response.decision {
-            Some(Decision::Admitted { .. }) => self.account.log_in(response.time),
-            _ => self.last_login_failure = Some(response.time),
+        if matches!(response.decision, Some(Decision::Admitted { .. })) {
+            self.account.log_in(response.time);
         }
         response.time
     }
@@ -455,13 +450,9 @@ impl<'a> ClientModel<'a> {
         // While presence is read the pace is at most a window too: presence leaves the pages of a
         // fetch. A renewal holds a fetch; pages of presence and event tokens do not.
         max_age += self.longest_renewal_ms;
-        if self.has_failed_login(now) {
-            max_age += AUTH_WINDOW_MS;
-        }
-        // A report that another tool has used the limit holds a fetch for a window, whatever it
+        // A report that another tool has used the whole limit holds a fetch for a window, whatever it
         // answers: a page of presence between two fetches as well.
-        let is_reported = self.scenario.other_requests > 0 && self.scenario.sends_remaining;
-        let age = match is_reported {
+        let age = match self.scenario.other_is_greedy && self.scenario.sends_remaining {
             true => now - self.fetch_end.max(self.last_page),
             false => now - self.fetch_end,
         };
@@ -494,12 +485,6 @@ impl<'a> ClientModel<'a> {
             self.login_lost_at
         );
         Ok(())
-    }
-
-    /// Returns whether a login has failed so lately that another one may have to wait.
-    fn has_failed_login(&self, now: i64) -> bool {
-        let failed_at = self.last_login_failure;
-        failed_at.is_some_and(|failed_at| now - failed_at <= 2 * AUTH_WINDOW_MS)
     }
 
     fn moment(&self, now: i64) -> Moment {

@@ -342,7 +342,8 @@ async fn jwt_of_another_account_restarts_the_stream() {
     assert!(!is_up(&response));
     // The next list is that of the first account again.
     let restarted = |response: &ScrapeResponse| {
-        connections(response, "connected") == gaps(response) + 1.0 && deletions(&exporter).len() > 0
+        connections(response, "connected") == gaps(response) + 1.0
+            && !deletions(&exporter).is_empty()
     };
     let response = scrape_until(&exporter, &clock, restarted).await;
     assert_eq!(connections(&response, "lost"), 0.0);

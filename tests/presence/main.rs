@@ -127,7 +127,6 @@ fn defective_reducers_are_detected() {
         (Defect::KeepsSequencesOverRestarts, "Err(Late)"),
         (Defect::IgnoresGaps, "is_whole"),
         (Defect::ReadReplacesNewerEvents, "state of"),
-        (Defect::ReadReplacesRecentEvents, "corrections"),
         (Defect::CountsCorrections, "change"),
         (Defect::CountsRepeatedStatuses, "change"),
         (Defect::ForgetsHold, "change"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use ringcentral_exporter::presence::{
     Discarded, EventId, ExtensionStatus, PresenceEvent, PresenceState, StatusChange,
     TelephonyStatus,
@@ -77,7 +77,6 @@ pub enum Defect {
     KeepsSequencesOverRestarts,
     IgnoresGaps,
     ReadReplacesNewerEvents,
-    ReadReplacesRecentEvents,
     CountsCorrections,
     CountsRepeatedStatuses,
     ForgetsHold,
@@ -159,11 +158,8 @@ impl Mutant {
 }
 
 impl Reducer for Mutant {
-    fn start_read(&mut self, mut now: Timestamp) {
+    fn start_read(&mut self, now: Timestamp) {
         self.is_read_outdated = false;
-        if self.has(Defect::ReadReplacesRecentEvents) {
-            now += SignedDuration::from_secs(10);
-        }
         self.state.start_read(now);
     }
 

@@ -17,9 +17,6 @@ use crate::recording::{Event, Input, Recording, changes_telephony};
 /// How much newer than the newest event of an extension one with a lower sequence is if sequences have started again.
 const RESTART_AFTER_MS: i64 = 60_000;
 
-/// How long before the request of a read an event arrives and still wins over it.
-const LIST_DELAY_MS: i64 = 10_000;
-
 /// What happened in a day.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -233,7 +230,7 @@ impl<'a> Verifier<'a> {
             Input::StartRead => {
                 reducer.start_read(Timestamp::from_millisecond(at).unwrap());
                 let inputs = &self.recording.inputs;
-                self.newer_from = inputs.partition_point(|(it, _)| *it < at - LIST_DELAY_MS);
+                self.newer_from = inputs.partition_point(|(it, _)| *it < at);
                 self.is_stale = false;
             }
             Input::FinishRead(rows) => self.finish_read(reducer, at, rows)?,

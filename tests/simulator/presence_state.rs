@@ -108,8 +108,8 @@ impl Observer {
 
     /// Reads the list and returns the number of corrections.
     async fn read(&mut self) -> u64 {
-        // The simulator's list shows changes immediately, so that it wins over all events.
-        let now = self.server.simulator.now() + 20_000;
+        // The simulator's list shows changes immediately, so that it wins over events of the same millisecond too.
+        let now = self.server.simulator.now() + 1;
         self.state
             .start_read(Timestamp::from_millisecond(now).unwrap());
         let path = format!("{ACCOUNT_PRESENCE}?perPage=1000");

@@ -392,7 +392,7 @@ impl Budget {
     fn record_presence_opportunity(&mut self, now: Moment) {
         if self.presence.is_due {
             self.presence.due_at = Some(now);
-            self.usage.set_presence(self.account, self.presence);
+            self.usage.set_presence(self.account, self.presence, now);
         }
     }
 

@@ -100,8 +100,10 @@ impl SharedUsage {
     }
 
     /// Sets the presence pages of an account. Only their number matters to other processes, see [`SharedUsage::update`].
-    pub(crate) fn set_presence(&self, account: u64, presence: PresencePages) {
-        self.lock().set_presence(account, presence);
+    pub(crate) fn set_presence(&self, account: u64, presence: PresencePages, now: Moment) {
+        let mut usage = self.lock();
+        usage.set_presence(account, presence);
+        usage.update_share(now);
     }
 
     /// Forgets an account whose budget is dropped.
