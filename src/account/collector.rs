@@ -30,7 +30,7 @@ use crate::ringcentral::{Client, ClientConfig, Error, FetchResult, Operation};
 const REQUEST_CAPACITY: usize = 1024;
 /// The age up to which calls are as good as a fetch for a scrape that arrives during another request, which else a pair
 /// of servers would abandon again and again.
-const FRESH_AGE: Duration = Duration::from_secs(1);
+const FRESH_AGE: Duration = Duration::from_secs(3);
 /// Number of waiters above which those of disconnected scrapers are removed.
 const PRUNE_WAITERS_ABOVE: usize = 512;
 

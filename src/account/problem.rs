@@ -89,10 +89,10 @@ fn is_starved(view: &PresenceView, state: &AccountState) -> bool {
     else {
         return false;
     };
-    let read_time = state.api.presence_read_time;
+    let interval = state.api.presence_read_interval;
     let is_waiting = |since| fetched.fetched_at.monotonic_duration_since(since) >= STARVED_AFTER;
-    read_time == Duration::MAX
-        || view.max_read_time.is_some_and(|max| read_time > max)
+    interval == Duration::MAX
+        || view.max_read_time.is_some_and(|max| interval >= max)
         || view.read_waits_since.is_some_and(is_waiting)
 }
 
@@ -272,12 +272,12 @@ mod tests {
     #[test]
     fn presence_without_enough_requests_is_starved_at_once() {
         let mut labels = LabelLimiter::new(ExtensionLabel::Number, 10);
-        let mut starved = |view: &PresenceView, read_time| {
+        let mut starved = |view: &PresenceView, interval| {
             let mut state = AccountState {
                 snapshot: Some(TimedSnapshot::new(&[], Moment::now(), &mut labels)),
                 ..AccountState::default()
             };
-            state.api.presence_read_time = read_time;
+            state.api.presence_read_interval = interval;
             !names(view, &state).is_empty()
         };
         let never = Duration::MAX;
@@ -287,11 +287,11 @@ mod tests {
         assert!(starved(&events, never));
         let mut polled = PresenceView::empty(PresenceMode::Poll);
         polled.max_read_time = Some(minutes(4));
-        assert!(!starved(&polled, minutes(4)));
-        assert!(starved(&polled, minutes(5)));
+        assert!(!starved(&polled, minutes(3)));
+        assert!(starved(&polled, minutes(4)), "absent until a read is whole");
         polled.read_failure = Some(Error::new(Operation::Presence, Cause::Timeout, ""));
         let mut state = AccountState::default();
-        state.api.presence_read_time = never;
+        state.api.presence_read_interval = never;
         assert_eq!(names(&polled, &state), ["presence_unread"]);
         assert_eq!(names(&events, &state), [""; 0], "no calls were fetched");
     }

@@ -89,7 +89,7 @@ fn state(now: Moment) -> AccountState {
             account_id: Some("123456".to_owned()),
             rate_limits: vec![limit],
             min_fetch_interval: Duration::from_millis(7500),
-            presence_read_time: Duration::ZERO,
+            presence_read_interval: Duration::ZERO,
             next_fetch_at: Some(now.after(Duration::from_secs(30))),
             next_event_token_at: None,
             blocked_until: vec![

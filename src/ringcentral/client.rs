@@ -202,7 +202,7 @@ impl Client {
             account_id: self.reported_account_id.clone(),
             rate_limits: budget.reported_limits(),
             min_fetch_interval: budget.min_fetch_interval(now),
-            presence_read_time: budget.presence_read_time(),
+            presence_read_interval: budget.presence_read_interval(),
             next_fetch_at: Some(self.next_fetch_at(now)),
             next_event_token_at: Some(self.next_event_token_at(now)),
             blocked_until: blocked_until.to_vec(),

@@ -15,9 +15,9 @@ pub struct ApiStatus {
     pub rate_limits: Vec<ReportedLimit>,
     /// The minimum time between two fetches under the present rate limit.
     pub min_fetch_interval: Duration,
-    /// The time from the first page of a read of the presence list to the last one, by the requests that calls leave.
+    /// The time from one complete read of the presence list to the next, at least, by the requests that calls leave.
     /// `Duration::MAX` if they leave none.
-    pub presence_read_time: Duration,
+    pub presence_read_interval: Duration,
     /// When the next fetch may start, as far as was known at the time of this status.
     pub next_fetch_at: Option<Moment>,
     /// When a token for an event connection may be requested, as far as was known at the time of this status.

@@ -261,16 +261,16 @@ impl Budget {
         })
     }
 
-    /// Returns the time from the first page of a read of the presence list to the last one, by the pages that a window has
-    /// room for, or `Duration::MAX` if calls need the whole window.
+    /// Returns the time from one complete read of the presence list to the next, by the pages that a window has room for,
+    /// or `Duration::MAX` if calls need the whole window.
     #[must_use]
-    pub fn presence_read_time(&self) -> Duration {
+    pub fn presence_read_interval(&self) -> Duration {
         if self.page_estimate == u32::MAX {
             // The next fetch finds out how many pages the calls need.
             return Duration::ZERO;
         }
         let pages = self.presence.pages;
-        self.usage.read(|usage| usage.presence_read_time(pages))
+        self.usage.read(|usage| usage.presence_read_interval(pages))
     }
 
     /// Ends the use by this account. A request in flight counts as completed now, because no task waits for its
@@ -947,17 +947,21 @@ mod tests {
     #[test]
     fn presence_is_read_in_as_many_windows_as_calls_leave() {
         let (mut budget, start) = new_budget();
-        for (call_pages, presence_pages, seconds) in
-            [(1, 1, 0), (1, 4, 0), (1, 5, 60), (1, 9, 120), (6, 4, 60)]
-        {
+        for (call_pages, presence_pages, seconds) in [
+            (1, 1, 60),
+            (1, 4, 60),
+            (1, 5, 120),
+            (1, 9, 180),
+            (6, 4, 120),
+        ] {
             budget.finish_fetch(Some(PageCount::Exact(call_pages)), start);
             budget.record_presence_pages(presence_pages, true, start);
-            assert_eq!(budget.presence_read_time().as_secs(), seconds);
+            assert_eq!(budget.presence_read_interval().as_secs(), seconds);
         }
         budget.finish_fetch(Some(PageCount::Exact(8)), start);
-        assert_eq!(budget.presence_read_time(), Duration::MAX);
+        assert_eq!(budget.presence_read_interval(), Duration::MAX);
         budget.finish_fetch(Some(PageCount::Unknown), start);
-        assert_eq!(budget.presence_read_time(), Duration::ZERO);
+        assert_eq!(budget.presence_read_interval(), Duration::ZERO);
     }
 
     #[test]

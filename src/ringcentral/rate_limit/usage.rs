@@ -186,12 +186,12 @@ impl Usage {
         pages
     }
 
-    /// Returns the time from the first page of a presence list of this many pages to the last one, or `Duration::MAX` if
-    /// calls leave no room.
-    pub(crate) fn presence_read_time(&self, pages: u32) -> Duration {
+    /// Returns the time that reads of a presence list of this many pages take, one after the other, at least, or
+    /// `Duration::MAX` if calls leave no room.
+    pub(crate) fn presence_read_interval(&self, pages: u32) -> Duration {
         match self.max_presence_pages() {
             0 => Duration::MAX,
-            room => self.heavy.length * (pages.saturating_sub(1) / room),
+            room => self.heavy.length * pages.div_ceil(room),
         }
     }
 
