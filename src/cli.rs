@@ -104,7 +104,7 @@ pub struct HealthArgs {
 /// The flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Scenario of the simulated account: normal, surge, outage, throttled, huge, sequential or lossy
+    /// Scenario of the simulated account: normal, surge, outage, throttled, huge, sequential, lossy or forbidden
     #[arg(long = "demo.scenario", value_name = "NAME", default_value = "normal")]
     pub scenario: String,
     /// Seed of the simulation; another seed gives another company

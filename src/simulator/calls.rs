@@ -4,6 +4,7 @@ use fastrand::Rng;
 
 use crate::simulator::company::Company;
 use crate::simulator::load_profile::LoadProfile;
+use crate::simulator::presence::settings::{self, Role};
 use crate::simulator::random::{choose, exponential_ms, hash_seed, poisson};
 use crate::simulator::timeline::{CallTimeline, RecordView, Session, Side, Span};
 
@@ -52,6 +53,7 @@ pub(super) struct Call<'a> {
     pub(super) company: &'a Company,
     pub(super) rng: Rng,
     pub(super) at: i64,
+    seed: u64,
     session: Session,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Call<'a> {
             company,
             rng,
             at,
+            seed,
             session,
         }
     }
@@ -102,7 +105,7 @@ impl<'a> Call<'a> {
             (10, "Blocked"),
         ];
         let result = choose(&mut self.rng, "Accepted", &others);
-        let callee = self.user();
+        let callee = self.user(Role::Callee);
         let view = RecordView::inbound(self.outsider(), Side::Inside(callee));
         self.timeline(Some(callee), view, result)
     }
@@ -127,7 +130,7 @@ impl<'a> Call<'a> {
             (100, "Phone Call"),
         ];
         let action = choose(&mut self.rng, "VoIP Call", &actions);
-        let caller = self.user();
+        let caller = self.user(Role::Caller);
         let view = RecordView::outbound(action, Side::Inside(caller), self.outsider());
         self.timeline(Some(caller), view, result)
     }
@@ -142,8 +145,8 @@ impl<'a> Call<'a> {
         ];
         let (caller_result, callee_result) =
             choose(&mut self.rng, ("Call connected", "Accepted"), &others);
-        let caller = self.user();
-        let callee = self.user_other_than(caller);
+        let caller = self.user(Role::Caller);
+        let callee = self.callee_other_than(caller);
         let (from, to) = (Side::Inside(caller), Side::Inside(callee));
         let span = self.span(callee_result);
         [
@@ -176,7 +179,7 @@ impl<'a> Call<'a> {
     }
 
     fn fax(&mut self) -> CallTimeline {
-        let user = self.user();
+        let user = self.user(Role::Callee);
         let (outside, inside) = (self.outsider(), Side::Inside(user));
         let received = RecordView {
             action: "Incoming Fax",
@@ -262,19 +265,39 @@ impl<'a> Call<'a> {
         Side::Outside(self.rng.u32(..))
     }
 
-    /// Returns a random user; the first ones are more likely, as few users make most of the calls.
-    fn user(&mut self) -> usize {
+    /// Returns a random user who is reachable; the first ones are more likely, as few users make most of the calls.
+    fn user(&mut self, role: Role) -> usize {
         let users = &self.company.users;
-        let drawn = self.rng.f64().powf(1.3) * users.len() as f64;
-        users.get(drawn as usize).copied().unwrap_or(0)
+        let drawn = (self.rng.f64().powf(1.3) * users.len() as f64) as usize;
+        self.next_reachable(drawn, role, None)
     }
 
-    fn user_other_than(&mut self, other: usize) -> usize {
-        let user = self.user();
-        if user != other {
-            return user;
+    fn callee_other_than(&mut self, other: usize) -> usize {
+        let user = self.user(Role::Callee);
+        if user == other {
+            return self.next_reachable(0, Role::Callee, Some(other));
         }
-        let mut users = self.company.users.iter().copied();
-        users.find(|user| *user != other).unwrap_or(other)
+        user
+    }
+
+    /// Returns the first reachable user from `first` on, except one; if none is reachable, the first.
+    fn next_reachable(&self, first: usize, role: Role, except: Option<usize>) -> usize {
+        let users = &self.company.users;
+        let mut fallback = None;
+        for user in users.iter().cycle().skip(first).take(users.len()) {
+            if Some(*user) == except {
+                continue;
+            }
+            if self.is_reachable(*user, role) {
+                return *user;
+            }
+            fallback = fallback.or(Some(*user));
+        }
+        fallback.or(except).unwrap_or(0)
+    }
+
+    /// Returns whether the user's choices allow this call.
+    pub(super) fn is_reachable(&self, user: usize, role: Role) -> bool {
+        settings::allow_call(self.seed, user, self.at, role)
     }
 }

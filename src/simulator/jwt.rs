@@ -1,6 +1,7 @@
 //! The JWT of the simulated user.
 //!
-//! The account compares the whole text, so the signature is random and never verified.
+//! The account compares only the signature, which is a function of user and serial: a JWT that a simulator of the same seed
+//! issued in an earlier run stays valid until its `exp`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -20,13 +21,19 @@ pub(super) fn issue(owner_id: u64, issued_s: i64, expires_s: Option<i64>, serial
         claims.insert("exp".to_owned(), Value::from(expires));
     }
     let mut signature = Vec::new();
+    let seed = hash_seed(owner_id, serial);
     for part in 0..8 {
-        signature.extend(hash_seed(serial, part).to_be_bytes());
+        signature.extend(hash_seed(seed, part).to_be_bytes());
     }
     let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
     let header = encode(header.to_string().as_bytes());
     let claims = encode(claims.to_string().as_bytes());
     format!("{header}.{claims}.{}", encode(&signature))
+}
+
+/// Returns whether two JWTs have the same signature. Another text is its own signature.
+pub(super) fn have_same_signature(one: &str, other: &str) -> bool {
+    one.rsplit('.').next() == other.rsplit('.').next()
 }
 
 /// Returns the second at which the JWT expires; `None` without `exp` or if it is not a JWT.
@@ -49,5 +56,15 @@ mod tests {
         assert_eq!(expiry_s(&issue(62_000_000_016, 1_000, None, 1)), None);
         assert_eq!(expiry_s("not a jwt"), None);
         assert_ne!(jwt, issue(62_000_000_016, 1_000, Some(2_000), 2));
+    }
+
+    #[test]
+    fn only_user_and_serial_decide_the_signature() {
+        let jwt = issue(62_000_000_016, 1_000, Some(2_000), 1);
+        let is_same = |other: &str| have_same_signature(&jwt, other);
+        assert!(is_same(&issue(62_000_000_016, 1_500, Some(2_500), 1)));
+        assert!(!is_same(&issue(62_000_000_016, 1_000, Some(2_000), 2)));
+        assert!(!is_same(&issue(62_000_000_028, 1_000, Some(2_000), 1)));
+        assert!(!is_same(""));
     }
 }

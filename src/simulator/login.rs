@@ -40,7 +40,8 @@ impl Account {
         }
         let mut state = self.state();
         let assertion = request.form.get("assertion").unwrap_or_default();
-        if !state.jwts.iter().any(|jwt| jwt == assertion) {
+        let mut issued = state.jwts.iter();
+        if !issued.any(|jwt| jwt::have_same_signature(jwt, assertion)) {
             return Err(SimResponse::invalid_grant("Invalid assertion"));
         }
         if jwt::expiry_s(assertion).is_some_and(|expiry| expiry * 1000 <= now) {

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::simulator::calls::Call;
 use crate::simulator::company::{Queue, Ringing};
+use crate::simulator::presence::settings::Role;
 use crate::simulator::random::choose;
 use crate::simulator::timeline::{CallTimeline, RecordView, Side, Span};
 
@@ -30,22 +31,27 @@ impl Call<'_> {
         if self.company.ringing == Ringing::Sequential {
             self.ring_in_turn(queue, caller, timelines);
         } else if choose(&mut self.rng, true, &[(140, false)]) {
-            self.ring_agents(&queue.agents, caller, timelines);
+            self.ring_agents(queue, caller, timelines);
         } else {
             timelines.push(self.unanswered(queue.extension, caller));
         }
     }
 
-    fn ring_agents(&mut self, agents: &[usize], caller: Side, timelines: &mut Vec<CallTimeline>) {
-        let count = choose(&mut self.rng, 1, &[(150, 2), (100, 3), (50, 4)]).min(agents.len());
-        let first = self.rng.usize(0..agents.len().max(1));
+    /// Appends the records of up to four agents who ring at the same time; the first of them answers.
+    fn ring_agents(&mut self, queue: &Queue, caller: Side, timelines: &mut Vec<CallTimeline>) {
+        let count = choose(&mut self.rng, 1, &[(150, 2), (100, 3), (50, 4)]);
+        let agents = self.reachable_agents(queue);
+        if agents.is_empty() {
+            timelines.push(self.unanswered(queue.extension, caller));
+            return;
+        }
         let accepted = self.span("Accepted");
         let missed = Span {
             answered: None,
             end: accepted.answered.unwrap_or(accepted.end),
             ..accepted
         };
-        let mut ringing = agents.iter().cycle().skip(first).take(count);
+        let mut ringing = agents.iter().take(count);
         if let Some(agent) = ringing.next() {
             timelines.push(self.agent_record(*agent, caller, accepted, "Accepted"));
         }
@@ -56,9 +62,15 @@ impl Call<'_> {
 
     /// Appends the records of agents who ring one after another until one answers, else of the voicemail.
     fn ring_in_turn(&mut self, queue: &Queue, caller: Side, timelines: &mut Vec<CallTimeline>) {
-        let first = self.rng.usize(0..queue.agents.len().max(1));
-        let agents = queue.agents.iter().cycle().skip(first);
-        for agent in agents.take(MAX_SEQUENTIAL_AGENTS.min(queue.agents.len())) {
+        for agent in self
+            .reachable_agents(queue)
+            .iter()
+            .take(MAX_SEQUENTIAL_AGENTS)
+        {
+            // The choice can change while others ring.
+            if !self.is_reachable(*agent, Role::QueueAgent) {
+                continue;
+            }
             if choose(&mut self.rng, false, &[(ANSWERED, true)]) {
                 let span = self.span("Accepted");
                 timelines.push(self.agent_record(*agent, caller, span, "Accepted"));
@@ -71,6 +83,15 @@ impl Call<'_> {
         let view = RecordView::inbound(caller, Side::Inside(queue.extension));
         let span = self.unanswered_span(4_000..60_000);
         timelines.push(self.record(Some(queue.extension), view, span, "Voicemail"));
+    }
+
+    /// Returns the agents whom the queue can ring, from a random one on.
+    fn reachable_agents(&mut self, queue: &Queue) -> Vec<usize> {
+        let first = self.rng.usize(0..queue.agents.len().max(1));
+        let mut agents = queue.agents.clone();
+        agents.rotate_left(first);
+        agents.retain(|agent| self.is_reachable(*agent, Role::QueueAgent));
+        agents
     }
 
     fn unanswered_span(&mut self, duration_ms: Range<i64>) -> Span {

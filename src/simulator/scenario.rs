@@ -199,7 +199,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that [`FromStr`] accepts.
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 8] = [
         "normal",
         "surge",
         "outage",
@@ -207,6 +207,7 @@ impl Scenario {
         "huge",
         "sequential",
         "lossy",
+        "forbidden",
     ];
 
     /// Returns a working day of a company of 200 extensions.
@@ -243,6 +244,15 @@ impl Scenario {
                 duplicated: 0.05,
                 late: 0.05,
             }),
+            ..Scenario::default()
+        }
+    }
+
+    /// Returns a scenario whose app lacks the permission *Read Presence*.
+    pub fn forbidden() -> Scenario {
+        Scenario {
+            name: "forbidden",
+            read_presence: false,
             ..Scenario::default()
         }
     }
@@ -317,6 +327,7 @@ impl FromStr for Scenario {
             "surge" => Ok(Scenario::surge()),
             "sequential" => Ok(Scenario::sequential()),
             "lossy" => Ok(Scenario::lossy()),
+            "forbidden" => Ok(Scenario::forbidden()),
             "outage" => Ok(Scenario::outage()),
             "throttled" => Ok(Scenario::throttled()),
             "huge" => Ok(Scenario::huge()),
@@ -343,7 +354,7 @@ mod tests {
         let error = "hugh".parse::<Scenario>().err().unwrap().to_string();
         assert_eq!(
             error,
-            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge, sequential, lossy"
+            "unknown scenario \"hugh\": expected one of normal, surge, outage, throttled, huge, sequential, lossy, forbidden"
         );
     }
 

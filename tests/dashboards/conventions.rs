@@ -436,6 +436,22 @@ fn all_queries_use_the_chosen_data_source() {
     assert_no_problems(datasources);
 }
 
+/// Lists the panels of whole numbers that show 5734 as "6 K".
+pub fn whole_numbers(dashboard: &Dashboard) -> Vec<String> {
+    check_panels(dashboard, |panel| {
+        let defaults = &panel.field_config.defaults;
+        let is_rounded = defaults.unit == "short" && defaults.decimals == Some(0);
+        unless(!is_rounded, || {
+            "whole numbers need the unit \"locale\": \"short\" rounds them to thousands".to_owned()
+        })
+    })
+}
+
+#[test]
+fn whole_numbers_are_not_rounded_to_thousands() {
+    assert_no_problems(whole_numbers);
+}
+
 /// Label matcher of the changes that end a ring.
 const RING_END: &str = r#"from="Ringing""#;
 

@@ -173,6 +173,7 @@ pub struct FieldConfig {
 #[serde(rename_all = "camelCase", default)]
 pub struct Field {
     pub unit: String,
+    pub decimals: Option<u32>,
     pub color: Colour,
     pub thresholds: Thresholds,
     pub mappings: Vec<Value>,

@@ -108,6 +108,10 @@ const CONVENTIONS: &[Mutation] = &[
     ("a fixed data source", conventions::datasources, |board| {
         first_stat(board)["targets"][0]["datasource"]["uid"] = json!("abc");
     }),
+    ("rounded numbers", conventions::whole_numbers, |board| {
+        first_stat(board)["fieldConfig"]["defaults"]["unit"] = json!("short");
+        first_stat(board)["fieldConfig"]["defaults"]["decimals"] = json!(0);
+    }),
     ("rings of one end", conventions::ring_ends, |board| {
         set_stat_query(board, r#"sum({from="Ringing",to="NoCall"})"#)
     }),

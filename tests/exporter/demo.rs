@@ -155,7 +155,7 @@ async fn invalid_demo_flag_is_named_in_error() {
     let cases = [
         (
             ["--demo.scenario", "calm"],
-            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge, sequential, lossy",
+            "--demo.scenario: unknown scenario \"calm\": expected one of normal, surge, outage, throttled, huge, sequential, lossy, forbidden",
         ),
         (
             ["--demo.seed", "-1"],

@@ -111,6 +111,25 @@ async fn several_jwts_are_valid_until_rotated() {
 }
 
 #[tokio::test]
+async fn jwt_of_an_earlier_run_is_valid() {
+    let other_expiry = Scenario {
+        jwt_lifetime: Some(Duration::from_secs(86_400)),
+        ..Scenario::normal()
+    };
+    let earlier = TestSimulator::start(other_expiry).await;
+    let jwt = earlier.simulator.jwt();
+    let server = TestSimulator::normal().await;
+    assert_ne!(server.simulator.jwt(), jwt);
+    let (id, secret) = (
+        server.simulator.client_id(),
+        server.simulator.client_secret(),
+    );
+    assert_eq!(server.log_in_with(&id, &secret, &jwt).await.status(), 200);
+    server.simulator.rotate_jwt();
+    assert_eq!(server.log_in_with(&id, &secret, &jwt).await.status(), 400);
+}
+
+#[tokio::test]
 async fn token_expires_before_the_advertised_lifetime() {
     let server = TestSimulator::start(Scenario {
         token_lifetime: Duration::from_secs(30),

@@ -1,7 +1,7 @@
 //! The presence of the extensions: the truth that lists and events show, as a function of seed and time.
 //!
-//! Hold, park and the settings of users have their own random numbers, so that the list of active calls is the same with
-//! and without them.
+//! Hold, park and the settings of users have their own random numbers. No phone rings whose user is offline or refuses the
+//! call: [`calls`](crate::simulator::calls) chooses another user.
 //!
 //! An extension with several calls has the status of the first of these that one of its calls has: `CallConnected`,
 //! `Ringing`, `OnHold`, `ParkedCall`. RingCentral does not document its rule.
@@ -15,7 +15,7 @@ use crate::simulator::presence::phases::Phase;
 use crate::simulator::switchboard::Switchboard;
 
 mod phases;
-mod settings;
+pub(super) mod settings;
 #[cfg(test)]
 mod tests;
 pub(super) mod wire;

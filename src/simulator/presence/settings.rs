@@ -6,6 +6,37 @@ use crate::simulator::presence::{DndStatus, Reachability};
 use crate::simulator::random::{choose, hash_seed};
 
 const HOUR_MS: i64 = 3_600_000;
+/// Longer than any phone rings, in milliseconds.
+const MAX_RING_MS: i64 = 60_000;
+
+/// What a user does in a call.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::simulator) enum Role {
+    Caller,
+    Callee,
+    QueueAgent,
+}
+
+/// Returns whether the user's choices allow a call that begins to ring at `at`.
+pub(in crate::simulator) fn allow_call(seed: u64, position: usize, at: i64, role: Role) -> bool {
+    for at in [at, at + MAX_RING_MS] {
+        let (reachability, dnd) = self::at(seed, position, at);
+        if reachability == Reachability::Offline || !accepts(dnd, role) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Returns whether the setting allows the call. A user who refuses all calls makes none either.
+fn accepts(dnd: DndStatus, role: Role) -> bool {
+    match dnd {
+        DndStatus::TakeAllCalls => true,
+        DndStatus::TakeDepartmentCallsOnly => !matches!(role, Role::Callee),
+        DndStatus::DoNotAcceptDepartmentCalls => !matches!(role, Role::QueueAgent),
+        DndStatus::DoNotAcceptAnyCalls => false,
+    }
+}
 
 /// Returns the choices at `at` of the user at this position among the extensions.
 pub(super) fn at(seed: u64, position: usize, at: i64) -> (Reachability, DndStatus) {

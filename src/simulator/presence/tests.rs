@@ -27,7 +27,7 @@ fn statuses(switchboard: &Switchboard, at: i64) -> HashMap<u64, Presence> {
 fn changes_applied_to_a_list_give_each_later_list() {
     let switchboard = switchboard(60.0);
     let mut state = statuses(&switchboard, MORNING);
-    let changes = switchboard.presence_changes(MORNING, MORNING + 4 * MINUTE_MS);
+    let changes = switchboard.presence_changes(MORNING, MORNING + 5 * MINUTE_MS);
     assert!(changes.len() > 200, "{}", changes.len());
     for (index, change) in changes.iter().enumerate() {
         let before = state.insert(change.extension_id, change.to);
@@ -37,7 +37,7 @@ fn changes_applied_to_a_list_give_each_later_list() {
             assert_eq!(state, statuses(&switchboard, change.at_ms));
         }
     }
-    assert_eq!(state, statuses(&switchboard, MORNING + 4 * MINUTE_MS));
+    assert_eq!(state, statuses(&switchboard, MORNING + 5 * MINUTE_MS));
 }
 
 #[test]
@@ -116,4 +116,17 @@ fn interrupted_conversation_returns_to_connected() {
     });
     let (held, taken_back) = (held.count(), taken_back.count());
     assert!(held > 50 && held.abs_diff(taken_back) < held / 5);
+}
+
+#[test]
+fn no_phone_rings_that_is_offline_or_refuses_calls() {
+    let mut rings = 0;
+    for change in switchboard(60.0).presence_changes(MORNING, MORNING + HOUR_MS) {
+        if change.to.telephony == TelephonyStatus::Ringing {
+            rings += 1;
+            assert_ne!(change.to.presence, Reachability::Offline, "{change:?}");
+            assert_ne!(change.to.dnd, DndStatus::DoNotAcceptAnyCalls, "{change:?}");
+        }
+    }
+    assert!(rings > 500, "{rings}");
 }
