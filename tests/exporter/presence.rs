@@ -309,7 +309,7 @@ pub async fn assert_hanging_request_holds_no_fetch(
     exporter.simulator.inject(fault);
     exporter.scrape().await;
     exporter.wait_for_requests(operation, 1).await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(3100)).await;
     clock.advance(Duration::from_secs(120));
     let response = exporter.scrape_with_timeout("5").await;
     assert_eq!(response.up(), 1.0);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::get;
 use crate::harness::{TestExporter, bind_loopback};
-use crate::status_presence::{exporter_with, wait_for_status};
+use crate::status_presence::{exporter_with, wait_for_status, warning_names};
 
 /// Returns the text of `/status`, whose lines must fit a terminal and whose words must contain no secret.
 async fn status_text(exporter: &TestExporter) -> String {
@@ -402,6 +402,26 @@ async fn status_keys_match_documentation() {
     let events = exporter_with(PresenceMode::Events, Scenario::normal()).await;
     let status = wait_for_status(&events, |status| status["presence_up"] == true).await;
     add_keys(&status, "accounts[].", &mut keys);
+    let no_permission = Scenario {
+        read_presence: false,
+        ..Scenario::normal()
+    };
+    let no_subscription = Scenario {
+        max_subscriptions: 0,
+        ..Scenario::normal()
+    };
+    for (mode, scenario) in [
+        (PresenceMode::Poll, no_permission),
+        (PresenceMode::Events, no_subscription),
+    ] {
+        let exporter = exporter_with(mode, scenario).await;
+        let has_warning = |status: &Value| !warning_names(status).is_empty();
+        add_keys(
+            &wait_for_status(&exporter, has_warning).await,
+            "accounts[].",
+            &mut keys,
+        );
+    }
     let mut documented = BTreeSet::new();
     let (_, table) = include_str!("../../docs/STATUS.md")
         .split_once("| key |")

@@ -39,7 +39,7 @@ pub async fn wait_for_status(
     }
 }
 
-fn warning_names(status: &Value) -> Vec<&str> {
+pub fn warning_names(status: &Value) -> Vec<&str> {
     let warnings = status["warnings"].as_array().unwrap().iter();
     warnings
         .map(|warning| warning["name"].as_str().unwrap())
