@@ -256,9 +256,9 @@ impl Collector {
     async fn handle_stream_request(&mut self, request: StreamRequest) {
         self.apply_new_config();
         match request {
-            // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
             // The stream was stopped or has given the connection up: a token would be a request for nothing.
             StreamRequest::EventToken(reply) if reply.is_closed() => {}
+            // Only a scrape logs in: one that arrived during a login of the stream would get a state without calls.
             StreamRequest::EventToken(reply) if !self.client.has_token(Moment::now()) => {
                 self.presence.held = Some(reply);
             }

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::label_enum::label_enum;
 use crate::presence::recent_ids::{EventId, RecentIds};
@@ -21,7 +21,7 @@ use crate::presence::status::{DndStatus, ExtensionStatus, PresenceStatus, Teleph
 const MAX_ROWS: usize = 100_000;
 /// How much newer than the newest event of its extension an event with a lower sequence is, so that it cannot be a late
 /// one: the sequences have started again. Clocks of servers differ by less.
-const RESTART_AFTER_MS: Millis = 60_000;
+const RESTART_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// A notification about one extension. A field that it lacks has not changed.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +80,8 @@ pub struct PresenceState {
     is_whole: bool,
     /// Whether there was a gap since the present read was requested.
     is_read_outdated: bool,
-    /// The arrival from which on events are newer than the present read.
-    newer_from: Millis,
+    /// The number of reads that were requested, 0 before the first. No clock tells what is newer: one may be set back.
+    reads: u64,
 }
 
 /// A time in milliseconds since 1970, which takes half the memory of a [`Timestamp`].
@@ -105,7 +105,8 @@ struct Row {
 #[derive(Clone, Copy, Debug)]
 struct Sequence {
     number: u64,
-    at: Millis,
+    /// RingCentral's time of the event.
+    timestamp: Option<Timestamp>,
 }
 
 /// The begin of a status.
@@ -116,12 +117,13 @@ struct Began {
     has_timestamp: bool,
 }
 
-/// When the newest event with each field arrived since the last gap.
+/// The number of reads that had been requested when the newest event with each field arrived, 0 if there is none since
+/// the last gap.
 #[derive(Clone, Copy, Debug)]
 struct Reported {
-    telephony: Millis,
-    presence: Millis,
-    dnd: Millis,
+    telephony: u64,
+    presence: u64,
+    dnd: u64,
 }
 
 // === impl PresenceEvent ===
@@ -137,9 +139,9 @@ impl PresenceEvent {
 
 impl PresenceState {
     /// Records that a read of the whole list is requested now: what events say from now on is newer.
-    pub fn start_read(&mut self, now: Timestamp) {
+    pub fn start_read(&mut self) {
         self.is_read_outdated = false;
-        self.newer_from = now.as_millisecond();
+        self.reads += 1;
     }
 
     /// Replaces the state by that of a read, except for what events said that are newer. Of several rows of an
@@ -162,7 +164,7 @@ impl PresenceState {
         let mut corrections = 0;
         for (extension, read) in listed {
             let mut row = self.row(extension).copied().unwrap_or(Row::new(extension));
-            let is_correction = row.apply_read(read, self.newer_from, self.is_whole);
+            let is_correction = row.apply_read(read, self.reads, self.is_whole);
             corrections += u64::from(is_correction);
             rows.push(row);
         }
@@ -184,8 +186,10 @@ impl PresenceState {
         if event.id.is_some_and(|id| !self.recent.insert(id)) {
             return Err(Discarded::Duplicate);
         }
+        let reads = self.reads;
         let row = self.row_or_new(event.extension, knows);
-        row.ok_or(Discarded::UnknownExtension)?.apply_event(event)
+        row.ok_or(Discarded::UnknownExtension)?
+            .apply_event(event, reads)
     }
 
     /// Records that events may have been lost. Nothing that spans this time is counted, and sequences start again.
@@ -198,6 +202,11 @@ impl PresenceState {
             row.began = None;
             row.reported = Reported::NEVER;
         }
+    }
+
+    /// Removes the extensions that are not to be kept.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(u64) -> bool) {
+        self.rows.retain(|row| is_kept(row.extension));
     }
 
     /// Returns whether the state is complete and has no gap since the last read.
@@ -230,7 +239,7 @@ impl PresenceState {
         let mut rows = Vec::with_capacity(listed.len());
         for row in &self.rows {
             let position = listed.binary_search_by_key(&row.extension, |(id, _)| *id);
-            let is_newer = self.newer_from <= row.reported.last();
+            let is_newer = self.reads <= row.reported.last();
             if position.is_err() && is_newer && knows(row.extension) {
                 rows.push(*row);
             }
@@ -289,15 +298,15 @@ impl Row {
     }
 
     /// Returns the status of a read with the fields that are newer.
-    fn merged(&self, read: ExtensionStatus, newer_from: Millis) -> ExtensionStatus {
+    fn merged(&self, read: ExtensionStatus, reads: u64) -> ExtensionStatus {
         let mut merged = read;
-        if newer_from <= self.reported.telephony {
+        if reads <= self.reported.telephony {
             merged.telephony = self.status.telephony;
         }
-        if newer_from <= self.reported.presence {
+        if reads <= self.reported.presence {
             merged.presence = self.status.presence;
         }
-        if newer_from <= self.reported.dnd {
+        if reads <= self.reported.dnd {
             merged.dnd = self.status.dnd;
         }
         merged
@@ -308,9 +317,9 @@ impl Row {
     ///
     /// After a correction the sequence is forgotten: either an event was lost, or the sequences have started again and
     /// all events look late.
-    fn apply_read(&mut self, read: ExtensionStatus, newer_from: Millis, is_audit: bool) -> bool {
-        let merged = self.merged(read, newer_from);
-        let is_correction = is_audit && self.is_seen && merged != self.status;
+    fn apply_read(&mut self, read: ExtensionStatus, reads: u64, is_audit: bool) -> bool {
+        let merged = self.merged(read, reads);
+        let is_correction = is_audit && self.is_seen && self.status.contradicts(merged);
         if is_correction {
             self.sequence = None;
         }
@@ -322,24 +331,27 @@ impl Row {
         is_correction
     }
 
-    fn apply_event(&mut self, event: &PresenceEvent) -> Result<Option<StatusChange>, Discarded> {
+    fn apply_event(
+        &mut self,
+        event: &PresenceEvent,
+        reads: u64,
+    ) -> Result<Option<StatusChange>, Discarded> {
         let is_next = self.advance(event)?;
         if !is_next {
             self.began = None;
         }
-        let arrived = event.arrived.as_millisecond();
         if let Some(presence) = event.presence {
             self.status.presence = presence;
-            self.reported.presence = arrived;
+            self.reported.presence = reads;
         }
         if let Some(dnd) = event.dnd {
             self.status.dnd = dnd;
-            self.reported.dnd = arrived;
+            self.reported.dnd = reads;
         }
         let Some(telephony) = event.telephony else {
             return Ok(None);
         };
-        self.reported.telephony = arrived;
+        self.reported.telephony = reads;
         Ok(self.apply_telephony(telephony, event, is_next))
     }
 
@@ -349,17 +361,19 @@ impl Row {
         let Some(number) = event.sequence else {
             return Ok(true);
         };
-        let at = event.at();
         let mut is_next = true;
         if let Some(last) = self.sequence {
-            let is_restart = at - last.at >= RESTART_AFTER_MS;
+            let is_restart = last.is_long_before(event.timestamp);
             match number.cmp(&last.number) {
                 Ordering::Equal => return Err(Discarded::Duplicate),
                 Ordering::Less if !is_restart => return Err(Discarded::Late),
                 _ => is_next = number.checked_sub(1) == Some(last.number),
             }
         }
-        self.sequence = Some(Sequence { number, at });
+        self.sequence = Some(Sequence {
+            number,
+            timestamp: event.timestamp,
+        });
         Ok(is_next)
     }
 
@@ -390,6 +404,16 @@ impl Row {
     }
 }
 
+impl Sequence {
+    /// Returns whether another event is so much newer by RingCentral's clock that it cannot be a late one.
+    fn is_long_before(&self, other: Option<Timestamp>) -> bool {
+        match (self.timestamp, other) {
+            (Some(former), Some(other)) => other.duration_since(former) >= RESTART_AFTER,
+            _ => false,
+        }
+    }
+}
+
 impl Began {
     /// Returns the time until another status began, if both are times of one clock.
     fn duration_until(self, next: Self) -> Option<Duration> {
@@ -403,12 +427,12 @@ impl Began {
 
 impl Reported {
     const NEVER: Self = Self {
-        telephony: Millis::MIN,
-        presence: Millis::MIN,
-        dnd: Millis::MIN,
+        telephony: 0,
+        presence: 0,
+        dnd: 0,
     };
 
-    fn last(self) -> Millis {
+    fn last(self) -> u64 {
         self.telephony.max(self.presence).max(self.dnd)
     }
 }
@@ -453,6 +477,7 @@ mod tests {
 
     fn state_of(telephony: TelephonyStatus) -> PresenceState {
         let mut state = PresenceState::default();
+        state.start_read();
         read(&mut state, &[(7, status(telephony))]);
         state
     }
@@ -540,12 +565,12 @@ mod tests {
     #[test]
     fn read_requested_before_a_gap_changes_nothing() {
         let mut state = state_of(NoCall);
-        state.start_read(at(100));
+        state.start_read();
         state.record_gap();
         assert_eq!(read(&mut state, &[(7, status(OnHold))]), 0);
         assert!(!state.is_whole());
         assert_eq!(state.apply(&event(10, 1, Ringing), KNOWN), Ok(None));
-        state.start_read(at(100));
+        state.start_read();
         read(&mut state, &[(7, status(Ringing))]);
         assert!(state.is_whole());
     }
@@ -554,7 +579,7 @@ mod tests {
     fn event_after_the_request_of_a_read_wins() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 1, Ringing), KNOWN).unwrap();
-        state.start_read(at(100));
+        state.start_read();
         state.apply(&event(101, 2, CallConnected), KNOWN).unwrap();
         let mut listed = status(Ringing);
         listed.dnd = DndStatus::DoNotAcceptAnyCalls;
@@ -568,15 +593,30 @@ mod tests {
         assert_eq!(dnd, DndStatus::DoNotAcceptAnyCalls);
     }
 
+    /// A clock that is set back between the two changes nothing.
     #[test]
-    fn event_from_the_request_of_a_read_on_wins() {
-        for (second, expected, corrections) in [(99, NoCall, 1), (100, Ringing, 0)] {
-            let mut state = state_of(NoCall);
-            state.apply(&event(second, 1, Ringing), KNOWN).unwrap();
-            state.start_read(at(100));
-            assert_eq!(read(&mut state, &[(7, status(NoCall))]), corrections);
-            assert_eq!(telephony(&state, 7), Some(expected));
-        }
+    fn request_of_a_read_divides_events_without_a_clock() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(3600, 1, Ringing), KNOWN).unwrap();
+        state.start_read();
+        assert_eq!(read(&mut state, &[(7, status(NoCall))]), 1);
+        assert_eq!(telephony(&state, 7), Some(NoCall));
+        state.start_read();
+        state.apply(&event(10, 2, Ringing), KNOWN).unwrap();
+        assert_eq!(read(&mut state, &[(7, status(NoCall))]), 0);
+        assert_eq!(telephony(&state, 7), Some(Ringing));
+    }
+
+    #[test]
+    fn status_that_was_never_known_is_no_correction() {
+        let mut state = state_of(NoCall);
+        let mut new = event(10, 1, Ringing);
+        new.extension = 8;
+        state.apply(&new, KNOWN).unwrap();
+        state.start_read();
+        let listed = [(7, status(NoCall)), (8, status(Ringing))];
+        assert_eq!(read(&mut state, &listed), 0);
+        assert_eq!(state.row(8).unwrap().status, status(Ringing));
     }
 
     #[test]
@@ -584,7 +624,7 @@ mod tests {
         let mut state = state_of(NoCall);
         state.apply(&event(99, 1, Ringing), KNOWN).unwrap();
         state.record_gap();
-        state.start_read(at(100));
+        state.start_read();
         read(&mut state, &[(7, status(NoCall))]);
         assert_eq!(telephony(&state, 7), Some(NoCall));
     }
@@ -593,7 +633,7 @@ mod tests {
     fn audit_counts_statuses_that_events_did_not_report() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 1, Ringing), KNOWN).unwrap();
-        state.start_read(at(100));
+        state.start_read();
         assert_eq!(
             read(&mut state, &[(7, status(OnHold)), (8, status(NoCall))]),
             1
@@ -604,7 +644,7 @@ mod tests {
             Some(change(OnHold, NoCall, None)),
             "its begin was not seen"
         );
-        state.start_read(at(100));
+        state.start_read();
         assert_eq!(read(&mut state, &[(7, status(NoCall))]), 0);
         assert_eq!(
             telephony(&state, 8),
@@ -624,7 +664,7 @@ mod tests {
             Ok(None),
             "a lower sequence"
         );
-        state.start_read(at(100));
+        state.start_read();
         assert_eq!(
             read(&mut state, &[(7, status(OnHold))]),
             0,
@@ -638,7 +678,7 @@ mod tests {
     #[test]
     fn extension_that_the_read_lacks_needs_the_directory() {
         let mut state = PresenceState::default();
-        state.start_read(at(100));
+        state.start_read();
         let mut new = event(10, 1, Ringing);
         assert_eq!(
             state.apply(&new, |_| false),
@@ -674,14 +714,23 @@ mod tests {
     }
 
     #[test]
+    fn late_event_without_a_timestamp_is_no_restart() {
+        let mut state = state_of(NoCall);
+        state.apply(&event(10, 500, Ringing), KNOWN).unwrap();
+        let mut late = event(3600, 499, NoCall);
+        late.timestamp = None;
+        assert_eq!(state.apply(&late, KNOWN), Err(Discarded::Late));
+    }
+
+    #[test]
     fn correction_forgets_the_sequence() {
         let mut state = state_of(NoCall);
         state.apply(&event(10, 500, Ringing), KNOWN).unwrap();
-        state.start_read(at(100));
+        state.start_read();
         assert_eq!(read(&mut state, &[(7, status(Ringing))]), 0);
         let late = event(11, 499, NoCall);
         assert_eq!(state.apply(&late, KNOWN), Err(Discarded::Late));
-        state.start_read(at(100));
+        state.start_read();
         let mut busy = status(Ringing);
         busy.presence = PresenceStatus::Busy;
         assert_eq!(read(&mut state, &[(7, busy)]), 1);

@@ -104,6 +104,18 @@ impl ExtensionStatus {
         })
     }
 
+    /// Returns whether one of the known statuses differs in another one.
+    pub(crate) fn contradicts(self, other: Self) -> bool {
+        let Self {
+            telephony,
+            presence,
+            dnd,
+        } = self;
+        telephony != TelephonyStatus::Unknown && telephony != other.telephony
+            || presence != PresenceStatus::Unknown && presence != other.presence
+            || dnd != DndStatus::Unknown && dnd != other.dnd
+    }
+
     /// Returns whether all three are values that RingCentral documents.
     #[must_use]
     pub fn is_documented(self) -> bool {

@@ -22,7 +22,7 @@ pub struct ReadOutput {
 
 /// A reducer of reads and events, real or defective.
 pub trait Reducer {
-    fn start_read(&mut self, now: Timestamp);
+    fn start_read(&mut self);
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput;
     fn apply(&mut self, event: &PresenceEvent, knows: Knows<'_>) -> Applied;
     fn record_gap(&mut self);
@@ -32,8 +32,8 @@ pub trait Reducer {
 }
 
 impl Reducer for PresenceState {
-    fn start_read(&mut self, now: Timestamp) {
-        PresenceState::start_read(self, now);
+    fn start_read(&mut self) {
+        PresenceState::start_read(self);
     }
 
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput {
@@ -158,9 +158,9 @@ impl Mutant {
 }
 
 impl Reducer for Mutant {
-    fn start_read(&mut self, now: Timestamp) {
+    fn start_read(&mut self) {
         self.is_read_outdated = false;
-        self.state.start_read(now);
+        self.state.start_read();
     }
 
     fn finish_read(&mut self, rows: &[(u64, ExtensionStatus)], knows: Knows<'_>) -> ReadOutput {
@@ -170,7 +170,7 @@ impl Reducer for Mutant {
             _ => false,
         };
         if restarts {
-            self.state.start_read(Timestamp::MAX);
+            self.state.start_read();
         }
         let before = Reducer::statuses(&self.state);
         let was_whole = self.state.is_whole();

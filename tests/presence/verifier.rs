@@ -228,9 +228,8 @@ impl<'a> Verifier<'a> {
     ) -> Result<(), String> {
         match input {
             Input::StartRead => {
-                reducer.start_read(Timestamp::from_millisecond(at).unwrap());
-                let inputs = &self.recording.inputs;
-                self.newer_from = inputs.partition_point(|(it, _)| *it < at);
+                reducer.start_read();
+                self.newer_from = position;
                 self.is_stale = false;
             }
             Input::FinishRead(rows) => self.finish_read(reducer, at, rows)?,

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use ringcentral_exporter::presence::{
     Discarded, DndStatus, EventId, ExtensionStatus, PresenceEvent, PresenceState, PresenceStatus,
     StatusChange, TelephonyStatus,
@@ -108,10 +107,7 @@ impl Observer {
 
     /// Reads the list and returns the number of corrections.
     async fn read(&mut self) -> u64 {
-        // The simulator's list shows changes immediately, so that it wins over events of the same millisecond too.
-        let now = self.server.simulator.now() + 1;
-        self.state
-            .start_read(Timestamp::from_millisecond(now).unwrap());
+        self.state.start_read();
         let path = format!("{ACCOUNT_PRESENCE}?perPage=1000");
         let body = json(self.server.get(&self.token, &path).await).await;
         let mut listed = Vec::new();

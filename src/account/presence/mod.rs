@@ -237,7 +237,7 @@ impl Presence {
     /// Records that the first page of the list is requested: what events report from now on is newer.
     pub(crate) fn start_read(&self, now: Moment) {
         let mut shared = self.lock();
-        shared.state.start_read(now.wall);
+        shared.state.start_read();
         shared.schedule.start(now);
     }
 
@@ -326,6 +326,10 @@ impl Presence {
     pub(crate) fn set_directory(&self, directory: Arc<Directory>) -> NewExtensions {
         let mut shared = self.lock();
         let new = shared.unknown.apply(&directory);
+        shared.state.retain(|extension| {
+            let entry = directory.by_internal_id(extension);
+            entry.is_none_or(|entry| has_presence(&entry.kind))
+        });
         shared.directory = Some(directory);
         shared.record_change();
         new
@@ -400,6 +404,7 @@ impl Presence {
     pub(crate) fn record_unreadable(&self) {
         let mut shared = self.lock();
         shared.record_change();
+        shared.stream.has_event = true;
         if let Some(metrics) = &self.metrics {
             metrics.record_unreadable();
         }

@@ -485,6 +485,15 @@ fn rows_of_unknown_type_need_a_telephony_status() {
 }
 
 #[test]
+fn directory_after_the_read_removes_extensions_without_presence() {
+    let start = Moment::now();
+    let presence = subscribed(start);
+    assert_eq!(extensions(&presence, start), [7]);
+    presence.set_directory(directory(&[(7, "Department")]));
+    assert_eq!(extensions(&presence, start), [0; 0]);
+}
+
+#[test]
 fn event_of_unknown_extension_asks_for_a_directory() {
     let start = Moment::now();
     let presence = subscribed(start);

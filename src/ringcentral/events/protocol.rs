@@ -239,6 +239,7 @@ impl Protocol {
     fn needs_probe(&mut self, now: Moment) -> Result<bool, EventError> {
         let silence = now.saturating_duration_since(self.last_heard);
         if silence < MAX_SILENCE {
+            self.probed = None;
             return Ok(false);
         }
         let is_jump = now.monotonic_duration_since(self.last_heard) < MAX_SILENCE;

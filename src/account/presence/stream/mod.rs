@@ -164,6 +164,7 @@ impl Stream {
             Output::Opened(Err(error)) => self.record_failed_renewal(connections, &error),
             Output::OverlapEnded => connections.unsubscribe_old().await,
         }
+        self.forget_failures(connections);
         Ok(())
     }
 
@@ -194,9 +195,10 @@ impl Stream {
         connections.refused_login = None;
         self.presence.record_connection(ConnectionResult::Renewed);
         self.presence.record_subscribed(now);
-        self.backoff.reset();
         let account = self.presence.account();
         tracing::debug!(account, "event connection renewed");
+        self.log
+            .log_connected(account, &connections.current.gateway);
     }
 
     fn record_failed_renewal(&mut self, connections: &mut Connections, error: &EventError) {
@@ -259,7 +261,9 @@ impl Stream {
 
     fn end_overlap(&mut self, connections: &mut Connections, is_confirmed: bool) {
         connections.close_old();
-        if !is_confirmed {
+        if is_confirmed {
+            self.backoff.reset();
+        } else {
             let account = self.presence.account();
             tracing::debug!(account, "replaced event connection ended early");
             self.presence.record_gap();
@@ -284,7 +288,11 @@ impl Stream {
                 self.presence.record_heard(Moment::now());
             }
         }
-        if self.is_stable() {
+    }
+
+    /// Forgets the failures before a connection that lasts, unless its renewal fails.
+    fn forget_failures(&mut self, connections: &Connections) {
+        if connections.retry_at.is_none() && self.is_stable() {
             self.log.forget();
         }
     }
