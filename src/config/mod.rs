@@ -316,7 +316,8 @@ impl Settings {
         Ok(self)
     }
 
-    /// Checks that the flags about presence apply to an account. `accounts_file` is the file of the accounts.
+    /// Checks that the flags about presence apply to an account. `accounts_file` is the file of the accounts, which a
+    /// reload can change: the audit interval is for all its accounts with events, also if there are none at present.
     ///
     /// # Errors
     /// Returns an error for the first flag that applies to none.
@@ -327,9 +328,9 @@ impl Settings {
     ) -> Result<(), ConfigError> {
         let mut modes = accounts.iter().map(|account| account.presence);
         let has_events = modes.clone().any(|mode| mode == PresenceMode::Events);
-        if self.presence.audit.is_some() && !has_events {
+        if self.presence.audit.is_some() && !has_events && accounts_file.is_none() {
             let problem = "--ringcentral.presence-audit: no account receives presence events";
-            return Err(missing_presence(problem, "events", accounts_file));
+            return Err(missing_presence(problem, "events", None));
         }
         if self.metrics.extension_presence && modes.all(|mode| mode == PresenceMode::Off) {
             let problem = "--metrics.extension-presence: no account reads presence";

@@ -80,7 +80,7 @@ pub struct PresenceState {
     is_whole: bool,
     /// Whether there was a gap since the present read was requested.
     is_read_outdated: bool,
-    /// The number of reads that were requested, 0 before the first. No clock tells what is newer: one may be set back.
+    /// The number of reads that were requested, 0 before the first. A clock cannot say what is newer: it may be set back.
     reads: u64,
 }
 

@@ -181,9 +181,7 @@ impl Reloader {
         let mut accounts = Vec::new();
         if let Some(file) = &self.accounts_file {
             accounts = read_accounts(file)?;
-            self.accounts
-                .settings()
-                .check_presence(&accounts, Some(file))?;
+            self.warn_of_flags(&accounts, file);
         } else {
             for handle in self.accounts.accounts().iter() {
                 check_secrets(&handle.config)?;
@@ -193,6 +191,14 @@ impl Reloader {
         self.accounts
             .apply(accounts)
             .map_err(|error| ConfigError(format!("{error:#}")))
+    }
+
+    /// Warns of flags with which a start would fail. They do not hold a reload, since it must always turn presence off.
+    fn warn_of_flags(&self, accounts: &[Account], file: &Path) {
+        let settings = self.accounts.settings();
+        if let Err(error) = settings.check_presence(accounts, Some(file)) {
+            tracing::warn!(%error, "the next start with this configuration fails");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Loaded> {

@@ -111,14 +111,16 @@ async fn assert_errors(cases: &[(String, String)]) {
 async fn flags_about_presence_name_the_key() {
     let folder = create_folder();
     let file = folder.path().join("accounts.yml");
-    std::fs::write(&file, with_key("presence: poll")).unwrap();
+    std::fs::write(&file, with_key("presence: \"off\"")).unwrap();
     let config_file = format!("--config.file={}", file.display());
     let audit = "--ringcentral.presence-audit=5m";
-    let (code, _, error) = output(command(&["serve", &config_file, audit])).await;
+    let extensions = "--metrics.extension-presence";
+    let arguments = ["serve", &config_file, audit, extensions];
+    let (code, _, error) = output(command(&arguments)).await;
     assert_eq!(code, Some(2));
     let expected = format!(
-        "ringcentral-exporter: --ringcentral.presence-audit: no account receives presence events: \
-         expected `presence: events` for an account in {}\n",
+        "ringcentral-exporter: --metrics.extension-presence: no account reads presence: \
+         expected `presence: poll or events` for an account in {}\n",
         file.display()
     );
     assert_eq!(error, expected);

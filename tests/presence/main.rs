@@ -126,7 +126,7 @@ fn defective_reducers_are_detected() {
         (Defect::KeepsSequencesOverGaps, "Err("),
         (Defect::KeepsSequencesOverRestarts, "Err(Late)"),
         (Defect::IgnoresGaps, "is_whole"),
-        (Defect::ReadReplacesNewerEvents, "state of"),
+        (Defect::ReadReplacesNewerEvents, "corrections"),
         (Defect::CountsCorrections, "change"),
         (Defect::CountsRepeatedStatuses, "change"),
         (Defect::ForgetsHold, "change"),

@@ -299,7 +299,7 @@ impl<'a> Verifier<'a> {
                 changed_telephony: false,
             });
             let after = history.status();
-            let is_wrong = is_known && before != after;
+            let is_wrong = is_known && is_contradicted(before, after);
             corrections += u64::from(is_wrong);
             if let Fact::Read {
                 is_correction,
@@ -558,4 +558,14 @@ fn equal<T: PartialEq + std::fmt::Debug>(
         return Ok(());
     }
     Err(format!("{what}: {actual:?} instead of {expected:?}"))
+}
+
+/// Returns whether a read gives another status than a known one. A status that no event has reported was not wrong.
+fn is_contradicted(before: ExtensionStatus, after: ExtensionStatus) -> bool {
+    let telephony = before.telephony != TelephonyStatus::Unknown;
+    let presence = before.presence != PresenceStatus::Unknown;
+    let dnd = before.dnd != DndStatus::Unknown;
+    telephony && before.telephony != after.telephony
+        || presence && before.presence != after.presence
+        || dnd && before.dnd != after.dnd
 }

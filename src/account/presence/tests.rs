@@ -485,7 +485,7 @@ fn rows_of_unknown_type_need_a_telephony_status() {
 }
 
 #[test]
-fn directory_after_the_read_removes_extensions_without_presence() {
+fn late_directory_removes_extensions_without_presence() {
     let start = Moment::now();
     let presence = subscribed(start);
     assert_eq!(extensions(&presence, start), [7]);

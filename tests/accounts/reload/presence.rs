@@ -76,12 +76,23 @@ async fn reload_without_presence_needs_no_flag_for_it() {
         extra_keys: ", presence: poll".to_owned(),
         ..account
     };
-    let flags = ["--metrics.extension-presence"];
+    let flags = [
+        "--metrics.extension-presence",
+        "--ringcentral.presence-audit=5m",
+    ];
     let mut exporter = TestExporter::start_with_flags(vec![with_poll], &flags).await;
-    let text = std::fs::read_to_string(exporter.config_file()).unwrap();
-    let text = text.replace(", presence: poll", "");
-    let line = exporter.reload_invalid(&text).await;
-    assert!(line.contains("no account reads presence"), "{line}");
+    scrape_until_shown(&exporter, "a").await;
+    exporter.account_mut("a").extra_keys.clear();
+    exporter.write_config();
+    exporter.process.signal("HUP").await;
+    let warning = exporter.process.wait_for_log("next start with").await;
+    assert!(warning.contains("no account reads presence"), "{warning}");
+    exporter
+        .process
+        .wait_for_log("configuration reloaded")
+        .await;
+    let response = exporter.scrape().await;
+    assert!(!response.text.contains("ringcentral_presence_up"));
 }
 
 #[tokio::test]
