@@ -1,7 +1,7 @@
 //! The presence of the extensions: the truth that lists and events show, as a function of seed and time.
 //!
 //! Hold, park and the settings of users have their own random numbers. No phone rings whose user is offline or refuses the
-//! call: [`calls`](crate::simulator::calls) chooses another user.
+//! call: the module `calls` chooses another user.
 //!
 //! An extension with several calls has the status of the first of these that one of its calls has: `CallConnected`,
 //! `Ringing`, `OnHold`, `ParkedCall`. RingCentral does not document its rule.
