@@ -137,9 +137,7 @@ fn config() -> Config {
             ..METRICS
         },
         scrape: SCRAPE,
-        presence: Presence {
-            audit: None,
-        },
+        presence: Presence { audit: None },
         state: State::default(),
         log: Log {
             level: tracing::Level::ERROR,
