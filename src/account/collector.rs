@@ -523,6 +523,8 @@ async fn run_until_fetch<T>(
     let mut future = pin!(future);
     loop {
         tokio::select! {
+            // A response that has arrived is not lost.
+            biased;
             output = &mut future => return Ok(output),
             Some(waiter) = requests.recv() => {
                 if fetch_at.is_past(Moment::now()) {

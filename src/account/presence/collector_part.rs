@@ -14,7 +14,7 @@ use crate::clock::Moment;
 use crate::config::PresenceMode;
 use crate::ringcentral::events::EventToken;
 use crate::ringcentral::presence::PresenceRead;
-use crate::ringcentral::{Client, Error};
+use crate::ringcentral::{Client, Error, Reason};
 use crate::secret::Fingerprint;
 
 /// The time that a stopped stream has to delete its subscription and to close its connection.
@@ -180,7 +180,9 @@ impl CollectorPresence {
     }
 
     fn fail_part(&mut self, error: Error) {
-        self.failures += 1;
+        if error.reason != Reason::Budget {
+            self.failures += 1;
+        }
         if self.failures >= MAX_FAILURES {
             self.restart_read();
         }

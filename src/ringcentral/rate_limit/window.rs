@@ -257,8 +257,13 @@ impl RateLimitWindow {
         if let Some(requests) = headers.remaining {
             // RingCentral may not have counted the requests that are still in flight.
             self.remove_expired(now);
-            let used = headers.limit.unwrap_or(self.limit).saturating_sub(requests);
-            let counts_own = !headers.unreadable.limit && used >= self.completed(now);
+            let limit = headers.limit.unwrap_or(self.limit);
+            let by_others = limit
+                .saturating_sub(requests)
+                .checked_sub(self.completed(now));
+            // More than the share of other tools may be theirs alone, in a fixed window that has begun again.
+            let counts_own =
+                !headers.unreadable.limit && by_others.is_some_and(|it| it <= limit / 5);
             let requests = requests.saturating_sub(self.in_flight.len() as u32);
             self.set_remaining(requests, counts_own, now);
         }
@@ -724,11 +729,14 @@ mod tests {
         for (used_by_others, wanted, wait_s) in [
             (0, 7, 0.0),
             (0, 8, 21.0),
-            (5, 2, 0.0),
-            (5, 3, 21.0),
-            (5, 4, 31.0),
-            (5, 5, 41.0),
-            (5, 6, 41.5),
+            (2, 5, 0.0),
+            (2, 6, 21.0),
+            (2, 7, 31.0),
+            (2, 8, 41.0),
+            (2, 9, 41.5),
+            // More than a fifth of the limit: perhaps none of these is the exporter's.
+            (3, 4, 0.0),
+            (3, 5, 41.5),
         ] {
             let (mut window, start) = heavy();
             for seconds in [0.0, 10.0, 20.0] {
@@ -755,17 +763,20 @@ mod tests {
 
     #[test]
     fn report_that_was_expected_holds_no_longer() {
-        for (reported, wait_s) in [(1, 1.0), (0, 51.0), (2, 0.0)] {
+        for (own, reported, wait_s) in [(6, 1, 1.5), (6, 0, 51.0), (0, 1, 1.0)] {
             let (mut window, start) = heavy();
-            let report = |remaining| RateLimitHeaders {
-                remaining: Some(remaining),
-                ..RateLimitHeaders::default()
-            };
+            for _ in 0..own {
+                request(&mut window, start);
+            }
             window.apply_headers(&report(2), start);
             let later = at(start, 50.0);
             request(&mut window, later);
             window.apply_headers(&report(reported), later);
-            assert_eq!(wait(&window, 2, at(start, 60.0)), wait_s, "{reported}");
+            assert_eq!(
+                wait(&window, 2, at(start, 60.0)),
+                wait_s,
+                "{own} {reported}"
+            );
         }
     }
 
