@@ -261,7 +261,7 @@ impl RateLimitWindow {
             let by_others = limit
                 .saturating_sub(requests)
                 .checked_sub(self.completed(now));
-            // More than the share of other tools may be theirs alone, in a fixed window that has begun again.
+            // Of more than the share of other tools, all may be theirs, since a fixed window can have begun again.
             let counts_own =
                 !headers.unreadable.limit && by_others.is_some_and(|it| it <= limit / 5);
             let requests = requests.saturating_sub(self.in_flight.len() as u32);
