@@ -318,11 +318,11 @@ async fn short_max_age_does_not_hide_a_quiet_account() {
     };
     let exporter = TestExporter::start_with(scenario, |config| {
         events(config);
-        config.settings.scrape.max_age = Duration::from_secs(2);
+        config.settings.scrape.max_age = Duration::from_secs(4);
     })
     .await;
     scrape_until(&exporter, &clock, is_up).await;
-    for _ in 0..12 {
+    for _ in 0..20 {
         sleep(Duration::from_millis(300)).await;
         let response = exporter.scrape().await;
         assert!(is_up(&response), "{}", response.text);
