@@ -621,7 +621,7 @@ async fn vanished_gateway_is_a_gap_after_90_seconds() {
     observer.exporter.stop().await;
 }
 
-/// The gateway refuses to delete the lost subscription, which counts against the limit until it does.
+/// The gateway rejects the deletion of the lost subscription, which counts against the limit until it is deleted.
 #[tokio::test]
 async fn lost_subscription_is_deleted_once_possible() {
     let scenario = Scenario {

@@ -209,7 +209,7 @@ impl Stream {
     }
 
     fn delay_renewal(&mut self, connections: &mut Connections, error: &EventError, message: &str) {
-        let wait = self.wait_after(error);
+        let wait = self.record_failed_attempt(error);
         self.log.log(self.presence.account(), message, error, wait);
         connections.retry_at = Some(Moment::now().after(wait));
         connections.refused_login = is_lasting(error.cause).then(|| *self.logins.borrow());
@@ -338,21 +338,17 @@ impl Stream {
     }
 
     fn show_failure(&mut self, error: &EventError, message: &str) {
-        self.wait = self.wait_after(error);
+        self.wait = self.record_failed_attempt(error);
         self.ends_with_login = is_lasting(error.cause);
         let account = self.presence.account();
         self.log.log(account, message, error, self.wait);
-        self.set_failure(error);
-    }
-
-    fn set_failure(&self, error: &EventError) {
         let retry_at = Moment::now().after(self.wait);
         self.presence
             .set_stream_failure(error.clone(), Some(retry_at));
     }
 
-    /// Returns how long to wait after a failure.
-    fn wait_after(&mut self, error: &EventError) -> Duration {
+    /// Counts a failure for the back-off. Returns how long to wait after it.
+    fn record_failed_attempt(&mut self, error: &EventError) -> Duration {
         let backoff = match error.cause {
             Cause::NoBudget => return BUDGET_WAIT,
             cause if is_lasting(cause) => MAX_BACKOFF,
