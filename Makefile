@@ -23,7 +23,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart sample-data tools deny-tool configuration-doc
+	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart chart-doc sample-data tools deny-tool configuration-doc
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
@@ -197,6 +197,10 @@ static:
 # Builds the release archive in target/dist.
 dist: static
 	deploy/archive target/dist
+
+# Generates the table of values in deploy/helm/README.md.
+chart-doc:
+	UPDATE_GOLDEN=1 $(CARGO) test --locked --test deploy table_of_values_matches_the_schema
 
 # Builds the package of the Helm chart in target/dist.
 chart: $(DEPLOY)/python/installed
