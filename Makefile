@@ -27,7 +27,7 @@ IMAGE ?= ringcentral-exporter
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc \
-	image image-push check-tag release-notes release rust-components
+	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
@@ -201,6 +201,10 @@ static:
 # Builds the release archive in target/dist.
 dist: static
 	deploy/archive target/dist
+
+# Writes the checksums of all files in target/dist to SHA256SUMS there.
+checksums:
+	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS --ignore='*.sha256') >SHA256SUMS
 
 IMAGE_FLAGS = --file deploy/docker/Dockerfile --tag $(IMAGE):$(VERSION) \
 	--build-arg BUILD_REVISION=$(shell git rev-parse --short=12 HEAD) --build-arg CREATED=$(shell git log -1 --format=%cI)
