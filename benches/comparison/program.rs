@@ -11,7 +11,8 @@ use reqwest::Client;
 use ringcentral_exporter::simulator::Simulator;
 use tokio::time::{sleep, timeout};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_ringcentral-exporter");
+use crate::simulated::binary;
+
 /// Prometheus' default scrape timeout.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -85,7 +86,7 @@ impl Program {
     fn command(self, port: u16) -> Command {
         let (mut command, argument) = match self.language {
             Language::Rust => (
-                Command::new(BINARY),
+                Command::new(binary()),
                 format!("--web.listen-address=127.0.0.1:{port}").into(),
             ),
             Language::Python => (
@@ -102,7 +103,7 @@ impl Program {
     /// Returns the size of the program and its libraries, without the interpreter.
     pub fn mebibytes_on_disk(self) -> f64 {
         let bytes = match self.language {
-            Language::Rust => size(Path::new(BINARY)),
+            Language::Rust => size(Path::new(&binary())),
             Language::Python => size(&self.installed().join("lib")) - self.tools_of_installation(),
             Language::JavaScript => size(&self.installed().join("node_modules")),
         };

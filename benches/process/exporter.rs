@@ -1,6 +1,5 @@
 //! The exporter's process, and what its `process_*` series report.
 
-use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,12 +8,7 @@ use reqwest::Client;
 use ringcentral_exporter::ringcentral::transport::http_client;
 use ringcentral_exporter::simulator::Simulator;
 
-/// Returns the path of the binary: the one that was compiled with this program, or the one that a variable names, for
-/// example the static one.
-pub fn binary() -> OsString {
-    std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
-        .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
-}
+use crate::simulated::binary;
 
 /// A running exporter; dropping it kills the process.
 pub struct Exporter {

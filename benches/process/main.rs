@@ -28,9 +28,9 @@ mod simulated;
 
 use std::time::Duration;
 
-use exporter::{Exporter, binary, get, http};
+use exporter::{Exporter, get, http};
 use pair::Pair;
-use simulated::{INSTANT_MS, Size, simulator, simulator_of};
+use simulated::{INSTANT_MS, Size, binary, simulator, simulator_of};
 use tokio::time::{Instant, sleep};
 
 /// Pause after which the exporter may fetch again; it counts for neither side.

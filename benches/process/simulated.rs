@@ -1,5 +1,6 @@
-//! A simulated account with a stopped clock and a limit that is never reached.
+//! What is measured: the program, and a simulated account with a stopped clock and a limit that is never reached.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use ringcentral_exporter::simulator::limiter::Limit;
@@ -9,6 +10,13 @@ use tokio::net::TcpListener;
 
 /// The instant at which the account's clock is stopped: a busy Tuesday morning.
 pub const INSTANT_MS: i64 = 1_795_514_400_000;
+
+/// Returns the path of the binary: the one that was compiled with this program, or the one that a variable names, for
+/// example the static one.
+pub fn binary() -> OsString {
+    std::env::var_os("RINGCENTRAL_EXPORTER_UNDER_TEST")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcentral-exporter").into())
+}
 
 /// Starts an account with about this many records.
 #[derive(Clone, Copy)]
