@@ -9,7 +9,7 @@ use ringcentral_exporter::account::state::AccountState;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, PresenceMode, Scrape};
-use ringcentral_exporter::exposition::{AccountView, render};
+use ringcentral_exporter::exposition::{AccountView, TextFormat, render};
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
 
@@ -50,7 +50,7 @@ pub fn account(name: &str) -> Account {
 
 /// Returns counters for [`render_account`].
 pub fn counters() -> AccountMetrics {
-    AccountMetrics::new("fuzz", true).expect("valid label value")
+    AccountMetrics::new("fuzz", true, fixed_moment()).expect("valid label value")
 }
 
 /// Returns a moment with the same wall time in each run.
@@ -75,7 +75,7 @@ pub fn render_account(
         counters,
         presence: None,
     };
-    render([view], None, &SCRAPE, metrics, now).expect("valid families")
+    render([view], None, &SCRAPE, metrics, TextFormat::Prometheus, now)
 }
 
 /// Parses an exposition, which must be valid.
