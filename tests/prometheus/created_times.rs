@@ -16,8 +16,29 @@ use crate::common::{MAX_WAIT, call_list};
 
 const FEATURE: &str = "--enable-feature=created-timestamp-zero-ingestion";
 const SERIES: &str = "{__name__=~\"ringcentral_(extension_)?calls_ended_total\",result=\"Odd\"}";
-/// Drops the created times as series, as in `deploy/prometheus`.
-const DROP_CREATED: &str = "metric_relabel_configs: [{source_labels: [__name__], regex: \"(ringcentral|process)_.+_created\", action: drop}]";
+/// The file with the step that drops the created times as series.
+const SHIPPED_CONFIG: &str = include_str!("../../deploy/prometheus/prometheus.yml");
+
+/// Returns the step of the shipped file, in YAML's flow style.
+fn drop_created() -> String {
+    let (_, steps) = SHIPPED_CONFIG
+        .split_once("metric_relabel_configs:")
+        .unwrap();
+    let mut fields = Vec::new();
+    for line in steps.lines().filter(|line| !line.is_empty()) {
+        let (name, value) = line
+            .trim_start_matches([' ', '-'])
+            .split_once(": ")
+            .unwrap();
+        let value = if name == "regex" {
+            format!("{value:?}")
+        } else {
+            value.to_owned()
+        };
+        fields.push(format!("{name}: {value}"));
+    }
+    format!("metric_relabel_configs: [{{{}}}]", fields.join(", "))
+}
 
 /// Returns an account whose limit allows a fetch for every scrape.
 async fn simulator() -> Simulator {
@@ -76,7 +97,7 @@ async fn created_time_shows_the_first_increase() {
     let url = exporter.wait_for_url().await;
     let server = || {
         let builder = PrometheusBuilder::new(&[&url], Duration::from_secs(1));
-        builder.version_3().job_options(DROP_CREATED)
+        builder.version_3().job_options(&drop_created())
     };
     let with = server().flag(FEATURE).start().await;
     let without = server().start().await;
@@ -92,10 +113,16 @@ async fn created_time_shows_the_first_increase() {
     );
     assert_eq!(values(&without, "increase").await, [0.0, 0.0]);
     for server in [&with, &without] {
-        let resets = server
-            .values("resets({__name__=~\".+_total\"}[5m]) > 0")
-            .await;
-        assert!(resets.is_empty(), "{resets:?}");
+        for family in [
+            "ringcentral_calls_ended",
+            "ringcentral_api_requests",
+            "process_cpu_seconds",
+        ] {
+            let resets = server
+                .values(&format!("resets({family}_total[5m]) > 0"))
+                .await;
+            assert!(resets.is_empty(), "{resets:?}");
+        }
         let names = server.values("{__name__=~\".+_created\"}").await;
         assert!(names.is_empty(), "{names:?}");
     }
