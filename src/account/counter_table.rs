@@ -1,7 +1,8 @@
 //! Counters with two labels, of which some series appear later, each with the time at which it was 0.
 //!
-//! Prometheus sees no increase of a series that appears with 1. In OpenMetrics the time at which it was 0 tells it. That
-//! time is recorded when the series is counted first: a later guess would be a reset, and count everything again.
+//! Prometheus sees no increase of a series that appears with 1, unless it knows a time at which that series was 0. That
+//! time is recorded when the series is first counted: one that is guessed when a scrape is rendered could be later than
+//! samples that Prometheus has stored, and would look like a reset, after which everything is counted again.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,10 @@
 //! Account states and the process as the text that Prometheus reads.
 //!
-//! The text of a state is rendered once and shared by all scrapes, see [`RenderedText`]; a scrape only adds what the clock
-//! and the configuration change. `account` has the families of an account, `presence` those of its presence, `process` those
-//! of the exporter itself, and `text_format` writes them. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else depends
-//! on the arguments. Text format 0.0.4 and OpenMetrics 1.0 have the same families; a text is rendered for the formats that
-//! are requested.
+//! The text of a state is rendered once for each format that is requested and shared by all scrapes, see
+//! [`RenderedText`]; a scrape only adds what the clock and the configuration change. `account` has the families of an
+//! account, `presence` those of its presence, `process` those of the exporter itself, and `text_format` writes them, in
+//! text format 0.0.4 or OpenMetrics 1.0. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else
+//! depends on the arguments.
 //!
 //! [`RenderedText`]: crate::account::state::RenderedText
 

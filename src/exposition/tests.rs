@@ -1,4 +1,4 @@
-//! Tests of whole expositions; `tests/golden/exposition.prom` and `presence.prom` are two.
+//! Tests of whole expositions; `tests/golden/exposition.prom`, `exposition.om` and `presence.prom` are three.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -22,45 +22,44 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
 /// Returns the quality with which a header lists `value`: 1 if it does not state one, 0 if that is
 /// invalid.
 pub(crate) fn quality(headers: &HeaderMap, header: HeaderName, value: &str) -> Option<f32> {
-    for line in headers.get_all(header) {
-        for item in line.to_str().unwrap_or_default().split(',') {
-            let item = Item::parse(item);
-            if item.value.eq_ignore_ascii_case(value) {
-                return Some(item.quality);
-            }
-        }
-    }
-    None
+    let item = items(headers, header).find(|item| item.value.eq_ignore_ascii_case(value));
+    item.map(|item| item.quality)
 }
 
 /// Returns OpenMetrics if the request names it with a higher quality than the text format gets from the most specific
-/// range that matches it. Both servers that scrape, Prometheus 2 and 3, do so by default.
+/// range that matches it. Prometheus 2 and 3 do so by default.
 pub(crate) fn text_format(headers: &HeaderMap) -> TextFormat {
-    let mut open_metrics: f32 = 0.0;
-    let mut text: [Option<f32>; 3] = [None; 3];
-    for line in headers.get_all(ACCEPT) {
-        let Ok(line) = line.to_str() else {
-            return TextFormat::Prometheus;
-        };
-        for item in line.split(',') {
-            let item = Item::parse(item);
-            if item.is_open_metrics() {
-                open_metrics = open_metrics.max(item.quality);
-            }
-            for (range, quality) in TEXT_RANGES.iter().zip(&mut text) {
-                if item.value.eq_ignore_ascii_case(range) {
-                    let known = quality.unwrap_or(0.0);
-                    *quality = Some(item.quality.max(known));
-                }
-            }
-        }
+    let mut lines = headers.get_all(ACCEPT).iter();
+    if lines.any(|line| line.to_str().is_err()) {
+        return TextFormat::Prometheus;
     }
-    let text = text.into_iter().flatten().next().unwrap_or(0.0);
-    if open_metrics > text {
+    let open_metrics = best_quality(headers, |item| item.is_open_metrics()).unwrap_or(0.0);
+    let mut text = None;
+    for range in TEXT_RANGES {
+        let is_range = |item: &Item<'_>| item.value.eq_ignore_ascii_case(range);
+        text = text.or_else(|| best_quality(headers, is_range));
+    }
+    if open_metrics > text.unwrap_or(0.0) {
         TextFormat::OpenMetrics
     } else {
         TextFormat::Prometheus
     }
+}
+
+/// Returns the highest quality of the items of `Accept` that match.
+fn best_quality(headers: &HeaderMap, matches: impl Fn(&Item<'_>) -> bool) -> Option<f32> {
+    let mut best: Option<f32> = None;
+    for item in items(headers, ACCEPT).filter(matches) {
+        best = Some(item.quality.max(best.unwrap_or(0.0)));
+    }
+    best
+}
+
+/// Returns the items of all lines of a header, without lines that are not text.
+fn items(headers: &HeaderMap, header: HeaderName) -> impl Iterator<Item = Item<'_>> {
+    let lines = headers.get_all(header).into_iter();
+    let lines = lines.map(|line| line.to_str().unwrap_or_default());
+    lines.flat_map(|line| line.split(',')).map(Item::parse)
 }
 
 /// An item of a header that lists what a client accepts.

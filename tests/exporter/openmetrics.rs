@@ -131,6 +131,32 @@ async fn created_line_follows_each_counter() {
 }
 
 #[tokio::test]
+async fn number_of_created_series_is_documented() {
+    let exporter = TestExporter::start(Scenario::normal()).await;
+    exporter.scrape().await;
+    let response = exporter.get("/metrics", &[ACCEPT]).await;
+    let samples = response.samples();
+    let names = samples
+        .keys()
+        .map(|series| series.split('{').next().unwrap());
+    let created = names.filter(|name| name.ends_with("_created")).count();
+    for (document, text) in [
+        (
+            "METRICS.md",
+            format!("series of its own: {created} for one account"),
+        ),
+        (
+            "UPGRADING.md",
+            format!("are {created} more series for one account"),
+        ),
+    ] {
+        let path = format!("{}/docs/{document}", env!("CARGO_MANIFEST_DIR"));
+        let document = std::fs::read_to_string(path).unwrap();
+        assert!(document.contains(&text), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn openmetrics_is_gzipped_and_announces_its_length() {
     let exporter = TestExporter::start_with(Scenario::normal(), all_flags).await;
     let request = |method: &str, headers: &str| {

@@ -87,6 +87,8 @@ async fn values(prometheus: &PrometheusServer, function: &str) -> Vec<f64> {
 
 #[tokio::test]
 async fn created_time_shows_the_first_increase() {
+    let compose = include_str!("../../deploy/compose/compose.yaml");
+    assert!(compose.contains(FEATURE));
     let simulator = simulator().await;
     let flags = [
         "--web.listen-address",
