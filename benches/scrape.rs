@@ -16,7 +16,7 @@ use ringcentral_exporter::calls::directory::DirectoryEntry;
 use ringcentral_exporter::calls::{Directory, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, PresenceMode, Scrape};
-use ringcentral_exporter::exposition::{AccountView, render};
+use ringcentral_exporter::exposition::{AccountView, TextFormat, render};
 use ringcentral_exporter::ringcentral::wire::parse_page;
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
@@ -106,7 +106,14 @@ fn render_text(state: Arc<AccountState>, account: &Account, counters: &AccountMe
         counters,
         presence: None,
     };
-    render([view], None, &SCRAPE, &METRICS, Moment::now()).unwrap()
+    render(
+        [view],
+        None,
+        &SCRAPE,
+        &METRICS,
+        TextFormat::Prometheus,
+        Moment::now(),
+    )
 }
 
 /// Measures parsing, counting and rendering.
@@ -115,7 +122,7 @@ fn body_to_exposition(bencher: Bencher<'_, '_>, records: usize) {
     let (body, account, counters) = (
         body(records),
         account(),
-        AccountMetrics::new("default", false).unwrap(),
+        AccountMetrics::new("default", false, Moment::now()).unwrap(),
     );
     bencher.bench(|| {
         let page = parse_page(&body, 1).unwrap();
@@ -175,6 +182,6 @@ fn fixture(records: usize) -> (Arc<Snapshot>, Account, AccountMetrics) {
     (
         Arc::new(Snapshot::from_calls(&calls, &mut labels())),
         account(),
-        AccountMetrics::new("default", false).unwrap(),
+        AccountMetrics::new("default", false, Moment::now()).unwrap(),
     )
 }

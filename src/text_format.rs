@@ -1,18 +1,35 @@
-//! Prometheus text format 0.0.4: metric families as text, and their assembly to one exposition.
+//! Metric families as text, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0, and their assembly to one exposition.
 //!
 //! A sample is written as text immediately. A registry of gauges would keep series that no longer exist, and a family of
 //! values takes more time and memory than its text.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prometheus::proto::{LabelPair, Metric, MetricFamily};
-use prometheus::{Opts, TextEncoder};
+use prometheus::Opts;
+use prometheus::core::Collector;
+use prometheus::proto::{Histogram, LabelPair, Metric};
 
 use crate::deflate::{BLOCK_LEN, Block, Blocks};
+
+/// The formats of an exposition. Names and values are the same in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextFormat {
+    /// Prometheus' text format 0.0.4.
+    #[default]
+    Prometheus,
+    /// OpenMetrics 1.0: also has units, and the time at which each counter was 0.
+    OpenMetrics,
+}
+
+/// A value for each format.
+#[derive(Debug, Default)]
+pub struct PerFormat<T> {
+    prometheus: T,
+    open_metrics: T,
+}
 
 /// The name, help and type of a family. The help contains neither line breaks nor backslashes.
 #[derive(Debug)]
@@ -21,6 +38,9 @@ pub(crate) struct FamilyDesc {
     pub(crate) help: &'static str,
     pub(crate) kind: &'static str,
 }
+
+/// The units of families, which are the ends of their names.
+const UNITS: [&str; 2] = ["seconds", "bytes"];
 
 /// Defines constants of the type [`FamilyDesc`] from a table of types, names and helps.
 macro_rules! families {
@@ -34,30 +54,32 @@ macro_rules! families {
 }
 pub(crate) use families;
 
-/// The text of metric families by name, each with its lines HELP and TYPE.
-#[derive(Debug, Default)]
+/// The text of metric families by name, each with its header: the lines HELP, TYPE and, in OpenMetrics, UNIT.
+#[derive(Debug)]
 pub(crate) struct FamilyTexts {
-    texts: BTreeMap<Cow<'static, str>, String>,
+    format: TextFormat,
+    texts: BTreeMap<&'static str, String>,
     /// Samples that follow the text of their family.
     blocks: BTreeMap<&'static str, Blocks>,
 }
 
 /// The finished text of metric families, which scrapes share.
 #[derive(Debug)]
-pub(crate) struct SharedTexts(BTreeMap<Cow<'static, str>, SharedText>);
+pub(crate) struct SharedTexts(BTreeMap<&'static str, SharedText>);
 
 #[derive(Debug)]
 struct SharedText {
-    /// The lines HELP and TYPE, and the samples that are not in blocks.
+    /// The header, and the samples that are not in blocks.
     text: Bytes,
-    /// Length of the lines HELP and TYPE.
+    /// Length of the header.
     header_len: usize,
     blocks: Blocks,
 }
 
 /// Writes the samples of a large family into compressed blocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BlockWriter {
+    format: TextFormat,
     text: String,
     blocks: Vec<Arc<Block>>,
 }
@@ -68,17 +90,19 @@ pub(crate) struct BlockWriter {
 #[derive(Debug)]
 pub(crate) struct Exposition {
     parts: Vec<Arc<SharedTexts>>,
-    names: Vec<Cow<'static, str>>,
+    names: Vec<&'static str>,
     /// Index of the current name.
     name: usize,
     /// Index of the next part to search for the current name.
     part: usize,
-    /// Whether the current family has its lines HELP and TYPE.
+    /// Whether the current family has its header.
     has_header: bool,
     /// The rest of the current text, and the blocks after it.
     text: Bytes,
     blocks: Blocks,
     block: usize,
+    /// What follows the last family.
+    end: &'static str,
 }
 
 /// A piece of an exposition.
@@ -89,17 +113,116 @@ pub(crate) enum Piece {
     Block(Arc<Block>),
 }
 
+impl TextFormat {
+    /// Returns what follows the last family.
+    fn end(self) -> &'static str {
+        match self {
+            Self::Prometheus => "",
+            Self::OpenMetrics => "# EOF\n",
+        }
+    }
+
+    /// Writes a counter. In OpenMetrics the time at which it was 0, in Unix seconds, follows directly: Prometheus searches
+    /// it only up to the next series.
+    fn push_counter(
+        self,
+        text: &mut String,
+        desc: &FamilyDesc,
+        labels: &[(&str, &str)],
+        value: f64,
+        created: f64,
+    ) {
+        push_sample(text, desc.name, "", labels, value);
+        if self == Self::OpenMetrics {
+            push_sample(text, desc.base_name(), "_created", labels, created);
+        }
+    }
+
+    /// Returns the upper bound of a bucket as a label value, in OpenMetrics with a decimal point.
+    fn bound(self, bound: f64) -> String {
+        match self {
+            Self::Prometheus => bound.to_string(),
+            Self::OpenMetrics => format!("{bound:?}"),
+        }
+    }
+}
+
+impl<T> PerFormat<T> {
+    /// Returns the value for a format.
+    pub fn get(&self, format: TextFormat) -> &T {
+        match format {
+            TextFormat::Prometheus => &self.prometheus,
+            TextFormat::OpenMetrics => &self.open_metrics,
+        }
+    }
+
+    /// Returns the value for a format, to change it.
+    pub fn get_mut(&mut self, format: TextFormat) -> &mut T {
+        match format {
+            TextFormat::Prometheus => &mut self.prometheus,
+            TextFormat::OpenMetrics => &mut self.open_metrics,
+        }
+    }
+}
+
 impl FamilyDesc {
     /// Returns the options of a collector for one account.
     pub(crate) fn opts(&self, account: &str) -> Opts {
         Opts::new(self.name, self.help).const_label("account", account)
     }
+
+    /// Returns the name of the family in OpenMetrics: that of its samples without `_total`.
+    fn base_name(&self) -> &'static str {
+        self.name.strip_suffix("_total").unwrap_or(self.name)
+    }
+
+    /// Returns the lines before the samples.
+    fn header(&self, format: TextFormat) -> String {
+        let Self { name, help, kind } = *self;
+        if format == TextFormat::Prometheus {
+            return format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        }
+        let (name, help) = (self.base_name(), help.replace('"', "\\\""));
+        let mut header = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for unit in UNITS {
+            if name.ends_with(&format!("_{unit}")) {
+                header.push_str(&format!("# UNIT {name} {unit}\n"));
+            }
+        }
+        header
+    }
 }
 
 impl FamilyTexts {
-    /// Adds one sample to its family.
+    /// Creates an empty text in a format.
+    pub(crate) fn new(format: TextFormat) -> Self {
+        Self {
+            format,
+            texts: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the format of the text.
+    pub(crate) fn format(&self) -> TextFormat {
+        self.format
+    }
+
+    /// Adds one sample to its family, which is not one of counters.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        push_sample(self.text_of(desc), desc.name, labels, value);
+        push_sample(self.text_of(desc), desc.name, "", labels, value);
+    }
+
+    /// Adds a counter that was 0 at the time `created`, in Unix seconds.
+    pub(crate) fn add_counter(
+        &mut self,
+        desc: &FamilyDesc,
+        labels: &[(&str, &str)],
+        value: f64,
+        created: f64,
+    ) {
+        let format = self.format;
+        format.push_counter(self.text_of(desc), desc, labels, value, created);
     }
 
     /// Adds the samples of a family, unless there are none.
@@ -110,37 +233,59 @@ impl FamilyTexts {
         }
     }
 
-    /// Returns the text of a family, which begins with the lines HELP and TYPE.
+    /// Returns the text of a family, which begins with its header.
     fn text_of(&mut self, desc: &FamilyDesc) -> &mut String {
-        let FamilyDesc { name, help, kind } = *desc;
-        let text = self.texts.entry(Cow::Borrowed(name)).or_default();
+        let text = self.texts.entry(desc.name).or_default();
         if text.is_empty() {
-            *text = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            *text = desc.header(self.format);
         }
         text
     }
 
-    /// Encodes collected families, with samples in the order of their label values, since collectors have no order.
-    ///
-    /// # Errors
-    /// Returns an error if a family has no name or no sample.
-    pub(crate) fn encode(&mut self, families: Vec<MetricFamily>) -> prometheus::Result<()> {
-        for mut family in families {
-            family
-                .mut_metric()
-                .sort_by(|one, other| label_values(one).cmp(label_values(other)));
-            let name = family.name().to_owned();
-            let text = TextEncoder::new().encode_to_string(&[family])?;
-            self.texts.insert(Cow::Owned(name), text);
+    /// Adds the counters or histograms of a collector in the order of their label values, since collectors have no order.
+    /// All were 0 at the time `created`, in Unix seconds.
+    pub(crate) fn add_collector(
+        &mut self,
+        desc: &FamilyDesc,
+        collector: &impl Collector,
+        created: f64,
+    ) {
+        for mut family in collector.collect() {
+            let metrics = family.mut_metric();
+            metrics.sort_by(|one, other| label_values(one).cmp(label_values(other)));
+            for metric in metrics {
+                let pairs = metric.get_label().iter();
+                let labels: Vec<_> = pairs.map(|pair| (pair.name(), pair.value())).collect();
+                if desc.kind == "histogram" {
+                    self.add_histogram(desc, &labels, metric.get_histogram());
+                } else {
+                    self.add_counter(desc, &labels, metric.get_counter().get_value(), created);
+                }
+            }
         }
-        Ok(())
+    }
+
+    fn add_histogram(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], values: &Histogram) {
+        let (format, text) = (self.format, self.text_of(desc));
+        let count = values.get_sample_count() as f64;
+        let mut push_bucket = |bound: &str, count: f64| {
+            let labels = [labels, &[("le", bound)]].concat();
+            push_sample(text, desc.name, "_bucket", &labels, count);
+        };
+        for bucket in values.get_bucket() {
+            let bound = format.bound(bucket.upper_bound());
+            push_bucket(&bound, bucket.cumulative_count() as f64);
+        }
+        push_bucket("+Inf", count);
+        push_sample(text, desc.name, "_sum", labels, values.get_sample_sum());
+        push_sample(text, desc.name, "_count", labels, count);
     }
 
     /// Returns the finished texts, which scrapes share.
     pub(crate) fn share(mut self) -> Arc<SharedTexts> {
         let mut shared = BTreeMap::new();
         for (name, text) in self.texts {
-            let blocks = self.blocks.remove(&*name).unwrap_or_default();
+            let blocks = self.blocks.remove(name).unwrap_or_default();
             shared.insert(name, SharedText::new(text, blocks));
         }
         Arc::new(SharedTexts(shared))
@@ -149,23 +294,45 @@ impl FamilyTexts {
 
 impl SharedText {
     fn new(text: String, blocks: Blocks) -> Self {
-        let header: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
+        let lines = text.split_inclusive('\n');
+        let header = lines.take_while(|line| line.starts_with('#'));
+        let header_len = header.map(str::len).sum();
         Self {
             // Without the capacity that is left, since the text is kept.
             text: text.into_bytes().into_boxed_slice().into(),
-            header_len: header,
+            header_len,
             blocks,
         }
     }
 }
 
 impl BlockWriter {
-    /// Adds one sample.
-    pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        push_sample(&mut self.text, desc.name, labels, value);
-        if self.text.len() >= BLOCK_LEN {
-            self.end_block();
+    /// Creates a writer without samples.
+    pub(crate) fn new(format: TextFormat) -> Self {
+        Self {
+            format,
+            text: String::new(),
+            blocks: Vec::new(),
         }
+    }
+
+    /// Adds one sample, which is not a counter.
+    pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
+        push_sample(&mut self.text, desc.name, "", labels, value);
+        self.end_full_block();
+    }
+
+    /// Adds a counter that was 0 at the time `created`, in Unix seconds.
+    pub(crate) fn add_counter(
+        &mut self,
+        desc: &FamilyDesc,
+        labels: &[(&str, &str)],
+        value: f64,
+        created: f64,
+    ) {
+        let text = &mut self.text;
+        self.format.push_counter(text, desc, labels, value, created);
+        self.end_full_block();
     }
 
     /// Returns all samples.
@@ -176,6 +343,12 @@ impl BlockWriter {
         self.blocks.into()
     }
 
+    fn end_full_block(&mut self) {
+        if self.text.len() >= BLOCK_LEN {
+            self.end_block();
+        }
+    }
+
     fn end_block(&mut self) {
         let block = Block::compress(self.text.as_bytes());
         self.blocks.push(Arc::new(block));
@@ -184,11 +357,11 @@ impl BlockWriter {
 }
 
 impl Exposition {
-    /// Creates the exposition of these parts.
-    pub(crate) fn new(parts: Vec<Arc<SharedTexts>>) -> Self {
+    /// Creates the exposition of these parts, which have this format.
+    pub(crate) fn new(format: TextFormat, parts: Vec<Arc<SharedTexts>>) -> Self {
         let names: BTreeSet<_> = parts.iter().flat_map(|part| part.0.keys()).collect();
         Self {
-            names: names.into_iter().cloned().collect(),
+            names: names.into_iter().copied().collect(),
             parts,
             name: 0,
             part: 0,
@@ -196,12 +369,13 @@ impl Exposition {
             text: Bytes::new(),
             blocks: Blocks::default(),
             block: 0,
+            end: format.end(),
         }
     }
 
     /// Returns the length of the text in bytes, before the first piece is taken.
     pub(crate) fn text_len(&self) -> u64 {
-        let mut len = 0;
+        let mut len = self.end.len();
         for name in &self.names {
             let mut has_header = false;
             for family in self.parts.iter().filter_map(|part| part.0.get(name)) {
@@ -267,7 +441,10 @@ impl Iterator for Exposition {
                 return Some(Piece::Block(block.clone()));
             }
             if !self.advance() {
-                return None;
+                self.text = Bytes::from_static(std::mem::take(&mut self.end).as_bytes());
+                if self.text.is_empty() {
+                    return None;
+                }
             }
         }
     }
@@ -283,8 +460,9 @@ impl Piece {
     }
 }
 
-fn push_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+fn push_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)], value: f64) {
     text.push_str(name);
+    text.push_str(suffix);
     let mut separator = '{';
     for (name, value) in labels {
         text.push(separator);
@@ -314,61 +492,113 @@ fn push_label(text: &mut String, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use prometheus::proto::{Gauge, MetricType};
+    use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, TextEncoder};
 
     use super::*;
 
     families! {
-        gauge DESC = "a_family": "Of \"this\" and that.";
+        gauge GAUGE = "a_gauge_bytes": "Of \"this\" and that.";
+        counter COUNTER = "a_counter_total": "Counted.";
+        histogram HISTOGRAM = "a_histogram_seconds": "Observed.";
     }
 
-    /// Encodes the same sample with the library.
-    fn encoded_by_library(labels: &[(&str, &str)], value: f64) -> String {
-        let mut pairs = Vec::new();
-        for (name, value) in labels {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
-            pairs.push(pair);
+    const VALUES: [&str; 6] = ["101", "", "a \"b\"", "\\n\n", "\\\"", "é\t"];
+
+    fn encoded_by_library(collector: &impl Collector) -> String {
+        let mut text = Vec::new();
+        let mut families = collector.collect();
+        for family in &mut families {
+            let metrics = family.mut_metric();
+            metrics.sort_by(|one, other| label_values(one).cmp(label_values(other)));
         }
-        let mut metric = Metric::from_label(pairs);
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        metric.set_gauge(gauge);
-        let mut family = MetricFamily::default();
-        family.set_name(DESC.name.to_owned());
-        family.set_help(DESC.help.to_owned());
-        family.set_field_type(MetricType::GAUGE);
-        family.mut_metric().push(metric);
-        TextEncoder::new().encode_to_string(&[family]).unwrap()
+        TextEncoder::new().encode(&families, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
     }
 
-    fn encoded(labels: &[(&str, &str)], value: f64) -> String {
-        let mut families = FamilyTexts::default();
-        families.add_sample(&DESC, labels, value);
-        Exposition::new(vec![families.share()]).into_text()
+    fn finish(families: FamilyTexts) -> String {
+        let format = families.format();
+        Exposition::new(format, vec![families.share()]).into_text()
+    }
+
+    fn encoded(format: TextFormat, desc: &FamilyDesc, collector: &impl Collector) -> String {
+        let mut families = FamilyTexts::new(format);
+        families.add_collector(desc, collector, 1_795_514_400.123);
+        finish(families)
+    }
+
+    fn counters() -> IntCounterVec {
+        let counters = IntCounterVec::new(COUNTER.opts("a"), &["extension"]).unwrap();
+        for (count, value) in VALUES.iter().enumerate() {
+            counters.with_label_values(&[value]).inc_by(count as u64);
+        }
+        counters
+    }
+
+    fn histograms() -> HistogramVec {
+        let opts = HistogramOpts::from(HISTOGRAM.opts("a")).buckets(vec![0.05, 1.0, 7200.0]);
+        let histograms = HistogramVec::new(opts, &["outcome"]).unwrap();
+        for (value, seconds) in [("busy", 1.0), ("busy", 0.01), ("a", 1e6)] {
+            histograms.with_label_values(&[value]).observe(seconds);
+        }
+        histograms
     }
 
     #[test]
-    fn sample_text_equals_library_encoding() {
-        for value in ["101", "", "a \"b\"", "\\n\n", "\\\"", "é\t"] {
-            for number in [
-                0.0,
-                1.0,
-                -1.5,
-                1_795_514_400.123,
-                1e21,
-                1e-7,
-                f64::NAN,
-                f64::INFINITY,
-            ] {
-                let labels = [("account", "default"), ("extension", value)];
-                assert_eq!(
-                    encoded(&labels, number),
-                    encoded_by_library(&labels, number)
-                );
-            }
+    fn text_format_equals_library_encoding() {
+        let format = TextFormat::Prometheus;
+        let (counters, histograms) = (counters(), histograms());
+        assert_eq!(
+            encoded(format, &COUNTER, &counters),
+            encoded_by_library(&counters)
+        );
+        assert_eq!(
+            encoded(format, &HISTOGRAM, &histograms),
+            encoded_by_library(&histograms)
+        );
+    }
+
+    #[test]
+    fn gauge_text_equals_library_encoding() {
+        let opts = GAUGE.opts("a");
+        let gauges = prometheus::GaugeVec::new(opts, &["extension"]).unwrap();
+        let mut families = FamilyTexts::new(TextFormat::Prometheus);
+        let numbers = [
+            0.0,
+            -1.5,
+            1_795_514_400.123,
+            1e21,
+            1e-7,
+            f64::NAN,
+            f64::INFINITY,
+        ];
+        for (number, value) in numbers.into_iter().zip(["1", "2", "3", "4", "5", "6", "7"]) {
+            gauges.with_label_values(&[value]).set(number);
+            families.add_sample(&GAUGE, &[("account", "a"), ("extension", value)], number);
         }
-        assert_eq!(encoded(&[], 7.0), encoded_by_library(&[], 7.0));
+        assert_eq!(finish(families), encoded_by_library(&gauges));
+    }
+
+    #[test]
+    fn openmetrics_has_unit_created_and_canonical_bounds() {
+        let format = TextFormat::OpenMetrics;
+        let mut gauge = FamilyTexts::new(format);
+        gauge.add_sample(&GAUGE, &[], 7.0);
+        assert_eq!(
+            finish(gauge),
+            "# HELP a_gauge_bytes Of \\\"this\\\" and that.\n# TYPE a_gauge_bytes gauge\n\
+             # UNIT a_gauge_bytes bytes\na_gauge_bytes 7\n# EOF\n"
+        );
+        let text = encoded(format, &COUNTER, &counters());
+        let expected = "# HELP a_counter Counted.\n# TYPE a_counter counter\n\
+             a_counter_total{account=\"a\",extension=\"\"} 1\n\
+             a_counter_created{account=\"a\",extension=\"\"} 1795514400.123\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(text.matches("_created{").count(), VALUES.len());
+        let text = encoded(format, &HISTOGRAM, &histograms());
+        let bounds = text.split("le=").skip(1);
+        let bounds: Vec<_> = bounds.map(|rest| rest.split('}').next().unwrap()).collect();
+        let expected = ["\"0.05\"", "\"1.0\"", "\"7200.0\"", "\"+Inf\""];
+        assert_eq!(bounds, [expected, expected].concat());
+        assert!(!text.contains("_created"), "{text}");
     }
 }

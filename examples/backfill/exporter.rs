@@ -12,7 +12,7 @@ use ringcentral_exporter::account::state::{FetchReport, TimedDirectory, TimedSna
 use ringcentral_exporter::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter, Snapshot};
 use ringcentral_exporter::clock::{Moment, unix_seconds};
 use ringcentral_exporter::config::{self, Level, Metrics, ReloadStatus, Scrape, Timeouts};
-use ringcentral_exporter::exposition::{self, AccountView, render};
+use ringcentral_exporter::exposition::{self, AccountView, TextFormat, render};
 use ringcentral_exporter::ringcentral::rate_limit::budget::{Budget, PageCount};
 use ringcentral_exporter::ringcentral::status::ApiStatus;
 use ringcentral_exporter::ringcentral::token::{TokenState, TokenStatus};
@@ -68,7 +68,7 @@ impl Exporter {
             started: now,
             labels: LabelLimiter::new(METRICS.extension_label, METRICS.max_extensions),
             tracker: CallTracker::default(),
-            instruments: AccountMetrics::new(&config.name, METRICS.extension_calls)?,
+            instruments: AccountMetrics::new(&config.name, METRICS.extension_calls, now)?,
             budget: Budget::new(SCRAPE.min_interval),
             auth: TokenState::new(&Timeouts::default()),
             directory_due: now,
@@ -92,7 +92,7 @@ impl Exporter {
             now
         };
         self.renew_standing(now);
-        let text = self.render(answered)?;
+        let text = self.render(answered);
         self.tend(account, answered);
         Ok((text, answered))
     }
@@ -151,7 +151,8 @@ impl Exporter {
 
     fn take(&mut self, calls: &[Call], taken: Moment) {
         let news = self.tracker.update(calls, taken);
-        self.instruments.record_events(&news, &mut self.labels);
+        self.instruments
+            .record_events(&news, &mut self.labels, taken);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
         self.instruments.init_extensions(snapshot.extensions());
         self.known.snapshot = Some(TimedSnapshot {
@@ -243,7 +244,7 @@ impl Exporter {
         api.token_expiry = self.auth.expiry();
     }
 
-    fn render(&self, now: Moment) -> anyhow::Result<String> {
+    fn render(&self, now: Moment) -> String {
         let observation = Arc::new(AccountState {
             snapshot: self.known.snapshot.clone(),
             last_fetch: self.known.last_fetch.clone(),
@@ -257,13 +258,14 @@ impl Exporter {
             counters: &self.instruments,
             presence: None,
         };
-        Ok(render(
+        render(
             [view],
             Some(&self.exporter()),
             &SCRAPE,
             &METRICS,
+            TextFormat::Prometheus,
             now,
-        )?)
+        )
     }
 
     /// Returns the stats of this tool's process, with the simulated start time.

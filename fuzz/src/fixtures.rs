@@ -9,7 +9,7 @@ use ringcentral_exporter::account::state::AccountState;
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::clock::Moment;
 use ringcentral_exporter::config::{Account, Level, Metrics, PresenceMode, Scrape};
-use ringcentral_exporter::exposition::{AccountView, render};
+use ringcentral_exporter::exposition::{AccountView, TextFormat, render};
 use ringcentral_exporter::secret::SecretSource;
 use secrecy::SecretString;
 
@@ -50,7 +50,7 @@ pub fn account(name: &str) -> Account {
 
 /// Returns counters for [`render_account`].
 pub fn counters() -> AccountMetrics {
-    AccountMetrics::new("fuzz", true).expect("valid label value")
+    AccountMetrics::new("fuzz", true, fixed_moment()).expect("valid label value")
 }
 
 /// Returns a moment with the same wall time in each run.
@@ -61,7 +61,7 @@ pub fn fixed_moment() -> Moment {
     }
 }
 
-/// Renders the exposition of one account.
+/// Renders the exposition of one account in text format 0.0.4. OpenMetrics must have the same samples in the same order.
 pub fn render_account(
     state: AccountState,
     counters: &AccountMetrics,
@@ -69,13 +69,33 @@ pub fn render_account(
     now: Moment,
 ) -> String {
     let account = account("fuzz");
-    let view = AccountView {
-        account: &account,
-        state: Arc::new(state),
-        counters,
-        presence: None,
+    let state = Arc::new(state);
+    let render = |format| {
+        let view = AccountView {
+            account: &account,
+            state: state.clone(),
+            counters,
+            presence: None,
+        };
+        render([view], None, &SCRAPE, metrics, format, now)
     };
-    render([view], None, &SCRAPE, metrics, now).expect("valid families")
+    let text = render(TextFormat::Prometheus);
+    let open_metrics = render(TextFormat::OpenMetrics);
+    assert!(open_metrics.ends_with("\n# EOF\n"));
+    assert_eq!(sample_lines(&open_metrics), sample_lines(&text));
+    text
+}
+
+/// Returns the samples without created times, and with bounds of buckets as in the text format.
+fn sample_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        if !line.starts_with('#') && !name.ends_with("_created") {
+            lines.push(line.replace(".0\"}", "\"}"));
+        }
+    }
+    lines
 }
 
 /// Parses an exposition, which must be valid.

@@ -165,7 +165,7 @@ fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
         oracle.check(&calls, &events);
         let repeated = tracker.update(&calls, now);
         assert_eq!(repeated, CallEvents::default(), "events of a repeated list");
-        counters.record_events(&events, &mut labels);
+        counters.record_events(&events, &mut labels, now);
         let snapshot = Snapshot::from_calls(&calls, &mut labels);
         assert_adds_up(&snapshot, &calls);
         counters.init_extensions(snapshot.extensions());

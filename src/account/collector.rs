@@ -18,13 +18,14 @@ use crate::account::fetch_log::FetchLog;
 use crate::account::metrics::AccountMetrics;
 use crate::account::presence::{CollectorPresence, PresenceConfig, StreamRequest, TokenReply};
 use crate::account::saved_calls::SavedCalls;
-use crate::account::state::{AccountState, FetchReport, RenderedText, TimedSnapshot};
+use crate::account::state::{AccountState, FetchReport, TimedSnapshot};
 use crate::calls::{Call, CallTracker, ExtensionLabel, LabelLimiter};
 use crate::clock::Moment;
 use crate::config::{Level, Metrics};
 use crate::ringcentral::extensions::ReadProgress;
 use crate::ringcentral::status::ApiStatus;
 use crate::ringcentral::{Client, ClientConfig, Error, FetchResult, Operation};
+use crate::text_format::PerFormat;
 
 /// Requests that the channel holds. A request that finds it full gets the latest state.
 const REQUEST_CAPACITY: usize = 1024;
@@ -451,7 +452,8 @@ impl Collector {
 
     fn count_calls(&mut self, calls: &[Call], fetched_at: Moment) {
         let events = self.tracker.update(calls, fetched_at);
-        self.counters.record_events(&events, &mut self.labels);
+        self.counters
+            .record_events(&events, &mut self.labels, fetched_at);
     }
 
     /// Publishes the current state, which is rendered with the current counters.
@@ -464,7 +466,7 @@ impl Collector {
             directory: self.directory.directory.clone(),
             directory_failure: self.directory.failure.clone(),
             directory_pages: self.directory.read.page_count(),
-            text: RenderedText::default(),
+            text: PerFormat::default(),
         }));
     }
 }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::calls::CallResult;
 use crate::deflate::Blocks;
-use crate::text_format::{BlockWriter, FamilyDesc};
+use crate::text_format::{BlockWriter, FamilyDesc, PerFormat, TextFormat};
 
 /// Results that start at zero.
 const INITIAL_RESULTS: [&str; 5] = [
@@ -20,17 +20,39 @@ const INITIAL_RESULTS: [&str; 5] = [
 ];
 
 /// The counts, in the order in which they are written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ExtensionCounts {
+    /// The time at which all counts were 0, in Unix seconds.
+    created: f64,
     /// Counts by extension; those of an extension are sorted by result.
-    counts: BTreeMap<SmolStr, Vec<(CallResult, u64)>>,
+    counts: BTreeMap<SmolStr, Vec<Count>>,
     /// The text of the counts, unless they have changed since it was written.
-    blocks: Option<Blocks>,
+    blocks: PerFormat<Option<Blocks>>,
+}
+
+/// The count of one series. Both numbers are short, since there can be 50,000.
+#[derive(Debug)]
+struct Count {
+    result: CallResult,
+    count: u32,
+    /// The latest time at which the count is known to have been 0, in whole seconds after that of all counts.
+    created: u32,
 }
 
 impl ExtensionCounts {
-    /// Adds the series of an extension that start at zero and are not present.
-    pub(crate) fn insert(&mut self, extension: &str) {
+    /// Creates an empty table. All counts are 0 at the time `created`, in Unix seconds.
+    pub(crate) fn new(created: f64) -> Self {
+        Self {
+            created,
+            counts: BTreeMap::new(),
+            blocks: PerFormat::default(),
+        }
+    }
+
+    /// Adds the series of an extension that start at zero and are not present. They are 0 at the time `zero_at`, in Unix
+    /// seconds.
+    pub(crate) fn insert(&mut self, extension: &str, zero_at: f64) {
+        let created = self.seconds_after_creation(zero_at);
         if !self.counts.contains_key(extension) {
             let results = Vec::with_capacity(INITIAL_RESULTS.len());
             self.counts.insert(extension.into(), results);
@@ -42,56 +64,81 @@ impl ExtensionCounts {
             if let Err(index) = search(results, result)
                 && let Some(result) = CallResult::parse(result)
             {
-                results.insert(index, (result, 0));
-                self.blocks = None;
+                let count = Count {
+                    result,
+                    count: 0,
+                    created,
+                };
+                results.insert(index, count);
+                self.blocks = PerFormat::default();
             }
         }
     }
 
-    /// Counts an ended call.
-    pub(crate) fn increment(&mut self, extension: SmolStr, result: &CallResult) {
-        self.blocks = None;
+    /// Counts an ended call. A series that appears with it was 0 at the time `zero_at`, in Unix seconds.
+    pub(crate) fn increment(&mut self, extension: SmolStr, result: &CallResult, zero_at: f64) {
+        let created = self.seconds_after_creation(zero_at);
+        self.blocks = PerFormat::default();
         let results = self.counts.entry(extension).or_default();
         match search(results, result.as_str()) {
             Ok(index) => {
-                if let Some((_, count)) = results.get_mut(index) {
-                    *count += 1;
+                if let Some(count) = results.get_mut(index) {
+                    count.count = count.count.saturating_add(1);
                 }
             }
-            Err(index) => results.insert(index, (result.clone(), 1)),
+            Err(index) => {
+                let count = Count {
+                    result: result.clone(),
+                    count: 1,
+                    created,
+                };
+                results.insert(index, count);
+            }
         }
     }
 
     /// Returns the samples as text, `None` if there are none.
-    pub(crate) fn samples(&mut self, desc: &FamilyDesc, account: &str) -> Option<Blocks> {
+    pub(crate) fn samples(
+        &mut self,
+        desc: &FamilyDesc,
+        account: &str,
+        format: TextFormat,
+    ) -> Option<Blocks> {
         if self.counts.is_empty() {
             return None;
         }
-        if self.blocks.is_none() {
-            self.blocks = Some(self.write_samples(desc, account));
+        if self.blocks.get(format).is_none() {
+            *self.blocks.get_mut(format) = Some(self.write_samples(desc, account, format));
         }
-        self.blocks.clone()
+        self.blocks.get(format).clone()
     }
 
-    fn write_samples(&self, desc: &FamilyDesc, account: &str) -> Blocks {
-        let mut writer = BlockWriter::default();
+    fn write_samples(&self, desc: &FamilyDesc, account: &str, format: TextFormat) -> Blocks {
+        let mut writer = BlockWriter::new(format);
         for (extension, results) in &self.counts {
-            for (result, count) in results {
+            for count in results {
                 let labels = [
                     ("account", account),
                     ("extension", extension),
-                    ("result", result.as_str()),
+                    ("result", count.result.as_str()),
                 ];
-                writer.add_sample(desc, &labels, *count as f64);
+                let created = self.created + f64::from(count.created);
+                writer.add_counter(desc, &labels, f64::from(count.count), created);
             }
         }
         writer.finish()
     }
+
+    /// Returns a time in whole seconds after that at which all counts were 0, rounded down: all are also 0 before it.
+    fn seconds_after_creation(&self, time: f64) -> u32 {
+        // A cast of a negative number is 0.
+        (time - self.created) as u32
+    }
 }
 
 /// Returns the index of a result, or the one at which it has to be inserted.
-fn search(results: &[(CallResult, u64)], result: &str) -> Result<usize, usize> {
-    results.binary_search_by(|(known, _)| known.as_str().cmp(result))
+fn search(results: &[Count], result: &str) -> Result<usize, usize> {
+    results.binary_search_by(|known| known.result.as_str().cmp(result))
 }
 
 #[cfg(test)]
@@ -100,31 +147,32 @@ mod tests {
     use crate::text_format::{FamilyTexts, families};
 
     families! {
-        counter DESC = "ended": "Ended.";
+        counter DESC = "ended_total": "Ended.";
     }
 
-    fn text(counts: &mut ExtensionCounts) -> String {
-        let mut families = FamilyTexts::default();
-        if let Some(samples) = counts.samples(&DESC, "a") {
+    fn text(counts: &mut ExtensionCounts, format: TextFormat) -> String {
+        let mut families = FamilyTexts::new(format);
+        if let Some(samples) = counts.samples(&DESC, "a", format) {
             families.add_blocks(&DESC, samples);
         }
-        crate::text_format::Exposition::new(vec![families.share()]).into_text()
+        crate::text_format::Exposition::new(format, vec![families.share()]).into_text()
     }
 
     #[test]
     fn counted_extension_gets_other_results_at_zero() {
-        let mut counts = ExtensionCounts::default();
-        assert_eq!(text(&mut counts), "");
+        let format = TextFormat::Prometheus;
+        let mut counts = ExtensionCounts::new(0.0);
+        assert_eq!(text(&mut counts, format), "");
         for result in ["Voicemail", "Busy", "Voicemail", "Odd"] {
-            counts.increment("102".into(), &CallResult::parse(result).unwrap());
+            counts.increment("102".into(), &CallResult::parse(result).unwrap(), 0.0);
         }
-        let before = text(&mut counts);
+        let before = text(&mut counts, format);
         for extension in ["102", "101", "102"] {
-            counts.insert(extension);
+            counts.insert(extension, 0.0);
         }
-        let after = text(&mut counts);
+        let after = text(&mut counts, format);
         assert_ne!(after, before);
-        let mut expected = "# HELP ended Ended.\n# TYPE ended counter\n".to_owned();
+        let mut expected = "# HELP ended_total Ended.\n# TYPE ended_total counter\n".to_owned();
         for (extension, result, count) in [
             ("101", "Accepted", 0),
             ("101", "Call connected", 0),
@@ -140,8 +188,30 @@ mod tests {
             ("102", "Voicemail", 2),
         ] {
             let labels = format!("account=\"a\",extension=\"{extension}\",result=\"{result}\"");
-            expected += &format!("ended{{{labels}}} {count}\n");
+            expected += &format!("ended_total{{{labels}}} {count}\n");
         }
         assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn series_keeps_the_time_at_which_it_was_0() {
+        let format = TextFormat::OpenMetrics;
+        let busy = CallResult::parse("Busy").unwrap();
+        let mut counts = ExtensionCounts::new(1_000.5);
+        counts.insert("101", 1_000.5);
+        // The clock was set back before the second one.
+        for (extension, zero_at) in [("101", 1_060.4), ("102", 900.0), ("101", 1_090.0)] {
+            counts.increment(extension.into(), &busy, zero_at);
+        }
+        let text = text(&mut counts, format);
+        for (extension, result, created) in [
+            ("101", "Accepted", "1000.5"),
+            ("101", "Busy", "1059.5"),
+            ("102", "Busy", "1000.5"),
+        ] {
+            let labels = format!("{{account=\"a\",extension=\"{extension}\",result=\"{result}\"}}");
+            let line = format!("\nended_created{labels} {created}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
     }
 }

@@ -198,8 +198,9 @@ impl AccountManager {
         prepared: &[AccountSetup],
     ) -> anyhow::Result<AccountSetup> {
         let by_extension = self.settings.metrics.extension_calls;
-        let counters = Arc::new(AccountMetrics::new(&account.name, by_extension)?);
-        let presence = Presence::new(&account.name, account.presence, &self.settings)?;
+        let (name, now) = (&account.name, Moment::now());
+        let counters = Arc::new(AccountMetrics::new(name, by_extension, now)?);
+        let presence = Presence::new(name, account.presence, &self.settings, now)?;
         let jwt = account.jwt.read().ok().as_ref().map(Fingerprint::new);
         let mut known: Vec<_> = running.iter().map(|running| &running.setup).collect();
         known.extend(prepared);

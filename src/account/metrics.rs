@@ -7,12 +7,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
+use crate::account::counter_table::CounterTable;
 use crate::account::extension_counts::ExtensionCounts;
 use crate::calls::{Call, CallEvents, Direction, LabelLimiter, Outcome};
+use crate::clock::{Moment, unix_seconds};
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::text_format::{FamilyTexts, families};
 
@@ -75,7 +75,12 @@ families! {
 pub struct AccountMetrics {
     /// API requests, counted by the client.
     pub api: Arc<ApiMetrics>,
-    ended: IntCounterVec,
+    /// The time at which all counters were 0, in Unix seconds.
+    created: f64,
+    /// The time of the last list that was counted, in Unix seconds. A series that appears with the next one was 0 then;
+    /// Prometheus ignores the time of the next one itself, since it has begun its scrape before.
+    last_list: Mutex<f64>,
+    ended: CounterTable,
     durations: HistogramVec,
     sessions_started: IntCounter,
     sessions_ended: IntCounterVec,
@@ -86,30 +91,39 @@ pub struct AccountMetrics {
 }
 
 impl AccountMetrics {
-    /// Creates all counters with the value zero. `by_extension` adds ended calls by extension.
+    /// Creates all counters with the value zero at the time `now`. `by_extension` adds ended calls by extension.
     ///
     /// # Errors
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
-    pub fn new(account: &str, by_extension: bool) -> prometheus::Result<Self> {
+    pub fn new(account: &str, by_extension: bool, now: Moment) -> prometheus::Result<Self> {
+        let created = unix_seconds(now.wall);
         let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
         let metrics = Self {
-            api: Arc::new(ApiMetrics::new(account)?),
-            ended: IntCounterVec::new(ENDED.opts(account), &["direction", "result"])?,
+            api: Arc::new(ApiMetrics::new(account, now)?),
+            created,
+            last_list: Mutex::new(created),
+            ended: CounterTable::new(&ENDED, account, ["direction", "result"]),
             durations: HistogramVec::new(durations, &["direction", "outcome"])?,
             sessions_started: IntCounter::with_opts(SESSIONS_STARTED.opts(account))?,
             sessions_ended: IntCounterVec::new(SESSIONS_ENDED.opts(account), &["outcome"])?,
             lost: IntCounter::with_opts(LOST.opts(account))?,
             gaps: IntCounter::with_opts(GAPS.opts(account))?,
-            ended_by_extension: by_extension.then(Mutex::default),
+            ended_by_extension: by_extension.then(|| Mutex::new(ExtensionCounts::new(created))),
         };
         metrics.init_zero();
         Ok(metrics)
     }
 
-    /// Counts the events of one call list.
-    pub fn record_events(&self, events: &CallEvents, labels: &mut LabelLimiter) {
+    /// Counts the events of one call list, which was fetched at `fetched_at`.
+    pub fn record_events(
+        &self,
+        events: &CallEvents,
+        labels: &mut LabelLimiter,
+        fetched_at: Moment,
+    ) {
+        let zero_at = std::mem::replace(&mut *lock(&self.last_list), unix_seconds(fetched_at.wall));
         for call in &events.ended {
-            self.record_ended(call, labels);
+            self.record_ended(call, labels, zero_at);
         }
         for outcome in &events.sessions_ended {
             let ended = self.sessions_ended.with_label_values(&[outcome.as_str()]);
@@ -120,11 +134,10 @@ impl AccountMetrics {
         self.gaps.inc_by(u64::from(events.gap));
     }
 
-    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter) {
+    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter, zero_at: f64) {
         let direction = call.direction.as_str();
         let result = labels.admit_result(&call.result);
-        let ended = [direction, result.as_str()];
-        self.ended.with_label_values(&ended).inc();
+        self.ended.increment([direction, result.as_str()], zero_at);
         if let Some(duration) = call.duration {
             let outcome = Outcome::from_result(&call.result);
             let labels = [direction, outcome.as_str()];
@@ -133,7 +146,7 @@ impl AccountMetrics {
         if let Some(counts) = &self.ended_by_extension
             && let Some(extension) = labels.admit_extension(call.extension.as_ref())
         {
-            lock(counts).increment(extension, &result);
+            lock(counts).increment(extension, &result, zero_at);
         }
     }
 
@@ -142,51 +155,37 @@ impl AccountMetrics {
         let Some(counts) = &self.ended_by_extension else {
             return;
         };
+        let zero_at = *lock(&self.last_list);
         let mut counts = lock(counts);
         for extension in extensions {
-            counts.insert(extension);
+            counts.insert(extension, zero_at);
         }
     }
 
     /// Adds the families with their current values.
-    ///
-    /// # Errors
-    /// Returns an error if a family has no name or no sample.
-    pub(crate) fn add_to(
-        &self,
-        families: &mut FamilyTexts,
-        account: &str,
-    ) -> prometheus::Result<()> {
-        families.encode(self.collect())?;
-        if let Some(counts) = &self.ended_by_extension
-            && let Some(samples) = lock(counts).samples(&ENDED_BY_EXTENSION, account)
-        {
-            families.add_blocks(&ENDED_BY_EXTENSION, samples);
+    pub(crate) fn add_to(&self, families: &mut FamilyTexts, account: &str) {
+        let created = self.created;
+        self.api.add_to(families);
+        self.ended.add_to(families);
+        families.add_collector(&DURATIONS, &self.durations, created);
+        families.add_collector(&SESSIONS_STARTED, &self.sessions_started, created);
+        families.add_collector(&SESSIONS_ENDED, &self.sessions_ended, created);
+        families.add_collector(&LOST, &self.lost, created);
+        families.add_collector(&GAPS, &self.gaps, created);
+        if let Some(counts) = &self.ended_by_extension {
+            let samples = lock(counts).samples(&ENDED_BY_EXTENSION, account, families.format());
+            families.add_blocks(&ENDED_BY_EXTENSION, samples.unwrap_or_default());
         }
-        Ok(())
-    }
-
-    /// Returns the families of the library's collectors, leaving out those without a series.
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut families = self.api.collect();
-        families.extend(self.ended.collect());
-        families.extend(self.durations.collect());
-        families.extend(self.sessions_started.collect());
-        families.extend(self.sessions_ended.collect());
-        families.extend(self.lost.collect());
-        families.extend(self.gaps.collect());
-        families.retain(|family| !family.get_metric().is_empty());
-        families
     }
 
     fn init_zero(&self) {
         let inbound = Direction::Inbound.as_str();
         let outbound = Direction::Outbound.as_str();
         for result in INBOUND_RESULTS.iter().chain(&FAILURES) {
-            self.ended.with_label_values(&[inbound, result]);
+            self.ended.init([inbound, result], self.created);
         }
         for result in OUTBOUND_RESULTS.iter().chain(&FAILURES) {
-            self.ended.with_label_values(&[outbound, result]);
+            self.ended.init([outbound, result], self.created);
         }
         for outcome in Outcome::ALL {
             let outcome = outcome.as_str();
@@ -197,6 +196,6 @@ impl AccountMetrics {
     }
 }
 
-fn lock(counts: &Mutex<ExtensionCounts>) -> MutexGuard<'_, ExtensionCounts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,7 @@ use crate::calls::{Call, Directory, LabelLimiter, Snapshot};
 use crate::clock::Moment;
 use crate::ringcentral::Error;
 use crate::ringcentral::status::ApiStatus;
-use crate::text_format::SharedTexts;
+use crate::text_format::{PerFormat, SharedTexts};
 
 /// The state of one account at one moment.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub struct AccountState {
     pub directory_failure: Option<Error>,
     /// Number of pages of an unfinished read of the directory; 0 if there is none.
     pub directory_pages: u32,
-    /// The text of this state, shared by all scrapes.
-    pub text: RenderedText,
+    /// The text of this state, shared by all scrapes of a format.
+    pub text: PerFormat<RenderedText>,
 }
 
 /// The metric families of a state as text. `exposition` renders each part when a scrape first needs it.

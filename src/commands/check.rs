@@ -26,7 +26,7 @@ use crate::clock::Moment;
 use crate::commands::check_presence::PresenceCheck;
 use crate::commands::check_report::{self, CheckSummary};
 use crate::config::{Config, ConfigError, Proxies};
-use crate::exposition::{self, AccountView, ExporterInfo};
+use crate::exposition::{self, AccountView, ExporterInfo, TextFormat};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::secret::redact_value;
@@ -127,7 +127,7 @@ impl Check {
         let deadline = Moment::now().after(settings.timeouts.revoke + crate::SHUTDOWN_MARGIN);
         manager.shutdown(deadline.instant).await;
         if let Some(metrics) = metrics {
-            printer.print(Output::Stdout, metrics?);
+            printer.print(Output::Stdout, metrics);
         }
         Ok(summary)
     }
@@ -184,16 +184,17 @@ impl Check {
         summary
     }
 
-    fn render_metrics(&self, accounts: &[AccountHandle]) -> anyhow::Result<String> {
+    fn render_metrics(&self, accounts: &[AccountHandle]) -> String {
         let exporter = ExporterInfo::collect(self.reloader.status());
         let settings = &self.config.settings;
-        Ok(exposition::render(
+        exposition::render(
             accounts.iter().map(AccountView::new),
             Some(&exporter),
             &settings.scrape,
             &settings.metrics,
+            TextFormat::Prometheus,
             Moment::now(),
-        )?)
+        )
     }
 
     fn proxies(&self) -> &Proxies {

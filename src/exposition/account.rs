@@ -10,7 +10,7 @@ use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
 use crate::exposition::AccountView;
-use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, families};
+use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, TextFormat, families};
 
 families! {
     gauge ACTIVE_CALLS = "ringcentral_active_calls":
@@ -69,27 +69,26 @@ families! {
 pub(super) type AccountLabel<'a> = (&'static str, &'a str);
 
 /// Returns the text of the snapshot, rendered if this is the first scrape that needs it.
-pub(crate) fn snapshot_text(view: &AccountView<'_>, snapshot: &Snapshot) -> Arc<SharedTexts> {
-    let text = &view.state.text.snapshot;
-    let render = || snapshot_families(account_label(view), snapshot).share();
+pub(crate) fn snapshot_text(
+    view: &AccountView<'_>,
+    snapshot: &Snapshot,
+    format: TextFormat,
+) -> Arc<SharedTexts> {
+    let text = &view.state.text.get(format).snapshot;
+    let render = || snapshot_families(account_label(view), snapshot, format).share();
     text.get_or_init(render).clone()
 }
 
 /// Returns the text of all that stays the same until the next state is published, rendered if this is the first scrape
 /// that needs it. Counters are read at that time.
-///
-/// # Errors
-/// Returns an error if a counter family has no name or no sample.
 pub(crate) fn account_text(
     view: &AccountView<'_>,
     metrics: &Metrics,
-) -> prometheus::Result<Arc<SharedTexts>> {
-    let text = &view.state.text.account;
-    if let Some(families) = text.get() {
-        return Ok(families.clone());
-    }
-    let families = account_families(view, metrics)?.share();
-    Ok(text.get_or_init(|| families).clone())
+    format: TextFormat,
+) -> Arc<SharedTexts> {
+    let text = &view.state.text.get(format).account;
+    let render = || account_families(view, metrics, format).share();
+    text.get_or_init(render).clone()
 }
 
 /// Adds the families that depend on the time or on the configuration, which a reload can change at any time.
@@ -135,8 +134,12 @@ pub(super) fn account_label<'a>(view: &'a AccountView<'_>) -> AccountLabel<'a> {
     ("account", &view.account.name)
 }
 
-fn snapshot_families(account: AccountLabel<'_>, snapshot: &Snapshot) -> FamilyTexts {
-    let mut families = FamilyTexts::default();
+fn snapshot_families(
+    account: AccountLabel<'_>,
+    snapshot: &Snapshot,
+    format: TextFormat,
+) -> FamilyTexts {
+    let mut families = FamilyTexts::new(format);
     for (series, count) in &snapshot.records {
         let mut labels = vec![
             account,
@@ -168,12 +171,12 @@ fn snapshot_families(account: AccountLabel<'_>, snapshot: &Snapshot) -> FamilyTe
     families
 }
 
-fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Result<FamilyTexts> {
+fn account_families(view: &AccountView<'_>, metrics: &Metrics, format: TextFormat) -> FamilyTexts {
     let account = account_label(view);
     let state = &view.state;
     let api = &state.api;
-    let mut families = FamilyTexts::default();
-    view.counters.add_to(&mut families, account.1)?;
+    let mut families = FamilyTexts::new(format);
+    view.counters.add_to(&mut families, account.1);
     for limit in &api.rate_limits {
         let labels = [account, ("group", limit.group.as_str())];
         families.add_sample(&RATE_LIMIT, &labels, f64::from(limit.limit));
@@ -203,7 +206,7 @@ fn account_families(view: &AccountView<'_>, metrics: &Metrics) -> prometheus::Re
             families.add_sample(desc, &[account], value);
         }
     }
-    Ok(families)
+    families
 }
 
 /// Adds exactly one series for each value of `extension`, so that a join on it is never many-to-many.
@@ -213,7 +216,7 @@ fn add_extension_info(
     directory: &Directory,
     metrics: &Metrics,
 ) {
-    let mut samples = BlockWriter::default();
+    let mut samples = BlockWriter::new(families.format());
     for (extension, entry) in labelled_entries(directory, metrics) {
         let id = entry.id.to_string();
         let labels = [

@@ -1,9 +1,10 @@
 //! Account states and the process as the text that Prometheus reads.
 //!
-//! The text of a state is rendered once and shared by all scrapes, see [`RenderedText`]; a scrape only adds what the clock
-//! and the configuration change. `account` has the families of an account, `presence` those of its presence, `process` those
-//! of the exporter itself, and `text_format` writes them. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else depends
-//! on the arguments.
+//! The text of a state is rendered once for each format that is requested and shared by all scrapes, see
+//! [`RenderedText`]; a scrape only adds what the clock and the configuration change. `account` has the families of an
+//! account, `presence` those of its presence, `process` those of the exporter itself, and `text_format` writes them, in
+//! text format 0.0.4 or OpenMetrics 1.0. Only [`ExporterInfo::collect`] reads anything from the system (`/proc`); all else
+//! depends on the arguments.
 //!
 //! [`RenderedText`]: crate::account::state::RenderedText
 
@@ -22,6 +23,7 @@ use crate::account::state::AccountState;
 use crate::clock::Moment;
 use crate::config::{Account, Metrics, Scrape};
 use crate::text_format::FamilyTexts;
+pub use crate::text_format::TextFormat;
 pub(crate) use crate::text_format::{Exposition, Piece};
 
 /// The input for the families of one account.
@@ -49,48 +51,44 @@ impl<'a> AccountView<'a> {
     }
 }
 
-/// Renders the exposition in text format 0.0.4 into one string.
-///
-/// # Errors
-/// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
+/// Renders the exposition into one string.
 pub fn render<'a>(
     accounts: impl IntoIterator<Item = AccountView<'a>>,
     exporter: Option<&ExporterInfo>,
     scrape: &Scrape,
     metrics: &Metrics,
+    format: TextFormat,
     now: Moment,
-) -> prometheus::Result<String> {
-    Ok(exposition(accounts, exporter, scrape, metrics, now)?.into_text())
+) -> String {
+    exposition(accounts, exporter, scrape, metrics, format, now).into_text()
 }
 
-/// Returns the exposition in text format 0.0.4, of texts that all scrapes share. `exporter` is `None` for scrapes of
-/// single accounts.
-///
-/// # Errors
-/// Returns an error if the encoder finds a family without a name or a sample, which would be a programming error.
+/// Returns the exposition, of texts that all scrapes of a format share. `exporter` is `None` for scrapes of single
+/// accounts.
 pub(crate) fn exposition<'a>(
     accounts: impl IntoIterator<Item = AccountView<'a>>,
     exporter: Option<&ExporterInfo>,
     scrape: &Scrape,
     metrics: &Metrics,
+    format: TextFormat,
     now: Moment,
-) -> prometheus::Result<Exposition> {
+) -> Exposition {
     let accounts: Vec<_> = accounts.into_iter().collect();
-    let mut current = FamilyTexts::default();
+    let mut current = FamilyTexts::new(format);
     let mut parts = Vec::new();
     for view in &accounts {
         if let Some(snapshot) = view.state.fresh(now, scrape.max_age) {
-            parts.push(account::snapshot_text(view, &snapshot.snapshot));
+            parts.push(account::snapshot_text(view, &snapshot.snapshot, format));
         }
-        parts.push(account::account_text(view, metrics)?);
+        parts.push(account::account_text(view, metrics, format));
         account::add_current(&mut current, view, scrape, now);
-        presence::add(&mut parts, &mut current, view, metrics, now)?;
+        presence::add(&mut parts, &mut current, view, metrics, now);
     }
     if let Some(exporter) = exporter {
         process::add(&mut current, exporter);
     }
     parts.push(current.share());
-    Ok(Exposition::new(parts))
+    Exposition::new(format, parts)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::config::Metrics;
 use crate::exposition::AccountView;
 use crate::exposition::account::{AccountLabel, account_label, labelled_entries};
 use crate::presence::{ExtensionStatus, TelephonyStatus};
-use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, families};
+use crate::text_format::{BlockWriter, FamilyTexts, SharedTexts, TextFormat, families};
 
 families! {
     gauge EXTENSIONS = "ringcentral_extensions":
@@ -27,20 +27,18 @@ families! {
         "Whether presence is whole and current (1) or not (0).";
 }
 
-/// Adds the families of an account's presence, if it has any.
-///
-/// # Errors
-/// Returns an error if a counter family has no name or no sample.
+/// Adds the families of an account's presence, if it has any, in the format of `current`.
 pub(crate) fn add(
     parts: &mut Vec<Arc<SharedTexts>>,
     current: &mut FamilyTexts,
     view: &AccountView<'_>,
     metrics: &Metrics,
     now: Moment,
-) -> prometheus::Result<()> {
+) {
     let Some(presence) = view.presence else {
-        return Ok(());
+        return;
     };
+    let format = current.format();
     let account = account_label(view);
     let status = presence.view(now);
     current.add_sample(&UP, &[account], f64::from(status.is_up));
@@ -48,49 +46,49 @@ pub(crate) fn add(
         current.add_sample(&TIMESTAMP, &[account], unix_seconds(last_read.wall));
     }
     let mut text = presence.text();
-    let PresenceText { state, counters } = &mut *text;
+    let PresenceText { state, counters } = text.get_mut(format);
     if let Some(counts) = &status.counts {
-        let render = || Ok(state_families(account, counts, presence, metrics, now));
-        parts.push(shared_text(state, status.version, render)?);
+        let families = FamilyTexts::new(format);
+        let render = || state_families(families, account, counts, presence, metrics, now);
+        parts.push(shared_text(state, status.version, render));
     }
-    let render = || counter_families(presence);
-    parts.push(shared_text(counters, status.version, render)?);
-    Ok(())
+    let render = || counter_families(presence, format);
+    parts.push(shared_text(counters, status.version, render));
 }
 
 /// Returns the text of this version, rendered if this is the first scrape that needs it.
 fn shared_text(
     text: &mut Option<VersionedText>,
     version: u64,
-    render: impl FnOnce() -> prometheus::Result<FamilyTexts>,
-) -> prometheus::Result<Arc<SharedTexts>> {
+    render: impl FnOnce() -> FamilyTexts,
+) -> Arc<SharedTexts> {
     if let Some(text) = text
         && text.version == version
     {
-        return Ok(text.families.clone());
+        return text.families.clone();
     }
-    let families = render()?.share();
+    let families = render().share();
     *text = Some(VersionedText {
         version,
         families: families.clone(),
     });
-    Ok(families)
+    families
 }
 
-fn counter_families(presence: &Presence) -> prometheus::Result<FamilyTexts> {
-    let mut families = FamilyTexts::default();
-    presence.add_counters_to(&mut families)?;
-    Ok(families)
+fn counter_families(presence: &Presence, format: TextFormat) -> FamilyTexts {
+    let mut families = FamilyTexts::new(format);
+    presence.add_counters_to(&mut families);
+    families
 }
 
 fn state_families(
+    mut families: FamilyTexts,
     account: AccountLabel<'_>,
     counts: &[(ExtensionStatus, u64)],
     presence: &Presence,
     metrics: &Metrics,
     now: Moment,
 ) -> FamilyTexts {
-    let mut families = FamilyTexts::default();
     add_counts(&mut families, account, counts);
     if metrics.extension_presence
         && let Some(statuses) = presence.statuses(now)
@@ -130,7 +128,7 @@ fn add_state_sets(
     statuses: &[(u64, ExtensionStatus)],
     metrics: &Metrics,
 ) {
-    let mut samples = BlockWriter::default();
+    let mut samples = BlockWriter::new(families.format());
     if let Some(directory) = presence.directory() {
         for (extension, entry) in labelled_entries(&directory, metrics) {
             if let Ok(index) = statuses.binary_search_by_key(&entry.id, |(id, _)| *id)

@@ -47,7 +47,8 @@ impl ExporterInfo {
 /// Resource usage of the process, as Prometheus' client libraries report it.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessStats {
-    samples: [(&'static FamilyDesc, f64); 6],
+    samples: [(&'static FamilyDesc, f64); 5],
+    cpu_seconds: f64,
     /// Start time in seconds since 1970.
     pub start: f64,
 }
@@ -64,13 +65,13 @@ impl ProcessStats {
         let max_fds = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Some(Self {
             samples: [
-                (&CPU_SECONDS, (stat.utime + stat.stime) as f64 / ticks),
                 (&RESIDENT_MEMORY, (stat.rss * procfs::page_size()) as f64),
                 (&VIRTUAL_MEMORY, stat.vsize as f64),
                 (&OPEN_FDS, process.fd_count().ok()? as f64),
                 (&MAX_FDS, max_fds as f64),
                 (&THREADS, stat.num_threads as f64),
             ],
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
             start: procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks,
         })
     }
@@ -98,6 +99,7 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
         for (desc, value) in process.samples {
             families.add_sample(desc, &[], value);
         }
+        families.add_counter(&CPU_SECONDS, &[], process.cpu_seconds, process.start);
         families.add_sample(&START_TIME, &[], process.start);
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of whole expositions; `tests/golden/exposition.prom` and `presence.prom` are two.
+//! Tests of whole expositions; `tests/golden/exposition.prom`, `exposition.om` and `presence.prom` are three.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -158,13 +158,22 @@ fn events() -> CallEvents {
 
 /// Returns an account with counters of its own and one request, failure and ended call.
 fn counted_account(name: &str) -> (Account, AccountMetrics) {
-    let counters = AccountMetrics::new(name, true).unwrap();
+    let counters = AccountMetrics::new(name, true, created()).unwrap();
     let (api, operation) = (&counters.api, Operation::ActiveCalls);
     api.record_request(operation);
     api.observe_duration(operation, Duration::from_millis(240));
     api.record_failure(Operation::Token, Reason::Timeout);
-    counters.record_events(&events(), &mut labels());
+    let lists = [CallEvents::default(), events()];
+    for (events, fetched_at) in lists.iter().zip(["09:59:42", "09:59:50"]) {
+        let fetched_at = moment(&format!("2026-11-24T{fetched_at}Z"));
+        counters.record_events(events, &mut labels(), fetched_at);
+    }
     (account(name), counters)
+}
+
+/// Returns when all counters are 0.
+fn created() -> Moment {
+    moment("2026-11-24T09:00:00Z")
 }
 
 fn render_one(
@@ -178,11 +187,20 @@ fn render_one(
         counters,
         presence: None,
     };
-    render([view], None, &SCRAPE, &METRICS, now).unwrap()
+    render([view], None, &SCRAPE, &METRICS, TextFormat::Prometheus, now)
 }
 
 /// Renders accounts with the state that `state` gives for 10 o'clock, `later` than that.
 fn rendered(names: &[&str], state: impl Fn(Moment) -> AccountState, later: Duration) -> String {
+    rendered_in(TextFormat::Prometheus, names, state, later)
+}
+
+fn rendered_in(
+    format: TextFormat,
+    names: &[&str],
+    state: impl Fn(Moment) -> AccountState,
+    later: Duration,
+) -> String {
     let start = moment("2026-11-24T10:00:00Z");
     let accounts: Vec<_> = names.iter().map(|name| counted_account(name)).collect();
     let views = accounts.iter().map(|(account, counters)| AccountView {
@@ -191,7 +209,8 @@ fn rendered(names: &[&str], state: impl Fn(Moment) -> AccountState, later: Durat
         counters,
         presence: None,
     });
-    render(views, None, &SCRAPE, &METRICS, start.after(later)).unwrap()
+    let now = start.after(later);
+    render(views, None, &SCRAPE, &METRICS, format, now)
 }
 
 /// Asserts that a text equals a golden file, which is rewritten if `UPDATE_GOLDEN` is set:
@@ -208,6 +227,13 @@ fn assert_golden(text: &str, file: &str) {
 fn exposition_equals_golden_file() {
     let text = rendered(&["default"], state, Duration::from_secs(5));
     assert_golden(&text, "exposition.prom");
+}
+
+#[test]
+fn openmetrics_equals_golden_file() {
+    let format = TextFormat::OpenMetrics;
+    let text = rendered_in(format, &["default"], state, Duration::from_secs(5));
+    assert_golden(&text, "exposition.om");
 }
 
 #[test]
@@ -329,7 +355,7 @@ fn text_shared_by_scrapes_equals_new_text() {
         &|| api.record_request(operation),
         &|| api.observe_duration(operation, Duration::from_secs(1)),
         &|| api.record_failure(Operation::Token, Reason::Timeout),
-        &|| counters.record_events(&events(), &mut labels()),
+        &|| counters.record_events(&events(), &mut labels(), start),
         &|| counters.init_extensions(["777"].into_iter()),
     ];
     let without_calls = || AccountState {
@@ -395,10 +421,10 @@ fn label_id_gives_each_extension_its_series() {
     let view = AccountView {
         account: &account("a"),
         state: Arc::new(state),
-        counters: &AccountMetrics::new("a", false).unwrap(),
+        counters: &AccountMetrics::new("a", false, created()).unwrap(),
         presence: None,
     };
-    let text = render([view], None, &SCRAPE, &metrics, now).unwrap();
+    let text = render([view], None, &SCRAPE, &metrics, TextFormat::Prometheus, now);
     assert!(
         ["7", "101"]
             .iter()
@@ -417,14 +443,15 @@ fn render_presence(presence: &Presence, metrics: &Metrics, now: Moment) -> Strin
     let view = AccountView {
         account: &account("a"),
         state: Arc::default(),
-        counters: &AccountMetrics::new("a", false).unwrap(),
+        counters: &AccountMetrics::new("a", false, created()).unwrap(),
         presence: Some(presence),
     };
-    let mut current = FamilyTexts::default();
+    let format = TextFormat::Prometheus;
+    let mut current = FamilyTexts::new(format);
     let mut parts = Vec::new();
-    presence::add(&mut parts, &mut current, &view, metrics, now).unwrap();
+    presence::add(&mut parts, &mut current, &view, metrics, now);
     parts.push(current.share());
-    Exposition::new(parts).into_text()
+    Exposition::new(format, parts).into_text()
 }
 
 /// Returns the extensions of the state sets, in their order.
@@ -522,6 +549,7 @@ fn scrapes_share_the_text_of_a_version() {
     let shared = || {
         render_presence(&presence, &PRESENCE_METRICS, now);
         let text = presence.text();
+        let text = text.get(TextFormat::Prometheus);
         let state = text.state.as_ref().unwrap().families.clone();
         (state, text.counters.as_ref().unwrap().families.clone())
     };

@@ -127,7 +127,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::text_format::{BlockWriter, FamilyTexts, families};
+    use crate::text_format::{BlockWriter, FamilyTexts, TextFormat, families};
 
     families! {
         gauge SMALL = "a_small": "Small.";
@@ -137,10 +137,11 @@ mod tests {
 
     /// Returns the exposition of two parts, each with samples in blocks and a large text.
     fn exposition() -> Exposition {
+        let format = TextFormat::OpenMetrics;
         let mut parts = Vec::new();
         for account in ["one", "two"] {
-            let mut families = FamilyTexts::default();
-            let mut blocks = BlockWriter::default();
+            let mut families = FamilyTexts::new(format);
+            let mut blocks = BlockWriter::new(format);
             families.add_sample(&SMALL, &[("account", account)], 1.0);
             for n in 0..2_000 {
                 let n = n.to_string();
@@ -151,7 +152,7 @@ mod tests {
             families.add_blocks(&BLOCKS, blocks.finish());
             parts.push(families.share());
         }
-        Exposition::new(parts)
+        Exposition::new(format, parts)
     }
 
     async fn collect(body: ExpositionBody) -> Vec<u8> {
@@ -167,7 +168,8 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text, exposition().into_text());
         assert_eq!(text.matches("# TYPE").count(), 3);
-        assert_eq!(text.lines().count(), 3 * 2 + 2 + 2 * 2 * 2_000);
+        assert_eq!(text.lines().count(), 3 * 2 + 2 + 2 * 2 * 2_000 + 1);
+        assert!(text.ends_with("\n# EOF\n"));
     }
 
     #[tokio::test]

@@ -8,12 +8,14 @@
 //! | [`routes`] | paths and their handlers |
 //! | [`scrape`] | the timeout of a scrape, and the refresh of its accounts |
 //! | `exposition_body` | the body of a scrape's response |
-//! | `response` | response bodies, headers and compression |
+//! | `accept` | format and compression that a client accepts |
+//! | `response` | response bodies and headers |
 //! | `discovery` | targets for Prometheus' HTTP service discovery |
 //! | [`landing_page`] | the HTML page at `/` |
 //! | `status` | the same facts at `/status`, as text or JSON |
 //! | `health` | the state of an account in one word |
 
+mod accept;
 mod connections;
 mod discovery;
 mod exposition_body;

@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::exposition::{self, AccountView, ExporterInfo};
 use crate::http::response::{self, Response};
 use crate::http::status::{self, Status};
-use crate::http::{discovery, landing_page, scrape};
+use crate::http::{accept, discovery, landing_page, scrape};
 use crate::reload::{ReloadResult, Reloader};
 use crate::web::access::AccessControl;
 
@@ -250,23 +250,16 @@ fn render_metrics(
     exporter: Option<&ExporterInfo>,
     headers: &HeaderMap,
 ) -> Response {
+    let format = accept::text_format(headers);
     let exposition = exposition::exposition(
         accounts.iter().copied().map(AccountView::new),
         exporter,
         &app.settings.scrape,
         &app.settings.metrics,
+        format,
         Moment::now(),
     );
-    match exposition {
-        Ok(exposition) => response::exposition(exposition, headers),
-        Err(error) => {
-            tracing::error!(%error, "metrics encoding failed");
-            response::text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal error: cannot encode the metrics",
-            )
-        }
-    }
+    response::exposition(exposition, format, headers)
 }
 
 /// Returns the values of `?account=`.

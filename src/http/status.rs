@@ -19,6 +19,7 @@ use crate::account::problem::{self, Problem};
 use crate::account::state::AccountState;
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Account, ConfigError, ReloadStatus};
+use crate::http::accept;
 use crate::http::health::Health;
 use crate::http::response::{self, Response};
 
@@ -66,7 +67,7 @@ fn wants_json(query: &str, headers: &HeaderMap) -> bool {
             return value == "json";
         }
     }
-    response::quality(headers, ACCEPT, "application/json") > Some(0.0)
+    accept::quality(headers, ACCEPT, "application/json") > Some(0.0)
 }
 
 impl Status {

@@ -99,7 +99,7 @@ mod tests {
             account: Arc::new(account),
             http,
         };
-        let metrics = Arc::new(ApiMetrics::new("default").unwrap());
+        let metrics = Arc::new(ApiMetrics::new("default", Moment::now()).unwrap());
         let users = Users {
             logins: Arc::default(),
             usages: Arc::new(UsageRegistry::new(None)),

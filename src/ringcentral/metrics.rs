@@ -2,47 +2,44 @@
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec};
 
+use crate::clock::{Moment, unix_seconds};
 use crate::ringcentral::{Operation, Reason};
+use crate::text_format::{FamilyTexts, families};
 
 /// Bucket bounds in seconds, up to the timeout of one request.
 const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+families! {
+    counter REQUESTS = "ringcentral_api_requests_total":
+        "Requests sent to RingCentral. A redirect counts as another request.";
+    counter FAILURES = "ringcentral_api_request_failures_total":
+        "Requests to RingCentral that failed, and fetches stopped because of the budget, by reason.";
+    histogram DURATIONS = "ringcentral_api_request_duration_seconds":
+        "Time from sending a request to the last byte of its response.";
+}
+
 /// Counters of API requests.
 pub struct ApiMetrics {
+    /// The time at which all counters were 0, in Unix seconds.
+    created: f64,
     requests: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
 }
 
 impl ApiMetrics {
-    /// Creates all counters with the value zero.
+    /// Creates all counters with the value zero at the time `now`.
     ///
     /// # Errors
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
-    pub fn new(account: &str) -> prometheus::Result<Self> {
-        let requests = Opts::new(
-            "ringcentral_api_requests_total",
-            "Requests sent to RingCentral. A redirect counts as another request.",
-        )
-        .const_label("account", account);
-        let failures = Opts::new(
-            "ringcentral_api_request_failures_total",
-            "Requests to RingCentral that failed, and fetches stopped because of the budget, by reason.",
-        )
-        .const_label("account", account);
-        let durations = HistogramOpts::new(
-            "ringcentral_api_request_duration_seconds",
-            "Time from sending a request to the last byte of its response.",
-        )
-        .const_label("account", account)
-        .buckets(BUCKETS.to_vec());
+    pub fn new(account: &str, now: Moment) -> prometheus::Result<Self> {
+        let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
         let metrics = Self {
-            requests: IntCounterVec::new(requests, &["operation"])?,
-            failures: IntCounterVec::new(failures, &["operation", "reason"])?,
+            created: unix_seconds(now.wall),
+            requests: IntCounterVec::new(REQUESTS.opts(account), &["operation"])?,
+            failures: IntCounterVec::new(FAILURES.opts(account), &["operation", "reason"])?,
             durations: HistogramVec::new(durations, &["operation"])?,
         };
         // Creates all series: `rate()` misses the first increment of a series that appears with it.
@@ -76,11 +73,10 @@ impl ApiMetrics {
             .inc();
     }
 
-    /// Returns the families with their current values.
-    pub(crate) fn collect(&self) -> Vec<MetricFamily> {
-        let mut families = self.requests.collect();
-        families.extend(self.failures.collect());
-        families.extend(self.durations.collect());
-        families
+    /// Adds the families with their current values.
+    pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
+        families.add_collector(&REQUESTS, &self.requests, self.created);
+        families.add_collector(&FAILURES, &self.failures, self.created);
+        families.add_collector(&DURATIONS, &self.durations, self.created);
     }
 }

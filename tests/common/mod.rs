@@ -39,3 +39,20 @@ pub fn http() -> reqwest::Client {
 pub async fn get(url: &str) -> String {
     http().get(url).send().await.unwrap().text().await.unwrap()
 }
+
+/// Returns the body of a list with one inbound call of extension 4711, which has this result. It is live with
+/// `In Progress`.
+pub fn call_list(result: &str) -> String {
+    let record = serde_json::json!({
+        "id": "a",
+        "sessionId": "1",
+        "startTime": "2026-11-24T10:00:00.000Z",
+        "duration": 5,
+        "type": "Voice",
+        "direction": "Inbound",
+        "result": result,
+        "to": {"extensionNumber": "4711"},
+    });
+    let uri = "https://platform.ringcentral.com/restapi/v1.0/account/1/active-calls";
+    serde_json::json!({"uri": uri, "records": [record], "navigation": {}}).to_string()
+}

@@ -11,8 +11,13 @@ use tokio::process::Command;
 
 use super::background_process::BackgroundProcess;
 
+/// Unpacked by `make tools`.
+const PROMETHEUS_3: &str = ".cache/tools/prometheus-3/usr/bin/prometheus";
+
 /// The configuration of a server that is not started yet.
 pub struct PrometheusBuilder {
+    program: PathBuf,
+    flags: Vec<String>,
     targets: Vec<String>,
     job_options: String,
     other_targets: Vec<String>,
@@ -35,6 +40,8 @@ impl PrometheusBuilder {
     /// Creates a configuration that scrapes these exporters as the job `ringcentral`.
     pub fn new(exporters: &[&str], interval: Duration) -> Self {
         Self {
+            program: "prometheus".into(),
+            flags: Vec::new(),
             targets: addresses(exporters),
             job_options: String::new(),
             other_targets: Vec::new(),
@@ -52,6 +59,18 @@ impl PrometheusBuilder {
             config: Some(config.to_owned()),
             ..Self::new(&[], Duration::from_secs(60))
         }
+    }
+
+    /// Runs Prometheus 3 in place of the one on the path.
+    pub fn version_3(mut self) -> Self {
+        self.program = Path::new(env!("CARGO_MANIFEST_DIR")).join(PROMETHEUS_3);
+        self
+    }
+
+    /// Adds a flag.
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
     }
 
     /// Adds targets of the job `other`.
@@ -90,8 +109,9 @@ impl PrometheusBuilder {
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, self.config_file()).unwrap();
         let data_dir = self.data_dir.unwrap_or_else(|| folder.path().join("data"));
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(self.program);
         command
+            .args(self.flags)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data_dir.display()))
             .args([

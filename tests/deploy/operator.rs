@@ -80,13 +80,14 @@ const ENDPOINT_FIELDS: [&str; 24] = [
     "trackTimestampsStaleness",
 ];
 /// Fields of a ScrapeConfig that may be used, about a third of all.
-const SCRAPE_CONFIG_FIELDS: [&str; 14] = [
+const SCRAPE_CONFIG_FIELDS: [&str; 15] = [
     "authorization",
     "basicAuth",
     "enableCompression",
     "honorLabels",
     "httpSDConfigs",
     "jobName",
+    "metricRelabelings",
     "metricsPath",
     "params",
     "relabelings",
@@ -326,6 +327,37 @@ fn invalid_scrape_config_is_reported() {
     }
 }
 
+/// Returns the step that drops the created times of counters as series, from the Prometheus configuration.
+fn drop_created() -> Value {
+    let text = read("deploy/prometheus/prometheus.yml");
+    let text = text.replace("source_labels", "sourceLabels");
+    let config: Value = serde_saphyr::from_str(&text).unwrap();
+    let steps = &config["scrape_configs"][0]["metric_relabel_configs"];
+    assert_eq!(steps.as_array().unwrap().len(), 1);
+    steps.clone()
+}
+
+#[test]
+fn all_scrape_configurations_drop_created_series() {
+    let local = &read_yaml("deploy/prometheus/prometheus.yml")["scrape_configs"][0];
+    for file in [
+        "deploy/prometheus/prometheus.accounts.yml",
+        "deploy/prometheus/prometheus.sharded.yml",
+        "deploy/compose/prometheus.yml",
+        "deploy/compose/prometheus.accounts.yml",
+    ] {
+        let job = &read_yaml(file)["scrape_configs"][0];
+        let name = "metric_relabel_configs";
+        assert_eq!(job[name], local[name], "{file}");
+    }
+    for overlay in with_service_monitor() {
+        let endpoint = &overlay.single("ServiceMonitor")["spec"]["endpoints"][0];
+        assert_eq!(endpoint["metricRelabelings"], drop_created());
+    }
+    let config = Overlay::named("accounts").single("ScrapeConfig");
+    assert_eq!(config["spec"]["metricRelabelings"], drop_created());
+}
+
 #[test]
 fn manifests_set_no_label_of_the_operator() {
     for overlay in with_service_monitor() {
@@ -333,9 +365,11 @@ fn manifests_set_no_label_of_the_operator() {
         for field in ["targetLabels", "podTargetLabels"] {
             assert!(spec[field].is_null(), "{field}");
         }
-        for field in ["relabelings", "metricRelabelings", "honorLabels"] {
+        for field in ["relabelings", "honorLabels"] {
             assert!(spec["endpoints"][0][field].is_null(), "{field}");
         }
+        let steps = &spec["endpoints"][0]["metricRelabelings"];
+        assert_eq!(*steps, drop_created(), "it changes no label");
         for rule in overlay.all("PrometheusRule").flat_map(rules) {
             let mut labels = rule["labels"].as_object().into_iter().flat_map(Map::keys);
             assert!(

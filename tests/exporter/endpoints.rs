@@ -78,7 +78,7 @@ async fn metrics_response_negotiates_gzip() {
         plain.headers["content-type"],
         "text/plain; version=0.0.4; charset=utf-8"
     );
-    assert_eq!(plain.headers["vary"], "Accept-Encoding");
+    assert_eq!(plain.headers["vary"], "Accept, Accept-Encoding");
     let request =
         "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n";
     let (head, body) = exporter.send_raw(request).await;

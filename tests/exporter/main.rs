@@ -43,6 +43,7 @@ mod http_requests;
 mod limits;
 mod log;
 mod network;
+mod openmetrics;
 mod presence;
 mod presence_events;
 mod process;

@@ -19,6 +19,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod counters;
+mod created_times;
+mod openmetrics;
 mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};

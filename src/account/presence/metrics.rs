@@ -1,8 +1,9 @@
 //! The counters of an account's events.
 
-use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
+use crate::account::counter_table::CounterTable;
+use crate::clock::{Moment, unix_seconds};
 use crate::label_enum::label_enum;
 use crate::presence::{Discarded, PresenceEvent, StatusChange, TelephonyStatus};
 use crate::text_format::{FamilyTexts, families};
@@ -57,7 +58,9 @@ label_enum! {
 
 /// The counters of an account's events. They start at zero.
 pub(crate) struct EventMetrics {
-    changes: IntCounterVec,
+    /// The time at which all counters were 0, in Unix seconds.
+    created: f64,
+    changes: CounterTable,
     durations: HistogramVec,
     events: IntCounter,
     discarded: IntCounterVec,
@@ -70,16 +73,17 @@ pub(crate) struct EventMetrics {
 // === impl EventMetrics ===
 
 impl EventMetrics {
-    /// Creates all counters with the value zero.
+    /// Creates all counters with the value zero at the time `now`.
     ///
     /// # Errors
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
-    pub(crate) fn new(account: &str) -> prometheus::Result<Self> {
+    pub(crate) fn new(account: &str, now: Moment) -> prometheus::Result<Self> {
         let durations =
             HistogramOpts::from(DURATIONS.opts(account)).buckets(DURATION_BUCKETS.to_vec());
         let delays = HistogramOpts::from(DELAYS.opts(account)).buckets(DELAY_BUCKETS.to_vec());
         let metrics = Self {
-            changes: IntCounterVec::new(CHANGES.opts(account), &["from", "to"])?,
+            created: unix_seconds(now.wall),
+            changes: CounterTable::new(&CHANGES, account, ["from", "to"]),
             durations: HistogramVec::new(durations, &["telephony_status"])?,
             events: IntCounter::with_opts(EVENTS.opts(account))?,
             discarded: IntCounterVec::new(DISCARDED.opts(account), &["reason"])?,
@@ -97,7 +101,7 @@ impl EventMetrics {
             for to in TelephonyStatus::DOCUMENTED {
                 if from != to {
                     let labels = [from.as_str(), to.as_str()];
-                    self.changes.with_label_values(&labels);
+                    self.changes.init(labels, self.created);
                 }
             }
         }
@@ -124,7 +128,7 @@ impl EventMetrics {
             self.delays.observe(delay.as_secs_f64().max(0.0));
         }
         match result {
-            Ok(Some(change)) => self.record_change(change),
+            Ok(Some(change)) => self.record_change(change, event),
             Ok(None) => {}
             Err(reason) => self.record_discarded(reason),
         }
@@ -149,29 +153,22 @@ impl EventMetrics {
     }
 
     /// Adds the families with their current values.
-    ///
-    /// # Errors
-    /// Returns an error if a family has no name or no sample.
-    pub(crate) fn add_to(&self, families: &mut FamilyTexts) -> prometheus::Result<()> {
-        let collectors: [&dyn Collector; 8] = [
-            &self.changes,
-            &self.durations,
-            &self.events,
-            &self.discarded,
-            &self.connections,
-            &self.gaps,
-            &self.delays,
-            &self.corrections,
-        ];
-        for collector in collectors {
-            families.encode(collector.collect())?;
-        }
-        Ok(())
+    pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
+        let created = self.created;
+        self.changes.add_to(families);
+        families.add_collector(&DURATIONS, &self.durations, created);
+        families.add_collector(&EVENTS, &self.events, created);
+        families.add_collector(&DISCARDED, &self.discarded, created);
+        families.add_collector(&CONNECTIONS, &self.connections, created);
+        families.add_collector(&GAPS, &self.gaps, created);
+        families.add_collector(&DELAYS, &self.delays, created);
+        families.add_collector(&CORRECTIONS, &self.corrections, created);
     }
 
-    fn record_change(&self, change: StatusChange) {
+    /// Counts a change. A series that appears with it was 0 when the event arrived, which is before any scrape shows it.
+    fn record_change(&self, change: StatusChange, event: &PresenceEvent) {
         let labels = [change.from.as_str(), change.to.as_str()];
-        self.changes.with_label_values(&labels).inc();
+        self.changes.increment(labels, unix_seconds(event.arrived));
         if let Some(duration) = change.duration
             && TIMED_STATUSES.contains(&change.from)
         {

@@ -35,7 +35,7 @@ use crate::presence::{Discarded, ExtensionStatus, PresenceEvent, PresenceState, 
 use crate::ringcentral::events::{EventError, MAX_SILENCE};
 use crate::ringcentral::wire::PresenceRow;
 use crate::ringcentral::{Error, Reason};
-use crate::text_format::{FamilyTexts, SharedTexts};
+use crate::text_format::{FamilyTexts, PerFormat, SharedTexts};
 
 /// The shortest time after which a state that is only read is too old to be shown.
 const MIN_POLL_MAX_AGE: Duration = Duration::from_secs(3 * 60);
@@ -70,7 +70,7 @@ pub struct Presence {
     metrics: Option<EventMetrics>,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
-    text: Mutex<PresenceText>,
+    text: Mutex<PerFormat<PresenceText>>,
     // Never held across an await. Poisoning is ignored, since a state between two fields is shown until the next read
     // at most.
     shared: Mutex<Shared>,
@@ -158,7 +158,7 @@ pub(crate) struct PresenceView {
 // === impl Presence ===
 
 impl Presence {
-    /// Creates the presence of an account, `None` if the mode is `Off`.
+    /// Creates the presence of an account with counters that are zero at the time `now`, `None` if the mode is `Off`.
     ///
     /// # Errors
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
@@ -166,6 +166,7 @@ impl Presence {
         account: &str,
         mode: PresenceMode,
         settings: &Settings,
+        now: Moment,
     ) -> prometheus::Result<Option<Arc<Self>>> {
         let max_age = settings.scrape.max_age;
         let (read_interval, max_age) = match mode {
@@ -177,7 +178,8 @@ impl Presence {
             PresenceMode::Events => (settings.presence.audit_interval(), max_age),
         };
         let has_events = mode == PresenceMode::Events;
-        let metrics = has_events.then(|| EventMetrics::new(account)).transpose()?;
+        let metrics = has_events.then(|| EventMetrics::new(account, now));
+        let metrics = metrics.transpose()?;
         Ok(Some(Arc::new(Self {
             account: account.to_owned(),
             mode,
@@ -495,19 +497,15 @@ impl Presence {
         self.lock().directory.clone()
     }
 
-    /// Returns the text that scrapes share.
-    pub(crate) fn text(&self) -> MutexGuard<'_, PresenceText> {
+    /// Returns the text that scrapes of a format share.
+    pub(crate) fn text(&self) -> MutexGuard<'_, PerFormat<PresenceText>> {
         self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the families of the counters, if events are received.
-    ///
-    /// # Errors
-    /// Returns an error if a family has no name or no sample.
-    pub(crate) fn add_counters_to(&self, families: &mut FamilyTexts) -> prometheus::Result<()> {
-        match &self.metrics {
-            Some(metrics) => metrics.add_to(families),
-            None => Ok(()),
+    pub(crate) fn add_counters_to(&self, families: &mut FamilyTexts) {
+        if let Some(metrics) = &self.metrics {
+            metrics.add_to(families);
         }
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::calls::directory::DirectoryEntry;
 use crate::presence::{DndStatus, PresenceStatus, TelephonyStatus};
 use crate::ringcentral::{Cause, Operation};
-use crate::text_format::Exposition;
+use crate::text_format::{Exposition, TextFormat};
 
 #[derive(Parser)]
 struct Flags {
@@ -15,10 +15,14 @@ struct Flags {
     settings: Settings,
 }
 
-/// Returns the presence of the account `a` with these flags.
+/// Returns the presence of the account `a` with these flags, whose counters are 0 since 9 o'clock.
 pub(crate) fn presence_with(mode: PresenceMode, flags: &[&str]) -> Arc<Presence> {
     let flags = Flags::parse_from(["test"].iter().chain(flags));
-    let presence = Presence::new("a", mode, &flags.settings).unwrap();
+    let created = Moment {
+        wall: "2026-11-24T09:00:00Z".parse().unwrap(),
+        ..Moment::now()
+    };
+    let presence = Presence::new("a", mode, &flags.settings, created).unwrap();
     presence.unwrap()
 }
 
@@ -116,9 +120,10 @@ fn extensions(presence: &Presence, now: Moment) -> Vec<u64> {
 }
 
 fn counters(presence: &Presence) -> String {
-    let mut families = FamilyTexts::default();
-    presence.add_counters_to(&mut families).unwrap();
-    Exposition::new(vec![families.share()]).into_text()
+    let format = TextFormat::Prometheus;
+    let mut families = FamilyTexts::new(format);
+    presence.add_counters_to(&mut families);
+    Exposition::new(format, vec![families.share()]).into_text()
 }
 
 fn assert_counters(presence: &Presence, expected: &[&str]) {
@@ -132,7 +137,7 @@ fn assert_counters(presence: &Presence, expected: &[&str]) {
 #[test]
 fn presence_that_is_off_does_not_exist() {
     let flags = Flags::parse_from(["test"]);
-    let presence = Presence::new("a", PresenceMode::Off, &flags.settings);
+    let presence = Presence::new("a", PresenceMode::Off, &flags.settings, Moment::now());
     assert!(presence.unwrap().is_none());
 }
 
