@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{CHART, RELEASES, example, template};
-use crate::overlays::{NAMES, Overlay, parse_objects};
+use crate::accounts::KUBERNETES_FILE;
+use crate::docs::{kustomizations, render_overlay};
+use crate::overlays::{self, NAMES, Overlay, parse_objects};
 use crate::tools::{read, run_ok, shell};
 
 /// Labels that Helm sets on its objects, and the version, which kustomize sets only on the objects of the base.
@@ -102,6 +104,22 @@ fn chart_objects_equal_those_of_each_overlay() {
                 assert_eq!(chart[key], *object, "{key} of {name}, helm {release}");
             }
         }
+    }
+}
+
+#[test]
+fn accounts_with_tls_equal_the_documented_overlay() {
+    let accounts = read(KUBERNETES_FILE);
+    let overlay = render_overlay(&kustomizations()[1], &accounts, overlays::RELEASES[0]);
+    let overlay = comparable(&parse_objects(&overlay));
+    let mut command = template(RELEASES[0], CHART, &example("accounts"));
+    let image = "image.repository=registry.example.com/ringcentral-exporter";
+    let switches = "networkPolicy.enabled=true,webTls.enabled=true";
+    let text = run_ok(command.args(["--set", image, "--set", switches]));
+    let chart = comparable(&parse_objects(&text));
+    assert!(chart.keys().eq(overlay.keys()), "{:?}", chart.keys());
+    for (key, object) in &overlay {
+        assert_eq!(chart[key], *object, "{key}");
     }
 }
 

@@ -177,7 +177,7 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("resources.limits", json!({"memory": "128Mi"})),
         ("resources.requests", json!({"cpu": "20m"})),
         ("rules.labels", label()),
-        ("scrapeConfig.interval", json!("20s")),
+        ("scrapeConfig.interval", json!("1m")),
         ("scrapeConfig.labels", label()),
         ("scrapeConfig.scrapeTimeout", json!("9s")),
         ("serviceAccount.name", json!("caller")),
@@ -395,6 +395,16 @@ fn errors() -> Vec<(&'static str, Value, [&'static str; 2])> {
             "networkPolicy.ingressFrom",
             json!(null),
             ["ingressFrom is required", "missing property 'ingressFrom'"],
+        ),
+        (
+            "serviceMonitor.scrapeTimeout",
+            json!("16s"),
+            both("serviceMonitor.scrapeTimeout: invalid value \"16s\": expected at most"),
+        ),
+        (
+            "scrapeConfig.interval",
+            json!("9s"),
+            both("scrapeConfig.scrapeTimeout: invalid value \"10s\": expected at most"),
         ),
         (
             "webTls.configSecret",
