@@ -19,11 +19,15 @@ SOAK_SEED ?= 1
 SOAK_DAYS ?= 30
 MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+CONTAINER_ENGINE ?= docker
+IMAGE ?= ringcentral-exporter
 
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart chart-doc sample-data tools deny-tool configuration-doc
+	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart chart-doc sample-data tools deny-tool configuration-doc \
+	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
@@ -206,6 +210,40 @@ chart-doc:
 chart: $(DEPLOY)/python/installed
 	deploy/helm/package target/dist
 
+# Writes the checksums of all files in target/dist to SHA256SUMS there.
+checksums:
+	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS --ignore='*.sha256') >SHA256SUMS
+
+IMAGE_FLAGS = --file deploy/docker/Dockerfile --tag $(IMAGE):$(VERSION) \
+	--build-arg BUILD_REVISION=$(shell git rev-parse --short=12 HEAD) --build-arg CREATED=$(shell git log -1 --format=%cI)
+
+# Builds the image from the sources, for this machine: make image CONTAINER_ENGINE=podman. In the OCI format, podman's
+# default, an image has no health check.
+image: export BUILDAH_FORMAT = docker
+image:
+	$(CONTAINER_ENGINE) build $(IMAGE_FLAGS) .
+
+# Pushes the image for both architectures, with the programs of the archives that `make dist` wrote instead of a build.
+# Writes its digest to target/image.sha256, as sha256sum does.
+image-push:
+	deploy/docker/programs target/dist target/image
+	docker buildx build $(IMAGE_FLAGS) --platform linux/amd64,linux/arm64 --build-context builder=target/image \
+		--provenance=false --metadata-file target/image.json --push .
+	sed -n 's|.*"containerimage.digest": "sha256:\([0-9a-f]*\)".*|\1  $(IMAGE)|p' target/image.json >target/image.sha256
+
+# Fails unless the tag is that of this version, and CHANGELOG.md has the day of its release: make check-tag TAG=v1.2.3
+check-tag: release-notes
+	[ "$(TAG)" = "v$(VERSION)" ]
+
+# Writes the section of this version in CHANGELOG.md to target/release-notes.md.
+release-notes:
+	mkdir -p target
+	.ci/release-notes $(VERSION) >target/release-notes.md
+
+# Creates the release on GitHub for the tag of this version, with all files of target/dist.
+release: release-notes
+	gh release create v$(VERSION) --verify-tag --title $(VERSION) --notes-file target/release-notes.md target/dist/*
+
 # Generates the Prometheus operator's rules from the rule files.
 manifests:
 	deploy/kubernetes/generate
@@ -273,6 +311,10 @@ tools: $(PROMETHEUS_3)/usr/bin/promtool
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -z "$$missing" ] || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
+
+# For `format` and `lint`: not every installation of Rust has them.
+rust-components:
+	rustup component add clippy rustfmt
 
 # Not optimised: it runs for two seconds, and compiling takes a fraction of the time.
 deny-tool:

@@ -59,8 +59,8 @@ fn arguments<'a>(stage: &'a [Instruction], name: &str) -> Vec<&'a str> {
 /// Lists the rules that a Dockerfile violates.
 fn violations(dockerfile: &str) -> Vec<&'static str> {
     let stages = parse_stages(dockerfile);
-    let [builder, image] = &stages[..] else {
-        return vec!["there are two stages"];
+    let [certificates, builder, image] = &stages[..] else {
+        return vec!["there are three stages"];
     };
     let instructions: Vec<_> = stages.iter().flatten().collect();
     let mentions_secret = |text: &str| {
@@ -68,17 +68,18 @@ fn violations(dockerfile: &str) -> Vec<&'static str> {
             .iter()
             .any(|word| text.to_lowercase().contains(word))
     };
-    let pinned = arguments(builder, "FROM")[0]
-        .split(' ')
-        .next()
-        .unwrap()
-        .split_once(':');
-    let tag = pinned.map_or("latest", |(_, tag)| tag);
+    let tag = base_tag(builder);
+    let certificates_tag = base_tag(certificates);
     let rules = [
         (
             tag.chars().filter(|c| *c == '.').count() >= 2 && tag.ends_with("-alpine"),
             "the builder tag is pinned",
         ),
+        (
+            certificates.len() == 1 && certificates_tag.starts_with("3."),
+            "the certificates come from a pinned release",
+        ),
+        (has_all_labels(image), "the image has all labels that apply"),
         (
             arguments(image, "FROM") == ["scratch"],
             "the image is based on scratch",
@@ -132,6 +133,36 @@ fn violations(dockerfile: &str) -> Vec<&'static str> {
         .collect()
 }
 
+/// Returns the tag of the image that a stage starts from.
+fn base_tag(stage: &[Instruction]) -> &str {
+    let base = arguments(stage, "FROM")[0].split(' ').next().unwrap();
+    base.split_once(':').map_or("latest", |(_, tag)| tag)
+}
+
+/// Returns whether the image has the labels of the OCI specification, except the name and digest of a base image, which
+/// it does not have, a vendor, which does not exist, and the name of a reference, which the registry knows.
+fn has_all_labels(image: &[Instruction]) -> bool {
+    let labels = arguments(image, "LABEL").concat();
+    let mut keys: Vec<_> = labels
+        .split("org.opencontainers.image.")
+        .skip(1)
+        .filter_map(|label| label.split_once("=\"").map(|(key, _)| key))
+        .collect();
+    keys.sort_unstable();
+    keys == [
+        "authors",
+        "created",
+        "description",
+        "documentation",
+        "licenses",
+        "revision",
+        "source",
+        "title",
+        "url",
+        "version",
+    ]
+}
+
 /// Returns whether the image has the expected health check.
 fn has_health_check(image: &[Instruction]) -> bool {
     let checks = arguments(image, "HEALTHCHECK");
@@ -143,9 +174,9 @@ fn has_expected_files(image: &[Instruction]) -> bool {
     let certificates = "/etc/ssl/certs/ca-certificates.crt";
     arguments(image, "COPY")
         == [
-            &format!("--from=builder {certificates} {certificates}"),
+            &format!("--from=certificates {certificates} {certificates}"),
             "LICENSE-APACHE LICENSE-MIT /licenses/",
-            "--from=builder /ringcentral-exporter /ringcentral-exporter",
+            "--from=builder /ringcentral-exporter-$TARGETARCH /ringcentral-exporter",
             "--from=builder --chown=65532:65532 /build/state /var/lib/ringcentral-exporter",
         ]
 }
@@ -175,6 +206,16 @@ fn dockerfile_rules_detect_their_mutations() {
             "rust:1.95.0-alpine",
             "rust:alpine",
             "the builder tag is pinned",
+        ),
+        (
+            "FROM alpine:3.23",
+            "FROM alpine",
+            "the certificates come from a pinned release",
+        ),
+        (
+            "image.created=",
+            "image.date=",
+            "the image has all labels that apply",
         ),
         (
             "FROM scratch",
@@ -231,22 +272,33 @@ fn version_and_toolchain_equal_the_package() {
         "FROM rust:{}.0-alpine",
         env!("CARGO_PKG_RUST_VERSION")
     )));
-    assert!(dockerfile.contains("org.opencontainers.image.revision=\"$BUILD_REVISION\""));
+    for (label, value) in [
+        ("revision", "$BUILD_REVISION"),
+        ("created", "$CREATED"),
+        ("title", env!("CARGO_PKG_NAME")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+        ("source", env!("CARGO_PKG_REPOSITORY")),
+    ] {
+        let line = format!("org.opencontainers.image.{label}=\"{value}\"");
+        assert!(dockerfile.contains(&line), "{line}");
+    }
 }
 
 #[test]
 fn changed_revision_reuses_the_dependency_layer() {
     let stages = parse_stages(&read(DOCKERFILE));
-    let names: Vec<_> = stages[0]
+    let names: Vec<_> = stages[1]
         .iter()
         .map(|instruction| instruction.name.as_str())
         .collect();
     assert_eq!(
         names,
-        ["FROM", "WORKDIR", "COPY", "RUN", "COPY", "ARG", "RUN"]
+        [
+            "FROM", "WORKDIR", "COPY", "RUN", "COPY", "ARG", "ARG", "RUN"
+        ]
     );
     assert_eq!(
-        arguments(&stages[0], "COPY")[0],
+        arguments(&stages[1], "COPY")[0],
         "Cargo.toml Cargo.lock build.rs ./"
     );
     assert!(read("build.rs").contains("\"BUILD_REVISION\""));
@@ -305,12 +357,12 @@ fn build_steps_run_with_the_copied_files() {
     fs::write(programs.join("cargo"), FAKE_CARGO).unwrap();
     fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    for instruction in &parse_stages(&read(DOCKERFILE))[0] {
+    for instruction in &parse_stages(&read(DOCKERFILE))[1] {
         let line = match instruction.name.as_str() {
             "COPY" => copy_command(&instruction.arguments, &build),
             "RUN" => instruction
                 .arguments
-                .replace(" /ringcentral-exporter", " ../ringcentral-exporter"),
+                .replace("\"/ringcentral-exporter-", "\"../ringcentral-exporter-"),
             _ => continue,
         };
         let mut command = Command::new("sh");
@@ -321,7 +373,8 @@ fn build_steps_run_with_the_copied_files() {
         run_ok(
             command
                 .env("REAL_CARGO", env!("CARGO"))
-                .env("BUILD_REVISION", "0123456789ab"),
+                .env("BUILD_REVISION", "0123456789ab")
+                .env("TARGETARCH", "arm64"),
         );
     }
     let arguments = read(folder.path().join("arguments"));
@@ -329,7 +382,7 @@ fn build_steps_run_with_the_copied_files() {
         arguments,
         "0123456789ab build --release --locked --bin ringcentral-exporter\n".repeat(2)
     );
-    assert!(folder.path().join("ringcentral-exporter").exists());
+    assert!(folder.path().join("ringcentral-exporter-arm64").exists());
     assert_eq!(
         fs::read(build.join("src/main.rs")).unwrap(),
         fs::read("src/main.rs").unwrap(),
@@ -350,4 +403,87 @@ fn copy_command(arguments: &str, build: &Path) -> String {
     };
     let sources: Vec<_> = sources.split(' ').map(source).collect();
     format!("cp -r {} {}/{target}", sources.join(" "), build.display())
+}
+
+/// Architectures in the names of archives and in those of images.
+const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+
+/// Fake docker that records its arguments and writes the metadata of a pushed image.
+const FAKE_DOCKER: &str = "#!/bin/sh\necho \"$*\" >>target/arguments\n\
+    printf '{\\n  \"containerimage.config.digest\": \"sha256:1\",\\n  \"containerimage.digest\": \"sha256:0a\"\\n}\\n' \
+    >target/image.json\n";
+
+/// Copies what `make image-push` reads to a folder, with an archive for each architecture.
+fn release_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("target/dist")).unwrap();
+    fs::create_dir_all(root.join("deploy/docker")).unwrap();
+    fs::create_dir_all(root.join("bin")).unwrap();
+    for file in ["Makefile", "Cargo.toml", "deploy/docker/programs"] {
+        fs::copy(file, root.join(file)).unwrap();
+    }
+    fs::write(root.join("bin/docker"), FAKE_DOCKER).unwrap();
+    fs::set_permissions(root.join("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    for (architecture, _) in ARCHITECTURES {
+        let name = format!("ringcentral-exporter-1.2.3-{architecture}_linux");
+        let content = root.join(&name).join("completions");
+        fs::create_dir_all(&content).unwrap();
+        fs::write(content.join("ringcentral-exporter"), "not the program").unwrap();
+        fs::write(root.join(&name).join("ringcentral-exporter"), architecture).unwrap();
+        let archive = format!("target/dist/{name}.tar.gz");
+        run_ok(
+            Command::new("tar")
+                .args(["czf", &archive, &name])
+                .current_dir(root),
+        );
+    }
+    folder
+}
+
+#[test]
+fn pushed_image_has_the_programs_of_the_archives() {
+    let folder = release_folder();
+    let path = std::env::var("PATH").unwrap();
+    let mut make = Command::new("make");
+    make.args(["image-push", "IMAGE=registry.test/exporter"])
+        .current_dir(folder.path())
+        .env("PATH", format!("{}/bin:{path}", folder.path().display()));
+    run_ok(&mut make);
+    let target = folder.path().join("target");
+    let arguments = read(target.join("arguments"));
+    let version = env!("CARGO_PKG_VERSION");
+    for expected in [
+        "buildx build --file deploy/docker/Dockerfile ",
+        &format!(" --tag registry.test/exporter:{version} "),
+        " --platform linux/amd64,linux/arm64 --build-context builder=target/image ",
+        " --push .\n",
+    ] {
+        assert!(arguments.contains(expected), "{expected}: {arguments}");
+    }
+    assert_eq!(
+        read(target.join("image.sha256")),
+        "0a  registry.test/exporter\n"
+    );
+    assert_replaces_the_builder(&target.join("image"));
+}
+
+/// Asserts that a folder has all that the image copies from its stage `builder`.
+fn assert_replaces_the_builder(folder: &Path) {
+    let stages = parse_stages(&read(DOCKERFILE));
+    for copy in arguments(&stages[2], "COPY") {
+        let mut words = copy.split(' ').filter(|word| !word.starts_with("--chown"));
+        if words.next() != Some("--from=builder") {
+            continue;
+        }
+        let source = words.next().unwrap();
+        for (architecture, name) in ARCHITECTURES {
+            let path = format!("{}{source}", folder.display()).replace("$TARGETARCH", name);
+            let mode = fs::metadata(&path).expect(&path).permissions().mode();
+            assert_eq!(mode & 0o777, 0o755, "{path}");
+            if source.contains("$TARGETARCH") {
+                assert_eq!(read(&path), architecture);
+            }
+        }
+    }
 }

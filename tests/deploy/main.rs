@@ -17,6 +17,7 @@
 //! | [`static_program`] | the statically linked program |
 //! | [`scratch_container`] | that program in an empty root folder, within the memory limit |
 //! | [`archive`] | the release archive |
+//! | [`workflows`] | workflows, issue forms and settings of GitHub, and the make targets of a release |
 //! | [`docs`] | commands and links in the documents |
 //! | [`tools`] | functions that run programs and read files |
 //!
@@ -56,3 +57,4 @@ mod static_program;
 mod systemd;
 mod tools;
 mod web;
+mod workflows;
