@@ -18,6 +18,8 @@ const LABELS: [&str; 3] = [
     "app.kubernetes.io/version",
     "helm.sh/chart",
 ];
+/// Registry of the image of a release. An overlay of the user sets its own.
+const REGISTRY: &str = "ghcr.io/ringcentral-exporter/";
 /// Name of the ConfigMap with the accounts. kustomize appends a hash of the contents.
 const ACCOUNTS: &str = "ringcentral-exporter-accounts";
 
@@ -64,12 +66,14 @@ fn normalise_accounts(object: &mut Value) {
     object["metadata"]["name"] = ACCOUNTS.into();
 }
 
-/// Sorts lists whose order has no meaning, and removes what replaces the pod after a change of the accounts: kustomize's
-/// hash and the chart's checksum.
+/// Sorts lists whose order has no meaning. Removes the registry, and what replaces the pod after a change of the accounts:
+/// kustomize's hash and the chart's checksum.
 fn normalise_pod(pod: &mut Value) {
     let annotations = pod["metadata"]["annotations"].as_object_mut().unwrap();
     annotations.remove("checksum/accounts");
     let spec = &mut pod["spec"];
+    let image = &mut spec["containers"][0]["image"];
+    *image = image.as_str().unwrap().replace(REGISTRY, "").into();
     sort_by_name(&mut spec["volumes"]);
     for list in ["env", "volumeMounts"] {
         sort_by_name(&mut spec["containers"][0][list]);
