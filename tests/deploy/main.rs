@@ -22,8 +22,8 @@
 //! | [`tools`] | functions that run programs and read files |
 //!
 //! Requires what `make deploy` installs: two releases of kubectl and helm, and the Kubernetes schemas, in
-//! `.cache/deploy`, the static program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `scratch_container` and `systemd` require
-//! root.
+//! `.cache/deploy`, the static program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`.
+//! `scratch_container` and `systemd` require root.
 
 #![allow(
     unreachable_pub,
