@@ -21,7 +21,7 @@ use crate::tools::{read, read_yaml};
 /// Example of a file of accounts.
 pub const EXAMPLE: &str = "deploy/accounts.example.yml";
 /// File of accounts of the Kubernetes component.
-const KUBERNETES_FILE: &str = "deploy/kubernetes/components/accounts/accounts.yml";
+pub const KUBERNETES_FILE: &str = "deploy/kubernetes/components/accounts/accounts.yml";
 /// Required keys of an account.
 const REQUIRED_KEYS: [&str; 4] = ["client_id", "client_secret_file", "jwt_file", "name"];
 /// Optional keys of an account.

@@ -21,9 +21,9 @@
 //! | [`docs`] | commands and links in the documents |
 //! | [`tools`] | functions that run programs and read files |
 //!
-//! Requires what `make deploy` installs: two releases of kubectl and helm, and the Kubernetes schemas, in `.cache/deploy`, the static
-//! program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `scratch_container` and `systemd` require
-//! root.
+//! Requires what `make deploy` installs: two releases of kubectl and helm, and the Kubernetes schemas, in
+//! `.cache/deploy`, the static program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`.
+//! `scratch_container` and `systemd` require root.
 
 #![allow(
     unreachable_pub,

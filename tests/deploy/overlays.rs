@@ -1,4 +1,4 @@
-//! The Kubernetes overlays as kubectl renders them, and the examples of the Helm chart, with functions that find an object.
+//! The Kubernetes overlays as kubectl renders them, and the examples of the Helm chart that correspond to them.
 
 use std::process::Command;
 use std::sync::LazyLock;

@@ -3,6 +3,10 @@
 {{- include "ringcentral-exporter.checkAccount" . -}}
 {{- include "ringcentral-exporter.checkAccounts" . -}}
 {{- include "ringcentral-exporter.checkFlags" . -}}
+{{- include "ringcentral-exporter.checkFiles" . -}}
+{{- range list "serviceMonitor" "scrapeConfig" -}}
+{{- include "ringcentral-exporter.checkTimeout" (dict "path" . "scrape" (index $.Values .)) -}}
+{{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.scrapeConfig.enabled -}}
 {{- fail "scrapeConfig.enabled: conflicts with serviceMonitor.enabled: both together would count every call twice" -}}
 {{- end -}}
@@ -72,6 +76,33 @@
 {{- range .Values.extraArgs -}}
 {{- if and (regexMatch "^--(ringcentral[.]|config[.]file|web[.]config[.]file|web[.]listen-address|state[.]directory)" .) (not (hasPrefix "--ringcentral.presence-audit" .)) -}}
 {{- fail (printf "extraArgs: unexpected flag %s: the chart sets it from account, accounts, webTls and state" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails on a timeout above the interval, which the operator rejects. */}}
+{{- define "ringcentral-exporter.checkTimeout" -}}
+{{- $interval := include "ringcentral-exporter.seconds" .scrape.interval | int -}}
+{{- if gt (include "ringcentral-exporter.seconds" .scrape.scrapeTimeout | int) $interval -}}
+{{- fail (printf "%s.scrapeTimeout: invalid value %q: expected at most %s.interval" .path .scrape.scrapeTimeout .path) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Returns the seconds of a duration in seconds or minutes. */}}
+{{- define "ringcentral-exporter.seconds" -}}
+{{- if hasSuffix "m" . -}}
+{{- trimSuffix "m" . | int | mul 60 -}}
+{{- else -}}
+{{- trimSuffix "s" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails if links in the folder of the chart are not links, as after a checkout without them. */}}
+{{- define "ringcentral-exporter.checkFiles" -}}
+{{- $patterns := dict "rules" "rules/*.yml" "dashboards" "dashboards/*.json" -}}
+{{- range $name, $pattern := $patterns -}}
+{{- if and (index $.Values $name).enabled (not ($.Files.Glob $pattern)) -}}
+{{- fail (printf "%s.enabled: the chart has no %s: expected a package of the chart, or a checkout with symbolic links" $name $pattern) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

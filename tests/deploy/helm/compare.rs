@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{CHART, RELEASES, example, template};
-use crate::overlays::{NAMES, Overlay, parse_objects};
+use crate::accounts::KUBERNETES_FILE;
+use crate::docs::{kustomizations, render_overlay};
+use crate::overlays::{self, NAMES, Overlay, parse_objects};
 use crate::tools::{read, run_ok, shell};
 
 /// Labels that Helm sets on its objects, and the version, which kustomize sets only on the objects of the base.
@@ -16,6 +18,8 @@ const LABELS: [&str; 3] = [
     "app.kubernetes.io/version",
     "helm.sh/chart",
 ];
+/// Registry of the image of a release. An overlay of the user sets its own.
+const REGISTRY: &str = "ghcr.io/ringcentral-exporter/";
 /// Name of the ConfigMap with the accounts. kustomize appends a hash of the contents.
 const ACCOUNTS: &str = "ringcentral-exporter-accounts";
 
@@ -62,12 +66,14 @@ fn normalise_accounts(object: &mut Value) {
     object["metadata"]["name"] = ACCOUNTS.into();
 }
 
-/// Sorts lists whose order has no meaning, and removes what replaces the pod after a change of the accounts: kustomize's
-/// hash and the chart's checksum.
+/// Sorts lists whose order has no meaning. Removes the registry, and what replaces the pod after a change of the accounts:
+/// kustomize's hash and the chart's checksum.
 fn normalise_pod(pod: &mut Value) {
     let annotations = pod["metadata"]["annotations"].as_object_mut().unwrap();
     annotations.remove("checksum/accounts");
     let spec = &mut pod["spec"];
+    let image = &mut spec["containers"][0]["image"];
+    *image = image.as_str().unwrap().replace(REGISTRY, "").into();
     sort_by_name(&mut spec["volumes"]);
     for list in ["env", "volumeMounts"] {
         sort_by_name(&mut spec["containers"][0][list]);
@@ -102,6 +108,22 @@ fn chart_objects_equal_those_of_each_overlay() {
                 assert_eq!(chart[key], *object, "{key} of {name}, helm {release}");
             }
         }
+    }
+}
+
+#[test]
+fn accounts_with_tls_equal_the_documented_overlay() {
+    let accounts = read(KUBERNETES_FILE);
+    let overlay = render_overlay(&kustomizations()[1], &accounts, overlays::RELEASES[0]);
+    let overlay = comparable(&parse_objects(&overlay));
+    let mut command = template(RELEASES[0], CHART, &example("accounts"));
+    let image = "image.repository=registry.example.com/ringcentral-exporter";
+    let switches = "networkPolicy.enabled=true,webTls.enabled=true";
+    let text = run_ok(command.args(["--set", image, "--set", switches]));
+    let chart = comparable(&parse_objects(&text));
+    assert!(chart.keys().eq(overlay.keys()), "{:?}", chart.keys());
+    for (key, object) in &overlay {
+        assert_eq!(chart[key], *object, "{key}");
     }
 }
 

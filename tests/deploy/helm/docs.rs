@@ -167,7 +167,6 @@ fn notes_name_the_objects_and_the_next_steps() {
         "reads one account.",
         "http://localhost:10072/",
         "calls-ringcentral-exporter.voice.svc:10072",
-        "set image.repository",
     ] {
         assert!(minimal.contains(text), "{text} in {minimal}");
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{CHART, RELEASES, example, helm, template};
 use crate::overlays::NAMES;
-use crate::tools::{files, read, read_yaml, run_ok, shell};
+use crate::tools::{all_output, files, read, read_yaml, run, run_ok, shell};
 
 /// Program that builds the package.
 const PROGRAM: &str = "deploy/helm/package";
@@ -105,4 +105,29 @@ fn release_fits_into_a_secret() {
     // Base64 twice: Helm encodes the release, and Kubernetes the data of a Secret.
     let bytes = gzip.finish().unwrap().len() * 16 / 9;
     assert!(bytes < MAX_RELEASE_BYTES, "{bytes}");
+}
+
+/// A checkout without symbolic links has files with the path of their targets.
+#[test]
+fn checkout_without_links_is_an_error_not_no_rules() {
+    for (link, expected) in [
+        ("rules", "rules.enabled: the chart has no rules/*.yml"),
+        (
+            "dashboards",
+            "dashboards.enabled: the chart has no dashboards/*.json",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let chart = folder.path().join("chart");
+        run_ok(&mut shell(&format!("cp -rL {CHART} {}", chart.display())));
+        std::fs::remove_dir_all(chart.join(link)).unwrap();
+        std::fs::write(chart.join(link), "../target").unwrap();
+        for release in RELEASES {
+            let values = example("kube-prometheus-stack");
+            let output = run(&mut template(release, chart.to_str().unwrap(), &values));
+            assert!(!output.status.success(), "{link}, helm {release}");
+            let output = all_output(&output);
+            assert!(output.contains(expected), "{output}");
+        }
+    }
 }
