@@ -409,7 +409,7 @@ fn copy_command(arguments: &str, build: &Path) -> String {
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
 
 /// Fake docker that records its arguments and writes the metadata of a pushed image.
-const FAKE_DOCKER: &str = "#!/bin/sh\necho \"$*\" >>target/arguments\n\
+const FAKE_DOCKER: &str = "#!/bin/sh\necho \"$BUILDAH_FORMAT $*\" >>target/arguments\n\
     printf '{\\n  \"containerimage.config.digest\": \"sha256:1\",\\n  \"containerimage.digest\": \"sha256:0a\"\\n}\\n' \
     >target/image.json\n";
 
@@ -441,17 +441,45 @@ fn release_folder() -> tempfile::TempDir {
     folder
 }
 
+/// Runs make with the fake docker, and returns the arguments of the latter.
+fn run_make(folder: &Path, arguments: &[&str]) -> String {
+    let path = std::env::var("PATH").unwrap();
+    let mut make = Command::new("make");
+    make.args(arguments)
+        .current_dir(folder)
+        .env("PATH", format!("{}/bin:{path}", folder.display()));
+    run_ok(&mut make);
+    read(folder.join("target/arguments"))
+}
+
+#[test]
+fn image_is_built_in_a_format_with_health_checks() {
+    let folder = release_folder();
+    fs::rename(
+        folder.path().join("bin/docker"),
+        folder.path().join("bin/podman"),
+    )
+    .unwrap();
+    let arguments = run_make(folder.path(), &["image", "CONTAINER_ENGINE=podman"]);
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "docker build --file {DOCKERFILE} --tag ringcentral-exporter:{version} --build-arg BUILD_REVISION="
+    );
+    assert!(arguments.starts_with(&expected), "{arguments}");
+    for name in ["BUILD_REVISION", "CREATED"] {
+        assert!(arguments.contains(&format!(" --build-arg {name}=")));
+        assert!(read(DOCKERFILE).contains(&format!("ARG {name}=\n")));
+    }
+}
+
 #[test]
 fn pushed_image_has_the_programs_of_the_archives() {
     let folder = release_folder();
-    let path = std::env::var("PATH").unwrap();
-    let mut make = Command::new("make");
-    make.args(["image-push", "IMAGE=registry.test/exporter"])
-        .current_dir(folder.path())
-        .env("PATH", format!("{}/bin:{path}", folder.path().display()));
-    run_ok(&mut make);
+    let arguments = run_make(
+        folder.path(),
+        &["image-push", "IMAGE=registry.test/exporter"],
+    );
     let target = folder.path().join("target");
-    let arguments = read(target.join("arguments"));
     let version = env!("CARGO_PKG_VERSION");
     for expected in [
         "buildx build --file deploy/docker/Dockerfile ",
