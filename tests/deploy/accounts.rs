@@ -416,7 +416,7 @@ fn changed_accounts_change_the_pod_template() {
 }
 
 /// Creates a folder as the kubelet does: each file is a link through `..data`, which the kubelet replaces atomically.
-fn create_mounted_folder(folder: &Path, files: &[(&str, &str)]) {
+pub fn create_mounted_folder(folder: &Path, files: &[(&str, &str)]) {
     std::fs::create_dir(folder.join("..2026")).unwrap();
     symlink("..2026", folder.join("..data")).unwrap();
     for (name, content) in files {

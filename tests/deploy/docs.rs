@@ -19,15 +19,15 @@ const KUBERNETES_README: &str = "deploy/kubernetes/README.md";
 pub const ACCOUNTS_SECRET: &str = "ringcentral-exporter-accounts";
 
 /// Command in a document.
-struct DocumentedCommand {
+pub struct DocumentedCommand {
     /// Command on one line.
-    line: String,
+    pub line: String,
     /// Last line of text before the command.
-    preceding_text: String,
+    pub preceding_text: String,
 }
 
 /// Parses the commands of a document.
-fn commands(document: &str) -> Vec<DocumentedCommand> {
+pub fn commands(document: &str) -> Vec<DocumentedCommand> {
     let outside = read(document)
         .replace("\\\n", " ")
         .split("```")
@@ -96,7 +96,7 @@ fn kubernetes_commands_are_tested_or_marked() {
 }
 
 /// Runs a command for a Secret as a dry run and returns the Secret.
-fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
+pub fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
     let program = fs::canonicalize(kubectl(release).get_program()).unwrap();
     let line = command.replacen("kubectl", program.to_str().unwrap(), 1)
         + " --dry-run=client --output=json";
@@ -104,7 +104,7 @@ fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
 }
 
 /// Writes the files that the commands for Secrets read.
-fn write_secret_files(folder: &Path) {
+pub fn write_secret_files(folder: &Path) {
     let own = [
         "client-secret",
         "jwt",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`overlays`] | rendered Kubernetes overlays |
 //! | [`kubernetes`] | manifests, labels, probes and Secrets |
+//! | [`helm`] | the Helm chart |
 //! | [`pod_security`] | the Pod Security profile `restricted` |
 //! | [`schemas`] | the Kubernetes schemas of three releases |
 //! | [`operator`] | objects of the Prometheus operator |
@@ -20,7 +21,7 @@
 //! | [`docs`] | commands and links in the documents |
 //! | [`tools`] | functions that run programs and read files |
 //!
-//! Requires what `make deploy` installs: two releases of kubectl and the Kubernetes schemas in `.cache/deploy`, the static
+//! Requires what `make deploy` installs: two releases of kubectl and helm, and the Kubernetes schemas, in `.cache/deploy`, the static
 //! program, and Debian's `systemd`, `prometheus` and `prometheus-alertmanager`. `scratch_container` and `systemd` require
 //! root.
 
@@ -45,6 +46,7 @@ mod compose;
 mod dashboards;
 mod docker;
 mod docs;
+mod helm;
 mod kubernetes;
 mod operator;
 mod overlays;

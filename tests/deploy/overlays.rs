@@ -1,16 +1,24 @@
-//! The Kubernetes overlays as kubectl renders them, with functions that find an object.
+//! The Kubernetes overlays as kubectl renders them, and the examples of the Helm chart, with functions that find an object.
 
 use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use crate::helm;
 use crate::tools::{read_yaml, run_ok, tool};
 
 /// Folder of the overlays.
 pub const FOLDER: &str = "deploy/kubernetes/overlays";
 /// Names of all overlays.
 pub const NAMES: [&str; 4] = ["accounts", "hardened", "kube-prometheus-stack", "minimal"];
+/// Names of the same overlays as the Helm chart renders them.
+const CHART_NAMES: [&str; 4] = [
+    "helm/accounts",
+    "helm/hardened",
+    "helm/kube-prometheus-stack",
+    "helm/minimal",
+];
 /// Oldest supported and a recent release of kubectl.
 pub const RELEASES: [&str; 2] = ["1.28", "1.37"];
 
@@ -21,14 +29,19 @@ pub struct Overlay {
     pub objects: Vec<Value>,
 }
 
-/// All overlays, rendered by the oldest kubectl.
-pub static ALL: LazyLock<Vec<Overlay>> =
-    LazyLock::new(|| NAMES.into_iter().map(Overlay::render).collect());
+/// All overlays, rendered by the oldest kubectl and by the oldest helm.
+pub static ALL: LazyLock<Vec<Overlay>> = LazyLock::new(|| {
+    let names = NAMES.into_iter().chain(CHART_NAMES);
+    names.map(Overlay::render).collect()
+});
 
 impl Overlay {
-    /// Renders an overlay with the oldest kubectl.
+    /// Renders an overlay with the oldest kubectl, or an example of the chart with the oldest helm.
     fn render(name: &'static str) -> Self {
-        let text = render(RELEASES[0], &format!("{FOLDER}/{name}"));
+        let text = match name.strip_prefix("helm/") {
+            Some(example) => helm::render_example(example),
+            None => render(RELEASES[0], &format!("{FOLDER}/{name}")),
+        };
         let objects = parse_objects(&text);
         Self {
             name,
@@ -71,17 +84,19 @@ impl Overlay {
 
 /// Returns the overlays with one account in environment variables.
 pub fn with_one_account() -> impl Iterator<Item = &'static Overlay> {
-    ALL.iter().filter(|overlay| overlay.name != "accounts")
+    ALL.iter()
+        .filter(|overlay| !overlay.name.ends_with("accounts"))
 }
 
 /// Returns the overlays for the Prometheus operator.
 pub fn with_operator() -> impl Iterator<Item = &'static Overlay> {
-    ALL.iter().filter(|overlay| overlay.name != "minimal")
+    ALL.iter()
+        .filter(|overlay| !overlay.name.ends_with("minimal"))
 }
 
 /// Returns the overlays with a ServiceMonitor.
 pub fn with_service_monitor() -> impl Iterator<Item = &'static Overlay> {
-    with_operator().filter(|overlay| overlay.name != "accounts")
+    with_operator().filter(|overlay| !overlay.name.ends_with("accounts"))
 }
 
 /// Creates a kubectl command of this release.
@@ -111,12 +126,11 @@ fn every_overlay_is_tested() {
 
 #[test]
 fn oldest_and_recent_kubectl_render_the_same() {
-    for overlay in ALL.iter() {
+    for name in NAMES {
         assert_eq!(
-            render(RELEASES[1], &format!("{FOLDER}/{}", overlay.name)),
-            overlay.text,
-            "{}",
-            overlay.name
+            render(RELEASES[1], &format!("{FOLDER}/{name}")),
+            Overlay::named(name).text,
+            "{name}"
         );
     }
 }

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use crate::overlays::ALL;
+use crate::helm;
+use crate::overlays::{ALL, parse_objects};
 
 /// Volume types that the profile allows.
 const ALLOWED_VOLUMES: [&str; 8] = [
@@ -217,6 +218,17 @@ fn probes(container: &Value) -> impl Iterator<Item = &Value> {
 fn every_pod_conforms_to_the_restricted_profile() {
     for overlay in ALL.iter() {
         assert_eq!(violations(overlay.pod()), [""; 0], "{}", overlay.name);
+    }
+    for values in [
+        helm::all_values_of_one_account(),
+        helm::all_values_of_many_accounts(),
+    ] {
+        let objects = parse_objects(&helm::render(&values));
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
+        assert_eq!(
+            violations(&deployment.unwrap()["spec"]["template"]),
+            [""; 0]
+        );
     }
 }
 

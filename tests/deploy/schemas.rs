@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::overlays::{ALL, Overlay};
+use crate::helm;
+use crate::overlays::{ALL, Overlay, parse_objects};
 use crate::tools::{all_output, run, tool};
 
 /// Kubernetes releases: the oldest supported, one in between and a recent one.
@@ -33,17 +34,18 @@ fn validate(file: &Path, release: &str) -> Validation {
     }
 }
 
-/// Asserts that an overlay is valid for a release and that the schemas cover every other object.
-fn assert_valid(overlay: &Overlay, release: &str) {
+/// Asserts that a rendered text is valid for a release and that the schemas cover every other object.
+fn assert_valid(text: &str, release: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("overlay.yaml");
-    std::fs::write(&file, &overlay.text).unwrap();
+    let file = folder.path().join("objects.yaml");
+    std::fs::write(&file, text).unwrap();
     let Validation { passed, output } = validate(&file, release);
-    assert!(passed, "{} in {release}\n{output}", overlay.name);
+    assert!(passed, "{release}\n{output}");
+    let objects = parse_objects(text);
     let is_operator_object =
         |object: &&Value| object["apiVersion"].as_str().unwrap().starts_with(OPERATOR);
     let (operator_objects, kubernetes_objects): (Vec<_>, Vec<_>) =
-        overlay.objects.iter().partition(is_operator_object);
+        objects.iter().partition(is_operator_object);
     let valid_suffix = format!(" against version {release}");
     assert_eq!(
         output
@@ -61,15 +63,21 @@ fn assert_valid(overlay: &Overlay, release: &str) {
         operator_objects.len(),
         "{output}"
     );
-    assert_eq!(output.lines().count(), overlay.objects.len(), "{output}");
+    assert_eq!(output.lines().count(), objects.len(), "{output}");
 }
 
 #[test]
 fn manifests_are_valid_for_three_kubernetes_releases() {
-    for overlay in ALL.iter() {
-        RELEASES
-            .iter()
-            .for_each(|release| assert_valid(overlay, release));
+    let all_values = [
+        helm::all_values_of_one_account(),
+        helm::all_values_of_many_accounts(),
+    ];
+    let mut texts = all_values.map(|values| helm::render(&values)).to_vec();
+    texts.extend(ALL.iter().map(|overlay| overlay.text.clone()));
+    // One file, because starting the validator takes longer than its work.
+    let text = texts.join("\n---\n");
+    for release in RELEASES {
+        assert_valid(&text, release);
     }
 }
 

@@ -486,6 +486,8 @@ fn versions_in_all_files_equal_the_package() {
     assert_eq!(latest.split(' ').next(), Some(version));
     let base = read_yaml("deploy/kubernetes/base/kustomization.yaml");
     assert_eq!(base["images"][0]["newTag"], version);
+    let chart = read_yaml("deploy/helm/Chart.yaml");
+    assert_eq!([&chart["version"], &chart["appVersion"]], [version; 2]);
 }
 
 #[test]
