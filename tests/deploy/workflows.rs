@@ -343,6 +343,7 @@ fn nothing_is_published_before_the_tests_pass() {
         let needs_tests = needs.into_iter().any(|need| need == "test");
         assert_eq!(writes(job), needs_tests, "{name}");
     }
+    assert!(!read(RELEASE).contains("actions/cache@"));
     assert_eq!(workflow["jobs"]["test"]["uses"], format!("./{TEST}"));
 }
 
