@@ -497,6 +497,8 @@ fn versions_in_all_files_equal_the_package() {
         .find_map(|line| line.strip_prefix("## "))
         .unwrap();
     assert_eq!(latest.split(' ').next(), Some(version));
+    let (minor, _) = version.rsplit_once('.').unwrap();
+    assert!(read("SECURITY.md").contains(&format!("| {minor}, the latest | yes |")));
     let base = read_yaml("deploy/kubernetes/base/kustomization.yaml");
     assert_eq!(base["images"][0]["newTag"], version);
     let chart = read_yaml("deploy/helm/Chart.yaml");
