@@ -398,7 +398,7 @@ fn tag_needs_its_version_and_a_dated_changelog() {
     );
     assert_eq!(
         read(dated.path().join("target/release-notes.md")),
-        format!("\n\nIt shows presence.\n\n### Added\n- A [page]({link}), and a list.\n- More.\n")
+        format!("It shows presence.\n\n### Added\n- A [page]({link}), and a list.\n- More.\n")
     );
     for other in ["TAG=v9.9.9", "TAG=", &tag.replace('v', "")] {
         let mut check = make(&["check-tag", other]);
