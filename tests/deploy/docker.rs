@@ -405,11 +405,19 @@ fn copy_command(arguments: &str, build: &Path) -> String {
     format!("cp -r {} {}/{target}", sources.join(" "), build.display())
 }
 
-/// Architectures in the names of archives and in those of images.
-const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+/// Architectures of images, each with its number in the header of a program.
+const ARCHITECTURES: [(&str, u8); 2] = [("amd64", 0x3e), ("arm64", 0xb7)];
+
+/// Returns the beginning of a program for an architecture.
+fn program(machine: u8) -> Vec<u8> {
+    let mut header = b"\x7fELF".to_vec();
+    header.resize(18, 0);
+    header.extend([machine, 0]);
+    header
+}
 
 /// Fake docker that records its arguments and writes the metadata of a pushed image.
-const FAKE_DOCKER: &str = "#!/bin/sh\necho \"$*\" >>target/arguments\n\
+const FAKE_DOCKER: &str = "#!/bin/sh\necho \"$BUILDAH_FORMAT $*\" >>target/arguments\n\
     printf '{\\n  \"containerimage.config.digest\": \"sha256:1\",\\n  \"containerimage.digest\": \"sha256:0a\"\\n}\\n' \
     >target/image.json\n";
 
@@ -425,33 +433,70 @@ fn release_folder() -> tempfile::TempDir {
     }
     fs::write(root.join("bin/docker"), FAKE_DOCKER).unwrap();
     fs::set_permissions(root.join("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
-    for (architecture, _) in ARCHITECTURES {
-        let name = format!("ringcentral-exporter-1.2.3-{architecture}_linux");
-        let content = root.join(&name).join("completions");
-        fs::create_dir_all(&content).unwrap();
-        fs::write(content.join("ringcentral-exporter"), "not the program").unwrap();
-        fs::write(root.join(&name).join("ringcentral-exporter"), architecture).unwrap();
-        let archive = format!("target/dist/{name}.tar.gz");
-        run_ok(
-            Command::new("tar")
-                .args(["czf", &archive, &name])
-                .current_dir(root),
-        );
+    for (architecture, machine) in ARCHITECTURES {
+        write_archive(root, architecture, machine);
     }
     folder
+}
+
+/// Writes an archive with a program and another file of the same name.
+fn write_archive(root: &Path, name: &str, machine: u8) {
+    let name = format!("ringcentral-exporter-1.2.3-{name}");
+    let completions = root.join(&name).join("completions");
+    fs::create_dir_all(&completions).unwrap();
+    fs::write(completions.join("ringcentral-exporter"), "other").unwrap();
+    fs::write(
+        root.join(&name).join("ringcentral-exporter"),
+        program(machine),
+    )
+    .unwrap();
+    let archive = format!("target/dist/{name}.tar.gz");
+    let mut tar = Command::new("tar");
+    run_ok(
+        tar.args(["--create", "--gzip", "--file", &archive, &name])
+            .current_dir(root),
+    );
+}
+
+/// Runs make with the fake docker, and returns the arguments of the latter.
+fn run_make(folder: &Path, arguments: &[&str]) -> String {
+    let path = std::env::var("PATH").unwrap();
+    let mut make = Command::new("make");
+    make.args(arguments)
+        .current_dir(folder)
+        .env("PATH", format!("{}/bin:{path}", folder.display()));
+    run_ok(&mut make);
+    read(folder.join("target/arguments"))
+}
+
+#[test]
+fn image_is_built_in_a_format_with_health_checks() {
+    let folder = release_folder();
+    fs::rename(
+        folder.path().join("bin/docker"),
+        folder.path().join("bin/podman"),
+    )
+    .unwrap();
+    let arguments = run_make(folder.path(), &["image", "CONTAINER_ENGINE=podman"]);
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "docker build --file {DOCKERFILE} --tag ringcentral-exporter:{version} --build-arg BUILD_REVISION="
+    );
+    assert!(arguments.starts_with(&expected), "{arguments}");
+    for name in ["BUILD_REVISION", "CREATED"] {
+        assert!(arguments.contains(&format!(" --build-arg {name}=")));
+        assert!(read(DOCKERFILE).contains(&format!("ARG {name}=\n")));
+    }
 }
 
 #[test]
 fn pushed_image_has_the_programs_of_the_archives() {
     let folder = release_folder();
-    let path = std::env::var("PATH").unwrap();
-    let mut make = Command::new("make");
-    make.args(["image-push", "IMAGE=registry.test/exporter"])
-        .current_dir(folder.path())
-        .env("PATH", format!("{}/bin:{path}", folder.path().display()));
-    run_ok(&mut make);
+    let arguments = run_make(
+        folder.path(),
+        &["image-push", "IMAGE=registry.test/exporter"],
+    );
     let target = folder.path().join("target");
-    let arguments = read(target.join("arguments"));
     let version = env!("CARGO_PKG_VERSION");
     for expected in [
         "buildx build --file deploy/docker/Dockerfile ",
@@ -477,13 +522,36 @@ fn assert_replaces_the_builder(folder: &Path) {
             continue;
         }
         let source = words.next().unwrap();
-        for (architecture, name) in ARCHITECTURES {
-            let path = format!("{}{source}", folder.display()).replace("$TARGETARCH", name);
+        for (architecture, machine) in ARCHITECTURES {
+            let path = format!("{}{source}", folder.display()).replace("$TARGETARCH", architecture);
             let mode = fs::metadata(&path).expect(&path).permissions().mode();
             assert_eq!(mode & 0o777, 0o755, "{path}");
             if source.contains("$TARGETARCH") {
-                assert_eq!(read(&path), architecture);
+                assert_eq!(fs::read(&path).unwrap(), program(machine));
             }
         }
     }
+}
+
+#[test]
+fn archives_of_other_architectures_fail() {
+    let folder = release_folder();
+    let programs = |dist: &str| {
+        let mut command = Command::new("deploy/docker/programs");
+        run(command
+            .arg(folder.path().join(dist))
+            .arg(folder.path().join("image")))
+    };
+    assert!(programs("target/dist").status.success());
+    fs::remove_file(
+        folder
+            .path()
+            .join("target/dist/ringcentral-exporter-1.2.3-arm64.tar.gz"),
+    )
+    .unwrap();
+    assert!(all_output(&programs("target/dist")).contains("lacks the archive"));
+    write_archive(folder.path(), "riscv64", 0xf3);
+    let output = programs("target/dist");
+    assert!(!output.status.success());
+    assert!(all_output(&output).contains("riscv64.tar.gz has no program for"));
 }

@@ -343,6 +343,7 @@ fn nothing_is_published_before_the_tests_pass() {
         let needs_tests = needs.into_iter().any(|need| need == "test");
         assert_eq!(writes(job), needs_tests, "{name}");
     }
+    assert!(!read(RELEASE).contains("actions/cache@"));
     assert_eq!(workflow["jobs"]["test"]["uses"], format!("./{TEST}"));
 }
 
@@ -397,7 +398,7 @@ fn tag_needs_its_version_and_a_dated_changelog() {
     );
     assert_eq!(
         read(dated.path().join("target/release-notes.md")),
-        format!("\n\nIt shows presence.\n\n### Added\n- A [page]({link}), and a list.\n- More.\n")
+        format!("It shows presence.\n\n### Added\n- A [page]({link}), and a list.\n- More.\n")
     );
     for other in ["TAG=v9.9.9", "TAG=", &tag.replace('v', "")] {
         let mut check = make(&["check-tag", other]);
@@ -440,19 +441,31 @@ fn checksums_name_each_file_of_the_release() {
     );
 }
 
-/// Lists the texts after a name of the program that are versions, such as those of images, archives and packages.
+/// Texts before a version of the program: of images, archives, packages, and in examples.
+const BEFORE_VERSIONS: [&str; 8] = [
+    "ringcentral-exporter:",
+    "ringcentral-exporter-",
+    "ringcentral-exporter_",
+    "ringcentral-exporter ",
+    "newTag: \"",
+    "/version: \"",
+    "\"version\": \"",
+    "  version       ",
+];
+
+/// Lists the versions of the program in a text.
 fn named_versions(text: &str) -> Vec<&str> {
-    let rest = text.split("ringcentral-exporter").skip(1);
-    let versions = rest.filter_map(|rest| rest.strip_prefix([':', '-', '_', ' ']));
-    let end = |version: &str| {
-        version
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(version.len())
-    };
-    let versions = versions.map(|version| version[..end(version)].trim_end_matches('.'));
+    let mut versions = Vec::new();
+    for before in BEFORE_VERSIONS {
+        for rest in text.split(before).skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+            let version = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');
+            if version.matches('.').count() == 2 {
+                versions.push(version);
+            }
+        }
+    }
     versions
-        .filter(|version| version.matches('.').count() == 2)
-        .collect()
 }
 
 #[test]
@@ -477,15 +490,19 @@ fn versions_in_all_files_equal_the_package() {
             found += 1;
         }
     }
-    assert!(found >= 8, "{found}");
+    assert!(found >= 15, "{found}");
     let changelog = read("CHANGELOG.md");
     let latest = changelog
         .lines()
         .find_map(|line| line.strip_prefix("## "))
         .unwrap();
     assert_eq!(latest.split(' ').next(), Some(version));
+    let (minor, _) = version.rsplit_once('.').unwrap();
+    assert!(read("SECURITY.md").contains(&format!("| {minor}, the latest | yes |")));
     let base = read_yaml("deploy/kubernetes/base/kustomization.yaml");
     assert_eq!(base["images"][0]["newTag"], version);
+    let chart = read_yaml("deploy/helm/Chart.yaml");
+    assert_eq!([&chart["version"], &chart["appVersion"]], [version; 2]);
 }
 
 #[test]

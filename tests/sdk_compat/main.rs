@@ -31,6 +31,9 @@ mod parsed_metrics;
 #[path = "../../benches/comparison/program.rs"]
 mod program;
 mod scenarios;
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+#[path = "../../benches/process/simulated.rs"]
+mod simulated;
 
 use client::Language::{JavaScript, Python};
 use program::{JAVASCRIPT, PYTHON};
