@@ -295,6 +295,39 @@ fn workflows_call_existing_make_targets() {
     );
 }
 
+/// Returns the targets in the Makefile.
+fn make_targets() -> BTreeSet<String> {
+    let mut targets = BTreeSet::new();
+    for line in read("Makefile").lines() {
+        if let Some((names, _)) = line.split_once(':')
+            && !line.starts_with(['\t', '#', '.'])
+        {
+            targets.extend(names.split(' ').map(str::to_owned));
+        }
+    }
+    targets
+}
+
+#[test]
+fn make_targets_in_documents_exist() {
+    let targets = make_targets();
+    assert!(targets.contains("image-push"), "{targets:?}");
+    let documents = run_ok(Command::new("git").args(["ls-files", "*.md", ":!README.md"]));
+    for document in documents.lines().filter(|path| Path::new(path).is_file()) {
+        let text = read(document);
+        for command in text.split("`make ").skip(1) {
+            let command = command.split('`').next().unwrap();
+            for word in command.split_whitespace() {
+                let is_target = !word.contains('=') && !word.contains("...");
+                assert!(
+                    !is_target || targets.contains(word),
+                    "{document}: {command}"
+                );
+            }
+        }
+    }
+}
+
 /// Returns the values of this setting in the steps that use this action.
 fn settings<'a>(job: &'a Value, action: &str, setting: &str) -> Vec<&'a str> {
     let uses = |step: &&Value| {
