@@ -39,6 +39,8 @@ pub(crate) struct FamilyDesc {
     pub(crate) kind: &'static str,
 }
 
+/// The whole numbers below this have exactly one representation as `f64`.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The units of families, which are the ends of their names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
@@ -268,9 +270,15 @@ impl FamilyTexts {
     fn add_histogram(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], values: &Histogram) {
         let (format, text) = (self.format, self.text_of(desc));
         let count = values.get_sample_count() as f64;
+        // What all buckets begin with is written once: most lines of an exposition are buckets.
+        let mut start = String::new();
+        push_series(&mut start, desc.name, "_bucket", labels);
+        start.push_str(if labels.is_empty() { "{" } else { "," });
         let mut push_bucket = |bound: &str, count: f64| {
-            let labels = [labels, &[("le", bound)]].concat();
-            push_sample(text, desc.name, "_bucket", &labels, count);
+            text.push_str(&start);
+            push_label(text, "le", bound);
+            text.push_str("} ");
+            push_value(text, count);
         };
         for bucket in values.get_bucket() {
             let bound = format.bound(bucket.upper_bound());
@@ -461,6 +469,13 @@ impl Piece {
 }
 
 fn push_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)], value: f64) {
+    push_series(text, name, suffix, labels);
+    text.push_str(if labels.is_empty() { " " } else { "} " });
+    push_value(text, value);
+}
+
+/// Writes name and labels of a series, without the brace that ends them.
+fn push_series(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)]) {
     text.push_str(name);
     text.push_str(suffix);
     let mut separator = '{';
@@ -469,9 +484,17 @@ fn push_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &st
         push_label(text, name, value);
         separator = ',';
     }
-    text.push_str(if labels.is_empty() { " " } else { "} " });
+}
+
+/// Writes a value and ends the line. Most values are whole numbers, which take much less time than others.
+fn push_value(text: &mut String, value: f64) {
+    let whole = value as u64;
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{value}");
+    let _ = if whole as f64 == value && value.is_sign_positive() && value < EXACT {
+        writeln!(text, "{whole}")
+    } else {
+        writeln!(text, "{value}")
+    };
 }
 
 fn label_values(metric: &Metric) -> impl Iterator<Item = &str> {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::scenario::Limits;
@@ -33,8 +34,10 @@ pub async fn simulator(size: &Size) -> Simulator {
 
 /// Starts an account of the company with this seed.
 pub async fn simulator_of(size: &Size, read_accounts: bool, seed: u64) -> Simulator {
+    // A short window, so that the exporter remembers few requests, as with RingCentral's own limit.
     let heavy = Limit {
         requests: 1_000_000,
+        window: Duration::from_secs(1),
         ..Limits::default().heavy
     };
     let scenario = Scenario {

@@ -424,13 +424,9 @@ impl CallTracker {
     /// Returns a hash that another process with the same key also returns. Key, kind and an id of up to 38 bytes fit
     /// into one block of SHA-256.
     fn hash(&self, kind: u8, id: &str) -> u64 {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for half in self.hash_key {
-            context.update(&half.to_le_bytes());
-        }
-        context.update(&[kind]);
-        context.update(id.as_bytes());
-        saved::first_bytes(context.finish())
+        let [low, high] = self.hash_key.map(u64::to_le_bytes);
+        let input = [low.as_slice(), &high, &[kind], id.as_bytes()].concat();
+        saved::first_bytes(digest::digest(&digest::SHA256, &input))
     }
 }
 
