@@ -144,6 +144,14 @@ httpGet:
 {{- end -}}
 {{- end -}}
 
+{{/* Returns the step that drops the created times of counters as series of their own, as the overlays do. */}}
+{{- define "ringcentral-exporter.dropCreated" -}}
+metricRelabelings:
+  - sourceLabels: [__name__]
+    regex: (ringcentral|process)_.+_created
+    action: drop
+{{- end -}}
+
 {{/* Returns the settings with which Prometheus reads the exporter over TLS. */}}
 {{- define "ringcentral-exporter.clientTls" -}}
 tlsConfig:
