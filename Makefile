@@ -14,10 +14,10 @@ SAMPLE_DATA := $(CURDIR)/.cache/sample-data
 FUZZ := --manifest-path fuzz/Cargo.toml
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
+DEB_VERSION := 3.8.0
 SOAK_MINUTES ?= 60
 SOAK_SEED ?= 1
 SOAK_DAYS ?= 30
-MUSL := x86_64-unknown-linux-musl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 CONTAINER_ENGINE ?= docker
@@ -26,7 +26,7 @@ IMAGE ?= ringcentral-exporter
 .PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static manifests deploy dist chart chart-doc sample-data tools deny-tool configuration-doc \
+	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools deny-tool deb-tool configuration-doc \
 	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -195,17 +195,30 @@ web:
 configuration-doc:
 	UPDATE_GOLDEN=1 $(CARGO) test --locked --test exporter tables_of_flags_match_the_program
 
-# The static binary for containers and archives. It has its own target folder, since its flags would rebuild everything in
-# the shared one. Paths of the build machine are remapped.
-static: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
+# The static programs for containers, archives and packages. They have their own target folder, since their flags would
+# rebuild everything in the shared one. Paths of the build machine are remapped.
+static static-arm64: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
 	--remap-path-prefix=$(shell rustc --print sysroot)=rust
-static:
-	rustup target add $(MUSL)
-	$(LOW_PRIORITY) build --release --locked --target $(MUSL) --target-dir target/static --bin ringcentral-exporter
+static: ARCHITECTURE = x86_64
+static-arm64: ARCHITECTURE = aarch64
+# Debian's cross compiler compiles the C code of ring, and links.
+static-arm64: export CC_aarch64_unknown_linux_musl = aarch64-linux-gnu-gcc
+static-arm64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER = aarch64-linux-gnu-gcc
+static static-arm64:
+	rustup target add $(ARCHITECTURE)-unknown-linux-musl
+	$(LOW_PRIORITY) build --release --locked --target $(ARCHITECTURE)-unknown-linux-musl --target-dir target/static \
+		--bin ringcentral-exporter
 
-# Builds the release archive in target/dist.
-dist: static
+# Builds the files of a release in target/dist: for each architecture an archive and a Debian package.
+dist: static static-arm64 deb-tool
+	rm -rf target/dist
 	deploy/archive target/dist
+	deploy/debian/package target/dist
+	$(MAKE) checksums
+
+# Builds the Debian packages in target/dist.
+deb: static static-arm64 deb-tool
+	deploy/debian/package target/dist
 
 # Generates the table of values in deploy/helm/README.md.
 chart-doc:
@@ -217,7 +230,7 @@ chart: $(DEPLOY)/python/installed
 
 # Writes the checksums of all files in target/dist to SHA256SUMS there.
 checksums:
-	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS --ignore='*.sha256') >SHA256SUMS
+	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS) >SHA256SUMS
 
 IMAGE_FLAGS = --file deploy/docker/Dockerfile --tag $(IMAGE):$(VERSION) \
 	--build-arg BUILD_REVISION=$(shell git rev-parse --short=12 HEAD) --build-arg CREATED=$(shell git log -1 --format=%cI)
@@ -256,7 +269,7 @@ manifests:
 MEMORY_TEST = largest_demo_runs_within_the_memory_limit
 
 # The files of `deploy`, and the static program in an empty root. Needs root.
-deploy: static $(DEPLOY)/python/installed
+deploy: static static-arm64 deb-tool $(DEPLOY)/python/installed
 	$(CARGO) test --locked --test deploy -- --skip $(MEMORY_TEST)
 
 # The largest demo within the memory limit of a container, with no other test: on a busy machine more responses overlap.
@@ -307,6 +320,8 @@ tools: $(PROMETHEUS_3)/usr/bin/promtool
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
+	command -v aarch64-linux-gnu-gcc >/dev/null || missing="$$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"; \
+	command -v qemu-aarch64 >/dev/null || missing="$$missing qemu-user"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v readelf >/dev/null || missing="$$missing binutils"; \
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
@@ -321,8 +336,9 @@ tools: $(PROMETHEUS_3)/usr/bin/promtool
 rust-components:
 	rustup component add clippy rustfmt
 
-# Not optimised: it runs for two seconds, and compiling takes a fraction of the time.
-deny-tool:
-	[ -x "$(TOOLS)/bin/cargo-deny" ] || \
-		$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" \
-		cargo-deny@$(DENY_VERSION)
+# Not optimised: they run for seconds, and compiling takes a fraction of the time.
+deny-tool: CARGO_TOOL = cargo-deny@$(DENY_VERSION)
+deb-tool: CARGO_TOOL = cargo-deb@$(DEB_VERSION)
+deny-tool deb-tool:
+	[ -x "$(TOOLS)/bin/$(firstword $(subst @, ,$(CARGO_TOOL)))" ] || \
+		$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" $(CARGO_TOOL)

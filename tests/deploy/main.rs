@@ -14,7 +14,8 @@
 //! | [`docker`] | the Dockerfile |
 //! | [`compose`] | the Compose files |
 //! | [`systemd`] | the systemd unit |
-//! | [`static_program`] | the statically linked program |
+//! | [`debian`] | the Debian packages, installed by a real dpkg |
+//! | [`static_program`] | the statically linked programs |
 //! | [`scratch_container`] | that program in an empty root folder, within the memory limit |
 //! | [`archive`] | the release archive |
 //! | [`workflows`] | workflows, issue forms and settings of GitHub, and the make targets of a release |
@@ -44,6 +45,7 @@ mod archive;
 mod common;
 mod compose;
 mod dashboards;
+mod debian;
 mod docker;
 mod docs;
 mod helm;

@@ -18,8 +18,8 @@ const UNIT: &str = "deploy/systemd/ringcentral-exporter.service";
 const README: &str = "deploy/systemd/README.md";
 /// Drop-in for a file of accounts.
 const ACCOUNTS_DROP_IN: &str = "deploy/systemd/accounts.conf";
-/// Path of the installed program.
-const INSTALLED_PROGRAM: &str = "/usr/local/bin/ringcentral-exporter";
+/// Setting of the unit and its drop-in, without the arguments.
+const EXEC_START: &str = "ExecStart=ringcentral-exporter";
 
 /// Remaining exposures, which the README explains.
 const REMAINING_EXPOSURES: [&str; 6] = [
@@ -86,6 +86,13 @@ fn unit_with_more_exposure_is_rejected() {
     );
 }
 
+/// Replaces the name of the program, which need not be installed here, by the path of the static program.
+fn with_built_program(text: &str) -> String {
+    assert!(text.contains(EXEC_START), "{text}");
+    let program = std::fs::canonicalize(PROGRAM).unwrap();
+    text.replace(EXEC_START, &format!("ExecStart={}", program.display()))
+}
+
 #[test]
 fn systemd_accepts_every_line_of_the_unit() {
     let folder = tempfile::tempdir().unwrap();
@@ -97,10 +104,7 @@ fn systemd_accepts_every_line_of_the_unit() {
             .arg(&unit)))
     };
     // `systemd-analyze verify` checks that the program exists.
-    let runnable_unit = read(UNIT).replace(
-        INSTALLED_PROGRAM,
-        std::fs::canonicalize(PROGRAM).unwrap().to_str().unwrap(),
-    );
+    let runnable_unit = with_built_program(&read(UNIT));
     assert_eq!(verify(&runnable_unit), "");
     assert!(
         verify(&runnable_unit.replace("ProtectHome=", "ProtectHomes=")).contains("ProtectHomes")
@@ -157,7 +161,7 @@ fn commands_for_accounts() -> Vec<String> {
 }
 
 /// Shell lines that start a simulated account and define functions for its credentials.
-const ACCOUNT_SCRIPT: &str = "\
+pub const ACCOUNT_SCRIPT: &str = "\
     trap 'journalctl --no-pager | tail -40' EXIT\n\
     target=/tmp/account\n\
     systemd-run --quiet --property=DefaultDependencies=no --property=StandardOutput=file:$target --unit=account -- \
@@ -193,7 +197,7 @@ fn script(commands: &[String]) -> String {
 }
 
 /// Runs a script in a new systemd, with `shared` as /run/shared, and returns the output.
-fn run_in_systemd(shared: &Path, script: &str) -> String {
+pub fn run_in_systemd(shared: &Path, script: &str) -> String {
     std::fs::write(shared.join("steps"), script).unwrap();
     std::fs::write(shared.join("drop-in.conf"), STRICT_DROP_IN).unwrap();
     let output = run(Command::new("sh")
@@ -214,10 +218,9 @@ fn write_unit_with(drop_in: &str, folder: &Path) -> std::path::PathBuf {
     let unit = folder.join("ringcentral-exporter.service");
     let drop_in_folder = folder.join("ringcentral-exporter.service.d");
     std::fs::create_dir_all(&drop_in_folder).unwrap();
-    let program = std::fs::canonicalize(PROGRAM).unwrap();
-    let with_program = |text: &str| text.replace(INSTALLED_PROGRAM, program.to_str().unwrap());
-    std::fs::write(&unit, with_program(&read(UNIT))).unwrap();
-    std::fs::write(drop_in_folder.join("accounts.conf"), with_program(drop_in)).unwrap();
+    std::fs::write(&unit, with_built_program(&read(UNIT))).unwrap();
+    let drop_in = with_built_program(drop_in);
+    std::fs::write(drop_in_folder.join("accounts.conf"), drop_in).unwrap();
     unit
 }
 
