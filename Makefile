@@ -23,7 +23,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 CONTAINER_ENGINE ?= docker
 IMAGE ?= ringcentral-exporter
 
-.PHONY: check test build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
+.PHONY: check test compiled build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools deny-tool deb-tool configuration-doc \
@@ -32,16 +32,20 @@ IMAGE ?= ringcentral-exporter
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
 check: format language lint unit property-tests doc deny
 
-# All tests: the above, RingCentral's SDKs, many accounts, the release build with a real Prometheus, TLS and basic auth, and
-# the files of a release. The order: first the targets that others need or that use the same target folder; then tests that
-# mostly wait, concurrently with builds in other target folders; then tests of many requests, concurrently with tests that
-# only compute; last, one after the other, the floods. No test depends on this order: it saves time.
-test: tools format language lint doc fuzz-replay build
-	$(CARGO) test --locked --no-run
-	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static deny dashboards deploy sdk-compat landing-page presence
-	$(MAKE) --jobs=2 --output-sync=target accounts property-tests
-	$(MAKE) --jobs=3 --output-sync=target unit web sim-day
+# All tests: the above, RingCentral's SDKs, many accounts, the static program with a real Prometheus, TLS and basic auth, and
+# the files of a release. The order: first what all others need; then tests that mostly wait, concurrently with the other
+# builds; then tests of many requests, concurrently with tests that only compute; last, one after the other, the floods. No
+# test depends on this order: it saves time.
+test: tools
+	$(MAKE) --jobs=2 --output-sync=target static compiled
+	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static-arm64 deny dashboards deploy sdk-compat landing-page presence
+	$(MAKE) --jobs=3 --output-sync=target accounts property-tests sim-day
+	$(MAKE) --jobs=2 --output-sync=target unit web
 	$(MAKE) --jobs=1 load connection-limits memory-limit
+
+# What needs no other program, in the shared target folder, and all test programs.
+compiled: format language lint doc fuzz-replay
+	$(CARGO) test --locked --no-run
 
 build:
 	$(CARGO) build --release --locked
@@ -117,22 +121,22 @@ landing-page:
 accounts:
 	$(CARGO) test --locked --test accounts -- --test-threads=4
 
-# With a real Prometheus: the release build, its alerts up to Alertmanager's webhook, the queries of the dashboards, the
+# With a real Prometheus: the static program, its alerts up to Alertmanager's webhook, the queries of the dashboards, the
 # rules. Also load by wrk, floods, network and API faults, and a simulated day. Targets that mostly wait run concurrently.
 # `make tools` installs Debian's Prometheus.
-prometheus: build
+prometheus: static
 	$(CARGO) test --locked --no-run
 	$(MAKE) --jobs=6 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules dashboards sim-day
 	$(MAKE) --jobs=1 load connection-limits
 
-# These tests run the release build.
-prometheus-scrape alerting prometheus-3 chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/release/ringcentral-exporter
+# These tests run the program of a release.
+prometheus-scrape alerting prometheus-3 chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter
 
 # Needs the reference parser of OpenMetrics too.
-prometheus-scrape: build $(COMPARISON)/python/installed
+prometheus-scrape: static $(COMPARISON)/python/installed
 	$(CARGO) test --locked --test prometheus -- --skip $(CREATED_TESTS)
 
-alerting: build
+alerting: static
 	$(CARGO) test --locked --test alerting -- --nocapture
 
 dashboards:
@@ -151,7 +155,7 @@ CREATED_TESTS = created_times
 
 # Alerts up to Alertmanager's webhook, and the queries of the dashboards, with Prometheus 3 and Alertmanager 0.33. Also its
 # feature that reads the created times of OpenMetrics, which Debian's Prometheus does not have.
-prometheus-3: build $(PROMETHEUS_3)/usr/bin/promtool
+prometheus-3: static $(PROMETHEUS_3)/usr/bin/promtool
 	PATH="$(PROMETHEUS_3)/usr/bin:$$PATH" $(CARGO) test --locked --test alerting --test dashboards -- --nocapture
 	$(CARGO) test --locked --test prometheus $(CREATED_TESTS)
 
@@ -161,13 +165,13 @@ $(PROMETHEUS_3)/usr/bin/promtool: tests/common/prometheus_3.sh
 	touch $@
 
 # 90 seconds of network and API faults.
-chaos: build
+chaos: static
 	$(CARGO) test --locked --test soak
 
-load: build
+load: static
 	$(CARGO) test --locked --test load -- --nocapture
 
-connection-limits: build
+connection-limits: static
 	$(CARGO) test --locked --test connection_limits -- --nocapture --test-threads=1
 
 # The whole exporter with a clock that the test sets. Only these builds have that feature, so they have their own target
@@ -183,7 +187,7 @@ sim-month:
 
 # An hour of faults, then a simulated month: make soak SOAK_MINUTES=600 SOAK_SEED=7. SIGTERM to the test ends the hour early
 # and still prints the report.
-soak: build
+soak: static
 	SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(CARGO) test --locked --test soak -- --nocapture
 	$(MAKE) sim-month
 
