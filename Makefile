@@ -18,6 +18,9 @@ DEB_VERSION := 3.8.0
 SOAK_MINUTES ?= 60
 SOAK_SEED ?= 1
 SOAK_DAYS ?= 30
+# Without paths of the build machine.
+REPRODUCIBLE_FLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
+	--remap-path-prefix=$(shell rustc --print sysroot)=rust
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 CONTAINER_ENGINE ?= docker
@@ -200,9 +203,8 @@ configuration-doc:
 	UPDATE_GOLDEN=1 $(CARGO) test --locked --test exporter tables_of_flags_match_the_program
 
 # The static programs for containers, archives and packages. They have their own target folder, since their flags would
-# rebuild everything in the shared one. Paths of the build machine are remapped.
-static static-arm64: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
-	--remap-path-prefix=$(shell rustc --print sysroot)=rust
+# rebuild everything in the shared one.
+static static-arm64: export RUSTFLAGS = $(REPRODUCIBLE_FLAGS)
 static: ARCHITECTURE = x86_64
 static-arm64: ARCHITECTURE = aarch64
 # Debian's cross compiler compiles the C code of ring, and links.
@@ -288,14 +290,17 @@ $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kub
 	$(@D)/bin/python tests/deploy/tools/unpack.py
 	cp $< $@
 
+# Benchmarks measure the program of a release, and are linked as it is. One part: make bench BENCH="--bench process -- accounts"
+bench: export RUSTFLAGS = $(REPRODUCIBLE_FLAGS)
+BENCH ?= --bench scrape --bench process
+
 # The cost of a scrape: its work without network, and the whole process.
 bench:
-	$(CARGO) bench --locked --bench scrape
-	$(CARGO) bench --locked --bench process
+	$(CARGO) bench --locked --target x86_64-unknown-linux-musl --target-dir target/static $(BENCH)
 
 # The same figures for exporters in Python and JavaScript: about ten minutes.
 bench-compare: comparison-deps
-	$(CARGO) bench --locked --bench comparison
+	$(MAKE) bench BENCH="--bench comparison"
 
 # What each dependency adds, in crates and in KiB of the binary. Needs symbols, hence a target folder of its own.
 dependencies:
