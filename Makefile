@@ -15,6 +15,7 @@ FUZZ := --manifest-path fuzz/Cargo.toml
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 DEB_VERSION := 3.8.0
+CYCLONEDX_VERSION := 0.5.9
 SOAK_MINUTES ?= 60
 SOAK_SEED ?= 1
 SOAK_DAYS ?= 30
@@ -29,7 +30,7 @@ IMAGE ?= ringcentral-exporter
 .PHONY: check test compiled build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools deny-tool deb-tool configuration-doc \
+	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools deny-tool deb-tool sbom-tool configuration-doc \
 	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -215,8 +216,8 @@ static static-arm64:
 	$(LOW_PRIORITY) build --release --locked --target $(ARCHITECTURE)-unknown-linux-musl --target-dir target/static \
 		--bin ringcentral-exporter
 
-# Builds the files of a release in target/dist: for each architecture an archive and a Debian package.
-dist: static static-arm64 deb-tool
+# Builds the files of a release in target/dist: for each architecture an archive, its SBOM and a Debian package.
+dist: static static-arm64 deb-tool sbom-tool
 	rm -rf target/dist
 	deploy/archive target/dist
 	deploy/debian/package target/dist
@@ -235,8 +236,9 @@ chart: $(DEPLOY)/python/installed
 	deploy/helm/package target/dist
 
 # Writes the checksums of all files in target/dist to SHA256SUMS there.
+checksums: DIST = target/dist
 checksums:
-	cd target/dist && sha256sum $$(ls --ignore=SHA256SUMS) >SHA256SUMS
+	cd $(DIST) && sha256sum $$(ls --ignore=SHA256SUMS) >SHA256SUMS
 
 IMAGE_FLAGS = --file deploy/docker/Dockerfile --tag $(IMAGE):$(VERSION) \
 	--build-arg BUILD_REVISION=$(shell git rev-parse --short=12 HEAD) --build-arg CREATED=$(shell git log -1 --format=%cI)
@@ -275,7 +277,7 @@ manifests:
 MEMORY_TEST = largest_demo_runs_within_the_memory_limit
 
 # The files of `deploy`, and the static program in an empty root. Needs root.
-deploy: static static-arm64 deb-tool $(DEPLOY)/python/installed
+deploy: static static-arm64 deb-tool sbom-tool $(DEPLOY)/python/installed
 	$(CARGO) test --locked --test deploy -- --skip $(MEMORY_TEST)
 
 # The largest demo within the memory limit of a container, with no other test: on a busy machine more responses overlap.
@@ -348,6 +350,7 @@ rust-components:
 # Not optimised: they run for seconds, and compiling takes a fraction of the time.
 deny-tool: CARGO_TOOL = cargo-deny@$(DENY_VERSION)
 deb-tool: CARGO_TOOL = cargo-deb@$(DEB_VERSION)
-deny-tool deb-tool:
+sbom-tool: CARGO_TOOL = cargo-cyclonedx@$(CYCLONEDX_VERSION)
+deny-tool deb-tool sbom-tool:
 	[ -x "$(TOOLS)/bin/$(firstword $(subst @, ,$(CARGO_TOOL)))" ] || \
 		$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" $(CARGO_TOOL)

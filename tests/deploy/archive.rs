@@ -1,20 +1,26 @@
-//! The release archive: its files, checksums and licences, and its reproducibility.
+//! The files of a release: archives, their files and licences, checksums, and reproducibility.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
+
+use tempfile::TempDir;
 
 use crate::docs::dead_links;
-use crate::tools::{read, run_ok};
+use crate::static_program::{ARM64_PROGRAM, PROGRAM};
+use crate::tools::{read, run, run_ok};
+use crate::workflows::make;
 
 /// Files that the archive must contain. All other files are below `dashboards`, `deploy` or `docs`.
-const REQUIRED_FILES: [&str; 25] = [
+const REQUIRED_FILES: [&str; 26] = [
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "SBOM.cdx.json",
     "SECURITY.md",
     "SHA256SUMS",
     "THIRD-PARTY.txt",
@@ -38,18 +44,43 @@ const REQUIRED_FILES: [&str; 25] = [
     "ringcentral-exporter",
 ];
 
-/// Returns the name of the archive and of its only folder.
-fn archive_name() -> String {
-    format!(
-        "ringcentral-exporter-{}-x86_64-linux",
-        env!("CARGO_PKG_VERSION")
-    )
+/// Architectures of the archives.
+const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
+
+/// Files of a release as `make dist` writes them, built once.
+pub static RELEASE: LazyLock<TempDir> = LazyLock::new(build_release);
+
+/// Builds the files of a release in a new folder.
+fn build_release() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for script in ["deploy/archive", "deploy/debian/package"] {
+        run_ok(Command::new(script).arg(folder.path()));
+    }
+    let dist = format!("DIST={}", folder.path().display());
+    run_ok(&mut make(&["checksums", &dist]));
+    folder
 }
 
-/// Creates the archive in a folder and returns its path.
-fn create_archive(folder: &Path) -> PathBuf {
-    run_ok(Command::new("deploy/archive").arg(folder));
-    folder.join(format!("{}.tar.gz", archive_name()))
+/// Returns the name of an archive and of its only folder.
+pub fn archive_name(architecture: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("ringcentral-exporter-{version}-{architecture}-linux")
+}
+
+/// Returns the path of an archive.
+fn archive(architecture: &str) -> PathBuf {
+    RELEASE.path().join(archive_name(architecture) + ".tar.gz")
+}
+
+/// Unpacks an archive in a folder and returns the folder of its files.
+fn unpack(architecture: &str, folder: &Path) -> PathBuf {
+    run_ok(
+        Command::new("tar")
+            .arg("xzf")
+            .arg(archive(architecture))
+            .current_dir(folder),
+    );
+    folder.join(archive_name(architecture))
 }
 
 /// Returns the relative paths of all files below a folder.
@@ -68,14 +99,7 @@ fn list_files(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn archive_has_required_files_and_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = create_archive(folder.path());
-    run_ok(
-        Command::new("tar")
-            .arg("xzf")
-            .arg(&archive)
-            .current_dir(folder.path()),
-    );
-    let root = folder.path().join(archive_name());
+    let root = unpack("x86_64", folder.path());
     let files = list_files(&root);
     let missing: Vec<_> = REQUIRED_FILES
         .iter()
@@ -120,13 +144,62 @@ fn archive_has_required_files_and_runs() {
 
 #[test]
 fn same_program_gives_an_identical_archive() {
-    let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let archive = create_archive(first.path());
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
-    assert_eq!(
-        fs::read(&archive).unwrap(),
-        fs::read(create_archive(second.path())).unwrap()
+    let first = run_ok(Command::new("cat").arg(RELEASE.path().join("SHA256SUMS")));
+    let second = build_release();
+    assert_eq!(first, read(second.path().join("SHA256SUMS")));
+}
+
+#[test]
+fn checksums_name_all_files_of_a_release() {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut expected = BTreeSet::from(["SHA256SUMS".to_owned()]);
+    for architecture in ARCHITECTURES {
+        expected.insert(archive_name(architecture) + ".tar.gz");
+        expected.insert(archive_name(architecture) + ".cdx.json");
+    }
+    for architecture in ["amd64", "arm64"] {
+        expected.insert(format!(
+            "ringcentral-exporter_{version}-1_{architecture}.deb"
+        ));
+    }
+    assert_eq!(list_files(RELEASE.path()), expected);
+    let copy = tempfile::tempdir().unwrap();
+    run_ok(
+        Command::new("cp")
+            .arg("-rT")
+            .args([RELEASE.path(), copy.path()]),
     );
+    let mut check = Command::new("sha256sum");
+    check
+        .args(["--check", "--strict", "SHA256SUMS"])
+        .current_dir(copy.path());
+    let checked = run_ok(&mut check);
+    assert_eq!(
+        checked
+            .lines()
+            .filter(|line| line.ends_with(": OK"))
+            .count(),
+        expected.len() - 1
+    );
+    std::fs::write(copy.path().join(archive_name("x86_64") + ".cdx.json"), "{}").unwrap();
+    assert!(!run(&mut check).status.success());
+}
+
+#[test]
+fn both_archives_contain_the_same_files() {
+    let [first, second] = ARCHITECTURES.map(|architecture| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = unpack(architecture, folder.path());
+        let program =
+            format!("target/static/{architecture}-unknown-linux-musl/release/ringcentral-exporter");
+        assert!(fs::read(root.join("ringcentral-exporter")).unwrap() == fs::read(program).unwrap());
+        list_files(&root)
+    });
+    assert_eq!(first, second);
+}
+
+#[test]
+fn archive_entries_have_one_time_owner_and_folder() {
     let listed = run_ok(
         Command::new("tar")
             .args([
@@ -136,7 +209,7 @@ fn same_program_gives_an_identical_archive() {
                 "--full-time",
                 "--file",
             ])
-            .arg(&archive),
+            .arg(archive("x86_64")),
     );
     let times: BTreeSet<_> = listed
         .lines()
@@ -152,7 +225,9 @@ fn same_program_gives_an_identical_archive() {
         .map(|line| line.rsplit(' ').next().unwrap())
         .collect();
     assert!(
-        names.iter().all(|name| name.starts_with(&archive_name())),
+        names
+            .iter()
+            .all(|name| name.starts_with(&archive_name("x86_64"))),
         "all files are in one folder"
     );
 }
@@ -160,33 +235,19 @@ fn same_program_gives_an_identical_archive() {
 #[test]
 fn changed_file_fails_the_checksum() {
     let folder = tempfile::tempdir().unwrap();
-    run_ok(
-        Command::new("tar")
-            .arg("xzf")
-            .arg(create_archive(folder.path()))
-            .current_dir(folder.path()),
-    );
-    let root = folder.path().join(archive_name());
+    let root = unpack("x86_64", folder.path());
     fs::set_permissions(root.join("README.md"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(root.join("README.md"), "other").unwrap();
-    let output = crate::tools::run(
-        Command::new("sha256sum")
-            .args(["--check", "SHA256SUMS"])
-            .current_dir(&root),
-    );
+    let output = run(Command::new("sha256sum")
+        .args(["--check", "SHA256SUMS"])
+        .current_dir(&root));
     assert!(!output.status.success());
 }
 
 #[test]
 fn archive_has_the_licences_of_dependencies() {
     let folder = tempfile::tempdir().unwrap();
-    run_ok(
-        Command::new("tar")
-            .arg("xzf")
-            .arg(create_archive(folder.path()))
-            .current_dir(folder.path()),
-    );
-    let licences = read(folder.path().join(archive_name()).join("THIRD-PARTY.txt"));
+    let licences = read(unpack("x86_64", folder.path()).join("THIRD-PARTY.txt"));
     for dependency in ["hyper", "prometheus", "reqwest", "ring", "rustls", "tokio"] {
         assert!(
             licences
@@ -204,15 +265,17 @@ fn archive_has_the_licences_of_dependencies() {
 }
 
 #[test]
-fn program_contains_no_paths_of_the_build_machine() {
-    let program = fs::read(crate::static_program::PROGRAM).unwrap();
+fn programs_contain_no_paths_of_the_build_machine() {
     let home = std::env::var("HOME").unwrap();
-    for path in [env!("CARGO_MANIFEST_DIR"), &format!("{home}/")] {
-        let path = path.as_bytes();
-        assert!(
-            !program.windows(path.len()).any(|bytes| bytes == path),
-            "{}",
-            String::from_utf8_lossy(path)
-        );
+    for program in [PROGRAM, ARM64_PROGRAM] {
+        let content = fs::read(program).unwrap();
+        for path in [env!("CARGO_MANIFEST_DIR"), &format!("{home}/")] {
+            let path = path.as_bytes();
+            assert!(
+                !content.windows(path.len()).any(|bytes| bytes == path),
+                "{program}: {}",
+                String::from_utf8_lossy(path)
+            );
+        }
     }
 }

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
+use crate::archive::RELEASE;
 use crate::docs::commands;
 use crate::static_program::{ARM64_PROGRAM, PROGRAM};
 use crate::systemd::{ACCOUNT_SCRIPT, run_in_systemd};
@@ -57,16 +57,6 @@ const COPIES: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Packages of both architectures, built once.
-static PACKAGES: LazyLock<TempDir> = LazyLock::new(build_packages);
-
-/// Builds the packages in a new folder.
-fn build_packages() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    run_ok(Command::new("deploy/debian/package").arg(folder.path()));
-    folder
-}
-
 /// Returns the name of a package.
 fn package_name(architecture: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -75,7 +65,7 @@ fn package_name(architecture: &str) -> String {
 
 /// Returns the path of a package.
 fn package(architecture: &str) -> PathBuf {
-    PACKAGES.path().join(package_name(architecture))
+    RELEASE.path().join(package_name(architecture))
 }
 
 /// Unpacks a package, with its control files in the folder DEBIAN.
@@ -219,18 +209,6 @@ fn links_of_the_packaged_document_name_this_version() {
         links += 1;
     }
     assert!(links >= 3, "{document}");
-}
-
-#[test]
-fn same_program_gives_identical_packages() {
-    let other = build_packages();
-    for (architecture, _) in ARCHITECTURES {
-        let second = std::fs::read(other.path().join(package_name(architecture))).unwrap();
-        assert!(
-            std::fs::read(package(architecture)).unwrap() == second,
-            "{architecture}"
-        );
-    }
 }
 
 /// Shell lines that make dpkg of the scratch root install all files and start services, as on a machine.

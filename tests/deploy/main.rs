@@ -17,7 +17,8 @@
 //! | [`debian`] | the Debian packages, installed by a real dpkg |
 //! | [`static_program`] | the statically linked programs |
 //! | [`scratch_container`] | that program in an empty root folder, within the memory limit |
-//! | [`archive`] | the release archive |
+//! | [`archive`] | the archives and checksums of a release |
+//! | [`sbom`] | the SBOMs of a release |
 //! | [`workflows`] | workflows, issue forms and settings of GitHub, and the make targets of a release |
 //! | [`docs`] | commands and links in the documents |
 //! | [`tools`] | functions that run programs and read files |
@@ -53,6 +54,7 @@ mod kubernetes;
 mod operator;
 mod overlays;
 mod pod_security;
+mod sbom;
 mod schemas;
 mod scratch_container;
 mod static_program;

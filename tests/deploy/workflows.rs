@@ -262,7 +262,7 @@ fn workflow_rules_detect_their_mutations() {
 }
 
 /// Creates a command that runs make, not as a part of the make that runs these tests.
-fn make(arguments: &[&str]) -> Command {
+pub fn make(arguments: &[&str]) -> Command {
     let mut command = Command::new("make");
     command.args(arguments);
     for variable in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
