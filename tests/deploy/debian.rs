@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::archive::RELEASE;
 use crate::docs::commands;
 use crate::static_program::{ARM64_PROGRAM, PROGRAM};
-use crate::systemd::{ACCOUNT_SCRIPT, run_in_systemd};
+use crate::systemd::{ACCOUNT_SCRIPT, commands_for_accounts, run_in_systemd, with_credentials};
 use crate::tools::{assert_root, read, run_ok};
 
 /// Document of the package, which it contains as README.Debian.
@@ -243,17 +243,33 @@ fn script(commands: &[String]) -> String {
     script
 }
 
-/// Returns the commands in the section *Install* for one account.
-fn commands_for_one_account() -> Vec<String> {
-    let commands = commands(README).into_iter().map(|command| command.line);
-    let commands: Vec<_> = commands
-        .filter(|line| !line.contains("accounts.conf") && !line.starts_with("rm "))
+/// Commands of the document.
+struct DocumentCommands {
+    /// Installs the package and runs one account.
+    one_account: Vec<String>,
+    /// Installs the drop-in for many accounts.
+    accounts_drop_in: String,
+    /// Removes a program and a unit that were installed by hand.
+    manual_removal: Vec<String>,
+}
+
+/// Returns all commands of the document.
+fn document_commands() -> DocumentCommands {
+    let mut lines: Vec<_> = commands(README)
+        .into_iter()
+        .map(|command| command.line)
         .collect();
     assert!(
-        commands[0].starts_with("apt-get install ./") && commands.len() == 8,
-        "{commands:#?}"
+        lines.len() == 10 && lines[0].starts_with("apt-get install ./"),
+        "{lines:#?}"
     );
-    commands
+    let manual_removal = lines.split_off(8);
+    let accounts_drop_in = lines.pop().unwrap();
+    DocumentCommands {
+        one_account: lines,
+        accounts_drop_in,
+        manual_removal,
+    }
 }
 
 /// Writes a package of an older version with another unit and another program into a folder.
@@ -293,7 +309,7 @@ const AFTER_INSTALL: &str = "! systemctl is-enabled ringcentral-exporter\n\
 #[test]
 fn readme_steps_install_and_run_the_package() {
     let folder = shared_folder();
-    let commands = commands_for_one_account();
+    let commands = document_commands().one_account;
     let steps = setup() + &script(&commands[..1]) + AFTER_INSTALL + &script(&commands[1..]);
     let log = run_in_systemd(folder.path(), &steps);
     assert!(
@@ -303,6 +319,32 @@ fn readme_steps_install_and_run_the_package() {
     assert!(log.contains("first fetch succeeded"), "{log}");
     let version = format!("ringcentral-exporter {} (", env!("CARGO_PKG_VERSION"));
     assert!(read(folder.path().join("version")).starts_with(&version));
+}
+
+/// Shell lines that install a program and a unit by hand.
+const MANUAL_INSTALL: &str = "install -m 755 /bin/false /usr/local/bin/ringcentral-exporter\n\
+    install -m 644 /run/package/deploy/systemd/ringcentral-exporter.service /etc/systemd/system/\n";
+
+#[test]
+fn package_runs_many_accounts_after_a_manual_install() {
+    let folder = shared_folder();
+    let document = document_commands();
+    let mut accounts = commands_for_accounts().split_off(2);
+    for command in &mut accounts {
+        if command.ends_with("/accounts.conf") {
+            command.clone_from(&document.accounts_drop_in);
+        }
+    }
+    let steps = setup()
+        + MANUAL_INSTALL
+        + &script(&document.one_account[..1])
+        + &script(&document.manual_removal)
+        + &with_credentials(&accounts);
+    let log = run_in_systemd(folder.path(), &steps);
+    assert!(
+        log.contains("\nringcentral_up{account=\"acme\"} 1\n"),
+        "{log}"
+    );
 }
 
 /// Shell lines that upgrade a running service and then a stopped one. PACKAGE is the newer package.
@@ -337,7 +379,7 @@ const PURGE: &str = "\
 fn package_upgrades_and_purges_without_leftovers() {
     let folder = shared_folder();
     write_older_package(folder.path());
-    let mut commands = commands_for_one_account();
+    let mut commands = document_commands().one_account;
     commands[0] = "dpkg --install older.deb".to_owned();
     let upgrade = UPGRADE.replace("PACKAGE", &package_name("amd64"));
     let before = "files >/run/shared/before\n";

@@ -146,7 +146,7 @@ fn commands_for_one_account() -> Vec<String> {
 }
 
 /// Returns the commands that install the program and the unit, followed by those for many accounts.
-fn commands_for_accounts() -> Vec<String> {
+pub fn commands_for_accounts() -> Vec<String> {
     let install = commands_for_one_account()
         .into_iter()
         .filter(|line| line.ends_with("/usr/local/bin/") || line.ends_with("/system/"));
@@ -173,9 +173,14 @@ pub const ACCOUNT_SCRIPT: &str = "\
     file() { echo \"accounts: [{name: acme, client_id: $(value RC_CLIENT_ID), server_url: '$(server)',\"; \
     echo \"client_secret_file: acme.client-secret, jwt_file: acme.jwt}]\"; }\n";
 
-/// Returns the script for the inner systemd: commands of the README with the pasted credentials.
+/// Returns the script for the inner systemd: a simulated account, then commands of the README.
 fn script(commands: &[String]) -> String {
-    let mut script = ACCOUNT_SCRIPT.replace("PROGRAM", PROGRAM);
+    ACCOUNT_SCRIPT.replace("PROGRAM", PROGRAM) + &with_credentials(commands)
+}
+
+/// Returns commands of the README with the pasted credentials.
+pub fn with_credentials(commands: &[String]) -> String {
+    let mut script = String::new();
     for command in commands {
         script.push_str(
             &match command.rsplit_once("/dev/stdin /etc/ringcentral-exporter/") {
