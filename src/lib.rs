@@ -13,7 +13,7 @@
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
-//! | [`exposition`], `text_format`, `deflate` | account state to metric families; the text format; compressed text |
+//! | [`exposition`], `text_format`, `counter_table`, `deflate` | account state to metric families; the text formats; counters; compressed text |
 //! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
 //! | [`reload`] | configuration reload and file watcher |
 //! | [`http`] | listeners, connections, paths, landing page, status, service discovery |
@@ -39,6 +39,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod counter_table;
 mod dedicated_thread;
 mod deflate;
 pub mod exposition;

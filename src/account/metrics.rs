@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
-use crate::account::counter_table::CounterTable;
 use crate::account::extension_counts::ExtensionCounts;
 use crate::calls::{Call, CallEvents, Direction, LabelLimiter, Outcome};
 use crate::clock::{Moment, unix_seconds};
+use crate::counter_table::CounterTable;
 use crate::ringcentral::metrics::ApiMetrics;
 use crate::text_format::{FamilyTexts, families};
 

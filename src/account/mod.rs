@@ -1,7 +1,6 @@
 //! One account at run time: its collector task, published state and counters.
 
 pub mod collector;
-pub(crate) mod counter_table;
 pub mod directory_cache;
 mod extension_counts;
 pub(crate) mod facts;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec};
 
 use crate::clock::{Moment, unix_seconds};
+use crate::counter_table::CounterTable;
 use crate::ringcentral::{Operation, Reason};
 use crate::text_format::{FamilyTexts, families};
 
@@ -25,7 +26,7 @@ pub struct ApiMetrics {
     /// The time at which all counters were 0, in Unix seconds.
     created: f64,
     requests: IntCounterVec,
-    failures: IntCounterVec,
+    failures: CounterTable,
     durations: HistogramVec,
 }
 
@@ -39,7 +40,7 @@ impl ApiMetrics {
         let metrics = Self {
             created: unix_seconds(now.wall),
             requests: IntCounterVec::new(REQUESTS.opts(account), &["operation"])?,
-            failures: IntCounterVec::new(FAILURES.opts(account), &["operation", "reason"])?,
+            failures: CounterTable::new(&FAILURES, account, ["operation", "reason"]),
             durations: HistogramVec::new(durations, &["operation"])?,
         };
         // Creates all series: `rate()` misses the first increment of a series that appears with it.
@@ -48,7 +49,7 @@ impl ApiMetrics {
             metrics.durations.with_label_values(&[operation.as_str()]);
             for reason in Reason::ALL {
                 let labels = [operation.as_str(), reason.as_str()];
-                metrics.failures.with_label_values(&labels);
+                metrics.failures.init(labels, metrics.created);
             }
         }
         Ok(metrics)
@@ -68,15 +69,14 @@ impl ApiMetrics {
 
     /// Counts a failed request.
     pub fn record_failure(&self, operation: Operation, reason: Reason) {
-        self.failures
-            .with_label_values(&[operation.as_str(), reason.as_str()])
-            .inc();
+        let labels = [operation.as_str(), reason.as_str()];
+        self.failures.increment(labels, self.created);
     }
 
     /// Adds the families with their current values.
     pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
         families.add_collector(&REQUESTS, &self.requests, self.created);
-        families.add_collector(&FAILURES, &self.failures, self.created);
+        self.failures.add_to(families);
         families.add_collector(&DURATIONS, &self.durations, self.created);
     }
 }

@@ -2,8 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec};
 
-use crate::account::counter_table::CounterTable;
 use crate::clock::{Moment, unix_seconds};
+use crate::counter_table::CounterTable;
 use crate::label_enum::label_enum;
 use crate::presence::{Discarded, PresenceEvent, StatusChange, TelephonyStatus};
 use crate::text_format::{FamilyTexts, families};
