@@ -14,7 +14,6 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem;
 use std::time::Duration;
 
-use ring::digest;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -421,12 +420,14 @@ impl CallTracker {
         }
     }
 
-    /// Returns a hash that another process with the same key also returns. Key, kind and an id of up to 38 bytes fit
-    /// into one block of SHA-256.
+    /// Returns a hash that another process with the same key also returns: SipHash-2-4.
+    #[expect(deprecated, reason = "the hasher that replaces it takes no key")]
     fn hash(&self, kind: u8, id: &str) -> u64 {
-        let [low, high] = self.hash_key.map(u64::to_le_bytes);
-        let input = [low.as_slice(), &high, &[kind], id.as_bytes()].concat();
-        saved::first_bytes(digest::digest(&digest::SHA256, &input))
+        let [first, second] = self.hash_key;
+        let mut hasher = std::hash::SipHasher::new_with_keys(first, second);
+        hasher.write_u8(kind);
+        hasher.write(id.as_bytes());
+        hasher.finish()
     }
 }
 

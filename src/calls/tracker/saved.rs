@@ -156,7 +156,7 @@ fn earlier(now: Moment, age_ms: AgeMs) -> Moment {
 }
 
 /// Returns the first eight bytes of a digest as a number.
-pub(super) fn first_bytes(digest: digest::Digest) -> u64 {
+fn first_bytes(digest: digest::Digest) -> u64 {
     let bytes = digest.as_ref().first_chunk();
     bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
