@@ -12,14 +12,14 @@ use crate::archive::RELEASE;
 use crate::docs::commands;
 use crate::static_program::{ARM64_PROGRAM, PROGRAM};
 use crate::systemd::{ACCOUNT_SCRIPT, commands_for_accounts, run_in_systemd, with_credentials};
-use crate::tools::{assert_root, read, run_ok};
+use crate::tools::{assert_root, files, read, run_ok};
 
 /// Document of the package, which it contains as README.Debian.
 const README: &str = "deploy/debian/README.md";
 /// Architectures of the packages, with their programs.
 const ARCHITECTURES: [(&str, &str); 2] = [("amd64", PROGRAM), ("arm64", ARM64_PROGRAM)];
 /// Files of the package, other than the program, that equal a file of this repository, and their permissions.
-const COPIES: [(&str, &str, &str); 7] = [
+const COPIES: [(&str, &str, &str); 4] = [
     (
         "deploy/debian/environment",
         "etc/ringcentral-exporter/environment",
@@ -40,20 +40,24 @@ const COPIES: [(&str, &str, &str); 7] = [
         "usr/share/doc/ringcentral-exporter/examples/accounts.example.yml",
         "-rw-r--r--",
     ),
+];
+
+/// Folders whose files with a suffix are in a folder of the package.
+const PACKED_FOLDERS: [(&str, &str, &str); 3] = [
     (
-        "deploy/prometheus/prometheus.yml",
-        "usr/share/doc/ringcentral-exporter/examples/prometheus.yml",
-        "-rw-r--r--",
+        "deploy/prometheus",
+        ".yml",
+        "usr/share/doc/ringcentral-exporter/examples",
     ),
     (
-        "deploy/prometheus/rules/ringcentral.alerts.yml",
-        "usr/share/ringcentral-exporter/rules/ringcentral.alerts.yml",
-        "-rw-r--r--",
+        "deploy/prometheus/rules",
+        ".yml",
+        "usr/share/ringcentral-exporter/rules",
     ),
     (
-        "dashboards/ringcentral-calls.json",
-        "usr/share/ringcentral-exporter/dashboards/ringcentral-calls.json",
-        "-rw-r--r--",
+        "dashboards",
+        ".json",
+        "usr/share/ringcentral-exporter/dashboards",
     ),
 ];
 
@@ -116,17 +120,14 @@ fn packages_contain_the_files_of_this_repository() {
                 "{path}"
             );
         }
-        for (folder, suffix) in [("deploy/prometheus/rules", "yml"), ("dashboards", "json")] {
-            let packed = format!(
-                "usr/share/ringcentral-exporter/{}",
-                folder.rsplit('/').next().unwrap()
-            );
-            let packed = crate::tools::files(root.path().join(packed).to_str().unwrap(), suffix);
-            assert_eq!(
-                packed.len(),
-                crate::tools::files(folder, suffix).len(),
-                "{folder}"
-            );
+        for (folder, suffix, packed) in PACKED_FOLDERS {
+            for file in files(folder, suffix) {
+                let copy = root.path().join(packed).join(file.file_name().unwrap());
+                assert!(
+                    std::fs::read(&file).unwrap() == std::fs::read(copy).unwrap(),
+                    "{file:?}"
+                );
+            }
         }
     }
 }
