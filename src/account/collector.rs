@@ -445,7 +445,7 @@ impl Collector {
             }
             let counters = &self.counters;
             let snapshot = TimedSnapshot::new(calls, fetch.fetched_at, &mut self.labels);
-            counters.init_extensions(snapshot.snapshot.extensions());
+            counters.init_extensions(snapshot.snapshot.extensions(), fetch.fetched_at);
             self.snapshot = Some(snapshot);
         }
     }
