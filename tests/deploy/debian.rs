@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use crate::archive::RELEASE;
 use crate::docs::commands;
 use crate::static_program::{ARM64_PROGRAM, PROGRAM};
-use crate::systemd::{ACCOUNT_SCRIPT, commands_for_accounts, run_in_systemd, with_credentials};
+use crate::systemd::{
+    ACCOUNT_SCRIPT, commands_for_accounts, commands_for_one_account, commands_in, run_in_systemd,
+    with_credentials,
+};
 use crate::tools::{assert_root, files, read, run_ok};
 
 /// Document of the package, which it contains as README.Debian.
@@ -22,8 +25,8 @@ const ARCHITECTURES: [(&str, &str); 2] = [("amd64", PROGRAM), ("arm64", ARM64_PR
 const COPIES: [(&str, &str, &str); 4] = [
     (
         "deploy/debian/environment",
-        "etc/ringcentral-exporter/environment",
-        "-rw-------",
+        "usr/share/doc/ringcentral-exporter/examples/environment",
+        "-rw-r--r--",
     ),
     (
         "deploy/systemd/ringcentral-exporter.service",
@@ -114,9 +117,9 @@ fn packages_contain_the_files_of_this_repository() {
         }
         for (path, (permissions, owner)) in &entries {
             assert_eq!(owner, "0/0", "{path}");
+            assert!(path.is_empty() || path.starts_with("usr/"), "{path}");
             assert!(
-                ["-rw-------", "-rw-r--r--", "-rwxr-xr-x", "drwxr-xr-x"]
-                    .contains(&permissions.as_str()),
+                ["-rw-r--r--", "-rwxr-xr-x", "drwxr-xr-x"].contains(&permissions.as_str()),
                 "{path}"
             );
         }
@@ -172,10 +175,8 @@ fn package_metadata_is_that_of_the_program() {
         }
     }
     let root = unpack("amd64");
-    assert_eq!(
-        read(root.path().join("DEBIAN/conffiles")),
-        "/etc/ringcentral-exporter/environment\n"
-    );
+    // Without conffiles no installation or upgrade shows a prompt.
+    assert!(!root.path().join("DEBIAN/conffiles").exists());
     let documents = root.path().join("usr/share/doc/ringcentral-exporter");
     let changelog = run_ok(Command::new("zcat").arg(documents.join("changelog.gz")));
     assert_eq!(changelog, read("CHANGELOG.md"));
@@ -234,44 +235,41 @@ fn script(commands: &[String]) -> String {
         script.push_str(&match command.rsplit_once("/etc/ringcentral-exporter/") {
             Some((_, "client-secret")) => format!("value RC_CLIENT_SECRET | {command}\n"),
             Some((_, "jwt")) => format!("value RC_JWT | {command}\n"),
-            Some((_, file)) if file.starts_with("environment") => {
+            Some((start, "environment")) if start.starts_with("echo") => {
                 let command = command.replace("YOUR-CLIENT-ID", "$(value RC_CLIENT_ID)");
                 format!("{command}\necho RC_SERVER_URL=$(server) >>/etc/ringcentral-exporter/environment\n")
             }
-            _ if command.starts_with("curl") => "up\n".to_owned(),
             _ => format!("{command}\n"),
         });
     }
     script
 }
 
-/// Commands of the document.
-struct DocumentCommands {
-    /// Installs the package and runs one account.
-    one_account: Vec<String>,
-    /// Installs the drop-in for many accounts.
-    accounts_drop_in: String,
-    /// Removes a program and a unit that were installed by hand.
-    manual_removal: Vec<String>,
+/// Sections of the document that have commands.
+const SECTIONS: [&str; 5] = [
+    "Install",
+    "Many accounts",
+    "Check",
+    "Upgrade",
+    "After an installation by hand",
+];
+
+/// Returns the commands of a section of the document.
+fn commands_of(section: &str) -> Vec<String> {
+    let document = read(README);
+    let heading = format!("{section}\n");
+    let text = document
+        .split("\n## ")
+        .find(|part| part.starts_with(&heading))
+        .expect(section);
+    commands_in(text)
 }
 
-/// Returns all commands of the document.
-fn document_commands() -> DocumentCommands {
-    let mut lines: Vec<_> = commands(README)
-        .into_iter()
-        .map(|command| command.line)
-        .collect();
-    assert!(
-        lines.len() == 10 && lines[0].starts_with("apt-get install ./"),
-        "{lines:#?}"
-    );
-    let manual_removal = lines.split_off(8);
-    let accounts_drop_in = lines.pop().unwrap();
-    DocumentCommands {
-        one_account: lines,
-        accounts_drop_in,
-        manual_removal,
-    }
+#[test]
+fn all_commands_of_the_document_are_in_known_sections() {
+    let counts = SECTIONS.map(|section| commands_of(section).len());
+    assert_eq!(counts, [9, 1, 1, 3, 4]);
+    assert_eq!(commands(README).len(), counts.iter().sum::<usize>());
 }
 
 /// Writes a package of an older version with another unit and another program into a folder.
@@ -311,42 +309,67 @@ const AFTER_INSTALL: &str = "! systemctl is-enabled ringcentral-exporter\n\
 #[test]
 fn readme_steps_install_and_run_the_package() {
     let folder = shared_folder();
-    let commands = document_commands().one_account;
-    let steps = setup() + &script(&commands[..1]) + AFTER_INSTALL + &script(&commands[1..]);
+    let commands = commands_of("Install");
+    let steps = setup()
+        + &script(&commands[..1])
+        + AFTER_INSTALL
+        + &script(&commands[1..])
+        + &script(&commands_of("Check"));
     let log = run_in_systemd(folder.path(), &steps);
     assert!(
         log.contains("\nringcentral_up{account=\"default\"} 1\n"),
         "{log}"
     );
     assert!(log.contains("first fetch succeeded"), "{log}");
+    assert!(
+        log.contains("\nOK: account default can be read.\n"),
+        "{log}"
+    );
     let version = format!("ringcentral-exporter {} (", env!("CARGO_PKG_VERSION"));
     assert!(read(folder.path().join("version")).starts_with(&version));
 }
 
-/// Shell lines that install a program and a unit by hand.
-const MANUAL_INSTALL: &str = "install -m 755 /bin/false /usr/local/bin/ringcentral-exporter\n\
-    install -m 644 /run/package/deploy/systemd/ringcentral-exporter.service /etc/systemd/system/\n";
-
 #[test]
-fn package_runs_many_accounts_after_a_manual_install() {
+fn package_runs_many_accounts() {
     let folder = shared_folder();
-    let document = document_commands();
     let mut accounts = commands_for_accounts().split_off(2);
     for command in &mut accounts {
         if command.ends_with("/accounts.conf") {
-            command.clone_from(&document.accounts_drop_in);
+            *command = commands_of("Many accounts").remove(0);
         }
     }
-    let steps = setup()
-        + MANUAL_INSTALL
-        + &script(&document.one_account[..1])
-        + &script(&document.manual_removal)
-        + &with_credentials(&accounts);
+    let steps = setup() + &script(&commands_of("Install")[..1]) + &with_credentials(&accounts);
     let log = run_in_systemd(folder.path(), &steps);
     assert!(
         log.contains("\nringcentral_up{account=\"acme\"} 1\n"),
         "{log}"
     );
+}
+
+/// Shell function that prints the path of the running program.
+const PROGRAM_FUNCTION: &str = "\
+    program() { readlink /proc/$(systemctl show --property=MainPID --value ringcentral-exporter)/exe; }\n";
+
+#[test]
+fn package_replaces_a_running_manual_install() {
+    let folder = shared_folder();
+    let manual = commands_for_one_account();
+    let enable = manual
+        .iter()
+        .position(|command| command.starts_with("systemctl enable"))
+        .unwrap();
+    let steps = ACCOUNT_SCRIPT.replace("PROGRAM", PROGRAM)
+        + &with_credentials(&manual[..=enable])
+        + PREPARE
+        + PROGRAM_FUNCTION
+        + "up\n[ $(program) = /usr/local/bin/ringcentral-exporter ]\n\
+        cp -a /etc/ringcentral-exporter /tmp/configuration\n"
+        + &script(&commands_of("Install")[..1])
+        + &script(&commands_of("After an installation by hand"))
+        + "up\n[ $(program) = /usr/bin/ringcentral-exporter ]\n\
+        systemctl is-enabled ringcentral-exporter\n\
+        diff --recursive /tmp/configuration /etc/ringcentral-exporter\n";
+    run_in_systemd(folder.path(), &steps);
 }
 
 /// Shell lines that upgrade a running service and then a stopped one. PACKAGE is the newer package.
@@ -355,7 +378,7 @@ const UPGRADE: &str = "\
     [ $(property TasksMax) = 17 ]\n\
     old=$(property MainPID)\n\
     cp -a /etc/ringcentral-exporter /tmp/configuration\n\
-    dpkg --install PACKAGE\n\
+    COMMANDS\
     [ $(property ActiveState) = active ] && [ $(property MainPID) != $old ] && [ $(property TasksMax) = 16 ]\n\
     diff --recursive /tmp/configuration /etc/ringcentral-exporter\n\
     up\n\
@@ -364,12 +387,24 @@ const UPGRADE: &str = "\
     ! systemctl is-active ringcentral-exporter\n\
     systemctl start ringcentral-exporter\n";
 
+/// Returns the commands of an upgrade, with a check by the new program before the installation.
+fn upgrade_script() -> String {
+    let mut commands = commands_of("Upgrade");
+    let check = commands_of("Check")[0].replace(
+        " ringcentral-exporter check",
+        " new/usr/bin/ringcentral-exporter check",
+    );
+    commands.insert(1, check);
+    script(&commands)
+}
+
 /// Shell lines that remove and purge the package.
 const PURGE: &str = "\
     install -D -m 644 /usr/share/doc/ringcentral-exporter/examples/accounts.conf \
     /etc/systemd/system/ringcentral-exporter.service.d/accounts.conf\n\
     apt-get --yes remove ringcentral-exporter\n\
     ! systemctl is-active ringcentral-exporter\n\
+    [ \"$(systemctl is-enabled ringcentral-exporter)\" = masked ]\n\
     [ ! -e /usr/bin/ringcentral-exporter ]\n\
     diff --recursive /tmp/configuration /etc/ringcentral-exporter\n\
     [ -d /var/lib/private/ringcentral-exporter ]\n\
@@ -381,9 +416,11 @@ const PURGE: &str = "\
 fn package_upgrades_and_purges_without_leftovers() {
     let folder = shared_folder();
     write_older_package(folder.path());
-    let mut commands = document_commands().one_account;
+    let mut commands = commands_of("Install");
     commands[0] = "dpkg --install older.deb".to_owned();
-    let upgrade = UPGRADE.replace("PACKAGE", &package_name("amd64"));
+    let upgrade = UPGRADE
+        .replace("COMMANDS", &upgrade_script())
+        .replace("PACKAGE", &package_name("amd64"));
     let before = "files >/run/shared/before\n";
     let steps = setup() + before + &script(&commands) + &upgrade + PURGE;
     let log = run_in_systemd(folder.path(), &steps);

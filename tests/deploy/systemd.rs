@@ -131,17 +131,20 @@ fn readme_sections() -> ReadmeSections {
 }
 
 /// Returns the commands in a text, in order.
-fn commands_in(text: &str) -> Vec<String> {
+pub fn commands_in(text: &str) -> Vec<String> {
+    let text = text.replace("\\\n", " ");
     let outside: Vec<_> = text.split("```").step_by(2).collect();
     let lines = outside
         .iter()
         .flat_map(|part| part.lines())
         .filter(|line| line.starts_with("    "));
-    lines.map(|line| line.trim().to_owned()).collect()
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
 }
 
 /// Returns the commands for one account.
-fn commands_for_one_account() -> Vec<String> {
+pub fn commands_for_one_account() -> Vec<String> {
     commands_in(&readme_sections().one_account)
 }
 
@@ -193,8 +196,8 @@ pub fn with_credentials(commands: &[String]) -> String {
                 _ => format!("{command}\n"),
             },
         );
-        // systemctl returns before the program listens.
-        if command.starts_with("systemctl enable") || command.starts_with("systemctl re") {
+        // systemctl returns before the program handles signals.
+        if command.starts_with("systemctl re") {
             script.push_str("sleep 1\n");
         }
     }
