@@ -210,7 +210,7 @@ impl FamilyTexts {
         self.format
     }
 
-    /// Adds one sample to its family, which is not one of counters.
+    /// Adds one sample of a family that has no counters.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
         push_sample(self.text_of(desc), desc.name, "", labels, value);
     }
@@ -244,26 +244,23 @@ impl FamilyTexts {
         text
     }
 
-    /// Adds the counters or histograms of a collector in the order of their label values, since collectors have no order.
-    /// All were 0 at the time `created`, in Unix seconds.
-    pub(crate) fn add_collector(
+    /// Adds the counters of a collector, which were 0 at the time `created`, in Unix seconds.
+    pub(crate) fn add_counters(
         &mut self,
         desc: &FamilyDesc,
         collector: &impl Collector,
         created: f64,
     ) {
-        for mut family in collector.collect() {
-            let metrics = family.mut_metric();
-            metrics.sort_by(|one, other| label_values(one).cmp(label_values(other)));
-            for metric in metrics {
-                let pairs = metric.get_label().iter();
-                let labels: Vec<_> = pairs.map(|pair| (pair.name(), pair.value())).collect();
-                if desc.kind == "histogram" {
-                    self.add_histogram(desc, &labels, metric.get_histogram());
-                } else {
-                    self.add_counter(desc, &labels, metric.get_counter().get_value(), created);
-                }
-            }
+        for metric in sorted_metrics(collector) {
+            let value = metric.get_counter().get_value();
+            self.add_counter(desc, &labels_of(&metric), value, created);
+        }
+    }
+
+    /// Adds the histograms of a collector.
+    pub(crate) fn add_histograms(&mut self, desc: &FamilyDesc, collector: &impl Collector) {
+        for metric in sorted_metrics(collector) {
+            self.add_histogram(desc, &labels_of(&metric), metric.get_histogram());
         }
     }
 
@@ -497,8 +494,23 @@ fn push_value(text: &mut String, value: f64) {
     };
 }
 
+/// Returns the metrics of a collector in the order of their label values, since collectors have no order.
+fn sorted_metrics(collector: &impl Collector) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    for mut family in collector.collect() {
+        metrics.append(family.mut_metric());
+    }
+    metrics.sort_by(|one, other| label_values(one).cmp(label_values(other)));
+    metrics
+}
+
 fn label_values(metric: &Metric) -> impl Iterator<Item = &str> {
     metric.get_label().iter().map(LabelPair::value)
+}
+
+fn labels_of(metric: &Metric) -> Vec<(&str, &str)> {
+    let pairs = metric.get_label().iter();
+    pairs.map(|pair| (pair.name(), pair.value())).collect()
 }
 
 fn push_label(text: &mut String, name: &str, value: &str) {
@@ -545,7 +557,11 @@ mod tests {
 
     fn encoded(format: TextFormat, desc: &FamilyDesc, collector: &impl Collector) -> String {
         let mut families = FamilyTexts::new(format);
-        families.add_collector(desc, collector, 1_795_514_400.123);
+        if desc.kind == "histogram" {
+            families.add_histograms(desc, collector);
+        } else {
+            families.add_counters(desc, collector, 1_795_514_400.123);
+        }
         finish(families)
     }
 
@@ -593,10 +609,16 @@ mod tests {
             1e-7,
             f64::NAN,
             f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.0,
+            9_007_199_254_740_991.0,
+            9_007_199_254_740_992.0,
+            u64::MAX as f64,
         ];
-        for (number, value) in numbers.into_iter().zip(["1", "2", "3", "4", "5", "6", "7"]) {
-            gauges.with_label_values(&[value]).set(number);
-            families.add_sample(&GAUGE, &[("account", "a"), ("extension", value)], number);
+        for (n, number) in numbers.into_iter().enumerate() {
+            let value = format!("{n:02}");
+            gauges.with_label_values(&[&value]).set(number);
+            families.add_sample(&GAUGE, &[("account", "a"), ("extension", &value)], number);
         }
         assert_eq!(finish(families), encoded_by_library(&gauges));
     }

@@ -168,7 +168,7 @@ fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
         counters.record_events(&events, &mut labels, now);
         let snapshot = Snapshot::from_calls(&calls, &mut labels);
         assert_adds_up(&snapshot, &calls);
-        counters.init_extensions(snapshot.extensions());
+        counters.init_extensions(snapshot.extensions(), now);
         state = fetched(snapshot, now);
         listed = calls.len();
         ended += events.ended.len();

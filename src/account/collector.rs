@@ -244,9 +244,14 @@ impl Collector {
         self.presence.update_pace(&mut self.client, now);
         if self.client.try_start_fetch(now) {
             self.fetch(&mut waiters).await;
-        } else if Some(self.client.next_fetch_at(now)) > self.latest.borrow().api.next_fetch_at {
-            // The token has expired since, and a penalty or back-off holds the login.
-            self.publish();
+        } else {
+            let fetch_at = self.client.next_fetch_at(now);
+            self.fetch_log
+                .log_first_wait(&self.account_name, fetch_at, now);
+            if Some(fetch_at) > self.latest.borrow().api.next_fetch_at {
+                // The token has expired since, and a penalty or back-off holds the login.
+                self.publish();
+            }
         }
         reply_all(&self.latest, waiters);
         self.run_maintenance().await;
@@ -445,7 +450,7 @@ impl Collector {
             }
             let counters = &self.counters;
             let snapshot = TimedSnapshot::new(calls, fetch.fetched_at, &mut self.labels);
-            counters.init_extensions(snapshot.snapshot.extensions());
+            counters.init_extensions(snapshot.snapshot.extensions(), fetch.fetched_at);
             self.snapshot = Some(snapshot);
         }
     }

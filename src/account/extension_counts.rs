@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use crate::calls::CallResult;
+use crate::counter_table::zero_at;
 use crate::deflate::Blocks;
 use crate::text_format::{BlockWriter, FamilyDesc, PerFormat, TextFormat};
 
@@ -35,7 +36,7 @@ pub(crate) struct ExtensionCounts {
 struct Count {
     result: CallResult,
     count: u32,
-    /// The latest time at which the count is known to have been 0, in whole seconds after that of all counts.
+    /// A time at which the count was 0, in whole seconds after that of all counts.
     created: u32,
 }
 
@@ -49,10 +50,9 @@ impl ExtensionCounts {
         }
     }
 
-    /// Adds the series of an extension that start at zero and are not present. They are 0 at the time `zero_at`, in Unix
-    /// seconds.
-    pub(crate) fn insert(&mut self, extension: &str, zero_at: f64) {
-        let created = self.seconds_after_creation(zero_at);
+    /// Adds the series of an extension that start at zero and are not present, at the time `now`, in Unix seconds.
+    pub(crate) fn insert(&mut self, extension: &str, now: f64) {
+        let created = self.created_in_seconds(now);
         if !self.counts.contains_key(extension) {
             let results = Vec::with_capacity(INITIAL_RESULTS.len());
             self.counts.insert(extension.into(), results);
@@ -75,9 +75,9 @@ impl ExtensionCounts {
         }
     }
 
-    /// Counts an ended call. A series that appears with it was 0 at the time `zero_at`, in Unix seconds.
-    pub(crate) fn increment(&mut self, extension: SmolStr, result: &CallResult, zero_at: f64) {
-        let created = self.seconds_after_creation(zero_at);
+    /// Counts a call that ended at the time `now`, in Unix seconds.
+    pub(crate) fn increment(&mut self, extension: SmolStr, result: &CallResult, now: f64) {
+        let created = self.created_in_seconds(now);
         self.blocks = PerFormat::default();
         let results = self.counts.entry(extension).or_default();
         match search(results, result.as_str()) {
@@ -97,20 +97,19 @@ impl ExtensionCounts {
         }
     }
 
-    /// Returns the samples as text, `None` if there are none.
+    /// Returns the samples as text.
     pub(crate) fn samples(
         &mut self,
         desc: &FamilyDesc,
         account: &str,
         format: TextFormat,
-    ) -> Option<Blocks> {
-        if self.counts.is_empty() {
-            return None;
+    ) -> Blocks {
+        if let Some(blocks) = self.blocks.get(format) {
+            return blocks.clone();
         }
-        if self.blocks.get(format).is_none() {
-            *self.blocks.get_mut(format) = Some(self.write_samples(desc, account, format));
-        }
-        self.blocks.get(format).clone()
+        let blocks = self.write_samples(desc, account, format);
+        *self.blocks.get_mut(format) = Some(blocks.clone());
+        blocks
     }
 
     fn write_samples(&self, desc: &FamilyDesc, account: &str, format: TextFormat) -> Blocks {
@@ -129,10 +128,9 @@ impl ExtensionCounts {
         writer.finish()
     }
 
-    /// Returns a time in whole seconds after that at which all counts were 0, rounded down: all are also 0 before it.
-    fn seconds_after_creation(&self, time: f64) -> u32 {
-        // A cast of a negative number is 0.
-        (time - self.created) as u32
+    /// Returns the time at which a series was 0 that appears now, in whole seconds after that of all counts, rounded down.
+    fn created_in_seconds(&self, now: f64) -> u32 {
+        (zero_at(self.created, now) - self.created) as u32
     }
 }
 
@@ -152,9 +150,7 @@ mod tests {
 
     fn text(counts: &mut ExtensionCounts, format: TextFormat) -> String {
         let mut families = FamilyTexts::new(format);
-        if let Some(samples) = counts.samples(&DESC, "a", format) {
-            families.add_blocks(&DESC, samples);
-        }
+        families.add_blocks(&DESC, counts.samples(&DESC, "a", format));
         crate::text_format::Exposition::new(format, vec![families.share()]).into_text()
     }
 
@@ -200,8 +196,8 @@ mod tests {
         let mut counts = ExtensionCounts::new(1_000.5);
         counts.insert("101", 1_000.5);
         // The clock was set back before the second one.
-        for (extension, zero_at) in [("101", 1_060.4), ("102", 900.0), ("101", 1_090.0)] {
-            counts.increment(extension.into(), &busy, zero_at);
+        for (extension, now) in [("101", 1_120.9), ("102", 900.0), ("101", 1_190.0)] {
+            counts.increment(extension.into(), &busy, now);
         }
         let text = text(&mut counts, format);
         for (extension, result, created) in [

@@ -8,6 +8,7 @@ use crate::ringcentral::{Error, FetchResult, Operation};
 /// What was logged before, so that a recovery is logged once and skipped records are logged once until there are none.
 #[derive(Default)]
 pub(crate) struct FetchLog {
+    has_waited: bool,
     has_succeeded: bool,
     failures: u32,
     had_skipped_records: bool,
@@ -36,6 +37,20 @@ impl FetchLog {
             );
         }
         self.had_rare_fetches = has_rare_fetches;
+    }
+
+    /// Logs once that the first fetch has to wait, for example for requests of the process before.
+    pub(crate) fn log_first_wait(&mut self, account: &str, fetch_at: Moment, now: Moment) {
+        if self.has_waited || self.has_succeeded || self.failures > 0 {
+            return;
+        }
+        self.has_waited = true;
+        let wait = fetch_at.monotonic_duration_since(now);
+        tracing::info!(
+            account,
+            retry_in_seconds = wait.as_secs_f64().ceil() as u64,
+            "the rate limit delays the first fetch"
+        );
     }
 
     fn log_failure(&mut self, account: &str, error: &Error, api: &ApiStatus) {

@@ -77,9 +77,6 @@ pub struct AccountMetrics {
     pub api: Arc<ApiMetrics>,
     /// The time at which all counters were 0, in Unix seconds.
     created: f64,
-    /// The time of the last list that was counted, in Unix seconds. A series that appears with the next one was 0 then;
-    /// Prometheus ignores the time of the next one itself, since it has begun its scrape before.
-    last_list: Mutex<f64>,
     ended: CounterTable,
     durations: HistogramVec,
     sessions_started: IntCounter,
@@ -101,8 +98,7 @@ impl AccountMetrics {
         let metrics = Self {
             api: Arc::new(ApiMetrics::new(account, now)?),
             created,
-            last_list: Mutex::new(created),
-            ended: CounterTable::new(&ENDED, account, ["direction", "result"]),
+            ended: CounterTable::new(&ENDED, account, ["direction", "result"], created),
             durations: HistogramVec::new(durations, &["direction", "outcome"])?,
             sessions_started: IntCounter::with_opts(SESSIONS_STARTED.opts(account))?,
             sessions_ended: IntCounterVec::new(SESSIONS_ENDED.opts(account), &["outcome"])?,
@@ -121,9 +117,9 @@ impl AccountMetrics {
         labels: &mut LabelLimiter,
         fetched_at: Moment,
     ) {
-        let zero_at = std::mem::replace(&mut *lock(&self.last_list), unix_seconds(fetched_at.wall));
+        let now = unix_seconds(fetched_at.wall);
         for call in &events.ended {
-            self.record_ended(call, labels, zero_at);
+            self.record_ended(call, labels, now);
         }
         for outcome in &events.sessions_ended {
             let ended = self.sessions_ended.with_label_values(&[outcome.as_str()]);
@@ -134,10 +130,10 @@ impl AccountMetrics {
         self.gaps.inc_by(u64::from(events.gap));
     }
 
-    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter, zero_at: f64) {
+    fn record_ended(&self, call: &Call, labels: &mut LabelLimiter, now: f64) {
         let direction = call.direction.as_str();
         let result = labels.admit_result(&call.result);
-        self.ended.increment([direction, result.as_str()], zero_at);
+        self.ended.increment([direction, result.as_str()], now);
         if let Some(duration) = call.duration {
             let outcome = Outcome::from_result(&call.result);
             let labels = [direction, outcome.as_str()];
@@ -146,19 +142,18 @@ impl AccountMetrics {
         if let Some(counts) = &self.ended_by_extension
             && let Some(extension) = labels.admit_extension(call.extension.as_ref())
         {
-            lock(counts).increment(extension, &result, zero_at);
+            lock(counts).increment(extension, &result, now);
         }
     }
 
-    /// Creates the series of extensions that have no ended call yet.
-    pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>) {
+    /// Creates the series of extensions that have no ended call yet, at the time `now`.
+    pub fn init_extensions<'a>(&self, extensions: impl Iterator<Item = &'a str>, now: Moment) {
         let Some(counts) = &self.ended_by_extension else {
             return;
         };
-        let zero_at = *lock(&self.last_list);
         let mut counts = lock(counts);
         for extension in extensions {
-            counts.insert(extension, zero_at);
+            counts.insert(extension, unix_seconds(now.wall));
         }
     }
 
@@ -167,14 +162,14 @@ impl AccountMetrics {
         let created = self.created;
         self.api.add_to(families);
         self.ended.add_to(families);
-        families.add_collector(&DURATIONS, &self.durations, created);
-        families.add_collector(&SESSIONS_STARTED, &self.sessions_started, created);
-        families.add_collector(&SESSIONS_ENDED, &self.sessions_ended, created);
-        families.add_collector(&LOST, &self.lost, created);
-        families.add_collector(&GAPS, &self.gaps, created);
+        families.add_histograms(&DURATIONS, &self.durations);
+        families.add_counters(&SESSIONS_STARTED, &self.sessions_started, created);
+        families.add_counters(&SESSIONS_ENDED, &self.sessions_ended, created);
+        families.add_counters(&LOST, &self.lost, created);
+        families.add_counters(&GAPS, &self.gaps, created);
         if let Some(counts) = &self.ended_by_extension {
             let samples = lock(counts).samples(&ENDED_BY_EXTENSION, account, families.format());
-            families.add_blocks(&ENDED_BY_EXTENSION, samples.unwrap_or_default());
+            families.add_blocks(&ENDED_BY_EXTENSION, samples);
         }
     }
 
@@ -182,10 +177,10 @@ impl AccountMetrics {
         let inbound = Direction::Inbound.as_str();
         let outbound = Direction::Outbound.as_str();
         for result in INBOUND_RESULTS.iter().chain(&FAILURES) {
-            self.ended.init([inbound, result], self.created);
+            self.ended.init([inbound, result]);
         }
         for result in OUTBOUND_RESULTS.iter().chain(&FAILURES) {
-            self.ended.init([outbound, result], self.created);
+            self.ended.init([outbound, result]);
         }
         for outcome in Outcome::ALL {
             let outcome = outcome.as_str();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::account::presence::{Presence, PresenceText, VersionedText};
+use crate::account::presence::{Presence, PresenceText};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::Metrics;
 use crate::exposition::AccountView;
@@ -46,33 +46,15 @@ pub(crate) fn add(
         current.add_sample(&TIMESTAMP, &[account], unix_seconds(last_read.wall));
     }
     let mut text = presence.text();
-    let PresenceText { state, counters } = text.get_mut(format);
+    let text = text.of_version(status.version).get_mut(format);
+    let PresenceText { state, counters } = text;
     if let Some(counts) = &status.counts {
         let families = FamilyTexts::new(format);
-        let render = || state_families(families, account, counts, presence, metrics, now);
-        parts.push(shared_text(state, status.version, render));
+        let render = || state_families(families, account, counts, presence, metrics, now).share();
+        parts.push(state.get_or_insert_with(render).clone());
     }
-    let render = || counter_families(presence, format);
-    parts.push(shared_text(counters, status.version, render));
-}
-
-/// Returns the text of this version, rendered if this is the first scrape that needs it.
-fn shared_text(
-    text: &mut Option<VersionedText>,
-    version: u64,
-    render: impl FnOnce() -> FamilyTexts,
-) -> Arc<SharedTexts> {
-    if let Some(text) = text
-        && text.version == version
-    {
-        return text.families.clone();
-    }
-    let families = render().share();
-    *text = Some(VersionedText {
-        version,
-        families: families.clone(),
-    });
-    families
+    let render = || counter_families(presence, format).share();
+    parts.push(counters.get_or_insert_with(render).clone());
 }
 
 fn counter_families(presence: &Presence, format: TextFormat) -> FamilyTexts {

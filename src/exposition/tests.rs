@@ -356,7 +356,7 @@ fn text_shared_by_scrapes_equals_new_text() {
         &|| api.observe_duration(operation, Duration::from_secs(1)),
         &|| api.record_failure(Operation::Token, Reason::Timeout),
         &|| counters.record_events(&events(), &mut labels(), start),
-        &|| counters.init_extensions(["777"].into_iter()),
+        &|| counters.init_extensions(["777"].into_iter(), start),
     ];
     let without_calls = || AccountState {
         snapshot: Some(TimedSnapshot {
@@ -548,15 +548,21 @@ fn scrapes_share_the_text_of_a_version() {
     read_rows(&presence, &[(7, NoCall)], now);
     let shared = || {
         render_presence(&presence, &PRESENCE_METRICS, now);
-        let text = presence.text();
+        let mut text = presence.text();
+        let text = text.of_version(presence.view(now).version);
         let text = text.get(TextFormat::Prometheus);
-        let state = text.state.as_ref().unwrap().families.clone();
-        (state, text.counters.as_ref().unwrap().families.clone())
+        (text.state.clone().unwrap(), text.counters.clone().unwrap())
     };
     let (state, counters) = shared();
     let (same_state, same_counters) = shared();
     assert!(Arc::ptr_eq(&state, &same_state) && Arc::ptr_eq(&counters, &same_counters));
     apply_event(&presence, 7, Ringing, now);
+    let version = presence.view(now).version;
+    for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
+        let mut text = presence.text();
+        let text = text.of_version(version).get(format);
+        assert!(text.state.is_none(), "no text outlives its version");
+    }
     let text = render_presence(&presence, &PRESENCE_METRICS, now);
     assert!(!Arc::ptr_eq(&state, &shared().0));
     for line in [

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn gzip_needs_a_quality_above_0() {
-        let cases: [(&[&'static str], bool); 27] = [
+        let cases: [(&[&'static str], bool); 28] = [
             (&[], false),
             (&[""], false),
             (&["gzip"], true),
@@ -130,6 +130,7 @@ mod tests {
             (&["gzip;q="], false),
             (&["gzip;q=-1"], false),
             (&["gzip;q=nan"], false),
+            (&["gzip;q=2"], false),
             (&["gzip;qs=0"], true),
             (&["*"], true),
             (&["*;q=0"], false),
@@ -190,7 +191,7 @@ mod tests {
                 &["application/openmetrics-text;q=0.6, text/*;q=0.7, */*;q=0.1"],
                 false,
             ),
-            // The most specific range of the text format counts, wherever it stands.
+            // The most specific range of the text format counts, in any position.
             (
                 &["*/*, application/openmetrics-text;q=0.6, text/plain;q=0.5"],
                 true,

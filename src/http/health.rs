@@ -64,7 +64,9 @@ impl Health {
             Self::Stale => Some(
                 "The last snapshot is too old to be shown. Does Prometheus scrape this exporter?",
             ),
-            Self::Pending => Some("Nothing has been fetched yet: the first scrape starts a fetch."),
+            Self::Pending => Some(
+                "Nothing has been fetched yet: a scrape starts a fetch as soon as the rate limit allows one.",
+            ),
         }
     }
 }

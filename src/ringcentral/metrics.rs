@@ -37,10 +37,11 @@ impl ApiMetrics {
     /// Returns an error if `account` is not a valid label value, which the configuration rules out.
     pub fn new(account: &str, now: Moment) -> prometheus::Result<Self> {
         let durations = HistogramOpts::from(DURATIONS.opts(account)).buckets(BUCKETS.to_vec());
+        let created = unix_seconds(now.wall);
         let metrics = Self {
-            created: unix_seconds(now.wall),
+            created,
             requests: IntCounterVec::new(REQUESTS.opts(account), &["operation"])?,
-            failures: CounterTable::new(&FAILURES, account, ["operation", "reason"]),
+            failures: CounterTable::new(&FAILURES, account, ["operation", "reason"], created),
             durations: HistogramVec::new(durations, &["operation"])?,
         };
         // Creates all series: `rate()` misses the first increment of a series that appears with it.
@@ -49,7 +50,7 @@ impl ApiMetrics {
             metrics.durations.with_label_values(&[operation.as_str()]);
             for reason in Reason::ALL {
                 let labels = [operation.as_str(), reason.as_str()];
-                metrics.failures.init(labels, metrics.created);
+                metrics.failures.init(labels);
             }
         }
         Ok(metrics)
@@ -75,8 +76,8 @@ impl ApiMetrics {
 
     /// Adds the families with their current values.
     pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
-        families.add_collector(&REQUESTS, &self.requests, self.created);
+        families.add_counters(&REQUESTS, &self.requests, self.created);
         self.failures.add_to(families);
-        families.add_collector(&DURATIONS, &self.durations, self.created);
+        families.add_histograms(&DURATIONS, &self.durations);
     }
 }

@@ -91,8 +91,12 @@ async fn frequent_restarts_cause_no_429_of_the_login() {
     let mut up = 0.0;
     for _ in 0..7 {
         let exporter = Life::start(&simulator, directory.path()).await;
-        up += exporter.scrape().await.up();
-        exporter.end("TERM").await;
+        let first = exporter.scrape().await.up();
+        exporter.scrape().await;
+        let log = exporter.end("TERM").await;
+        let delays = log.matches("the rate limit delays the first fetch").count();
+        assert_eq!(delays, usize::from(first == 0.0), "{log}");
+        up += first;
     }
     assert_eq!(refused(&simulator), []);
     assert!((2.0..7.0).contains(&up), "{up}");

@@ -57,7 +57,7 @@ async fn pending_state_is_shown() {
     let rig = TestExporter::start(Scenario::normal()).await;
     let words = [
         "1 account: pending.",
-        "the first scrape starts a fetch",
+        "a scrape starts a fetch as soon as",
         "Calls unknown",
         "none yet",
     ];

@@ -81,9 +81,10 @@ impl EventMetrics {
         let durations =
             HistogramOpts::from(DURATIONS.opts(account)).buckets(DURATION_BUCKETS.to_vec());
         let delays = HistogramOpts::from(DELAYS.opts(account)).buckets(DELAY_BUCKETS.to_vec());
+        let created = unix_seconds(now.wall);
         let metrics = Self {
-            created: unix_seconds(now.wall),
-            changes: CounterTable::new(&CHANGES, account, ["from", "to"]),
+            created,
+            changes: CounterTable::new(&CHANGES, account, ["from", "to"], created),
             durations: HistogramVec::new(durations, &["telephony_status"])?,
             events: IntCounter::with_opts(EVENTS.opts(account))?,
             discarded: IntCounterVec::new(DISCARDED.opts(account), &["reason"])?,
@@ -101,7 +102,7 @@ impl EventMetrics {
             for to in TelephonyStatus::DOCUMENTED {
                 if from != to {
                     let labels = [from.as_str(), to.as_str()];
-                    self.changes.init(labels, self.created);
+                    self.changes.init(labels);
                 }
             }
         }
@@ -156,16 +157,15 @@ impl EventMetrics {
     pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
         let created = self.created;
         self.changes.add_to(families);
-        families.add_collector(&DURATIONS, &self.durations, created);
-        families.add_collector(&EVENTS, &self.events, created);
-        families.add_collector(&DISCARDED, &self.discarded, created);
-        families.add_collector(&CONNECTIONS, &self.connections, created);
-        families.add_collector(&GAPS, &self.gaps, created);
-        families.add_collector(&DELAYS, &self.delays, created);
-        families.add_collector(&CORRECTIONS, &self.corrections, created);
+        families.add_histograms(&DURATIONS, &self.durations);
+        families.add_counters(&EVENTS, &self.events, created);
+        families.add_counters(&DISCARDED, &self.discarded, created);
+        families.add_counters(&CONNECTIONS, &self.connections, created);
+        families.add_counters(&GAPS, &self.gaps, created);
+        families.add_histograms(&DELAYS, &self.delays);
+        families.add_counters(&CORRECTIONS, &self.corrections, created);
     }
 
-    /// Counts a change. A series that appears with it was 0 when the event arrived, which is before any scrape shows it.
     fn record_change(&self, change: StatusChange, event: &PresenceEvent) {
         let labels = [change.from.as_str(), change.to.as_str()];
         self.changes.increment(labels, unix_seconds(event.arrived));

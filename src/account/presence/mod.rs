@@ -70,7 +70,7 @@ pub struct Presence {
     metrics: Option<EventMetrics>,
     /// The number of logins of the client.
     logins: watch::Sender<u64>,
-    text: Mutex<PerFormat<PresenceText>>,
+    text: Mutex<VersionedText>,
     // Never held across an await. Poisoning is ignored, since a state between two fields is shown until the next read
     // at most.
     shared: Mutex<Shared>,
@@ -91,21 +91,34 @@ struct Shared {
     counts: Option<Arc<[(ExtensionStatus, u64)]>>,
 }
 
+/// The text of one version of a presence, in each format that was requested.
+#[derive(Debug, Default)]
+pub(crate) struct VersionedText {
+    version: u64,
+    text: PerFormat<PresenceText>,
+}
+
 /// The metric families of a presence as text, which scrapes share. `exposition` renders each part when a scrape first
 /// needs it.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceText {
     /// Families of the state, which scrapes leave out while it is not current.
-    pub(crate) state: Option<VersionedText>,
+    pub(crate) state: Option<Arc<SharedTexts>>,
     /// Families of the counters.
-    pub(crate) counters: Option<VersionedText>,
+    pub(crate) counters: Option<Arc<SharedTexts>>,
 }
 
-/// A text and the version of the presence that it shows.
-#[derive(Debug)]
-pub(crate) struct VersionedText {
-    pub(crate) version: u64,
-    pub(crate) families: Arc<SharedTexts>,
+impl VersionedText {
+    /// Returns the text of this version, and forgets that of others in all formats.
+    pub(crate) fn of_version(&mut self, version: u64) -> &mut PerFormat<PresenceText> {
+        if self.version != version {
+            *self = Self {
+                version,
+                text: PerFormat::default(),
+            };
+        }
+        &mut self.text
+    }
 }
 
 /// What is known of the subscription.
@@ -497,8 +510,8 @@ impl Presence {
         self.lock().directory.clone()
     }
 
-    /// Returns the text that scrapes of a format share.
-    pub(crate) fn text(&self) -> MutexGuard<'_, PerFormat<PresenceText>> {
+    /// Returns the text that scrapes share.
+    pub(crate) fn text(&self) -> MutexGuard<'_, VersionedText> {
         self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
