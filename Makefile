@@ -30,7 +30,7 @@ IMAGE ?= ringcentral-exporter
 .PHONY: check test compiled build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
-	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools deny-tool deb-tool sbom-tool configuration-doc \
+	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools build-tools deny-tool deb-tool sbom-tool configuration-doc \
 	checksums image image-push check-tag release-notes release rust-components
 
 # Needs only Rust: format, language, lints, tests on loopback, docs, dependencies. About three minutes once built.
@@ -256,6 +256,7 @@ image-push:
 	docker buildx build $(IMAGE_FLAGS) --platform linux/amd64,linux/arm64 --build-context builder=target/image \
 		--provenance=false --metadata-file target/image.json --push .
 	sed -n 's|.*"containerimage.digest": "sha256:\([0-9a-f]*\)".*|\1  $(IMAGE)|p' target/image.json >target/image.sha256
+	test -s target/image.sha256
 
 # Fails unless the tag is that of this version, and CHANGELOG.md has the day of its release: make check-tag TAG=v1.2.3
 check-tag: release-notes
@@ -321,27 +322,25 @@ sample-data:
 	for file in $(SAMPLE_DATA)/om/*.om; do \
 		promtool tsdb create-blocks-from openmetrics --quiet $$file $(SAMPLE_DATA)/data && rm $$file || exit; done
 
-# Installs the Debian packages that are missing, and unpacks Prometheus 3.
-tools: $(PROMETHEUS_3)/usr/bin/promtool
+# Debian packages that provide a command: install-missing COMMAND=PACKAGE...
+define install-missing
 	missing=; \
-	command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$$missing prometheus"; \
-	command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || \
-		missing="$$missing prometheus-alertmanager"; \
-	command -v openssl >/dev/null || missing="$$missing openssl"; \
-	command -v wrk >/dev/null || missing="$$missing wrk"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
-	command -v musl-gcc >/dev/null || missing="$$missing musl-tools"; \
-	command -v aarch64-linux-gnu-gcc >/dev/null || missing="$$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"; \
-	command -v qemu-aarch64 >/dev/null || missing="$$missing qemu-user"; \
-	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
-	command -v readelf >/dev/null || missing="$$missing binutils"; \
-	command -v ip >/dev/null || missing="$$missing iproute2"; \
-	command -v curl >/dev/null || missing="$$missing curl"; \
-	command -v node >/dev/null || missing="$$missing nodejs"; \
-	command -v npm >/dev/null || missing="$$missing npm"; \
+	for pair in $(1); do command -v $${pair%%=*} >/dev/null || missing="$$missing $${pair#*=}"; done; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -z "$$missing" ] || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
+endef
+
+# Installs what the targets of a release need, if it is missing.
+build-tools:
+	$(call install-missing,musl-gcc=musl-tools aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu \
+		/usr/aarch64-linux-gnu/lib/libc.so.6=libc6-dev-arm64-cross)
+
+# Installs what the tests need, if it is missing, and unpacks Prometheus 3.
+tools: build-tools $(PROMETHEUS_3)/usr/bin/promtool
+	$(call install-missing,prometheus=prometheus promtool=prometheus prometheus-alertmanager=prometheus-alertmanager \
+		amtool=prometheus-alertmanager openssl=openssl wrk=wrk chromium=chromium qemu-aarch64=qemu-user \
+		systemd-analyze=systemd readelf=binutils ip=iproute2 curl=curl node=nodejs npm=npm)
 
 # For `format` and `lint`: not every installation of Rust has them.
 rust-components:

@@ -154,7 +154,8 @@ impl Exporter {
         self.instruments
             .record_events(&news, &mut self.labels, taken);
         let snapshot = Snapshot::from_calls(calls, &mut self.labels);
-        self.instruments.init_extensions(snapshot.extensions(), taken);
+        self.instruments
+            .init_extensions(snapshot.extensions(), taken);
         self.known.snapshot = Some(TimedSnapshot {
             snapshot: Arc::new(snapshot),
             fetched_at: taken,

@@ -230,17 +230,17 @@ fn workflow_rules_detect_their_mutations() {
         ),
         ("    timeout-minutes: 20\n", "", "a job has a timeout"),
         (
-            "run: make tools",
-            "run: make tools && make dist",
+            "run: make build-tools",
+            "run: make build-tools && make dist",
             "a step runs one make target",
         ),
         (
-            "run: make tools",
+            "run: make build-tools",
             "run: |\n          make tools\n          make dist",
             "a step runs one make target",
         ),
         (
-            "run: make tools",
+            "run: make build-tools",
             "run: deploy/archive target/dist",
             "a step runs one make target",
         ),
@@ -347,7 +347,22 @@ fn released_files_are_written_by_make_targets() {
     let jobs = jobs(&workflow);
     let uploaded = settings(&jobs["build"], "actions/upload-artifact@", "path");
     assert_eq!(uploaded, ["target/dist"]);
-    assert!(dry_run(&jobs["build"]).contains(" target/dist\n"));
+    let steps = jobs["build"]["steps"].as_array().unwrap();
+    let commands: Vec<_> = steps
+        .iter()
+        .filter_map(|step| step["run"].as_str())
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "make check-tag TAG=\"$GITHUB_REF_NAME\"",
+            "make build-tools",
+            "make dist",
+            "make chart",
+            "make checksums",
+        ],
+        "checksums are of all files"
+    );
     for job in ["image", "release"] {
         assert_eq!(
             settings(&jobs[job], "actions/download-artifact@", "path"),
