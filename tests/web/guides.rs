@@ -63,11 +63,10 @@ impl Guide {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(listener, scenario, 1).unwrap();
-        let free_port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let guide = Self {
             folder: tempfile::tempdir().unwrap(),
             simulator,
-            port: free_port.local_addr().unwrap().port(),
+            port: free_port(),
         };
         guide.link_program("target/release");
         guide
@@ -170,6 +169,16 @@ impl Guide {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+}
+
+/// Returns a port that is unused and that no client gets: systems give clients ports from 32,768 on.
+fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
