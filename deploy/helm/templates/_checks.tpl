@@ -33,9 +33,12 @@
 {{- end -}}
 {{- else if not $account.secret.name -}}
 {{- fail "account.secret.name: expected the name of an existing Secret with the app's client id and client secret and the user's JWT, or a list of accounts" -}}
+{{- else if .Values.accountsSecret -}}
+{{- fail "accountsSecret: conflicts with a single account: expected only account.secret.name" -}}
 {{- else if not (or $account.clientId $account.secret.clientIdKey) -}}
 {{- fail "account.clientId: expected the client id of the app, or its key in the Secret as account.secret.clientIdKey" -}}
 {{- else -}}
+{{- include "ringcentral-exporter.checkClientId" (dict "path" "account" "account" $account) -}}
 {{- include "ringcentral-exporter.checkPresence" (dict "path" "account" "account" $account) -}}
 {{- end -}}
 {{- end -}}
@@ -55,7 +58,15 @@
 {{- if not (or $.Values.accountsSecret (dig "secret" "name" "" $account)) -}}
 {{- fail (printf "%s.secret.name: expected the name of an existing Secret of %q, or one for all accounts as accountsSecret" $path $account.name) -}}
 {{- end -}}
+{{- include "ringcentral-exporter.checkClientId" (dict "path" $path "account" $account) -}}
 {{- include "ringcentral-exporter.checkPresence" (dict "path" $path "account" $account) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails on a JWT as client id, without repeating it: it would be in the Deployment or a ConfigMap. */}}
+{{- define "ringcentral-exporter.checkClientId" -}}
+{{- if hasPrefix "eyJ" (.account.clientId | default "") -}}
+{{- fail (printf "%s.clientId: looks like a JWT: expected the client id of the app, and the JWT in an existing Secret" .path) -}}
 {{- end -}}
 {{- end -}}
 
@@ -66,16 +77,21 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Fails on flags and variables that the chart sets from other values. */}}
+{{/* Fails on flags and variables that the chart sets from other values, and on secrets in variables. Repeats no value,
+     since it may be a secret. */}}
 {{- define "ringcentral-exporter.checkFlags" -}}
 {{- range .Values.extraEnv -}}
 {{- if or (hasPrefix "RC_" .name) (eq .name "STATE_DIRECTORY") -}}
-{{- fail (printf "extraEnv: unexpected variable %s: the chart sets it from account, accounts, ca and state" .name) -}}
+{{- fail (printf "extraEnv: unexpected variable %s: the chart sets it from account, accounts, ca and state" (splitList "=" .name | first)) -}}
+{{- end -}}
+{{- $value := .value | default "" -}}
+{{- if or (hasPrefix "eyJ" $value) (regexMatch "://[^/@]*:[^/@]*@" $value) -}}
+{{- fail (printf "extraEnv: the value of %s contains a secret: expected valueFrom with an existing Secret" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraArgs -}}
 {{- if and (regexMatch "^--(ringcentral[.]|config[.]file|web[.]config[.]file|web[.]listen-address|state[.]directory)" .) (not (hasPrefix "--ringcentral.presence-audit" .)) -}}
-{{- fail (printf "extraArgs: unexpected flag %s: the chart sets it from account, accounts, webTls and state" .) -}}
+{{- fail (printf "extraArgs: unexpected flag %s: the chart sets it from account, accounts, webTls and state" (splitList "=" . | first)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -211,6 +211,9 @@ fn invalid_values_fail_with_one_clear_sentence() {
             let expected = case["error"].as_str().or(case[name].as_str()).unwrap();
             let error = try_render(release, &values).expect_err(expected);
             assert!(error.contains(expected), "{expected} in {error}");
+            for secret in ["eyJsecret", "user:secret"] {
+                assert!(!error.contains(secret), "{error}");
+            }
             // A wrong value has one error, not a list in which the cause is lost.
             let lines = error.lines().filter(|line| line.starts_with("- "));
             assert!(lines.count() <= 1, "{error}");
