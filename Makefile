@@ -27,7 +27,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 CONTAINER_ENGINE ?= docker
 IMAGE ?= ringcentral-exporter
 
-.PHONY: check test compiled build bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
+.PHONY: check test compiled bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
 	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools build-tools deny-tool deb-tool sbom-tool configuration-doc \
@@ -51,9 +51,6 @@ test: tools
 # What needs no other program, in the shared target folder, and all test programs.
 compiled: format language lint doc fuzz-replay
 	$(CARGO) test --locked --no-run
-
-build:
-	$(CARGO) build --release --locked
 
 demo:
 	$(CARGO) run --release --locked -- demo

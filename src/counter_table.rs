@@ -1,4 +1,5 @@
-//! Counters with two labels, each with the time at which it was 0. They take less time and memory than those of the library.
+//! Counters with two labels, each with the time at which it was 0. They take less time and memory than those of the
+//! library.
 //!
 //! Some series appear later. Prometheus sees no increase of a series that appears with 1, unless it knows a time at which
 //! that series was 0. That time is fixed when the series is first counted: one that changes, or that is later than samples

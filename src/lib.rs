@@ -13,7 +13,7 @@
 //! | [`ringcentral`] | the API client: requests, rate limits, tokens, JSON, request counters |
 //! | [`calls`] | calls, call tracker, snapshot, labels; without I/O or clock |
 //! | [`account`] | one account at run time: collector task, published state, counters, start and stop |
-//! | [`exposition`], `text_format`, `counter_table`, `deflate` | account state to metric families; the text formats; counters; compressed text |
+//! | [`exposition`], `text_format`, `counter_table`, `deflate` | account state to families; text formats; counters; compression |
 //! | [`web`] | TLS, client certificates, basic auth and rate limits of `--web.config.file` |
 //! | [`reload`] | configuration reload and file watcher |
 //! | [`http`] | listeners, connections, paths, landing page, status, service discovery |

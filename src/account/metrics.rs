@@ -191,6 +191,6 @@ impl AccountMetrics {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(counts: &Mutex<ExtensionCounts>) -> MutexGuard<'_, ExtensionCounts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -163,11 +163,8 @@ fn counted_account(name: &str) -> (Account, AccountMetrics) {
     api.record_request(operation);
     api.observe_duration(operation, Duration::from_millis(240));
     api.record_failure(Operation::Token, Reason::Timeout);
-    let lists = [CallEvents::default(), events()];
-    for (events, fetched_at) in lists.iter().zip(["09:59:42", "09:59:50"]) {
-        let fetched_at = moment(&format!("2026-11-24T{fetched_at}Z"));
-        counters.record_events(events, &mut labels(), fetched_at);
-    }
+    let fetched_at = moment("2026-11-24T09:59:50Z");
+    counters.record_events(&events(), &mut labels(), fetched_at);
     (account(name), counters)
 }
 

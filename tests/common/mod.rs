@@ -17,6 +17,9 @@ pub mod shell_blocks;
 
 use std::time::Duration;
 
+use ringcentral_exporter::simulator::limiter::Limit;
+use ringcentral_exporter::simulator::scenario::Limits;
+
 /// The time after which a test fails because something hangs. It is many times longer than a correct
 /// run takes on a busy machine, since no test measures speed.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -38,6 +41,18 @@ pub fn http() -> reqwest::Client {
 /// Fetches a URL and returns the body.
 pub async fn get(url: &str) -> String {
     http().get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// Returns limits under which every scrape may start a fetch.
+pub fn unlimited_requests() -> Limits {
+    let heavy = Limit {
+        requests: 1_000_000,
+        ..Limits::default().heavy
+    };
+    Limits {
+        heavy,
+        ..Limits::default()
+    }
 }
 
 /// Returns the body of a list with one inbound call of extension 4711, which has this result. It is live with

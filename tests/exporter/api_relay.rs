@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::common::unlimited_requests;
 use crate::harness::{TestExporter, bind_loopback};
-use crate::scrapes::unlimited_requests;
 
 /// What the relay does with a request.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 
 use crate::common::clock::ManualClock;
+use crate::common::unlimited_requests;
 use crate::faults::log;
 use crate::harness::TestExporter;
-use crate::scrapes::unlimited_requests;
 
 /// Returns a scenario with a stopped clock in which every scrape may start a fetch.
 fn frozen_scenario() -> Scenario {

@@ -11,12 +11,12 @@ use ringcentral_exporter::simulator::{
 use tokio::time::sleep;
 
 use crate::common::clock::ManualClock;
+use crate::common::unlimited_requests;
 use crate::harness::{ScrapeResponse, TestExporter};
 use crate::presence::{
     STATE_FAMILY, STATE_SET_FAMILY, assert_hanging_request_holds_no_fetch, events, expected_counts,
     expected_state_sets, samples_of, scrape_until_shown,
 };
-use crate::scrapes::unlimited_requests;
 
 const CHANGES_FAMILY: &str = "ringcentral_extension_status_changes_total{";
 const DURATION_COUNTS: &str = "ringcentral_extension_status_duration_seconds_count{";

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::common::MAX_WAIT;
 use crate::common::clock::ManualClock;
+use crate::common::unlimited_requests;
 use crate::harness::{ScrapeResponse, TestExporter};
-use crate::scrapes::unlimited_requests;
 
 /// Returns limits whose group `heavy` has this window, with a penalty of the same length.
 fn limits(requests: u32, seconds: u64, kind: Window) -> Limits {

@@ -9,9 +9,9 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario};
 use tokio::time::timeout;
 
 use crate::common::clock::ManualClock;
+use crate::common::unlimited_requests;
 use crate::common::{MAX_WAIT, call_list};
 use crate::harness::{ScrapeResponse, TestExporter};
-use crate::scrapes::unlimited_requests;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

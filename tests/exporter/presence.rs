@@ -11,9 +11,9 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Sim
 
 use crate::common::clock::ManualClock;
 use crate::common::oracle::extension_numbers;
+use crate::common::unlimited_requests;
 use crate::faults::log;
 use crate::harness::{ScrapeResponse, TestExporter};
-use crate::scrapes::unlimited_requests;
 
 pub const STATE_FAMILY: &str = "ringcentral_extensions{";
 pub const STATE_SET_FAMILY: &str = "ringcentral_extension_telephony_status{";

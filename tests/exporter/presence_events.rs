@@ -14,8 +14,8 @@ use tokio::time::sleep;
 use crate::common::clock::ManualClock;
 use crate::common::exporter_process::{ExporterProcess, command, command_for_simulator};
 use crate::common::get;
+use crate::common::unlimited_requests;
 use crate::harness::{ScrapeResponse, TestExporter, bind_loopback};
-use crate::scrapes::unlimited_requests;
 
 /// A series of an account without further labels.
 fn series(family: &str) -> String {

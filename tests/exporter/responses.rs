@@ -6,9 +6,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, SimResponse};
 
+use crate::common::unlimited_requests;
 use crate::faults::log;
 use crate::harness::TestExporter;
-use crate::scrapes::unlimited_requests;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const ONE_CALL: &str = r#"{"records":[{"id":"a","result":"Busy"}]}"#;

@@ -4,25 +4,13 @@ use std::time::Duration;
 
 use ringcentral_exporter::calls::ExtensionLabel;
 use ringcentral_exporter::config::Level;
-use ringcentral_exporter::simulator::limiter::Limit;
-use ringcentral_exporter::simulator::scenario::{Envelope, Limits};
+use ringcentral_exporter::simulator::scenario::Envelope;
 use ringcentral_exporter::simulator::{Operation, Scenario};
 
 use crate::common::clock::ManualClock;
 use crate::common::oracle::CALL_FAMILIES;
+use crate::common::unlimited_requests;
 use crate::harness::TestExporter;
-
-/// Returns limits under which every scrape may start a fetch.
-pub fn unlimited_requests() -> Limits {
-    let heavy = Limit {
-        requests: 1_000_000,
-        ..Limits::default().heavy
-    };
-    Limits {
-        heavy,
-        ..Limits::default()
-    }
-}
 
 /// Scrapes at several instants and asserts that the call families match the listed calls.
 async fn assert_gauges_match_listing(scenario: Scenario, steps: u32) {

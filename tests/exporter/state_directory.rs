@@ -12,8 +12,8 @@ use ringcentral_exporter::simulator::{
 use crate::common::clock::ManualClock;
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator, output};
 use crate::common::scrape_response::ScrapeResponse;
+use crate::common::unlimited_requests;
 use crate::harness::bind_loopback;
-use crate::scrapes::unlimited_requests;
 
 /// A life of the exporter.
 struct Life {

@@ -4,15 +4,13 @@
 
 use std::time::Duration;
 
-use ringcentral_exporter::simulator::limiter::Limit;
-use ringcentral_exporter::simulator::scenario::Limits;
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, Scenario, Simulator};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::common::exporter_process::{ExporterProcess, command_for_simulator};
 use crate::common::prometheus::{PrometheusBuilder, PrometheusServer};
-use crate::common::{MAX_WAIT, call_list};
+use crate::common::{MAX_WAIT, call_list, unlimited_requests};
 
 const FEATURE: &str = "--enable-feature=created-timestamp-zero-ingestion";
 const SERIES: &str = "{__name__=~\"ringcentral_(extension_)?calls_ended_total\",result=\"Odd\"}";
@@ -42,15 +40,8 @@ fn drop_created() -> String {
 
 /// Returns an account whose limit allows a fetch for every scrape.
 async fn simulator() -> Simulator {
-    let heavy = Limit {
-        requests: 1_000_000,
-        ..Limits::default().heavy
-    };
     let scenario = Scenario {
-        limits: Limits {
-            heavy,
-            ..Limits::default()
-        },
+        limits: unlimited_requests(),
         ..Scenario::normal()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,10 +10,10 @@ use ringcentral_exporter::simulator::{Fault, FaultKind, JournalEntry, Operation,
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::common::unlimited_requests;
 use crate::faults::log;
 use crate::faults::table::{Row, Stage};
 use crate::harness::{ScrapeResponse, TestExporter};
-use crate::scrapes::unlimited_requests;
 
 /// The maximum age of a snapshot, in which a row can scrape twice on a slow machine.
 const MAX_AGE: Duration = Duration::from_secs(40);

@@ -11,8 +11,8 @@ use ringcentral_exporter::simulator::{
 use crate::common::MAX_WAIT;
 use crate::common::clock::ManualClock;
 use crate::common::oracle;
+use crate::common::unlimited_requests;
 use crate::harness::{TestExporter, account_config, bind_loopback};
-use crate::scrapes::unlimited_requests;
 
 /// The maximum time until a fetch succeeds again. It takes 12 s, and a minute after a wrong back-off.
 const MAX_RECOVERY: Duration = Duration::from_secs(50);
