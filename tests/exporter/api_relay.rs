@@ -148,11 +148,14 @@ impl Relay {
         loop {
             let read = tokio::select! {
                 read = client.read(&mut request) => read?,
-                read = server.read(&mut response) => {
-                    client.write_all(&response[..read?]).await?;
-                    idle = true;
-                    continue;
-                }
+                read = server.read(&mut response) => match read? {
+                    0 => return Ok(Action::Drop),
+                    read => {
+                        client.write_all(&response[..read]).await?;
+                        idle = true;
+                        continue;
+                    }
+                },
                 () = tokio::time::sleep(self.idle_limit), if idle => 0,
             };
             if read == 0 {
