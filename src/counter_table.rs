@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smol_str::SmolStr;
 
-use crate::text_format::{FamilyDesc, FamilyTexts};
+use crate::text_format::{FamilyDesc, FamilyTexts, LabelText};
 
 /// How long before its first count a series is said to have been 0, in seconds. A sample has the time at which its scrape
 /// began, at most 60 s before what it shows, and Prometheus uses only times before that of the sample.
@@ -36,6 +36,7 @@ pub(crate) struct CounterTable {
 
 #[derive(Debug)]
 struct Series {
+    labels: LabelText,
     count: u64,
     /// A time at which the count was 0, in Unix seconds.
     created: f64,
@@ -71,19 +72,32 @@ impl CounterTable {
     fn add(&self, values: [&str; 2], count: u64, created: f64) {
         let mut series = self.lock();
         let series = series.entry(values.map(SmolStr::from));
-        series.or_insert(Series { count: 0, created }).count += count;
+        let series = series.or_insert_with(|| Series {
+            labels: self.label_text(values),
+            count: 0,
+            created,
+        });
+        series.count += count;
+    }
+
+    fn label_text(&self, values: [&str; 2]) -> LabelText {
+        let [one, other] = self.labels;
+        LabelText::new(&[
+            ("account", &self.account),
+            (one, values[0]),
+            (other, values[1]),
+        ])
     }
 
     /// Adds the family with its current values.
     pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
-        let [one, other] = self.labels;
-        for (values, series) in &*self.lock() {
-            let labels = [
-                ("account", self.account.as_str()),
-                (one, values[0].as_str()),
-                (other, values[1].as_str()),
-            ];
-            families.add_counter(self.desc, &labels, series.count as f64, series.created);
+        let mut family = families.family(self.desc);
+        let series = self.lock();
+        if let Some(first) = series.values().next() {
+            family.reserve(series.len(), &first.labels);
+        }
+        for series in series.values() {
+            family.add_counter(&series.labels, series.count as f64, series.created);
         }
     }
 

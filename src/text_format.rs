@@ -41,6 +41,8 @@ pub(crate) struct FamilyDesc {
 
 /// The whole numbers below this have exactly one representation as `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Length of a suffix, a bound and a value, for which memory is allocated.
+const VALUE_LEN: usize = 24;
 /// The units of families, which are the ends of their names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
@@ -64,6 +66,17 @@ pub(crate) struct FamilyTexts {
     /// Samples that follow the text of their family.
     blocks: BTreeMap<&'static str, Blocks>,
 }
+
+/// Writes the samples of one family.
+pub(crate) struct FamilyWriter<'a> {
+    format: TextFormat,
+    desc: &'a FamilyDesc,
+    text: &'a mut String,
+}
+
+/// The labels of a series as text, for series that are written again and again.
+#[derive(Debug)]
+pub(crate) struct LabelText(Box<str>);
 
 /// The finished text of metric families, which scrapes share.
 #[derive(Debug)]
@@ -124,27 +137,11 @@ impl TextFormat {
         }
     }
 
-    /// Writes a counter. In OpenMetrics the time at which it was 0, in Unix seconds, follows directly: Prometheus searches
-    /// it only up to the next series.
-    fn push_counter(
-        self,
-        text: &mut String,
-        desc: &FamilyDesc,
-        labels: &[(&str, &str)],
-        value: f64,
-        created: f64,
-    ) {
-        push_sample(text, desc.name, "", labels, value);
-        if self == Self::OpenMetrics {
-            push_sample(text, desc.base_name(), "_created", labels, created);
-        }
-    }
-
-    /// Returns the upper bound of a bucket as a label value, in OpenMetrics with a decimal point.
-    fn bound(self, bound: f64) -> String {
+    /// Returns the label with the upper bound of a bucket, in OpenMetrics with a decimal point.
+    fn bound_label(self, bound: f64) -> String {
         match self {
-            Self::Prometheus => bound.to_string(),
-            Self::OpenMetrics => format!("{bound:?}"),
+            Self::Prometheus => format!("le=\"{bound}\"}} "),
+            Self::OpenMetrics => format!("le=\"{bound:?}\"}} "),
         }
     }
 }
@@ -210,38 +207,28 @@ impl FamilyTexts {
         self.format
     }
 
-    /// Adds one sample of a family that has no counters.
-    pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        push_sample(self.text_of(desc), desc.name, "", labels, value);
-    }
-
-    /// Adds a counter that was 0 at the time `created`, in Unix seconds.
-    pub(crate) fn add_counter(
-        &mut self,
-        desc: &FamilyDesc,
-        labels: &[(&str, &str)],
-        value: f64,
-        created: f64,
-    ) {
-        let format = self.format;
-        format.push_counter(self.text_of(desc), desc, labels, value, created);
-    }
-
-    /// Adds the samples of a family, unless there are none.
-    pub(crate) fn add_blocks(&mut self, desc: &FamilyDesc, blocks: Blocks) {
-        if !blocks.is_empty() {
-            self.text_of(desc);
-            self.blocks.insert(desc.name, blocks);
-        }
-    }
-
-    /// Returns the text of a family, which begins with its header.
-    fn text_of(&mut self, desc: &FamilyDesc) -> &mut String {
+    /// Returns a writer of a family, which has no samples until one is added.
+    pub(crate) fn family<'a>(&'a mut self, desc: &'a FamilyDesc) -> FamilyWriter<'a> {
         let text = self.texts.entry(desc.name).or_default();
         if text.is_empty() {
             *text = desc.header(self.format);
         }
-        text
+        FamilyWriter {
+            format: self.format,
+            desc,
+            text,
+        }
+    }
+
+    /// Adds one sample of a family that has no counters.
+    pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
+        self.family(desc).add_sample(labels, value);
+    }
+
+    /// Adds the samples of a family, unless there are none.
+    pub(crate) fn add_blocks(&mut self, desc: &FamilyDesc, blocks: Blocks) {
+        self.family(desc);
+        self.blocks.insert(desc.name, blocks);
     }
 
     /// Adds the counters of a collector, which were 0 at the time `created`, in Unix seconds.
@@ -251,49 +238,104 @@ impl FamilyTexts {
         collector: &impl Collector,
         created: f64,
     ) {
+        let mut family = self.family(desc);
         for metric in sorted_metrics(collector) {
             let value = metric.get_counter().get_value();
-            self.add_counter(desc, &labels_of(&metric), value, created);
+            family.add_counter(&LabelText::new(&labels_of(&metric)), value, created);
         }
     }
 
-    /// Adds the histograms of a collector.
+    /// Adds the histograms of a collector, which have the same buckets.
     pub(crate) fn add_histograms(&mut self, desc: &FamilyDesc, collector: &impl Collector) {
-        for metric in sorted_metrics(collector) {
-            self.add_histogram(desc, &labels_of(&metric), metric.get_histogram());
-        }
-    }
-
-    fn add_histogram(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], values: &Histogram) {
-        let (format, text) = (self.format, self.text_of(desc));
-        let count = values.get_sample_count() as f64;
-        // What all buckets begin with is written once: most lines of an exposition are buckets.
-        let mut start = String::new();
-        push_series(&mut start, desc.name, "_bucket", labels);
-        start.push_str(if labels.is_empty() { "{" } else { "," });
-        let mut push_bucket = |bound: &str, count: f64| {
-            text.push_str(&start);
-            push_label(text, "le", bound);
-            text.push_str("} ");
-            push_value(text, count);
+        let metrics = sorted_metrics(collector);
+        let Some(first) = metrics.first() else {
+            return;
         };
-        for bucket in values.get_bucket() {
-            let bound = format.bound(bucket.upper_bound());
-            push_bucket(&bound, bucket.cumulative_count() as f64);
+        let buckets = first.get_histogram().get_bucket().iter();
+        let format = self.format;
+        let bounds: Vec<_> = buckets
+            .map(|bucket| format.bound_label(bucket.upper_bound()))
+            .collect();
+        let mut family = self.family(desc);
+        let lines = metrics.len() * (bounds.len() + 3);
+        family.reserve(lines, &LabelText::new(&labels_of(first)));
+        for metric in &metrics {
+            family.add_histogram(&labels_of(metric), metric.get_histogram(), &bounds);
         }
-        push_bucket("+Inf", count);
-        push_sample(text, desc.name, "_sum", labels, values.get_sample_sum());
-        push_sample(text, desc.name, "_count", labels, count);
     }
 
-    /// Returns the finished texts, which scrapes share.
+    /// Returns the finished texts of the families that have samples, which scrapes share.
     pub(crate) fn share(mut self) -> Arc<SharedTexts> {
         let mut shared = BTreeMap::new();
         for (name, text) in self.texts {
             let blocks = self.blocks.remove(name).unwrap_or_default();
-            shared.insert(name, SharedText::new(text, blocks));
+            let text = SharedText::new(text, blocks);
+            if !text.is_empty() {
+                shared.insert(name, text);
+            }
         }
         Arc::new(SharedTexts(shared))
+    }
+}
+
+impl FamilyWriter<'_> {
+    /// Allocates memory for this number of lines with labels like these, so that the text is not copied in order to grow.
+    pub(crate) fn reserve(&mut self, lines: usize, labels: &LabelText) {
+        let line = self.desc.name.len() + labels.0.len();
+        self.text.reserve(lines * (line + VALUE_LEN));
+    }
+
+    /// Adds one sample of a family that has no counters.
+    pub(crate) fn add_sample(&mut self, labels: &[(&str, &str)], value: f64) {
+        push_sample(self.text, self.desc.name, labels, value);
+    }
+
+    /// Adds a counter that was 0 at the time `created`, in Unix seconds. In OpenMetrics that time follows directly:
+    /// Prometheus searches it only up to the next series.
+    pub(crate) fn add_counter(&mut self, labels: &LabelText, value: f64, created: f64) {
+        labels.push_sample(self.text, self.desc.name, "", value);
+        if self.format == TextFormat::OpenMetrics {
+            labels.push_sample(self.text, self.desc.base_name(), "_created", created);
+        }
+    }
+
+    /// Adds a histogram with these labels of the bounds.
+    fn add_histogram(&mut self, labels: &[(&str, &str)], values: &Histogram, bounds: &[String]) {
+        let name = self.desc.name;
+        let count = values.get_sample_count() as f64;
+        // What all buckets begin with is written once: most lines of an exposition are buckets.
+        let mut start = format!("{name}_bucket");
+        push_labels(&mut start, labels);
+        start.push(if labels.is_empty() { '{' } else { ',' });
+        for (bound, bucket) in bounds.iter().zip(values.get_bucket()) {
+            self.text.push_str(&start);
+            self.text.push_str(bound);
+            push_value(self.text, bucket.cumulative_count() as f64);
+        }
+        self.text.push_str(&start);
+        self.text.push_str("le=\"+Inf\"} ");
+        push_value(self.text, count);
+        let labels = LabelText::new(labels);
+        labels.push_sample(self.text, name, "_sum", values.get_sample_sum());
+        labels.push_sample(self.text, name, "_count", count);
+    }
+}
+
+impl LabelText {
+    /// Writes these labels.
+    pub(crate) fn new(labels: &[(&str, &str)]) -> Self {
+        let mut text = String::new();
+        push_labels(&mut text, labels);
+        text.push_str(if labels.is_empty() { " " } else { "} " });
+        Self(text.into())
+    }
+
+    /// Writes a sample with these labels.
+    fn push_sample(&self, text: &mut String, name: &str, suffix: &str, value: f64) {
+        text.push_str(name);
+        text.push_str(suffix);
+        text.push_str(&self.0);
+        push_value(text, value);
     }
 }
 
@@ -309,6 +351,11 @@ impl SharedText {
             blocks,
         }
     }
+
+    /// Returns whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.text.len() == self.header_len && self.blocks.is_empty()
+    }
 }
 
 impl BlockWriter {
@@ -323,7 +370,7 @@ impl BlockWriter {
 
     /// Adds one sample, which is not a counter.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        push_sample(&mut self.text, desc.name, "", labels, value);
+        push_sample(&mut self.text, desc.name, labels, value);
         self.end_full_block();
     }
 
@@ -335,8 +382,12 @@ impl BlockWriter {
         value: f64,
         created: f64,
     ) {
-        let text = &mut self.text;
-        self.format.push_counter(text, desc, labels, value, created);
+        let mut family = FamilyWriter {
+            format: self.format,
+            desc,
+            text: &mut self.text,
+        };
+        family.add_counter(&LabelText::new(labels), value, created);
         self.end_full_block();
     }
 
@@ -465,16 +516,15 @@ impl Piece {
     }
 }
 
-fn push_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)], value: f64) {
-    push_series(text, name, suffix, labels);
+fn push_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    text.push_str(name);
+    push_labels(text, labels);
     text.push_str(if labels.is_empty() { " " } else { "} " });
     push_value(text, value);
 }
 
-/// Writes name and labels of a series, without the brace that ends them.
-fn push_series(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)]) {
-    text.push_str(name);
-    text.push_str(suffix);
+/// Writes labels, without the brace that ends them.
+fn push_labels(text: &mut String, labels: &[(&str, &str)]) {
     let mut separator = '{';
     for (name, value) in labels {
         text.push(separator);
@@ -486,12 +536,13 @@ fn push_series(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &st
 /// Writes a value and ends the line. Most values are whole numbers, which take much less time than others.
 fn push_value(text: &mut String, value: f64) {
     let whole = value as u64;
-    // Writing to a string cannot fail.
-    let _ = if whole as f64 == value && value.is_sign_positive() && value < EXACT {
-        writeln!(text, "{whole}")
+    if whole as f64 == value && value.is_sign_positive() && value < EXACT {
+        text.push_str(itoa::Buffer::new().format(whole));
     } else {
-        writeln!(text, "{value}")
-    };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{value}");
+    }
+    text.push('\n');
 }
 
 /// Returns the metrics of a collector in the order of their label values, since collectors have no order.
@@ -516,7 +567,10 @@ fn labels_of(metric: &Metric) -> Vec<(&str, &str)> {
 fn push_label(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
-    if value.contains(['\\', '"', '\n']) {
+    if value
+        .bytes()
+        .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
+    {
         let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
         text.push_str(&escaped.replace('\n', r"\n"));
     } else {

@@ -2,9 +2,9 @@
 //!
 //! The values seen first stay for the life of the process; later ones are folded into `other`.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::{HashSet, HashSetExt};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::calls::unknown_extensions::UnknownExtensions;

@@ -2,8 +2,7 @@
 //!
 //! A record can have two session ids. Records that share either are one session, also when a third record joins them.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use smol_str::SmolStr;
 
 use crate::calls::{Call, CallState};
@@ -69,7 +68,7 @@ impl JoinedSessions {
 /// Returns the number of sessions with a live record. A record in unknown state belongs to no session.
 pub(super) fn count_live_sessions(calls: &[Call]) -> u64 {
     let mut joined = JoinedSessions::default();
-    let mut first_records = HashMap::new();
+    let mut first_records = HashMap::with_capacity(2 * calls.len());
     for (number, call) in (0..).zip(calls) {
         if call.state == CallState::Unknown {
             continue;

@@ -3,8 +3,9 @@
 //! A snapshot is built once per fetch and shared by all scrapes until the next fetch, so it contains nothing of an
 //! earlier list.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::{HashSet, HashSetExt};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
@@ -69,6 +70,9 @@ impl Snapshot {
         }
         // An extension can have a record with only its number and one with both.
         for extension in calls.iter().flat_map(|call| &call.extension) {
+            if extension_numbers.is_empty() {
+                break;
+            }
             if let Some(id) = &extension.id
                 && extension_numbers.remove(&extension.number)
             {

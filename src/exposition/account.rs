@@ -140,16 +140,18 @@ fn snapshot_families(
     format: TextFormat,
 ) -> FamilyTexts {
     let mut families = FamilyTexts::new(format);
+    let mut active_calls = families.family(&ACTIVE_CALLS);
     for (series, count) in &snapshot.records {
-        let mut labels = vec![
-            account,
-            ("direction", series.direction.as_str()),
-            ("result", series.result.as_str()),
-        ];
-        if let Some(extension) = &series.extension {
-            labels.push(("extension", extension));
+        let [direction, result] = [series.direction.as_str(), series.result.as_str()];
+        let labels = [account, ("direction", direction), ("result", result)];
+        let count = *count as f64;
+        match &series.extension {
+            Some(extension) => {
+                let [one, two, three] = labels;
+                active_calls.add_sample(&[one, two, three, ("extension", extension)], count);
+            }
+            None => active_calls.add_sample(&labels, count),
         }
-        families.add_sample(&ACTIVE_CALLS, &labels, *count as f64);
     }
     for (direction, count) in &snapshot.in_progress {
         let labels = [account, ("direction", direction.as_str())];

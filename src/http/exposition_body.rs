@@ -85,7 +85,8 @@ impl ExpositionBody {
 
 /// Returns the texts up to the next block as one piece, or that block.
 fn next_piece(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Option<Piece> {
-    let mut text = Vec::new();
+    // Room for the last piece, so that the text never moves.
+    let mut text = Vec::with_capacity(2 * BLOCK_LEN);
     while next.is_none() && text.len() < BLOCK_LEN {
         match exposition.next() {
             Some(Piece::Text(piece)) => text.extend_from_slice(&piece),

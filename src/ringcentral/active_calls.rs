@@ -1,8 +1,8 @@
 //! Fetches the list of active calls, all pages of it.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use foldhash::{HashSet, HashSetExt};
 use tokio::time::Instant;
 
 use crate::calls::Call;
@@ -200,7 +200,11 @@ impl CallList {
         if page.account_id.is_some() {
             self.account_id = page.account_id;
         }
-        self.calls.extend(page.calls);
+        if self.calls.is_empty() {
+            self.calls = page.calls;
+        } else {
+            self.calls.extend(page.calls);
+        }
     }
 }
 
@@ -248,6 +252,10 @@ fn active_calls_path(account: &Account) -> String {
 /// newer.
 fn dedup_by_id(mut calls: Vec<Call>) -> Vec<Call> {
     let mut seen = HashSet::with_capacity(calls.len());
+    if calls.iter().all(|call| seen.insert(call.id.as_str())) {
+        return calls;
+    }
+    let mut seen = HashSet::new();
     calls.reverse();
     calls.retain(|call| seen.insert(call.id.clone()));
     calls.reverse();

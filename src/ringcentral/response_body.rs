@@ -38,8 +38,6 @@ const MAX_MEDIUM_BODY: usize = 2 * 1024 * 1024;
 const PART: usize = 1024 * 1024;
 /// The maximum time in which `PART` must arrive.
 const MAX_PART_TIME: Duration = Duration::from_secs(2);
-/// How much is decompressed in one step, in bytes.
-const STEP: usize = 16 * 1024;
 /// The problem of a body that waited for others until its deadline.
 const NO_TIME_LEFT: &str =
     "no time left after other long responses, of which one at a time is read";
@@ -251,8 +249,8 @@ fn announced_len(compressed: &[u8]) -> usize {
     u32::from_le_bytes(end) as usize
 }
 
-/// Decompresses a body, `None` if it has more than `max_bytes`. The memory for all of them is allocated once: it is
-/// resident only as far as it is written, and is not copied in order to grow.
+/// Decompresses a body, `None` if it has more than `max_bytes`. The memory that it announces is allocated at once, so
+/// that it is not copied in order to grow.
 ///
 /// # Errors
 /// Returns an error if the body is not one member of valid gzip.
@@ -260,18 +258,13 @@ pub fn decompress(
     mut compressed: &[u8],
     max_bytes: usize,
 ) -> Result<Option<Vec<u8>>, TransportError> {
-    let mut body = Vec::with_capacity(max_bytes + STEP);
-    let mut decoder = GzDecoder::new(&mut compressed);
-    let mut step = [0; STEP];
-    loop {
-        let len = decoder.read(&mut step).map_err(|_| invalid_gzip())?;
-        if len == 0 {
-            break;
-        }
-        body.extend_from_slice(step.get(..len).unwrap_or_default());
-        if body.len() > max_bytes {
-            return Ok(None);
-        }
+    let max_len = max_bytes + 1;
+    let mut body = Vec::with_capacity(announced_len(compressed).min(max_len));
+    let decoder = GzDecoder::new(&mut compressed);
+    let result = decoder.take(max_len as u64).read_to_end(&mut body);
+    result.map_err(|_| invalid_gzip())?;
+    if body.len() > max_bytes {
+        return Ok(None);
     }
     if !compressed.is_empty() {
         return Err(invalid_gzip());

@@ -9,15 +9,15 @@
 
 mod saved;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::calls::session::{JoinedSessions, SessionId};
+use crate::calls::session::JoinedSessions;
 use crate::calls::{Call, CallState, Outcome};
 use crate::clock::Moment;
 
@@ -239,21 +239,24 @@ impl CallTracker {
         now: ListTime,
     ) -> u32 {
         let mut found = known;
-        let mut session_ids = Vec::new();
-        for session_id in call.session.iter() {
-            let id = self.hash_session_id(session_id);
-            session_ids.push(id);
-            let Some(tracked) = self.session_ids.get(&id) else {
+        let telephony = call.session.telephony.as_deref();
+        let session = call.session.session.as_deref();
+        let ids = [
+            telephony.map(|id| self.hash(1, id)),
+            session.map(|id| self.hash(2, id)),
+        ];
+        for id in ids.iter().flatten() {
+            let Some(tracked) = self.session_ids.get(id) else {
                 continue;
             };
             joined.join(found.unwrap_or(tracked.session), tracked.session);
             found = Some(joined.resolve(tracked.session));
         }
         let session = found.unwrap_or_else(|| self.new_session());
-        for id in session_ids {
-            let last_seen = now;
-            self.session_ids
-                .insert(id, TrackedSessionId { session, last_seen });
+        let last_seen = now;
+        for id in ids.into_iter().flatten() {
+            let tracked = TrackedSessionId { session, last_seen };
+            self.session_ids.insert(id, tracked);
         }
         session
     }
@@ -411,13 +414,6 @@ impl CallTracker {
             .min(now.age_of_excess(records, self.max_records))
             .min(now.age_of_excess(sessions, self.max_records))
             .min(now.age_of_excess(session_ids, 2 * self.max_records))
-    }
-
-    fn hash_session_id(&self, id: SessionId<'_>) -> u64 {
-        match id {
-            SessionId::Telephony(id) => self.hash(1, id),
-            SessionId::Session(id) => self.hash(2, id),
-        }
     }
 
     /// Returns a hash that another process with the same key also returns: SipHash-2-4.

@@ -23,6 +23,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A position in a JSON text.
 pub(crate) struct JsonReader<'a> {
     text: &'a [u8],
+    /// The text, if all of it is UTF-8: it is cheaper to check at once than string by string.
+    utf_8: Option<&'a str>,
     position: usize,
 }
 
@@ -102,8 +104,10 @@ pub(crate) fn read_document<'a>(
 impl<'a> JsonReader<'a> {
     /// Creates a reader at the start of a text.
     pub(crate) fn new(text: &'a [u8]) -> Self {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         Self {
-            text: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
+            text,
+            utf_8: str::from_utf8(text).ok(),
             position: 0,
         }
     }
@@ -190,7 +194,7 @@ impl<'a> JsonReader<'a> {
     /// Skips a value that is not an object or an array.
     fn skip_plain_value(&mut self) -> JsonResult {
         if self.peek() == Some(b'"') {
-            self.read_raw_string()?;
+            self.skip_string()?;
         } else {
             self.read_scalar()?;
         }
@@ -243,7 +247,7 @@ impl<'a> JsonReader<'a> {
     /// Skips the key before a value of an object; the values of an array have none.
     fn skip_key_in(&mut self, close: u8) -> JsonResult {
         if close == b'}' {
-            self.read_raw_string()?;
+            self.skip_string()?;
             self.expect(b':')?;
         }
         Ok(())
@@ -299,14 +303,26 @@ impl<'a> JsonReader<'a> {
 
     #[inline]
     fn read_string(&mut self) -> JsonResult<JsonString<'a>> {
-        Ok(JsonString::decode(self.read_raw_string()?))
+        self.peek();
+        let start = self.position;
+        let is_plain = self.skip_string()?;
+        let range = start + 1..self.position - 1;
+        let raw = self.slice(range.clone());
+        if raw.len() > MAX_TEXT_LEN {
+            return Ok(JsonString::Unreadable(raw));
+        }
+        Ok(match self.text_at(range) {
+            Some(text) if is_plain => JsonString::Text(text.into()),
+            Some(text) => JsonString::decode_escapes(text),
+            None => JsonString::Unreadable(raw),
+        })
     }
 
-    /// Reads a string. Returns the bytes between its quotes.
+    /// Skips a string. Returns whether it has neither escapes nor control characters.
     #[inline]
-    fn read_raw_string(&mut self) -> JsonResult<&'a [u8]> {
+    fn skip_string(&mut self) -> JsonResult<bool> {
         self.expect(b'"')?;
-        let start = self.position;
+        let mut is_plain = true;
         loop {
             self.position = end_of_plain_text(self.text, self.position);
             match self.byte() {
@@ -315,9 +331,19 @@ impl<'a> JsonReader<'a> {
                 Some(_) => self.position += 1,
                 None => return Err(JsonError::Truncated),
             }
+            is_plain = false;
         }
         self.position += 1;
-        Ok(self.slice(start..self.position - 1))
+        Ok(is_plain)
+    }
+
+    /// Returns the text between two quotes, if it is UTF-8.
+    #[inline]
+    fn text_at(&self, range: Range<usize>) -> Option<&'a str> {
+        match self.utf_8 {
+            Some(text) => text.get(range),
+            None => str::from_utf8(self.slice(range)).ok(),
+        }
     }
 
     /// Skips white space and then this byte.
@@ -347,18 +373,6 @@ impl<'a> JsonReader<'a> {
 }
 
 impl<'a> JsonString<'a> {
-    #[inline]
-    fn decode(raw: &'a [u8]) -> Self {
-        if raw.len() > MAX_TEXT_LEN {
-            return Self::Unreadable(raw);
-        }
-        match str::from_utf8(raw) {
-            Ok(text) if end_of_plain_text(raw, 0) == raw.len() => Self::Text(text.into()),
-            Ok(text) => Self::decode_escapes(text),
-            Err(_) => Self::Unreadable(raw),
-        }
-    }
-
     /// Decodes with `serde_json`. Escapes are rare, so this code stays out of the callers.
     #[cold]
     #[inline(never)]
@@ -417,6 +431,13 @@ mod tests {
         result.err().map(|error| error.to_string())
     }
 
+    /// Reads these bytes as a string, behind white space.
+    fn is_text(bytes: &[u8]) -> bool {
+        let json = [b" \"", bytes, b"\""].concat();
+        let string = JsonReader::new(&json).read_value().unwrap();
+        matches!(string, JsonValue::String(JsonString::Text(_)))
+    }
+
     #[test]
     fn json_reader_accepts_all_values_of_the_grammar() {
         let value = r#"[0, -0, -1.5e+3, 10E-2, 1e999, true, false, null, "", "\ud800", "\"\\\/\b\f\n\r\t\u00e9", {}, [], [{}], {"a": [[]]}]"#;
@@ -457,10 +478,7 @@ mod tests {
             br"\x41",
             br"\u12",
         ] {
-            assert!(matches!(
-                JsonString::decode(bytes),
-                JsonString::Unreadable(_)
-            ));
+            assert!(!is_text(bytes), "{bytes:?}");
             for (before, after) in [
                 (&b"{\"a\":\""[..], &b"\"}"[..]),
                 (b"{\"a\":[{\"b\":\"", b"\"}]}"),
@@ -505,15 +523,9 @@ mod tests {
     fn long_string_is_unreadable() {
         for piece in ["a", r"\n"] {
             let longest = piece.repeat(MAX_TEXT_LEN / piece.len());
-            assert!(matches!(
-                JsonString::decode(longest.as_bytes()),
-                JsonString::Text(_)
-            ));
+            assert!(is_text(longest.as_bytes()));
             let long = longest + piece;
-            assert!(matches!(
-                JsonString::decode(long.as_bytes()),
-                JsonString::Unreadable(_)
-            ));
+            assert!(!is_text(long.as_bytes()));
         }
     }
 
