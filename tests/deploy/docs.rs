@@ -95,12 +95,14 @@ fn kubernetes_commands_are_tested_or_marked() {
     assert!(read("Makefile").contains("manifests:\n\tdeploy/kubernetes/generate\n"));
 }
 
-/// Runs a command for a Secret as a dry run and returns the Secret.
+/// Runs a command for a Secret as a dry run in a folder, which is the home too, and returns the Secret.
 pub fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
     let program = fs::canonicalize(kubectl(release).get_program()).unwrap();
     let line = command.replacen("kubectl", program.to_str().unwrap(), 1)
         + " --dry-run=client --output=json";
-    serde_json::from_str(&run_ok(shell(&line).current_dir(folder))).unwrap()
+    let mut command = shell(&line);
+    command.current_dir(folder).env("HOME", folder);
+    serde_json::from_str(&run_ok(&mut command)).unwrap()
 }
 
 /// Writes the files that the commands for Secrets read.
