@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::values::{defaults, schema};
 use super::{CHART, NAME, RELEASES, example, helm, single};
 use crate::common::markdown::code_blocks;
-use crate::docs::{commands, create_secret};
+use crate::docs::{SECRET_COMMANDS, commands, create_secret, write_secret};
 use crate::overlays::{self, Overlay, parse_objects};
 use crate::tools::{read, run_ok, shell};
 
@@ -63,10 +63,7 @@ fn readme_commands_work_or_are_marked_untested() {
         }
         match verb.as_str() {
             // Secrets come from the standard input, never from the command.
-            "install -d" | "install -m" | "(umask 077" => {
-                let mut command = shell(&format!("echo secret | {line}"));
-                run_ok(command.env("HOME", folder.path()));
-            }
+            verb if SECRET_COMMANDS.contains(&verb) => write_secret(line, folder.path()),
             "kubectl create" => {
                 let object = create_secret(line, overlays::RELEASES[0], folder.path());
                 match object["kind"].as_str().unwrap() {
