@@ -224,6 +224,7 @@ dist: static static-arm64 deb-tool sbom-tool
 # Builds the Debian packages in target/dist.
 deb: static static-arm64 deb-tool
 	deploy/debian/package target/dist
+	$(MAKE) checksums
 
 # Generates the table of values in deploy/helm/README.md.
 chart-doc:
@@ -232,6 +233,7 @@ chart-doc:
 # Builds the package of the Helm chart in target/dist.
 chart: $(DEPLOY)/python/installed
 	deploy/helm/package target/dist
+	$(MAKE) checksums
 
 # Writes the checksums of all files in target/dist to SHA256SUMS there.
 checksums: DIST = target/dist

@@ -80,7 +80,9 @@ fn third_party_images_have_a_full_version() {
             .unwrap()
             .split_once(':')
             .expect(name);
-        let parts: Vec<_> = tag
+        // A digest may follow.
+        let version = tag.split('@').next().unwrap();
+        let parts: Vec<_> = version
             .trim_start_matches('v')
             .split('.')
             .map(str::parse::<u32>)

@@ -133,9 +133,12 @@ fn violations(dockerfile: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Returns the tag of the image that a stage starts from.
+/// Returns the tag of the image that a stage starts from, without a digest.
 fn base_tag(stage: &[Instruction]) -> &str {
-    let base = arguments(stage, "FROM")[0].split(' ').next().unwrap();
+    let base = arguments(stage, "FROM")[0]
+        .split([' ', '@'])
+        .next()
+        .unwrap();
     base.split_once(':').map_or("latest", |(_, tag)| tag)
 }
 
@@ -259,6 +262,13 @@ fn dockerfile_rules_detect_their_mutations() {
         let found = violations(&dockerfile.replacen(original, replacement, 1));
         assert!(found.contains(&rule), "{replacement}: {found:?}");
     }
+}
+
+#[test]
+fn base_images_may_have_a_digest() {
+    let dockerfile = read(DOCKERFILE).replace(" AS ", "@sha256:0a AS ");
+    assert_eq!(dockerfile.matches("@sha256:").count(), 2);
+    assert_eq!(violations(&dockerfile), [""; 0]);
 }
 
 #[test]

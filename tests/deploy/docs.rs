@@ -18,6 +18,9 @@ const KUBERNETES_README: &str = "deploy/kubernetes/README.md";
 /// Name of the Secret for many accounts.
 pub const ACCOUNTS_SECRET: &str = "ringcentral-exporter-accounts";
 
+/// Beginnings of the commands that write secrets to files, in the order in which they work.
+pub const SECRET_COMMANDS: [&str; 3] = ["install -d", "install -m", "(umask 077"];
+
 /// Command in a document.
 pub struct DocumentedCommand {
     /// Command on one line.
@@ -80,10 +83,14 @@ fn kubernetes_commands(prefix: &str) -> Vec<String> {
 #[test]
 fn kubernetes_commands_are_tested_or_marked() {
     let tested = ["kubectl create ", "kubectl kustomize ", "make manifests"];
+    let is_tested = |command: &String| {
+        let mut prefixes = tested.iter().chain(&SECRET_COMMANDS);
+        prefixes.any(|prefix| command.starts_with(prefix))
+    };
     let untested: Vec<_> = commands(KUBERNETES_README)
         .into_iter()
         .map(|command| command.line)
-        .filter(|command| !tested.iter().any(|prefix| command.starts_with(prefix)))
+        .filter(|command| !is_tested(command))
         .collect();
     for command in untested {
         let verb = command.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -95,34 +102,32 @@ fn kubernetes_commands_are_tested_or_marked() {
     assert!(read("Makefile").contains("manifests:\n\tdeploy/kubernetes/generate\n"));
 }
 
-/// Runs a command for a Secret as a dry run and returns the Secret.
+/// Runs a command for a Secret as a dry run in a folder, which is the home too, and returns the Secret.
 pub fn create_secret(command: &str, release: &str, folder: &Path) -> Value {
     let program = fs::canonicalize(kubectl(release).get_program()).unwrap();
     let line = command.replacen("kubectl", program.to_str().unwrap(), 1)
         + " --dry-run=client --output=json";
-    serde_json::from_str(&run_ok(shell(&line).current_dir(folder))).unwrap()
+    let mut command = shell(&line);
+    command.current_dir(folder).env("HOME", folder);
+    serde_json::from_str(&run_ok(&mut command)).unwrap()
 }
 
-/// Writes the files that the commands for Secrets read.
-pub fn write_secret_files(folder: &Path) {
-    let own = [
-        "client-secret",
-        "jwt",
-        "web.yaml",
-        "tls.crt",
-        "tls.key",
-        "ca.crt",
-        "password",
-    ];
-    let accounts = [
-        "acme.client-secret",
-        "acme.jwt",
-        "globex.client-secret",
-        "globex.jwt",
-    ];
-    own.into_iter()
-        .chain(accounts)
-        .for_each(|file| fs::write(folder.join(file), file).unwrap());
+/// Runs a command that writes a secret to a file, with a folder as the home.
+pub fn write_secret(command: &str, folder: &Path) {
+    let mut command = shell(&format!("echo secret | {command}"));
+    run_ok(command.current_dir(folder).env("HOME", folder));
+}
+
+/// Writes the files that the commands for Secrets read: secrets by the commands of the README, others empty.
+fn write_secret_files(folder: &Path) {
+    for prefix in SECRET_COMMANDS {
+        let commands = kubernetes_commands(prefix);
+        assert!(!commands.is_empty(), "{prefix}");
+        commands.iter().for_each(|line| write_secret(line, folder));
+    }
+    for file in ["web.yaml", "tls.crt", "tls.key", "ca.crt"] {
+        fs::write(folder.join(file), "").unwrap();
+    }
 }
 
 /// Returns the keys of a Secret that a command of the README creates.

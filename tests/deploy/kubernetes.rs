@@ -302,7 +302,8 @@ fn network_policy_allows_only_metrics_dns_and_https() {
             )
         })
         .collect();
-    assert_eq!(ports, [(53, "UDP"), (53, "TCP"), (443, "TCP")]);
+    let name_servers = [(53, "UDP"), (53, "TCP"), (5353, "UDP"), (5353, "TCP")];
+    assert_eq!(ports, [&name_servers[..], &[(443, "TCP")]].concat());
     let mut rules = ["ingress", "egress"]
         .into_iter()
         .flat_map(|direction| spec[direction].as_array().unwrap());

@@ -1,5 +1,6 @@
 {{/* Fails on values that cannot work together, with one sentence that names the value. The schema checks each value. */}}
 {{- define "ringcentral-exporter.checks" -}}
+{{- include "ringcentral-exporter.checkSecrets" . -}}
 {{- include "ringcentral-exporter.checkAccount" . -}}
 {{- include "ringcentral-exporter.checkAccounts" . -}}
 {{- include "ringcentral-exporter.checkFlags" . -}}
@@ -15,6 +16,30 @@
 {{- if not (index $.Values.webTls .) -}}
 {{- fail (printf "webTls.%s: expected the name of an existing Secret, since webTls.enabled is true" .) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails on a secret in the values, without repeating it: Helm would store it with the release. The schema allows these keys,
+     so that the error is a sentence with the value to use instead. */}}
+{{- define "ringcentral-exporter.checkSecrets" -}}
+{{- $name := "account.secret.name" -}}
+{{- include "ringcentral-exporter.checkNoSecret" (dict "path" "" "values" .Values "name" $name) -}}
+{{- include "ringcentral-exporter.checkNoSecret" (dict "path" "account." "values" .Values.account "name" $name) -}}
+{{- include "ringcentral-exporter.checkNoSecret" (dict "path" "account.secret." "values" .Values.account.secret "name" $name) -}}
+{{- range $index, $account := .Values.accounts -}}
+{{- $path := printf "accounts[%d]." $index -}}
+{{- $name := printf "%ssecret.name or accountsSecret" $path -}}
+{{- include "ringcentral-exporter.checkNoSecret" (dict "path" $path "values" $account "name" $name) -}}
+{{- include "ringcentral-exporter.checkNoSecret" (dict "path" (printf "%ssecret." $path) "values" .secret "name" $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails on a secret among these values. */}}
+{{- define "ringcentral-exporter.checkNoSecret" -}}
+{{- range list "clientSecret" "client_secret" "jwt" -}}
+{{- if hasKey ($.values | default dict) . -}}
+{{- fail (printf "%s%s: unexpected secret: expected it in an existing Secret, and the name of that as %s" $.path . $.name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

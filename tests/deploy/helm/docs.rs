@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::values::{defaults, schema};
 use super::{CHART, NAME, RELEASES, example, helm, single};
 use crate::common::markdown::code_blocks;
-use crate::docs::{commands, create_secret, write_secret_files};
+use crate::docs::{SECRET_COMMANDS, commands, create_secret, write_secret};
 use crate::overlays::{self, Overlay, parse_objects};
 use crate::tools::{read, run_ok, shell};
 
@@ -26,11 +26,35 @@ fn run_documented(line: &str, values: &str) -> Vec<Value> {
     parse_objects(&run_ok(shell(&line).current_dir(folder.path())))
 }
 
+/// Checks that a Secret of the README has the files that the commands before it wrote.
+fn check_secret(secret: &Value) {
+    assert_eq!(secret["metadata"]["namespace"], NAME);
+    let data = secret["data"].as_object().unwrap();
+    let keys: Vec<_> = data.keys().map(String::as_str).collect();
+    let expected: &[&str] = match secret["metadata"]["name"].as_str().unwrap() {
+        "ringcentral-exporter" => &["client-id", "client-secret", "jwt"],
+        "ringcentral-exporter-accounts" => &[
+            "acme.client-secret",
+            "acme.jwt",
+            "globex.client-secret",
+            "globex.jwt",
+        ],
+        "initech" => &["client-secret", "jwt"],
+        "ringcentral-exporter-proxy" => &["url"],
+        other => panic!("{other} is not tested"),
+    };
+    assert_eq!(keys, expected);
+    let written = [("url", "c2VjcmV0"), ("jwt", "c2VjcmV0Cg==")];
+    for (key, value) in written.iter().filter(|(key, _)| data.contains_key(*key)) {
+        assert_eq!(data[*key], *value, "{key}");
+    }
+}
+
 #[test]
 fn readme_commands_work_or_are_marked_untested() {
     let blocks = code_blocks(&read(README), "yaml");
     let folder = tempfile::tempdir().unwrap();
-    write_secret_files(folder.path());
+    std::fs::write(folder.path().join("ca.crt"), "certificate").unwrap();
     for command in commands(README) {
         let line = command.line.as_str();
         let verb = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -38,14 +62,18 @@ fn readme_commands_work_or_are_marked_untested() {
             continue;
         }
         match verb.as_str() {
-            "kubectl create" if line.contains("secret generic") => {
-                let secret = create_secret(line, overlays::RELEASES[0], folder.path());
-                assert_eq!(secret["metadata"]["namespace"], NAME);
+            // Secrets come from the standard input, never from the command.
+            verb if SECRET_COMMANDS.contains(&verb) => write_secret(line, folder.path()),
+            "kubectl create" => {
+                let object = create_secret(line, overlays::RELEASES[0], folder.path());
+                match object["kind"].as_str().unwrap() {
+                    "Secret" => check_secret(&object),
+                    "Namespace" => assert_eq!(object["metadata"]["name"], NAME),
+                    _ => assert_eq!(object["data"]["ca.crt"], "certificate"),
+                }
             }
-            "kubectl create" => assert_eq!(line, "kubectl create namespace ringcentral-exporter"),
             "helm install" | "helm upgrade" | "helm template" => {
-                let uses_file = line.contains("--values values.yaml");
-                for values in blocks.iter().take(if uses_file { blocks.len() } else { 1 }) {
+                for values in &blocks {
                     assert!(!run_documented(line, values).is_empty(), "{line}");
                 }
             }
@@ -61,7 +89,8 @@ fn documented_installation_equals_the_minimal_overlay() {
     let install = commands
         .iter()
         .find(|command| command.line.starts_with("helm install"));
-    let objects = run_documented(&install.unwrap().line, "");
+    let values = &code_blocks(&read(README), "yaml")[0];
+    let objects = run_documented(&install.unwrap().line, values);
     let kinds = |objects: &[Value]| {
         let mut kinds: Vec<_> = objects
             .iter()
@@ -180,5 +209,26 @@ fn notes_name_the_objects_and_the_next_steps() {
     ] {
         assert!(accounts.contains(text), "{text} in {accounts}");
     }
-    assert!(notes("hardened").contains("https://localhost:10072/"));
+    let hardened = notes("hardened");
+    for text in [
+        "https://localhost:10072/",
+        "network policy admits",
+        "name: monitoring\n",
+    ] {
+        assert!(hardened.contains(text), "{text} in {hardened}");
+    }
+    assert!(!minimal.contains("network policy"), "{minimal}");
+}
+
+#[test]
+fn readme_names_the_package_of_the_release() {
+    let version = env!("CARGO_PKG_VERSION");
+    let releases = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download");
+    let package = format!("ringcentral-exporter-{version}.tgz");
+    for path in [
+        format!("{releases}/v{version}/{package}"),
+        format!("target/dist/{package}"),
+    ] {
+        assert!(read(README).contains(&format!("`{path}`")), "{path}");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{CHART, RELEASES, helm, render, single, try_render};
+use crate::common::markdown::code_blocks;
 use crate::tools::{read, read_yaml, run, run_ok};
 
 /// Name of a Secret.
@@ -228,6 +229,22 @@ fn account_flag_without_a_value_is_accepted() {
     let flag = "--ringcentral.presence-audit=5m";
     set(&mut values, "extraArgs", json!([flag]));
     assert!(render(&values).contains(flag));
+}
+
+#[test]
+fn documented_values_for_openshift_set_no_ids() {
+    let blocks = code_blocks(&read(format!("{CHART}/README.md")), "yaml");
+    let block = blocks.iter().find(|block| block.contains("openshift"));
+    let values = serde_saphyr::from_str(block.unwrap()).unwrap();
+    for release in RELEASES {
+        let text = try_render(release, &values).unwrap();
+        let deployment = single(&text, "Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        let expected = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+        assert_eq!(pod["securityContext"], expected, "helm {release}");
+        let container = pod["containers"][0]["securityContext"].to_string();
+        assert!(!container.contains("runAs"), "{container}");
+    }
 }
 
 #[test]
