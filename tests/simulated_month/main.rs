@@ -6,8 +6,7 @@
 //! no simulated time unless a fault delays it. The simulator has the same clock. Only wall clock
 //! times are real: no decision depends on them, and the test compares no timestamps.
 //!
-//! `SOAK_DAYS=30` sets the number of days, default 1. Needs the feature `test-clock`:
-//! `make sim-month`.
+//! `SOAK_DAYS=30` sets the number of days, default 1: `make sim-month`.
 
 #![allow(
     unreachable_pub,
