@@ -291,12 +291,16 @@ $(DEPLOY)/python/installed: $(addprefix tests/deploy/tools/,requirements.txt kub
 	$(@D)/bin/python tests/deploy/tools/unpack.py
 	cp $< $@
 
-# Benchmarks measure the program of a release, and are linked as it is. One part: make bench BENCH="--bench process -- accounts"
+# Benchmarks measure the program of a release, and are linked as it is. They measure a copy: in a build of benchmarks the
+# program has the features that only tests need. One part: make bench BENCH="--bench process -- accounts"
 bench: export RUSTFLAGS = $(REPRODUCIBLE_FLAGS)
+bench: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/measured/ringcentral-exporter
 BENCH ?= --bench scrape --bench process
 
 # The cost of a scrape: its work without network, and the whole process.
-bench:
+bench: static
+	mkdir -p target/measured
+	cp target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter target/measured
 	$(CARGO) bench --locked --target x86_64-unknown-linux-musl --target-dir target/static $(BENCH)
 
 # The same figures for exporters in Python and JavaScript: about ten minutes.

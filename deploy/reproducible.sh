@@ -7,6 +7,9 @@ export SOURCE_DATE_EPOCH
 
 # pack PARENT FOLDER FILE: writes a folder as an archive. Files are sorted and have the same time, owner and mode.
 pack() {
+  # In two steps: in a pipe, an error of tar would be lost.
   tar --create --directory="$1" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-    --mode=u=rwX,go=rX --format=gnu "$2" | gzip --no-name --best >"$3"
+    --mode=u=rwX,go=rX --format=gnu --file="$3.tar" "$2"
+  gzip --no-name --best <"$3.tar" >"$3"
+  rm "$3.tar"
 }

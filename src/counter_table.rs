@@ -91,10 +91,10 @@ impl CounterTable {
 
     /// Adds the family with its current values.
     pub(crate) fn add_to(&self, families: &mut FamilyTexts) {
-        let mut family = families.family(self.desc);
+        let mut family = families.open_family(self.desc);
         let series = self.lock();
         if let Some(first) = series.values().next() {
-            family.reserve(series.len(), &first.labels);
+            family.reserve_counters(series.len(), &first.labels);
         }
         for series in series.values() {
             family.add_counter(&series.labels, series.count as f64, series.created);

@@ -41,8 +41,8 @@ pub(crate) struct FamilyDesc {
 
 /// The whole numbers below this have exactly one representation as `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// Length of a suffix, a bound and a value, for which memory is allocated.
-const VALUE_LEN: usize = 24;
+/// The length of a line besides its name and labels, for which memory is allocated: a suffix, a bound and a value.
+const LINE_REST_LEN: usize = 24;
 /// The units of families, which are the ends of their names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
@@ -74,9 +74,15 @@ pub(crate) struct FamilyWriter<'a> {
     text: &'a mut String,
 }
 
-/// The labels of a series as text, for series that are written again and again.
+/// The labels of a series as text, written once.
 #[derive(Debug)]
 pub(crate) struct LabelText(Box<str>);
+
+/// The labels of a series.
+pub(crate) trait Labels {
+    /// Writes the labels and the space before the value.
+    fn write_to(&self, text: &mut String);
+}
 
 /// The finished text of metric families, which scrapes share.
 #[derive(Debug)]
@@ -137,8 +143,8 @@ impl TextFormat {
         }
     }
 
-    /// Returns the label with the upper bound of a bucket, in OpenMetrics with a decimal point.
-    fn bound_label(self, bound: f64) -> String {
+    /// Returns the end of the labels of a bucket with this upper bound, which has a decimal point in OpenMetrics.
+    fn bucket_end(self, bound: f64) -> String {
         match self {
             Self::Prometheus => format!("le=\"{bound}\"}} "),
             Self::OpenMetrics => format!("le=\"{bound:?}\"}} "),
@@ -207,8 +213,8 @@ impl FamilyTexts {
         self.format
     }
 
-    /// Returns a writer of a family, which has no samples until one is added.
-    pub(crate) fn family<'a>(&'a mut self, desc: &'a FamilyDesc) -> FamilyWriter<'a> {
+    /// Opens a family. One that stays without samples is left out.
+    pub(crate) fn open_family<'a>(&'a mut self, desc: &'a FamilyDesc) -> FamilyWriter<'a> {
         let text = self.texts.entry(desc.name).or_default();
         if text.is_empty() {
             *text = desc.header(self.format);
@@ -222,12 +228,12 @@ impl FamilyTexts {
 
     /// Adds one sample of a family that has no counters.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        self.family(desc).add_sample(labels, value);
+        self.open_family(desc).add_sample(labels, value);
     }
 
-    /// Adds the samples of a family, unless there are none.
+    /// Adds the samples of a family, which may be none.
     pub(crate) fn add_blocks(&mut self, desc: &FamilyDesc, blocks: Blocks) {
-        self.family(desc);
+        self.open_family(desc);
         self.blocks.insert(desc.name, blocks);
     }
 
@@ -238,10 +244,10 @@ impl FamilyTexts {
         collector: &impl Collector,
         created: f64,
     ) {
-        let mut family = self.family(desc);
+        let mut family = self.open_family(desc);
         for metric in sorted_metrics(collector) {
             let value = metric.get_counter().get_value();
-            family.add_counter(&LabelText::new(&labels_of(&metric)), value, created);
+            family.add_counter(labels_of(&metric).as_slice(), value, created);
         }
     }
 
@@ -254,11 +260,11 @@ impl FamilyTexts {
         let buckets = first.get_histogram().get_bucket().iter();
         let format = self.format;
         let bounds: Vec<_> = buckets
-            .map(|bucket| format.bound_label(bucket.upper_bound()))
+            .map(|bucket| format.bucket_end(bucket.upper_bound()))
             .collect();
-        let mut family = self.family(desc);
+        let mut family = self.open_family(desc);
         let lines = metrics.len() * (bounds.len() + 3);
-        family.reserve(lines, &LabelText::new(&labels_of(first)));
+        family.reserve(lines, LabelText::new(&labels_of(first)).0.len());
         for metric in &metrics {
             family.add_histogram(&labels_of(metric), metric.get_histogram(), &bounds);
         }
@@ -279,23 +285,44 @@ impl FamilyTexts {
 }
 
 impl FamilyWriter<'_> {
-    /// Allocates memory for this number of lines with labels like these, so that the text is not copied in order to grow.
-    pub(crate) fn reserve(&mut self, lines: usize, labels: &LabelText) {
-        let line = self.desc.name.len() + labels.0.len();
-        self.text.reserve(lines * (line + VALUE_LEN));
+    /// Allocates memory for this number of lines with labels of this length, so that the text is not copied in order to
+    /// grow.
+    fn reserve(&mut self, lines: usize, labels_len: usize) {
+        let line = self.desc.name.len() + labels_len + LINE_REST_LEN;
+        self.text.reserve(lines * line);
+    }
+
+    /// Allocates memory for this number of counters with labels like these.
+    pub(crate) fn reserve_counters(&mut self, count: usize, labels: &LabelText) {
+        let lines = match self.format {
+            TextFormat::Prometheus => count,
+            TextFormat::OpenMetrics => 2 * count,
+        };
+        self.reserve(lines, labels.0.len());
     }
 
     /// Adds one sample of a family that has no counters.
     pub(crate) fn add_sample(&mut self, labels: &[(&str, &str)], value: f64) {
-        push_sample(self.text, self.desc.name, labels, value);
+        push_sample(self.text, self.desc.name, "", labels, value);
     }
 
     /// Adds a counter that was 0 at the time `created`, in Unix seconds. In OpenMetrics that time follows directly:
     /// Prometheus searches it only up to the next series.
-    pub(crate) fn add_counter(&mut self, labels: &LabelText, value: f64, created: f64) {
-        labels.push_sample(self.text, self.desc.name, "", value);
+    pub(crate) fn add_counter(
+        &mut self,
+        labels: &(impl Labels + ?Sized),
+        value: f64,
+        created: f64,
+    ) {
+        push_sample(self.text, self.desc.name, "", labels, value);
         if self.format == TextFormat::OpenMetrics {
-            labels.push_sample(self.text, self.desc.base_name(), "_created", created);
+            push_sample(
+                self.text,
+                self.desc.base_name(),
+                "_created",
+                labels,
+                created,
+            );
         }
     }
 
@@ -315,9 +342,8 @@ impl FamilyWriter<'_> {
         self.text.push_str(&start);
         self.text.push_str("le=\"+Inf\"} ");
         push_value(self.text, count);
-        let labels = LabelText::new(labels);
-        labels.push_sample(self.text, name, "_sum", values.get_sample_sum());
-        labels.push_sample(self.text, name, "_count", count);
+        push_sample(self.text, name, "_sum", labels, values.get_sample_sum());
+        push_sample(self.text, name, "_count", labels, count);
     }
 }
 
@@ -325,17 +351,21 @@ impl LabelText {
     /// Writes these labels.
     pub(crate) fn new(labels: &[(&str, &str)]) -> Self {
         let mut text = String::new();
-        push_labels(&mut text, labels);
-        text.push_str(if labels.is_empty() { " " } else { "} " });
+        labels.write_to(&mut text);
         Self(text.into())
     }
+}
 
-    /// Writes a sample with these labels.
-    fn push_sample(&self, text: &mut String, name: &str, suffix: &str, value: f64) {
-        text.push_str(name);
-        text.push_str(suffix);
+impl Labels for LabelText {
+    fn write_to(&self, text: &mut String) {
         text.push_str(&self.0);
-        push_value(text, value);
+    }
+}
+
+impl Labels for [(&str, &str)] {
+    fn write_to(&self, text: &mut String) {
+        push_labels(text, self);
+        text.push_str(if self.is_empty() { " " } else { "} " });
     }
 }
 
@@ -370,7 +400,7 @@ impl BlockWriter {
 
     /// Adds one sample, which is not a counter.
     pub(crate) fn add_sample(&mut self, desc: &FamilyDesc, labels: &[(&str, &str)], value: f64) {
-        push_sample(&mut self.text, desc.name, labels, value);
+        push_sample(&mut self.text, desc.name, "", labels, value);
         self.end_full_block();
     }
 
@@ -387,7 +417,7 @@ impl BlockWriter {
             desc,
             text: &mut self.text,
         };
-        family.add_counter(&LabelText::new(labels), value, created);
+        family.add_counter(labels, value, created);
         self.end_full_block();
     }
 
@@ -516,10 +546,16 @@ impl Piece {
     }
 }
 
-fn push_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+fn push_sample(
+    text: &mut String,
+    name: &str,
+    suffix: &str,
+    labels: &(impl Labels + ?Sized),
+    value: f64,
+) {
     text.push_str(name);
-    push_labels(text, labels);
-    text.push_str(if labels.is_empty() { " " } else { "} " });
+    text.push_str(suffix);
+    labels.write_to(text);
     push_value(text, value);
 }
 
@@ -675,6 +711,16 @@ mod tests {
             families.add_sample(&GAUGE, &[("account", "a"), ("extension", &value)], number);
         }
         assert_eq!(finish(families), encoded_by_library(&gauges));
+    }
+
+    #[test]
+    fn family_without_samples_is_left_out() {
+        for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
+            let mut families = FamilyTexts::new(format);
+            families.open_family(&GAUGE);
+            families.add_blocks(&COUNTER, BlockWriter::new(format).finish());
+            assert_eq!(finish(families), format.end());
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn snapshot_families(
     format: TextFormat,
 ) -> FamilyTexts {
     let mut families = FamilyTexts::new(format);
-    let mut active_calls = families.family(&ACTIVE_CALLS);
+    let mut active_calls = families.open_family(&ACTIVE_CALLS);
     for (series, count) in &snapshot.records {
         let [direction, result] = [series.direction.as_str(), series.result.as_str()];
         let labels = [account, ("direction", direction), ("result", result)];

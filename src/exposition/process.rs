@@ -4,7 +4,7 @@
 
 use crate::clock::unix_seconds;
 use crate::config::ReloadStatus;
-use crate::text_format::{FamilyDesc, FamilyTexts, LabelText, families};
+use crate::text_format::{FamilyDesc, FamilyTexts, families};
 
 families! {
     gauge BUILD_INFO = "ringcentral_exporter_build_info":
@@ -99,8 +99,8 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
         for (desc, value) in process.samples {
             families.add_sample(desc, &[], value);
         }
-        let mut family = families.family(&CPU_SECONDS);
-        family.add_counter(&LabelText::new(&[]), process.cpu_seconds, process.start);
+        let mut family = families.open_family(&CPU_SECONDS);
+        family.add_counter(&[][..], process.cpu_seconds, process.start);
         families.add_sample(&START_TIME, &[], process.start);
     }
 }

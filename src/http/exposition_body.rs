@@ -85,17 +85,22 @@ impl ExpositionBody {
 
 /// Returns the texts up to the next block as one piece, or that block.
 fn next_piece(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Option<Piece> {
-    // Room for the last piece, so that the text never moves.
+    if let Some(block) = next.take() {
+        return Some(Piece::Block(block));
+    }
+    let first = match exposition.next()? {
+        Piece::Text(text) if text.len() < BLOCK_LEN => text,
+        piece => return Some(piece),
+    };
+    // With room for the last text, so that the others are not copied in order to grow.
     let mut text = Vec::with_capacity(2 * BLOCK_LEN);
+    text.extend_from_slice(&first);
     while next.is_none() && text.len() < BLOCK_LEN {
         match exposition.next() {
             Some(Piece::Text(piece)) => text.extend_from_slice(&piece),
             Some(Piece::Block(block)) => *next = Some(block),
             None => break,
         }
-    }
-    if text.is_empty() {
-        return next.take().map(Piece::Block);
     }
     Some(Piece::Text(text.into()))
 }

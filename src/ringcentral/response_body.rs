@@ -1,7 +1,7 @@
 //! The body of a response, read up to a maximum size and decompressed.
 //!
 //! A short body is decompressed and parsed in place. A longer one would hold all other tasks of the only thread, so
-//! another thread does the work, for one body of medium and one of any length at a time: of the lists that many accounts
+//! another thread parses it and, unless that is quick, decompresses it, for one body of medium and one of any length at a time: of the lists that many accounts
 //! receive concurrently, only these are in memory at their full size. Others wait as received: compressed, or the first
 //! 2 MiB.
 
@@ -34,15 +34,17 @@ const MAX_SHORT_BODY: usize = 128 * 1024;
 const MAX_SHORT_COMPRESSED_BODY: usize = 16 * 1024;
 /// The maximum size of a body that does not wait for longer ones, in bytes: three times that of a page of 1,000 calls.
 const MAX_MEDIUM_BODY: usize = 2 * 1024 * 1024;
-/// The maximum size of a body that is decompressed in place before a thread parses it, in bytes: less than a
-/// millisecond, while a further thread would take a tenth of that and cold caches.
-const MAX_QUICK_BODY: usize = 1024 * 1024;
-/// The maximum size, compressed, of such a body, in bytes.
-const MAX_QUICK_COMPRESSED_BODY: usize = 128 * 1024;
+/// The maximum size of a body that is decompressed in place although another thread parses it, in bytes. A page of 1,000
+/// calls takes half a millisecond; starting a thread costs a fifth of that and cold caches.
+const MAX_DECOMPRESSED_IN_PLACE: usize = 1024 * 1024;
+/// The maximum size of such a body as received, in bytes: twice that of a page of 1,000 calls.
+const MAX_COMPRESSED_IN_PLACE: usize = 128 * 1024;
 /// How much of a longer body must arrive within `MAX_PART_TIME`, in bytes, while others wait for it.
 const PART: usize = 1024 * 1024;
 /// The maximum time in which `PART` must arrive.
 const MAX_PART_TIME: Duration = Duration::from_secs(2);
+/// The problem of a body that is not one member of gzip.
+const INVALID_GZIP: &str = "the response body is not valid gzip";
 /// The problem of a body that waited for others until its deadline.
 const NO_TIME_LEFT: &str =
     "no time left after other long responses, of which one at a time is read";
@@ -219,73 +221,64 @@ impl Received {
     }
 }
 
-/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress. What
-/// turns out to be longer is decompressed again from its start, since a part of it would take memory while it waits.
+/// Decompresses a body of one gzip member: a million tiny members would be small to send and slow to decompress.
 async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, TransportError> {
+    let len = announced_len(&compressed);
     if compressed.is_empty() {
         return Ok(Bytes::new());
     }
-    if compressed.len() <= MAX_SHORT_COMPRESSED_BODY
-        && announced_len(&compressed) <= MAX_SHORT_BODY
-        && let Some(bytes) = decompress(&compressed, MAX_SHORT_BODY)?
-    {
-        return Ok(bytes.into());
+    if is_short(compressed.len(), len) {
+        return Ok(decompress(&compressed, MAX_BODY)?.into());
     }
-    if compressed.len() <= MAX_QUICK_COMPRESSED_BODY && announced_len(&compressed) <= MAX_QUICK_BODY
-    {
-        let _permit = acquire(&MEDIUM_BODY, deadline).await?;
-        if let Some(bytes) = decompress(&compressed, MAX_QUICK_BODY)? {
-            return Ok(Bytes::from_owner(LongBody { bytes, _permit }));
-        }
-    }
-    let compressed = Bytes::from(compressed);
-    for (semaphore, max_bytes) in [(&MEDIUM_BODY, MAX_MEDIUM_BODY), (&LONG_BODY, MAX_BODY)] {
-        let _permit = acquire(semaphore, deadline).await?;
-        let compressed = compressed.clone();
-        let decompressed = run_on_thread(deadline, move || {
-            let bytes = decompress(&compressed, max_bytes)?;
-            Ok(bytes.map(|bytes| LongBody { bytes, _permit }))
-        });
-        if let Some(body) = decompressed.await?? {
-            return Ok(Bytes::from_owner(body));
-        }
-    }
-    Err(too_large(MAX_BODY))
+    let semaphore = match len {
+        ..=MAX_MEDIUM_BODY => &MEDIUM_BODY,
+        _ => &LONG_BODY,
+    };
+    let _permit = acquire(semaphore, deadline).await?;
+    let bytes = match is_decompressed_in_place(compressed.len(), len) {
+        true => decompress(&compressed, MAX_BODY)?,
+        false => run_on_thread(deadline, move || decompress(&compressed, MAX_BODY)).await??,
+    };
+    Ok(Bytes::from_owner(LongBody { bytes, _permit }))
 }
 
-/// Returns the size that the end of a gzip body announces, in bytes, modulo 4 GiB. It can be wrong.
-///
-/// A body that does not fit is then not decompressed in place for nothing.
+/// Returns whether a body of this size, compressed and not, is decompressed and parsed in place.
+fn is_short(compressed_len: usize, len: usize) -> bool {
+    compressed_len <= MAX_SHORT_COMPRESSED_BODY && len <= MAX_SHORT_BODY
+}
+
+/// Returns whether a longer body of this size, compressed and not, is decompressed in place.
+fn is_decompressed_in_place(compressed_len: usize, len: usize) -> bool {
+    compressed_len <= MAX_COMPRESSED_IN_PLACE && len <= MAX_DECOMPRESSED_IN_PLACE
+}
+
+/// Returns the size that the end of a gzip body announces, in bytes, modulo 4 GiB. A body of another size is invalid.
 fn announced_len(compressed: &[u8]) -> usize {
     let end = compressed.last_chunk().copied().unwrap_or_default();
     u32::from_le_bytes(end) as usize
 }
 
-/// Decompresses a body, `None` if it has more than `max_bytes`. The memory that it announces is allocated at once, so
-/// that it is not copied in order to grow.
+/// Decompresses a body of at most `max_bytes` into memory of the size that it announces, and no further.
 ///
 /// # Errors
-/// Returns an error if the body is not one member of valid gzip.
-pub fn decompress(
-    mut compressed: &[u8],
-    max_bytes: usize,
-) -> Result<Option<Vec<u8>>, TransportError> {
-    let max_len = max_bytes + 1;
-    let mut body = Vec::with_capacity(announced_len(compressed).min(max_len));
+/// Returns an error if the body is not one member of valid gzip, or is larger.
+pub fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, TransportError> {
+    let len = announced_len(compressed);
+    if len > max_bytes {
+        // The end of an incomplete body can announce anything.
+        let limit = max_bytes / 1024 / 1024;
+        let problem = format!("{INVALID_GZIP}, or larger than {limit} MiB");
+        return Err(TransportError::invalid_response(&problem));
+    }
+    // One byte more shows that there are too many.
+    let limit = len + 1;
+    let mut body = Vec::with_capacity(limit);
     let decoder = GzDecoder::new(&mut compressed);
-    let result = decoder.take(max_len as u64).read_to_end(&mut body);
-    result.map_err(|_| invalid_gzip())?;
-    if body.len() > max_bytes {
-        return Ok(None);
+    let result = decoder.take(limit as u64).read_to_end(&mut body);
+    if result.is_err() || body.len() == limit || !compressed.is_empty() {
+        return Err(TransportError::invalid_response(INVALID_GZIP));
     }
-    if !compressed.is_empty() {
-        return Err(invalid_gzip());
-    }
-    Ok(Some(body))
-}
-
-fn invalid_gzip() -> TransportError {
-    TransportError::invalid_response("the response body is not valid gzip")
+    Ok(body)
 }
 
 /// Returns the error of a body for which this process had no time or no thread.
@@ -364,10 +357,7 @@ mod tests {
         );
         assert_eq!(unpack(b"").await.unwrap(), b"");
         let members = [gzip(b"{\"records\":"), gzip(b"[]}")].concat();
-        assert_eq!(
-            unpack(&members).await.unwrap_err(),
-            "the response body is not valid gzip"
-        );
+        assert_eq!(unpack(&members).await.unwrap_err(), INVALID_GZIP);
     }
 
     #[tokio::test]
@@ -375,11 +365,8 @@ mod tests {
         let _permits = PERMITS.lock().await;
         let complete = gzip(&b"calls ".repeat(100));
         for len in 1..complete.len() {
-            assert_eq!(
-                unpack(&complete[..len]).await.unwrap_err(),
-                "the response body is not valid gzip",
-                "{len} bytes"
-            );
+            let error = unpack(&complete[..len]).await.unwrap_err();
+            assert!(error.starts_with(INVALID_GZIP), "{len} bytes: {error}");
         }
         let mut corrupt = complete.clone();
         let checksum = corrupt.len() - 8;
@@ -401,7 +388,7 @@ mod tests {
         let too_large = vec![b' '; MAX_BODY + 1];
         assert_eq!(
             unpack(&gzip(&too_large)).await.unwrap_err(),
-            "the response body is larger than 32 MiB"
+            "the response body is not valid gzip, or larger than 32 MiB"
         );
     }
 
@@ -480,21 +467,54 @@ mod tests {
 
     /// Each takes 10 bits: not the last block, fixed codes, its end.
     #[tokio::test]
-    async fn empty_blocks_are_not_decompressed_in_place() {
+    async fn many_empty_blocks_are_invalid_and_not_in_place() {
         let _permits = PERMITS.lock().await;
-        let _kept = acquire(&MEDIUM_BODY, in_a_minute()).await.unwrap();
-        for (len, problem) in [
-            (
-                MAX_SHORT_COMPRESSED_BODY,
-                "the response body is not valid gzip",
-            ),
-            (MAX_SHORT_COMPRESSED_BODY + 1, NO_TIME_LEFT),
-            (MAX_COMPRESSED_BODY, NO_TIME_LEFT),
+        for len in [
+            MAX_SHORT_COMPRESSED_BODY,
+            MAX_COMPRESSED_IN_PLACE,
+            MAX_COMPRESSED_BODY,
         ] {
             let mut body = empty_blocks(len);
             body[len - 4..].fill(0); // announces an empty body
-            let error = gunzip(body, now()).await.unwrap_err();
-            assert_eq!(error.message, problem, "{len}");
+            let error = gunzip(body, in_a_minute()).await.unwrap_err();
+            assert_eq!(
+                error.message, "the response body is not valid gzip",
+                "{len}"
+            );
+        }
+        assert!(!is_decompressed_in_place(MAX_COMPRESSED_BODY, 0));
+    }
+
+    #[test]
+    fn body_in_place_is_limited_in_both_sizes() {
+        let (compressed, len) = (MAX_SHORT_COMPRESSED_BODY, MAX_SHORT_BODY);
+        assert!(is_short(compressed, len));
+        assert!(!is_short(compressed + 1, len) && !is_short(compressed, len + 1));
+        let (compressed, len) = (MAX_COMPRESSED_IN_PLACE, MAX_DECOMPRESSED_IN_PLACE);
+        assert!(is_decompressed_in_place(compressed, len));
+        assert!(!is_decompressed_in_place(compressed + 1, len));
+        assert!(!is_decompressed_in_place(compressed, len + 1));
+    }
+
+    /// A page of each place, with a length that is too small, too large, or the remainder of 4 GiB.
+    #[tokio::test]
+    async fn body_of_another_size_than_announced_is_invalid() {
+        let _permits = PERMITS.lock().await;
+        for len in [
+            100,
+            MAX_SHORT_BODY + 1,
+            MAX_DECOMPRESSED_IN_PLACE + 1,
+            MAX_MEDIUM_BODY + 1,
+        ] {
+            let complete = gzip(&vec![b' '; len]);
+            let end = complete.len() - 4;
+            for announced in [0, len - 1, len + 1, MAX_BODY] {
+                let announced = (announced as u32).to_le_bytes();
+                let lying = [&complete[..end], &announced[..]].concat();
+                let error = unpack(&lying).await.unwrap_err();
+                assert_eq!(error, "the response body is not valid gzip", "{len}");
+            }
+            assert_eq!(unpack(&complete).await.unwrap().len(), len);
         }
     }
 
@@ -505,7 +525,7 @@ mod tests {
         let digits: Vec<u8> = (0..MAX_BODY / 4).map(|_| random.u8(b'0'..=b'9')).collect();
         let (text, empty) = (gzip(&digits), empty_blocks(MAX_COMPRESSED_BODY / 4));
         let start = now();
-        assert!(decompress(&text, MAX_BODY).unwrap().is_some());
+        assert!(decompress(&text, MAX_BODY).is_ok());
         let text_time = start.elapsed();
         assert!(decompress(&empty, MAX_BODY).is_err());
         let empty_time = start.elapsed() - text_time;
@@ -516,10 +536,10 @@ mod tests {
     fn body_is_parsed_while_blocking_threads_hang() {
         run_while_blocking_threads_hang(async {
             let _permits = PERMITS.lock().await;
-            let body = gzip(&vec![b' '; MAX_SHORT_BODY + 1]);
+            let body = gzip(&vec![b' '; MAX_DECOMPRESSED_IN_PLACE + 1]);
             let body = gunzip(body, in_a_minute()).await.unwrap();
             let parsed = parse(body, in_a_minute(), |body| Ok(body.len())).await;
-            assert_eq!(parsed.unwrap(), MAX_SHORT_BODY + 1);
+            assert_eq!(parsed.unwrap(), MAX_DECOMPRESSED_IN_PLACE + 1);
         });
     }
 

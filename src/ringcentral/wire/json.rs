@@ -23,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A position in a JSON text.
 pub(crate) struct JsonReader<'a> {
     text: &'a [u8],
-    /// The text, if all of it is UTF-8: it is cheaper to check at once than string by string.
+    /// The text, if all of it is UTF-8. Checking it as a whole is cheaper than string by string.
     utf_8: Option<&'a str>,
     position: usize,
 }
@@ -486,6 +486,32 @@ mod tests {
             ] {
                 let text = [before, bytes, after].concat();
                 assert_eq!(error_in(&text), None, "{bytes:?}");
+            }
+        }
+    }
+
+    /// Strings of a text are the same if another string of it is not UTF-8.
+    #[test]
+    fn string_beside_an_unreadable_one_is_text() {
+        for (string, text) in [
+            ("caf\u{e9}", "caf\u{e9}"),
+            (r"a\n\u00e9", "a\n\u{e9}"),
+            ("", ""),
+        ] {
+            for other in [&b"a"[..], b"\xff"] {
+                let json = [b"[\"", string.as_bytes(), b"\",\"", other, b"\"]"].concat();
+                let mut strings = Vec::new();
+                let mut reader = JsonReader::new(&json);
+                let read = reader.read_array(|json| {
+                    strings.push(json.read_string()?);
+                    Ok(())
+                });
+                assert!(read.is_ok(), "{string}");
+                let first = strings.into_iter().next();
+                assert!(
+                    matches!(first, Some(JsonString::Text(it)) if it == text),
+                    "{string}"
+                );
             }
         }
     }

@@ -17,8 +17,8 @@ use crate::ringcentral::wire::record::{CallRecord, id_after};
 
 /// The maximum number of records of a page, those that are skipped included.
 const MAX_PAGE_RECORDS: usize = 10_000;
-/// The size of a short record in bytes, by which memory for the calls of a page is allocated.
-const SHORT_RECORD: usize = 512;
+/// The size of a record in bytes by which memory for the calls of a page is allocated. Most are larger.
+const EXPECTED_RECORD_LEN: usize = 512;
 /// The maximum number of records of all pages of a list.
 const MAX_LIST_RECORDS: usize = 100_000;
 
@@ -128,7 +128,7 @@ pub fn parse_page_after(
     earlier_records: usize,
 ) -> Result<CallPage, ParseError> {
     let mut page = CallPage {
-        calls: Vec::with_capacity((body.len() / SHORT_RECORD).min(MAX_PAGE_RECORDS)),
+        calls: Vec::with_capacity((body.len() / EXPECTED_RECORD_LEN).min(MAX_PAGE_RECORDS)),
         ..CallPage::default()
     };
     let links = read_page("page of calls", body, earlier_records, |json| {
