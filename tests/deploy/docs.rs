@@ -19,7 +19,7 @@ const KUBERNETES_README: &str = "deploy/kubernetes/README.md";
 pub const ACCOUNTS_SECRET: &str = "ringcentral-exporter-accounts";
 
 /// Beginnings of the commands that write secrets to files, in the order in which they work.
-pub const SECRET_COMMANDS: [&str; 3] = ["install -d", "install -m", "(umask 077"];
+pub const SECRET_COMMANDS: [&str; 2] = ["install -d", "(umask 077"];
 
 /// Command in a document.
 pub struct DocumentedCommand {
@@ -67,6 +67,19 @@ fn container_commands_are_marked_untested() {
             );
         }
         assert!(read(document).contains("**Tests have no container engine.**"));
+    }
+}
+
+/// Users run these on machines of any kind, and `install` of macOS rejects `/dev/stdin`.
+#[test]
+fn commands_of_client_machines_work_on_macos() {
+    for document in [
+        "README.md",
+        "docs/ACCOUNTS.md",
+        "deploy/helm/README.md",
+        KUBERNETES_README,
+    ] {
+        assert!(!read(document).contains("/dev/stdin"), "{document}");
     }
 }
 

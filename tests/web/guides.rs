@@ -22,7 +22,9 @@ use crate::common::shell_blocks::shell_blocks;
 /// Name of the program.
 const PROGRAM: &str = "ringcentral-exporter";
 /// Programs that a guide may run on the machine of the tests.
-const ALLOWED_PROGRAMS: [&str; 6] = ["cargo", "curl", "export", "install", "promtool", PROGRAM];
+const ALLOWED_PROGRAMS: [&str; 7] = [
+    "(umask", "cargo", "curl", "export", "install", "promtool", PROGRAM,
+];
 /// Commands that end by themselves.
 const SHORT_COMMANDS: [&str; 5] = ["check", "completions", "health", "man", "--version"];
 /// Functions of the script: `start` runs an exporter in the background, in place of the last one.
@@ -105,8 +107,8 @@ impl Guide {
             String::new()
         } else if program.ends_with(PROGRAM) && !SHORT_COMMANDS.contains(&first) {
             format!("start {command}")
-        } else if command.starts_with("install ") && command.contains(" /dev/stdin ") {
-            let secret = if command.ends_with("jwt") {
+        } else if command.starts_with("(umask 077 && cat >") {
+            let secret = if command.ends_with("jwt)") {
                 self.simulator.jwt()
             } else {
                 self.simulator.client_secret()
