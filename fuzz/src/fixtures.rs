@@ -68,22 +68,29 @@ pub fn render_account(
     metrics: &Metrics,
     now: Moment,
 ) -> String {
-    let account = account("fuzz");
     let state = Arc::new(state);
-    let render = |format| {
-        let view = AccountView {
-            account: &account,
-            state: state.clone(),
-            counters,
-            presence: None,
-        };
-        render([view], None, &SCRAPE, metrics, format, now)
-    };
-    let text = render(TextFormat::Prometheus);
-    let open_metrics = render(TextFormat::OpenMetrics);
+    let text = render_format(TextFormat::Prometheus, &state, counters, metrics, now);
+    let open_metrics = render_format(TextFormat::OpenMetrics, &state, counters, metrics, now);
     assert!(open_metrics.ends_with("\n# EOF\n"));
     assert_eq!(sample_lines(&open_metrics), sample_lines(&text));
     text
+}
+
+/// Renders the exposition of one account in this format.
+pub fn render_format(
+    format: TextFormat,
+    state: &Arc<AccountState>,
+    counters: &AccountMetrics,
+    metrics: &Metrics,
+    now: Moment,
+) -> String {
+    let view = AccountView {
+        account: &account("fuzz"),
+        state: state.clone(),
+        counters,
+        presence: None,
+    };
+    render([view], None, &SCRAPE, metrics, format, now)
 }
 
 /// Returns the samples without created times, and with bounds of buckets as in the text format.

@@ -7,6 +7,7 @@
 mod accounts;
 mod anonymize;
 mod api_error;
+mod created_times;
 pub mod exposition;
 mod extensions;
 mod fixtures;

@@ -14,6 +14,7 @@ use ringcentral_exporter::ringcentral::wire::{CallPage, parse_page, parse_page_a
 use serde_json::Value;
 
 use crate::anonymize::anonymize;
+use crate::created_times::CreatedTimes;
 use crate::fixtures::{METRICS, counters, fixed_moment, parse_exposition, render_account};
 use crate::json;
 use crate::oracle::{TrackerOracle, count_live_sessions};
@@ -154,6 +155,7 @@ fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
     let mut tracker = CallTracker::default();
     let mut oracle = TrackerOracle::default();
     let counters = counters();
+    let mut created_times = CreatedTimes::new(start);
     let mut state = AccountState::default();
     let mut now = start;
     let (mut listed, mut ended) = (0, 0);
@@ -169,6 +171,9 @@ fn expose(bodies: &[impl AsRef<[u8]>], start: Moment) -> Exposed {
         let snapshot = Snapshot::from_calls(&calls, &mut labels);
         assert_adds_up(&snapshot, &calls);
         counters.init_extensions(snapshot.extensions(), now);
+        if !events.ended.is_empty() {
+            created_times.check(&counters, now);
+        }
         state = fetched(snapshot, now);
         listed = calls.len();
         ended += events.ended.len();
