@@ -348,10 +348,10 @@ tools: build-tools $(PROMETHEUS_3)/usr/bin/promtool
 rust-components:
 	rustup component add clippy rustfmt
 
-# Not optimised: they run for seconds, and compiling takes a fraction of the time.
+# Not optimised: they run for seconds, and compiling takes a fraction of the time. cargo does nothing if this version is
+# installed.
 deny-tool: CARGO_TOOL = cargo-deny@$(DENY_VERSION)
 deb-tool: CARGO_TOOL = cargo-deb@$(DEB_VERSION)
 sbom-tool: CARGO_TOOL = cargo-cyclonedx@$(CYCLONEDX_VERSION)
 deny-tool deb-tool sbom-tool:
-	[ -x "$(TOOLS)/bin/$(firstword $(subst @, ,$(CARGO_TOOL)))" ] || \
-		$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" $(CARGO_TOOL)
+	$(LOW_PRIORITY) install --quiet --locked --debug --config profile.dev.debug=false --root "$(TOOLS)" $(CARGO_TOOL)

@@ -506,6 +506,22 @@ fn targets_that_write_files_rewrite_the_checksums() {
     }
 }
 
+/// A cache of CI may have the tools of an earlier version.
+#[test]
+fn tool_of_another_version_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    for tool in ["cargo-deny", "cargo-deb", "cargo-cyclonedx"] {
+        std::os::unix::fs::symlink("/bin/true", bin.join(tool)).unwrap();
+    }
+    let tools = format!("TOOLS={}", folder.path().display());
+    for target in ["deny-tool", "deb-tool", "sbom-tool"] {
+        let installed = run_ok(&mut make(&["--silent", target, "CARGO=echo", &tools]));
+        assert!(installed.starts_with("install "), "{target}: {installed}");
+    }
+}
+
 /// Texts before a version of the program: of images, archives, packages, and in examples.
 const BEFORE_VERSIONS: [&str; 8] = [
     "ringcentral-exporter:",
