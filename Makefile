@@ -233,10 +233,10 @@ chart: $(DEPLOY)/python/installed
 	deploy/helm/package target/dist
 	$(MAKE) checksums
 
-# Writes the checksums of all files in target/dist to SHA256SUMS there.
+# Writes the checksums of all files in target/dist to SHA256SUMS there, in the same order in each locale.
 checksums: DIST = target/dist
 checksums:
-	cd $(DIST) && sha256sum $$(ls --ignore=SHA256SUMS) >SHA256SUMS
+	cd $(DIST) && sha256sum $$(LC_ALL=C ls --ignore=SHA256SUMS) >SHA256SUMS
 
 IMAGE_FLAGS = --file deploy/docker/Dockerfile --tag $(IMAGE):$(VERSION) \
 	--build-arg BUILD_REVISION=$(shell git rev-parse --short=12 HEAD) --build-arg CREATED=$(shell git log -1 --format=%cI)

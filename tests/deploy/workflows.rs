@@ -497,6 +497,13 @@ fn checksums_name_each_file_of_the_release() {
     );
 }
 
+/// In en_US the packages come before the archives, and SHA256SUMS of two machines would differ.
+#[test]
+fn checksums_have_the_same_order_in_each_locale() {
+    let printed = run_ok(&mut make(&["--dry-run", "checksums"]));
+    assert!(printed.contains("$(LC_ALL=C ls "), "{printed}");
+}
+
 #[test]
 fn targets_that_write_files_rewrite_the_checksums() {
     for target in ["dist", "deb", "chart"] {
