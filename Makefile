@@ -300,7 +300,7 @@ BENCH ?= --bench scrape --bench process
 # The cost of a scrape: its work without network, and the whole process.
 bench: static
 	mkdir -p target/measured
-	cp target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter target/measured
+	cp --remove-destination target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter target/measured
 	$(CARGO) bench --locked --target x86_64-unknown-linux-musl --target-dir target/static $(BENCH)
 
 # The same figures for exporters in Python and JavaScript: about ten minutes.

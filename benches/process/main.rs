@@ -3,8 +3,8 @@
 //! A scrape over loopback that fetches from the simulated account is compared with a plain GET of the same pages, by the same
 //! client on one kept connection without gzip. Both run by turns, since machines are noisy: read the ratio. The account
 //! reports a limit of 1,000,000, and the exporter's request counter proves that every scrape fetched. Prints tables in
-//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions`, `flags`, `scrapers` and
-//! `presence`.
+//! Markdown. `-- accounts` prints only that table; the others are `records`, `extensions`, `flags`, `scrapers`,
+//! `presence` and `state`.
 
 #![allow(
     unreachable_pub,
@@ -25,6 +25,7 @@ mod extension_flags;
 mod pair;
 mod presence;
 mod simulated;
+mod state_directory;
 
 use std::time::Duration;
 
@@ -87,6 +88,9 @@ async fn main() {
     }
     if wants("presence") {
         presence::table().await;
+    }
+    if wants("state") {
+        state_directory::table(&SIZES[2]).await;
     }
 }
 

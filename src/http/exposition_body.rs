@@ -3,7 +3,9 @@
 //! Pieces are taken, compressed or decompressed when the connection can write them. A client that reads slowly or not
 //! at all therefore costs the buffers of its connection and one piece, not the size of the exposition.
 
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +23,14 @@ pub(crate) struct ExpositionBody {
     /// A block that follows the text that is sent first.
     next: Option<Arc<Block>>,
     encoding: Encoding,
+}
+
+/// Texts that were joined to one.
+struct JoinedText(Vec<u8>);
+
+thread_local! {
+    /// The memory of the last joined text: getting it from the system again would be a quarter of a scrape's time.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Debug)]
@@ -92,17 +102,40 @@ fn next_piece(exposition: &mut Exposition, next: &mut Option<Arc<Block>>) -> Opt
         Piece::Text(text) if text.len() < BLOCK_LEN => text,
         piece => return Some(piece),
     };
-    // With room for the last text, so that the others are not copied in order to grow.
-    let mut text = Vec::with_capacity(2 * BLOCK_LEN);
-    text.extend_from_slice(&first);
-    while next.is_none() && text.len() < BLOCK_LEN {
+    let mut joined = JoinedText::new();
+    joined.0.extend_from_slice(&first);
+    while next.is_none() && joined.0.len() < BLOCK_LEN {
         match exposition.next() {
-            Some(Piece::Text(piece)) => text.extend_from_slice(&piece),
+            Some(Piece::Text(text)) => joined.0.extend_from_slice(&text),
             Some(Piece::Block(block)) => *next = Some(block),
             None => break,
         }
     }
-    Some(Piece::Text(text.into()))
+    Some(Piece::Text(Bytes::from_owner(joined)))
+}
+
+impl JoinedText {
+    /// Creates an empty text with room for the last one that is joined, so that the others are not copied in order to
+    /// grow.
+    fn new() -> Self {
+        let mut text = SPARE.take();
+        text.clear();
+        text.reserve(2 * BLOCK_LEN);
+        Self(text)
+    }
+}
+
+impl AsRef<[u8]> for JoinedText {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for JoinedText {
+    fn drop(&mut self) {
+        // Fails while the thread ends.
+        let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
+    }
 }
 
 impl Body for ExpositionBody {
