@@ -21,7 +21,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $labels "app.kubernetes.io/component" "exporter" -}}
 {{- $_ := set $labels "app.kubernetes.io/part-of" "ringcentral-exporter" -}}
 {{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion -}}
-{{- merge $labels .Values.podLabels .Values.commonLabels | toYaml -}}
+{{- merge $labels (.Values.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml -}}
 {{- end -}}
 
 {{/* Returns the annotations of the pod. The checksum replaces the pod if the accounts change. */}}
@@ -30,7 +30,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .Values.accounts -}}
 {{- $_ := set $annotations "checksum/accounts" (include "ringcentral-exporter.accountsFile" . | sha256sum) -}}
 {{- end -}}
-{{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml -}}
+{{- merge $annotations (.Values.podAnnotations | default dict) (.Values.commonAnnotations | default dict) | toYaml -}}
 {{- end -}}
 
 {{/* Returns the metadata of an object: root, name and component, optionally namespace, labels and annotations. */}}
@@ -42,11 +42,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
-{{- $annotations := merge (dict) (.annotations | default dict) $root.Values.commonAnnotations -}}
+{{- $annotations := merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) -}}
 name: {{ .name }}
 namespace: {{ .namespace | default $root.Release.Namespace }}
 labels:
-  {{- merge $labels (.labels | default dict) $root.Values.commonLabels | toYaml | nindent 2 }}
+  {{- merge $labels (.labels | default dict) ($root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

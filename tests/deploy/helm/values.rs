@@ -71,6 +71,19 @@ fn schema_describes_every_value_and_allows_no_other() {
     });
 }
 
+/// A section without lines in `values.yaml` removes the defaults of its values, and the templates fail without a name.
+#[test]
+fn each_section_that_templates_read_is_required() {
+    let schema = schema();
+    let required = schema["required"].as_array().unwrap();
+    for (name, section) in schema["properties"].as_object().unwrap() {
+        // These are copied to the objects as a whole.
+        let is_optional = ["podSecurityContext", "resources"].contains(&name.as_str());
+        let is_read = section["properties"].is_object() && !is_optional;
+        assert_eq!(required.contains(&json!(name)), is_read, "{name}");
+    }
+}
+
 #[test]
 fn defaults_have_exactly_the_values_of_the_schema() {
     let schema = schema();
@@ -229,6 +242,21 @@ fn account_flag_without_a_value_is_accepted() {
     let flag = "--ringcentral.presence-audit=5m";
     set(&mut values, "extraArgs", json!([flag]));
     assert!(render(&values).contains(flag));
+}
+
+#[test]
+fn empty_labels_and_annotations_equal_none() {
+    let mut values = one_account();
+    let none = render(&values);
+    for path in [
+        "commonLabels",
+        "commonAnnotations",
+        "podLabels",
+        "podAnnotations",
+    ] {
+        set(&mut values, path, Value::Null);
+    }
+    assert!(render(&values) == none);
 }
 
 #[test]
