@@ -309,8 +309,9 @@ bench-compare: comparison-deps
 
 # What each dependency adds, in crates and in KiB of the binary. Needs symbols, hence a target folder of its own.
 dependencies:
-	$(CARGO) build --release --locked --config profile.release.strip=false --target-dir target/symbols --bin ringcentral-exporter
-	benches/dependencies target/symbols/release/ringcentral-exporter
+	$(CARGO) build --release --locked --target x86_64-unknown-linux-musl --config profile.release.strip=false \
+		--target-dir target/symbols --bin ringcentral-exporter
+	benches/dependencies target/symbols/x86_64-unknown-linux-musl/release/ringcentral-exporter
 
 # The packages of the exporters in Python and JavaScript.
 comparison-deps: $(COMPARISON)/javascript/installed $(COMPARISON)/python/installed
