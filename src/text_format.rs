@@ -306,6 +306,24 @@ impl FamilyWriter<'_> {
         push_sample(self.text, self.desc.name, "", labels, value);
     }
 
+    /// Returns what series begin with that have these labels and differ in a last one.
+    pub(crate) fn series_start(&self, labels: &[(&str, &str)], last: &str) -> String {
+        let mut start = self.desc.name.to_owned();
+        push_labels(&mut start, labels);
+        start.push(if labels.is_empty() { '{' } else { ',' });
+        start.push_str(last);
+        start.push_str("=\"");
+        start
+    }
+
+    /// Adds one sample whose series begins with `start`, see [`series_start`](Self::series_start).
+    pub(crate) fn add_sample_after(&mut self, start: &str, last_value: &str, value: f64) {
+        self.text.push_str(start);
+        push_escaped(self.text, last_value);
+        self.text.push_str("\"} ");
+        push_value(self.text, value);
+    }
+
     /// Adds a counter that was 0 at the time `created`, in Unix seconds. In OpenMetrics that time follows directly:
     /// Prometheus searches it only up to the next series.
     pub(crate) fn add_counter(
@@ -603,6 +621,11 @@ fn labels_of(metric: &Metric) -> Vec<(&str, &str)> {
 fn push_label(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
+    push_escaped(text, value);
+    text.push('"');
+}
+
+fn push_escaped(text: &mut String, value: &str) {
     if value
         .bytes()
         .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
@@ -612,7 +635,6 @@ fn push_label(text: &mut String, name: &str, value: &str) {
     } else {
         text.push_str(value);
     }
-    text.push('"');
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
@@ -14,7 +14,7 @@ use crate::calls::session::count_live_sessions;
 use crate::calls::{Call, CallResult, CallState, Direction, LabelLimiter};
 
 /// The labels of a series of `ringcentral_active_calls`, besides the account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordLabels {
     /// Direction as listed.
     pub direction: Direction,
@@ -51,10 +51,12 @@ impl Snapshot {
             in_progress: BTreeMap::from([(Direction::Inbound, 0), (Direction::Outbound, 0)]),
             ..Self::default()
         };
+        // Sorted once at the end: finding each record's place in order would take longer.
+        let mut records = HashMap::new();
         let mut extension_ids = HashSet::new();
         let mut extension_numbers = HashSet::new();
         for call in calls {
-            snapshot.count_record(call, labels);
+            *records.entry(snapshot.labels_of(call, labels)).or_default() += 1;
             if call.state != CallState::Live {
                 continue;
             }
@@ -79,6 +81,7 @@ impl Snapshot {
                 extension_ids.insert(id.clone());
             }
         }
+        snapshot.records = records.into_iter().collect();
         snapshot.sessions_in_progress = count_live_sessions(calls);
         snapshot.extensions_in_call = (extension_ids.len() + extension_numbers.len()) as u64;
         snapshot
@@ -91,7 +94,8 @@ impl Snapshot {
             .filter_map(|labels| labels.extension.as_deref())
     }
 
-    fn count_record(&mut self, call: &Call, labels: &mut LabelLimiter) {
+    /// Returns the labels of a record, and counts it if one of them is folded.
+    fn labels_of(&mut self, call: &Call, labels: &mut LabelLimiter) -> RecordLabels {
         let series = RecordLabels {
             direction: call.direction,
             result: labels.admit_result(&call.result),
@@ -99,7 +103,7 @@ impl Snapshot {
         };
         self.folded_results += u64::from(series.result != call.result);
         self.folded_extensions += u64::from(series.extension.as_deref() == Some(OTHER));
-        *self.records.entry(series).or_default() += 1;
+        series
     }
 }
 

@@ -1,11 +1,13 @@
 //! The metric families of one account.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use crate::account::state::FetchReport;
 use crate::calls::directory::DirectoryEntry;
+use crate::calls::snapshot::RecordLabels;
 use crate::calls::{Directory, ExtensionLabel, Snapshot};
 use crate::clock::{Moment, unix_seconds};
 use crate::config::{Metrics, Scrape};
@@ -140,19 +142,7 @@ fn snapshot_families(
     format: TextFormat,
 ) -> FamilyTexts {
     let mut families = FamilyTexts::new(format);
-    let mut active_calls = families.open_family(&ACTIVE_CALLS);
-    for (series, count) in &snapshot.records {
-        let [direction, result] = [series.direction.as_str(), series.result.as_str()];
-        let labels = [account, ("direction", direction), ("result", result)];
-        let count = *count as f64;
-        match &series.extension {
-            Some(extension) => {
-                let [one, two, three] = labels;
-                active_calls.add_sample(&[one, two, three, ("extension", extension)], count);
-            }
-            None => active_calls.add_sample(&labels, count),
-        }
-    }
+    add_active_calls(&mut families, account, &snapshot.records);
     for (direction, count) in &snapshot.in_progress {
         let labels = [account, ("direction", direction.as_str())];
         families.add_sample(&CALLS_IN_PROGRESS, &labels, *count as f64);
@@ -171,6 +161,37 @@ fn snapshot_families(
         families.add_sample(&FOLDED, &[account, ("label", label)], count as f64);
     }
     families
+}
+
+/// Adds the counts of records. Series are ordered by direction and result, which are written once for all extensions.
+fn add_active_calls(
+    families: &mut FamilyTexts,
+    account: AccountLabel<'_>,
+    records: &BTreeMap<RecordLabels, u64>,
+) {
+    let mut family = families.open_family(&ACTIVE_CALLS);
+    let mut start = (None, String::new());
+    for (series, count) in records {
+        let RecordLabels {
+            direction,
+            result,
+            extension,
+        } = series;
+        let labels = [
+            account,
+            ("direction", direction.as_str()),
+            ("result", result.as_str()),
+        ];
+        let Some(extension) = extension else {
+            family.add_sample(&labels, *count as f64);
+            continue;
+        };
+        if start.0 != Some((direction, result)) {
+            let text = family.series_start(&labels, "extension");
+            start = (Some((direction, result)), text);
+        }
+        family.add_sample_after(&start.1, extension, *count as f64);
+    }
 }
 
 fn account_families(view: &AccountView<'_>, metrics: &Metrics, format: TextFormat) -> FamilyTexts {
