@@ -235,11 +235,17 @@ async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, Transpo
         _ => &LONG_BODY,
     };
     let _permit = acquire(semaphore, deadline).await?;
-    let bytes = match is_decompressed_in_place(compressed.len(), len) {
-        true => decompress(&compressed, MAX_BODY)?,
-        false => run_on_thread(deadline, move || decompress(&compressed, MAX_BODY)).await??,
+    let is_in_place = is_decompressed_in_place(compressed.len(), len);
+    // A thread that is no longer awaited keeps the permit.
+    let decompress = move || {
+        let bytes = decompress(&compressed, MAX_BODY)?;
+        Ok(LongBody { bytes, _permit })
     };
-    Ok(Bytes::from_owner(LongBody { bytes, _permit }))
+    let body = match is_in_place {
+        true => decompress(),
+        false => run_on_thread(deadline, decompress).await?,
+    };
+    Ok(Bytes::from_owner(body?))
 }
 
 /// Returns whether a body of this size, compressed and not, is decompressed and parsed in place.
@@ -258,7 +264,7 @@ fn announced_len(compressed: &[u8]) -> usize {
     u32::from_le_bytes(end) as usize
 }
 
-/// Decompresses a body of at most `max_bytes` into memory of the size that it announces, and no further.
+/// Decompresses a body of at most `max_bytes`, and no further than to the size that it announces.
 ///
 /// # Errors
 /// Returns an error if the body is not one member of valid gzip, or is larger.
@@ -272,7 +278,12 @@ pub fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Tr
     }
     // One byte more shows that there are too many.
     let limit = len + 1;
-    let mut body = Vec::with_capacity(limit);
+    let capacity = match limit {
+        ..=MAX_MEDIUM_BODY => limit,
+        // Memory is resident only as far as it is written. glibc returns more than 32 MiB to the system, and keeps less.
+        _ => MAX_BODY + PART,
+    };
+    let mut body = Vec::with_capacity(capacity);
     let decoder = GzDecoder::new(&mut compressed);
     let result = decoder.take(limit as u64).read_to_end(&mut body);
     if result.is_err() || body.len() == limit || !compressed.is_empty() {
