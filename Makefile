@@ -66,7 +66,7 @@ language:
 	.ci/check-language
 
 lint:
-	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 unit:
 	$(CARGO) test --locked --lib --bins --test simulator --test exporter

@@ -308,12 +308,7 @@ impl FamilyWriter<'_> {
 
     /// Returns what series begin with that have these labels and differ in a last one.
     pub(crate) fn series_start(&self, labels: &[(&str, &str)], last: &str) -> String {
-        let mut start = self.desc.name.to_owned();
-        push_labels(&mut start, labels);
-        start.push(if labels.is_empty() { '{' } else { ',' });
-        start.push_str(last);
-        start.push_str("=\"");
-        start
+        format!("{}=\"", start_with(self.desc.name, labels) + last)
     }
 
     /// Adds one sample whose series begins with `start`, see [`series_start`](Self::series_start).
@@ -349,9 +344,7 @@ impl FamilyWriter<'_> {
         let name = self.desc.name;
         let count = values.get_sample_count() as f64;
         // What all buckets begin with is written once: most lines of an exposition are buckets.
-        let mut start = format!("{name}_bucket");
-        push_labels(&mut start, labels);
-        start.push(if labels.is_empty() { '{' } else { ',' });
+        let start = start_with(&format!("{name}_bucket"), labels);
         for (bound, bucket) in bounds.iter().zip(values.get_bucket()) {
             self.text.push_str(&start);
             self.text.push_str(bound);
@@ -575,6 +568,14 @@ fn push_sample(
     text.push_str(suffix);
     labels.write_to(text);
     push_value(text, value);
+}
+
+/// Returns a name and labels, up to a further label.
+fn start_with(name: &str, labels: &[(&str, &str)]) -> String {
+    let mut start = name.to_owned();
+    push_labels(&mut start, labels);
+    start.push(if labels.is_empty() { '{' } else { ',' });
+    start
 }
 
 /// Writes labels, without the brace that ends them.

@@ -26,18 +26,11 @@ pub async fn table(size: &Size) {
             }
         }
     }
-    let bytes: u64 = directory
-        .path()
-        .read_dir()
-        .unwrap()
-        .map(|file| file.unwrap().metadata().unwrap().len())
-        .sum();
-    println!("\n| state directory | CPU a scrape | resident | files |\n|---|---|---|---|");
+    println!("\n| state directory | CPU a scrape | resident |\n|---|---|---|");
     for (name, (_, exporter, before)) in ["none", "one"].iter().zip(&exporters) {
         let cpu = exporter.cpu_seconds(&http).await - before;
         let cpu_ms = cpu * 1000.0 / size.scrapes as f64;
         let resident = exporter.resident_mib(&http).await;
-        let files = if *name == "one" { bytes } else { 0 };
-        println!("| {name} | {cpu_ms:.2} ms | {resident:.1} MiB | {files} bytes |");
+        println!("| {name} | {cpu_ms:.2} ms | {resident:.1} MiB |");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct ExpositionBody {
 struct JoinedText(Vec<u8>);
 
 thread_local! {
-    /// The memory of the last joined text: getting it from the system again would be a quarter of a scrape's time.
+    /// The memory of the last joined text. A scrape that fetches nothing does little else than to fill it.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

@@ -34,8 +34,8 @@ const MAX_SHORT_BODY: usize = 128 * 1024;
 const MAX_SHORT_COMPRESSED_BODY: usize = 16 * 1024;
 /// The maximum size of a body that does not wait for longer ones, in bytes: three times that of a page of 1,000 calls.
 const MAX_MEDIUM_BODY: usize = 2 * 1024 * 1024;
-/// The maximum size of a body that is decompressed in place although another thread parses it, in bytes. A page of 1,000
-/// calls takes half a millisecond; starting a thread costs a fifth of that and cold caches.
+/// The maximum size of a body that is decompressed in place although another thread parses it, in bytes: twice that of a
+/// page of 1,000 calls. Decompressing takes a fraction of the time of parsing, and starting a thread costs time too.
 const MAX_DECOMPRESSED_IN_PLACE: usize = 1024 * 1024;
 /// The maximum size of such a body as received, in bytes: twice that of a page of 1,000 calls.
 const MAX_COMPRESSED_IN_PLACE: usize = 128 * 1024;

@@ -38,7 +38,7 @@ pub fn assert_valid_queries(queries: &[String]) {
 /// Runs a command and returns its standard output and standard error.
 fn run(description: &str, command: &mut Command) -> String {
     let output = command
-        // Unit tests of rules allocate much and keep little: fewer garbage collections save a fifth of their time.
+        // Unit tests of rules allocate much and keep little: fewer garbage collections save time.
         .env("GOGC", "400")
         .output()
         .expect("program not installed: run `make tools`");
