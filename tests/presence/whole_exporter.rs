@@ -9,7 +9,7 @@ use ringcentral_exporter::simulator::limiter::Limit;
 use ringcentral_exporter::simulator::presence::Presence;
 use ringcentral_exporter::simulator::scenario::{EventBody, Limits};
 use ringcentral_exporter::simulator::{
-    EventEntry, EventFate, Fault, GatewayFault, Operation, Scenario, Simulator,
+    EventEntry, Fault, GatewayFault, Operation, Scenario, Simulator,
 };
 use tokio::time::sleep;
 
@@ -75,14 +75,8 @@ impl Test {
         self.clock.advance(by);
         loop {
             let events = self.simulator().events();
-            // Regular notifications are sent at most 113 ms after the change.
-            let due = self.simulator().now() - 113;
-            let waits = |event: &EventEntry| {
-                event.fate == EventFate::Regular
-                    && event.sent_ms.is_none()
-                    && event.change.at_ms <= due
-            };
-            if !events.iter().any(waits) {
+            let now = self.simulator().now();
+            if !events.iter().any(|event| event.is_waiting(now)) {
                 return events;
             }
             sleep(Duration::from_millis(5)).await;
@@ -198,7 +192,9 @@ fn assert_counters(response: &ScrapeResponse, events: &[EventEntry]) {
 
 async fn assert_reliable_stream_is_exact(only_changed: bool) {
     let mut test = Test::start(only_changed).await;
-    for _ in 0..40 {
+    let mut compared = 0;
+    // The number of events in a minute differs from one time of the test to the next.
+    while compared < 1_000 {
         for _ in 0..12 {
             test.advance(STEP).await;
         }
@@ -206,9 +202,9 @@ async fn assert_reliable_stream_is_exact(only_changed: bool) {
         let expected = gauges(&sent_state(&test.initial, &events));
         assert_eq!(non_zero(&response, "ringcentral_extensions"), expected);
         assert_counters(&response, &events);
+        compared = events.len();
     }
-    let (response, events) = test.scrape().await;
-    assert!(events.len() > 1_000, "{}", events.len());
+    let (response, _) = test.scrape().await;
     for family in [
         "ringcentral_presence_corrections_total",
         "ringcentral_events_discarded_total",

@@ -85,14 +85,8 @@ impl TestSimulator {
     pub async fn settled_events(&self) -> Vec<EventEntry> {
         loop {
             let events = self.simulator.events();
-            // Regular notifications are sent at most 113 ms after the change.
-            let due = self.simulator.now() - 113;
-            let is_waiting = |event: &EventEntry| {
-                event.fate == EventFate::Regular
-                    && event.sent_ms.is_none()
-                    && event.change.at_ms <= due
-            };
-            if !events.iter().any(is_waiting) {
+            let now = self.simulator.now();
+            if !events.iter().any(|event| event.is_waiting(now)) {
                 return events;
             }
             sleep(Duration::from_millis(5)).await;

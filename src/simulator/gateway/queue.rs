@@ -48,6 +48,7 @@ impl Queue {
             sequence,
             change,
             fate,
+            due_ms: self.due_times(rng, fate, due),
             sent_ms: None,
             copies: 0,
         };
@@ -58,24 +59,26 @@ impl Queue {
             change,
             subscription_id: entry.subscription_id,
         };
-        match fate {
-            EventFate::Lost => {}
-            EventFate::Late => self.add(due, notification),
-            EventFate::Regular => {
-                self.last_due = self.last_due.max(due);
-                self.add(self.last_due, notification);
-            }
-            EventFate::Duplicated => {
-                self.last_due = self.last_due.max(due);
-                self.add(self.last_due, notification.clone());
-                self.add(self.last_due + rng.i64(0..2_000), notification);
-            }
+        for due in entry.due_ms {
+            let key = (due, notification.number);
+            let waiting = self.waiting.entry(key).or_default();
+            waiting.push(notification.clone());
         }
     }
 
-    fn add(&mut self, due: i64, notification: Notification) {
-        let key = (due, notification.number);
-        self.waiting.entry(key).or_default().push(notification);
+    /// Returns when each copy is due, of a notification that is due at `due` or after the earlier ones.
+    fn due_times(&mut self, rng: &mut Rng, fate: EventFate, due: i64) -> Vec<i64> {
+        match fate {
+            EventFate::Lost => return Vec::new(),
+            EventFate::Late => return vec![due],
+            EventFate::Regular | EventFate::Duplicated => {}
+        }
+        self.last_due = self.last_due.max(due);
+        let mut times = vec![self.last_due];
+        if fate == EventFate::Duplicated {
+            times.push(self.last_due + rng.i64(0..2_000));
+        }
+        times
     }
 
     /// Removes and returns the notifications that are due.
