@@ -3,8 +3,9 @@
 //! A sample is written as text immediately. A registry of gauges would keep series that no longer exist, and a family of
 //! values takes more time and memory than its text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -84,12 +85,13 @@ pub(crate) trait Labels {
     fn write_to(&self, text: &mut String);
 }
 
-/// The finished text of metric families, which scrapes share.
+/// The finished text of metric families, which scrapes share, ordered by name.
 #[derive(Debug)]
-pub(crate) struct SharedTexts(BTreeMap<&'static str, SharedText>);
+pub(crate) struct SharedTexts(Vec<SharedText>);
 
 #[derive(Debug)]
 struct SharedText {
+    name: &'static str,
     /// The header, and the samples that are not in blocks.
     text: Bytes,
     /// Length of the header.
@@ -111,19 +113,27 @@ pub(crate) struct BlockWriter {
 #[derive(Debug)]
 pub(crate) struct Exposition {
     parts: Vec<Arc<SharedTexts>>,
-    names: Vec<&'static str>,
-    /// Index of the current name.
-    name: usize,
-    /// Index of the next part to search for the current name.
-    part: usize,
-    /// Whether the current family has its header.
-    has_header: bool,
+    /// The position of what follows the current text.
+    position: Position,
     /// The rest of the current text, and the blocks after it.
     text: Bytes,
     blocks: Blocks,
     block: usize,
     /// What follows the last family.
     end: &'static str,
+}
+
+/// A position in parts that are merged by name.
+#[derive(Debug)]
+struct Position {
+    /// The number of families of each part that are before it.
+    taken: Vec<usize>,
+    /// The current name.
+    name: &'static str,
+    /// Index of the next part to search for the current name.
+    part: usize,
+    /// Whether the current name has its header.
+    has_header: bool,
 }
 
 /// A piece of an exposition.
@@ -185,7 +195,19 @@ impl FamilyDesc {
     fn header(&self, format: TextFormat) -> String {
         let Self { name, help, kind } = *self;
         if format == TextFormat::Prometheus {
-            return format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            // In one step, since each scrape writes some headers.
+            return [
+                "# HELP ",
+                name,
+                " ",
+                help,
+                "\n# TYPE ",
+                name,
+                " ",
+                kind,
+                "\n",
+            ]
+            .concat();
         }
         let (name, help) = (self.base_name(), help.replace('"', "\\\""));
         let mut header = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -272,12 +294,12 @@ impl FamilyTexts {
 
     /// Returns the finished texts of the families that have samples, which scrapes share.
     pub(crate) fn share(mut self) -> Arc<SharedTexts> {
-        let mut shared = BTreeMap::new();
+        let mut shared = Vec::with_capacity(self.texts.len());
         for (name, text) in self.texts {
             let blocks = self.blocks.remove(name).unwrap_or_default();
-            let text = SharedText::new(text, blocks);
+            let text = SharedText::new(name, text, blocks);
             if !text.is_empty() {
-                shared.insert(name, text);
+                shared.push(text);
             }
         }
         Arc::new(SharedTexts(shared))
@@ -381,11 +403,12 @@ impl Labels for [(&str, &str)] {
 }
 
 impl SharedText {
-    fn new(text: String, blocks: Blocks) -> Self {
+    fn new(name: &'static str, text: String, blocks: Blocks) -> Self {
         let lines = text.split_inclusive('\n');
         let header = lines.take_while(|line| line.starts_with('#'));
         let header_len = header.map(str::len).sum();
         Self {
+            name,
             // Without the capacity that is left, since the text is kept.
             text: text.into_bytes().into_boxed_slice().into(),
             header_len,
@@ -456,13 +479,9 @@ impl BlockWriter {
 impl Exposition {
     /// Creates the exposition of these parts, which have this format.
     pub(crate) fn new(format: TextFormat, parts: Vec<Arc<SharedTexts>>) -> Self {
-        let names: BTreeSet<_> = parts.iter().flat_map(|part| part.0.keys()).collect();
         Self {
-            names: names.into_iter().copied().collect(),
+            position: Position::new(&parts),
             parts,
-            name: 0,
-            part: 0,
-            has_header: false,
             text: Bytes::new(),
             blocks: Blocks::default(),
             block: 0,
@@ -473,16 +492,10 @@ impl Exposition {
     /// Returns the length of the text in bytes, before the first piece is taken.
     pub(crate) fn text_len(&self) -> u64 {
         let mut len = self.end.len();
-        for name in &self.names {
-            let mut has_header = false;
-            for family in self.parts.iter().filter_map(|part| part.0.get(name)) {
-                len += family.text.len();
-                if has_header {
-                    len -= family.header_len;
-                }
-                has_header = true;
-                len += family.blocks.iter().map(|it| it.text_len()).sum::<usize>();
-            }
+        let mut position = Position::new(&self.parts);
+        while let Some((family, start)) = position.take_next(&self.parts) {
+            len += family.text.len() - start;
+            len += family.blocks.iter().map(|it| it.text_len()).sum::<usize>();
         }
         len as u64
     }
@@ -497,30 +510,47 @@ impl Exposition {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Moves to the next family, of the same name in another part or of the next name. Returns whether there is one.
+    /// Moves to the next family. Returns whether there is one.
     fn advance(&mut self) -> bool {
-        while let Some(name) = self.names.get(self.name) {
-            let Some(part) = self.parts.get(self.part) else {
-                self.name += 1;
-                self.part = 0;
-                self.has_header = false;
-                continue;
-            };
-            self.part += 1;
-            if let Some(family) = part.0.get(name) {
-                let start = if self.has_header {
-                    family.header_len
-                } else {
-                    0
-                };
-                self.has_header = true;
-                self.text = family.text.slice(start..);
-                self.blocks = family.blocks.clone();
-                self.block = 0;
-                return true;
-            }
+        let Some((family, start)) = self.position.take_next(&self.parts) else {
+            return false;
+        };
+        self.text = family.text.slice(start..);
+        self.blocks = family.blocks.clone();
+        self.block = 0;
+        true
+    }
+}
+
+impl Position {
+    fn new(parts: &[Arc<SharedTexts>]) -> Self {
+        Self {
+            taken: vec![0; parts.len()],
+            name: "",
+            part: parts.len(),
+            has_header: false,
         }
-        false
+    }
+
+    /// Returns the next family, of the same name in another part or of the next name, and where its text starts: only
+    /// the first one of a name has a header.
+    fn take_next<'a>(&mut self, parts: &'a [Arc<SharedTexts>]) -> Option<(&'a SharedText, usize)> {
+        loop {
+            while let Some(taken) = self.taken.get_mut(self.part) {
+                let family = parts.get(self.part)?.0.get(*taken);
+                self.part += 1;
+                if let Some(family) = family.filter(|family| family.name == self.name) {
+                    *taken += 1;
+                    let has_header = mem::replace(&mut self.has_header, true);
+                    return Some((family, if has_header { family.header_len } else { 0 }));
+                }
+            }
+            let families = parts.iter().zip(&self.taken);
+            let next = families.filter_map(|(part, taken)| part.0.get(*taken));
+            self.name = next.map(|family| family.name).min()?;
+            self.part = 0;
+            self.has_header = false;
+        }
     }
 }
 
@@ -538,7 +568,7 @@ impl Iterator for Exposition {
                 return Some(Piece::Block(block.clone()));
             }
             if !self.advance() {
-                self.text = Bytes::from_static(std::mem::take(&mut self.end).as_bytes());
+                self.text = Bytes::from_static(mem::take(&mut self.end).as_bytes());
                 if self.text.is_empty() {
                     return None;
                 }

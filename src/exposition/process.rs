@@ -57,9 +57,21 @@ impl ProcessStats {
     /// Reads `/proc`.
     #[cfg(target_os = "linux")]
     fn read() -> Option<Self> {
+        use std::sync::OnceLock;
+
+        use procfs::process::Process;
         use rustix::process::{Resource, getrlimit};
 
-        let process = procfs::process::Process::myself().ok()?;
+        /// The open directory of this process, since to open it takes longer than to read from it.
+        static PROCESS: OnceLock<Process> = OnceLock::new();
+
+        let process = match PROCESS.get() {
+            Some(process) => process,
+            None => {
+                let process = Process::myself().ok()?;
+                PROCESS.get_or_init(|| process)
+            }
+        };
         let stat = process.stat().ok()?;
         let ticks = procfs::ticks_per_second() as f64;
         let max_fds = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -1,9 +1,9 @@
 //! The body of a response, read up to a maximum size and decompressed.
 //!
 //! A short body is decompressed and parsed in place. A longer one would hold all other tasks of the only thread, so
-//! another thread parses it and, unless that is quick, decompresses it, for one body of medium and one of any length at a time: of the lists that many accounts
-//! receive concurrently, only these are in memory at their full size. Others wait as received: compressed, or the first
-//! 2 MiB.
+//! another thread parses it and, unless that is quick, decompresses it, for one body of medium and one of any length at a
+//! time: of the lists that many accounts receive concurrently, only these are in memory at their full size. Others wait
+//! as received: compressed, or the first 2 MiB.
 
 use std::io::Read;
 use std::thread;
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dedicated_thread;
@@ -49,10 +49,11 @@ const INVALID_GZIP: &str = "the response body is not valid gzip";
 const NO_TIME_LEFT: &str =
     "no time left after other long responses, of which one at a time is read";
 
-/// Held from the decompression of a body of up to `MAX_MEDIUM_BODY` until it is parsed, never while a server is awaited.
-static MEDIUM_BODY: Semaphore = Semaphore::const_new(1);
-/// The same for a longer body. If it is not compressed, the permit is held while the rest arrives.
-static LONG_BODY: Semaphore = Semaphore::const_new(1);
+/// A body of up to `MAX_MEDIUM_BODY`, locked from its decompression until it is parsed, never while a server is awaited.
+/// Its memory is kept for the next one: to get it from the system page by page takes longer than to fill it.
+static MEDIUM_BODY: Mutex<Vec<u8>> = Mutex::const_new(Vec::new());
+/// The same for a longer body, whose memory is freed. If it is not compressed, it is locked while the rest arrives.
+static LONG_BODY: Mutex<Vec<u8>> = Mutex::const_new(Vec::new());
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +75,20 @@ struct Received {
     deadline: Instant,
 }
 
-/// A body with the permit to hold it in memory.
-struct LongBody {
-    bytes: Vec<u8>,
-    _permit: Option<SemaphorePermit<'static>>,
-}
+/// A body that is in memory at its full size, while others wait.
+struct LongBody(MutexGuard<'static, Vec<u8>>);
 
 impl AsRef<[u8]> for LongBody {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        &self.0
+    }
+}
+
+impl Drop for LongBody {
+    fn drop(&mut self) {
+        if self.0.capacity() > MAX_MEDIUM_BODY + 1 {
+            *self.0 = Vec::new();
+        }
     }
 }
 
@@ -139,13 +145,13 @@ async fn run_on_thread<T: Send + 'static>(
     }
 }
 
-/// Waits until `deadline` for the permit to hold a body in memory.
+/// Waits until `deadline` for the former body of this length.
 async fn acquire(
-    semaphore: &'static Semaphore,
+    body: &'static Mutex<Vec<u8>>,
     deadline: Instant,
-) -> Result<Option<SemaphorePermit<'static>>, TransportError> {
-    match timeout_at(deadline, semaphore.acquire()).await {
-        Ok(permit) => Ok(permit.ok()),
+) -> Result<LongBody, TransportError> {
+    match timeout_at(deadline, body.lock()).await {
+        Ok(body) => Ok(LongBody(body)),
         Err(_) => Err(local_error(NO_TIME_LEFT)),
     }
 }
@@ -195,16 +201,16 @@ impl Received {
         if self.bytes.len() <= MAX_SHORT_BODY {
             return Ok(self.bytes.into());
         }
-        let semaphore = match progress {
+        let body = match progress {
             Progress::Complete => &MEDIUM_BODY,
             Progress::Unfinished => &LONG_BODY,
         };
-        let _permit = acquire(semaphore, self.deadline).await?;
+        let mut body = acquire(body, self.deadline).await?;
         if let Progress::Unfinished = progress {
             self.read_rest().await?;
         }
-        let bytes = self.bytes;
-        Ok(Bytes::from_owner(LongBody { bytes, _permit }))
+        *body.0 = self.bytes;
+        Ok(Bytes::from_owner(body))
     }
 
     /// Reads the part of a body over `MAX_MEDIUM_BODY`, for which other bodies wait: as long as it arrives fast enough.
@@ -228,18 +234,20 @@ async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, Transpo
         return Ok(Bytes::new());
     }
     if is_short(compressed.len(), len) {
-        return Ok(decompress(&compressed, MAX_BODY)?.into());
+        let mut body = Vec::new();
+        decompress(&compressed, &mut body)?;
+        return Ok(body.into());
     }
-    let semaphore = match len {
+    let body = match len {
         ..=MAX_MEDIUM_BODY => &MEDIUM_BODY,
         _ => &LONG_BODY,
     };
-    let _permit = acquire(semaphore, deadline).await?;
+    let mut body = acquire(body, deadline).await?;
     let is_in_place = is_decompressed_in_place(compressed.len(), len);
-    // A thread that is no longer awaited keeps the permit.
+    // A thread that is no longer awaited keeps the others waiting.
     let decompress = move || {
-        let bytes = decompress(&compressed, MAX_BODY)?;
-        Ok(LongBody { bytes, _permit })
+        decompress(&compressed, &mut body.0)?;
+        Ok(body)
     };
     let body = match is_in_place {
         true => decompress(),
@@ -264,15 +272,15 @@ fn announced_len(compressed: &[u8]) -> usize {
     u32::from_le_bytes(end) as usize
 }
 
-/// Decompresses a body of at most `max_bytes`, and no further than to the size that it announces.
+/// Decompresses a body of at most `MAX_BODY` into `body`, and no further than to the size that it announces.
 ///
 /// # Errors
 /// Returns an error if the body is not one member of valid gzip, or is larger.
-pub fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, TransportError> {
+fn decompress(mut compressed: &[u8], body: &mut Vec<u8>) -> Result<(), TransportError> {
     let len = announced_len(compressed);
-    if len > max_bytes {
+    if len > MAX_BODY {
         // The end of an incomplete body can announce anything.
-        let limit = max_bytes / 1024 / 1024;
+        let limit = MAX_BODY / 1024 / 1024;
         let problem = format!("{INVALID_GZIP}, or larger than {limit} MiB");
         return Err(TransportError::invalid_response(&problem));
     }
@@ -283,13 +291,16 @@ pub fn decompress(mut compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Tr
         // Memory is resident only as far as it is written. glibc returns more than 32 MiB to the system, and keeps less.
         _ => MAX_BODY + PART,
     };
-    let mut body = Vec::with_capacity(capacity);
+    body.clear();
+    if body.capacity() < capacity {
+        *body = Vec::with_capacity(capacity);
+    }
     let decoder = GzDecoder::new(&mut compressed);
-    let result = decoder.take(limit as u64).read_to_end(&mut body);
+    let result = decoder.take(limit as u64).read_to_end(body);
     if result.is_err() || body.len() == limit || !compressed.is_empty() {
         return Err(TransportError::invalid_response(INVALID_GZIP));
     }
-    Ok(body)
+    Ok(())
 }
 
 /// Returns the error of a body for which this process had no time or no thread.
@@ -455,13 +466,13 @@ mod tests {
     #[tokio::test]
     async fn only_one_long_body_is_kept_at_a_time() {
         let _permits = PERMITS.lock().await;
-        for (shorter, semaphore) in [
+        for (shorter, body) in [
             (MAX_SHORT_BODY, &MEDIUM_BODY),
             (MAX_MEDIUM_BODY, &LONG_BODY),
         ] {
             let long = gzip(&vec![b' '; shorter + 1]);
             let kept = gunzip(long.clone(), in_a_minute()).await.unwrap();
-            let next = acquire(semaphore, now()).await;
+            let next = acquire(body, now()).await.map(|_| ());
             assert_eq!(next.unwrap_err().message, NO_TIME_LEFT);
             let other = gunzip(gzip(&vec![b' '; shorter]), in_a_minute());
             assert_eq!(
@@ -469,10 +480,13 @@ mod tests {
                 shorter,
                 "waits for a longer one"
             );
-            let parsed = parse(kept, in_a_minute(), |_| Ok(semaphore.available_permits()));
-            assert_eq!(parsed.await.unwrap(), 0, "another body while one is parsed");
+            let parsed = parse(kept, in_a_minute(), |_| Ok(body.try_lock().is_ok()));
+            assert!(!parsed.await.unwrap(), "another body while one is parsed");
             let next = gunzip(long, in_a_minute()).await.unwrap();
             assert_eq!(next.len(), shorter + 1);
+            drop(next);
+            let kept = body.lock().await.capacity();
+            assert!(kept <= MAX_MEDIUM_BODY + 1, "{kept} bytes are kept");
         }
     }
 
@@ -536,9 +550,10 @@ mod tests {
         let digits: Vec<u8> = (0..MAX_BODY / 4).map(|_| random.u8(b'0'..=b'9')).collect();
         let (text, empty) = (gzip(&digits), empty_blocks(MAX_COMPRESSED_BODY / 4));
         let start = now();
-        assert!(decompress(&text, MAX_BODY).is_ok());
+        let mut body = Vec::new();
+        assert!(decompress(&text, &mut body).is_ok());
         let text_time = start.elapsed();
-        assert!(decompress(&empty, MAX_BODY).is_err());
+        assert!(decompress(&empty, &mut body).is_err());
         let empty_time = start.elapsed() - text_time;
         assert!(empty_time < 5 * text_time, "{empty_time:?} {text_time:?}");
     }
