@@ -234,9 +234,7 @@ async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, Transpo
         return Ok(Bytes::new());
     }
     if is_short(compressed.len(), len) {
-        let mut body = Vec::new();
-        decompress(&compressed, &mut body)?;
-        return Ok(body.into());
+        return Ok(decompress(&compressed, MAX_BODY)?.into());
     }
     let body = match len {
         ..=MAX_MEDIUM_BODY => &MEDIUM_BODY,
@@ -246,7 +244,7 @@ async fn gunzip(compressed: Vec<u8>, deadline: Instant) -> Result<Bytes, Transpo
     let is_in_place = is_decompressed_in_place(compressed.len(), len);
     // A thread that is no longer awaited keeps the others waiting.
     let decompress = move || {
-        decompress(&compressed, &mut body.0)?;
+        decompress_into(&mut body.0, &compressed, MAX_BODY)?;
         Ok(body)
     };
     let body = match is_in_place {
@@ -272,15 +270,26 @@ fn announced_len(compressed: &[u8]) -> usize {
     u32::from_le_bytes(end) as usize
 }
 
-/// Decompresses a body of at most `MAX_BODY` into `body`, and no further than to the size that it announces.
+/// Decompresses a body of at most `max_bytes`, and no further than to the size that it announces.
 ///
 /// # Errors
 /// Returns an error if the body is not one member of valid gzip, or is larger.
-fn decompress(mut compressed: &[u8], body: &mut Vec<u8>) -> Result<(), TransportError> {
+pub fn decompress(compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, TransportError> {
+    let mut body = Vec::new();
+    decompress_into(&mut body, compressed, max_bytes)?;
+    Ok(body)
+}
+
+/// Decompresses a body into `body`, as [`decompress`] does.
+fn decompress_into(
+    body: &mut Vec<u8>,
+    mut compressed: &[u8],
+    max_bytes: usize,
+) -> Result<(), TransportError> {
     let len = announced_len(compressed);
-    if len > MAX_BODY {
+    if len > max_bytes {
         // The end of an incomplete body can announce anything.
-        let limit = MAX_BODY / 1024 / 1024;
+        let limit = max_bytes / 1024 / 1024;
         let problem = format!("{INVALID_GZIP}, or larger than {limit} MiB");
         return Err(TransportError::invalid_response(&problem));
     }
@@ -550,10 +559,9 @@ mod tests {
         let digits: Vec<u8> = (0..MAX_BODY / 4).map(|_| random.u8(b'0'..=b'9')).collect();
         let (text, empty) = (gzip(&digits), empty_blocks(MAX_COMPRESSED_BODY / 4));
         let start = now();
-        let mut body = Vec::new();
-        assert!(decompress(&text, &mut body).is_ok());
+        assert!(decompress(&text, MAX_BODY).is_ok());
         let text_time = start.elapsed();
-        assert!(decompress(&empty, &mut body).is_err());
+        assert!(decompress(&empty, MAX_BODY).is_err());
         let empty_time = start.elapsed() - text_time;
         assert!(empty_time < 5 * text_time, "{empty_time:?} {text_time:?}");
     }

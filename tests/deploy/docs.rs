@@ -282,6 +282,28 @@ fn custom_overlay_renders_as_documented() {
     }
 }
 
+#[test]
+fn openshift_patch_leaves_user_ids_to_the_cluster() {
+    let readme = read(KUBERNETES_README);
+    let mut code = readme.split('`');
+    let operation = code.find(|code| code.starts_with("- { op: remove"));
+    let fields = ["runAsUser", "runAsGroup", "fsGroup"];
+    let patched = fields.map(|field| operation.unwrap().replace("runAsUser", field));
+    let overlay = kustomizations()[0].trim_end().to_owned();
+    let overlay = format!("{overlay}\n      {}\n", patched.join("\n      "));
+    for release in RELEASES {
+        let objects = parse_objects(&render_overlay(&overlay, "", release));
+        let mut deployments = objects.iter().filter(|it| it["kind"] == "Deployment");
+        let spec = &deployments.next().unwrap()["spec"]["template"]["spec"];
+        let context = spec["securityContext"].as_object().unwrap();
+        assert_eq!(context["runAsNonRoot"], true);
+        assert!(
+            !fields.iter().any(|field| context.contains_key(*field)),
+            "{context:?}"
+        );
+    }
+}
+
 /// Returns the links of a document in `root` whose file does not exist.
 pub fn dead_links(root: &Path, document: &str) -> Vec<String> {
     let text = fs::read_to_string(root.join(document)).unwrap();
