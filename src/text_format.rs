@@ -44,6 +44,8 @@ pub(crate) struct FamilyDesc {
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The length of a line besides its name and labels, for which memory is allocated: a suffix, a bound and a value.
 const LINE_REST_LEN: usize = 24;
+/// Memory that a text may keep without a use, in bytes.
+const SMALL_REST: usize = 128;
 /// The units of families, which are the ends of their names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
@@ -195,8 +197,9 @@ impl FamilyDesc {
     fn header(&self, format: TextFormat) -> String {
         let Self { name, help, kind } = *self;
         if format == TextFormat::Prometheus {
-            // In one step, since each scrape writes some headers.
-            return [
+            // With room for a sample, since each scrape writes some families that have one.
+            let mut header = String::with_capacity(3 * name.len() + help.len() + SMALL_REST);
+            header.extend([
                 "# HELP ",
                 name,
                 " ",
@@ -206,8 +209,8 @@ impl FamilyDesc {
                 " ",
                 kind,
                 "\n",
-            ]
-            .concat();
+            ]);
+            return header;
         }
         let (name, help) = (self.base_name(), help.replace('"', "\\\""));
         let mut header = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -403,14 +406,17 @@ impl Labels for [(&str, &str)] {
 }
 
 impl SharedText {
-    fn new(name: &'static str, text: String, blocks: Blocks) -> Self {
+    fn new(name: &'static str, mut text: String, blocks: Blocks) -> Self {
         let lines = text.split_inclusive('\n');
         let header = lines.take_while(|line| line.starts_with('#'));
         let header_len = header.map(str::len).sum();
+        // The text is kept.
+        if text.capacity() > text.len() + SMALL_REST {
+            text.shrink_to_fit();
+        }
         Self {
             name,
-            // Without the capacity that is left, since the text is kept.
-            text: text.into_bytes().into_boxed_slice().into(),
+            text: text.into(),
             header_len,
             blocks,
         }
