@@ -40,12 +40,12 @@ check: format language lint unit property-tests doc deny
 
 # All tests: the above, RingCentral's SDKs, many accounts, the static program with a real Prometheus, TLS and basic auth, and
 # the files of a release. The order: first what all others need; then tests that mostly wait, concurrently with the other
-# builds and, last in the list, with tests that only compute; then tests of many requests; last, the floods, whose clients
-# take ports that other tests leave unused, and a test that needs a quiet machine.
+# builds; then tests of many requests, concurrently with tests that only compute; last, the floods, whose clients take ports
+# that other tests leave unused, and a test that needs a quiet machine.
 test: tools
 	$(MAKE) --jobs=2 --output-sync=target static compiled
-	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static-arm64 deny dashboards deploy sdk-compat landing-page presence property-tests sim-day
-	$(MAKE) accounts
+	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static-arm64 deny dashboards deploy sdk-compat landing-page presence
+	$(MAKE) --jobs=3 --output-sync=target accounts property-tests sim-day
 	$(MAKE) --jobs=2 --output-sync=target unit web
 	$(MAKE) --jobs=2 --output-sync=target load connection-limits
 	$(MAKE) memory-limit

@@ -44,7 +44,7 @@ pub(crate) struct FamilyDesc {
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The length of a line besides its name and labels, for which memory is allocated: a suffix, a bound and a value.
 const LINE_REST_LEN: usize = 24;
-/// Memory that a text may keep without a use, in bytes.
+/// Spare capacity in bytes that is not worth a reallocation, and has room for a sample.
 const SMALL_REST: usize = 128;
 /// The units of families, which are the ends of their names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
@@ -410,7 +410,7 @@ impl SharedText {
         let lines = text.split_inclusive('\n');
         let header = lines.take_while(|line| line.starts_with('#'));
         let header_len = header.map(str::len).sum();
-        // The text is kept.
+        // Shared texts live until the next fetch, so large spare capacity is released.
         if text.capacity() > text.len() + SMALL_REST {
             text.shrink_to_fit();
         }

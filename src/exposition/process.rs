@@ -65,7 +65,7 @@ impl ProcessStats {
         use procfs::process::{Process, Stat};
         use rustix::process::{Resource, getrlimit};
 
-        /// The directory of this process and the file of its usage, since to open them takes longer than to read them.
+        /// The directory of this process and the file of its usage, since opening them takes longer than reading them.
         static OPEN: OnceLock<(Process, File)> = OnceLock::new();
 
         let (process, stat) = match OPEN.get() {
@@ -76,7 +76,7 @@ impl ProcessStats {
                 OPEN.get_or_init(|| (process, stat))
             }
         };
-        // Twice the longest line: 52 numbers and a name of 64 bytes.
+        // More than the longest line: 52 fields of up to 20 digits.
         let mut line = [0; 2048];
         let len = stat.read_at(&mut line, 0).ok()?;
         let stat = Stat::from_read(line.get(..len)?).ok()?;

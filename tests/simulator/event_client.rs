@@ -83,7 +83,7 @@ impl TestSimulator {
 
     /// Waits until everything is sent that is due now, and returns the journal.
     pub async fn settled_events(&self) -> Vec<EventEntry> {
-        loop {
+        for _ in 0..6_000 {
             let events = self.simulator.events();
             let now = self.simulator.now();
             if !events.iter().any(|event| event.is_waiting(now)) {
@@ -91,6 +91,7 @@ impl TestSimulator {
             }
             sleep(Duration::from_millis(5)).await;
         }
+        panic!("notifications are not sent");
     }
 }
 

@@ -32,8 +32,8 @@ pub struct EventEntry {
     pub change: PresenceChange,
     /// What was decided about it.
     pub fate: EventFate,
-    /// Unix milliseconds at which each copy is due, in their order; empty for a lost one.
-    pub due_ms: Vec<i64>,
+    /// Unix milliseconds at which it and its second copy are due; absent if that is never sent.
+    pub due_ms: [Option<i64>; 2],
     /// Unix milliseconds at which it was sent first; absent while it waits, and if it never was.
     pub sent_ms: Option<i64>,
     /// How often it was sent.
@@ -41,9 +41,14 @@ pub struct EventEntry {
 }
 
 impl EventEntry {
-    /// Returns whether a copy that is due at `now` was not sent.
+    /// Returns whether a copy that is due at `now` was not sent. It may have been dropped with its session.
     pub fn is_waiting(&self, now: i64) -> bool {
-        let due = self.due_ms.iter().filter(|due| **due <= now).count();
+        let due = self
+            .due_ms
+            .iter()
+            .flatten()
+            .filter(|due| **due <= now)
+            .count();
         (self.copies as usize) < due
     }
 }

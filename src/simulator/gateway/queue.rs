@@ -59,7 +59,7 @@ impl Queue {
             change,
             subscription_id: entry.subscription_id,
         };
-        for due in entry.due_ms {
+        for due in entry.due_ms.into_iter().flatten() {
             let key = (due, notification.number);
             let waiting = self.waiting.entry(key).or_default();
             waiting.push(notification.clone());
@@ -67,18 +67,16 @@ impl Queue {
     }
 
     /// Returns when each copy is due, of a notification that is due at `due` or after the earlier ones.
-    fn due_times(&mut self, rng: &mut Rng, fate: EventFate, due: i64) -> Vec<i64> {
+    fn due_times(&mut self, rng: &mut Rng, fate: EventFate, due: i64) -> [Option<i64>; 2] {
         match fate {
-            EventFate::Lost => return Vec::new(),
-            EventFate::Late => return vec![due],
+            EventFate::Lost => return [None, None],
+            EventFate::Late => return [Some(due), None],
             EventFate::Regular | EventFate::Duplicated => {}
         }
         self.last_due = self.last_due.max(due);
-        let mut times = vec![self.last_due];
-        if fate == EventFate::Duplicated {
-            times.push(self.last_due + rng.i64(0..2_000));
-        }
-        times
+        let is_sent_twice = fate == EventFate::Duplicated;
+        let second = is_sent_twice.then(|| self.last_due + rng.i64(0..2_000));
+        [Some(self.last_due), second]
     }
 
     /// Removes and returns the notifications that are due.
