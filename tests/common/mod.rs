@@ -8,6 +8,7 @@ pub mod demo;
 pub mod exporter_process;
 pub mod exposition;
 pub mod markdown;
+pub mod notifications;
 pub mod oracle;
 pub mod prometheus;
 pub mod promql;

@@ -87,12 +87,11 @@ async fn sent_changes(exporter: &TestExporter) -> usize {
     let simulator = &exporter.simulator;
     for _ in 0..1000 {
         let mut events = simulator.events();
-        // A notification is due 113 ms after its change at most, and can be sent before.
-        let due = simulator.now() - 113;
-        events.retain(|event| event.change.at_ms <= due || event.sent_ms.is_some());
+        let now = simulator.now();
+        events.retain(|event| event.due_ms[0].is_some_and(|due| due <= now));
         let last = events.last().unwrap().subscription_id.clone();
         let is_waiting =
-            |event: &EventEntry| event.subscription_id == last && event.sent_ms.is_none();
+            |event: &EventEntry| event.subscription_id == last && event.is_waiting(now);
         if !events.iter().any(is_waiting) {
             let change = |event: &EventEntry| (event.change.extension_id, event.sequence);
             return events.iter().map(change).collect::<HashSet<_>>().len();

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
-use ringcentral_exporter::simulator::EventEntry;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -79,19 +78,6 @@ impl TestSimulator {
         {
             sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    /// Waits until everything is sent that is due now, and returns the journal.
-    pub async fn settled_events(&self) -> Vec<EventEntry> {
-        for _ in 0..6_000 {
-            let events = self.simulator.events();
-            let now = self.simulator.now();
-            if !events.iter().any(|event| event.is_waiting(now)) {
-                return events;
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-        panic!("notifications are not sent");
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_websockets::ClientBuilder;
 
 use crate::common::TestSimulator;
 use crate::event_client::{EventClient, Received};
+use crate::notifications::settled_events;
 
 fn busy() -> Scenario {
     Scenario {
@@ -187,10 +188,10 @@ async fn assert_journal_is_exact(kind: GatewayFault, times: Times) -> HashMap<St
     });
     for _ in 0..120 {
         server.advance_millis(500);
-        server.settled_events().await;
+        settled_events(&server.simulator).await;
     }
     server.simulator.clear_faults();
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     let copies: usize = events.iter().map(|event| event.copies as usize).sum();
     let mut received: HashMap<String, usize> = HashMap::new();
     for event in client.notifications(copies).await {
@@ -252,9 +253,9 @@ async fn lossy_scenario_has_every_fate_from_the_start() {
     let _client = server.subscribe(&token).await;
     for _ in 0..60 {
         server.advance_millis(2_000);
-        server.settled_events().await;
+        settled_events(&server.simulator).await;
     }
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     for fate in [EventFate::Lost, EventFate::Duplicated, EventFate::Late] {
         let count = events.iter().filter(|event| event.fate == fate).count();
         assert!((1..events.len() / 5).contains(&count), "{fate:?}: {count}");
@@ -272,9 +273,9 @@ async fn late_notification_comes_after_newer_ones() {
         .inject(Fault::once(Operation::Notification, late));
     for _ in 0..40 {
         server.advance_millis(500);
-        server.settled_events().await;
+        settled_events(&server.simulator).await;
     }
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     let copies: usize = events.iter().map(|event| event.copies as usize).sum();
     let received = client.notifications(copies).await;
     let position = |uuid: &str| received.iter().position(|event| event["uuid"] == *uuid);

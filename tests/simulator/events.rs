@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::common::{TestSimulator, error, header, json};
 use crate::event_client::{ACCOUNT_PRESENCE, EventClient, KnownPresence, STATUSES, extension_id};
+use crate::notifications::settled_events;
 
 fn busy(event_body: EventBody) -> Scenario {
     Scenario {
@@ -51,9 +52,9 @@ async fn observe(
     let known = KnownPresence::from_records(&json(list).await["records"]);
     for _ in 0..seconds * 2 {
         server.advance_millis(500);
-        server.settled_events().await;
+        settled_events(&server.simulator).await;
     }
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     let own = client.subscription_id.clone().unwrap();
     let own = events.iter().filter(|event| event.subscription_id == own);
     let copies = own.map(|event| event.copies as usize).sum();
@@ -167,9 +168,9 @@ async fn two_connections_each_get_every_event() {
     ];
     for _ in 0..40 {
         server.advance_millis(500);
-        server.settled_events().await;
+        settled_events(&server.simulator).await;
     }
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     for client in &mut clients {
         let first = client.notifications(1).await.remove(0);
         let own = events

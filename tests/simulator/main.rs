@@ -20,6 +20,8 @@ mod faults;
 mod limits;
 mod lists;
 mod login;
+#[path = "../common/notifications.rs"]
+mod notifications;
 mod presence;
 mod presence_state;
 mod recovery;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::common::{TestSimulator, json};
 use crate::event_client::{ACCOUNT_PRESENCE, EventClient, extension_id};
+use crate::notifications::settled_events;
 
 const TELEPHONY: [TelephonyStatus; 5] = [
     TelephonyStatus::NoCall,
@@ -122,7 +123,7 @@ impl Observer {
     /// Advances the clock and returns the journal, and what was received since the last time.
     async fn advance(&mut self, millis: i64) -> (Vec<EventEntry>, Vec<Value>) {
         self.server.advance_millis(millis);
-        let events = self.server.settled_events().await;
+        let events = settled_events(&self.server.simulator).await;
         let sent: usize = events.iter().map(|event| event.copies as usize).sum();
         let received = self.client.notifications(sent - self.received).await;
         self.received = sent;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::common::TestSimulator;
 use crate::event_client::{ACCOUNT_PRESENCE, EventClient};
+use crate::notifications::settled_events;
 
 fn busy() -> Scenario {
     Scenario {
@@ -59,7 +60,7 @@ async fn recovered_connection_gets_what_it_missed() {
     let (mut client, details) = reconnect(&server, &token, &context).await;
     assert_eq!(details[1]["recoveryState"], "Successful");
     assert!(details[1].get("recoveryErrorCode").is_none());
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     let received = client.notifications(missed).await;
     for (event, entry) in received.iter().zip(&events) {
         assert_eq!(event["uuid"], *entry.uuid);
@@ -146,7 +147,7 @@ async fn socket_of_an_evicted_session_is_silent() {
     let token = server.token().await;
     let mut client = server.subscribe(&token).await;
     server.advance_seconds(2);
-    let events = server.settled_events().await;
+    let events = settled_events(&server.simulator).await;
     let copies = events.iter().map(|event| event.copies as usize).sum();
     client.notifications(copies).await;
     for _ in 0..5 {
