@@ -6,6 +6,7 @@
 //! wall clock that jumps forward ends no penalty. People and Prometheus read the wall clock. Pure
 //! code gets a `Moment` as an argument, so that tests decide the time.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,16 @@ use tokio::time::Instant;
 const MAX_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// A difference between the clocks that is not displayed: clocks are adjusted all the time.
 const MAX_CLOCK_DRIFT: SignedDuration = SignedDuration::from_secs(1);
+
+/// By how much the wall clock is ahead of the system's, in milliseconds.
+static ADVANCED_MS: AtomicI64 = AtomicI64::new(0);
+
+/// Moves the wall clock of this process forward: for tests that simulate days, in which tokio's clock is moved too.
+#[doc(hidden)]
+pub fn advance_wall_clock(by: Duration) {
+    let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    ADVANCED_MS.fetch_add(by_ms, Ordering::Relaxed);
+}
 
 /// A reading of the monotonic and the wall clock, ordered by the monotonic time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +44,11 @@ impl Moment {
         reason = "the only place that reads the clocks"
     )]
     pub fn now() -> Self {
+        let advanced = SignedDuration::from_millis(ADVANCED_MS.load(Ordering::Relaxed));
+        let wall = Timestamp::now();
         Self {
             instant: Instant::now(),
-            wall: Timestamp::now(),
+            wall: wall.saturating_add(advanced).unwrap_or(wall),
         }
     }
 

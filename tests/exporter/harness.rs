@@ -28,8 +28,8 @@ pub struct TestExporter {
     pub simulator: Simulator,
     pub url: String,
     pub http: reqwest::Client,
-    task: JoinHandle<anyhow::Result<()>>,
-    shutdown: Option<oneshot::Sender<()>>,
+    pub task: JoinHandle<anyhow::Result<()>>,
+    pub shutdown: Option<oneshot::Sender<()>>,
 }
 
 /// Binds a listener to a free port of 127.0.0.1.
@@ -89,6 +89,38 @@ pub fn account_config(simulator: &Simulator) -> Account {
     }
 }
 
+/// Returns the default configuration with a simulated account.
+pub fn config(simulator: &Simulator) -> Config {
+    Config {
+        accounts: vec![account_config(simulator)],
+        accounts_file: None,
+        settings: default_settings(),
+    }
+}
+
+/// An exporter that runs in this process.
+pub struct Running {
+    pub url: String,
+    pub task: JoinHandle<anyhow::Result<()>>,
+    pub shutdown: oneshot::Sender<()>,
+}
+
+/// Runs an exporter.
+pub async fn run(config: Config) -> Running {
+    let listener = bind_loopback().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (shutdown, shutdown_requested) = oneshot::channel();
+    let reloader = Arc::new(Reloader::new(&config.settings, None).unwrap());
+    let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async {
+        drop(shutdown_requested.await)
+    });
+    Running {
+        url,
+        task: tokio::spawn(exporter),
+        shutdown,
+    }
+}
+
 /// Waits until a simulated account has received this number of requests of an operation.
 pub async fn wait_for_requests(simulator: &Simulator, operation: Operation, count: usize) {
     let is_operation = |entry: &JournalEntry| entry.operation == Some(operation);
@@ -120,26 +152,16 @@ impl TestExporter {
         simulator: Simulator,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let mut config = Config {
-            accounts: vec![account_config(&simulator)],
-            accounts_file: None,
-            settings: default_settings(),
-        };
+        let mut config = config(&simulator);
         change(&mut config);
-        let listener = bind_loopback().await;
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (shutdown, shutdown_requested) = oneshot::channel();
-        let reloader = Arc::new(Reloader::new(&config.settings, None).unwrap());
-        let exporter = ringcentral_exporter::run(config, reloader, vec![listener], async {
-            drop(shutdown_requested.await)
-        });
+        let process = run(config).await;
         let http = crate::common::http();
         Self {
             simulator,
-            url,
+            url: process.url,
             http,
-            task: tokio::spawn(exporter),
-            shutdown: Some(shutdown),
+            task: process.task,
+            shutdown: Some(process.shutdown),
         }
     }
 

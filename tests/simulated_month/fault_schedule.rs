@@ -4,15 +4,32 @@
 use ringcentral_exporter::simulator::{Fault, FaultKind, Operation, SimResponse, Times};
 
 use crate::harness::TestExporter;
+use crate::invariants::Invariants;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// Stops, kills or starts the exporter if that is due at this second.
+pub async fn restart(exporter: &mut TestExporter, invariants: &mut Invariants, second: i64) {
+    match second % DAY {
+        s if s == 13 * HOUR => {
+            invariants.note_stop(&exporter.get().await);
+            exporter.stop().await;
+        }
+        // The first one is in a penalty, see `apply`.
+        s if s == 15 * HOUR + 15 || s == 17 * HOUR => {
+            invariants.note_kill(&exporter.get().await);
+            exporter.kill().await;
+        }
+        s if s % MINUTE == 30 && !exporter.is_running() => exporter.start_again().await,
+        _ => {}
+    }
+}
+
 /// Injects the faults that are due at this second.
 pub fn apply(exporter: &mut TestExporter, second: i64) {
-    let time_of_day = second % DAY;
-    match time_of_day {
+    match second % DAY {
         // An outage of 40 minutes. Calls that end meanwhile are not seen, so the exporter must
         // report a coverage gap.
         s if s == 3 * HOUR + 40 * MINUTE => exporter.simulator().inject(Fault::always(

@@ -4,10 +4,12 @@
 //! a socket for such. A blocking task that lasts as long as the test prevents that.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ringcentral_exporter::config::Timeouts;
+use ringcentral_exporter::clock::advance_wall_clock;
+use ringcentral_exporter::config::{Config, Timeouts};
 use ringcentral_exporter::secret::SecretSource;
 use ringcentral_exporter::simulator::limiter::OtherClient;
 use ringcentral_exporter::simulator::{Scenario, Simulator};
@@ -35,7 +37,9 @@ const CLOCK_STEP: Duration = Duration::from_millis(500);
 pub struct TestExporter {
     pub inner: test_exporter::TestExporter,
     clock: ManualClock,
+    /// The file of the JWT, and the state directory.
     folder: TempDir,
+    is_running: bool,
     /// Ends the blocking task when it is dropped.
     _blocking_task: mpsc::Sender<()>,
 }
@@ -48,21 +52,46 @@ impl TestExporter {
         tokio::time::pause();
         let clock = ManualClock::new();
         let folder = tempfile::tempdir().unwrap();
-        let jwt = folder.path().join("jwt");
+        std::fs::create_dir(folder.path().join("state")).unwrap();
         let inner =
             test_exporter::TestExporter::start_with(clock.attach_to(scenario()), |config| {
                 if let SecretSource::Value(value) = &config.accounts[0].jwt {
-                    std::fs::write(&jwt, secrecy::ExposeSecret::expose_secret(value)).unwrap();
+                    let jwt = secrecy::ExposeSecret::expose_secret(value);
+                    std::fs::write(folder.path().join("jwt"), jwt).unwrap();
                 }
-                config.accounts[0].jwt = SecretSource::File(jwt);
-                config.settings.timeouts = Timeouts::default();
+                configure(config, folder.path());
             });
         Self {
             inner: inner.await,
             clock,
             folder,
+            is_running: true,
             _blocking_task: blocking_task,
         }
+    }
+
+    /// Returns whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// Starts it again.
+    pub async fn start_again(&mut self) {
+        let mut config = test_exporter::config(self.simulator());
+        configure(&mut config, self.folder.path());
+        let process = test_exporter::run(config).await;
+        self.inner.url = process.url;
+        self.inner.task = process.task;
+        self.inner.shutdown = Some(process.shutdown);
+        self.is_running = true;
+    }
+
+    /// Ends it without a shutdown.
+    pub async fn kill(&mut self) {
+        self.inner.task.abort();
+        let ended = (&mut self.inner.task).await;
+        assert!(ended.unwrap_err().is_cancelled());
+        self.is_running = false;
     }
 
     /// Returns the simulator.
@@ -101,6 +130,7 @@ impl TestExporter {
     /// Stops the exporter.
     pub async fn stop(&mut self) {
         self.inner.stop().await;
+        self.is_running = false;
     }
 
     /// Scrapes until no request is in progress. These scrapes cause no fetch, except after one that
@@ -121,7 +151,7 @@ impl TestExporter {
 
     /// Sends a scrape. The clock advances only if the response takes so long that it must be
     /// waiting for simulated time.
-    async fn get(&self) -> Samples {
+    pub async fn get(&self) -> Samples {
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         tokio::select! {
             (_, body) = self.inner.send_raw(request) => parse(&String::from_utf8(body).unwrap()),
@@ -140,8 +170,15 @@ impl TestExporter {
 
     async fn advance(&self, duration: Duration) {
         self.clock.advance(duration);
+        advance_wall_clock(duration);
         tokio::time::advance(duration).await;
     }
+}
+
+fn configure(config: &mut Config, folder: &Path) {
+    config.accounts[0].jwt = SecretSource::File(folder.join("jwt"));
+    config.settings.timeouts = Timeouts::default();
+    config.settings.state.directory = Some(folder.join("state"));
 }
 
 /// Returns a scenario in which another client uses the whole limit every three hours.

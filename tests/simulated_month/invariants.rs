@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{JournalEntry, Operation};
 
 use crate::common::oracle::{self, CALL_FAMILIES};
-use crate::harness::{Scrape, TestExporter, sum};
+use crate::harness::{Samples, Scrape, TestExporter, sum};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -35,6 +35,13 @@ pub struct Invariants {
     calls_expected: f64,
     exact_hours: u64,
     hours_with_gaps: u64,
+    stops: u64,
+    kills: u64,
+    /// Whether the exporter was killed since the previous check of the counters.
+    was_killed: bool,
+    /// What the processes before the present one counted: ended calls and coverage gaps.
+    ended_before: f64,
+    gaps_before: f64,
     /// Number of requests by operation and status.
     requests: BTreeMap<(Option<&'static str>, Option<u16>), u64>,
     last_sequence: u64,
@@ -74,6 +81,25 @@ impl Invariants {
         if second % DAY == DAY - HOUR {
             self.resident_kib.extend(resident_kib());
         }
+    }
+
+    /// Records the counters of a process that is stopped next.
+    pub fn note_stop(&mut self, last: &Samples) {
+        self.stops += 1;
+        self.keep_counters(last);
+    }
+
+    /// Records the counters of a process that is killed next. What it has counted is not in the state directory, so calls
+    /// that end before the next list are in the baseline.
+    pub fn note_kill(&mut self, last: &Samples) {
+        self.kills += 1;
+        self.was_killed = true;
+        self.keep_counters(last);
+    }
+
+    fn keep_counters(&mut self, last: &Samples) {
+        self.ended_before += sum(last, "ringcentral_calls_ended_total");
+        self.gaps_before += sum(last, "ringcentral_coverage_gaps_total");
     }
 
     /// Checks that the gauges equal the list that was sent last.
@@ -131,7 +157,7 @@ impl Invariants {
     }
 
     /// Checks that as many calls were counted since the previous check as ended, or at most as many
-    /// after a coverage gap.
+    /// after a coverage gap or a kill.
     fn check_counters(&mut self, exporter: &TestExporter, scrape: &Scrape, is_up: bool) {
         let Some(listed_at) = scrape.listed_at else {
             return;
@@ -143,8 +169,8 @@ impl Invariants {
         }
         let current = Counters {
             listed_at,
-            ended: sum(&scrape.samples, "ringcentral_calls_ended_total"),
-            gaps: sum(&scrape.samples, "ringcentral_coverage_gaps_total"),
+            ended: self.ended_before + sum(&scrape.samples, "ringcentral_calls_ended_total"),
+            gaps: self.gaps_before + sum(&scrape.samples, "ringcentral_coverage_gaps_total"),
         };
         let Some(previous) = self.previous.replace(current) else {
             return;
@@ -157,7 +183,8 @@ impl Invariants {
         let counted = current.ended - previous.ended;
         self.calls_counted += counted;
         self.calls_expected += expected;
-        let has_gap = current.gaps > previous.gaps;
+        let was_killed = std::mem::take(&mut self.was_killed);
+        let has_gap = current.gaps > previous.gaps || was_killed;
         let is_valid = if has_gap {
             self.hours_with_gaps += 1;
             counted <= expected
@@ -167,7 +194,7 @@ impl Invariants {
         };
         if !is_valid {
             self.violations.push(format!(
-                "{counted} calls counted until {listed_at}, expected {expected}, gap {has_gap}"
+                "{counted} calls counted until {listed_at}, expected {expected}, gap or kill {has_gap}"
             ));
         }
     }
@@ -183,12 +210,14 @@ impl Invariants {
         }
         format!(
             "{days} simulated days in {took:.0?}: {} scrapes, {} with ringcentral_up 0, {} gauge \
-             checks; {} calls counted as ended, {} expected; {} hours exact, {} with a coverage \
-             gap; requests by status: {}; memory at the end of each day in KiB: {:?}; \
-             {} violations",
+             checks; {} stops, {} kills; {} calls counted as ended, {} expected; {} hours exact, \
+             {} with a coverage gap or a kill; requests by status: {}; memory at the end of each \
+             day in KiB: {:?}; {} violations",
             self.scrapes,
             self.down,
             self.gauge_checks,
+            self.stops,
+            self.kills,
             self.calls_counted,
             self.calls_expected,
             self.exact_hours,
