@@ -30,7 +30,8 @@ CONTAINER_ENGINE ?= docker
 IMAGE ?= ringcentral-exporter
 
 .PHONY: check test compiled bench bench-compare comparison-deps demo format language lint unit property-tests presence doc deny \
-	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-scrape \
+	dependencies fuzz fuzz-replay sdk-compat landing-page accounts prometheus prometheus-3 prometheus-3-alerting \
+	prometheus-3-dashboards prometheus-3-created prometheus-scrape \
 	alerting dashboards rules rules-prometheus-2 rules-prometheus-3 \
 	chaos load connection-limits memory-limit sim-day sim-month soak web static static-arm64 manifests deploy dist deb chart chart-doc sample-data tools build-tools deny-tool deb-tool sbom-tool configuration-doc \
 	checksums image image-push check-tag release-notes release rust-components
@@ -39,19 +40,31 @@ IMAGE ?= ringcentral-exporter
 check: format language lint unit property-tests doc deny
 
 # All tests: the above, RingCentral's SDKs, many accounts, the static program with a real Prometheus, TLS and basic auth, and
-# the files of a release. The order: first what all others need; then tests that mostly wait, concurrently with the other
-# builds; then tests of many requests, concurrently with tests that only compute; last, the floods, whose clients take ports
-# that other tests leave unused, and a test that needs a quiet machine.
+# the files of a release. The order: first what all others need; then tests with deadlines, and concurrently, with low
+# priority, what only compiles or computes; last, the floods, whose clients take ports that other tests leave unused, and a
+# test that needs a quiet machine.
 test: tools
 	$(MAKE) --jobs=2 --output-sync=target static compiled
-	$(MAKE) --jobs=8 --output-sync=target alerting prometheus-scrape prometheus-3 chaos rules static-arm64 deny dashboards deploy sdk-compat landing-page presence
-	$(MAKE) --jobs=3 --output-sync=target accounts property-tests sim-day
-	$(MAKE) --jobs=2 --output-sync=target unit web
+	IN_TURN=yes $(MAKE) --jobs=14 --output-sync=target $(MOSTLY_WAIT) $(MANY_REQUESTS) $(ONLY_COMPUTE)
 	$(MAKE) --jobs=2 --output-sync=target load connection-limits
 	$(MAKE) memory-limit
 
-# What needs no other program, in the shared target folder, and all test programs.
-compiled: format language lint doc fuzz-replay
+MOSTLY_WAIT := presence alerting prometheus-scrape prometheus-3 chaos dashboards sdk-compat landing-page
+MANY_REQUESTS := accounts unit web
+ONLY_COMPUTE := doc fuzz-replay rules deny deploy property-tests sim-day
+
+# Tests run make too, without this order.
+unexport IN_TURN
+ifdef IN_TURN
+$(MANY_REQUESTS): | $(MOSTLY_WAIT)
+# Both lock the shared target folder, so they are not the first.
+doc fuzz-replay: | static-arm64
+deny-tool deb-tool sbom-tool: | doc fuzz-replay
+property-tests sim-day: | deploy deny rules
+endif
+
+# The fast checks, and all test programs.
+compiled: format language lint
 	$(CARGO) test --locked --no-run
 
 demo:
@@ -80,7 +93,7 @@ presence:
 	$(CARGO) test --locked --test presence
 
 doc:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(LOW_PRIORITY) doc --locked --no-deps --document-private-items
 
 # Without advisories: their database is not in a package registry.
 deny: deny-tool
@@ -93,8 +106,8 @@ fuzz:
 
 # Runs the stored inputs again, without libFuzzer. Uses the same target folder, so dependencies are compiled once.
 fuzz-replay:
-	$(CARGO) clippy $(FUZZ) --target-dir target --locked --all-targets -- -D warnings
-	$(CARGO) test $(FUZZ) --target-dir target --locked
+	$(LOW_PRIORITY) clippy $(FUZZ) --target-dir target --locked --all-targets -- -D warnings
+	$(LOW_PRIORITY) test $(FUZZ) --target-dir target --locked
 
 # RingCentral's SDKs with the simulated account.
 sdk-compat: $(SDK_COMPAT)/javascript/installed $(SDK_COMPAT)/python/installed comparison-deps
@@ -134,7 +147,7 @@ prometheus: static
 	$(MAKE) --jobs=1 load connection-limits
 
 # These tests run the program of a release.
-prometheus-scrape alerting prometheus-3 chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter
+prometheus-scrape alerting prometheus-3-alerting prometheus-3-created chaos load connection-limits soak: export RINGCENTRAL_EXPORTER_UNDER_TEST = $(CURDIR)/target/static/x86_64-unknown-linux-musl/release/ringcentral-exporter
 
 # Needs the reference parser of OpenMetrics too.
 prometheus-scrape: static $(COMPARISON)/python/installed
@@ -150,17 +163,21 @@ dashboards:
 rules: rules-prometheus-2 rules-prometheus-3
 
 rules-prometheus-2:
-	$(CARGO) test --locked --test rules
+	$(LOW_PRIORITY) test --locked --test rules
 
 rules-prometheus-3: $(PROMETHEUS_3)/usr/bin/promtool
-	PATH="$(<D):$$PATH" $(CARGO) test --locked --test rules promtool
+	PATH="$(<D):$$PATH" $(LOW_PRIORITY) test --locked --test rules promtool
 
 CREATED_TESTS = created_times
 
 # Alerts up to Alertmanager's webhook, and the queries of the dashboards, with Prometheus 3 and Alertmanager 0.33. Also its
 # feature that reads the created times of OpenMetrics, which Debian's Prometheus does not have.
-prometheus-3: static $(PROMETHEUS_3)/usr/bin/promtool
-	PATH="$(PROMETHEUS_3)/usr/bin:$$PATH" $(CARGO) test --locked --test alerting --test dashboards -- --nocapture
+prometheus-3: prometheus-3-alerting prometheus-3-dashboards prometheus-3-created
+
+prometheus-3-alerting prometheus-3-dashboards: prometheus-3-%: static $(PROMETHEUS_3)/usr/bin/promtool
+	PATH="$(PROMETHEUS_3)/usr/bin:$$PATH" $(CARGO) test --locked --test $* -- --nocapture
+
+prometheus-3-created: static $(PROMETHEUS_3)/usr/bin/promtool
 	$(CARGO) test --locked --test prometheus $(CREATED_TESTS)
 
 # The programs of Debian's unstable suite, unpacked and not installed.

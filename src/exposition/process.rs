@@ -123,3 +123,31 @@ pub(crate) fn add(families: &mut FamilyTexts, exporter: &ExporterInfo) {
         families.add_sample(&START_TIME, &[], process.start);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::hint::black_box;
+
+    use super::*;
+
+    fn resident(stats: ProcessStats) -> f64 {
+        let [(desc, value), ..] = stats.samples;
+        assert_eq!(desc.name, RESIDENT_MEMORY.name);
+        value
+    }
+
+    #[test]
+    fn each_read_has_the_present_usage() {
+        let before = ProcessStats::read().unwrap();
+        // Far more than other tests of this process free meanwhile.
+        let memory = black_box(vec![1_u8; 256 * 1024 * 1024]);
+        let with_memory = ProcessStats::read().unwrap();
+        assert!(resident(with_memory) > resident(before) + 128.0 * 1024.0 * 1024.0);
+        drop(memory);
+        let uses_cpu = |_| {
+            black_box((0..100_000).map(black_box).sum::<u64>());
+            ProcessStats::read().unwrap().cpu_seconds > before.cpu_seconds
+        };
+        assert!((0..10_000).any(uses_cpu));
+    }
+}
