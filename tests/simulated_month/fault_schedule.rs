@@ -13,7 +13,8 @@ const DAY: i64 = 24 * HOUR;
 /// Stops, kills or starts the exporter if that is due at this second.
 pub async fn restart(exporter: &mut TestExporter, invariants: &mut Invariants, second: i64) {
     match second % DAY {
-        s if s == 13 * HOUR => {
+        // Not when the other client uses the limit: with lists that are 100 s apart, calls are lost in a restart.
+        s if s == 14 * HOUR => {
             invariants.note_stop(&exporter.get().await);
             exporter.stop().await;
         }
