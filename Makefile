@@ -40,18 +40,18 @@ IMAGE ?= ringcentral-exporter
 check: format language lint unit property-tests doc deny
 
 # All tests: the above, RingCentral's SDKs, many accounts, the static program with a real Prometheus, TLS and basic auth, and
-# the files of a release. The order: first what all others need; then tests with deadlines, and concurrently, with low
-# priority, what only compiles or computes; last, the floods, whose clients take ports that other tests leave unused, and a
-# test that needs a quiet machine.
+# the files of a release. The order: first what all others need; then tests that mostly wait, after them tests of many
+# requests, and concurrently with both what needs the processor; last, the floods, whose clients take ports that other tests
+# leave unused, and a test that needs a quiet machine.
 test: tools
 	$(MAKE) --jobs=2 --output-sync=target static compiled
-	IN_TURN=yes $(MAKE) --jobs=14 --output-sync=target $(MOSTLY_WAIT) $(MANY_REQUESTS) $(ONLY_COMPUTE)
+	IN_TURN=yes $(MAKE) --jobs=14 --output-sync=target $(MOSTLY_WAIT) $(MANY_REQUESTS) $(MUCH_PROCESSOR)
 	$(MAKE) --jobs=2 --output-sync=target load connection-limits
 	$(MAKE) memory-limit
 
 MOSTLY_WAIT := presence alerting prometheus-scrape prometheus-3 chaos dashboards sdk-compat landing-page
 MANY_REQUESTS := accounts unit web
-ONLY_COMPUTE := doc fuzz-replay rules deny deploy property-tests sim-day
+MUCH_PROCESSOR := doc fuzz-replay rules deny deploy property-tests sim-day
 
 # Tests run make too, without this order.
 unexport IN_TURN
@@ -163,10 +163,10 @@ dashboards:
 rules: rules-prometheus-2 rules-prometheus-3
 
 rules-prometheus-2:
-	$(LOW_PRIORITY) test --locked --test rules
+	$(CARGO) test --locked --test rules
 
 rules-prometheus-3: $(PROMETHEUS_3)/usr/bin/promtool
-	PATH="$(<D):$$PATH" $(LOW_PRIORITY) test --locked --test rules promtool
+	PATH="$(<D):$$PATH" $(CARGO) test --locked --test rules promtool
 
 CREATED_TESTS = created_times
 

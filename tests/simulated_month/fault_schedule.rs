@@ -9,19 +9,18 @@ use crate::invariants::Invariants;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+/// The penalty of the 429 for the account. All others are longer.
+pub const PENALTY_S: u32 = 40;
 
-/// Stops, kills or starts the exporter if that is due at this second.
+/// Stops or starts the exporter if that is due at this second.
 pub async fn restart(exporter: &mut TestExporter, invariants: &mut Invariants, second: i64) {
     match second % DAY {
-        // Not when the other client uses the limit: with lists that are 100 s apart, calls are lost in a restart.
-        s if s == 14 * HOUR => {
+        // Not when the other client uses the limit: with lists that are 100 s apart, calls are lost in a restart. The
+        // second stop is in a penalty, see `apply`.
+        s if s == 14 * HOUR || s == 15 * HOUR + 15 => {
+            exporter.scrape(false).await;
             invariants.note_stop(&exporter.get().await);
             exporter.stop().await;
-        }
-        // The first one is in a penalty, see `apply`.
-        s if s == 15 * HOUR + 15 || s == 17 * HOUR => {
-            invariants.note_kill(&exporter.get().await);
-            exporter.kill().await;
         }
         s if s % MINUTE == 30 && !exporter.is_running() => exporter.start_again().await,
         _ => {}
@@ -43,7 +42,10 @@ pub fn apply(exporter: &mut TestExporter, second: i64) {
         // Another client opens a sixth session.
         s if s == 11 * HOUR => exporter.simulator().evict_tokens(),
         // Another client exceeded the limit of the whole account.
-        s if s == 15 * HOUR => inject(exporter, SimResponse::too_many_requests(Some(40)).into()),
+        s if s == 15 * HOUR => inject(
+            exporter,
+            SimResponse::too_many_requests(Some(PENALTY_S.into())).into(),
+        ),
         // The back-off after three refused logins causes a coverage gap.
         s if s == 19 * HOUR => refuse_logins(exporter),
         s if s == 22 * HOUR => exporter.rotate_jwt(),

@@ -86,14 +86,6 @@ impl TestExporter {
         self.is_running = true;
     }
 
-    /// Ends it without a shutdown.
-    pub async fn kill(&mut self) {
-        self.inner.task.abort();
-        let ended = (&mut self.inner.task).await;
-        assert!(ended.unwrap_err().is_cancelled());
-        self.is_running = false;
-    }
-
     /// Returns the simulator.
     pub fn simulator(&self) -> &Simulator {
         &self.inner.simulator

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringcentral_exporter::simulator::{JournalEntry, Operation};
 
 use crate::common::oracle::{self, CALL_FAMILIES};
+use crate::fault_schedule::PENALTY_S;
 use crate::harness::{Samples, Scrape, TestExporter, sum};
 
 const HOUR: i64 = 3600;
@@ -35,11 +36,10 @@ pub struct Invariants {
     calls_expected: f64,
     exact_hours: u64,
     hours_with_gaps: u64,
-    stops: u64,
-    kills: u64,
-    /// Whether the exporter was killed since the previous check of the counters.
-    was_killed: bool,
-    /// What the processes before the present one counted: ended calls and coverage gaps.
+    stops: i64,
+    /// The end of the penalty of the last 429.
+    blocked_until_ms: i64,
+    /// What the exporters before the present one counted: ended calls and coverage gaps.
     ended_before: f64,
     gaps_before: f64,
     /// Number of requests by operation and status.
@@ -83,21 +83,9 @@ impl Invariants {
         }
     }
 
-    /// Records the counters of a process that is stopped next.
+    /// Records the counters of an exporter that is stopped next.
     pub fn note_stop(&mut self, last: &Samples) {
         self.stops += 1;
-        self.keep_counters(last);
-    }
-
-    /// Records the counters of a process that is killed next. What it has counted is not in the state directory, so calls
-    /// that end before the next list are in the baseline.
-    pub fn note_kill(&mut self, last: &Samples) {
-        self.kills += 1;
-        self.was_killed = true;
-        self.keep_counters(last);
-    }
-
-    fn keep_counters(&mut self, last: &Samples) {
         self.ended_before += sum(last, "ringcentral_calls_ended_total");
         self.gaps_before += sum(last, "ringcentral_coverage_gaps_total");
     }
@@ -145,6 +133,13 @@ impl Invariants {
         if entry.operation != Some(Operation::ActiveCalls) {
             return;
         }
+        if entry.arrived_ms < self.blocked_until_ms {
+            self.violations
+                .push(format!("request after a 429: {entry:?}"));
+        }
+        if let (Some(429), Some(answered_ms)) = (entry.status, entry.answered_ms) {
+            self.blocked_until_ms = answered_ms + i64::from(PENALTY_S) * 1_000;
+        }
         self.list_requests
             .retain(|time| entry.arrived_ms - time < WINDOW_MS);
         self.list_requests.push(entry.arrived_ms);
@@ -157,7 +152,7 @@ impl Invariants {
     }
 
     /// Checks that as many calls were counted since the previous check as ended, or at most as many
-    /// after a coverage gap or a kill.
+    /// after a coverage gap.
     fn check_counters(&mut self, exporter: &TestExporter, scrape: &Scrape, is_up: bool) {
         let Some(listed_at) = scrape.listed_at else {
             return;
@@ -183,8 +178,7 @@ impl Invariants {
         let counted = current.ended - previous.ended;
         self.calls_counted += counted;
         self.calls_expected += expected;
-        let was_killed = std::mem::take(&mut self.was_killed);
-        let has_gap = current.gaps > previous.gaps || was_killed;
+        let has_gap = current.gaps > previous.gaps;
         let is_valid = if has_gap {
             self.hours_with_gaps += 1;
             counted <= expected
@@ -194,7 +188,7 @@ impl Invariants {
         };
         if !is_valid {
             self.violations.push(format!(
-                "{counted} calls counted until {listed_at}, expected {expected}, gap or kill {has_gap}"
+                "{counted} calls counted until {listed_at}, expected {expected}, gap {has_gap}"
             ));
         }
     }
@@ -203,6 +197,9 @@ impl Invariants {
     pub fn report(&mut self, exporter: &TestExporter, days: i64, took: Duration) -> String {
         self.check_requests(exporter);
         self.check_memory();
+        if self.stops != 2 * days {
+            self.violations.push(format!("{} stops", self.stops));
+        }
         let mut requests = Vec::new();
         for ((operation, status), count) in &self.requests {
             let operation = operation.unwrap_or("?");
@@ -210,14 +207,13 @@ impl Invariants {
         }
         format!(
             "{days} simulated days in {took:.0?}: {} scrapes, {} with ringcentral_up 0, {} gauge \
-             checks; {} stops, {} kills; {} calls counted as ended, {} expected; {} hours exact, \
-             {} with a coverage gap or a kill; requests by status: {}; memory at the end of each \
+             checks; {} stops; {} calls counted as ended, {} expected; {} hours exact, \
+             {} with a coverage gap; requests by status: {}; memory at the end of each \
              day in KiB: {:?}; {} violations",
             self.scrapes,
             self.down,
             self.gauge_checks,
             self.stops,
-            self.kills,
             self.calls_counted,
             self.calls_expected,
             self.exact_hours,

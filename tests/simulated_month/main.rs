@@ -4,7 +4,7 @@
 //! against the simulator, with a clock that the test sets. tokio's clock is paused and advanced
 //! from scrape to scrape. It does not advance while requests are in progress, so a response takes
 //! no simulated time unless a fault delays it. The simulator has the same clock, and the wall clock
-//! advances with it. The exporter is stopped, killed and started again, with a state directory.
+//! advances with it. The exporter is stopped and started again, with a state directory.
 //!
 //! `SOAK_DAYS=30` sets the number of days, default 1: `make sim-month`.
 
