@@ -39,7 +39,6 @@ pub struct TestExporter {
     clock: ManualClock,
     /// The file of the JWT, and the state directory.
     folder: TempDir,
-    is_running: bool,
     /// Ends the blocking task when it is dropped.
     _blocking_task: mpsc::Sender<()>,
 }
@@ -65,14 +64,13 @@ impl TestExporter {
             inner: inner.await,
             clock,
             folder,
-            is_running: true,
             _blocking_task: blocking_task,
         }
     }
 
     /// Returns whether it runs.
     pub fn is_running(&self) -> bool {
-        self.is_running
+        self.inner.shutdown.is_some()
     }
 
     /// Starts it again.
@@ -83,7 +81,6 @@ impl TestExporter {
         self.inner.url = process.url;
         self.inner.task = process.task;
         self.inner.shutdown = Some(process.shutdown);
-        self.is_running = true;
     }
 
     /// Returns the simulator.
@@ -122,7 +119,6 @@ impl TestExporter {
     /// Stops the exporter.
     pub async fn stop(&mut self) {
         self.inner.stop().await;
-        self.is_running = false;
     }
 
     /// Scrapes until no request is in progress. These scrapes cause no fetch, except after one that
